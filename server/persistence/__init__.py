@@ -1,0 +1,1 @@
+"""The only room that knows PostgreSQL: queries, transactions, migrations, and a server to run them on."""
