@@ -1,0 +1,23 @@
+"""The `maitred` program: starts the command line, or says what to install when only the client is here."""
+
+import sys
+
+OWN_PACKAGES = frozenset({"server", "maitred", "maitred_client"})
+EXIT_NOT_INSTALLED = 69
+
+
+def main() -> None:
+    """Runs the command line. Without the `server` extra it prints a hint and exits with status 69."""
+    try:
+        from server.cli import main as run
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in OWN_PACKAGES:
+            raise
+        print(
+            f"maitred: only the client is installed (the module '{missing}' is missing).\n"
+            "The service and its command line come with:  pip install 'maitred[server]'",
+            file=sys.stderr,
+        )
+        sys.exit(EXIT_NOT_INSTALLED)
+    run()
