@@ -1,0 +1,156 @@
+"""A booking and its life."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from server.domain.window import Stay, Window
+from server.errors import Reason, ServiceError, refuse
+
+
+class BookingStatus(StrEnum):
+    PENDING = "pending"
+    PENDING_ALLOCATION = "pending_allocation"
+    CONFIRMED = "confirmed"
+    CHECKED_IN = "checked_in"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    NO_SHOW = "no_show"
+
+
+class BookingAction(StrEnum):
+    """A step that a caller can ask for. Getting tables (assign) and losing them (unassign) are use cases of their own."""
+
+    QUEUE = "queue"
+    CHECK_IN = "check_in"
+    COMPLETE = "complete"
+    CANCEL = "cancel"
+    NO_SHOW = "no_show"
+    UNDO_NO_SHOW = "undo_no_show"
+
+
+_S, _A = BookingStatus, BookingAction
+
+TRANSITIONS: Mapping[BookingStatus, Mapping[BookingAction, BookingStatus]] = {
+    _S.PENDING: {_A.QUEUE: _S.PENDING_ALLOCATION, _A.CANCEL: _S.CANCELLED},
+    _S.PENDING_ALLOCATION: {_A.CANCEL: _S.CANCELLED},
+    _S.CONFIRMED: {_A.CHECK_IN: _S.CHECKED_IN, _A.CANCEL: _S.CANCELLED, _A.NO_SHOW: _S.NO_SHOW},
+    _S.CHECKED_IN: {_A.COMPLETE: _S.COMPLETED, _A.NO_SHOW: _S.NO_SHOW},
+    _S.COMPLETED: {},
+    _S.CANCELLED: {},
+    _S.NO_SHOW: {_A.UNDO_NO_SHOW: _S.CONFIRMED},
+}
+
+AWAITING_TABLES = frozenset({_S.PENDING, _S.PENDING_ALLOCATION})
+SEATED_OR_CONFIRMED = frozenset({_S.CONFIRMED, _S.CHECKED_IN})
+ASSIGNABLE = AWAITING_TABLES | {_S.CONFIRMED}
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """What a party wants: the part of a booking that planning reads.
+
+    `duration_s` replaces the policy's turn time. `zone_id` and `required_attributes` are hard, `preferred_attributes`
+    only rank. Attributes are sorted and unique.
+    """
+
+    party_size: int
+    start: datetime
+    duration_s: int | None = None
+    zone_id: UUID | None = None
+    required_attributes: tuple[str, ...] = ()
+    preferred_attributes: tuple[str, ...] = ()
+
+    @property
+    def duration(self) -> timedelta | None:
+        return None if self.duration_s is None else timedelta(seconds=self.duration_s)
+
+    def needs_same_tables_as(self, other: "Party") -> bool:
+        """Whether tables given to one are right for the other: everything is equal but the preferences."""
+        mine = (self.party_size, self.start, self.duration_s, self.zone_id, self.required_attributes)
+        theirs = (other.party_size, other.start, other.duration_s, other.zone_id, other.required_attributes)
+        return mine == theirs
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """A party that wants a window. `assignment_id` and `assigned_epoch` describe its active assignment, if any."""
+
+    restaurant_id: UUID
+    booking_id: UUID
+    party: Party
+    stay: Stay
+    status: BookingStatus
+    reference: str
+    revision: int
+    assignment_epoch: int
+    created_at: datetime
+    updated_at: datetime
+    assignment_id: UUID | None = None
+    assigned_epoch: int | None = None
+    checked_in_at: datetime | None = None
+    checked_out_at: datetime | None = None
+
+    @property
+    def etag(self) -> str:
+        return f"b{self.revision}"
+
+    @property
+    def window(self) -> Window:
+        return self.stay.window
+
+    @property
+    def has_current_tables(self) -> bool:
+        """Whether it has tables that were given for its present time and party."""
+        return self.assignment_id is not None and self.assigned_epoch == self.assignment_epoch
+
+    @property
+    def needs_tables(self) -> bool:
+        return self.status in ASSIGNABLE and not self.has_current_tables
+
+
+@dataclass(frozen=True, slots=True)
+class BookingChange:
+    """One row of a booking's history."""
+
+    revision: int
+    from_status: BookingStatus | None
+    to_status: BookingStatus
+    actor: str
+    reason: str
+    changed_at: datetime
+
+
+def next_status(booking: Booking, action: BookingAction) -> BookingStatus:
+    """The status after `action`, or INVALID_STATE_TRANSITION with the actions that are allowed."""
+    allowed = TRANSITIONS[booking.status]
+    if action in allowed:
+        return allowed[action]
+    raise wrong_status(booking, action.value)
+
+
+def require_assignable(booking: Booking) -> None:
+    """Raises unless tables may be held for or assigned to the booking now."""
+    if booking.status not in ASSIGNABLE:
+        raise wrong_status(booking, "assign tables")
+    if booking.has_current_tables:
+        raise refuse(
+            Reason.BOOKING_ALREADY_ASSIGNED,
+            "The booking already has tables for its present time and party.",
+            booking_id=booking.booking_id,
+            assignment_id=booking.assignment_id,
+        )
+
+
+def wrong_status(booking: Booking, action: str) -> ServiceError:
+    actions = ", ".join(TRANSITIONS[booking.status]) or "none"
+    return refuse(
+        Reason.INVALID_STATE_TRANSITION,
+        f"A booking that is {booking.status} cannot {action.replace('_', ' ')}; allowed actions: {actions}.",
+        booking_id=booking.booking_id,
+        current_status=booking.status,
+        action=action,
+        allowed_actions=actions,
+    )

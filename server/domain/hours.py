@@ -1,0 +1,125 @@
+"""From a start to a stay: which service period it falls in, how long the party sits, what its tables need.
+
+Local times become instants through the restaurant's time zone. A local time that a clock change skips is read as if
+the clock had not been changed yet, so it lands after the gap; one that occurs twice means the first. Lengths of stay
+are elapsed time, whatever the clock on the wall does meanwhile.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from server.domain.policy import WEEK, ServicePeriod, ServicePolicy
+from server.domain.window import Stay, Window
+from server.errors import Reason, refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A service period on a day: `span` is the range of instants in which parties can start."""
+
+    period: ServicePeriod
+    span: Window
+
+
+def stay_for(
+    policy: ServicePolicy, time_zone: str, party_size: int, start: datetime, duration: timedelta | None = None
+) -> Stay:
+    """The stay of a party that sits down at `start`.
+
+    `duration` replaces the policy's turn time. Raises OUTSIDE_SERVICE_HOURS when no period is open at `start`, and
+    SERVICE_OVERRUN when the stay with its buffer does not end by the close of a period that may not be overrun and
+    cannot be cut to at least the period's shortest stay.
+    """
+    opening = opening_at(policy, time_zone, start)
+    if opening is None:
+        raise _outside_hours(policy, time_zone, start)
+    dining_end = start + (duration or opening.period.turn_time(party_size))
+    closes = opening.span.end
+    if not opening.period.may_overrun and dining_end + policy.buffer_after > closes:
+        dining_end = _cut(policy, opening, start, dining_end - start, time_zone)
+    return Stay(
+        Window(start, dining_end),
+        Window(start - policy.buffer_before, dining_end + policy.buffer_after),
+        opening.period.name,
+    )
+
+
+def opening_at(policy: ServicePolicy, time_zone: str, start: datetime) -> Opening | None:
+    """The service period in which a party can start at `start`, if any."""
+    local_date = start.astimezone(ZoneInfo(time_zone)).date()
+    for day in (local_date, local_date - timedelta(days=1)):
+        for opening in openings_on(policy, time_zone, day):
+            if opening.span.start <= start < opening.span.end:
+                return opening
+    return None
+
+
+def openings_on(policy: ServicePolicy, time_zone: str, day: date) -> Iterator[Opening]:
+    """The service periods that open on a local date, as instants, in the policy's order."""
+    for period in policy.periods:
+        if period.opens_on(day.isoweekday()):
+            span = Window(
+                _instant(day, period.opens_min, time_zone), _instant(day, period.closes_after_min, time_zone)
+            )
+            yield Opening(period, span)
+
+
+def next_opening(policy: ServicePolicy, time_zone: str, after: datetime) -> datetime | None:
+    """When the next service period opens, within the eight days that cover every weekly pattern."""
+    local_date = after.astimezone(ZoneInfo(time_zone)).date()
+    for offset in range(WEEK + 1):
+        openings = openings_on(policy, time_zone, local_date + timedelta(days=offset))
+        starts = [opening.span.start for opening in openings if opening.span.start > after]
+        if starts:
+            return min(starts)
+    return None
+
+
+def _cut(
+    policy: ServicePolicy, opening: Opening, start: datetime, wanted: timedelta, time_zone: str
+) -> datetime:
+    """The latest end of the stay that the period's close allows, or SERVICE_OVERRUN."""
+    period, closes = opening.period, opening.span.end
+    latest_end = closes - policy.buffer_after
+    shortest = wanted if period.shortest_stay_s is None else timedelta(seconds=period.shortest_stay_s)
+    if latest_end - start >= min(shortest, wanted):
+        return latest_end
+    latest_start = (latest_end - min(shortest, wanted)).astimezone(ZoneInfo(time_zone))
+    raise refuse(
+        Reason.SERVICE_OVERRUN,
+        f"A stay of {_minutes(wanted)} min from {_local(start, time_zone)} does not fit before {period.name} "
+        f"ends at {_local(closes, time_zone)}; the latest start is {_local(latest_start, time_zone)}.",
+        start=start.isoformat(),
+        period=period.name,
+        closes=closes.isoformat(),
+        latest_start=latest_start.astimezone(UTC).isoformat(),
+    )
+
+
+def _outside_hours(policy: ServicePolicy, time_zone: str, start: datetime) -> Exception:
+    opens = next_opening(policy, time_zone, start)
+    following = f"the next one opens {_local(opens, time_zone)}" if opens else "none opens in the week after"
+    return refuse(
+        Reason.OUTSIDE_SERVICE_HOURS,
+        f"{_local(start, time_zone)} ({time_zone}) is in no service period; {following}.",
+        start=start.isoformat(),
+        time_zone=time_zone,
+        next_opening=opens.isoformat() if opens else "",
+    )
+
+
+def _instant(day: date, minutes: int, time_zone: str) -> datetime:
+    """The instant of a local wall time given in minutes from the midnight that begins `day`."""
+    days, minute_of_day = divmod(minutes, 24 * 60)
+    wall = datetime.combine(day + timedelta(days=days), time(*divmod(minute_of_day, 60)), ZoneInfo(time_zone))
+    return wall.astimezone(UTC)
+
+
+def _local(instant: datetime, time_zone: str) -> str:
+    return instant.astimezone(ZoneInfo(time_zone)).strftime("%a %Y-%m-%d %H:%M")
+
+
+def _minutes(length: timedelta) -> int:
+    return int(length.total_seconds() // 60)

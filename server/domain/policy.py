@@ -1,0 +1,128 @@
+"""The service policy: when parties can start, how long they stay, how tables may be merged."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from server.errors import FieldViolation
+
+MINUTES_PER_DAY = 24 * 60
+WEEK = 7
+
+
+class AdjacencyMode(StrEnum):
+    """What makes a set of tables one merge, read on the undirected adjacency within the set."""
+
+    CONNECTED = "connected"
+    PAIRWISE = "pairwise"
+    HUB = "hub"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTime:
+    """How long a party of up to `party_size_max` stays."""
+
+    party_size_max: int
+    duration_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePeriod:
+    """A stretch of a local day in which parties can start.
+
+    `days` are ISO weekdays (1 Monday to 7 Sunday); empty means every day. `opens_min` and `closes_min` count minutes
+    from local midnight; a period that closes at or before it opens ends on the next day.
+    """
+
+    name: str
+    opens_min: int
+    closes_min: int
+    turn_times: tuple[TurnTime, ...]
+    days: tuple[int, ...] = ()
+    may_overrun: bool = False
+    shortest_stay_s: int | None = None
+
+    @property
+    def closes_after_min(self) -> int:
+        """Minutes from the midnight before it opens to its end; above 1,440 when it ends on the next day."""
+        return self.closes_min if self.closes_min > self.opens_min else self.closes_min + MINUTES_PER_DAY
+
+    def opens_on(self, iso_weekday: int) -> bool:
+        return not self.days or iso_weekday in self.days
+
+    def turn_time(self, party_size: int) -> timedelta:
+        """Length of stay; parties above the last entry stay as long as that one says."""
+        for turn in self.turn_times:
+            if party_size <= turn.party_size_max:
+                return timedelta(seconds=turn.duration_s)
+        return timedelta(seconds=self.turn_times[-1].duration_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Combinations:
+    """How tables may be merged; `tables_max` is 2 to 5."""
+
+    enabled: bool = True
+    tables_max: int = 3
+    adjacency_mode: AdjacencyMode = AdjacencyMode.CONNECTED
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What ranking charges for. The units are in docs/planner.md."""
+
+    spare_seat: float = 1.0
+    merge: float = 6.0
+    unusable_gap: float = 0.25
+    open_gap: float = 0.01
+    merge_partner: float = 0.5
+    preferred_attribute: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePolicy:
+    periods: tuple[ServicePeriod, ...]
+    buffer_before_s: int = 0
+    buffer_after_s: int = 0
+    slack_max: int = 4
+    combinations: Combinations = Combinations()
+    weights: Weights = Weights()
+
+    @property
+    def buffer_before(self) -> timedelta:
+        return timedelta(seconds=self.buffer_before_s)
+
+    @property
+    def buffer_after(self) -> timedelta:
+        return timedelta(seconds=self.buffer_after_s)
+
+
+def policy_problems(policy: ServicePolicy) -> Iterator[FieldViolation]:
+    """What makes a policy ambiguous as a whole: periods that overlap, turn times out of order."""
+    for index, period in enumerate(policy.periods):
+        sizes = [turn.party_size_max for turn in period.turn_times]
+        if sizes != sorted(set(sizes)):
+            yield FieldViolation(
+                f"policy.periods[{index}].turn_times", "party_size_max must rise from each entry to the next"
+            )
+    stretches = sorted(_weekly_stretches(policy))
+    # The first stretch of the week is met again a week later, so that Sunday night is held against Monday.
+    again = [
+        (start + WEEK * MINUTES_PER_DAY, end + WEEK * MINUTES_PER_DAY, name)
+        for start, end, name in stretches[:1]
+    ]
+    clashes = set()
+    for (_, end, name), (start, _, other) in zip(stretches, stretches[1:] + again, strict=False):
+        if start < end:
+            clashes.add((min(name, other), max(name, other)))
+    for name, other in sorted(clashes):
+        yield FieldViolation("policy.periods", f"{name!r} and {other!r} overlap")
+
+
+def _weekly_stretches(policy: ServicePolicy) -> Iterator[tuple[int, int, str]]:
+    for period in policy.periods:
+        for weekday in range(1, WEEK + 1):
+            if period.opens_on(weekday):
+                midnight = (weekday - 1) * MINUTES_PER_DAY
+                yield midnight + period.opens_min, midnight + period.closes_after_min, period.name

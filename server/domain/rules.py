@@ -1,0 +1,343 @@
+"""The rules a table set has to pass. Planning filters by them, validation reports them, hold, confirm and assign enforce
+them: there is no second implementation that could disagree.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from server.domain.booking import Party
+from server.domain.claims import Claim
+from server.domain.floor import Floor, Table
+from server.domain.limits import CHECKS_LISTED_MAX, CONFLICTS_LISTED_MAX
+from server.domain.policy import AdjacencyMode, ServicePolicy
+from server.domain.window import Window
+from server.errors import (
+    PRECEDENCE,
+    Check,
+    CheckStatus,
+    ClaimKind,
+    Conflict,
+    Reason,
+    Refusal,
+    ServiceError,
+    refuse,
+)
+
+_CONFLICT_REASON = {
+    ClaimKind.BLOCK: Reason.TABLE_BLOCKED,
+    ClaimKind.ASSIGNMENT: Reason.TABLE_CONFLICT_ASSIGNED,
+    ClaimKind.HOLD: Reason.TABLE_CONFLICT_HELD,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A table set for a party, with everything the rules read. `tables` are ordered by id and unique."""
+
+    floor: Floor
+    policy: ServicePolicy
+    party: Party
+    window: Window
+    tables: tuple[Table, ...]
+
+    @property
+    def capacity(self) -> int:
+        return sum(table.capacity for table in self.tables)
+
+    @property
+    def slack(self) -> int:
+        """Seats left empty; negative when there are too few."""
+        return self.capacity - self.party.party_size
+
+    @property
+    def table_ids(self) -> tuple[UUID, ...]:
+        return tuple(table.table_id for table in self.tables)
+
+    @property
+    def zone_id(self) -> UUID | None:
+        zones = {table.zone_id for table in self.tables}
+        return next(iter(zones)) if len(zones) == 1 else None
+
+
+def select(
+    floor: Floor,
+    policy: ServicePolicy,
+    party: Party,
+    window: Window,
+    table_ids: Iterable[UUID],
+    restaurant_id: UUID,
+) -> Selection:
+    """The selection of these tables, or TABLE_NOT_FOUND naming the ids the floor does not have."""
+    wanted = sorted(set(table_ids))
+    missing = [str(table_id) for table_id in wanted if table_id not in floor.by_id]
+    if missing:
+        raise refuse(
+            Reason.TABLE_NOT_FOUND,
+            f"Not tables of this restaurant: {', '.join(missing)}.",
+            restaurant_id=restaurant_id,
+            table_ids=",".join(missing),
+        )
+    return Selection(floor, policy, party, window, tuple(floor.by_id[table_id] for table_id in wanted))
+
+
+def forms_merge(mode: AdjacencyMode, floor: Floor, table_ids: Sequence[UUID]) -> bool:
+    """Whether the adjacency within the set makes it one merge under `mode`; a single table always is one."""
+    members = set(table_ids)
+    degrees = {table_id: len(floor.neighbours.get(table_id, frozenset()) & members) for table_id in members}
+    others = len(members) - 1
+    if mode is AdjacencyMode.PAIRWISE:
+        return all(degree == others for degree in degrees.values())
+    if mode is AdjacencyMode.HUB:
+        return any(degree == others for degree in degrees.values())
+    return len(_reachable(floor, members)) == len(members)
+
+
+def _reachable(floor: Floor, members: set[UUID]) -> set[UUID]:
+    frontier = {min(members)}
+    reached: set[UUID] = set()
+    while frontier:
+        reached |= frontier
+        frontier = {
+            n for table_id in frontier for n in floor.neighbours.get(table_id, ()) if n in members
+        } - reached
+    return reached
+
+
+def check_set(selection: Selection) -> tuple[Check, ...]:
+    """Every rule that does not depend on occupancy, in order of precedence, each exactly once."""
+    checks = (
+        _in_service(selection),
+        _zone_requested(selection),
+        _attributes(selection),
+        *_combination(selection),
+        _capacity(selection),
+        _min_party(selection),
+        _slack(selection),
+    )
+    return tuple(sorted(checks, key=lambda check: PRECEDENCE[check.reason]))
+
+
+def check_occupancy(selection: Selection, foreign: Iterable[Claim]) -> tuple[Check, ...]:
+    """One check per kind of claim. `foreign` are the live claims of others on the chosen tables."""
+    blocking = [claim for claim in foreign if claim.window.overlaps(selection.window)]
+    return tuple(
+        _no_conflict(reason, [claim for claim in blocking if claim.kind is kind])
+        for kind, reason in _CONFLICT_REASON.items()
+    )
+
+
+def check_selection(selection: Selection, foreign: Iterable[Claim]) -> tuple[Check, ...]:
+    """Every rule, in order of precedence."""
+    return check_set(selection) + check_occupancy(selection, foreign)
+
+
+def failed(checks: Iterable[Check]) -> tuple[Check, ...]:
+    return tuple(check for check in checks if check.status is CheckStatus.ERROR)
+
+
+def require(checks: Sequence[Check], foreign: Sequence[Claim] = ()) -> None:
+    """Raises the first failed check by precedence, with all the others and the conflicting claims as details."""
+    failures = failed(checks)
+    if not failures:
+        return
+    first = failures[0]
+    conflicts: tuple[Conflict, ...] = ()
+    if first.reason in _CONFLICT_REASON.values():
+        ordered = sorted(foreign, key=lambda claim: (claim.table_id, claim.window.start))
+        conflicts = tuple(claim.as_conflict() for claim in ordered[: CONFLICTS_LISTED_MAX + 1])
+    raise ServiceError(
+        Refusal(
+            first.reason,
+            first.message,
+            first.metadata,
+            conflicts=conflicts,
+            checks=failures[:CHECKS_LISTED_MAX],
+        )
+    )
+
+
+def _check(
+    reason: Reason, broken: bool, wrong: str, right: str, tables: Iterable[Table], **metadata: object
+) -> Check:
+    values = {key: str(value) for key, value in metadata.items()}
+    if not broken:
+        return Check(reason, CheckStatus.OK, right, (), values)
+    ids = tuple(sorted(table.table_id for table in tables))
+    return Check(reason, CheckStatus.ERROR, wrong, ids, values | ({"table_ids": _joined(ids)} if ids else {}))
+
+
+def _in_service(selection: Selection) -> Check:
+    out = [table for table in selection.tables if not table.in_service]
+    return _check(
+        Reason.TABLE_OUT_OF_SERVICE,
+        bool(out),
+        f"Out of service: {_names(out)}.",
+        "Every table is in service.",
+        out,
+    )
+
+
+def _zone_requested(selection: Selection) -> Check:
+    wanted = selection.party.zone_id
+    elsewhere = [table for table in selection.tables if wanted is not None and table.zone_id != wanted]
+    return _check(
+        Reason.ZONE_NOT_REQUESTED,
+        bool(elsewhere),
+        f"The booking asks for another zone than that of {_names(elsewhere)}.",
+        "The tables stand in a zone the booking accepts.",
+        elsewhere,
+        zone_id=wanted or "",
+    )
+
+
+def _attributes(selection: Selection) -> Check:
+    required = set(selection.party.required_attributes)
+    lacking = {
+        table: required - set(table.attributes)
+        for table in selection.tables
+        if required - set(table.attributes)
+    }
+    missing = sorted(set().union(*lacking.values()))
+    return _check(
+        Reason.REQUIRED_ATTRIBUTE_UNMET,
+        bool(lacking),
+        f"Required but missing at {_names(lacking)}: {', '.join(missing)}.",
+        "Every required attribute is met.",
+        lacking,
+        attributes=",".join(missing or sorted(required)),
+    )
+
+
+def _combination(selection: Selection) -> Iterator[Check]:
+    tables, rules = selection.tables, selection.policy.combinations
+    merged = len(tables) > 1
+    zones = sorted({str(table.zone_id) for table in tables})
+    fixed = [table for table in tables if not table.movable] if merged else []
+    apart = merged and not forms_merge(rules.adjacency_mode, selection.floor, selection.table_ids)
+    yield _check(
+        Reason.COMBINATION_DISABLED,
+        merged and not rules.enabled,
+        "The service policy does not allow merging tables.",
+        "Merging is allowed, or not needed.",
+        (),
+        table_count=len(tables),
+    )
+    yield _check(
+        Reason.COMBINATION_TOO_LARGE,
+        merged and len(tables) > rules.tables_max,
+        f"{len(tables)} tables are more than the {rules.tables_max} that may be merged.",
+        "The number of tables is within the limit.",
+        (),
+        table_count=len(tables),
+        tables_max=rules.tables_max,
+    )
+    yield _check(
+        Reason.COMBINATION_CROSSES_ZONES,
+        len(zones) > 1,
+        f"The tables stand in {len(zones)} different zones.",
+        "The tables stand in one zone.",
+        (),
+        zone_ids=",".join(zones),
+    )
+    yield _check(
+        Reason.COMBINATION_TABLE_NOT_MOVABLE,
+        bool(fixed),
+        f"Fixed tables are only used alone: {_names(fixed)}.",
+        "No fixed table is merged.",
+        fixed,
+    )
+    yield _check(
+        Reason.COMBINATION_NOT_ADJACENT,
+        apart,
+        f"{_names(tables)} cannot be pushed together ({rules.adjacency_mode}).",
+        "The tables can be pushed together, or there is only one.",
+        tables,
+        adjacency_mode=rules.adjacency_mode,
+    )
+
+
+def _capacity(selection: Selection) -> Check:
+    size, tables = selection.party.party_size, selection.tables
+    seats = tables[0].seats_alone if len(tables) == 1 else selection.capacity
+    return _check(
+        Reason.CAPACITY_INSUFFICIENT,
+        seats < size,
+        f"{_names(tables)} take{'s' if len(tables) == 1 else ''} {seats}; the party is {size}.",
+        f"{seats} seats for a party of {size}.",
+        (),
+        party_size=size,
+        capacity=seats,
+    )
+
+
+def _min_party(selection: Selection) -> Check:
+    size = selection.party.party_size
+    too_big = [table for table in selection.tables if table.min_party > size]
+    smallest = max(table.min_party for table in selection.tables)
+    return _check(
+        Reason.CAPACITY_BELOW_MIN_PARTY,
+        bool(too_big),
+        f"A party of {size} is below the {smallest} that {_names(too_big)} {'is' if len(too_big) == 1 else 'are'} "
+        "kept for.",
+        "The party is large enough for every table.",
+        too_big,
+        party_size=size,
+        min_party=smallest,
+    )
+
+
+def _slack(selection: Selection) -> Check:
+    budget = selection.policy.slack_max
+    return _check(
+        Reason.SLACK_BUDGET_EXCEEDED,
+        selection.slack > budget,
+        f"{selection.slack} seats would stay empty; the policy allows {budget}.",
+        "The empty seats are within the policy's budget.",
+        (),
+        slack=selection.slack,
+        slack_max=budget,
+    )
+
+
+def _no_conflict(reason: Reason, claims: list[Claim]) -> Check:
+    if not claims:
+        return Check(reason, CheckStatus.OK, _CLEAR[reason])
+    table_ids = tuple(sorted({claim.table_id for claim in claims}))
+    conflicts = [claim.as_conflict() for claim in claims]
+    start, end = min(c.window_start for c in conflicts), max(c.window_end for c in conflicts)
+    free_from = max(c.free_from for c in conflicts)
+    taken = f"{len(table_ids)} table{'s' if len(table_ids) > 1 else ''}"
+    return Check(
+        reason,
+        CheckStatus.ERROR,
+        f"{taken} {_TAKEN[reason]} between {start.isoformat()} and {end.isoformat()}; "
+        f"free from {free_from.isoformat()}.",
+        table_ids,
+        {
+            "table_ids": _joined(table_ids),
+            "window_start": start.isoformat(),
+            "window_end": end.isoformat(),
+            "free_from": free_from.isoformat(),
+        },
+    )
+
+
+_TAKEN = {
+    Reason.TABLE_BLOCKED: "blocked",
+    Reason.TABLE_CONFLICT_ASSIGNED: "assigned to another booking",
+    Reason.TABLE_CONFLICT_HELD: "held for another booking",
+}
+_CLEAR = {
+    Reason.TABLE_BLOCKED: "No block covers the window.",
+    Reason.TABLE_CONFLICT_ASSIGNED: "No other assignment overlaps the window.",
+    Reason.TABLE_CONFLICT_HELD: "No other hold overlaps the window.",
+}
+
+
+def _names(tables: Iterable[Table]) -> str:
+    return ", ".join(sorted(table.name for table in tables))
+
+
+def _joined(ids: Iterable[UUID]) -> str:
+    return ",".join(str(table_id) for table_id in ids)

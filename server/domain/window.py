@@ -1,0 +1,28 @@
+"""Half-open time ranges."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Window:
+    """[start, end) in aware instants; two windows that touch don't overlap."""
+
+    start: datetime
+    end: datetime
+
+    def overlaps(self, other: "Window") -> bool:
+        return self.start < other.end and other.start < self.end
+
+    @property
+    def length(self) -> timedelta:
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """When a party dines and when its tables are taken: `window` is `dining` with the buffers around it."""
+
+    dining: Window
+    window: Window
+    period: str

@@ -1,0 +1,165 @@
+"""What can go wrong, in the service's own words. Knows no transport.
+
+Three kinds of failure are never mixed: a refusal that is part of an answer is a `Refusal` value; a failure that a
+caller handles by its reason is a `ServiceError`, which carries one; a broken invariant is an `InvariantError`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+class Reason(StrEnum):
+    """Why the service said no. The names are the contract's; the order is the precedence between several."""
+
+    INVALID_ARGUMENT_FIELD = "INVALID_ARGUMENT_FIELD"
+    INVALID_WINDOW = "INVALID_WINDOW"
+    INVALID_PARTY_SIZE = "INVALID_PARTY_SIZE"
+    REQUEST_ID_MISSING = "REQUEST_ID_MISSING"
+    REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
+    REQUEST_IN_PROGRESS = "REQUEST_IN_PROGRESS"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    PERMISSION_MISSING = "PERMISSION_MISSING"
+    RESTAURANT_NOT_FOUND = "RESTAURANT_NOT_FOUND"
+    BOOKING_NOT_FOUND = "BOOKING_NOT_FOUND"
+    TABLE_NOT_FOUND = "TABLE_NOT_FOUND"
+    HOLD_NOT_FOUND = "HOLD_NOT_FOUND"
+    ASSIGNMENT_NOT_FOUND = "ASSIGNMENT_NOT_FOUND"
+    BLOCK_NOT_FOUND = "BLOCK_NOT_FOUND"
+    VERSION_MISMATCH = "VERSION_MISMATCH"
+    INVALID_STATE_TRANSITION = "INVALID_STATE_TRANSITION"
+    BOOKING_ALREADY_ASSIGNED = "BOOKING_ALREADY_ASSIGNED"
+    HOLD_ALREADY_CONFIRMED = "HOLD_ALREADY_CONFIRMED"
+    HOLD_EXPIRED = "HOLD_EXPIRED"
+    HOLD_ALREADY_RELEASED = "HOLD_ALREADY_RELEASED"
+    HOLD_MISMATCH = "HOLD_MISMATCH"
+    HOLD_TTL_OUT_OF_RANGE = "HOLD_TTL_OUT_OF_RANGE"
+    OUTSIDE_SERVICE_HOURS = "OUTSIDE_SERVICE_HOURS"
+    SERVICE_OVERRUN = "SERVICE_OVERRUN"
+    WINDOW_IN_PAST = "WINDOW_IN_PAST"
+    POLICY_DRIFT = "POLICY_DRIFT"
+    STALE_CONTEXT = "STALE_CONTEXT"
+    TABLE_OUT_OF_SERVICE = "TABLE_OUT_OF_SERVICE"
+    ZONE_NOT_REQUESTED = "ZONE_NOT_REQUESTED"
+    REQUIRED_ATTRIBUTE_UNMET = "REQUIRED_ATTRIBUTE_UNMET"
+    COMBINATION_DISABLED = "COMBINATION_DISABLED"
+    COMBINATION_TOO_LARGE = "COMBINATION_TOO_LARGE"
+    COMBINATION_CROSSES_ZONES = "COMBINATION_CROSSES_ZONES"
+    COMBINATION_TABLE_NOT_MOVABLE = "COMBINATION_TABLE_NOT_MOVABLE"
+    COMBINATION_NOT_ADJACENT = "COMBINATION_NOT_ADJACENT"
+    COMBINATION_REDUNDANT = "COMBINATION_REDUNDANT"
+    CAPACITY_INSUFFICIENT = "CAPACITY_INSUFFICIENT"
+    CAPACITY_BELOW_MIN_PARTY = "CAPACITY_BELOW_MIN_PARTY"
+    SLACK_BUDGET_EXCEEDED = "SLACK_BUDGET_EXCEEDED"
+    TABLE_AVOIDED = "TABLE_AVOIDED"
+    TABLE_BLOCKED = "TABLE_BLOCKED"
+    TABLE_CONFLICT_ASSIGNED = "TABLE_CONFLICT_ASSIGNED"
+    TABLE_CONFLICT_HELD = "TABLE_CONFLICT_HELD"
+    SERVER_OVERLOADED = "SERVER_OVERLOADED"
+    STORE_CONTENTION = "STORE_CONTENTION"
+    STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
+    DRAINING = "DRAINING"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    INVARIANT_BROKEN = "INVARIANT_BROKEN"
+
+
+PRECEDENCE: Mapping[Reason, int] = {reason: rank for rank, reason in enumerate(Reason)}
+
+
+class ClaimKind(StrEnum):
+    """What took a table for a window."""
+
+    HOLD = "hold"
+    ASSIGNMENT = "assignment"
+    BLOCK = "block"
+
+
+class CheckStatus(StrEnum):
+    """How a check came out. A warning never keeps a set from being used."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One bad field. `field` is its path in the request, for example `floor.tables[3].capacity`."""
+
+    field: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A claim that is in the way. Says what it is and when it ends, never whose it is."""
+
+    table_id: UUID
+    blocker_kind: ClaimKind
+    window_start: datetime
+    window_end: datetime
+    free_from: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One rule applied to one table set."""
+
+    reason: Reason
+    status: CheckStatus
+    message: str
+    table_ids: tuple[UUID, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A no with everything a caller can act on.
+
+    `metadata` holds every value the message mentions, under the keys that the contract documents for the
+    reason.
+    `retry_after_s` is set exactly for reasons whose remedy is to wait and repeat.
+    """
+
+    reason: Reason
+    message: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    violations: tuple[FieldViolation, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    checks: tuple[Check, ...] = ()
+    retry_after_s: float | None = None
+
+
+class ServiceError(Exception):
+    """A failure that a caller handles by its reason."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(f"{refusal.reason}: {refusal.message}")
+        self.refusal = refusal
+
+    @property
+    def reason(self) -> Reason:
+        return self.refusal.reason
+
+
+class InvariantError(Exception):
+    """The service found its own data or code in a state that must not exist. Its text stays in the log."""
+
+
+def refuse(reason: Reason, message: str, **metadata: object) -> ServiceError:
+    """A `ServiceError` whose metadata values are written as text."""
+    return ServiceError(Refusal(reason, message, {key: str(value) for key, value in metadata.items()}))
+
+
+def bad_field(field_path: str, description: str, *, limit: object = "") -> ServiceError:
+    """An INVALID_ARGUMENT_FIELD about one field."""
+    return ServiceError(
+        Refusal(
+            Reason.INVALID_ARGUMENT_FIELD,
+            f"{field_path}: {description}",
+            {"field": field_path, "limit": str(limit)},
+            violations=(FieldViolation(field_path, description),),
+        )
+    )
