@@ -10,6 +10,8 @@ def main() -> None:
     """Runs the command line. Without the `server` extra it prints a hint and exits with status 69."""
     try:
         from server.cli import main as run
+
+        run()
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing in OWN_PACKAGES:
@@ -20,4 +22,3 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(EXIT_NOT_INSTALLED)
-    run()

@@ -1,7 +1,7 @@
 """Writes the page of error reasons from the comments of `enum ErrorReason` in the contract.
 
-Usage: `errors_page.py DESCRIPTORS > docs/errors.md`, with DESCRIPTORS a FileDescriptorSet that carries comments
-(`buf build proto -o FILE`). A value whose comment lacks a label, or uses a word that is not known here, is an error.
+Usage: `errors_page.py DESCRIPTORS > docs/errors.md`, with DESCRIPTORS a FileDescriptorSet with comments, made
+by `buf build proto -o FILE`. A value whose comment lacks a label, or uses an unknown word, is an error.
 """
 
 import re
@@ -10,16 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
 from google.protobuf.descriptor_pb2 import EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet
 
 ENUM = "ErrorReason"
 PREFIX = "ERROR_REASON_"
 LABELS = ("Status", "Metadata", "Retry", "Remedy")
-STATUSES = frozenset(
-    "NONE CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED "
-    "RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS "
-    "UNAUTHENTICATED".split()
-)
+# NONE marks a reason that is never the status of a call.
+STATUSES = frozenset({"NONE", *(code.name for code in grpc.StatusCode if code is not grpc.StatusCode.OK)})
 STANDARD_DETAILS = frozenset({"BadRequest", "QuotaFailure", "RetryInfo", "PreconditionFailure", "DebugInfo"})
 RETRY_CLASSES = {
     "SAME_KEY": "Repeat the identical call with the same request_id.",
@@ -40,7 +38,7 @@ class PageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason as its comment states it. `status` is the gRPC status, then the details that come with it."""
+    """One reason as its comment states it. `status` is the gRPC status, then its details."""
 
     name: str
     number: int
@@ -52,7 +50,7 @@ class Reason:
 
 
 def parse_comment(name: str, comment: str) -> dict[str, str]:
-    """The description (under the empty key) and the labelled parts of a comment; labels may run over lines."""
+    """The description (under the empty key) and the labelled parts of a comment; parts may span lines."""
     parts: dict[str, str] = {"": ""}
     current = ""
     for line in (raw.strip() for raw in comment.strip().splitlines()):
@@ -161,9 +159,10 @@ def render(reasons: list[Reason]) -> str:
     lines = [
         "# Errors\n",
         "<!-- Generated from proto/maitred/v1 by `make generate`. Change the comments there. -->\n",
-        'A refusal carries `google.rpc.ErrorInfo` with `domain = "maitred"` and one of these reasons; the values that',
-        "its message mentions are also in `metadata`, under the keys named here. A status of `NONE` marks a word",
-        "that is only ever a check or a rejection inside an answer, never the status of a call.\n",
+        'A refusal carries `google.rpc.ErrorInfo` with `domain = "maitred"` and one of these reasons; the',
+        "values that its message mentions are also in `metadata`, under the keys named here. A status of",
+        "`NONE` marks a word that is only ever a check or a rejection inside an answer, never the status of",
+        "a call.\n",
         *_legend(),
         *_table(reasons),
     ]

@@ -1,7 +1,7 @@
 """Writes what is made from the contract: the package `gen/maitred` and the page `docs/errors.md`.
 
-Usage: `generate.py` writes into the repository; `generate.py --check` writes into a temporary folder and fails
-with a list of differences when the committed files are not what the contract says.
+Usage: `python -m ops.build.generate` writes into the repository. With `--check` it writes into a temporary
+folder and fails with a list of differences when the committed files are not what the contract says.
 """
 
 import difflib
@@ -60,10 +60,9 @@ def differences(committed: dict[str, str], fresh: dict[str, str]) -> list[str]:
     found += [f"not generated: {name}" for name in sorted(committed.keys() - fresh.keys())]
     for name in sorted(fresh.keys() & committed.keys()):
         if fresh[name] != committed[name]:
-            lines = difflib.unified_diff(
-                committed[name].splitlines(), fresh[name].splitlines(), name, "generated now", lineterm="", n=1
-            )
-            found.append(f"differs: {name}\n" + "\n".join(list(lines)[:DIFF_LINES_MAX]))
+            before, after = committed[name].splitlines(), fresh[name].splitlines()
+            lines = list(difflib.unified_diff(before, after, name, "generated now", lineterm="", n=1))
+            found.append(f"differs: {name}\n" + "\n".join(lines[:DIFF_LINES_MAX]))
     return found
 
 
@@ -87,7 +86,7 @@ def main() -> None:
             shutil.copytree(scratch, ROOT, dirs_exist_ok=True)
         print("wrote gen/maitred and docs/errors.md")
     else:
-        sys.exit("usage: generate.py [--check]")
+        sys.exit("usage: python -m ops.build.generate [--check]")
 
 
 if __name__ == "__main__":

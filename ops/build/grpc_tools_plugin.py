@@ -1,7 +1,8 @@
 """Makes grpcio-tools a protoc plugin, because buf runs plugins and grpcio-tools carries only a compiler.
 
-Usage: `grpc_tools_plugin.py python|grpc_python`, a CodeGeneratorRequest on stdin, a CodeGeneratorResponse on stdout.
-The request's descriptors are handed to the compiler as they are, so no proto file is read twice.
+Usage: `grpc_tools_plugin.py python|grpc_python`, with a CodeGeneratorRequest on stdin; answers with a
+CodeGeneratorResponse on stdout. The request's descriptors are handed to the compiler as they
+are, so no proto file is read twice.
 """
 
 import sys

@@ -1,0 +1,46 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup demo dev test check generate lock bench clean
+
+# How many processes run the tests, and further pytest arguments: make test JOBS=4 ARGS="-k hold"
+JOBS ?= 2
+ARGS ?=
+BIN := .venv/bin
+
+help: ## Show this list
+	@echo "maitred: decides which party sits at which table. Needs Python 3.11+ and make; nothing else."
+	@echo
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)$$/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@echo
+	@echo "Start with 'make demo'. PYTHON=/path/to/python3 chooses the interpreter."
+
+setup: ## Build .venv from the lock (does nothing when it is current)
+	@sh ops/build/setup.sh
+
+demo: setup ## Start everything from nothing, seat a sample service day, show the result, stop everything
+	@$(BIN)/maitred demo
+
+dev: setup ## Run database and server with a sample restaurant until Ctrl-C
+	@$(BIN)/maitred dev
+
+test: setup ## Run the whole test suite (JOBS=2 processes; ARGS="-k hold" chooses)
+	@PYTHONHASHSEED=0 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+check: setup ## Run format, lint, types, imports, contract, generated files, wheel and migration checks
+	@$(BIN)/python -m ops.build.check
+
+generate: setup ## Write gen/ and docs/errors.md from proto/
+	@$(BIN)/python -m ops.build.generate
+
+lock: setup ## Pin all dependencies anew, with hashes, into requirements.lock
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/python -m uv pip compile pyproject.toml --extra server --group dev --universal \
+		--python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--quiet --output-file requirements.lock
+	@sh ops/build/setup.sh
+
+bench: setup ## Measure the planner, and plan-hold-confirm beside raw SQL
+	@$(BIN)/python -m tests.bench
+
+clean: ## Remove .venv, caches and build output (keeps .maitred, the development database)
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist out
+	@find server clients gen tests ops -name __pycache__ -type d -prune -exec rm -rf {} +
