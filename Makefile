@@ -43,4 +43,4 @@ bench: setup ## Measure the planner, and plan-hold-confirm beside raw SQL
 
 clean: ## Remove .venv, caches and build output (keeps .maitred, the development database)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist out
-	@find server clients gen tests ops -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

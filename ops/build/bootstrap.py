@@ -79,13 +79,13 @@ def create_environment() -> None:
     if VENV.exists():
         say("replacing .venv, which does not work here")
         shutil.rmtree(VENV)
-    say(f"creating .venv with Python {sys.version.split()[0]} ({sys.executable})")
     packages = ("venv",) if importlib.util.find_spec("ensurepip") else ("venv", "pip")
     if not all(importlib.util.find_spec(package) for package in packages):
         sys.exit(
             "setup: this Python can neither fill an environment (ensurepip) nor install packages (pip).\n"
             "       On Debian or Ubuntu: apt-get install python3-venv. Elsewhere: PYTHON=/path/to/another."
         )
+    say(f"creating .venv with Python {sys.version.split()[0]} ({sys.executable})")
     options = ["--without-pip"] if "pip" in packages else []
     run(sys.executable, "-m", "venv", *options, str(VENV), remedy="Is the disk full?")
 

@@ -8,8 +8,8 @@ in it yet, there is nothing to break, which is said.
 import io
 import subprocess
 import sys
-import tarfile
 import tempfile
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,13 +51,13 @@ def main() -> None:
     if against is None:
         print("no earlier commit to compare with: nothing can be broken")
         return
-    archive = git("archive", "--format=tar", against, "proto", "buf.yaml")
+    archive = git("archive", "--format=zip", against, "proto", "buf.yaml")
     if archive is None:
         print(f"main has no contract yet (at {against[:12]}): nothing can be broken")
         return
     with tempfile.TemporaryDirectory() as earlier:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-            files.extractall(earlier, filter="data")
+        with zipfile.ZipFile(io.BytesIO(archive)) as files:
+            files.extractall(earlier)
         if not any(Path(earlier, "proto").rglob("*.proto")):
             print(f"main has no contract yet (at {against[:12]}): nothing can be broken")
             return
