@@ -1,0 +1,223 @@
+"""Which tables for a party: the one question that the planner answers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import reduce
+from heapq import nsmallest
+from operator import or_
+from typing import NamedTuple
+from uuid import UUID
+
+from server.domain.booking import Party
+from server.domain.claims import Claim
+from server.domain.context import context_version
+from server.domain.floor import Edge, Floor, Table
+from server.domain.limits import REJECTED_TABLES_LISTED_MAX
+from server.domain.policy import ServicePolicy
+from server.domain.rules import Selection
+from server.domain.window import Stay, Window
+from server.errors import ClaimKind, Reason
+from server.planner.catalog import Merge, Refused, TableSets
+from server.planner.cost import MICRO, ScoreTerm, TableCost, Tariff, table_costs
+from server.planner.merges import as_mask, positions
+from server.planner.occupancy import Occupancy, occupancy
+
+CONFLICT_REASON: Mapping[ClaimKind, Reason] = {
+    ClaimKind.BLOCK: Reason.TABLE_BLOCKED,
+    ClaimKind.ASSIGNMENT: Reason.TABLE_CONFLICT_ASSIGNED,
+    ClaimKind.HOLD: Reason.TABLE_CONFLICT_HELD,
+}
+
+
+class PlanOutcome(StrEnum):
+    """Whether anything fits: now, at another time, or never on this floor under this policy."""
+
+    FEASIBLE = "feasible"
+    FULLY_TAKEN = "fully_taken"
+    NEEDS_STAFF = "needs_staff"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Everything that an answer depends on.
+
+    `sets` are those of this floor and of the policy's combination rule. `claims` are the live claims of
+    others, with none missing that touches the `horizon`; idle gaps end at the horizon. `avoid` are tables to
+    leave out.
+    """
+
+    floor: Floor
+    sets: TableSets
+    policy: ServicePolicy
+    party: Party
+    stay: Stay
+    claims: Sequence[Claim]
+    horizon: Window
+    avoid: frozenset[UUID]
+    plans_max: int
+    policy_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A table set that fits. `cost` ranks, lower is better, and is the sum of `breakdown`; `score` is 0 to
+    100.
+    """
+
+    tables: tuple[Table, ...]
+    zone_id: UUID
+    capacity: int
+    slack: int
+    merged: bool
+    adjacency: tuple[Edge, ...]
+    cost: float
+    score: float
+    breakdown: tuple[ScoreTerm, ...]
+    unmet_preferred_attributes: tuple[str, ...]
+    context_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """How many single tables and combinations fell to a reason; `table_ids` are the first of those tables by
+    id.
+    """
+
+    reason: Reason
+    tables: int
+    combinations: int
+    table_ids: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """The best plans first, and every other set counted once under the first reason that applies to it."""
+
+    outcome: PlanOutcome
+    plans: tuple[Plan, ...]
+    plans_found: int
+    rejections: tuple[Rejection, ...]
+    tables_considered: int
+    combinations_considered: int
+
+
+class Candidates(NamedTuple):
+    """Sets that are still in question: the single tables as a mask, and the merges."""
+
+    singles: int
+    merges: Sequence[Merge]
+
+    def without(self, grounds: Iterable[tuple[Reason, int]]) -> "tuple[Candidates, list[Refused]]":
+        """What is left without the sets that contain a table of some ground, each filed under the first
+        such.
+        """
+        singles, merges = self
+        refused = []
+        for reason, mask in grounds:
+            if mask:
+                kept = [merge for merge in merges if not merge.mask & mask]
+                refused.append(Refused(reason, singles & mask, len(merges) - len(kept)))
+                singles, merges = singles & ~mask, kept
+        return Candidates(singles, merges), refused
+
+
+class Ranked(NamedTuple):
+    """A free set with its cost in millionths. Sets of equal cost stand in the order of their tables' ids."""
+
+    cost: int
+    members: tuple[int, ...]
+
+
+def plan_tables(question: Question) -> PlanResult:
+    """The best table sets for a party, and why the others are none.
+
+    The same question always has the same answer, in whatever order its claims, avoided tables or the floor's
+    parts were given. Raises ValueError when `sets` belong to another floor or rule.
+    """
+    sets, policy = question.sets, question.policy
+    if sets.combinations != policy.combinations or sets.floor != question.floor:
+        raise ValueError("the table sets were made for another floor or combination rule")
+    shortlist = sets.shortlist(question.party, policy.slack_max)
+    allowed, avoided = Candidates(shortlist.singles, shortlist.merges).without(
+        [(Reason.TABLE_AVOIDED, sets.mask_of(question.avoid))]
+    )
+    occupied = occupancy(sets, question.claims, question.stay.window, question.horizon)
+    free, busy = allowed.without((reason, occupied.taken[kind]) for kind, reason in CONFLICT_REASON.items())
+    found, plans = _best(question, free, occupied)
+    return PlanResult(
+        _outcome(found, allowed),
+        plans,
+        found,
+        _rejections(sets, (*shortlist.refused, *avoided, *busy)),
+        len(question.floor.tables),
+        len(sets.merges),
+    )
+
+
+def _outcome(found: int, allowed: Candidates) -> PlanOutcome:
+    if found:
+        return PlanOutcome.FEASIBLE
+    return PlanOutcome.FULLY_TAKEN if allowed.singles or allowed.merges else PlanOutcome.NEEDS_STAFF
+
+
+def _rejections(sets: TableSets, refused: Iterable[Refused]) -> tuple[Rejection, ...]:
+    return tuple(
+        Rejection(reason, singles.bit_count(), merges, sets.ids_in(singles, REJECTED_TABLES_LISTED_MAX))
+        for reason, singles, merges in refused
+        if singles or merges
+    )
+
+
+def _best(question: Question, free: Candidates, occupied: Occupancy) -> tuple[int, tuple[Plan, ...]]:
+    """How many sets are free, and the cheapest of them as plans."""
+    tariff = Tariff.of(question.sets, question.policy, question.party, question.stay.window)
+    in_use = reduce(or_, (merge.mask for merge in free.merges), free.singles)
+    costs = table_costs(tariff, occupied, in_use)
+    ranked = _rank(tariff, free, costs)
+    best = nsmallest(question.plans_max, ranked)
+    return len(ranked), tuple(_plan(question, tariff, costs, choice) for choice in best)
+
+
+def _rank(tariff: Tariff, free: Candidates, costs: Mapping[int, TableCost]) -> list[Ranked]:
+    """Every free set with its cost. This runs once per set, so it is all additions on numbers made
+    beforehand.
+    """
+    of_table = {position: sum(cost) for position, cost in costs.items()}
+    tables, size = tariff.sets.floor.tables, tariff.party_size
+    spare, joining = tariff.spare_seat, tariff.merge
+    ranked = [
+        Ranked((tables[position].capacity - size) * spare + of_table[position], (position,))
+        for position in positions(free.singles)
+    ]
+    ranked += [
+        Ranked(
+            (seats - size) * spare + (len(members) - 1) * joining + sum([of_table[m] for m in members]),
+            members,
+        )
+        for _, members, seats in free.merges
+    ]
+    if not tariff.lacking:
+        return ranked
+    return [Ranked(cost + tariff.preferences(as_mask(members)), members) for cost, members in ranked]
+
+
+def _plan(question: Question, tariff: Tariff, costs: Mapping[int, TableCost], choice: Ranked) -> Plan:
+    tables = tuple(question.floor.tables[position] for position in choice.members)
+    selection = Selection(question.floor, question.policy, question.party, question.stay.window, tables)
+    mask = as_mask(choice.members)
+    return Plan(
+        tables=tables,
+        zone_id=tables[0].zone_id,
+        capacity=selection.capacity,
+        slack=selection.slack,
+        merged=len(tables) > 1,
+        adjacency=question.floor.edges_within(selection.table_ids),
+        cost=choice.cost / MICRO,
+        score=tariff.score(choice.cost),
+        breakdown=tariff.breakdown(mask, [costs[position] for position in choice.members]),
+        unmet_preferred_attributes=tariff.unmet(mask),
+        # A set that is free has no claim of others in its window, and other claims are no part of its
+        # context.
+        context_version=context_version(selection, question.policy_version, ()),
+    )
