@@ -88,6 +88,7 @@ def main() -> None:
     print("\nclosing list:")
     for outcome in outcomes:
         print(f"  {'ok    ' if outcome.passed else 'FAILED'} {outcome.step.name:14} {outcome.seconds:6.1f} s")
+    sys.stdout.flush()
     failed = [outcome.step.name for outcome in outcomes if not outcome.passed]
     if failed:
         sys.exit(f"check: {len(failed)} of {len(outcomes)} failed: {', '.join(failed)}")
