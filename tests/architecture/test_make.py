@@ -1,0 +1,28 @@
+"""`make` alone tells a newcomer what there is."""
+
+import os
+import re
+import subprocess
+
+from tests.architecture.sources import ROOT
+
+TARGETS = {"setup", "demo", "dev", "test", "check", "generate", "lock", "bench", "clean"}
+# What a `make test` that runs this would hand down to the inner make.
+INHERITED = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+
+
+def make(*arguments: str) -> str:
+    kept = {name: value for name, value in os.environ.items() if name not in INHERITED}
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=kept, check=True, capture_output=True, text=True).stdout
+
+
+def test_make_without_a_target_explains_every_target() -> None:
+    explained = dict(re.findall(r"^  make (\S+) +(\S.*)$", make(), re.MULTILINE))
+    assert set(explained) == TARGETS | {"help"}
+    assert all(len(text.split()) >= 3 for text in explained.values())
+
+
+def test_every_target_that_needs_the_environment_builds_it_first() -> None:
+    for target in TARGETS - {"setup", "clean"}:
+        assert "ops/build/setup.sh" in make("--dry-run", target).splitlines()[0], target
