@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from server.domain.booking import Booking, BookingStatus
+from server.domain.claims import Assignment, Block, Hold
+from server.domain.restaurant import Restaurant
+
 
 class EventType(StrEnum):
     HOLD_CREATED = "capacity.hold.created"
@@ -28,3 +32,92 @@ class Event:
     dedupe_key: str
     payload: Mapping[str, object]
     booking_id: UUID | None = None
+
+
+def hold_event(event_type: EventType, hold: Hold, zone_id: UUID | None, actor: str, cause: str = "") -> Event:
+    """A change of a hold. A hold goes through each state once, so type and id name the fact."""
+    return Event(
+        event_type,
+        str(hold.hold_id),
+        {
+            "holdId": str(hold.hold_id),
+            "bookingId": str(hold.booking_id),
+            "restaurantId": str(hold.restaurant_id),
+            "zoneId": str(zone_id) if zone_id else None,
+            "tableIds": [str(table_id) for table_id in hold.table_ids],
+            "startAt": hold.window.start.isoformat(),
+            "endAt": hold.window.end.isoformat(),
+            "expiresAt": hold.expires_at.isoformat(),
+            "actorId": actor,
+            "metadata": {"cause": cause} if cause else {},
+        },
+        hold.booking_id,
+    )
+
+
+def assignment_event(event_type: EventType, assignment: Assignment, revision: int, request_id: UUID) -> Event:
+    """What tables a booking has now, or no longer has. The booking's revision makes each change a fact of its own."""
+    return Event(
+        event_type,
+        f"{assignment.assignment_id}:{revision}",
+        {
+            "bookingId": str(assignment.booking_id),
+            "restaurantId": str(assignment.restaurant_id),
+            "assignmentId": str(assignment.assignment_id),
+            "tableIds": [str(table_id) for table_id in assignment.table_ids],
+            "startAt": assignment.window.start.isoformat(),
+            "endAt": assignment.window.end.isoformat(),
+            "mergeGroupId": str(assignment.merge_group_id) if assignment.merge_group_id else None,
+            "idempotencyKey": str(request_id),
+        },
+        assignment.booking_id,
+    )
+
+
+def booking_event(event_type: EventType, booking: Booking, from_status: BookingStatus | None) -> Event:
+    return Event(
+        event_type,
+        f"{booking.booking_id}:{booking.revision}",
+        {
+            "bookingId": str(booking.booking_id),
+            "restaurantId": str(booking.restaurant_id),
+            "fromStatus": from_status.value if from_status else None,
+            "toStatus": booking.status.value,
+            "partySize": booking.party.party_size,
+            "startAt": booking.window.start.isoformat(),
+            "endAt": booking.window.end.isoformat(),
+            "needsTables": booking.needs_tables,
+            "revision": booking.revision,
+        },
+        booking.booking_id,
+    )
+
+
+def block_event(event_type: EventType, block: Block) -> Event:
+    return Event(
+        event_type,
+        str(block.block_id),
+        {
+            "blockId": str(block.block_id),
+            "restaurantId": str(block.restaurant_id),
+            "tableIds": [str(table_id) for table_id in block.table_ids],
+            "startAt": block.window.start.isoformat(),
+            "endAt": block.window.end.isoformat(),
+            "cause": block.cause.value,
+        },
+    )
+
+
+def inventory_event(restaurant: Restaurant, part: str) -> Event:
+    """`part` is restaurant, policy or floor; the three versions name the state that came out."""
+    versions = (restaurant.revision, restaurant.policy_version, restaurant.inventory_version)
+    return Event(
+        EventType.INVENTORY_CHANGED,
+        f"{restaurant.restaurant_id}:{':'.join(str(version) for version in versions)}",
+        {
+            "restaurantId": str(restaurant.restaurant_id),
+            "part": part,
+            "policyVersion": restaurant.policy_version,
+            "inventoryVersion": restaurant.inventory_version,
+        },
+    )

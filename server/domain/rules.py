@@ -24,7 +24,7 @@ from server.errors import (
     refuse,
 )
 
-_CONFLICT_REASON = {
+CONFLICT_REASON = {
     ClaimKind.BLOCK: Reason.TABLE_BLOCKED,
     ClaimKind.ASSIGNMENT: Reason.TABLE_CONFLICT_ASSIGNED,
     ClaimKind.HOLD: Reason.TABLE_CONFLICT_HELD,
@@ -69,6 +69,11 @@ def select(
     restaurant_id: UUID,
 ) -> Selection:
     """The selection of these tables, or TABLE_NOT_FOUND naming the ids the floor does not have."""
+    return Selection(floor, policy, party, window, known_tables(floor, table_ids, restaurant_id))
+
+
+def known_tables(floor: Floor, table_ids: Iterable[UUID], restaurant_id: UUID) -> tuple[Table, ...]:
+    """The tables with these ids, ordered by id and unique, or TABLE_NOT_FOUND."""
     wanted = sorted(set(table_ids))
     missing = [str(table_id) for table_id in wanted if table_id not in floor.by_id]
     if missing:
@@ -78,7 +83,7 @@ def select(
             restaurant_id=restaurant_id,
             table_ids=",".join(missing),
         )
-    return Selection(floor, policy, party, window, tuple(floor.by_id[table_id] for table_id in wanted))
+    return tuple(floor.by_id[table_id] for table_id in wanted)
 
 
 def forms_merge(mode: AdjacencyMode, floor: Floor, table_ids: Sequence[UUID]) -> bool:
@@ -118,18 +123,18 @@ def check_set(selection: Selection) -> tuple[Check, ...]:
     return tuple(sorted(checks, key=lambda check: PRECEDENCE[check.reason]))
 
 
-def check_occupancy(selection: Selection, foreign: Iterable[Claim]) -> tuple[Check, ...]:
+def occupancy_checks(window: Window, foreign: Iterable[Claim]) -> tuple[Check, ...]:
     """One check per kind of claim. `foreign` are the live claims of others on the chosen tables."""
-    blocking = [claim for claim in foreign if claim.window.overlaps(selection.window)]
+    blocking = [claim for claim in foreign if claim.window.overlaps(window)]
     return tuple(
         _no_conflict(reason, [claim for claim in blocking if claim.kind is kind])
-        for kind, reason in _CONFLICT_REASON.items()
+        for kind, reason in CONFLICT_REASON.items()
     )
 
 
 def check_selection(selection: Selection, foreign: Iterable[Claim]) -> tuple[Check, ...]:
     """Every rule, in order of precedence."""
-    return check_set(selection) + check_occupancy(selection, foreign)
+    return check_set(selection) + occupancy_checks(selection.window, foreign)
 
 
 def failed(checks: Iterable[Check]) -> tuple[Check, ...]:
@@ -143,7 +148,7 @@ def require(checks: Sequence[Check], foreign: Sequence[Claim] = ()) -> None:
         return
     first = failures[0]
     conflicts: tuple[Conflict, ...] = ()
-    if first.reason in _CONFLICT_REASON.values():
+    if first.reason in CONFLICT_REASON.values():
         ordered = sorted(foreign, key=lambda claim: (claim.table_id, claim.window.start))
         conflicts = tuple(claim.as_conflict() for claim in ordered[: CONFLICTS_LISTED_MAX + 1])
     raise ServiceError(

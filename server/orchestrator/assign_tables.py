@@ -1,0 +1,52 @@
+"""Assign tables to a booking without a hold."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from server.clock import Deadline
+from server.domain.booking import require_assignable
+from server.domain.restaurant import Caller
+from server.orchestrator.assigning import Assigned, Intent, give_tables, new_assignment
+from server.orchestrator.candidate import candidate
+from server.orchestrator.idempotency import Once
+from server.orchestrator.identity import NewId
+from server.orchestrator.ports import InventorySource, Unit
+from server.orchestrator.situation import known_booking, lock, require_etag, require_future
+
+
+@dataclass(frozen=True, slots=True)
+class AssignTablesCommand:
+    request_id: UUID
+    actor: str
+    restaurant_id: UUID
+    booking_id: UUID
+    table_ids: tuple[UUID, ...]
+    context_version: str = ""
+    etag: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AssignTables:
+    once: Once
+    inventories: InventorySource
+    new_id: NewId
+
+    async def __call__(self, caller: Caller, command: AssignTablesCommand, deadline: Deadline) -> Assigned:
+        caller = caller.acting_for(command.actor)
+
+        async def body(unit: Unit) -> Assigned:
+            situation = await lock(unit, self.inventories, caller, command.restaurant_id)
+            booking = await known_booking(unit, command.restaurant_id, command.booking_id)
+            require_etag("booking", command.etag, booking.etag)
+            require_assignable(booking)
+            require_future(booking.window, situation.now)
+            wanted = await candidate(unit, situation, booking, command.table_ids)
+            wanted.require_context(command.context_version)
+            wanted.require_fit()
+            assignment = new_assignment(wanted, caller, self.new_id)
+            return await give_tables(
+                unit, wanted, assignment, Intent(caller, command.request_id, command.reason)
+            )
+
+        return await self.once.run(caller, command, Assigned, body, deadline)

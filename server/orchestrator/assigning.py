@@ -1,0 +1,187 @@
+"""What it means to give tables to a booking and to take them away: the part that several use cases share."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from server.domain.booking import Booking, BookingChange, BookingStatus
+from server.domain.claims import Assignment, AssignmentState, Claim, Hold, HoldState
+from server.domain.events import Event, EventType, assignment_event, booking_event, hold_event
+from server.domain.restaurant import Caller
+from server.errors import ClaimKind
+from server.orchestrator.candidate import Candidate
+from server.orchestrator.changes import AuditEntry, Changes
+from server.orchestrator.hold_tables import closed_hold_events, hold_claims
+from server.orchestrator.identity import NewId
+from server.orchestrator.ports import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    assignment: Assignment
+    booking: Booking
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """Who wants a change, under which request, and why."""
+
+    caller: Caller
+    request_id: UUID
+    reason: str
+
+
+def new_assignment(
+    wanted: Candidate, caller: Caller, new_id: NewId, hold_id: UUID | None = None
+) -> Assignment:
+    selection, booking = wanted.selection, wanted.booking
+    return Assignment(
+        new_id(),
+        booking.restaurant_id,
+        booking.booking_id,
+        selection.table_ids,
+        selection.window,
+        AssignmentState.ACTIVE,
+        booking.assignment_epoch,
+        booking.party.party_size,
+        caller.actor,
+        wanted.situation.now,
+        new_id() if len(selection.tables) > 1 else None,
+        hold_id,
+    )
+
+
+async def give_tables(
+    unit: Unit, wanted: Candidate, assignment: Assignment, intent: Intent, confirmed: Hold | None = None
+) -> Assigned:
+    """Writes the assignment and confirms the booking.
+
+    The booking's other holds end, and so do the tables it had for an earlier time or party. `confirmed` is the hold
+    that becomes the assignment: its claims are moved, unless they lean on those earlier tables and have to be made
+    anew in one piece.
+    """
+    booking, now = wanted.booking, wanted.situation.now
+    after = moved_on(booking, now, status=BookingStatus.CONFIRMED, assignment=assignment)
+    ended = await _ended_holds(unit, wanted, confirmed)
+    states = ended if confirmed is None else {**ended, confirmed.hold_id: HoldState.CONFIRMED}
+    previous = await _previous(unit, booking)
+    moved = confirmed is not None and previous is None
+    dropped = [*ended, *([previous.assignment_id] if previous else [])]
+    if confirmed is not None and not moved:
+        dropped.append(confirmed.hold_id)
+    changes = Changes(
+        claims_dropped_of=tuple(dropped),
+        claims_moved=((confirmed.hold_id, assignment.assignment_id),) if confirmed and moved else (),
+        claims_added=() if moved else assignment_claims(assignment),
+        assignments_added=(assignment,),
+        hold_states=states,
+        assignment_states={previous.assignment_id: AssignmentState.RELEASED} if previous else {},
+        booking=after,
+        booking_change=change_of(booking, after, intent),
+        events=(
+            *await closed_hold_events(
+                unit, booking.restaurant_id, ended, intent.caller.actor, "booking assigned"
+            ),
+            *_given_events(wanted, assignment, after, previous, intent, confirmed),
+        ),
+        audit=(audit("assign", after, intent, assignment),),
+    )
+    await unit.write(intent.caller.tenant_id, booking.restaurant_id, changes)
+    return Assigned(assignment, after)
+
+
+def moved_on(
+    booking: Booking,
+    now: datetime,
+    *,
+    status: BookingStatus,
+    assignment: Assignment | None,
+    new_need: bool = False,
+) -> Booking:
+    """The booking one revision later. `new_need` starts a new assignment epoch."""
+    return replace(
+        booking,
+        status=status,
+        revision=booking.revision + 1,
+        assignment_epoch=booking.assignment_epoch + (1 if new_need else 0),
+        assignment_id=assignment.assignment_id if assignment else None,
+        assigned_epoch=assignment.assignment_epoch if assignment else None,
+        updated_at=now,
+    )
+
+
+def change_of(before: Booking | None, after: Booking, intent: Intent) -> BookingChange:
+    return BookingChange(
+        after.revision,
+        before.status if before else None,
+        after.status,
+        intent.caller.actor,
+        intent.reason,
+        after.updated_at,
+    )
+
+
+def assignment_claims(assignment: Assignment) -> tuple[Claim, ...]:
+    return tuple(
+        Claim(
+            table_id, assignment.window, ClaimKind.ASSIGNMENT, assignment.assignment_id, assignment.booking_id
+        )
+        for table_id in assignment.table_ids
+    )
+
+
+def audit(action: str, booking: Booking, intent: Intent, assignment: Assignment | None) -> AuditEntry:
+    details: dict[str, object] = {"request_id": str(intent.request_id)}
+    if assignment is not None:
+        details["assignment_id"] = str(assignment.assignment_id)
+        details["table_ids"] = [str(table_id) for table_id in assignment.table_ids]
+    return AuditEntry(action, "booking", booking.booking_id, intent.caller.actor, intent.reason, details)
+
+
+async def end_live_holds(
+    unit: Unit, booking: Booking, intent: Intent, cause: str
+) -> tuple[dict[UUID, HoldState], tuple[Event, ...]]:
+    """States and events that release every live hold of a booking."""
+    holds = await unit.live_holds_of(booking.restaurant_id, booking.booking_id)
+    states = {hold.hold_id: HoldState.RELEASED for hold in holds}
+    events = await closed_hold_events(unit, booking.restaurant_id, states, intent.caller.actor, cause)
+    return states, events
+
+
+def reclaimed(holds: Iterable[Hold], given_up: frozenset[UUID]) -> tuple[tuple[UUID, ...], tuple[Claim, ...]]:
+    """Holds that leaned on tables the booking gives up now: drop their claims and add them whole."""
+    leaning = [hold for hold in holds if given_up & set(hold.table_ids)]
+    claims = tuple(claim for hold in leaning for claim in hold_claims(hold, (), None))
+    return tuple(hold.hold_id for hold in leaning), claims
+
+
+async def _previous(unit: Unit, booking: Booking) -> Assignment | None:
+    if booking.assignment_id is None:
+        return None
+    return await unit.assignment(booking.restaurant_id, booking.assignment_id)
+
+
+async def _ended_holds(unit: Unit, wanted: Candidate, confirmed: Hold | None) -> dict[UUID, HoldState]:
+    """The booking's other live holds, and expired holds of anybody that stood in the way."""
+    booking = wanted.booking
+    others = await unit.live_holds_of(booking.restaurant_id, booking.booking_id)
+    states = {hold.hold_id: HoldState.RELEASED for hold in others if hold != confirmed}
+    return {**states, **dict.fromkeys(wanted.expired, HoldState.EXPIRED)}
+
+
+def _given_events(
+    wanted: Candidate,
+    assignment: Assignment,
+    after: Booking,
+    previous: Assignment | None,
+    intent: Intent,
+    confirmed: Hold | None,
+) -> Iterable[Event]:
+    if previous is not None:
+        yield assignment_event(EventType.ASSIGNMENT_RELEASED, previous, after.revision, intent.request_id)
+    if confirmed is not None:
+        actor, zone_id = intent.caller.actor, wanted.selection.zone_id
+        yield hold_event(EventType.HOLD_CONFIRMED, confirmed, zone_id, actor)
+    yield assignment_event(EventType.ASSIGNMENT_SYNC, assignment, after.revision, intent.request_id)
+    yield booking_event(EventType.BOOKING_TRANSITIONED, after, wanted.booking.status)

@@ -1,0 +1,117 @@
+"""A booking and a table set it might get, with the claims that decide it. Hold, confirm and assign share it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from server.domain.booking import Booking
+from server.domain.claims import Claim
+from server.domain.context import context_version
+from server.domain.rules import Selection, check_selection, check_set, failed, require
+from server.domain.window import Window
+from server.errors import ClaimKind, Reason, Refusal, ServiceError
+from server.orchestrator.ports import Reader
+from server.orchestrator.situation import Situation, expired_holds, foreign, own_holds
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """`claims` are all claims on the chosen tables in the window, the booking's own and expired holds included."""
+
+    situation: Situation
+    booking: Booking
+    selection: Selection
+    claims: tuple[Claim, ...]
+
+    @property
+    def foreign(self) -> tuple[Claim, ...]:
+        return foreign(self.claims, self.situation.now, self.booking.booking_id)
+
+    @property
+    def expired(self) -> tuple[UUID, ...]:
+        return expired_holds(self.claims, self.situation.now)
+
+    @property
+    def own_holds(self) -> tuple[UUID, ...]:
+        return own_holds(self.claims, self.situation.now, self.booking.booking_id)
+
+    @property
+    def context_version(self) -> str:
+        return context_version(self.selection, self.situation.restaurant.policy_version, self.foreign)
+
+    def require_context(self, expected: str) -> None:
+        """STALE_CONTEXT, with whatever fails now as details, unless the caller sent no context or the present one."""
+        if not expected or expected == self.context_version:
+            return
+        checks = failed(check_selection(self.selection, self.foreign))
+        raise ServiceError(
+            Refusal(
+                Reason.STALE_CONTEXT,
+                "Something these tables depend on has changed since the context_version was made.",
+                {"expected_context_version": expected, "current_context_version": self.context_version},
+                conflicts=tuple(claim.as_conflict() for claim in self.foreign),
+                checks=checks,
+            )
+        )
+
+    def require_fit(self) -> None:
+        """Raises the first rule that the set breaks now."""
+        require(check_selection(self.selection, self.foreign), self.foreign)
+
+    def require_no_drift(self, hold_id: UUID) -> None:
+        """POLICY_DRIFT when a held set no longer passes the rules that don't depend on occupancy."""
+        broken = failed(check_set(self.selection))
+        if not broken:
+            return
+        restaurant = self.situation.restaurant
+        raise ServiceError(
+            Refusal(
+                Reason.POLICY_DRIFT,
+                f"The policy or the floor changed after the hold was made: {broken[0].message}",
+                {
+                    "hold_id": str(hold_id),
+                    "policy_version": str(restaurant.policy_version),
+                    "inventory_version": str(restaurant.inventory_version),
+                    "reasons": ",".join(check.reason for check in broken),
+                },
+                checks=broken,
+            )
+        )
+
+
+async def candidate(
+    reader: Reader,
+    situation: Situation,
+    booking: Booking,
+    table_ids: tuple[UUID, ...],
+    window: Window | None = None,
+) -> Candidate:
+    """Reads what decides whether `booking` can have these tables for its window, or for the one given."""
+    selection = situation.select(booking.party, window or booking.window, table_ids)
+    restaurant_id = situation.restaurant.restaurant_id
+    claims = await reader.claims(restaurant_id, selection.window, selection.table_ids)
+    return Candidate(situation, booking, selection, claims)
+
+
+def uncovered(
+    table_id: UUID, window: Window, claims: tuple[Claim, ...], assignment_id: UUID | None
+) -> Iterator[Window]:
+    """The parts of the window that the booking's own assignment does not already claim on this table.
+
+    One instant of one table is claimed once, so a hold for a changed booking claims only what its old tables don't
+    cover yet.
+    """
+    start = window.start
+    own = [
+        claim.window
+        for claim in claims
+        if claim.kind is ClaimKind.ASSIGNMENT
+        and claim.owner_id == assignment_id
+        and claim.table_id == table_id
+    ]
+    for covered in sorted(own):
+        if start < covered.start:
+            yield Window(start, min(covered.start, window.end))
+        start = max(start, covered.end)
+    if start < window.end:
+        yield Window(start, window.end)

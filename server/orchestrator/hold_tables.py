@@ -1,0 +1,145 @@
+"""Keep a table set for a booking for a short time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from server.clock import Deadline
+from server.domain.booking import require_assignable
+from server.domain.claims import Claim, Hold, HoldState
+from server.domain.events import Event, EventType, hold_event
+from server.domain.restaurant import Caller
+from server.errors import ClaimKind, Reason, refuse
+from server.orchestrator.candidate import Candidate, candidate, uncovered
+from server.orchestrator.changes import AuditEntry, Changes
+from server.orchestrator.idempotency import Once
+from server.orchestrator.identity import NewId
+from server.orchestrator.ports import InventorySource, Unit
+from server.orchestrator.situation import known_booking, lock, require_etag, require_future
+
+
+@dataclass(frozen=True, slots=True)
+class HoldTablesCommand:
+    """`ttl_s` of None means the default."""
+
+    request_id: UUID
+    actor: str
+    restaurant_id: UUID
+    booking_id: UUID
+    table_ids: tuple[UUID, ...]
+    ttl_s: float | None = None
+    context_version: str = ""
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    hold: Hold
+    superseded: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLimits:
+    """Seconds. A hold's time to live has nothing to do with the booking's window."""
+
+    ttl_s_default: float
+    ttl_s_min: float
+    ttl_s_max: float
+
+    def ttl(self, wanted_s: float | None) -> timedelta:
+        ttl_s = self.ttl_s_default if wanted_s is None else wanted_s
+        if not self.ttl_s_min <= ttl_s <= self.ttl_s_max:
+            raise refuse(
+                Reason.HOLD_TTL_OUT_OF_RANGE,
+                f"A hold lives between {self.ttl_s_min:g} s and {self.ttl_s_max:g} s; {ttl_s:g} s was asked for.",
+                ttl_s=f"{ttl_s:g}",
+                ttl_s_min=f"{self.ttl_s_min:g}",
+                ttl_s_max=f"{self.ttl_s_max:g}",
+            )
+        return timedelta(seconds=ttl_s)
+
+
+@dataclass(frozen=True, slots=True)
+class HoldTables:
+    once: Once
+    inventories: InventorySource
+    new_id: NewId
+    limits: HoldLimits
+
+    async def __call__(self, caller: Caller, command: HoldTablesCommand, deadline: Deadline) -> Held:
+        ttl = self.limits.ttl(command.ttl_s)
+        caller = caller.acting_for(command.actor)
+
+        async def body(unit: Unit) -> Held:
+            situation = await lock(unit, self.inventories, caller, command.restaurant_id)
+            booking = await known_booking(unit, command.restaurant_id, command.booking_id)
+            require_etag("booking", command.etag, booking.etag)
+            require_assignable(booking)
+            require_future(booking.window, situation.now)
+            wanted = await candidate(unit, situation, booking, command.table_ids)
+            wanted.require_context(command.context_version)
+            wanted.require_fit()
+            hold = self._hold(wanted, ttl, caller)
+            await unit.write(
+                caller.tenant_id, command.restaurant_id, await _changes(unit, wanted, hold, caller)
+            )
+            return Held(hold, wanted.own_holds)
+
+        return await self.once.run(caller, command, Held, body, deadline)
+
+    def _hold(self, wanted: Candidate, ttl: timedelta, caller: Caller) -> Hold:
+        restaurant, now = wanted.situation.restaurant, wanted.situation.now
+        return Hold(
+            self.new_id(),
+            restaurant.restaurant_id,
+            wanted.booking.booking_id,
+            wanted.selection.table_ids,
+            wanted.selection.window,
+            HoldState.ACTIVE,
+            now + ttl,
+            now,
+            caller.actor,
+            restaurant.policy_version,
+            restaurant.inventory_version,
+            wanted.booking.assignment_epoch,
+        )
+
+
+async def _changes(unit: Unit, wanted: Candidate, hold: Hold, caller: Caller) -> Changes:
+    superseded, expired = wanted.own_holds, wanted.expired
+    gone = {**dict.fromkeys(superseded, HoldState.RELEASED), **dict.fromkeys(expired, HoldState.EXPIRED)}
+    return Changes(
+        claims_dropped_of=tuple(gone),
+        claims_added=tuple(hold_claims(hold, wanted.claims, wanted.booking.assignment_id)),
+        holds_added=(hold,),
+        hold_states=gone,
+        events=(
+            *await closed_hold_events(unit, hold.restaurant_id, gone, caller.actor, "superseded"),
+            hold_event(EventType.HOLD_CREATED, hold, wanted.selection.zone_id, caller.actor),
+        ),
+        audit=(
+            AuditEntry("hold", "booking", hold.booking_id, caller.actor, "", {"hold_id": str(hold.hold_id)}),
+        ),
+    )
+
+
+def hold_claims(hold: Hold, claims: tuple[Claim, ...], assignment_id: UUID | None) -> Iterator[Claim]:
+    """What the hold has to claim: its whole window on every table, less what the booking's own assignment claims."""
+    for table_id in hold.table_ids:
+        for part in uncovered(table_id, hold.window, claims, assignment_id):
+            yield Claim(table_id, part, ClaimKind.HOLD, hold.hold_id, hold.booking_id, hold.expires_at)
+
+
+async def closed_hold_events(
+    unit: Unit, restaurant_id: UUID, states: dict[UUID, HoldState], actor: str, cause: str
+) -> tuple[Event, ...]:
+    """One event per hold that ends, in the order of their ids."""
+    events = []
+    for hold_id, state in sorted(states.items()):
+        hold = await unit.hold(restaurant_id, hold_id)
+        if hold is not None:
+            expired = state is HoldState.EXPIRED
+            event_type = EventType.HOLD_EXPIRED if expired else EventType.HOLD_RELEASED
+            events.append(hold_event(event_type, hold, None, actor, "expired" if expired else cause))
+    return tuple(events)

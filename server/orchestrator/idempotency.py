@@ -1,0 +1,104 @@
+"""Every mutating call has one effect and one answer, however often it is sent."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, fields
+from hashlib import blake2b
+from typing import Any, ClassVar, Protocol, TypeVar
+from uuid import UUID
+
+from server.clock import Deadline
+from server.domain.restaurant import Caller
+from server.errors import Reason, Refusal, ServiceError
+from server.orchestrator.ports import RecordedRequest, Store, Unit
+
+AnswerT = TypeVar("AnswerT")
+
+DIGEST_BYTES = 8
+
+# Failures that say nothing about the request itself: recording them would make a passing trouble permanent.
+NOT_RECORDED = frozenset(
+    {
+        Reason.REQUEST_IN_PROGRESS,
+        Reason.REQUEST_ID_REUSED,
+        Reason.SERVER_OVERLOADED,
+        Reason.STORE_CONTENTION,
+        Reason.STORE_UNAVAILABLE,
+        Reason.DRAINING,
+        Reason.DEADLINE_EXCEEDED,
+        Reason.INVARIANT_BROKEN,
+    }
+)
+
+
+class Command(Protocol):
+    """A mutating request: a frozen dataclass whose fields are exactly the payload, and the request_id."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def request_id(self) -> UUID: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """Runs the body of a mutating use case under the ledger."""
+
+    store: Store
+
+    async def run(
+        self,
+        caller: Caller,
+        command: Command,
+        answer_type: type[AnswerT],
+        body: Callable[[Unit], Awaitable[AnswerT]],
+        deadline: Deadline,
+    ) -> AnswerT:
+        """The body's answer, or the recorded one.
+
+        The answer is recorded by the transaction that makes it true. A refusal changed nothing, so it is recorded by
+        a transaction of its own, which keeps nobody waiting on the restaurant's lock.
+        """
+        request = recorded_request(caller, command)
+
+        async def attempt(unit: Unit) -> AnswerT | Refusal:
+            known = await unit.recall(request, answer_type)
+            if known is not None:
+                return known
+            answer = await body(unit)
+            await unit.record(request, answer)
+            return answer
+
+        try:
+            outcome = await self.store.run(attempt, deadline)
+        except ServiceError as error:
+            if error.reason in NOT_RECORDED:
+                raise
+            outcome = await self._record_refusal(request, answer_type, error.refusal, deadline)
+        if isinstance(outcome, Refusal):
+            raise ServiceError(outcome)
+        return outcome
+
+    async def _record_refusal(
+        self, request: RecordedRequest, answer_type: type[AnswerT], refusal: Refusal, deadline: Deadline
+    ) -> AnswerT | Refusal:
+        async def attempt(unit: Unit) -> AnswerT | Refusal:
+            known = await unit.recall(request, answer_type)
+            if known is not None:
+                return known
+            await unit.record(request, refusal)
+            return refusal
+
+        return await self.store.run(attempt, deadline)
+
+
+def recorded_request(caller: Caller, command: Command) -> RecordedRequest:
+    """The ledger's view of a command: a digest per payload field, so that a reuse can name what differs."""
+    digests = tuple(
+        (
+            field.name,
+            blake2b(repr(getattr(command, field.name)).encode(), digest_size=DIGEST_BYTES).hexdigest(),
+        )
+        for field in fields(command)
+        if field.name != "request_id"
+    )
+    return RecordedRequest(caller.tenant_id, type(command).__name__, command.request_id, digests)

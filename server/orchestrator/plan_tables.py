@@ -1,0 +1,83 @@
+"""Which table sets would fit a booking, best first."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from server.clock import Deadline
+from server.domain.booking import Party
+from server.domain.hours import opening_at, stay_for
+from server.domain.restaurant import Caller, Restaurant
+from server.domain.window import Stay, Window
+from server.orchestrator.ports import Catalogue, InventorySource
+from server.orchestrator.situation import Situation, foreign, known_booking, look, require_future
+from server.planner.plan import PlanResult, Question, plan_tables
+
+# Claims this far outside the service period still shape the gaps at its edges; everything beyond counts as free.
+HORIZON_MARGIN = timedelta(hours=2)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTablesQuestion:
+    """For a stored booking (`booking_id`) or a hypothetical one (`party`): exactly one of them is set."""
+
+    restaurant_id: UUID
+    plans_max: int
+    booking_id: UUID | None = None
+    party: Party | None = None
+    avoid: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    result: PlanResult
+    stay: Stay
+    restaurant: Restaurant
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTables:
+    catalogue: Catalogue
+    inventories: InventorySource
+
+    async def __call__(self, caller: Caller, question: PlanTablesQuestion, deadline: Deadline) -> Planned:
+        situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
+        party, stay = await self._subject(situation, question)
+        require_future(stay.window, situation.now)
+        horizon = _horizon(situation, stay)
+        claims = await self.catalogue.claims(question.restaurant_id, horizon)
+        result = plan_tables(
+            Question(
+                floor=situation.prepared.inventory.floor,
+                sets=situation.sets,
+                policy=situation.policy,
+                party=party,
+                stay=stay,
+                claims=foreign(claims, situation.now, question.booking_id),
+                horizon=horizon,
+                avoid=frozenset(question.avoid),
+                plans_max=question.plans_max,
+                policy_version=situation.restaurant.policy_version,
+            )
+        )
+        return Planned(result, stay, situation.restaurant)
+
+    async def _subject(self, situation: Situation, question: PlanTablesQuestion) -> tuple[Party, Stay]:
+        if question.booking_id is not None:
+            booking = await known_booking(self.catalogue, question.restaurant_id, question.booking_id)
+            return booking.party, booking.stay
+        assert question.party is not None, "a question names a booking or a party"
+        party = question.party
+        stay = stay_for(
+            situation.policy, situation.restaurant.time_zone, party.party_size, party.start, party.duration
+        )
+        return party, stay
+
+
+def _horizon(situation: Situation, stay: Stay) -> Window:
+    """The range in which gaps are measured: the service period around the stay, widened at both ends."""
+    opening = opening_at(situation.policy, situation.restaurant.time_zone, stay.dining.start)
+    span = opening.span if opening else stay.window
+    return Window(
+        min(span.start, stay.window.start) - HORIZON_MARGIN, max(span.end, stay.window.end) + HORIZON_MARGIN
+    )

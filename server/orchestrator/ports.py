@@ -1,0 +1,176 @@
+"""What the use cases need from the rest of the house."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from server.clock import Deadline
+from server.domain.booking import Booking, BookingChange, BookingStatus
+from server.domain.claims import Assignment, Block, Claim, Hold, HoldState
+from server.domain.floor import Floor
+from server.domain.policy import ServicePolicy
+from server.domain.restaurant import Restaurant
+from server.domain.window import Window
+from server.errors import Refusal
+from server.orchestrator.changes import Changes
+from server.planner.catalog import TableSets
+
+AnswerT = TypeVar("AnswerT")
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Floor and policy of a restaurant as one consistent reading. No policy means that none was ever put."""
+
+    inventory_version: int
+    policy_version: int
+    floor: Floor
+    policy: ServicePolicy | None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedInventory:
+    """An inventory with its table sets enumerated: computed once per version, shared between requests."""
+
+    inventory: Inventory
+    sets: TableSets
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A restaurant and the database's clock, read in one statement."""
+
+    restaurant: Restaurant
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRequest:
+    """One mutating call for the ledger. `field_digests` tells two payloads apart, field by field."""
+
+    tenant_id: UUID
+    method: str
+    request_id: UUID
+    field_digests: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list: how many rows, and the sort key of the row before the first, as its column values."""
+
+    size: int
+    after: tuple[str, ...] = ()
+
+
+class Reader(Protocol):
+    """Questions that a snapshot answers; inside a `Unit` they see the transaction's own state."""
+
+    async def standing(self, tenant_id: UUID, restaurant_id: UUID) -> Standing | None: ...
+
+    async def inventory(self, restaurant_id: UUID) -> Inventory: ...
+
+    async def booking(self, restaurant_id: UUID, booking_id: UUID) -> Booking | None: ...
+
+    async def hold(self, restaurant_id: UUID, hold_id: UUID) -> Hold | None: ...
+
+    async def live_holds_of(self, restaurant_id: UUID, booking_id: UUID) -> tuple[Hold, ...]:
+        """Holds of a booking that are active and not expired, oldest first."""
+        ...
+
+    async def assignment(self, restaurant_id: UUID, assignment_id: UUID) -> Assignment | None: ...
+
+    async def last_assignment_of(self, restaurant_id: UUID, booking_id: UUID) -> Assignment | None:
+        """The newest assignment of a booking, whatever its state."""
+        ...
+
+    async def block(self, restaurant_id: UUID, block_id: UUID) -> Block | None: ...
+
+    async def claims(
+        self, restaurant_id: UUID, window: Window, table_ids: tuple[UUID, ...] | None = None
+    ) -> tuple[Claim, ...]:
+        """Claims that overlap the window, expired holds included; of all tables unless some are named."""
+        ...
+
+
+class Catalogue(Reader, Protocol):
+    """A `Reader` outside any transaction, with the lists that callers page through."""
+
+    async def restaurants(self, tenant_id: UUID, page: Page) -> tuple[Restaurant, ...]: ...
+
+    async def history(
+        self, restaurant_id: UUID, booking_id: UUID, limit: int
+    ) -> tuple[BookingChange, ...]: ...
+
+    async def bookings(
+        self, restaurant_id: UUID, window: Window, statuses: tuple[BookingStatus, ...], page: Page
+    ) -> tuple[Booking, ...]: ...
+
+    async def holds(
+        self,
+        restaurant_id: UUID,
+        window: Window | None,
+        booking_id: UUID | None,
+        states: tuple[HoldState, ...],
+        page: Page,
+    ) -> tuple[Hold, ...]: ...
+
+    async def assignments(
+        self, restaurant_id: UUID, window: Window, page: Page
+    ) -> tuple[Assignment, ...]: ...
+
+    async def blocks(self, restaurant_id: UUID, window: Window, page: Page) -> tuple[Block, ...]: ...
+
+
+class Unit(Reader, Protocol):
+    """One open transaction. Nothing of it is visible to others before it commits; an exception undoes all of it."""
+
+    async def recall(self, request: RecordedRequest, answer_type: type[AnswerT]) -> AnswerT | Refusal | None:
+        """The recorded answer of this request, if there is one.
+
+        Raises REQUEST_IN_PROGRESS while another transaction works on the same request, and REQUEST_ID_REUSED when
+        the request_id belongs to another payload.
+        """
+        ...
+
+    async def lock_restaurant(self, tenant_id: UUID, restaurant_id: UUID) -> Standing | None:
+        """Locks the restaurant against other writers until the transaction ends. Every write starts here."""
+        ...
+
+    async def add_restaurant(self, restaurant: Restaurant) -> bool:
+        """Creates the restaurant, and its tenant when it is the first; false when the id is taken."""
+        ...
+
+    async def write(self, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> int:
+        """Writes everything and returns the restaurant's new floor version. Does nothing for empty changes."""
+        ...
+
+    async def record(self, request: RecordedRequest, answer: object) -> None:
+        """Writes the ledger row: an answer, or a `Refusal`."""
+        ...
+
+
+class Store(Protocol):
+    """The database."""
+
+    @property
+    def catalogue(self) -> Catalogue: ...
+
+    async def run(self, work: Callable[[Unit], Awaitable[ResultT]], deadline: Deadline) -> ResultT:
+        """Runs `work` in a transaction and commits it.
+
+        Serialization failures, deadlocks, lock timeouts and claims that lost a race are tried again with a new
+        snapshot, a bounded number of times and within the deadline; so `work` may run more than once. Raises
+        STORE_CONTENTION, STORE_UNAVAILABLE or DEADLINE_EXCEEDED.
+        """
+        ...
+
+
+class InventorySource(Protocol):
+    """Prepared inventories by version, from a cache where possible."""
+
+    async def prepared(self, restaurant: Restaurant, reader: Reader) -> PreparedInventory:
+        """The inventory at the restaurant's versions or newer; `reader` is asked only when it is not known yet."""
+        ...

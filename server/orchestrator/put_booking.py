@@ -1,0 +1,123 @@
+"""Create a booking, or change what it wants."""
+
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from server.clock import Deadline
+from server.domain.booking import AWAITING_TABLES, Booking, BookingStatus, Party, wrong_status
+from server.domain.events import EventType, booking_event
+from server.domain.hours import stay_for
+from server.domain.restaurant import Caller
+from server.domain.window import Stay
+from server.errors import bad_field
+from server.orchestrator.assigning import Intent, audit, change_of, end_live_holds
+from server.orchestrator.changes import Changes
+from server.orchestrator.idempotency import Once
+from server.orchestrator.ports import InventorySource, Unit
+from server.orchestrator.situation import Situation, lock, require_etag, require_future
+
+_CHANGEABLE = AWAITING_TABLES | {BookingStatus.CONFIRMED}
+
+
+@dataclass(frozen=True, slots=True)
+class PutBookingCommand:
+    request_id: UUID
+    actor: str
+    restaurant_id: UUID
+    booking_id: UUID
+    party: Party
+    reference: str = ""
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PutBooking:
+    once: Once
+    inventories: InventorySource
+
+    async def __call__(self, caller: Caller, command: PutBookingCommand, deadline: Deadline) -> Booking:
+        caller = caller.acting_for(command.actor)
+        intent = Intent(caller, command.request_id, "")
+
+        async def body(unit: Unit) -> Booking:
+            situation = await lock(unit, self.inventories, caller, command.restaurant_id)
+            before = await unit.booking(command.restaurant_id, command.booking_id)
+            require_etag("booking", command.etag, before.etag if before else "")
+            _require_zone(situation, command.party)
+            if before is None:
+                return await _create(unit, situation, command, intent)
+            return await _change(unit, situation, before, command, intent)
+
+        return await self.once.run(caller, command, Booking, body, deadline)
+
+
+async def _create(unit: Unit, situation: Situation, command: PutBookingCommand, intent: Intent) -> Booking:
+    now = situation.now
+    booking = Booking(
+        command.restaurant_id,
+        command.booking_id,
+        command.party,
+        stay_of(situation, command.party),
+        BookingStatus.PENDING,
+        command.reference,
+        revision=1,
+        assignment_epoch=1,
+        created_at=now,
+        updated_at=now,
+    )
+    changes = Changes(
+        booking=booking,
+        booking_change=change_of(None, booking, intent),
+        events=(booking_event(EventType.BOOKING_CHANGED, booking, None),),
+        audit=(audit("create", booking, intent, None),),
+    )
+    await unit.write(intent.caller.tenant_id, command.restaurant_id, changes)
+    return booking
+
+
+async def _change(
+    unit: Unit, situation: Situation, before: Booking, command: PutBookingCommand, intent: Intent
+) -> Booking:
+    """A booking whose need changes keeps its tables; holds made for the old need end."""
+    if before.status not in _CHANGEABLE:
+        raise wrong_status(before, "change")
+    if (before.party, before.reference) == (command.party, command.reference):
+        return before
+    same_need = before.party.needs_same_tables_as(command.party)
+    after = replace(
+        before,
+        party=command.party,
+        reference=command.reference,
+        stay=before.stay if same_need else stay_of(situation, command.party),
+        revision=before.revision + 1,
+        assignment_epoch=before.assignment_epoch + (0 if same_need else 1),
+        updated_at=situation.now,
+    )
+    states, released = (
+        ({}, ()) if same_need else await end_live_holds(unit, before, intent, "booking changed")
+    )
+    changes = Changes(
+        claims_dropped_of=tuple(states),
+        hold_states=states,
+        booking=after,
+        booking_change=change_of(before, after, intent),
+        events=(*released, booking_event(EventType.BOOKING_CHANGED, after, before.status)),
+        audit=(audit("change", after, intent, None),),
+    )
+    await unit.write(intent.caller.tenant_id, command.restaurant_id, changes)
+    return after
+
+
+def stay_of(situation: Situation, party: Party) -> Stay:
+    """The party's stay under the present policy; a stay that is already over is refused."""
+    stay = stay_for(
+        situation.policy, situation.restaurant.time_zone, party.party_size, party.start, party.duration
+    )
+    require_future(stay.window, situation.now)
+    return stay
+
+
+def _require_zone(situation: Situation, party: Party) -> None:
+    zones = {zone.zone_id for zone in situation.prepared.inventory.floor.zones}
+    if party.zone_id is not None and party.zone_id not in zones:
+        raise bad_field("party.zone_id", f"{party.zone_id} is not a zone of this restaurant")

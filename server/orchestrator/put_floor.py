@@ -1,0 +1,121 @@
+"""Replace a restaurant's zones, tables and adjacency."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from uuid import UUID
+
+from server.clock import Deadline
+from server.domain.events import inventory_event
+from server.domain.floor import Floor, floor_problems
+from server.domain.limits import CONFLICTS_LISTED_MAX, VIOLATIONS_LISTED_MAX
+from server.domain.policy import Combinations
+from server.domain.restaurant import Caller, Restaurant, inventory_etag
+from server.domain.rules import CONFLICT_REASON
+from server.domain.window import Window
+from server.errors import Reason, Refusal, ServiceError
+from server.orchestrator.changes import AuditEntry, Changes
+from server.orchestrator.idempotency import Once
+from server.orchestrator.inventory_limits import require_enumerable
+from server.orchestrator.ports import InventorySource, Unit
+from server.orchestrator.situation import Situation, foreign, lock, require_etag
+
+# Claims further away than this don't exist: bookings and blocks are bounded well below it.
+FAR_FUTURE = timedelta(days=366 * 100)
+
+
+@dataclass(frozen=True, slots=True)
+class PutFloorCommand:
+    request_id: UUID
+    actor: str
+    restaurant_id: UUID
+    floor: Floor
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FloorPut:
+    floor: Floor
+    inventory_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class PutFloor:
+    once: Once
+    inventories: InventorySource
+
+    async def __call__(self, caller: Caller, command: PutFloorCommand, deadline: Deadline) -> FloorPut:
+        require_consistent(command.floor)
+        caller = caller.acting_for(command.actor)
+
+        async def body(unit: Unit) -> FloorPut:
+            situation = await lock(unit, self.inventories, caller, command.restaurant_id)
+            version = situation.restaurant.inventory_version
+            require_etag("floor", command.etag, inventory_etag(version))
+            if situation.prepared.inventory.floor == command.floor:
+                return FloorPut(command.floor, version)
+            await require_unclaimed(unit, situation, command.floor)
+            after = await write_floor(unit, situation, command.floor, caller, "put_floor")
+            return FloorPut(command.floor, after.inventory_version)
+
+        return await self.once.run(caller, command, FloorPut, body, deadline)
+
+
+async def write_floor(
+    unit: Unit, situation: Situation, floor: Floor, caller: Caller, action: str
+) -> Restaurant:
+    """Makes `floor` the restaurant's next inventory version."""
+    policy = situation.prepared.inventory.policy
+    require_enumerable(floor, policy.combinations if policy else Combinations(), "floor.adjacency")
+    before = situation.restaurant
+    after = replace(before, inventory_version=before.inventory_version + 1)
+    changes = Changes(
+        restaurant=after,
+        floor=floor,
+        events=(inventory_event(after, "floor"),),
+        audit=(AuditEntry(action, "restaurant", after.restaurant_id, caller.actor, ""),),
+    )
+    await unit.write(caller.tenant_id, after.restaurant_id, changes)
+    return after
+
+
+async def require_unclaimed(unit: Unit, situation: Situation, floor: Floor) -> None:
+    """A table that somebody still has a claim on cannot be taken off the floor."""
+    gone = tuple(
+        t.table_id for t in situation.prepared.inventory.floor.tables if t.table_id not in floor.by_id
+    )
+    if not gone:
+        return
+    future = Window(situation.now, situation.now + FAR_FUTURE)
+    claims = await unit.claims(situation.restaurant.restaurant_id, future, gone)
+    live = foreign(claims, situation.now, None)
+    if live:
+        conflicts = tuple(claim.as_conflict() for claim in live[: CONFLICTS_LISTED_MAX + 1])
+        tables = ",".join(sorted({str(conflict.table_id) for conflict in conflicts}))
+        raise ServiceError(
+            Refusal(
+                CONFLICT_REASON[live[0].kind],
+                "Tables that still have claims cannot be taken off the floor.",
+                {
+                    "table_ids": tables,
+                    "window_start": min(c.window_start for c in conflicts).isoformat(),
+                    "window_end": max(c.window_end for c in conflicts).isoformat(),
+                    "free_from": max(c.free_from for c in conflicts).isoformat(),
+                },
+                conflicts=conflicts,
+            )
+        )
+
+
+def require_consistent(floor: Floor) -> None:
+    """Refuses a floor with references into nowhere or names used twice."""
+    problems = tuple(floor_problems(floor))
+    if problems:
+        first = problems[0]
+        raise ServiceError(
+            Refusal(
+                Reason.INVALID_ARGUMENT_FIELD,
+                f"{first.field}: {first.description}",
+                {"field": first.field, "limit": ""},
+                violations=problems[:VIOLATIONS_LISTED_MAX],
+            )
+        )

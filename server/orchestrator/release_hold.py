@@ -1,0 +1,58 @@
+"""Give a hold back."""
+
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from server.clock import Deadline
+from server.domain.claims import Hold, HoldState
+from server.domain.restaurant import Caller
+from server.orchestrator.changes import AuditEntry, Changes
+from server.orchestrator.confirm_hold import known_hold, require_active
+from server.orchestrator.hold_tables import closed_hold_events
+from server.orchestrator.idempotency import Once
+from server.orchestrator.ports import InventorySource, Unit
+from server.orchestrator.situation import lock
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseHoldCommand:
+    request_id: UUID
+    actor: str
+    restaurant_id: UUID
+    hold_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseHold:
+    once: Once
+    inventories: InventorySource
+
+    async def __call__(self, caller: Caller, command: ReleaseHoldCommand, deadline: Deadline) -> Hold:
+        caller = caller.acting_for(command.actor)
+
+        async def body(unit: Unit) -> Hold:
+            await lock(unit, self.inventories, caller, command.restaurant_id)
+            hold = await known_hold(unit, command.restaurant_id, command.hold_id)
+            if hold.state in (HoldState.RELEASED, HoldState.EXPIRED):
+                return hold
+            require_active(hold)
+            states = {hold.hold_id: HoldState.RELEASED}
+            changes = Changes(
+                claims_dropped_of=(hold.hold_id,),
+                hold_states=states,
+                events=await closed_hold_events(unit, hold.restaurant_id, states, caller.actor, "released"),
+                audit=(
+                    AuditEntry(
+                        "release",
+                        "booking",
+                        hold.booking_id,
+                        caller.actor,
+                        "",
+                        {"hold_id": str(hold.hold_id)},
+                    ),
+                ),
+            )
+            await unit.write(caller.tenant_id, hold.restaurant_id, changes)
+            return replace(hold, state=HoldState.RELEASED)
+
+        return await self.once.run(caller, command, Hold, body, deadline)

@@ -1,0 +1,156 @@
+"""What a use case finds when it opens a restaurant: the reads that several of them share."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from server.domain.booking import Booking, Party
+from server.domain.claims import Claim
+from server.domain.policy import ServicePolicy
+from server.domain.restaurant import Caller, Restaurant
+from server.domain.rules import Selection, select
+from server.domain.window import Window
+from server.errors import ClaimKind, Reason, ServiceError, refuse
+from server.orchestrator.ports import InventorySource, PreparedInventory, Reader, Standing, Unit
+from server.planner.catalog import TableSets
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """A restaurant with its inventory at one moment of the database's clock."""
+
+    restaurant: Restaurant
+    now: datetime
+    prepared: PreparedInventory
+
+    @property
+    def policy(self) -> ServicePolicy:
+        """The service policy; a restaurant without one has no service hours at all."""
+        policy = self.prepared.inventory.policy
+        if policy is None:
+            raise refuse(
+                Reason.OUTSIDE_SERVICE_HOURS,
+                "The restaurant has no service policy yet, so no time is within service hours.",
+                start="",
+                time_zone=self.restaurant.time_zone,
+                next_opening="",
+            )
+        return policy
+
+    @property
+    def sets(self) -> TableSets:
+        return self.prepared.sets
+
+    def select(self, party: Party, window: Window, table_ids: Iterable[UUID]) -> Selection:
+        return select(
+            self.prepared.inventory.floor,
+            self.policy,
+            party,
+            window,
+            table_ids,
+            self.restaurant.restaurant_id,
+        )
+
+
+async def look(
+    reader: Reader, inventories: InventorySource, caller: Caller, restaurant_id: UUID
+) -> Situation:
+    """The situation as a snapshot, without locking anything."""
+    return await _situation(
+        await reader.standing(caller.tenant_id, restaurant_id), reader, inventories, restaurant_id
+    )
+
+
+async def lock(unit: Unit, inventories: InventorySource, caller: Caller, restaurant_id: UUID) -> Situation:
+    """The situation with the restaurant locked against other writers."""
+    standing = await unit.lock_restaurant(caller.tenant_id, restaurant_id)
+    return await _situation(standing, unit, inventories, restaurant_id)
+
+
+async def _situation(
+    standing: Standing | None, reader: Reader, inventories: InventorySource, restaurant_id: UUID
+) -> Situation:
+    if standing is None:
+        raise restaurant_not_found(restaurant_id)
+    return Situation(
+        standing.restaurant, standing.now, await inventories.prepared(standing.restaurant, reader)
+    )
+
+
+async def known_restaurant(reader: Reader, caller: Caller, restaurant_id: UUID) -> Standing:
+    """The tenant's restaurant, for questions that don't need its floor."""
+    standing = await reader.standing(caller.tenant_id, restaurant_id)
+    if standing is None:
+        raise restaurant_not_found(restaurant_id)
+    return standing
+
+
+async def known_booking(reader: Reader, restaurant_id: UUID, booking_id: UUID) -> Booking:
+    booking = await reader.booking(restaurant_id, booking_id)
+    if booking is None:
+        raise refuse(
+            Reason.BOOKING_NOT_FOUND,
+            f"No booking {booking_id} in this restaurant.",
+            restaurant_id=restaurant_id,
+            booking_id=booking_id,
+        )
+    return booking
+
+
+def foreign(claims: Iterable[Claim], now: datetime, booking_id: UUID | None) -> tuple[Claim, ...]:
+    """The claims that keep this booking out: live ones of anybody else."""
+    return tuple(claim for claim in claims if claim.live_at(now) and not owned(claim, booking_id))
+
+
+def owned(claim: Claim, booking_id: UUID | None) -> bool:
+    return booking_id is not None and claim.booking_id == booking_id
+
+
+def expired_holds(claims: Iterable[Claim], now: datetime) -> tuple[UUID, ...]:
+    """Holds in the way whose time is over: whoever meets them removes them."""
+    return tuple(sorted({claim.owner_id for claim in claims if not claim.live_at(now)}))
+
+
+def own_holds(claims: Iterable[Claim], now: datetime, booking_id: UUID) -> tuple[UUID, ...]:
+    """The booking's own live holds among the claims."""
+    return tuple(
+        sorted(
+            {
+                claim.owner_id
+                for claim in claims
+                if claim.kind is ClaimKind.HOLD and claim.live_at(now) and owned(claim, booking_id)
+            }
+        )
+    )
+
+
+def require_etag(resource: str, expected: str, current: str) -> None:
+    """VERSION_MISMATCH unless the caller sent no etag or the current one."""
+    if expected and expected != current:
+        raise refuse(
+            Reason.VERSION_MISMATCH,
+            f"The {resource} has changed since etag {expected!r} was read; it is {current!r} now.",
+            resource=resource,
+            expected_etag=expected,
+            current_etag=current,
+        )
+
+
+def require_future(window: Window, now: datetime) -> None:
+    """WINDOW_IN_PAST when the window has ended by the database's clock."""
+    if window.end <= now:
+        raise refuse(
+            Reason.WINDOW_IN_PAST,
+            f"The window ended at {window.end.isoformat()}; it is {now.isoformat()} now.",
+            window_end=window.end.isoformat(),
+            now=now.isoformat(),
+        )
+
+
+def restaurant_not_found(restaurant_id: UUID) -> ServiceError:
+    return refuse(
+        Reason.RESTAURANT_NOT_FOUND,
+        f"No restaurant {restaurant_id} for this tenant.",
+        restaurant_id=restaurant_id,
+    )

@@ -1,0 +1,167 @@
+"""Take tables away from a booking."""
+
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from server.clock import Deadline
+from server.domain.booking import Booking, BookingStatus, wrong_status
+from server.domain.claims import Assignment, AssignmentState, Claim
+from server.domain.events import EventType, assignment_event, booking_event
+from server.domain.restaurant import Caller
+from server.domain.rules import check_set, require
+from server.errors import InvariantError, Reason, refuse
+from server.orchestrator.assigning import Intent, assignment_claims, audit, change_of, moved_on, reclaimed
+from server.orchestrator.changes import Changes
+from server.orchestrator.idempotency import Once
+from server.orchestrator.identity import NewId
+from server.orchestrator.ports import InventorySource, Reader, Unit
+from server.orchestrator.situation import Situation, known_booking, lock, require_etag
+
+
+@dataclass(frozen=True, slots=True)
+class UnassignTablesCommand:
+    """No `table_ids` means all tables."""
+
+    request_id: UUID
+    actor: str
+    restaurant_id: UUID
+    booking_id: UUID
+    table_ids: tuple[UUID, ...] = ()
+    etag: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unassigned:
+    """`assignment` is what is left, if anything."""
+
+    booking: Booking
+    assignment: Assignment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnassignTables:
+    once: Once
+    inventories: InventorySource
+    new_id: NewId
+
+    async def __call__(
+        self, caller: Caller, command: UnassignTablesCommand, deadline: Deadline
+    ) -> Unassigned:
+        caller = caller.acting_for(command.actor)
+        intent = Intent(caller, command.request_id, command.reason)
+
+        async def body(unit: Unit) -> Unassigned:
+            situation = await lock(unit, self.inventories, caller, command.restaurant_id)
+            booking = await known_booking(unit, command.restaurant_id, command.booking_id)
+            require_etag("booking", command.etag, booking.etag)
+            assignment = await active_assignment(unit, booking)
+            if booking.status is not BookingStatus.CONFIRMED:
+                raise wrong_status(booking, "unassign tables")
+            kept = _kept(assignment, command.table_ids)
+            if kept:
+                return await self._shrink(unit, situation, booking, assignment, kept, intent)
+            return await _give_up(unit, situation, booking, assignment, intent)
+
+        return await self.once.run(caller, command, Unassigned, body, deadline)
+
+    async def _shrink(
+        self,
+        unit: Unit,
+        situation: Situation,
+        booking: Booking,
+        assignment: Assignment,
+        kept: tuple[UUID, ...],
+        intent: Intent,
+    ) -> Unassigned:
+        """Leaves fewer tables, which still have to seat the party by the same rules."""
+        require(check_set(situation.select(booking.party, assignment.window, kept)))
+        rest = replace(
+            assignment,
+            assignment_id=self.new_id(),
+            table_ids=kept,
+            merge_group_id=self.new_id() if len(kept) > 1 else None,
+            actor=intent.caller.actor,
+            created_at=situation.now,
+        )
+        after = moved_on(booking, situation.now, status=booking.status, assignment=rest)
+        leaning, claims = await _leaning(unit, booking, assignment, kept)
+        changes = Changes(
+            claims_dropped_of=(assignment.assignment_id, *leaning),
+            claims_added=assignment_claims(rest) + claims,
+            assignments_added=(rest,),
+            assignment_states={assignment.assignment_id: AssignmentState.RELEASED},
+            booking=after,
+            booking_change=change_of(booking, after, intent),
+            events=(
+                assignment_event(
+                    EventType.ASSIGNMENT_RELEASED, assignment, after.revision, intent.request_id
+                ),
+                assignment_event(EventType.ASSIGNMENT_SYNC, rest, after.revision, intent.request_id),
+            ),
+            audit=(audit("unassign", after, intent, assignment),),
+        )
+        await unit.write(intent.caller.tenant_id, booking.restaurant_id, changes)
+        return Unassigned(after, rest)
+
+
+async def _give_up(
+    unit: Unit, situation: Situation, booking: Booking, assignment: Assignment, intent: Intent
+) -> Unassigned:
+    # A changed booking that still sat on its old tables has stated its new need already, and may hold tables for it.
+    new_need = booking.has_current_tables
+    after = moved_on(booking, situation.now, status=BookingStatus.PENDING, assignment=None, new_need=new_need)
+    leaning, claims = await _leaning(unit, booking, assignment, ())
+    changes = Changes(
+        claims_dropped_of=(assignment.assignment_id, *leaning),
+        claims_added=claims,
+        assignment_states={assignment.assignment_id: AssignmentState.RELEASED},
+        booking=after,
+        booking_change=change_of(booking, after, intent),
+        events=(
+            assignment_event(EventType.ASSIGNMENT_RELEASED, assignment, after.revision, intent.request_id),
+            booking_event(EventType.BOOKING_TRANSITIONED, after, booking.status),
+        ),
+        audit=(audit("unassign", after, intent, assignment),),
+    )
+    await unit.write(intent.caller.tenant_id, booking.restaurant_id, changes)
+    return Unassigned(after)
+
+
+async def active_assignment(reader: Reader, booking: Booking) -> Assignment:
+    """The assignment that the booking sits on, or ASSIGNMENT_NOT_FOUND."""
+    if booking.assignment_id is None:
+        raise refuse(
+            Reason.ASSIGNMENT_NOT_FOUND,
+            f"The booking is {booking.status} and has no tables.",
+            restaurant_id=booking.restaurant_id,
+            booking_id=booking.booking_id,
+        )
+    assignment = await reader.assignment(booking.restaurant_id, booking.assignment_id)
+    if assignment is None:
+        raise InvariantError(f"booking {booking.booking_id} names an assignment that does not exist")
+    return assignment
+
+
+def _kept(assignment: Assignment, taken_away: tuple[UUID, ...]) -> tuple[UUID, ...]:
+    """The tables that stay; TABLE_NOT_FOUND when one to take away is not the booking's."""
+    strangers = sorted(set(taken_away) - set(assignment.table_ids))
+    if strangers:
+        listed = ",".join(str(table_id) for table_id in strangers)
+        raise refuse(
+            Reason.TABLE_NOT_FOUND,
+            f"The booking does not have these tables: {listed}.",
+            restaurant_id=assignment.restaurant_id,
+            table_ids=listed,
+        )
+    if not taken_away:
+        return ()
+    return tuple(table_id for table_id in assignment.table_ids if table_id not in taken_away)
+
+
+async def _leaning(
+    unit: Unit, booking: Booking, assignment: Assignment, kept: tuple[UUID, ...]
+) -> tuple[tuple[UUID, ...], tuple[Claim, ...]]:
+    """Live holds of the booking that leaned on tables it gives up, to be claimed whole again."""
+    holds = await unit.live_holds_of(booking.restaurant_id, booking.booking_id)
+    return reclaimed(holds, frozenset(assignment.table_ids) - frozenset(kept))

@@ -1,0 +1,97 @@
+"""All use cases by the name of their RPC."""
+
+from dataclasses import dataclass
+
+from server.orchestrator.assign_tables import AssignTables
+from server.orchestrator.block_tables import BlockTables
+from server.orchestrator.confirm_hold import ConfirmHold
+from server.orchestrator.hold_tables import HoldLimits, HoldTables
+from server.orchestrator.idempotency import Once
+from server.orchestrator.identity import NewId
+from server.orchestrator.plan_tables import PlanTables
+from server.orchestrator.ports import InventorySource, Store
+from server.orchestrator.put_booking import PutBooking
+from server.orchestrator.put_floor import PutFloor
+from server.orchestrator.put_restaurant import PutRestaurant
+from server.orchestrator.put_service_policy import PutServicePolicy
+from server.orchestrator.read_assignments import GetAssignment, ListAssignments
+from server.orchestrator.read_bookings import GetBooking, ListBookings
+from server.orchestrator.read_holds import GetHold, ListHolds
+from server.orchestrator.read_inventory import (
+    GetFloor,
+    GetRestaurant,
+    GetServicePolicy,
+    ListBlocks,
+    ListRestaurants,
+)
+from server.orchestrator.release_hold import ReleaseHold
+from server.orchestrator.transition_booking import TransitionBooking
+from server.orchestrator.unassign_tables import UnassignTables
+from server.orchestrator.unblock_tables import UnblockTables
+from server.orchestrator.update_table import UpdateTable
+from server.orchestrator.validate_selection import ValidateSelection
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """What the edge can ask for."""
+
+    plan_tables: PlanTables
+    validate_selection: ValidateSelection
+    hold_tables: HoldTables
+    release_hold: ReleaseHold
+    get_hold: GetHold
+    list_holds: ListHolds
+    confirm_hold: ConfirmHold
+    assign_tables: AssignTables
+    unassign_tables: UnassignTables
+    get_assignment: GetAssignment
+    list_assignments: ListAssignments
+    put_restaurant: PutRestaurant
+    get_restaurant: GetRestaurant
+    list_restaurants: ListRestaurants
+    put_service_policy: PutServicePolicy
+    get_service_policy: GetServicePolicy
+    put_floor: PutFloor
+    get_floor: GetFloor
+    update_table: UpdateTable
+    block_tables: BlockTables
+    unblock_tables: UnblockTables
+    list_blocks: ListBlocks
+    put_booking: PutBooking
+    get_booking: GetBooking
+    list_bookings: ListBookings
+    transition_booking: TransitionBooking
+
+    @classmethod
+    def on(cls, store: Store, inventories: InventorySource, new_id: NewId, limits: HoldLimits) -> "UseCases":
+        """Every use case on one store."""
+        once, catalogue = Once(store), store.catalogue
+        return cls(
+            plan_tables=PlanTables(catalogue, inventories),
+            validate_selection=ValidateSelection(catalogue, inventories),
+            hold_tables=HoldTables(once, inventories, new_id, limits),
+            release_hold=ReleaseHold(once, inventories),
+            get_hold=GetHold(catalogue),
+            list_holds=ListHolds(catalogue),
+            confirm_hold=ConfirmHold(once, inventories, new_id),
+            assign_tables=AssignTables(once, inventories, new_id),
+            unassign_tables=UnassignTables(once, inventories, new_id),
+            get_assignment=GetAssignment(catalogue),
+            list_assignments=ListAssignments(catalogue),
+            put_restaurant=PutRestaurant(once),
+            get_restaurant=GetRestaurant(catalogue),
+            list_restaurants=ListRestaurants(catalogue),
+            put_service_policy=PutServicePolicy(once, inventories),
+            get_service_policy=GetServicePolicy(catalogue, inventories),
+            put_floor=PutFloor(once, inventories),
+            get_floor=GetFloor(catalogue, inventories),
+            update_table=UpdateTable(once, inventories),
+            block_tables=BlockTables(once, inventories, new_id),
+            unblock_tables=UnblockTables(once, inventories),
+            list_blocks=ListBlocks(catalogue),
+            put_booking=PutBooking(once, inventories),
+            get_booking=GetBooking(catalogue),
+            list_bookings=ListBookings(catalogue),
+            transition_booking=TransitionBooking(once, inventories, new_id),
+        )

@@ -1,0 +1,43 @@
+"""Check a table set for a booking, every rule of it."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from server.clock import Deadline
+from server.domain.restaurant import Caller
+from server.domain.rules import Selection, check_selection, failed
+from server.errors import Check
+from server.orchestrator.candidate import candidate
+from server.orchestrator.ports import Catalogue, InventorySource
+from server.orchestrator.situation import known_booking, look
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionQuestion:
+    restaurant_id: UUID
+    booking_id: UUID
+    table_ids: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    selection: Selection
+    checks: tuple[Check, ...]
+    context_version: str
+
+    @property
+    def valid(self) -> bool:
+        return not failed(self.checks)
+
+
+@dataclass(frozen=True, slots=True)
+class ValidateSelection:
+    catalogue: Catalogue
+    inventories: InventorySource
+
+    async def __call__(self, caller: Caller, question: SelectionQuestion, deadline: Deadline) -> Validated:
+        situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
+        booking = await known_booking(self.catalogue, question.restaurant_id, question.booking_id)
+        wanted = await candidate(self.catalogue, situation, booking, question.table_ids)
+        checks = check_selection(wanted.selection, wanted.foreign)
+        return Validated(wanted.selection, checks, wanted.context_version)
