@@ -1,0 +1,115 @@
+"""What every call needs, the same for both clients: identity, deadline, request id, decoded errors."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeVar, cast
+from uuid import UUID
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from grpc_status import rpc_status
+
+from maitred_client.details import ErrorDetails, decode_details
+from maitred_client.errors import NO_DETAILS, GarbledError, MaitredError, TransportError, UnknownReasonError
+from maitred_client.reasons import ERRORS
+from maitred_client.values import new_request_id
+
+DOMAIN = "maitred"
+
+TENANT_HEADER = "x-maitred-tenant"
+ACTOR_HEADER = "x-maitred-actor"
+SCOPES_HEADER = "x-maitred-scopes"
+
+Request = TypeVar("Request", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class CallSettings:
+    """What is the same for all calls of one client."""
+
+    address: str
+    metadata: tuple[tuple[str, str], ...]
+    timeout_s: float
+
+    def deadline_s(self, timeout_s: float | None) -> float:
+        """The time a call may take with all its repeats, in seconds.
+
+        Raises ValueError unless it is above 0.
+        """
+        chosen_s = self.timeout_s if timeout_s is None else timeout_s
+        if not chosen_s > 0:
+            raise ValueError(f"timeout_s is {chosen_s}; it has to be above 0")
+        return chosen_s
+
+    def error(self, failure: grpc.RpcError, request: Message) -> MaitredError:
+        """The typed error for a failed call; it names the address when nothing else would."""
+        code, message, request_id = (
+            failure.code(),
+            failure.details() or "",
+            request_id_of(request),
+        )
+        try:
+            details = _details(failure)
+        except (DecodeError, ValueError):
+            return GarbledError(code, f"{self.address}: {message}", NO_DETAILS, request_id)
+        if details.domain != DOMAIN:
+            return TransportError(code, f"{self.address}: {message}", details, request_id)
+        return ERRORS.get(details.reason, UnknownReasonError)(code, message, details, request_id)
+
+
+def call_settings(
+    address: str, tenant_id: UUID | str, actor: str, scopes: Iterable[str] | None, timeout_s: float
+) -> CallSettings:
+    """The settings of a client. Raises ValueError naming the argument that is wrong."""
+    settings = CallSettings(address, call_metadata(tenant_id, actor, scopes), timeout_s)
+    settings.deadline_s(None)
+    return settings
+
+
+def call_metadata(
+    tenant_id: UUID | str, actor: str, scopes: Iterable[str] | None
+) -> tuple[tuple[str, str], ...]:
+    """The headers that say who calls.
+
+    Without scopes their header is left out, and the server decides what that means.
+    """
+    try:
+        tenant = str(tenant_id if isinstance(tenant_id, UUID) else UUID(tenant_id))
+    except ValueError:
+        raise ValueError(f"tenant_id is {tenant_id!r}; it has to be a UUID") from None
+    headers = [(TENANT_HEADER, tenant)]
+    if actor:
+        headers.append((ACTOR_HEADER, _header_text("actor", actor)))
+    if scopes is not None:
+        if isinstance(scopes, str):
+            raise ValueError(f"scopes is the text {scopes!r}; it has to be a list of scopes")
+        headers.append((SCOPES_HEADER, _header_text("scopes", ",".join(scopes))))
+    return tuple(headers)
+
+
+def with_request_id(request: Request) -> Request:
+    """The request itself, or a copy with a fresh request_id when it needs one and has none."""
+    if "request_id" not in request.DESCRIPTOR.fields_by_name or request_id_of(request):
+        return request
+    named = type(request)()
+    named.CopyFrom(request)
+    setattr(named, "request_id", new_request_id())  # noqa: B010 - Message knows no request_id, its kinds do
+    return named
+
+
+def request_id_of(request: Message) -> str:
+    """The request's id; empty for one that has none."""
+    return str(getattr(request, "request_id", ""))
+
+
+def _details(failure: grpc.RpcError) -> ErrorDetails:
+    status = rpc_status.from_call(cast(grpc.Call, failure))
+    return NO_DETAILS if status is None else decode_details(status)
+
+
+def _header_text(name: str, text: str) -> str:
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError(
+            f"{name} is {text!r}; headers take printable ASCII, the request's actor takes any text"
+        )
+    return text

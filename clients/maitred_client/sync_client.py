@@ -1,0 +1,285 @@
+"""The client for ordinary code and threads."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Self, TypeVar
+from uuid import UUID
+
+import grpc
+
+from maitred.v1 import (
+    assignment_pb2,
+    assignment_service_pb2,
+    assignment_service_pb2_grpc,
+    booking_pb2,
+    booking_service_pb2,
+    booking_service_pb2_grpc,
+    inventory_pb2,
+    inventory_service_pb2,
+    inventory_service_pb2_grpc,
+    planner_service_pb2,
+    planner_service_pb2_grpc,
+)
+from maitred_client.calls import Request, call_settings, with_request_id
+from maitred_client.channel import DEFAULT_RETRY, RetryPolicy, channel_options
+from maitred_client.paging import pages
+
+Response = TypeVar("Response")
+
+
+class MaitredClient:
+    """Calls a maitred server and waits for each answer. May be shared between threads.
+
+    `tenant_id` and `actor` say who calls, `scopes` what the caller may do. `timeout_s` is for one call and
+    all its repeats; every method takes its own instead. Without `credentials` nothing is encrypted. `options`
+    are gRPC channel arguments that win over the client's own.
+
+    A mutating request with an empty request_id gets a fresh one, on a copy; repeats of the call carry the
+    same one. Failed calls raise a class of MaitredError. Wrong arguments raise ValueError.
+
+    >>> with MaitredClient(address, tenant_id=tenant_id, actor="host-stand") as client:
+    ...     answer = client.list_restaurants(inventory_service_pb2.ListRestaurantsRequest(page_size=1))
+    >>> len(answer.restaurants) <= 1
+    True
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        tenant_id: UUID | str,
+        actor: str = "",
+        scopes: Iterable[str] | None = None,
+        timeout_s: float = 10.0,
+        credentials: grpc.ChannelCredentials | None = None,
+        retry: RetryPolicy = DEFAULT_RETRY,
+        options: Sequence[tuple[str, int | str]] = (),
+    ) -> None:
+        self._settings = call_settings(address, tenant_id, actor, scopes, timeout_s)
+        arguments = channel_options(retry, options)
+        if credentials is None:
+            self._channel = grpc.insecure_channel(address, arguments)
+        else:
+            self._channel = grpc.secure_channel(address, credentials, arguments)
+        self._planner = planner_service_pb2_grpc.PlannerServiceStub(self._channel)
+        self._assignment = assignment_service_pb2_grpc.AssignmentServiceStub(self._channel)
+        self._inventory = inventory_service_pb2_grpc.InventoryServiceStub(self._channel)
+        self._booking = booking_service_pb2_grpc.BookingServiceStub(self._channel)
+
+    def plan_tables(
+        self, request: planner_service_pb2.PlanTablesRequest, *, timeout_s: float | None = None
+    ) -> planner_service_pb2.PlanTablesResponse:
+        """The best table sets for a stored or a hypothetical booking, best first. Nothing is kept."""
+        return self._call(self._planner.PlanTables, request, timeout_s)
+
+    def validate_selection(
+        self, request: assignment_service_pb2.ValidateSelectionRequest, *, timeout_s: float | None = None
+    ) -> assignment_service_pb2.ValidateSelectionResponse:
+        """Every rule applied to one table set for a booking. Nothing is kept."""
+        return self._call(self._assignment.ValidateSelection, request, timeout_s)
+
+    def hold_tables(
+        self, request: assignment_service_pb2.HoldTablesRequest, *, timeout_s: float | None = None
+    ) -> assignment_service_pb2.HoldTablesResponse:
+        """Keeps a table set for a booking for a short time: all tables or none."""
+        return self._call(self._assignment.HoldTables, request, timeout_s)
+
+    def release_hold(
+        self, request: assignment_service_pb2.ReleaseHoldRequest, *, timeout_s: float | None = None
+    ) -> assignment_service_pb2.ReleaseHoldResponse:
+        """Gives a hold back. Doing it again changes nothing."""
+        return self._call(self._assignment.ReleaseHold, request, timeout_s)
+
+    def get_hold(
+        self, request: assignment_service_pb2.GetHoldRequest, *, timeout_s: float | None = None
+    ) -> assignment_service_pb2.GetHoldResponse:
+        """One hold."""
+        return self._call(self._assignment.GetHold, request, timeout_s)
+
+    def list_holds(
+        self, request: assignment_service_pb2.ListHoldsRequest, *, timeout_s: float | None = None
+    ) -> assignment_service_pb2.ListHoldsResponse:
+        """One page of holds, newest last."""
+        return self._call(self._assignment.ListHolds, request, timeout_s)
+
+    def iterate_holds(
+        self, request: assignment_service_pb2.ListHoldsRequest, *, timeout_s: float | None = None
+    ) -> Iterator[assignment_pb2.Hold]:
+        """All holds from the request's page on, fetched page by page; the timeout is for each page."""
+        for page in pages(partial(self.list_holds, timeout_s=timeout_s), request):
+            yield from page.holds
+
+    def confirm_hold(
+        self, request: assignment_service_pb2.ConfirmHoldRequest, *, timeout_s: float | None = None
+    ) -> assignment_service_pb2.ConfirmHoldResponse:
+        """Turns a hold into an assignment and confirms its booking."""
+        return self._call(self._assignment.ConfirmHold, request, timeout_s)
+
+    def assign_tables(
+        self, request: assignment_service_pb2.AssignTablesRequest, *, timeout_s: float | None = None
+    ) -> assignment_service_pb2.AssignTablesResponse:
+        """Gives a booking tables without a hold."""
+        return self._call(self._assignment.AssignTables, request, timeout_s)
+
+    def unassign_tables(
+        self, request: assignment_service_pb2.UnassignTablesRequest, *, timeout_s: float | None = None
+    ) -> assignment_service_pb2.UnassignTablesResponse:
+        """Takes tables away from a booking; none named means all."""
+        return self._call(self._assignment.UnassignTables, request, timeout_s)
+
+    def get_assignment(
+        self, request: assignment_service_pb2.GetAssignmentRequest, *, timeout_s: float | None = None
+    ) -> assignment_service_pb2.GetAssignmentResponse:
+        """The tables a booking has now."""
+        return self._call(self._assignment.GetAssignment, request, timeout_s)
+
+    def list_assignments(
+        self, request: assignment_service_pb2.ListAssignmentsRequest, *, timeout_s: float | None = None
+    ) -> assignment_service_pb2.ListAssignmentsResponse:
+        """One page of assignments whose window overlaps a time range, by start."""
+        return self._call(self._assignment.ListAssignments, request, timeout_s)
+
+    def iterate_assignments(
+        self, request: assignment_service_pb2.ListAssignmentsRequest, *, timeout_s: float | None = None
+    ) -> Iterator[assignment_pb2.Assignment]:
+        """All assignments from the request's page on, fetched page by page; the timeout is for each page."""
+        for page in pages(partial(self.list_assignments, timeout_s=timeout_s), request):
+            yield from page.assignments
+
+    def put_restaurant(
+        self, request: inventory_service_pb2.PutRestaurantRequest, *, timeout_s: float | None = None
+    ) -> inventory_service_pb2.PutRestaurantResponse:
+        """Creates a restaurant or changes its name and time zone."""
+        return self._call(self._inventory.PutRestaurant, request, timeout_s)
+
+    def get_restaurant(
+        self, request: inventory_service_pb2.GetRestaurantRequest, *, timeout_s: float | None = None
+    ) -> inventory_service_pb2.GetRestaurantResponse:
+        """One restaurant."""
+        return self._call(self._inventory.GetRestaurant, request, timeout_s)
+
+    def list_restaurants(
+        self, request: inventory_service_pb2.ListRestaurantsRequest, *, timeout_s: float | None = None
+    ) -> inventory_service_pb2.ListRestaurantsResponse:
+        """One page of the tenant's restaurants, by name."""
+        return self._call(self._inventory.ListRestaurants, request, timeout_s)
+
+    def iterate_restaurants(
+        self, request: inventory_service_pb2.ListRestaurantsRequest, *, timeout_s: float | None = None
+    ) -> Iterator[inventory_pb2.Restaurant]:
+        """All restaurants from the request's page on, fetched page by page; the timeout is for each page."""
+        for page in pages(partial(self.list_restaurants, timeout_s=timeout_s), request):
+            yield from page.restaurants
+
+    def put_service_policy(
+        self, request: inventory_service_pb2.PutServicePolicyRequest, *, timeout_s: float | None = None
+    ) -> inventory_service_pb2.PutServicePolicyResponse:
+        """Replaces the service policy as a whole."""
+        return self._call(self._inventory.PutServicePolicy, request, timeout_s)
+
+    def get_service_policy(
+        self, request: inventory_service_pb2.GetServicePolicyRequest, *, timeout_s: float | None = None
+    ) -> inventory_service_pb2.GetServicePolicyResponse:
+        """The service policy, defaults filled in."""
+        return self._call(self._inventory.GetServicePolicy, request, timeout_s)
+
+    def put_floor(
+        self, request: inventory_service_pb2.PutFloorRequest, *, timeout_s: float | None = None
+    ) -> inventory_service_pb2.PutFloorResponse:
+        """Replaces zones, tables and adjacency as a whole."""
+        return self._call(self._inventory.PutFloor, request, timeout_s)
+
+    def get_floor(
+        self, request: inventory_service_pb2.GetFloorRequest, *, timeout_s: float | None = None
+    ) -> inventory_service_pb2.GetFloorResponse:
+        """Zones, tables and adjacency."""
+        return self._call(self._inventory.GetFloor, request, timeout_s)
+
+    def update_table(
+        self, request: inventory_service_pb2.UpdateTableRequest, *, timeout_s: float | None = None
+    ) -> inventory_service_pb2.UpdateTableResponse:
+        """Changes the fields of one table that the update mask names."""
+        return self._call(self._inventory.UpdateTable, request, timeout_s)
+
+    def block_tables(
+        self, request: inventory_service_pb2.BlockTablesRequest, *, timeout_s: float | None = None
+    ) -> inventory_service_pb2.BlockTablesResponse:
+        """Takes tables for nobody, for example for maintenance."""
+        return self._call(self._inventory.BlockTables, request, timeout_s)
+
+    def unblock_tables(
+        self, request: inventory_service_pb2.UnblockTablesRequest, *, timeout_s: float | None = None
+    ) -> inventory_service_pb2.UnblockTablesResponse:
+        """Gives blocked tables back. Doing it again changes nothing."""
+        return self._call(self._inventory.UnblockTables, request, timeout_s)
+
+    def list_blocks(
+        self, request: inventory_service_pb2.ListBlocksRequest, *, timeout_s: float | None = None
+    ) -> inventory_service_pb2.ListBlocksResponse:
+        """One page of blocks that overlap a time range, by start."""
+        return self._call(self._inventory.ListBlocks, request, timeout_s)
+
+    def iterate_blocks(
+        self, request: inventory_service_pb2.ListBlocksRequest, *, timeout_s: float | None = None
+    ) -> Iterator[inventory_pb2.Block]:
+        """All blocks from the request's page on, fetched page by page; the timeout is for each page."""
+        for page in pages(partial(self.list_blocks, timeout_s=timeout_s), request):
+            yield from page.blocks
+
+    def put_booking(
+        self, request: booking_service_pb2.PutBookingRequest, *, timeout_s: float | None = None
+    ) -> booking_service_pb2.PutBookingResponse:
+        """Creates a booking or changes what it wants."""
+        return self._call(self._booking.PutBooking, request, timeout_s)
+
+    def get_booking(
+        self, request: booking_service_pb2.GetBookingRequest, *, timeout_s: float | None = None
+    ) -> booking_service_pb2.GetBookingResponse:
+        """One booking with its history."""
+        return self._call(self._booking.GetBooking, request, timeout_s)
+
+    def list_bookings(
+        self, request: booking_service_pb2.ListBookingsRequest, *, timeout_s: float | None = None
+    ) -> booking_service_pb2.ListBookingsResponse:
+        """One page of bookings whose window overlaps a time range, by start."""
+        return self._call(self._booking.ListBookings, request, timeout_s)
+
+    def iterate_bookings(
+        self, request: booking_service_pb2.ListBookingsRequest, *, timeout_s: float | None = None
+    ) -> Iterator[booking_pb2.Booking]:
+        """All bookings from the request's page on, fetched page by page; the timeout is for each page."""
+        for page in pages(partial(self.list_bookings, timeout_s=timeout_s), request):
+            yield from page.bookings
+
+    def transition_booking(
+        self, request: booking_service_pb2.TransitionBookingRequest, *, timeout_s: float | None = None
+    ) -> booking_service_pb2.TransitionBookingResponse:
+        """Takes one step in a booking's life."""
+        return self._call(self._booking.TransitionBooking, request, timeout_s)
+
+    def close(self) -> None:
+        """Closes the channel; calls under way end with a TransportError. Closing twice is harmless."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _call(
+        self,
+        rpc: "grpc.UnaryUnaryMultiCallable[Request, Response]",
+        request: Request,
+        timeout_s: float | None,
+    ) -> Response:
+        request = with_request_id(request)
+        try:
+            return rpc(
+                request, timeout=self._settings.deadline_s(timeout_s), metadata=self._settings.metadata
+            )
+        except grpc.RpcError as failure:
+            raise self._settings.error(failure, request) from failure

@@ -1,0 +1,129 @@
+"""Who calls, from where, and page by page."""
+
+import asyncio
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import pytest
+
+from maitred.v1.assignment_pb2 import Hold
+from maitred.v1.assignment_service_pb2 import (
+    GetHoldRequest,
+    HoldTablesRequest,
+    ListHoldsRequest,
+    ListHoldsResponse,
+)
+from maitred_client import AsyncMaitredClient, MaitredClient, MaitredError, TableConflictHeldError
+from maitred_client.calls import call_metadata
+from tests.support.scripted_server import TENANT, scripted_server
+
+PAGES = (
+    ListHoldsResponse(holds=[Hold(hold_id="h1"), Hold(hold_id="h2")], next_page_token="two"),
+    ListHoldsResponse(next_page_token="three"),
+    ListHoldsResponse(holds=[Hold(hold_id="h3")]),
+)
+
+
+async def test_the_caller_is_named_in_the_headers_of_every_call() -> None:
+    async with (
+        scripted_server() as server,
+        AsyncMaitredClient(
+            server.address, tenant_id=UUID(TENANT), actor="host-stand", scopes=["plan", "assign"]
+        ) as client,
+    ):
+        await client.get_hold(GetHoldRequest())
+    metadata = server.asked[0].metadata
+    assert metadata["x-maitred-tenant"] == TENANT
+    assert metadata["x-maitred-actor"] == "host-stand"
+    assert metadata["x-maitred-scopes"] == "plan,assign"
+
+
+def test_what_is_not_said_is_not_sent() -> None:
+    assert call_metadata(TENANT.upper(), "", None) == (("x-maitred-tenant", TENANT),)
+    assert ("x-maitred-scopes", "") in call_metadata(TENANT, "", [])
+
+
+@pytest.mark.parametrize(
+    ("tenant_id", "actor", "scopes", "problem"),
+    [
+        ("chez-nous", "", None, "tenant_id is 'chez-nous'"),
+        (TENANT, "Zoë", None, "actor is 'Zoë'"),
+        (TENANT, "a\nb", None, "actor is"),
+        (TENANT, "", "plan", "has to be a list of scopes"),
+    ],
+)
+def test_a_caller_that_cannot_be_named_is_refused(
+    tenant_id: str, actor: str, scopes: Iterable[str] | None, problem: str
+) -> None:
+    with pytest.raises(ValueError, match=problem):
+        MaitredClient("127.0.0.1:1", tenant_id=tenant_id, actor=actor, scopes=scopes)
+
+
+@pytest.mark.parametrize("timeout_s", [0.0, -1.0, float("nan")])
+def test_a_timeout_that_is_no_length_is_refused(timeout_s: float) -> None:
+    with pytest.raises(ValueError, match="timeout_s is"):
+        MaitredClient("127.0.0.1:1", tenant_id=TENANT, timeout_s=timeout_s)
+    with (
+        MaitredClient("127.0.0.1:1", tenant_id=TENANT) as client,
+        pytest.raises(ValueError, match="timeout_s is"),
+    ):
+        client.get_hold(GetHoldRequest(), timeout_s=timeout_s)
+
+
+def test_the_async_client_has_to_be_made_where_its_loop_runs() -> None:
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        AsyncMaitredClient("127.0.0.1:1", tenant_id=TENANT)
+
+
+def test_one_reason_can_be_caught_alone_or_with_all_others() -> None:
+    assert issubclass(TableConflictHeldError, MaitredError)
+
+
+async def test_many_threads_share_one_client() -> None:
+    async with scripted_server() as server:
+        with MaitredClient(server.address, tenant_id=TENANT) as client, ThreadPoolExecutor(8) as threads:
+            loop = asyncio.get_running_loop()
+            await asyncio.gather(
+                *(loop.run_in_executor(threads, client.hold_tables, HoldTablesRequest()) for _ in range(64))
+            )
+    ids = {HoldTablesRequest.FromString(asked.request).request_id for asked in server.asked}
+    assert len(ids) == len(server.asked) == 64
+
+
+async def test_many_tasks_share_one_client() -> None:
+    async with (
+        scripted_server() as server,
+        AsyncMaitredClient(server.address, tenant_id=TENANT) as client,
+        asyncio.TaskGroup() as tasks,
+    ):
+        for _ in range(64):
+            tasks.create_task(client.hold_tables(HoldTablesRequest()))
+    ids = {HoldTablesRequest.FromString(asked.request).request_id for asked in server.asked}
+    assert len(ids) == len(server.asked) == 64
+
+
+async def test_an_iterator_goes_through_all_pages_and_leaves_the_request_alone() -> None:
+    request = ListHoldsRequest(restaurant_id="r1", page_size=2, page_token="one")
+    async with scripted_server() as server:
+        server.will("ListHolds", *PAGES, *PAGES)
+        async with AsyncMaitredClient(server.address, tenant_id=TENANT) as client:
+            awaited = [hold.hold_id async for hold in client.iterate_holds(request)]
+        with MaitredClient(server.address, tenant_id=TENANT) as sync_client:
+            holds = await asyncio.to_thread(list, sync_client.iterate_holds(request))
+    assert awaited == [hold.hold_id for hold in holds] == ["h1", "h2", "h3"]
+    asked = [ListHoldsRequest.FromString(each.request) for each in server.asked]
+    assert [each.page_token for each in asked] == ["one", "two", "three"] * 2
+    assert {(each.restaurant_id, each.page_size) for each in asked} == {("r1", 2)}
+    assert request.page_token == "one"
+
+
+async def test_an_iterator_asks_for_no_page_before_it_is_needed() -> None:
+    async with scripted_server() as server:
+        server.will("ListHolds", *PAGES)
+        async with AsyncMaitredClient(server.address, tenant_id=TENANT) as client:
+            holds = client.iterate_holds(ListHoldsRequest())
+            assert server.asked == []
+            assert (await anext(holds)).hold_id == "h1"
+            assert (await anext(holds)).hold_id == "h2"
+    assert len(server.asked) == 1
