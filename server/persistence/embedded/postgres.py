@@ -22,7 +22,7 @@ from server.persistence.embedded.layout import (
     socket_dir_of,
 )
 from server.persistence.embedded.locks import FileLock, take_ownership
-from server.persistence.embedded.postmaster import Postmaster, launch, stop_orphan
+from server.persistence.embedded.postmaster import Postmaster, launch, stop_orphans
 from server.persistence.queries import load_queries
 
 QUERIES: Final = load_queries("embedded")
@@ -147,7 +147,7 @@ class EmbeddedPostgres:
         deadline = time.monotonic() + _ORPHANS_GRACE_S
         if not running.acquire():
             self._report("waiting for an earlier PostgreSQL on this directory to end")
-            stop_orphan(self._layout.data_dir)
+            stop_orphans(self._layout.data_dir)
         while not running.acquire():
             if time.monotonic() > deadline:
                 raise EmbeddedPostgresError(

@@ -1,6 +1,7 @@
 """One run of the `postgres` program as our direct child."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -88,10 +89,8 @@ class Postmaster:
             self._process.send_signal(signal.SIGSTOP)
             children = psutil.Process(self.pid).children(recursive=True)
             for child in children:
-                try:
+                with contextlib.suppress(psutil.NoSuchProcess):
                     child.kill()
-                except psutil.NoSuchProcess:
-                    continue
             self._process.kill()
         self._process.wait()
 
@@ -142,17 +141,25 @@ def pid_file_lines(data_dir: Path) -> list[str]:
         return []
 
 
-def stop_orphan(data_dir: Path) -> None:
-    """Asks a server that lost its parent to stop; its process id counts only if it works in `data_dir`."""
-    lines = pid_file_lines(data_dir)
-    if not lines or not lines[_PID_LINE].isdigit():
-        return
-    try:
-        orphan = psutil.Process(int(lines[_PID_LINE]))
-        if orphan.cwd() == str(data_dir):
-            orphan.send_signal(signal.SIGINT)
-    except psutil.Error:
-        return
+def stop_orphans(data_dir: Path) -> None:
+    """Asks the processes of a server that lost its parent, or its first process, to stop.
+
+    They are known by working in `data_dir`, since a process id in a file may belong to somebody else by now.
+    """
+    orphans = {
+        process.pid: process for process in psutil.process_iter(["cwd"]) if _works_in(process, data_dir)
+    }
+    postmasters = [
+        int(line) for line in pid_file_lines(data_dir)[:1] if line.isdigit() and int(line) in orphans
+    ]
+    for pid in postmasters or orphans:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            # A session alone takes SIGTERM as its end; the server's own fast shutdown is SIGINT.
+            orphans[pid].send_signal(signal.SIGINT if postmasters else signal.SIGTERM)
+
+
+def _works_in(process: psutil.Process, data_dir: Path) -> bool:
+    return bool(process.info["cwd"] == str(data_dir))
 
 
 def _turn_over(log_file: Path) -> None:

@@ -1,0 +1,9 @@
+"""Why a schema could not be brought up to date."""
+
+
+class MigrationError(RuntimeError):
+    """A migration file or the database's record of it is not in order; the message names it and a remedy."""
+
+
+class MigrationLockTimeoutError(MigrationError):
+    """Another process was still migrating when the bounded wait ended. Trying again is harmless."""

@@ -1,0 +1,114 @@
+-- name: booking
+-- One booking with the epoch that its present tables were given for.
+SELECT
+    b.restaurant_id,
+    b.booking_id,
+    b.status,
+    b.party_size,
+    b.dining_start,
+    b.dining_end,
+    b.window_start,
+    b.window_end,
+    b.period,
+    b.duration_s,
+    b.zone_id,
+    b.required_attributes,
+    b.preferred_attributes,
+    b.reference,
+    b.revision,
+    b.assignment_epoch,
+    b.assignment_id,
+    a.assignment_epoch AS assigned_epoch,
+    b.checked_in_at,
+    b.checked_out_at,
+    b.created_at,
+    b.updated_at
+FROM bookings AS b
+LEFT JOIN assignments AS a ON b.restaurant_id = a.restaurant_id AND b.assignment_id = a.assignment_id
+WHERE b.restaurant_id = $1 AND b.booking_id = $2;
+
+-- name: bookings_page
+-- Bookings that overlap a window, of some statuses or all, by start, continuing after a start and id.
+SELECT
+    b.restaurant_id,
+    b.booking_id,
+    b.status,
+    b.party_size,
+    b.dining_start,
+    b.dining_end,
+    b.window_start,
+    b.window_end,
+    b.period,
+    b.duration_s,
+    b.zone_id,
+    b.required_attributes,
+    b.preferred_attributes,
+    b.reference,
+    b.revision,
+    b.assignment_epoch,
+    b.assignment_id,
+    a.assignment_epoch AS assigned_epoch,
+    b.checked_in_at,
+    b.checked_out_at,
+    b.created_at,
+    b.updated_at
+FROM bookings AS b
+LEFT JOIN assignments AS a ON b.restaurant_id = a.restaurant_id AND b.assignment_id = a.assignment_id
+WHERE
+    b.restaurant_id = $1
+    AND b.window_end > $2
+    AND b.window_start < $3
+    AND (cardinality($4::text []) = 0 OR b.status = any($4))
+    AND ($5::timestamptz IS NULL OR (b.window_start, b.booking_id) > ($5, $6::uuid))
+ORDER BY b.window_start, b.booking_id
+LIMIT $7;
+
+-- name: put_booking
+-- Writes a booking as it is now.
+INSERT INTO bookings (
+    restaurant_id, booking_id, status, party_size, dining_start, dining_end, window_start, window_end, period,
+    duration_s, zone_id, required_attributes, preferred_attributes, reference, revision, assignment_epoch,
+    assignment_id, checked_in_at, checked_out_at, created_at, updated_at
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+ON CONFLICT (restaurant_id, booking_id) DO UPDATE
+SET
+    status = excluded.status,
+    party_size = excluded.party_size,
+    dining_start = excluded.dining_start,
+    dining_end = excluded.dining_end,
+    window_start = excluded.window_start,
+    window_end = excluded.window_end,
+    period = excluded.period,
+    duration_s = excluded.duration_s,
+    zone_id = excluded.zone_id,
+    required_attributes = excluded.required_attributes,
+    preferred_attributes = excluded.preferred_attributes,
+    reference = excluded.reference,
+    revision = excluded.revision,
+    assignment_epoch = excluded.assignment_epoch,
+    assignment_id = excluded.assignment_id,
+    checked_in_at = excluded.checked_in_at,
+    checked_out_at = excluded.checked_out_at,
+    updated_at = excluded.updated_at;
+
+-- name: add_booking_change
+-- One row of a booking's history.
+INSERT INTO booking_history (
+    restaurant_id, booking_id, revision, from_status, to_status, actor, reason, changed_at
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
+
+-- name: history
+-- A booking's changes, newest first.
+SELECT
+    h.revision,
+    h.from_status,
+    h.to_status,
+    h.actor,
+    h.reason,
+    h.changed_at
+FROM booking_history AS h
+WHERE h.restaurant_id = $1 AND h.booking_id = $2
+ORDER BY h.revision DESC
+LIMIT $3;

@@ -1,0 +1,88 @@
+-- name: hold
+-- One hold; its state is what the database's clock makes of it.
+SELECT
+    h.restaurant_id,
+    h.hold_id,
+    h.booking_id,
+    h.table_ids,
+    h.window_start,
+    h.window_end,
+    CASE WHEN h.state = 'active' AND h.expires_at <= clock_timestamp() THEN 'expired' ELSE h.state END AS state,
+    h.expires_at,
+    h.created_at,
+    h.actor,
+    h.policy_version,
+    h.inventory_version,
+    h.assignment_epoch
+FROM holds AS h
+WHERE h.restaurant_id = $1 AND h.hold_id = $2;
+
+-- name: live_holds_of
+-- The unexpired active holds of a booking, oldest first.
+SELECT
+    h.restaurant_id,
+    h.hold_id,
+    h.booking_id,
+    h.table_ids,
+    h.window_start,
+    h.window_end,
+    h.state,
+    h.expires_at,
+    h.created_at,
+    h.actor,
+    h.policy_version,
+    h.inventory_version,
+    h.assignment_epoch
+FROM holds AS h
+WHERE h.restaurant_id = $1 AND h.booking_id = $2 AND h.state = 'active' AND h.expires_at > clock_timestamp()
+ORDER BY h.created_at, h.hold_id;
+
+-- name: holds_page
+-- Holds of some states, of one booking or of all, overlapping a window or not, by creation.
+SELECT
+    h.restaurant_id,
+    h.hold_id,
+    h.booking_id,
+    h.table_ids,
+    h.window_start,
+    h.window_end,
+    CASE WHEN h.state = 'active' AND h.expires_at <= clock_timestamp() THEN 'expired' ELSE h.state END AS state,
+    h.expires_at,
+    h.created_at,
+    h.actor,
+    h.policy_version,
+    h.inventory_version,
+    h.assignment_epoch
+FROM holds AS h
+WHERE
+    h.restaurant_id = $1
+    AND ($2::timestamptz IS NULL OR h.window_end > $2)
+    AND ($3::timestamptz IS NULL OR h.window_start < $3)
+    AND ($4::uuid IS NULL OR h.booking_id = $4)
+    AND CASE WHEN h.state = 'active' AND h.expires_at <= clock_timestamp() THEN 'expired' ELSE h.state END
+    = any($5::text [])
+    AND ($6::timestamptz IS NULL OR (h.created_at, h.hold_id) > ($6, $7::uuid))
+ORDER BY h.created_at, h.hold_id
+LIMIT $8;
+
+-- name: add_holds
+-- New holds, as JSON objects.
+INSERT INTO holds (
+    restaurant_id, hold_id, booking_id, table_ids, window_start, window_end, state, expires_at, created_at, actor,
+    policy_version, inventory_version, assignment_epoch
+)
+SELECT
+    $1, h.hold_id, h.booking_id, h.table_ids, h.window_start, h.window_end, h.state, h.expires_at, h.created_at,
+    h.actor, h.policy_version, h.inventory_version, h.assignment_epoch
+FROM jsonb_to_recordset($2::text::jsonb) AS h (
+    hold_id uuid, booking_id uuid, table_ids uuid [], window_start timestamptz, window_end timestamptz, state text,
+    expires_at timestamptz, created_at timestamptz, actor text, policy_version bigint, inventory_version bigint,
+    assignment_epoch bigint
+);
+
+-- name: set_hold_states
+-- What became of holds.
+UPDATE holds AS h
+SET state = s.state
+FROM unnest($2::uuid [], $3::text []) AS s (hold_id, state)
+WHERE h.restaurant_id = $1 AND h.hold_id = s.hold_id;

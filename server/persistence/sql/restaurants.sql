@@ -1,0 +1,83 @@
+-- name: standing
+-- A tenant's restaurant and the database's clock.
+SELECT
+    r.restaurant_id,
+    r.tenant_id,
+    r.name,
+    r.time_zone,
+    r.revision,
+    r.policy_version,
+    r.inventory_version,
+    r.floor_version,
+    clock_timestamp() AS now
+FROM restaurants AS r
+WHERE r.tenant_id = $1 AND r.restaurant_id = $2;
+
+-- name: lock_restaurant
+-- The same, locked against other writers until the transaction ends; the clock is read after the lock was granted.
+WITH locked AS MATERIALIZED (
+    SELECT
+        r.restaurant_id,
+        r.tenant_id,
+        r.name,
+        r.time_zone,
+        r.revision,
+        r.policy_version,
+        r.inventory_version,
+        r.floor_version
+    FROM restaurants AS r
+    WHERE r.tenant_id = $1 AND r.restaurant_id = $2
+    FOR NO KEY UPDATE
+)
+
+SELECT
+    l.restaurant_id,
+    l.tenant_id,
+    l.name,
+    l.time_zone,
+    l.revision,
+    l.policy_version,
+    l.inventory_version,
+    l.floor_version,
+    clock_timestamp() AS now
+FROM locked AS l;
+
+-- name: restaurants_page
+-- A tenant's restaurants by name, continuing after a name and id.
+SELECT
+    r.restaurant_id,
+    r.tenant_id,
+    r.name,
+    r.time_zone,
+    r.revision,
+    r.policy_version,
+    r.inventory_version,
+    r.floor_version
+FROM restaurants AS r
+WHERE r.tenant_id = $1 AND ($2::text IS NULL OR (r.name, r.restaurant_id) > ($2, $3::uuid))
+ORDER BY r.name, r.restaurant_id
+LIMIT $4;
+
+-- name: add_tenant
+-- Registers a tenant the first time it creates something.
+INSERT INTO tenants (tenant_id) VALUES ($1) ON CONFLICT (tenant_id) DO NOTHING;
+
+-- name: add_restaurant
+-- Creates a restaurant unless its id is taken.
+INSERT INTO restaurants (restaurant_id, tenant_id, name, time_zone)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT (restaurant_id) DO NOTHING
+RETURNING restaurant_id;
+
+-- name: update_restaurant
+-- Writes the versions of a locked restaurant and what its caller can change.
+UPDATE restaurants
+SET name = $2, time_zone = $3, revision = $4, policy_version = $5, inventory_version = $6
+WHERE restaurant_id = $1;
+
+-- name: raise_floor_version
+-- Gives the transaction its place in the order of the restaurant's changes.
+UPDATE restaurants
+SET floor_version = floor_version + 1
+WHERE restaurant_id = $1
+RETURNING floor_version;

@@ -1,0 +1,209 @@
+"""The migrator on a real database, with small migrations of the tests' own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from server.persistence.migrator import (
+    Migration,
+    MigrationError,
+    MigrationLockTimeoutError,
+    Migrator,
+    ProblemKind,
+    State,
+    read_migrations,
+)
+from server.persistence.migrator.migrator import QUERIES
+from tests.support.postgres import TestServer, postgres_forms, running_postgres
+
+FIRST = "CREATE TABLE tea (id integer PRIMARY KEY);\nINSERT INTO tea (id) VALUES (1);\n"
+SECOND = "CREATE TABLE cup (id integer PRIMARY KEY);\n"
+CONCURRENT = "-- An index.\n-- maitred: no-transaction\nCREATE INDEX CONCURRENTLY tea_by_id ON tea (id);\n"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[TestServer]:
+    with running_postgres(postgres_forms()[0], migrations=()) as running:
+        yield running
+
+
+@pytest.fixture
+async def url(server: TestServer) -> AsyncIterator[str]:
+    async with server.empty_database() as empty:
+        yield empty
+
+
+@pytest.fixture
+async def connection(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    opened = await asyncpg.connect(url)
+    yield opened
+    await opened.close()
+
+
+def write(folder: Path, *texts: str) -> tuple[Migration, ...]:
+    for number, text in enumerate(texts, start=1):
+        (folder / f"{number:04}_step_{number}.sql").write_text(text)
+    return read_migrations(folder)
+
+
+async def test_an_empty_database_gets_every_migration_once_and_in_order(
+    url: str, connection: "asyncpg.Connection[asyncpg.Record]", tmp_path: Path
+) -> None:
+    migrator = Migrator(url, write(tmp_path, FIRST, SECOND))
+    assert [problem.kind for problem in await migrator.check()] == [ProblemKind.PENDING] * 2
+    assert [migration.version for migration in await migrator.up()] == [1, 2]
+    assert await migrator.up() == []
+    assert await migrator.check() == []
+    assert await connection.fetchval("SELECT count(*) FROM tea") == 1
+
+
+async def test_status_and_check_change_nothing(
+    url: str, connection: "asyncpg.Connection[asyncpg.Record]", tmp_path: Path
+) -> None:
+    migrator = Migrator(url, write(tmp_path, FIRST))
+    assert [found.state for found in await migrator.status()] == [State.PENDING]
+    await migrator.check()
+    assert await connection.fetchval("SELECT to_regclass('schema_migrations')") is None
+
+
+async def test_a_target_stops_there_and_the_rest_stays_pending(url: str, tmp_path: Path) -> None:
+    migrator = Migrator(url, write(tmp_path, FIRST, SECOND))
+    assert [migration.version for migration in await migrator.up(target=1)] == [1]
+    first, second = await migrator.status()
+    assert (first.state, second.state) == (State.APPLIED, State.PENDING)
+    assert first.applied_at is not None
+    assert first.duration_ms is not None
+    assert second.applied_at is None
+    with pytest.raises(MigrationError, match="no migration 9"):
+        await migrator.up(target=9)
+
+
+async def test_two_at_once_both_succeed_and_each_file_is_applied_once(url: str, tmp_path: Path) -> None:
+    migrations = write(tmp_path, FIRST + "SELECT pg_sleep(0.3);\n", CONCURRENT, SECOND)
+    first, second = await asyncio.gather(Migrator(url, migrations).up(), Migrator(url, migrations).up())
+    assert sorted(migration.version for migration in first + second) == [1, 2, 3]
+    assert await Migrator(url, migrations).check() == []
+
+
+async def test_a_lock_that_stays_taken_ends_the_wait_and_names_its_holder(
+    url: str, connection: "asyncpg.Connection[asyncpg.Record]", tmp_path: Path
+) -> None:
+    assert await connection.fetchval(QUERIES["try_lock"])
+    migrator = Migrator(url, write(tmp_path, FIRST), lock_wait_s=0.2)
+    with pytest.raises(MigrationLockTimeoutError, match=str(connection.get_server_pid())):
+        await migrator.up()
+    assert await connection.fetchval(QUERIES["unlock"])
+    assert len(await migrator.up()) == 1
+
+
+async def test_a_changed_file_that_was_applied_is_refused_and_named(url: str, tmp_path: Path) -> None:
+    await Migrator(url, write(tmp_path, FIRST)).up()
+    changed = Migrator(url, write(tmp_path, FIRST + "-- later\n", SECOND))
+    with pytest.raises(MigrationError, match=r"0001_step_1\.sql"):
+        await changed.up()
+    states = [found.state for found in await changed.status()]
+    assert states == [State.CHANGED, State.PENDING]
+    assert ProblemKind.CHANGED in {problem.kind for problem in await changed.check()}
+
+
+async def test_other_line_endings_are_the_same_file(url: str, tmp_path: Path) -> None:
+    await Migrator(url, write(tmp_path, FIRST)).up()
+    (tmp_path / "0001_step_1.sql").write_bytes(FIRST.replace("\n", "\r\n").encode())
+    assert await Migrator(url, read_migrations(tmp_path)).check() == []
+
+
+async def test_a_file_that_fails_leaves_nothing_and_those_before_it_stay(
+    url: str, connection: "asyncpg.Connection[asyncpg.Record]", tmp_path: Path
+) -> None:
+    migrations = write(tmp_path, FIRST, "CREATE TABLE half (id integer);\nSELECT 1 / 0;\n")
+    with pytest.raises(MigrationError, match=r"0002_step_2\.sql.*division by zero"):
+        await Migrator(url, migrations).up()
+    assert await connection.fetchval("SELECT to_regclass('half')") is None
+    assert [found.state for found in await Migrator(url, migrations).status()] == [
+        State.APPLIED,
+        State.PENDING,
+    ]
+
+
+async def test_an_error_names_the_line_of_the_file(url: str, tmp_path: Path) -> None:
+    with pytest.raises(MigrationError, match="line 3"):
+        await Migrator(url, write(tmp_path, FIRST + "SELECT nonsense FROM tea;\n")).up()
+
+
+async def test_a_file_may_opt_out_of_its_transaction(
+    url: str, connection: "asyncpg.Connection[asyncpg.Record]", tmp_path: Path
+) -> None:
+    migrations = write(tmp_path, FIRST, CONCURRENT)
+    assert [migration.transactional for migration in migrations] == [True, False]
+    await Migrator(url, migrations).up()
+    assert await connection.fetchval(
+        "SELECT indisvalid FROM pg_index WHERE indexrelid = 'tea_by_id'::regclass"
+    )
+
+
+async def test_an_index_that_was_never_finished_is_reported(
+    url: str, connection: "asyncpg.Connection[asyncpg.Record]", tmp_path: Path
+) -> None:
+    twice = FIRST + "CREATE TABLE dup AS SELECT 1 AS id FROM generate_series(1, 2);\n"
+    unique = "-- maitred: no-transaction\nCREATE UNIQUE INDEX CONCURRENTLY dup_id ON dup (id);\n"
+    migrator = Migrator(url, write(tmp_path, twice, unique))
+    with pytest.raises(MigrationError, match="look what it left"):
+        await migrator.up()
+    found = {problem.kind: problem.message for problem in await migrator.check()}
+    assert "dup_id" in found[ProblemKind.INVALID_INDEX]
+
+
+async def test_a_newer_schema_is_reported_and_does_not_block_serving(url: str, tmp_path: Path) -> None:
+    migrations = write(tmp_path, FIRST, SECOND)
+    await Migrator(url, migrations).up()
+    older = Migrator(url, migrations[:1])
+    assert await older.up() == []
+    (problem,) = await older.check()
+    assert problem.kind is ProblemKind.NEWER
+    assert not problem.blocks_serving
+    assert "0002_step_2" in problem.message
+    assert [found.state for found in await older.status()] == [State.APPLIED, State.UNKNOWN]
+
+
+async def test_a_number_left_out_by_other_code_stops_everything(
+    url: str, connection: "asyncpg.Connection[asyncpg.Record]", tmp_path: Path
+) -> None:
+    migrations = write(tmp_path, FIRST, SECOND)
+    await Migrator(url, migrations).up()
+    await connection.execute("DELETE FROM schema_migrations WHERE version = 1")
+    with pytest.raises(MigrationError, match="0001_step_1 was never applied"):
+        await Migrator(url, migrations).up()
+    assert {problem.kind for problem in await Migrator(url, migrations).check()} == {ProblemKind.GAP}
+
+
+@pytest.mark.parametrize("form", ["auto", "btree_gist", "core"])
+async def test_the_files_read_the_exclusion_form(
+    url: str, connection: "asyncpg.Connection[asyncpg.Record]", tmp_path: Path, form: str
+) -> None:
+    text = "CREATE TABLE chosen AS SELECT current_setting('maitred.exclusion_form') AS form;\n"
+    await Migrator(url, write(tmp_path, text), exclusion_form=form).up()  # type: ignore[arg-type]
+    assert await connection.fetchval("SELECT form FROM chosen") == form
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("0002_alone.sql", "number 0001"),
+        ("1_short.sql", "not named like"),
+        ("0001_Loud.sql", "not named like"),
+    ],
+)
+def test_badly_named_files_are_refused(tmp_path: Path, name: str, complaint: str) -> None:
+    (tmp_path / name).write_text(SECOND)
+    with pytest.raises(MigrationError, match=complaint):
+        read_migrations(tmp_path)
+
+
+def test_two_files_with_one_number_are_refused(tmp_path: Path) -> None:
+    for name in ("0001_one.sql", "0001_other.sql"):
+        (tmp_path / name).write_text(SECOND)
+    with pytest.raises(MigrationError, match="0001_other"):
+        read_migrations(tmp_path)

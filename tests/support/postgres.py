@@ -1,0 +1,163 @@
+"""Real PostgreSQL servers for tests: one per process and form, and a fresh database per test.
+
+The server is a child process and belongs to no event loop, so a session fixture can own it::
+
+    @pytest.fixture(scope="session", params=postgres_forms(), ids=str)
+    def postgres(request):
+        with running_postgres(request.param) as server:
+            yield server
+
+    @pytest.fixture
+    async def database_url(postgres):
+        async with postgres.fresh_database() as url:
+            yield url
+"""
+
+import asyncio
+import itertools
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+
+from server.persistence.embedded import (
+    EmbeddedPostgres,
+    EmbeddedPostgresError,
+    Installation,
+    Source,
+    find_installation,
+)
+from server.persistence.migrator import ExclusionForm, Migration, Migrator, find_migrations, read_migrations
+
+_TEMPLATE: Final = "maitred_template"
+# Nothing here survives a power cut anyway; killing processes loses nothing without fsync either.
+_TEST_SETTINGS: Final = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresForm:
+    """Where the server comes from, and how its schema excludes overlaps."""
+
+    installation: Installation
+    exclusion_form: ExclusionForm
+
+    def __str__(self) -> str:
+        return f"{self.installation.source}-{self.exclusion_form}"
+
+
+@cache
+def installed(source: Source) -> Installation | None:
+    """The installation of this source, None when the machine has none."""
+    try:
+        return find_installation(source)
+    except EmbeddedPostgresError:
+        return None
+
+
+def installations() -> list[Installation]:
+    """Every source this machine has. The wheel is a dependency of ours, so it has to be there."""
+    distribution, wheel = installed("distribution"), find_installation("wheel")
+    return [wheel] if distribution is None else [distribution, wheel]
+
+
+def postgres_forms() -> list[PostgresForm]:
+    """The forms to test: the wheel with the core form, and with btree_gist where a distribution brings it."""
+    forms = [PostgresForm(find_installation("wheel"), "core")]
+    distribution = installed("distribution")
+    if distribution is not None and distribution.has_btree_gist:
+        forms.insert(0, PostgresForm(distribution, "btree_gist"))
+    return forms
+
+
+class TestServer:
+    """A running server with a migrated template, from which each test gets a database of its own."""
+
+    __test__ = False
+
+    def __init__(self, postgres: EmbeddedPostgres, form: PostgresForm) -> None:
+        self.postgres = postgres
+        self.form = form
+        self._numbers = itertools.count(1)
+
+    def url(self, database: str = "postgres") -> str:
+        return self.postgres.url(database)
+
+    @asynccontextmanager
+    async def fresh_database(self) -> AsyncIterator[str]:
+        """The URL of a migrated database that nobody else has; dropped afterwards, connections or not."""
+        async with self._database(_TEMPLATE) as url:
+            yield url
+
+    @asynccontextmanager
+    async def empty_database(self) -> AsyncIterator[str]:
+        """The URL of a database without any schema; dropped afterwards."""
+        async with self._database("template0") as url:
+            yield url
+
+    async def make_template(self, migrations: Sequence[Migration]) -> None:
+        """Migrates the database that the fresh ones are copies of, and closes it to connections."""
+        await self._execute(f"CREATE DATABASE {_TEMPLATE} TEMPLATE template0")
+        await Migrator(self.url(_TEMPLATE), migrations, exclusion_form=self.form.exclusion_form).up()
+        await self._execute(f"ALTER DATABASE {_TEMPLATE} WITH ALLOW_CONNECTIONS false")
+
+    @asynccontextmanager
+    async def _database(self, template: str) -> AsyncIterator[str]:
+        name = f"test_{next(self._numbers)}"
+        await self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log")
+        try:
+            yield self.url(name)
+        finally:
+            await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    async def _execute(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.url())
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+@contextmanager
+def running_postgres(
+    form: PostgresForm, migrations: Sequence[Migration] | None = None
+) -> Iterator[TestServer]:
+    """A server of this form, its template made from `migrations`, by default the project's own."""
+    with scratch_directory() as data_root:
+        postgres = EmbeddedPostgres(data_root, form.installation, settings=_TEST_SETTINGS)
+        server = TestServer(postgres, form)
+        try:
+            _run(postgres.start())
+            _run(server.make_template(_own_migrations() if migrations is None else migrations))
+            yield server
+        finally:
+            # The data is thrown away, so nothing is worth a checkpoint.
+            postgres.kill()
+
+
+@contextmanager
+def scratch_directory() -> Iterator[Path]:
+    """A directory that the server's account can reach, unlike pytest's own, which is closed to others."""
+    path = Path(tempfile.mkdtemp(prefix="maitred-test-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
+def _own_migrations() -> tuple[Migration, ...]:
+    return read_migrations(find_migrations())
+
+
+def _run(work: Coroutine[object, object, object]) -> None:
+    """Runs it to its end on a loop of its own, and leaves the thread's event loop alone."""
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(work)
+    finally:
+        loop.close()
