@@ -1,0 +1,48 @@
+"""How long one plan takes: `python -m tests.bench.planner_speed`."""
+
+from statistics import median, quantiles
+from time import perf_counter
+
+from server.planner.catalog import TableSets
+from server.planner.plan import Question, plan_tables
+from tests.bench.rooms import questions, room
+
+TABLES = (12, 40, 120, 400)
+LOADS = (0.0, 0.5, 0.9)
+REPEATS = 7
+
+
+def milliseconds(question: Question) -> float:
+    started = perf_counter()
+    plan_tables(question)
+    return (perf_counter() - started) * 1000
+
+
+def cold_milliseconds(question: Question) -> tuple[float, float]:
+    """Listing the sets of the floor, and the first question of a kind after that."""
+    started = perf_counter()
+    sets = TableSets.of(question.floor, question.policy.combinations)
+    listed = perf_counter()
+    sets.shortlist(question.party, question.policy.slack_max)
+    return (listed - started) * 1000, (perf_counter() - listed) * 1000
+
+
+def main() -> None:
+    print("tables  merges  load | warm ms: median    p95    max | list the sets  first of a kind")
+    for tables in TABLES:
+        place = room(tables)
+        for load in LOADS:
+            asked = questions(place, load)
+            cold = [cold_milliseconds(question) for question in asked[:REPEATS]]
+            for question in asked:
+                plan_tables(question)
+            warm = [median(milliseconds(question) for _ in range(REPEATS)) for question in asked]
+            merges = len(asked[0].sets.merges)
+            print(
+                f"{tables:6} {merges:7} {load:5.1f} | {median(warm):16.3f} {quantiles(warm, n=20)[-1]:6.3f}"
+                f" {max(warm):6.3f} | {median(c[0] for c in cold):13.2f} {median(c[1] for c in cold):15.2f}"
+            )
+
+
+if __name__ == "__main__":
+    main()

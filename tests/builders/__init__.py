@@ -1,0 +1,1 @@
+"""Small worlds for tests: floors, policies and questions with readable ids."""

@@ -1,0 +1,181 @@
+"""The planner's answer by exhaustive search, written without it: plain sets, plain loops, the rules spelled out again."""
+
+from collections import Counter, deque
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations as subsets
+from typing import TypeAlias
+from uuid import UUID
+
+from server.domain.floor import Table
+from server.planner.plan import Question
+
+Ids: TypeAlias = frozenset[UUID]
+
+CONFLICTS = {
+    "block": "TABLE_BLOCKED",
+    "assignment": "TABLE_CONFLICT_ASSIGNED",
+    "hold": "TABLE_CONFLICT_HELD",
+}
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Every plan with its cost, and how many singles and merges fell to which reason."""
+
+    costs: dict[Ids, float]
+    singles: Counter[str]
+    merges: Counter[str]
+    refused_tables: dict[str, set[UUID]]
+    outcome: str
+
+
+class Oracle:
+    """Answers one question by looking at every subset of the tables."""
+
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        self.tables = {table.table_id: table for table in question.floor.tables}
+        self.touching: dict[UUID, set[UUID]] = {table_id: set() for table_id in self.tables}
+        for a, b in question.floor.adjacency:
+            self.touching[a].add(b)
+            self.touching[b].add(a)
+        self.sets = [frozenset([table_id]) for table_id in self.tables] + self.merges()
+        self.seating = {ids for ids in self.sets if not self.unfit(ids) and not self.wrong_size(ids)}
+
+    def merges(self) -> list[Ids]:
+        rules = self.question.policy.combinations
+        if not rules.enabled:
+            return []
+        return [
+            frozenset(ids)
+            for size in range(2, rules.tables_max + 1)
+            for ids in subsets(self.tables, size)
+            if self.may_be_merged(ids)
+        ]
+
+    def may_be_merged(self, ids: tuple[UUID, ...]) -> bool:
+        if len({self.tables[i].zone_id for i in ids}) > 1 or not all(self.tables[i].movable for i in ids):
+            return False
+        mode = self.question.policy.combinations.adjacency_mode.value
+        if mode == "pairwise":
+            return all(b in self.touching[a] for a, b in subsets(ids, 2))
+        if mode == "hub":
+            return any(all(o in self.touching[c] for o in ids if o != c) for c in ids)
+        return self.reached(ids[0], set(ids)) == set(ids)
+
+    def reached(self, start: UUID, within: set[UUID]) -> set[UUID]:
+        seen, queue = {start}, deque([start])
+        while queue:
+            for other in self.touching[queue.popleft()]:
+                if other in within and other not in seen:
+                    seen.add(other)
+                    queue.append(other)
+        return seen
+
+    def chosen(self, ids: Ids) -> list[Table]:
+        return [self.tables[table_id] for table_id in sorted(ids)]
+
+    def unfit(self, ids: Ids) -> str:
+        party = self.question.party
+        for table in self.chosen(ids):
+            if not table.in_service:
+                return "TABLE_OUT_OF_SERVICE"
+        if party.zone_id is not None and any(t.zone_id != party.zone_id for t in self.chosen(ids)):
+            return "ZONE_NOT_REQUESTED"
+        if any(name not in t.attributes for t in self.chosen(ids) for name in party.required_attributes):
+            return "REQUIRED_ATTRIBUTE_UNMET"
+        return ""
+
+    def wrong_size(self, ids: Ids) -> str:
+        size, chosen = self.question.party.party_size, self.chosen(ids)
+        seats = sum(t.capacity for t in chosen)
+        if (min(seats, chosen[0].max_party) if len(chosen) == 1 else seats) < size:
+            return "CAPACITY_INSUFFICIENT"
+        if max(t.min_party for t in chosen) > size:
+            return "CAPACITY_BELOW_MIN_PARTY"
+        return "SLACK_BUDGET_EXCEEDED" if seats - size > self.question.policy.slack_max else ""
+
+    def taken(self, ids: Ids) -> str:
+        window = self.question.stay.window
+        if ids & self.question.avoid:
+            return "TABLE_AVOIDED"
+        kinds = {
+            c.kind.value
+            for c in self.question.claims
+            if c.table_id in ids and not (c.window.end <= window.start or window.end <= c.window.start)
+        }
+        return next((reason for kind, reason in CONFLICTS.items() if kind in kinds), "")
+
+    def reason(self, ids: Ids) -> str:
+        redundant = any(other < ids for other in self.seating)
+        return (
+            self.unfit(ids)
+            or ("COMBINATION_REDUNDANT" if redundant else "")
+            or self.wrong_size(ids)
+            or self.taken(ids)
+        )
+
+    def cost(self, ids: Ids) -> float:
+        weights, window = self.question.policy.weights, self.question.stay.window
+        chosen, party = self.chosen(ids), self.question.party
+        slots = -(-round((window.end - window.start).total_seconds()) // 300)
+        spare = sum(t.capacity for t in chosen) - party.party_size
+        lacking = [n for n in party.preferred_attributes if any(n not in t.attributes for t in chosen)]
+        total = slots * (spare * weights.spare_seat + (len(chosen) - 1) * weights.merge)
+        return total + len(lacking) * weights.preferred_attribute + sum(self.table_cost(t, slots) for t in chosen)
+
+    def table_cost(self, table: Table, slots: int) -> float:
+        weights, window, horizon = (
+            self.question.policy.weights,
+            self.question.stay.window,
+            self.question.horizon,
+        )
+        mine = [c.window for c in self.question.claims if c.table_id == table.table_id]
+        since = max([horizon.start, *(w.end for w in mine if w.end <= window.start)])
+        until = min([horizon.end, *(w.start for w in mine if w.start >= window.end)])
+        before = max(0, int((window.start - since).total_seconds() // 300))
+        after = max(0, int((until - window.end).total_seconds() // 300))
+        lost = self.unusable(before) + self.unusable(after) - self.unusable(before + slots + after)
+        gaps = weights.unusable_gap * lost + weights.open_gap * (before + after)
+        return table.capacity * gaps + weights.merge_partner * self.partners(table)
+
+    def unusable(self, gap: int) -> int:
+        policy = self.question.policy
+        buffers = policy.buffer_before_s + policy.buffer_after_s
+        turns = {-(-(t.duration_s + buffers) // 300) for p in policy.periods for t in p.turn_times}
+        return gap - most_used(tuple(sorted(turns)), gap)
+
+    def partners(self, table: Table) -> int:
+        if not table.movable or not self.question.policy.combinations.enabled:
+            return 0
+        others = [self.tables[i] for i in self.touching[table.table_id]]
+        return sum(1 for o in others if o.movable and o.in_service and o.zone_id == table.zone_id)
+
+    def truth(self) -> Truth:
+        costs: dict[Ids, float] = {}
+        singles: Counter[str] = Counter()
+        merges: Counter[str] = Counter()
+        tables: dict[str, set[UUID]] = {}
+        for ids in self.sets:
+            reason = self.reason(ids)
+            if not reason:
+                costs[ids] = self.cost(ids)
+            elif len(ids) > 1:
+                merges[reason] += 1
+            else:
+                singles[reason] += 1
+                tables.setdefault(reason, set()).update(ids)
+        return Truth(costs, singles, merges, tables, self.outcome(bool(costs)))
+
+    def outcome(self, found: bool) -> str:
+        if found:
+            return "feasible"
+        any_time = any(not ids & self.question.avoid for ids in self.seating)
+        return "fully_taken" if any_time else "needs_staff"
+
+
+@lru_cache(maxsize=None)
+def most_used(turns: tuple[int, ...], gap: int) -> int:
+    """The most slots of a gap that whole turns can fill."""
+    return max((turn + most_used(turns, gap - turn) for turn in turns if turn <= gap), default=0)
