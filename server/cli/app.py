@@ -1,0 +1,71 @@
+"""The commands, put together, and the one place where they end."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from server.cli import booking_commands, floor_command, replay_commands, service_commands
+from server.cli.failures import MEANINGS, ExitCode, report
+
+EXIT_CODES = "\n".join(f"[bold]{int(code)}[/] {meaning}  " for code, meaning in MEANINGS.items())
+
+HELP = """Decides which party sits at which table, and never gives a table twice.
+
+Start with [bold]maitred demo[/], which needs nothing and leaves nothing running, or with [bold]maitred dev[/],
+which gives you a server with a sample restaurant to call."""
+
+EPILOG = f"""[bold]Exit codes:[/]
+
+{EXIT_CODES.replace(chr(10), chr(10) * 2)}
+
+Results go to stdout, everything else to stderr. Every option can also be given by the environment variable that
+its help names. NO_COLOR is respected. Shell completion: maitred --install-completion."""
+
+app = typer.Typer(
+    name="maitred",
+    help=HELP,
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+replay_commands.register(app)
+service_commands.register(app)
+booking_commands.register(app)
+floor_command.register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"maitred {version('maitred')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _all_commands(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run() -> None:
+    """Runs the command line of this process. Never returns: the exit status is one of ExitCode."""
+    # What a terminal cannot show is better shown as a question mark than as a traceback.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        app()
+    except BrokenPipeError:
+        # The reader has seen enough. Python would complain about it once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.OK)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 the last place that can say it in words
+        sys.exit(report(error))

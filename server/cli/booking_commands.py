@@ -1,0 +1,335 @@
+"""`plan`, `hold`, `confirm` and `release`: the main job by hand."""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import typer
+
+from maitred_client import AsyncMaitredClient, duration, instant, timestamp, to_dict
+from maitred_client.messages import (
+    Assignment,
+    ConfirmHoldRequest,
+    Floor,
+    GetHoldRequest,
+    Hold,
+    HoldState,
+    HoldTablesRequest,
+    PartyRequest,
+    PlanTablesRequest,
+    ReleaseHoldRequest,
+    Restaurant,
+)
+from server.cli.failures import CommandFailure, ExitCode
+from server.cli.looking_up import drive, find_restaurant, get_floor, start_in, table_ids, zone_id_by_name
+from server.cli.options import (
+    ADDRESS_DEFAULT,
+    SAMPLE_TENANT,
+    Actor,
+    Address,
+    Connection,
+    Output,
+    RestaurantName,
+    Tenant,
+    Timeout,
+)
+from server.cli.output import Format, facts, note, show, write_json
+from server.cli.plan_view import plan_view
+from server.cli.replay import hold_request, refusal_reason
+
+Booking = Annotated[
+    UUID | None, typer.Option("--booking", envvar="MAITRED_CLI_BOOKING", help="Id of a stored booking.")
+]
+HoldId = Annotated[UUID, typer.Argument(metavar="HOLD", help="Id of the hold.", envvar="MAITRED_CLI_HOLD")]
+Words = Annotated[
+    str,
+    typer.Option("--require", envvar="MAITRED_CLI_REQUIRE", help="Attributes every table must have: a,b."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this file."""
+    panel = "Bookings"
+    app.command(rich_help_panel=panel)(plan)
+    app.command(rich_help_panel=panel)(hold)
+    app.command(rich_help_panel=panel)(confirm)
+    app.command(rich_help_panel=panel)(release)
+
+
+def plan(
+    restaurant: RestaurantName = "",
+    booking: Booking = None,
+    party: Annotated[
+        int | None,
+        typer.Option("--party", envvar="MAITRED_CLI_PARTY", help="Plan for so many people instead."),
+    ] = None,
+    start: Annotated[
+        str,
+        typer.Option(
+            "--start",
+            envvar="MAITRED_CLI_START",
+            help="When the party sits down: 19:30, or ISO 8601. Local time.",
+        ),
+    ] = "",
+    stay: Annotated[
+        int | None,
+        typer.Option("--stay", envvar="MAITRED_CLI_STAY", help="Minutes, instead of the policy's."),
+    ] = None,
+    zone: Annotated[str, typer.Option("--zone", envvar="MAITRED_CLI_ZONE", help="Only this zone.")] = "",
+    require: Words = "",
+    prefer: Annotated[
+        str, typer.Option("--prefer", envvar="MAITRED_CLI_PREFER", help="Attributes that rank higher: a,b.")
+    ] = "",
+    avoid: Annotated[
+        str, typer.Option("--avoid", envvar="MAITRED_CLI_AVOID", help="Tables to leave out: T1,T2.")
+    ] = "",
+    limit: Annotated[
+        int,
+        typer.Option("--limit", envvar="MAITRED_CLI_LIMIT", min=1, max=50, help="How many plans to show."),
+    ] = 5,
+    output: Output = Format.TABLE,
+    address: Address = ADDRESS_DEFAULT,
+    tenant: Tenant = SAMPLE_TENANT,
+    actor: Actor = "maitred-cli",
+    timeout: Timeout = 10.0,
+) -> None:
+    """Shows which tables fit, the best first, and why the others don't. Changes nothing.
+
+    Example: [bold]maitred plan --party 4 --start 20:00 --prefer window[/]
+    """
+    if (booking is None) == (party is None):
+        raise typer.BadParameter("give either --booking, or --party with --start")
+    if party is not None and not start:
+        raise typer.BadParameter("--party needs --start", param_hint="--start")
+
+    question = _Question(booking, party or 0, start, stay, zone, require, prefer, avoid, limit)
+    drive(_plan(Connection(address, tenant, actor, timeout), restaurant, question, output))
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What `plan` was asked, in the words of the command line."""
+
+    booking: UUID | None
+    party: int
+    start: str
+    stay: int | None
+    zone: str
+    require: str
+    prefer: str
+    avoid: str
+    limit: int
+
+
+async def _plan(connection: Connection, wanted: str, question: _Question, output: Format) -> None:
+    async with connection.open() as client:
+        restaurant = await find_restaurant(client, wanted)
+        floor = await get_floor(client, restaurant)
+        request = PlanTablesRequest(
+            restaurant_id=restaurant.restaurant_id,
+            plans_max=question.limit,
+            avoid_table_ids=table_ids(floor, question.avoid, "--avoid"),
+        )
+        if question.booking is not None:
+            request.booking_id = str(question.booking)
+        else:
+            request.party.CopyFrom(_party(restaurant, floor, question))
+        response = await client.plan_tables(request)
+    if output is Format.TABLE:
+        show(*plan_view(response, floor, ZoneInfo(restaurant.time_zone)))
+    elif output is Format.JSON:
+        write_json(to_dict(response), output)
+    else:
+        write_json([to_dict(plan) for plan in response.plans], output)
+
+
+def _party(restaurant: Restaurant, floor: Floor, question: _Question) -> PartyRequest:
+    party = PartyRequest(
+        party_size=question.party,
+        start=timestamp(start_in(restaurant, question.start)),
+        zone_id=zone_id_by_name(floor, question.zone),
+        required_attributes=_words(question.require),
+        preferred_attributes=_words(question.prefer),
+    )
+    if question.stay is not None:
+        party.duration.CopyFrom(duration(dt.timedelta(minutes=question.stay)))
+    return party
+
+
+def hold(
+    booking: Annotated[
+        UUID,
+        typer.Option("--booking", envvar="MAITRED_CLI_BOOKING", help="Id of the booking to hold tables for."),
+    ],
+    tables: Annotated[
+        str, typer.Option("--tables", envvar="MAITRED_CLI_TABLES", help="Names or ids of tables: T1,T2.")
+    ] = "",
+    best: Annotated[
+        bool, typer.Option("--best", envvar="MAITRED_CLI_BEST", help="Plan first and hold the best plan.")
+    ] = False,
+    ttl: Annotated[
+        int | None,
+        typer.Option("--ttl", envvar="MAITRED_CLI_TTL", help="Seconds to hold; the server has a default."),
+    ] = None,
+    restaurant: RestaurantName = "",
+    output: Output = Format.TABLE,
+    address: Address = ADDRESS_DEFAULT,
+    tenant: Tenant = SAMPLE_TENANT,
+    actor: Actor = "maitred-cli",
+    timeout: Timeout = 10.0,
+) -> None:
+    """Keeps tables for a booking for a short time: all of them or none.
+
+    Example: [bold]maitred hold --booking 1b4e28ba-2fa1-4d52-883f-0016d3cca427 --tables M4,M5 --ttl 300[/]
+    """
+    if best == bool(tables):
+        raise typer.BadParameter("give either --tables or --best")
+
+    async def work() -> None:
+        async with Connection(address, tenant, actor, timeout).open() as client:
+            found = await find_restaurant(client, restaurant)
+            floor = await get_floor(client, found)
+            if best:
+                request = await _best(client, found.restaurant_id, str(booking))
+            else:
+                request = HoldTablesRequest(
+                    restaurant_id=found.restaurant_id,
+                    booking_id=str(booking),
+                    table_ids=table_ids(floor, tables, "--tables"),
+                )
+            if ttl is not None:
+                request.ttl.CopyFrom(duration(dt.timedelta(seconds=ttl)))
+            response = await client.hold_tables(request)
+        if output is not Format.TABLE:
+            write_json(to_dict(response), output)
+            return
+        names = {table.table_id: table.name for table in floor.tables}
+        _show_hold(response.hold, names, ZoneInfo(found.time_zone))
+        note(f"Next: maitred confirm {response.hold.hold_id}   or: maitred release {response.hold.hold_id}")
+
+    drive(work())
+
+
+async def _best(client: AsyncMaitredClient, restaurant_id: str, booking_id: str) -> HoldTablesRequest:
+    response = await client.plan_tables(
+        PlanTablesRequest(restaurant_id=restaurant_id, booking_id=booking_id, plans_max=1)
+    )
+    if not response.plans:
+        raise CommandFailure(
+            ExitCode.REFUSED,
+            f"nothing fits this booking: {refusal_reason(response)}",
+            f"See every reason with: maitred plan --booking {booking_id}",
+        )
+    return hold_request(restaurant_id, booking_id, response.plans[0])
+
+
+def confirm(
+    hold_id: HoldId,
+    reason: Annotated[
+        str, typer.Option("--reason", envvar="MAITRED_CLI_REASON", help="Why; kept in the booking's history.")
+    ] = "",
+    restaurant: RestaurantName = "",
+    output: Output = Format.TABLE,
+    address: Address = ADDRESS_DEFAULT,
+    tenant: Tenant = SAMPLE_TENANT,
+    actor: Actor = "maitred-cli",
+    timeout: Timeout = 10.0,
+) -> None:
+    """Turns a hold into the booking's tables, for good.
+
+    Example: [bold]maitred confirm 7c9e6679-7425-40de-944b-e07fc1f90ae7[/]
+    """
+
+    async def work() -> None:
+        async with Connection(address, tenant, actor, timeout).open() as client:
+            found = await find_restaurant(client, restaurant)
+            held = (await client.get_hold(_which(found, hold_id))).hold
+            response = await client.confirm_hold(
+                ConfirmHoldRequest(
+                    restaurant_id=found.restaurant_id,
+                    hold_id=held.hold_id,
+                    booking_id=held.booking_id,
+                    table_ids=held.table_ids,
+                    reason=reason,
+                )
+            )
+            floor = await get_floor(client, found)
+        if output is not Format.TABLE:
+            write_json(to_dict(response), output)
+            return
+        names = {table.table_id: table.name for table in floor.tables}
+        assignment = response.assignment
+        show(
+            facts(
+                (
+                    ("assignment", assignment.assignment_id),
+                    ("booking", f"{assignment.booking_id} is confirmed"),
+                    ("tables", " + ".join(names.get(table, table) for table in assignment.table_ids)),
+                    ("party", assignment.party_size),
+                    ("window", _window(assignment, ZoneInfo(found.time_zone))),
+                )
+            )
+        )
+
+    drive(work())
+
+
+def release(
+    hold_id: HoldId,
+    restaurant: RestaurantName = "",
+    output: Output = Format.TABLE,
+    address: Address = ADDRESS_DEFAULT,
+    tenant: Tenant = SAMPLE_TENANT,
+    actor: Actor = "maitred-cli",
+    timeout: Timeout = 10.0,
+) -> None:
+    """Gives a hold back. Doing it twice is harmless.
+
+    Example: [bold]maitred release 7c9e6679-7425-40de-944b-e07fc1f90ae7[/]
+    """
+
+    async def work() -> None:
+        async with Connection(address, tenant, actor, timeout).open() as client:
+            found = await find_restaurant(client, restaurant)
+            response = await client.release_hold(
+                ReleaseHoldRequest(restaurant_id=found.restaurant_id, hold_id=str(hold_id))
+            )
+            floor = await get_floor(client, found)
+        if output is not Format.TABLE:
+            write_json(to_dict(response), output)
+            return
+        names = {table.table_id: table.name for table in floor.tables}
+        _show_hold(response.hold, names, ZoneInfo(found.time_zone))
+
+    drive(work())
+
+
+def _which(restaurant: Restaurant, hold_id: UUID) -> GetHoldRequest:
+    return GetHoldRequest(restaurant_id=restaurant.restaurant_id, hold_id=str(hold_id))
+
+
+def _show_hold(held: Hold, names: dict[str, str], zone: ZoneInfo) -> None:
+    state = HoldState.Name(held.state).removeprefix("HOLD_STATE_").lower()
+    expires = instant(held.expires_at).astimezone(zone)
+    show(
+        facts(
+            (
+                ("hold", f"{held.hold_id} is {state}"),
+                ("booking", held.booking_id),
+                ("tables", " + ".join(names.get(table, table) for table in held.table_ids)),
+                ("window", _window(held, zone)),
+                ("expires", f"{expires:%H:%M:%S %Z}"),
+            )
+        )
+    )
+
+
+def _window(claim: Hold | Assignment, zone: ZoneInfo) -> str:
+    start, end = (instant(each).astimezone(zone) for each in (claim.window_start, claim.window_end))
+    return f"{start:%a %Y-%m-%d %H:%M}–{end:%H:%M %Z}"
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]

@@ -1,0 +1,132 @@
+"""How a command ends when it cannot do what it was asked, and with which exit code."""
+
+import traceback
+from collections.abc import Sequence
+from enum import IntEnum
+
+from rich.markup import escape
+from rich.text import Text
+
+from maitred_client import MaitredError
+from server.cli.output import errors
+from server.cli.service_day_file import ServiceDayFileError
+
+UNREACHABLE_CODES = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "UNKNOWN"})
+
+
+class ExitCode(IntEnum):
+    """What the program's exit status means."""
+
+    OK = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    REFUSED = 3
+    UNREACHABLE = 4
+    BAD_FILE = 5
+    BAD_SETTINGS = 6
+    NOT_READY = 7
+    INTERRUPTED = 130
+
+
+MEANINGS = {
+    ExitCode.OK: "done",
+    ExitCode.UNEXPECTED: "something unexpected; please report it",
+    ExitCode.USAGE: "wrong arguments",
+    ExitCode.REFUSED: "the service said no; reason, remedy and whether to retry are on stderr",
+    ExitCode.UNREACHABLE: "no maitred server answers at the address",
+    ExitCode.BAD_FILE: "an input file is wrong or an output file cannot be written",
+    ExitCode.BAD_SETTINGS: "the configuration is wrong",
+    ExitCode.NOT_READY: "database or server cannot start, or a check failed",
+    ExitCode.INTERRUPTED: "interrupted",
+}
+
+RETRY_WORDS = {
+    "SAME_KEY": "repeat the same command",
+    "REPLAN": "plan again and choose from the new plans",
+    "AFTER_FIX": "correct the request first",
+    "WAIT": "wait, then repeat the same command",
+    "NO": "repeating does not help",
+    "HUMAN": "a person has to decide",
+}
+
+
+class CommandFailure(Exception):
+    """An expected end: one sentence, what to do about it, and the exit code."""
+
+    def __init__(self, code: ExitCode, problem: str, remedy: str = "") -> None:
+        super().__init__(problem)
+        self.code = code
+        self.problem = problem
+        self.remedy = remedy
+
+
+def report(error: BaseException) -> ExitCode:
+    """Says on stderr why the command ended. Only what nobody expected shows a traceback."""
+    if isinstance(error, KeyboardInterrupt):
+        return ExitCode.INTERRUPTED
+    if isinstance(error, CommandFailure):
+        _say(error.problem, error.remedy)
+        return error.code
+    if isinstance(error, MaitredError):
+        return _refusal(error)
+    if isinstance(error, ServiceDayFileError):
+        return _bad_file(error)
+    for code, types in _expected():
+        if isinstance(error, types):
+            _say(str(error) or type(error).__name__)
+            return code
+    errors().print(Text("".join(traceback.format_exception(error)).rstrip()))
+    _say("something unexpected happened", "Please report the lines above.")
+    return ExitCode.UNEXPECTED
+
+
+def _expected() -> Sequence[tuple[ExitCode, tuple[type[BaseException], ...]]]:
+    # Imported late: a command that only talks to a server never loads the service.
+    from server.bootstrap import StartError
+    from server.config import SettingsError
+
+    return ((ExitCode.BAD_SETTINGS, (SettingsError,)), (ExitCode.NOT_READY, (StartError,)))
+
+
+def _say(problem: str, remedy: str = "") -> None:
+    console = errors()
+    console.print(f"[bold red]maitred:[/] {escape(problem)}", soft_wrap=True, highlight=False)
+    if remedy:
+        console.print(f"  {escape(remedy)}", soft_wrap=True, highlight=False)
+
+
+def _refusal(error: MaitredError) -> ExitCode:
+    if not error.reason and error.code.name in UNREACHABLE_CODES:
+        _say(f"no maitred server answered: {error.message}", error.remedy)
+        return ExitCode.UNREACHABLE
+    console = errors()
+    reason = error.reason or error.code.name
+    console.print(
+        f"[bold red]maitred:[/] [bold]{escape(reason)}[/]: {escape(error.message)}",
+        soft_wrap=True,
+        highlight=False,
+    )
+    for violation in error.violations:
+        console.print(f"  {escape(violation.field)}: {escape(violation.description)}", soft_wrap=True)
+    for conflict in error.conflicts:
+        console.print(
+            f"  table {conflict.table_id} is taken until {conflict.free_from:%Y-%m-%d %H:%M} UTC",
+            soft_wrap=True,
+        )
+    if error.remedy:
+        console.print(f"  remedy: {escape(error.remedy)}", soft_wrap=True, highlight=False)
+    wait = f" (after {error.retry_after_s:g} s)" if error.retry_after_s else ""
+    console.print(
+        f"  retry: {error.retry} — {RETRY_WORDS[error.retry]}{wait}", soft_wrap=True, highlight=False
+    )
+    return ExitCode.REFUSED
+
+
+def _bad_file(error: ServiceDayFileError) -> ExitCode:
+    console = errors()
+    for problem in error.problems:
+        console.print(Text(str(problem)), soft_wrap=True)
+    if error.total > len(error.problems):
+        console.print(f"… and {error.total - len(error.problems)} more")
+    _say(f"{error.total} problem{'s' if error.total != 1 else ''} in {error.problems[0].file}")
+    return ExitCode.BAD_FILE

@@ -1,0 +1,124 @@
+"""`floor`: one service day of a restaurant as a picture."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from server.cli.failures import CommandFailure, ExitCode
+from server.cli.instants import parse_date
+from server.cli.looking_up import drive, find_restaurant
+from server.cli.options import (
+    ADDRESS_DEFAULT,
+    SAMPLE_TENANT,
+    Actor,
+    Address,
+    Connection,
+    Output,
+    Png,
+    RestaurantName,
+    Svg,
+    Tenant,
+    Timeout,
+)
+from server.cli.output import Format, note, show, write_json
+from server.cli.picture import FloorPicture
+from server.cli.picture_source import fetch_picture
+from server.cli.picture_terminal import TerminalPicture
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(rich_help_panel="Bookings")(floor)
+
+
+def floor(
+    restaurant: RestaurantName = "",
+    date: Annotated[
+        str,
+        typer.Option("--date", envvar="MAITRED_CLI_DATE", help="Local date, YYYY-MM-DD; today if left out."),
+    ] = "",
+    svg: Svg = None,
+    png: Png = None,
+    output: Output = Format.TABLE,
+    address: Address = ADDRESS_DEFAULT,
+    tenant: Tenant = SAMPLE_TENANT,
+    actor: Actor = "maitred-cli",
+    timeout: Timeout = 10.0,
+) -> None:
+    """Draws the day: tables down, time across, holds, assignments and blocks as bars.
+
+    Example: [bold]maitred floor --date 2026-03-14 --png evening.png[/]
+    """
+
+    async def work() -> FloorPicture:
+        async with Connection(address, tenant, actor, timeout).open() as client:
+            found = await find_restaurant(client, restaurant)
+            now = dt.datetime.now(dt.UTC)
+            try:
+                day = parse_date(date) if date else now.astimezone(ZoneInfo(found.time_zone)).date()
+            except ValueError as error:
+                raise typer.BadParameter(str(error), param_hint="--date") from None
+            return await fetch_picture(client, found, day, now)
+
+    picture = drive(work())
+    if output is Format.TABLE:
+        show(TerminalPicture(picture))
+    elif output is Format.JSON:
+        write_json(picture_json(picture), output)
+    else:
+        write_json(picture_json(picture)["rows"], output)
+    write_files(picture, svg, png)
+
+
+def write_files(picture: FloorPicture, svg: Path | None, png: Path | None) -> None:
+    """Writes what was asked for, folders included. Raises CommandFailure when a file cannot be written."""
+    if svg is None and png is None:
+        return
+    # Matplotlib takes longer to load than everything else together.
+    from server.cli.picture_plot import write_png, write_svg
+
+    for path, write in ((svg, write_svg), (png, write_png)):
+        if path is None:
+            continue
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(picture, path)
+        except OSError as error:
+            raise CommandFailure(
+                ExitCode.BAD_FILE, f"{path} cannot be written: {error.strerror}", "Choose another path."
+            ) from None
+        note(f"wrote {path}")
+
+
+def picture_json(picture: FloorPicture) -> dict[str, Any]:
+    """The picture as values; instants are ISO 8601 in the restaurant's local time."""
+    return {
+        "title": picture.title,
+        "start": picture.start.isoformat(),
+        "end": picture.end.isoformat(),
+        "rows": [
+            {
+                "zone": zone.name,
+                "table": row.table.name,
+                "table_id": row.table.table_id,
+                "capacity": row.table.capacity,
+                "in_service": row.table.in_service,
+                "bars": [
+                    {
+                        "kind": bar.kind.value,
+                        "label": bar.label,
+                        "party_size": bar.party_size,
+                        "merge": bar.merge,
+                        "start": bar.start.astimezone(picture.start.tzinfo).isoformat(),
+                        "end": bar.end.astimezone(picture.start.tzinfo).isoformat(),
+                    }
+                    for bar in row.bars
+                ],
+            }
+            for zone in picture.zones
+            for row in zone.rows
+        ],
+    }

@@ -1,0 +1,56 @@
+"""Reading the times that people type, and writing instants for people."""
+
+import datetime as dt
+import re
+from zoneinfo import ZoneInfo
+
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
+
+
+def parse_start(text: str, zone: ZoneInfo, now: dt.datetime) -> dt.datetime:
+    """An aware instant from "HH:MM" (the next time the restaurant's clock shows it) or ISO 8601.
+
+    ISO without an offset is the restaurant's local time. `now` is aware. Raises ValueError with a sentence.
+    """
+    text = text.strip()
+    if match := _CLOCK.fullmatch(text):
+        hour, minute = int(match.group(1)), int(match.group(2))
+        if hour > 23 or minute > 59:
+            raise ValueError(f"{text!r} is not a time of day; write it like 19:30")
+        local = now.astimezone(zone)
+        start = local.replace(hour=hour, minute=minute, second=0, microsecond=0)
+        return start if start > local else start + dt.timedelta(days=1)
+    try:
+        start = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is not a time; write 19:30, 2026-03-14T19:30 or 2026-03-14T19:30+01:00"
+        ) from None
+    return start if start.tzinfo is not None else start.replace(tzinfo=zone)
+
+
+def parse_date(text: str) -> dt.date:
+    """A date from "YYYY-MM-DD". Raises ValueError with a sentence."""
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a date; write it like 2026-03-14") from None
+
+
+def replay_date(recorded: dt.date, today: dt.date) -> dt.date:
+    """The first date at least a week ahead of today that falls on the recorded weekday.
+
+    A service refuses windows in the past, so a recorded day is replayed on a coming one.
+    """
+    earliest = today + dt.timedelta(days=7)
+    return earliest + dt.timedelta(days=(recorded.weekday() - earliest.weekday()) % 7)
+
+
+def long_date(date: dt.date) -> str:
+    """For example "Saturday 14 March 2026", in English whatever the locale."""
+    weekdays = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+    months = (
+        "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+        "November", "December",
+    )  # fmt: skip
+    return f"{weekdays[date.weekday()]} {date.day} {months[date.month - 1]} {date.year}"

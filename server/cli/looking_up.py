@@ -1,0 +1,92 @@
+"""Finding restaurants, zones and starts by the names and times that people use."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import typer
+
+from maitred_client import AsyncMaitredClient
+from maitred_client.messages import (
+    Floor,
+    GetFloorRequest,
+    GetRestaurantRequest,
+    ListRestaurantsRequest,
+    Restaurant,
+)
+from server.cli.instants import parse_start
+from server.cli.picture_source import table_ids_by_name
+
+T = TypeVar("T")
+
+
+def drive(work: Coroutine[Any, Any, T]) -> T:
+    """Runs a command's coroutine to its end, on uvloop where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+async def find_restaurant(client: AsyncMaitredClient, wanted: str) -> Restaurant:
+    """By id, by name whatever the case, or the tenant's only one when nothing is wanted in particular."""
+    if _is_uuid(wanted):
+        return (await client.get_restaurant(GetRestaurantRequest(restaurant_id=wanted))).restaurant
+    restaurants = [
+        restaurant
+        async for restaurant in client.iterate_restaurants(ListRestaurantsRequest(page_size=500))
+        if not wanted or restaurant.name.casefold() == wanted.casefold()
+    ]
+    if len(restaurants) == 1:
+        return restaurants[0]
+    if not restaurants:
+        called = f" called {wanted!r}" if wanted else ""
+        raise typer.BadParameter(f"this tenant has no restaurant{called}", param_hint="--restaurant")
+    listed = "; ".join(f"{item.name} {item.restaurant_id}" for item in restaurants[:10])
+    more = f"; and {len(restaurants) - 10} more" if len(restaurants) > 10 else ""
+    raise typer.BadParameter(f"say which one: {listed}{more}", param_hint="--restaurant")
+
+
+async def get_floor(client: AsyncMaitredClient, restaurant: Restaurant) -> Floor:
+    """The restaurant's floor."""
+    return (await client.get_floor(GetFloorRequest(restaurant_id=restaurant.restaurant_id))).floor
+
+
+def zone_id_by_name(floor: Floor, wanted: str) -> str:
+    """The id of a zone given by name or id; empty for no zone."""
+    if not wanted:
+        return ""
+    for zone in floor.zones:
+        if wanted.casefold() in (zone.name.casefold(), zone.zone_id):
+            return zone.zone_id
+    names = ", ".join(zone.name for zone in floor.zones)
+    raise typer.BadParameter(f"no such zone: {wanted}; there are: {names}", param_hint="--zone")
+
+
+def table_ids(floor: Floor, names: str, option: str) -> list[str]:
+    """Ids of tables given as comma-separated names or ids."""
+    try:
+        return list(table_ids_by_name(floor, names.split(",")))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+def start_in(restaurant: Restaurant, text: str) -> dt.datetime:
+    """The instant that a person means by a start in this restaurant."""
+    try:
+        return parse_start(text, ZoneInfo(restaurant.time_zone), dt.datetime.now(dt.UTC))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--start") from None
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

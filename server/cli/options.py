@@ -1,0 +1,93 @@
+"""Options that several commands share, each with its environment twin."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from maitred_client import AsyncMaitredClient
+from server.cli.output import Format
+
+ADDRESS_DEFAULT = "127.0.0.1:7420"
+# The tenant of the sample restaurant. A server that identifies callers by header takes any tenant.
+SAMPLE_TENANT = UUID("5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10")
+
+CONNECTION = "Connection"
+
+Address = Annotated[
+    str,
+    typer.Option(
+        "--address", envvar="MAITRED_CLI_ADDRESS", help="host:port of the server.", rich_help_panel=CONNECTION
+    ),
+]
+Tenant = Annotated[
+    UUID,
+    typer.Option(
+        "--tenant", envvar="MAITRED_CLI_TENANT", help="Whose restaurants.", rich_help_panel=CONNECTION
+    ),
+]
+Actor = Annotated[
+    str,
+    typer.Option(
+        "--actor",
+        envvar="MAITRED_CLI_ACTOR",
+        help="Who asks; kept in the history.",
+        rich_help_panel=CONNECTION,
+    ),
+]
+Timeout = Annotated[
+    float,
+    typer.Option(
+        "--timeout",
+        envvar="MAITRED_CLI_TIMEOUT",
+        min=0.05,
+        max=600.0,
+        help="Seconds to wait for one call.",
+        rich_help_panel=CONNECTION,
+    ),
+]
+Output = Annotated[
+    Format,
+    typer.Option("--output", "-o", envvar="MAITRED_CLI_OUTPUT", help="How to write the result."),
+]
+RestaurantName = Annotated[
+    str,
+    typer.Option(
+        "--restaurant",
+        envvar="MAITRED_CLI_RESTAURANT",
+        help="Id or name of the restaurant; may be left out when the tenant has only one.",
+    ),
+]
+Svg = Annotated[
+    Path | None,
+    typer.Option(
+        "--svg", envvar="MAITRED_CLI_SVG", help="Also write the picture to this SVG file.", dir_okay=False
+    ),
+]
+Png = Annotated[
+    Path | None,
+    typer.Option(
+        "--png", envvar="MAITRED_CLI_PNG", help="Also write the picture to this PNG file.", dir_okay=False
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Whom to call, and as whom."""
+
+    address: str = ADDRESS_DEFAULT
+    tenant: UUID = SAMPLE_TENANT
+    actor: str = "maitred-cli"
+    timeout_s: float = 10.0
+
+    def open(self) -> AsyncMaitredClient:
+        """A client to be entered inside a running event loop. Raises BadParameter for a malformed address."""
+        try:
+            return AsyncMaitredClient(
+                self.address, tenant_id=self.tenant, actor=self.actor, timeout_s=self.timeout_s
+            )
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None

@@ -1,0 +1,73 @@
+"""Where output goes: results to stdout as table, JSON or JSON lines; everything else to stderr."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from functools import cache
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+
+class Format(StrEnum):
+    """How a result is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+
+
+@cache
+def results() -> Console:
+    """The console for results. It follows sys.stdout, its width, NO_COLOR and whether it is a terminal."""
+    return Console(highlight=False)
+
+
+@cache
+def errors() -> Console:
+    """The console for progress and complaints."""
+    return Console(stderr=True, highlight=False)
+
+
+def note(text: str) -> None:
+    """One line of progress for people, on stderr."""
+    errors().print(Text(text, style="dim"), soft_wrap=True)
+
+
+def show(*parts: RenderableType) -> None:
+    """Prints renderables as results."""
+    for part in parts:
+        results().print(part)
+
+
+def write_json(value: Any, form: Format) -> None:
+    """Writes a value, and nothing but it, to stdout. As JSON lines, every item of a list gets its line."""
+    readable = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    if form is Format.JSON:
+        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=not readable) + "\n")
+        return
+    for item in value if isinstance(value, list) else [value]:
+        sys.stdout.write(json.dumps(item, ensure_ascii=not readable, separators=(",", ":")) + "\n")
+
+
+def grid(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> Table:
+    """A plain table. A column whose name ends in ">" is set flush right."""
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.rstrip(">"), justify="right" if column.endswith(">") else "left")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    return table
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> Table:
+    """Names and values, one pair per line."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column()
+    for name, value in pairs:
+        table.add_row(Text(name), value if isinstance(value, Text) else Text(str(value)))
+    return table

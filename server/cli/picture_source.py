@@ -1,0 +1,204 @@
+"""Fetches what a floor picture shows: floor, policy, holds, assignments, blocks and bookings of one day."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from zoneinfo import ZoneInfo
+
+from maitred_client import AsyncMaitredClient, instant, timestamp
+from maitred_client.messages import (
+    Assignment,
+    AssignmentState,
+    Block,
+    BlockCause,
+    Booking,
+    Floor,
+    GetFloorRequest,
+    GetServicePolicyRequest,
+    Hold,
+    ListAssignmentsRequest,
+    ListBlocksRequest,
+    ListBookingsRequest,
+    ListHoldsRequest,
+    Restaurant,
+    ServicePolicy,
+    TableState,
+)
+from server.cli.instants import long_date
+from server.cli.picture import BarKind, Claim, FloorPicture, TableSpec, draw
+
+PAGE_SIZE = 500
+LABEL_LENGTH_MAX = 8
+
+_BLOCK_WORDS = {
+    BlockCause.BLOCK_CAUSE_MAINTENANCE: "maintenance",
+    BlockCause.BLOCK_CAUSE_PRIVATE_EVENT: "event",
+}
+
+
+async def fetch_picture(
+    client: AsyncMaitredClient, restaurant: Restaurant, date: dt.date, now: dt.datetime
+) -> FloorPicture:
+    """The picture of a local date. `now` is aware; it is drawn when it lies within the picture."""
+    zone = ZoneInfo(restaurant.time_zone)
+    restaurant_id = restaurant.restaurant_id
+    floor = (await client.get_floor(GetFloorRequest(restaurant_id=restaurant_id))).floor
+    policy = (await client.get_service_policy(GetServicePolicyRequest(restaurant_id=restaurant_id))).policy
+    opens, closes = open_hours(policy, date, zone)
+    claims = await _claims(client, restaurant_id, opens, closes)
+    title = f"{restaurant.name} · {long_date(date)}"
+    return draw(title, _tables(floor), claims, opens=opens, closes=closes, now=now)
+
+
+def open_hours(policy: ServicePolicy, date: dt.date, zone: ZoneInfo) -> tuple[dt.datetime, dt.datetime]:
+    """From the first opening to the last closing of a local date; the whole day when nothing opens."""
+    stretches = [
+        (_local(date, period.opens, zone), _closing(date, period.opens, period.closes, zone))
+        for period in policy.periods
+        if not period.days or date.isoweekday() in period.days
+    ]
+    if not stretches:
+        return _local(date, "00:00", zone), _local(date, "24:00", zone)
+    return min(start for start, _ in stretches), max(end for _, end in stretches)
+
+
+def _closing(date: dt.date, opens: str, closes: str, zone: ZoneInfo) -> dt.datetime:
+    return _local(date if closes > opens else date + dt.timedelta(days=1), closes, zone)
+
+
+def _local(date: dt.date, clock: str, zone: ZoneInfo) -> dt.datetime:
+    hour, minute = map(int, clock.split(":"))
+    return dt.datetime.combine(date + dt.timedelta(days=hour // 24), dt.time(hour % 24, minute), zone)
+
+
+def _tables(floor: Floor) -> tuple[TableSpec, ...]:
+    zones = {zone.zone_id: zone for zone in floor.zones}
+    ordered = sorted(
+        floor.tables,
+        key=lambda table: (
+            zones[table.zone_id].sort_order,
+            zones[table.zone_id].name,
+            natural_key(table.name),
+        ),
+    )
+    return tuple(
+        TableSpec(
+            table.table_id,
+            table.name,
+            zones[table.zone_id].name,
+            table.capacity,
+            table.movable,
+            table.state != TableState.TABLE_STATE_OUT_OF_SERVICE,
+        )
+        for table in ordered
+    )
+
+
+def natural_key(name: str) -> tuple[tuple[int, str], ...]:
+    """Orders T2 before T10: runs of digits compare as numbers, the rest as text."""
+    runs = ("".join(run) for _, run in groupby(name, str.isdecimal))
+    return tuple((int(run), "") if run.isdecimal() else (-1, run.casefold()) for run in runs)
+
+
+async def _claims(
+    client: AsyncMaitredClient, restaurant_id: str, opens: dt.datetime, closes: dt.datetime
+) -> list[Claim]:
+    start, end = timestamp(opens), timestamp(closes)
+
+    async def holds() -> list[Hold]:
+        request = ListHoldsRequest(
+            restaurant_id=restaurant_id, window_start=start, window_end=end, page_size=PAGE_SIZE
+        )
+        return [hold async for hold in client.iterate_holds(request)]
+
+    async def assignments() -> list[Assignment]:
+        request = ListAssignmentsRequest(
+            restaurant_id=restaurant_id, window_start=start, window_end=end, page_size=PAGE_SIZE
+        )
+        return [assignment async for assignment in client.iterate_assignments(request)]
+
+    async def blocks() -> list[Block]:
+        request = ListBlocksRequest(
+            restaurant_id=restaurant_id, window_start=start, window_end=end, page_size=PAGE_SIZE
+        )
+        return [block async for block in client.iterate_blocks(request)]
+
+    async def bookings() -> list[Booking]:
+        request = ListBookingsRequest(
+            restaurant_id=restaurant_id, window_start=start, window_end=end, page_size=PAGE_SIZE
+        )
+        return [booking async for booking in client.iterate_bookings(request)]
+
+    held, assigned, blocked, booked = await asyncio.gather(holds(), assignments(), blocks(), bookings())
+    by_id = {booking.booking_id: booking for booking in booked}
+    return [
+        *(_of_hold(hold, by_id.get(hold.booking_id)) for hold in held),
+        *(_of_assignment(item, by_id.get(item.booking_id)) for item in assigned),
+        *map(_of_block, blocked),
+    ]
+
+
+def _of_hold(hold: Hold, booking: Booking | None) -> Claim:
+    start, end = instant(hold.window_start), instant(hold.window_end)
+    party = booking.party.party_size if booking is not None else 0
+    return Claim(
+        BarKind.HOLD,
+        tuple(hold.table_ids),
+        start,
+        end,
+        _label(hold.booking_id, booking),
+        party,
+        *_stay(booking, start, end),
+    )
+
+
+def _of_assignment(assignment: Assignment, booking: Booking | None) -> Claim:
+    start, end = instant(assignment.window_start), instant(assignment.window_end)
+    completed = assignment.state == AssignmentState.ASSIGNMENT_STATE_COMPLETED
+    return Claim(
+        BarKind.COMPLETED if completed else BarKind.ASSIGNMENT,
+        tuple(assignment.table_ids),
+        start,
+        end,
+        _label(assignment.booking_id, booking),
+        assignment.party_size,
+        *_stay(booking, start, end),
+    )
+
+
+def _of_block(block: Block) -> Claim:
+    words = block.note or _BLOCK_WORDS.get(block.cause, "blocked")
+    return Claim(
+        BarKind.BLOCK,
+        tuple(block.table_ids),
+        instant(block.window_start),
+        instant(block.window_end),
+        words[: 3 * LABEL_LENGTH_MAX],
+    )
+
+
+def _stay(
+    booking: Booking | None, start: dt.datetime, end: dt.datetime
+) -> tuple[dt.datetime | None, dt.datetime | None]:
+    """When the party sits, unless the booking has meanwhile moved to a time that these tables were not given for."""
+    if booking is None or (instant(booking.window_start), instant(booking.window_end)) != (start, end):
+        return None, None
+    return instant(booking.party.start), instant(booking.dining_end)
+
+
+def _label(booking_id: str, booking: Booking | None) -> str:
+    reference = booking.reference if booking is not None else ""
+    return reference[:LABEL_LENGTH_MAX] or booking_id[:4]
+
+
+def table_ids_by_name(floor: Floor, names: Iterable[str]) -> Sequence[str]:
+    """Ids of tables given by name, whatever the case, or by id. Raises ValueError naming the unknown ones."""
+    known = {table.name.casefold(): table.table_id for table in floor.tables}
+    known |= {table.table_id: table.table_id for table in floor.tables}
+    wanted = [name.strip() for name in names if name.strip()]
+    unknown = [name for name in wanted if name.casefold() not in known]
+    if unknown:
+        listed = ", ".join(sorted((table.name for table in floor.tables), key=natural_key))
+        raise ValueError(f"no such table: {', '.join(unknown)}; there are: {listed}")
+    return [known[name.casefold()] for name in wanted]

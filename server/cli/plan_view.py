@@ -1,0 +1,92 @@
+"""A planner's answer as tables for people."""
+
+from collections.abc import Iterator
+from datetime import tzinfo
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from maitred_client import instant
+from maitred_client.messages import Floor, Plan, PlanOutcome, PlanTablesResponse
+from server.cli.output import facts, grid
+from server.cli.replay import reason_word
+
+OUTCOMES = {
+    PlanOutcome.PLAN_OUTCOME_FEASIBLE: Text("something fits", style="bold green"),
+    PlanOutcome.PLAN_OUTCOME_FULLY_TAKEN: Text("everything that fits is taken", style="bold yellow"),
+    PlanOutcome.PLAN_OUTCOME_NEEDS_STAFF: Text("nothing here seats this party", style="bold red"),
+}
+NAMES_LISTED_MAX = 8
+
+
+def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Iterator[RenderableType]:
+    """Outcome, ranked plans with the terms of their cost, and what was left out for which reason."""
+    start, end = (instant(each).astimezone(zone) for each in (response.window_start, response.window_end))
+    yield facts(
+        (
+            ("outcome", OUTCOMES.get(response.outcome, Text("unknown"))),
+            ("window", f"{start:%a %Y-%m-%d %H:%M}–{end:%H:%M %Z}, {response.period}"),
+            ("looked at", f"{response.tables_considered} tables, {response.combinations_considered} merges"),
+        )
+    )
+    if response.plans:
+        yield ""
+        yield _plans(response, floor)
+        if response.plans_found > len(response.plans):
+            yield Text(f"{response.plans_found - len(response.plans)} more plans: --limit", style="dim")
+    if response.rejections:
+        yield ""
+        yield _rejections(response, floor)
+
+
+def _plans(response: PlanTablesResponse, floor: Floor) -> RenderableType:
+    zones = {zone.zone_id: zone.name for zone in floor.zones}
+    terms = list(dict.fromkeys(term.name for plan in response.plans for term in plan.breakdown))
+    return grid(
+        (
+            "#>", "Tables", "Zone", "Seats>", "Empty>", "Score>", "Cost>",
+            *(f"{term.replace('_', ' ')}>" for term in terms), "Without",
+        ),
+        (
+            (
+                rank,
+                Text(" + ".join(plan.table_names), style="bold"),
+                zones.get(plan.zone_id, ""),
+                plan.capacity,
+                plan.slack,
+                f"{plan.score:.1f}",
+                f"{plan.cost:.2f}",
+                *_terms(plan, terms),
+                ", ".join(plan.unmet_preferred_attributes),
+            )
+            for rank, plan in enumerate(response.plans, 1)
+        ),
+    )  # fmt: skip
+
+
+def _terms(plan: Plan, names: list[str]) -> Iterator[str]:
+    costs = {term.name: term.cost for term in plan.breakdown}
+    for name in names:
+        cost = costs.get(name, 0.0)
+        yield f"{cost:.2f}" if cost else "·"
+
+
+def _rejections(response: PlanTablesResponse, floor: Floor) -> RenderableType:
+    names = {table.table_id: table.name for table in floor.tables}
+    return grid(
+        ("Left out because", "Tables>", "Merges>", "Which tables"),
+        (
+            (
+                reason_word(rejection),
+                rejection.tables or "·",
+                rejection.combinations or "·",
+                _listed([names.get(table_id, table_id) for table_id in rejection.table_ids]),
+            )
+            for rejection in response.rejections
+        ),
+    )
+
+
+def _listed(names: list[str]) -> str:
+    more = f" … {len(names) - NAMES_LISTED_MAX} more" if len(names) > NAMES_LISTED_MAX else ""
+    return " ".join(names[:NAMES_LISTED_MAX]) + more

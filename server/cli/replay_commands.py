@@ -1,0 +1,162 @@
+"""`replay` and `demo`: service days through a real server."""
+
+import datetime as dt
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from maitred_client import AsyncMaitredClient
+from maitred_client.messages import Restaurant
+from server.cli.embedded_server import SAMPLE_FILE, throwaway_server
+from server.cli.floor_command import write_files
+from server.cli.instants import parse_date, replay_date
+from server.cli.looking_up import drive
+from server.cli.options import SAMPLE_TENANT, Actor, Connection, Output, Png, Svg, Tenant, Timeout
+from server.cli.output import Format, errors, note, show, write_json
+from server.cli.picture import FloorPicture
+from server.cli.picture_source import fetch_picture
+from server.cli.picture_terminal import TerminalPicture
+from server.cli.replay import replay_day
+from server.cli.replay_result import BookingResult, DayResult, refusals, result_table
+from server.cli.service_day import ServiceDay
+from server.cli.service_day_file import read_service_days
+
+Address = Annotated[
+    str,
+    typer.Option(
+        "--address",
+        envvar="MAITRED_CLI_ADDRESS",
+        help="host:port of a running server; without it everything is started for the run.",
+        rich_help_panel="Connection",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this file."""
+    app.command(rich_help_panel="Start here")(demo)
+    app.command(rich_help_panel="Bookings")(replay)
+
+
+def replay(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Service-day files.", show_default=False)
+    ],
+    date: Annotated[
+        str,
+        typer.Option(
+            "--date",
+            envvar="MAITRED_CLI_DATE",
+            help="Replay as this date, YYYY-MM-DD; without it, the same weekday at least a week ahead.",
+        ),
+    ] = "",
+    svg: Svg = None,
+    png: Png = None,
+    output: Output = Format.TABLE,
+    address: Address = "",
+    tenant: Tenant = SAMPLE_TENANT,
+    actor: Actor = "maitred-replay",
+    timeout: Timeout = 30.0,
+) -> None:
+    """Seats recorded service days, request by request: put, plan, hold, confirm. The same file, the same result.
+
+    A server refuses windows in the past, so a recorded day is replayed on a coming date. A request that nothing
+    fits counts under the reason that most table sets were left out for; when everything that would fit is taken,
+    only the reasons that mean "taken" count. Latencies are plan + hold + confirm of one request. A picture shows
+    the last day.
+
+    Example: [bold]maitred replay saturday.json -o json[/]
+    """
+    days = [day for file in files for day in read_service_days(file)]
+    fixed = _parsed(date)
+
+    async def work() -> tuple[list[DayResult], FloorPicture | None]:
+        async with _server(address) as where, Connection(where, tenant, actor, timeout).open() as client:
+            results = [await _replay(client, day, fixed) for day in days]
+            drawn = svg is not None or png is not None
+            return results, await _picture(client, days[-1], results[-1]) if drawn else None
+
+    results, picture = drive(work())
+    if output is Format.TABLE:
+        _show(results)
+    else:
+        write_json([result.to_json() for result in results], output)
+    if picture is not None:
+        write_files(picture, svg, png)
+
+
+def demo(
+    out: Annotated[
+        Path,
+        typer.Option("--out", envvar="MAITRED_CLI_OUT", help="Folder for the pictures.", file_okay=False),
+    ] = Path("out"),
+) -> None:
+    """Shows the whole thing: starts everything from nothing, seats a Saturday, draws it, stops everything.
+
+    Example: [bold]maitred demo --out pictures[/]
+    """
+    (day,) = read_service_days(SAMPLE_FILE)
+
+    async def work() -> tuple[DayResult, FloorPicture]:
+        async with throwaway_server(note) as where, Connection(where, timeout_s=30.0).open() as client:
+            note(f"server is up on {where}; {day.restaurant} gets {len(day.bookings)} requests")
+            result = await _replay(client, day, None)
+            return result, await _picture(client, day, result)
+
+    result, picture = drive(work())
+    show(TerminalPicture(picture), "")
+    _show([result])
+    write_files(picture, out / "floor.svg", out / "floor.png")
+    note("everything is stopped again; nothing is left but the pictures")
+    show("")
+    show("[bold]What next[/]")
+    show("  maitred dev                      a server with this restaurant, to call and to stop with Ctrl-C")
+    show("  maitred plan --party 4 --start 20:00        what fits, what does not, and why")
+    show("  maitred replay FILE              your own service day; the format is that of server/sample")
+    show("  maitred --help                   everything else")
+
+
+@asynccontextmanager
+async def _server(address: str) -> AsyncIterator[str]:
+    if address:
+        yield address
+        return
+    async with throwaway_server(note) as where:
+        yield where
+
+
+async def _replay(client: AsyncMaitredClient, day: ServiceDay, fixed: dt.date | None) -> DayResult:
+    today = dt.datetime.now(ZoneInfo(day.timezone)).date()
+    date = fixed or replay_date(day.local_date, today)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = errors()
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task(f"{day.id} as {date}", total=len(day.bookings))
+
+        def step(_: BookingResult) -> None:
+            progress.advance(task)
+
+        return await replay_day(client, day, date, step)
+
+
+async def _picture(client: AsyncMaitredClient, day: ServiceDay, result: DayResult) -> FloorPicture:
+    restaurant = Restaurant(restaurant_id=result.restaurant_id, name=day.restaurant, time_zone=day.timezone)
+    return await fetch_picture(client, restaurant, result.date, dt.datetime.now(dt.UTC))
+
+
+def _show(results: Sequence[DayResult]) -> None:
+    show(result_table(results))
+    for result in results:
+        show("", refusals(result))
+
+
+def _parsed(date: str) -> dt.date | None:
+    try:
+        return parse_date(date) if date else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--date") from None

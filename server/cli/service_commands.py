@@ -1,0 +1,334 @@
+"""`dev`, `serve`, `migrate`, `doctor` and `config`: running the service and looking at what runs."""
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.text import Text
+
+from maitred_client import AsyncMaitredClient, timestamp
+from maitred_client.messages import PartyRequest, PutBookingRequest
+from server.cli.embedded_server import SAMPLE_FILE
+from server.cli.failures import ExitCode
+from server.cli.instants import parse_start
+from server.cli.looking_up import drive
+from server.cli.options import SAMPLE_TENANT, Connection, Output
+from server.cli.output import Format, facts, grid, note, show, write_json
+from server.cli.replay import load_restaurant
+from server.cli.service_day import ServiceDay
+from server.cli.service_day_file import read_service_days
+from server.cli.service_day_messages import stable_id
+
+if TYPE_CHECKING:
+    from server.config import Settings
+
+SERVER = "Server"
+TRY_PARTY = 4
+TRY_START = "20:00"
+
+Host = Annotated[
+    str | None,
+    typer.Option(
+        "--host", envvar="MAITRED_HOST", help="Where to listen; loopback by default.", rich_help_panel=SERVER
+    ),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        "--port", envvar="MAITRED_PORT", min=0, max=65535, help="0 takes a free one.", rich_help_panel=SERVER
+    ),
+]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--database-url",
+        envvar="MAITRED_DATABASE_URL",
+        help="PostgreSQL to use; without it one is started from the data folder.",
+        rich_help_panel=SERVER,
+        show_envvar=True,
+    ),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        envvar="MAITRED_DATA_DIR",
+        help="Where the embedded PostgreSQL keeps its data.",
+        file_okay=False,
+        rich_help_panel=SERVER,
+    ),
+]
+LogLevel = Annotated[
+    str | None,
+    typer.Option("--log-level", envvar="MAITRED_LOG_LEVEL", help="How much to log.", rich_help_panel=SERVER),
+]
+
+migrate = typer.Typer(
+    help="Brings the database's schema up to this version, or says how far it is.", no_args_is_help=True
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this file."""
+    app.command(rich_help_panel="Start here")(dev)
+    app.command(rich_help_panel="Running it")(serve)
+    app.add_typer(migrate, name="migrate", rich_help_panel="Running it")
+    app.command(rich_help_panel="Running it")(doctor)
+    app.command(rich_help_panel="Running it")(config)
+
+
+def dev(
+    host: Host = None,
+    port: Port = None,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    log_level: LogLevel = None,
+) -> None:
+    """Starts a server with a sample restaurant, from nothing, and says how to call it. Ctrl-C stops it.
+
+    Example: [bold]maitred dev --port 7420[/]
+    """
+    settings = _settings(
+        host=host, port=port, database_url=database_url, data_dir=data_dir, log_level=log_level
+    )
+
+    async def work() -> None:
+        from server.bootstrap import database, serving
+
+        async with database(settings, note) as store, serving(settings, store.url) as server:
+            (day,) = read_service_days(SAMPLE_FILE)
+            async with Connection(server.address, actor="maitred-dev").open() as client:
+                booking = await _load_sample(client, day)
+            show(Text("maitred is up. Ctrl-C stops it.", style="bold green"))
+            show(facts((("server", server.address), ("database", f"{store.version}, {store.source}"))))
+            show(*_calls_to_try(server.address, day, booking))
+            await server.wait()
+            note("draining …")
+            await server.drain()
+        note("stopped")
+
+    drive(work())
+
+
+def serve(
+    host: Host = None,
+    port: Port = None,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    log_level: LogLevel = None,
+) -> None:
+    """Serves until SIGTERM or Ctrl-C, then finishes what runs and stops.
+
+    Without a configured database it starts its own, and migrates it. A configured one is migrated by
+    [bold]maitred migrate up[/] alone.
+
+    Example: [bold]maitred serve --database-url postgresql://maitred@db/maitred[/]
+    """
+    settings = _settings(
+        host=host, port=port, database_url=database_url, data_dir=data_dir, log_level=log_level
+    )
+
+    async def work() -> None:
+        from server.bootstrap import database, serving
+
+        async with database(settings, note) as store, serving(settings, store.url) as server:
+            note(f"serving on {server.address}")
+            await server.wait()
+            note("draining …")
+            await server.drain()
+        note("stopped")
+
+    drive(work())
+
+
+async def _load_sample(client: AsyncMaitredClient, day: ServiceDay) -> str:
+    """Puts the sample restaurant and a booking for its next dinner; returns the booking's id."""
+    restaurant_id = stable_id(day, "restaurant", "dev")
+    await load_restaurant(client, day, restaurant_id)
+    start = _next_dinner(day)
+    booking_id = stable_id(day, "booking to try", start.date())
+    await client.put_booking(
+        PutBookingRequest(
+            restaurant_id=restaurant_id,
+            booking_id=booking_id,
+            party=PartyRequest(party_size=TRY_PARTY, start=timestamp(start)),
+            reference="try me",
+        )
+    )
+    return booking_id
+
+
+def _next_dinner(day: ServiceDay) -> dt.datetime:
+    return parse_start(TRY_START, ZoneInfo(day.timezone), dt.datetime.now(dt.UTC))
+
+
+def _calls_to_try(address: str, day: ServiceDay, booking: str) -> list[Text]:
+    restaurant_id = stable_id(day, "restaurant", "dev")
+    start = _next_dinner(day).astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    body = f'{{"restaurant_id":"{restaurant_id}","party":{{"party_size":{TRY_PARTY},"start":"{start}"}}}}'
+    header = f"x-maitred-tenant: {SAMPLE_TENANT}"
+    method = "maitred.v1.PlannerService/PlanTables"
+    lines = (
+        ("", "Three calls to try:"),
+        ("", ""),
+        ("dim", "# plan with the command line"),
+        ("", f"maitred plan --address {address} --party {TRY_PARTY} --start {TRY_START} --prefer window"),
+        ("dim", "# the same with buf, by reflection"),
+        ("", f"buf curl --protocol grpc --http2-prior-knowledge -H '{header}' \\"),
+        ("", f"  -d '{body}' http://{address}/{method}"),
+        ("dim", "# the same with grpcurl"),
+        ("", f"grpcurl -plaintext -H '{header}' -d '{body}' {address} {method}"),
+        ("", ""),
+        ("dim", "# then hold tables for a booking that waits for them, confirm, and look at the evening"),
+        ("", f"maitred hold --address {address} --booking {booking} --best"),
+    )
+    return [Text(text, style=style, no_wrap=True, overflow="ignore") for style, text in lines]
+
+
+@migrate.command("up")
+def migrate_up_command(database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
+    """Applies what is missing. Safe to run from several places at once.
+
+    Example: [bold]maitred migrate up --database-url postgresql://maitred@db/maitred[/]
+    """
+    settings = _settings(database_url=database_url, data_dir=data_dir)
+
+    async def work() -> None:
+        from server.bootstrap import database, migrate_up
+
+        async with database(settings, note) as store:
+            await migrate_up(settings, store.url, note)
+
+    drive(work())
+
+
+@migrate.command("status")
+def migrate_status_command(
+    database_url: DatabaseUrl = None, data_dir: DataDir = None, output: Output = Format.TABLE
+) -> None:
+    """Lists every migration and whether it is applied.
+
+    Example: [bold]maitred migrate status -o json[/]
+    """
+    settings = _settings(database_url=database_url, data_dir=data_dir)
+
+    async def work() -> None:
+        from server.bootstrap import database, migration_status
+
+        async with database(settings, note) as store:
+            rows = await migration_status(settings, store.url)
+        if output is Format.TABLE:
+            show(grid(("Migration", "State"), ((row.name, row.state) for row in rows)))
+        else:
+            write_json([{"name": row.name, "state": row.state} for row in rows], output)
+
+    drive(work())
+
+
+@migrate.command("check")
+def migrate_check_command(database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
+    """Exits with 0 when the schema is that of this version and nobody changed a migration, with 7 otherwise.
+
+    Example: [bold]maitred migrate check && maitred serve[/]
+    """
+    settings = _settings(database_url=database_url, data_dir=data_dir)
+
+    async def work() -> tuple[str, ...]:
+        from server.bootstrap import database, migration_check
+
+        async with database(settings, note) as store:
+            return tuple(await migration_check(settings, store.url))
+
+    problems = drive(work())
+    for problem in problems:
+        note(problem)
+    if problems:
+        raise typer.Exit(ExitCode.NOT_READY)
+    show("the schema is up to date")
+
+
+def doctor(database_url: DatabaseUrl = None, data_dir: DataDir = None, output: Output = Format.TABLE) -> None:
+    """Checks what runs: versions, database, the constraint that keeps tables apart, clocks, health.
+
+    Exits with 7 when something is wrong; each finding says what to do.
+
+    Example: [bold]maitred doctor[/]
+    """
+    settings = _settings(database_url=database_url, data_dir=data_dir)
+
+    async def work() -> bool:
+        from server.bootstrap import diagnose
+
+        findings = await diagnose(settings)
+        if output is Format.TABLE:
+            marks = {True: Text("ok", style="green"), False: Text("wrong", style="bold red")}
+            rows = (
+                (marks[finding.ok], finding.name, _with_remedy(finding.detail, finding.remedy, ok=finding.ok))
+                for finding in findings
+            )
+            show(grid(("", "Check", "Finding"), rows))
+        else:
+            write_json(
+                [
+                    {"name": item.name, "ok": item.ok, "detail": item.detail, "remedy": item.remedy}
+                    for item in findings
+                ],
+                output,
+            )
+        return all(finding.ok for finding in findings)
+
+    if not drive(work()):
+        raise typer.Exit(ExitCode.NOT_READY)
+
+
+def config(output: Output = Format.TABLE) -> None:
+    """Shows every setting, where its value comes from, and the variable that sets it. Secrets are hidden.
+
+    Example: [bold]MAITRED_PORT=7500 maitred config[/]
+    """
+    from server.config import describe
+
+    views = describe(_settings())
+    if output is Format.TABLE:
+        show(
+            grid(
+                ("Variable", "Value", "From", "Default", "Meaning"),
+                (
+                    (
+                        view.env,
+                        Text(view.value_text, style="bold"),
+                        view.source,
+                        view.default_text,
+                        view.description,
+                    )
+                    for view in views
+                ),
+            )
+        )
+        return
+    write_json(
+        [
+            {
+                "name": view.name,
+                "value": view.value_text,
+                "source": view.source,
+                "default": view.default_text,
+                "env": view.env,
+                "description": view.description,
+            }
+            for view in views
+        ],
+        output,
+    )
+
+
+def _with_remedy(detail: str, remedy: str, *, ok: bool) -> str:
+    return detail if ok or not remedy else f"{detail}\n→ {remedy}"
+
+
+def _settings(**overrides: object) -> "Settings":
+    from server.config import load_settings
+
+    return load_settings(**{name: value for name, value in overrides.items() if value is not None})
