@@ -1,6 +1,7 @@
 """The channel repeats what may be repeated, with the same request_id and within the same deadline."""
 
 import asyncio
+import dataclasses
 import json
 import time
 from typing import Any
@@ -17,6 +18,7 @@ from maitred_client import (
     DrainingError,
     MaitredClient,
     RetryPolicy,
+    ServerOverloadedError,
     TableConflictHeldError,
 )
 from maitred_client.channel import channel_options, service_config
@@ -164,3 +166,19 @@ def test_a_number_of_attempts_that_grpc_would_not_keep_is_refused(attempts_max: 
 def test_a_backoff_that_is_no_length_is_refused(length_s: float) -> None:
     with pytest.raises(ValueError, match="backoff_s_initial is"):
         RetryPolicy(backoff_s_initial=length_s)
+
+
+async def test_a_caller_may_choose_to_sit_out_an_overload_for_as_long_as_the_server_says() -> None:
+    overload = refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "SERVER_OVERLOADED")
+    overload = dataclasses.replace(overload, trailing=(("grpc-retry-pushback-ms", "300"),))
+    patient = RetryPolicy(codes=(grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED))
+    async with scripted_server() as server:
+        server.will("GetHold", overload, overload)
+        async with AsyncMaitredClient(server.address, tenant_id=TENANT) as client:
+            with pytest.raises(ServerOverloadedError):
+                await client.get_hold(GetHoldRequest())
+        async with AsyncMaitredClient(server.address, tenant_id=TENANT, retry=patient) as client:
+            started = time.monotonic()
+            await client.get_hold(GetHoldRequest())
+    assert time.monotonic() - started >= 0.29
+    assert len(server.asked) == 3
