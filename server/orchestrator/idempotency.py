@@ -38,6 +38,9 @@ class Command(Protocol):
     @property
     def request_id(self) -> UUID: ...
 
+    @property
+    def restaurant_id(self) -> UUID: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Once:
@@ -69,7 +72,7 @@ class Once:
             return answer
 
         try:
-            outcome = await self.store.run(attempt, deadline)
+            outcome = await self.store.run(attempt, deadline, command.restaurant_id)
         except ServiceError as error:
             if error.reason in NOT_RECORDED:
                 raise
@@ -79,7 +82,11 @@ class Once:
         return outcome
 
     async def _record_refusal(
-        self, request: RecordedRequest, answer_type: type[AnswerT], refusal: Refusal, deadline: Deadline
+        self,
+        request: RecordedRequest,
+        answer_type: type[AnswerT],
+        refusal: Refusal,
+        deadline: Deadline,
     ) -> AnswerT | Refusal:
         async def attempt(unit: Unit) -> AnswerT | Refusal:
             known = await unit.recall(request, answer_type)
@@ -88,7 +95,7 @@ class Once:
             await unit.record(request, refusal)
             return refusal
 
-        return await self.store.run(attempt, deadline)
+        return await self.store.run(attempt, deadline, None)
 
 
 def recorded_request(caller: Caller, command: Command) -> RecordedRequest:

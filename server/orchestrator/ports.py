@@ -158,8 +158,10 @@ class Store(Protocol):
     @property
     def catalogue(self) -> Catalogue: ...
 
-    async def run(self, work: Callable[[Unit], Awaitable[ResultT]], deadline: Deadline) -> ResultT:
-        """Runs `work` in a transaction and commits it.
+    async def run(
+        self, work: Callable[[Unit], Awaitable[ResultT]], deadline: Deadline, restaurant_id: UUID | None
+    ) -> ResultT:
+        """Runs `work` in a transaction and commits it. `restaurant_id` says whose lock it will want, if any.
 
         Serialization failures, deadlocks, lock timeouts and claims that lost a race are tried again with a new
         snapshot, a bounded number of times and within the deadline; so `work` may run more than once. Raises

@@ -81,3 +81,7 @@ UPDATE restaurants
 SET floor_version = floor_version + 1
 WHERE restaurant_id = $1
 RETURNING floor_version;
+
+-- name: ping
+-- Whether the database answers and has been migrated.
+SELECT count(*) FROM (SELECT FROM restaurants LIMIT 1) AS r;

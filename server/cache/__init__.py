@@ -1,0 +1,1 @@
+"""Caches: wrappers of the orchestrator's ports. They know no SQL and no gRPC."""

@@ -1,0 +1,162 @@
+"""One frozen settings value: defaults, ranges, relations, and printing without secrets."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ENV_PREFIX = "MAITRED_"
+
+
+class SettingsError(Exception):
+    """The settings don't make sense; `problems` has a sentence for each, all at once."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+def _data_dir() -> Path:
+    return Path("~/.local/share/maitred").expanduser()
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, each from MAITRED_ and its name in capitals. Units are in the names."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, frozen=True, extra="forbid", validate_default=True
+    )
+
+    database_url: SecretStr | None = Field(
+        None, description="PostgreSQL to use; without it an embedded one is started"
+    )
+    data_dir: Path = Field(
+        default_factory=_data_dir, description="where the embedded PostgreSQL keeps its data"
+    )
+    postgres: Literal["auto", "distribution", "wheel"] = Field(
+        "auto",
+        description="which PostgreSQL to embed: the distribution's, the wheel's, or the first that is there",
+    )
+    exclusion_form: Literal["auto", "btree_gist", "core"] = Field(
+        "auto", description="form of the exclusion constraint that a new database gets"
+    )
+    host: str = Field("127.0.0.1", description="address to listen on; beyond loopback needs authentication")
+    port: int = Field(7420, ge=0, le=65_535, description="port to listen on; 0 takes a free one")
+    pool_size_min: int = Field(2, ge=1, le=1_000, description="database connections kept open")
+    pool_size_max: int = Field(16, ge=1, le=1_000, description="most database connections")
+    statement_cache_size: int = Field(
+        256, ge=0, le=10_000, description="prepared statements per connection; 0 behind a transaction pooler"
+    )
+    writers_per_restaurant: int = Field(
+        2, ge=1, le=64, description="transactions of one restaurant open at a time in this process"
+    )
+    lock_timeout_s: float = Field(
+        2.0, gt=0, le=60, description="wait for a lock before the transaction is retried"
+    )
+    attempts_max: int = Field(5, ge=1, le=20, description="tries of a transaction that lost a race")
+    deadline_s_default: float = Field(10.0, gt=0, le=600, description="for calls that bring no deadline")
+    deadline_s_max: float = Field(60.0, gt=0, le=600, description="longest deadline that is honoured")
+    hold_ttl_s_default: float = Field(180.0, ge=1, le=86_400, description="life of a hold that asks for none")
+    hold_ttl_s_min: float = Field(60.0, ge=1, le=86_400, description="shortest life of a hold")
+    hold_ttl_s_max: float = Field(900.0, ge=1, le=86_400, description="longest life of a hold")
+    ledger_ttl_s: float = Field(
+        7 * 86_400.0, ge=3_600, le=90 * 86_400, description="how long answers are remembered by request_id"
+    )
+    calls_in_flight_max: int = Field(
+        2_000, ge=1, le=100_000, description="calls in work before SERVER_OVERLOADED"
+    )
+    drain_s: float = Field(20.0, ge=0, le=600, description="how long a shutdown waits for calls in work")
+    health_interval_s: float = Field(
+        1.0, gt=0, le=60, description="how often the database is asked whether it is there"
+    )
+    inventories_cached_max: int = Field(1_000, ge=1, le=100_000, description="floors kept prepared in memory")
+    inventory_ttl_s: float = Field(600.0, gt=0, le=86_400, description="how long a prepared floor is kept")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least severe line logged"
+    )
+    log_format: Literal["auto", "text", "json"] = Field(
+        "auto", description="auto is text on a terminal, else JSON"
+    )
+    otlp_endpoint: str = Field("", description="where traces go; none are exported without it")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must start with postgresql://")
+        return url
+
+    @model_validator(mode="after")
+    def _relations(self) -> "Settings":
+        problems = [text for holds, text in _relations(self) if not holds]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+def _relations(settings: Settings) -> tuple[tuple[bool, str], ...]:
+    ttl_ordered = settings.hold_ttl_s_min <= settings.hold_ttl_s_default <= settings.hold_ttl_s_max
+    return (
+        (settings.pool_size_min <= settings.pool_size_max, "pool_size_min must not exceed pool_size_max"),
+        (ttl_ordered, "hold_ttl_s_min, hold_ttl_s_default, hold_ttl_s_max must rise"),
+        (
+            settings.deadline_s_default <= settings.deadline_s_max,
+            "deadline_s_default must not exceed deadline_s_max",
+        ),
+    )
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment, with overrides that win over it; None overrides nothing.
+
+    Raises `SettingsError` with every problem, unknown MAITRED_ variables included.
+    """
+    given: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise SettingsError(tuple(_sentence(problem) for problem in error.errors())) from None
+
+
+def _sentence(problem: Any) -> str:
+    name = ".".join(str(part) for part in problem["loc"])
+    text = str(problem["msg"]).removeprefix("Value error, ")
+    if not name:
+        return text
+    return f"{name} ({ENV_PREFIX}{name.upper()}): {text}, not {_shown_input(name, problem['input'])}"
+
+
+def _shown_input(name: str, value: object) -> str:
+    return "what was given" if name == "database_url" else repr(value)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingView:
+    """One setting as it may be shown to anybody."""
+
+    name: str
+    value: str
+    default: str
+    env: str
+    description: str
+
+
+def describe(settings: Settings) -> tuple[SettingView, ...]:
+    """Every setting with its value and default; secrets are hidden."""
+    return tuple(
+        SettingView(
+            name,
+            str(getattr(settings, name)),
+            str(_default(field)),
+            f"{ENV_PREFIX}{name.upper()}",
+            field.description or "",
+        )
+        for name, field in Settings.model_fields.items()
+    )
+
+
+def _default(field: FieldInfo) -> object:
+    return field.get_default(call_default_factory=True, validated_data={})

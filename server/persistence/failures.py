@@ -1,0 +1,73 @@
+"""Where driver errors stop: SQLSTATE and constraint name become the service's own words, and nothing else leaves."""
+
+import asyncpg
+
+from server.errors import InvariantError, Reason, Refusal, ServiceError
+
+RETRY_AFTER_S = 0.1
+
+# A lock that was not granted, a deadlock or a serialization failure; and races that the next snapshot will see.
+_CONTENTION_STATES = frozenset({"40001", "40P01", "55P03"})
+_RACE_CONSTRAINTS = frozenset({"table_claims_no_overlap", "idempotency_ledger_pkey"})
+_CANCELLED_STATE = "57014"
+# Connection trouble, shutting down, starting up, out of connections, memory or disk.
+_AWAY_CLASSES = frozenset({"08", "53"})
+_AWAY_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03"})
+
+
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+class ContentionError(Exception):
+    """The transaction lost a race and left nothing behind: run it again on a new snapshot."""
+
+
+def translated(error: Exception) -> Exception:
+    """What the rest of the house gets to see instead of a driver's error."""
+    if isinstance(error, asyncpg.PostgresError):
+        return _from_server(error)
+    if isinstance(error, asyncpg.InterfaceError | OSError):
+        return unavailable()
+    return error
+
+
+def _from_server(error: asyncpg.PostgresError) -> Exception:
+    state = error.sqlstate or ""
+    constraint = getattr(error, "constraint_name", None)
+    if state in _CONTENTION_STATES or constraint in _RACE_CONSTRAINTS:
+        return ContentionError(state)
+    if state == _CANCELLED_STATE:
+        return deadline_exceeded()
+    if state[:2] in _AWAY_CLASSES or state in _AWAY_STATES:
+        return unavailable()
+    return InvariantError(f"the database refused a statement: {state} {constraint or ''} {error}")
+
+
+def unavailable() -> ServiceError:
+    return ServiceError(
+        Refusal(
+            Reason.STORE_UNAVAILABLE,
+            "The database could not be reached, or went away before it answered; repeat the identical call.",
+            retry_after_s=RETRY_AFTER_S,
+        )
+    )
+
+
+def contended(attempts: int) -> ServiceError:
+    return ServiceError(
+        Refusal(
+            Reason.STORE_CONTENTION,
+            f"The database gave up on locks {attempts} times; repeat the identical call.",
+            {"attempts": str(attempts)},
+            retry_after_s=RETRY_AFTER_S,
+        )
+    )
+
+
+def deadline_exceeded() -> ServiceError:
+    return ServiceError(
+        Refusal(
+            Reason.DEADLINE_EXCEEDED,
+            "The deadline passed before the work was done; repeat the identical call with a longer one.",
+        )
+    )

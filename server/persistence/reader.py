@@ -1,0 +1,148 @@
+"""The orchestrator's questions, asked on one connection or on any of the pool."""
+
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from server.domain.booking import Booking, BookingChange, BookingStatus
+from server.domain.claims import Assignment, Block, Claim, Hold, HoldState
+from server.domain.restaurant import Restaurant
+from server.domain.window import Window
+from server.orchestrator.ports import Inventory, Page, Standing
+from server.persistence import rows
+from server.persistence.queries import load_queries
+
+RESTAURANTS = load_queries("restaurants")
+INVENTORY = load_queries("inventory")
+BOOKINGS = load_queries("bookings")
+HOLDS = load_queries("holds")
+ASSIGNMENTS = load_queries("assignments")
+CLAIMS = load_queries("claims")
+BLOCKS = load_queries("blocks")
+
+
+class Asking(Protocol):
+    """How a statement is run: on the transaction's connection, or on a connection of the pool."""
+
+    async def fetch(self, query: str, *values: object) -> list[Any]: ...
+
+    async def fetchrow(self, query: str, *values: object) -> Any: ...
+
+
+class SqlReader:
+    """Implements `Reader` on anything that can run a statement."""
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+
+    async def standing(self, tenant_id: UUID, restaurant_id: UUID) -> Standing | None:
+        return self._standing(await self._asking.fetchrow(RESTAURANTS["standing"], tenant_id, restaurant_id))
+
+    @staticmethod
+    def _standing(row: Any) -> Standing | None:
+        return None if row is None else Standing(rows.restaurant(row), row["now"])
+
+    async def inventory(self, restaurant_id: UUID) -> Inventory:
+        return rows.inventory(await self._asking.fetchrow(INVENTORY["inventory"], restaurant_id))
+
+    async def booking(self, restaurant_id: UUID, booking_id: UUID) -> Booking | None:
+        row = await self._asking.fetchrow(BOOKINGS["booking"], restaurant_id, booking_id)
+        return None if row is None else rows.booking(row)
+
+    async def hold(self, restaurant_id: UUID, hold_id: UUID) -> Hold | None:
+        row = await self._asking.fetchrow(HOLDS["hold"], restaurant_id, hold_id)
+        return None if row is None else rows.hold(row)
+
+    async def live_holds_of(self, restaurant_id: UUID, booking_id: UUID) -> tuple[Hold, ...]:
+        found = await self._asking.fetch(HOLDS["live_holds_of"], restaurant_id, booking_id)
+        return tuple(rows.hold(row) for row in found)
+
+    async def assignment(self, restaurant_id: UUID, assignment_id: UUID) -> Assignment | None:
+        row = await self._asking.fetchrow(ASSIGNMENTS["assignment"], restaurant_id, assignment_id)
+        return None if row is None else rows.assignment(row)
+
+    async def last_assignment_of(self, restaurant_id: UUID, booking_id: UUID) -> Assignment | None:
+        row = await self._asking.fetchrow(ASSIGNMENTS["last_assignment_of"], restaurant_id, booking_id)
+        return None if row is None else rows.assignment(row)
+
+    async def block(self, restaurant_id: UUID, block_id: UUID) -> Block | None:
+        row = await self._asking.fetchrow(BLOCKS["block"], restaurant_id, block_id)
+        return None if row is None else rows.block(row)
+
+    async def claims(
+        self, restaurant_id: UUID, window: Window, table_ids: tuple[UUID, ...] | None = None
+    ) -> tuple[Claim, ...]:
+        named = None if table_ids is None else list(table_ids)
+        found = await self._asking.fetch(CLAIMS["claims"], restaurant_id, window.start, window.end, named)
+        return tuple(rows.claim(row) for row in found)
+
+
+class SqlCatalogue(SqlReader):
+    """Implements `Catalogue`: the questions outside a transaction, with the lists."""
+
+    async def restaurants(self, tenant_id: UUID, page: Page) -> tuple[Restaurant, ...]:
+        name, restaurant_id = page.after or (None, None)
+        found = await self._asking.fetch(
+            RESTAURANTS["restaurants_page"], tenant_id, name, restaurant_id, page.size
+        )
+        return tuple(rows.restaurant(row) for row in found)
+
+    async def history(self, restaurant_id: UUID, booking_id: UUID, limit: int) -> tuple[BookingChange, ...]:
+        found = await self._asking.fetch(BOOKINGS["history"], restaurant_id, booking_id, limit)
+        return tuple(rows.booking_change(row) for row in found)
+
+    async def bookings(
+        self, restaurant_id: UUID, window: Window, statuses: tuple[BookingStatus, ...], page: Page
+    ) -> tuple[Booking, ...]:
+        found = await self._asking.fetch(
+            BOOKINGS["bookings_page"],
+            restaurant_id,
+            window.start,
+            window.end,
+            [status.value for status in statuses],
+            *_after(page),
+            page.size,
+        )
+        return tuple(rows.booking(row) for row in found)
+
+    async def holds(
+        self,
+        restaurant_id: UUID,
+        window: Window | None,
+        booking_id: UUID | None,
+        states: tuple[HoldState, ...],
+        page: Page,
+    ) -> tuple[Hold, ...]:
+        found = await self._asking.fetch(
+            HOLDS["holds_page"],
+            restaurant_id,
+            window.start if window else None,
+            window.end if window else None,
+            booking_id,
+            [state.value for state in states],
+            *_after(page),
+            page.size,
+        )
+        return tuple(rows.hold(row) for row in found)
+
+    async def assignments(self, restaurant_id: UUID, window: Window, page: Page) -> tuple[Assignment, ...]:
+        query = ASSIGNMENTS["assignments_page"]
+        found = await self._asking.fetch(
+            query, restaurant_id, window.start, window.end, *_after(page), page.size
+        )
+        return tuple(rows.assignment(row) for row in found)
+
+    async def blocks(self, restaurant_id: UUID, window: Window, page: Page) -> tuple[Block, ...]:
+        query = BLOCKS["blocks_page"]
+        found = await self._asking.fetch(
+            query, restaurant_id, window.start, window.end, *_after(page), page.size
+        )
+        return tuple(rows.block(row) for row in found)
+
+
+def _after(page: Page) -> tuple[datetime | None, UUID | None]:
+    """A page's sort key where lists go by an instant and an id."""
+    if not page.after:
+        return None, None
+    instant, row_id = page.after
+    return datetime.fromisoformat(instant), UUID(row_id)

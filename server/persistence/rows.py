@@ -1,0 +1,214 @@
+"""Rows of the database as values of the domain."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from server.domain.booking import Booking, BookingChange, BookingStatus, Party
+from server.domain.claims import (
+    Assignment,
+    AssignmentState,
+    Block,
+    BlockCause,
+    Claim,
+    Hold,
+    HoldState,
+)
+from server.domain.floor import Floor, Table, Zone
+from server.domain.policy import ServicePolicy
+from server.domain.restaurant import Restaurant
+from server.domain.window import Stay, Window
+from server.errors import ClaimKind
+from server.orchestrator.ports import Inventory
+from server.persistence.documents import decode
+
+Row = Mapping[str, Any]
+
+
+def window(row: Row) -> Window:
+    return Window(row["window_start"], row["window_end"])
+
+
+def restaurant(row: Row) -> Restaurant:
+    return Restaurant(
+        row["restaurant_id"],
+        row["tenant_id"],
+        row["name"],
+        row["time_zone"],
+        row["revision"],
+        row["policy_version"],
+        row["inventory_version"],
+        row["floor_version"],
+    )
+
+
+def inventory(row: Row) -> Inventory:
+    return Inventory(
+        row["inventory_version"],
+        row["policy_version"],
+        Floor.of(
+            decode(row["zones"], tuple[Zone, ...]),
+            decode(row["tables"], tuple[Table, ...]),
+            decode(row["adjacency"], tuple[tuple[Any, Any], ...]),
+        ),
+        None if row["policy"] is None else decode(row["policy"], ServicePolicy),
+    )
+
+
+def booking(row: Row) -> Booking:
+    return Booking(
+        row["restaurant_id"],
+        row["booking_id"],
+        Party(
+            row["party_size"],
+            row["dining_start"],
+            row["duration_s"],
+            row["zone_id"],
+            tuple(row["required_attributes"]),
+            tuple(row["preferred_attributes"]),
+        ),
+        Stay(Window(row["dining_start"], row["dining_end"]), window(row), row["period"]),
+        BookingStatus(row["status"]),
+        row["reference"],
+        row["revision"],
+        row["assignment_epoch"],
+        row["created_at"],
+        row["updated_at"],
+        row["assignment_id"],
+        row["assigned_epoch"],
+        row["checked_in_at"],
+        row["checked_out_at"],
+    )
+
+
+def booking_values(booking: Booking) -> tuple[object, ...]:
+    """The parameters of `put_booking`."""
+    party, stay = booking.party, booking.stay
+    return (
+        booking.restaurant_id,
+        booking.booking_id,
+        booking.status.value,
+        party.party_size,
+        stay.dining.start,
+        stay.dining.end,
+        stay.window.start,
+        stay.window.end,
+        stay.period,
+        party.duration_s,
+        party.zone_id,
+        list(party.required_attributes),
+        list(party.preferred_attributes),
+        booking.reference,
+        booking.revision,
+        booking.assignment_epoch,
+        booking.assignment_id,
+        booking.checked_in_at,
+        booking.checked_out_at,
+        booking.created_at,
+        booking.updated_at,
+    )
+
+
+def booking_change(row: Row) -> BookingChange:
+    before = row["from_status"]
+    return BookingChange(
+        row["revision"],
+        None if before is None else BookingStatus(before),
+        BookingStatus(row["to_status"]),
+        row["actor"],
+        row["reason"],
+        row["changed_at"],
+    )
+
+
+def hold(row: Row) -> Hold:
+    return Hold(
+        row["hold_id"],
+        row["restaurant_id"],
+        row["booking_id"],
+        tuple(row["table_ids"]),
+        window(row),
+        HoldState(row["state"]),
+        row["expires_at"],
+        row["created_at"],
+        row["actor"],
+        row["policy_version"],
+        row["inventory_version"],
+        row["assignment_epoch"],
+    )
+
+
+def hold_document(hold: Hold) -> dict[str, object]:
+    """One object of `add_holds`."""
+    return {
+        "hold_id": hold.hold_id,
+        "booking_id": hold.booking_id,
+        "table_ids": hold.table_ids,
+        "window_start": hold.window.start,
+        "window_end": hold.window.end,
+        "state": hold.state.value,
+        "expires_at": hold.expires_at,
+        "created_at": hold.created_at,
+        "actor": hold.actor,
+        "policy_version": hold.policy_version,
+        "inventory_version": hold.inventory_version,
+        "assignment_epoch": hold.assignment_epoch,
+    }
+
+
+def assignment(row: Row) -> Assignment:
+    return Assignment(
+        row["assignment_id"],
+        row["restaurant_id"],
+        row["booking_id"],
+        tuple(row["table_ids"]),
+        window(row),
+        AssignmentState(row["state"]),
+        row["assignment_epoch"],
+        row["party_size"],
+        row["actor"],
+        row["created_at"],
+        row["merge_group_id"],
+        row["hold_id"],
+    )
+
+
+def assignment_document(assignment: Assignment) -> dict[str, object]:
+    """One object of `add_assignments`."""
+    return {
+        "assignment_id": assignment.assignment_id,
+        "booking_id": assignment.booking_id,
+        "table_ids": assignment.table_ids,
+        "window_start": assignment.window.start,
+        "window_end": assignment.window.end,
+        "state": assignment.state.value,
+        "assignment_epoch": assignment.assignment_epoch,
+        "party_size": assignment.party_size,
+        "hold_id": assignment.hold_id,
+        "actor": assignment.actor,
+        "created_at": assignment.created_at,
+    }
+
+
+def block(row: Row) -> Block:
+    return Block(
+        row["block_id"],
+        row["restaurant_id"],
+        tuple(row["table_ids"]),
+        window(row),
+        BlockCause(row["cause"]),
+        row["note"],
+        row["released"],
+        row["actor"],
+        row["created_at"],
+    )
+
+
+def claim(row: Row) -> Claim:
+    return Claim(
+        row["table_id"],
+        window(row),
+        ClaimKind(row["kind"]),
+        row["owner_id"],
+        row["booking_id"],
+        row["expires_at"],
+    )

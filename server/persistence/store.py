@@ -1,0 +1,128 @@
+"""Transactions: opened, bounded by the caller's deadline, tried again after lost races, committed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import UUID
+
+from server.clock import Deadline
+from server.orchestrator.ports import Unit
+from server.persistence.failures import (
+    DRIVER_ERRORS,
+    ContentionError,
+    contended,
+    deadline_exceeded,
+    translated,
+)
+from server.persistence.lanes import Lanes
+from server.persistence.pool import Connection, Pool
+from server.persistence.reader import RESTAURANTS, SqlCatalogue
+from server.persistence.unit import SqlUnit
+
+ResultT = TypeVar("ResultT")
+
+# What the client side waits beyond the statement timeout before it gives up on a server that does not answer.
+SILENCE_GRACE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """`attempts_max` counts tries of one transaction, the first included; seconds otherwise."""
+
+    attempts_max: int = 5
+    backoff_s: float = 0.01
+    lock_timeout_s: float = 2.0
+    ledger_ttl_s: float = 7 * 86_400.0
+    read_timeout_s: float = 5.0
+    writers_per_restaurant: int = 2
+
+
+class SqlStore:
+    """Implements `Store` on a connection pool."""
+
+    def __init__(self, pool: Pool, settings: StoreSettings) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._lanes = Lanes(settings.writers_per_restaurant)
+        self._catalogue = SqlCatalogue(_PooledAsking(pool, settings.read_timeout_s))
+
+    @property
+    def catalogue(self) -> SqlCatalogue:
+        return self._catalogue
+
+    async def run(
+        self, work: Callable[[Unit], Awaitable[ResultT]], deadline: Deadline, restaurant_id: UUID | None
+    ) -> ResultT:
+        """See the port. At most `writers_per_restaurant` transactions of one restaurant are open per process."""
+        settings = self._settings
+        try:
+            async with (
+                asyncio.timeout(deadline.remaining_s() + SILENCE_GRACE_S),
+                self._lane(restaurant_id),
+            ):
+                for attempt in range(settings.attempts_max):
+                    if deadline.passed:
+                        raise deadline_exceeded()
+                    try:
+                        return await self._attempt(work, deadline)
+                    except ContentionError:
+                        await asyncio.sleep(settings.backoff_s * 2**attempt)
+                raise contended(settings.attempts_max)
+        except TimeoutError:
+            raise deadline_exceeded() from None
+
+    def _lane(self, restaurant_id: UUID | None) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if restaurant_id is None else self._lanes.enter(restaurant_id)
+
+    async def _attempt(self, work: Callable[[Unit], Awaitable[ResultT]], deadline: Deadline) -> ResultT:
+        remaining_ms = max(1, int(deadline.remaining_s() * 1000))
+        lock_ms = min(remaining_ms, int(self._settings.lock_timeout_s * 1000))
+        async with _translating(), self._pool.acquire() as connection, connection.transaction():
+            unit = SqlUnit(connection, remaining_ms, lock_ms, self._settings.ledger_ttl_s)
+            return await work(unit)
+
+    async def ping(self) -> bool:
+        """Whether the database answers."""
+        try:
+            async with asyncio.timeout(self._settings.read_timeout_s), self._pool.acquire() as connection:
+                await connection.fetchval(RESTAURANTS["ping"])
+        except (OSError, TimeoutError, *DRIVER_ERRORS):
+            return False
+        return True
+
+
+class _PooledAsking:
+    """Runs each statement on a connection of its own."""
+
+    def __init__(self, pool: Pool, timeout_s: float) -> None:
+        self._pool = pool
+        self._timeout_s = timeout_s
+
+    async def fetch(self, query: str, *values: object) -> list[Any]:
+        async with self._connection() as connection:
+            return list(await connection.fetch(query, *values))
+
+    async def fetchrow(self, query: str, *values: object) -> Any:
+        async with self._connection() as connection:
+            return await connection.fetchrow(query, *values)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        try:
+            async with _translating(), asyncio.timeout(self._timeout_s), self._pool.acquire() as connection:
+                yield connection
+        except TimeoutError:
+            raise deadline_exceeded() from None
+
+
+@asynccontextmanager
+async def _translating() -> AsyncIterator[None]:
+    """Nothing of the driver leaves this block."""
+    try:
+        yield
+    except (OSError, *DRIVER_ERRORS) as error:
+        if isinstance(error, TimeoutError):
+            raise
+        raise translated(error) from error

@@ -1,0 +1,303 @@
+"""One open transaction: the orchestrator's `Unit` on a PostgreSQL connection."""
+
+from hashlib import blake2b
+from typing import TypeVar
+from uuid import UUID
+
+from server.domain.claims import Assignment, Claim
+from server.domain.floor import Floor
+from server.domain.restaurant import Restaurant
+from server.errors import Reason, Refusal, ServiceError, refuse
+from server.orchestrator.changes import Changes
+from server.orchestrator.ports import RecordedRequest, Standing
+from server.persistence import rows
+from server.persistence.documents import decode, encode
+from server.persistence.failures import RETRY_AFTER_S
+from server.persistence.pool import Connection
+from server.persistence.queries import load_queries
+from server.persistence.reader import (
+    ASSIGNMENTS,
+    BLOCKS,
+    BOOKINGS,
+    CLAIMS,
+    HOLDS,
+    INVENTORY,
+    RESTAURANTS,
+    SqlReader,
+)
+
+LEDGER = load_queries("ledger")
+JOURNAL = load_queries("journal")
+
+AnswerT = TypeVar("AnswerT")
+
+
+class SqlUnit(SqlReader):
+    """`statement_timeout_ms` and `lock_timeout_ms` bound every statement after `recall`."""
+
+    def __init__(
+        self, connection: Connection, statement_timeout_ms: int, lock_timeout_ms: int, ledger_ttl_s: float
+    ) -> None:
+        super().__init__(connection)
+        self._connection = connection
+        self._timeouts = (str(statement_timeout_ms), str(lock_timeout_ms))
+        self._ledger_ttl_s = ledger_ttl_s
+        self._request: RecordedRequest | None = None
+
+    async def recall(self, request: RecordedRequest, answer_type: type[AnswerT]) -> AnswerT | Refusal | None:
+        self._request = request
+        name = f"{request.tenant_id}/{request.method}/{request.request_id}"
+        opened = await self._connection.fetchrow(LEDGER["open_request"], *self._timeouts, name)
+        assert opened is not None, "a select without FROM has one row"
+        if not opened["claimed"]:
+            raise _in_progress(request)
+        row = await self._connection.fetchrow(
+            LEDGER["recall"], request.tenant_id, request.method, request.request_id
+        )
+        if row is None:
+            return None
+        if row["request_hash"] != _hash(request):
+            raise _reused(request, decode(row["field_digests"], dict[str, str]))
+        return decode(row["answer"], Refusal) if row["refused"] else decode(row["answer"], answer_type)
+
+    async def lock_restaurant(self, tenant_id: UUID, restaurant_id: UUID) -> Standing | None:
+        query = RESTAURANTS["lock_restaurant"]
+        return self._standing(await self._connection.fetchrow(query, tenant_id, restaurant_id))
+
+    async def add_restaurant(self, restaurant: Restaurant) -> bool:
+        await self._connection.execute(RESTAURANTS["add_tenant"], restaurant.tenant_id)
+        row = await self._connection.fetchrow(
+            RESTAURANTS["add_restaurant"],
+            restaurant.restaurant_id,
+            restaurant.tenant_id,
+            restaurant.name,
+            restaurant.time_zone,
+        )
+        return row is not None
+
+    async def write(self, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> int:
+        version = await self._connection.fetchval(RESTAURANTS["raise_floor_version"], restaurant_id)
+        assert isinstance(version, int), "writes happen on a locked restaurant"
+        await self._write_inventory(restaurant_id, changes)
+        await self._free_claims(restaurant_id, changes)
+        await self._write_owners(restaurant_id, changes)
+        await self._take_claims(restaurant_id, changes)
+        await self._write_booking(changes)
+        await self._write_events(tenant_id, restaurant_id, version, changes)
+        await self._write_audit(tenant_id, restaurant_id, version, changes)
+        return version
+
+    async def record(self, request: RecordedRequest, answer: object) -> None:
+        await self._connection.execute(
+            LEDGER["record"],
+            request.tenant_id,
+            request.method,
+            request.request_id,
+            _hash(request),
+            encode(dict(request.field_digests)),
+            isinstance(answer, Refusal),
+            encode(answer),
+            self._ledger_ttl_s,
+        )
+
+    async def _write_inventory(self, restaurant_id: UUID, changes: Changes) -> None:
+        restaurant = changes.restaurant
+        if restaurant is None:
+            return
+        await self._connection.execute(
+            RESTAURANTS["update_restaurant"],
+            restaurant_id,
+            restaurant.name,
+            restaurant.time_zone,
+            restaurant.revision,
+            restaurant.policy_version,
+            restaurant.inventory_version,
+        )
+        if changes.policy is not None:
+            actor = changes.audit[0].actor
+            await self._connection.execute(
+                INVENTORY["add_policy"],
+                restaurant_id,
+                restaurant.policy_version,
+                encode(changes.policy),
+                actor,
+            )
+        if changes.floor is not None:
+            await self._replace_floor(restaurant_id, changes.floor)
+
+    async def _replace_floor(self, restaurant_id: UUID, floor: Floor) -> None:
+        for step in ("clear_adjacency", "remove_tables", "remove_zones"):
+            await self._connection.execute(INVENTORY[step], restaurant_id)
+        await self._connection.execute(
+            INVENTORY["put_zones"],
+            restaurant_id,
+            [zone.zone_id for zone in floor.zones],
+            [zone.name for zone in floor.zones],
+            [zone.sort_order for zone in floor.zones],
+        )
+        await self._connection.execute(INVENTORY["put_tables"], restaurant_id, encode(floor.tables))
+        await self._connection.execute(
+            INVENTORY["put_adjacency"],
+            restaurant_id,
+            [edge[0] for edge in floor.adjacency],
+            [edge[1] for edge in floor.adjacency],
+        )
+
+    async def _free_claims(self, restaurant_id: UUID, changes: Changes) -> None:
+        if changes.claims_dropped_of:
+            await self._connection.execute(
+                CLAIMS["drop_claims"], restaurant_id, list(changes.claims_dropped_of)
+            )
+        for assignment_id, window in changes.claims_cut:
+            await self._connection.execute(CLAIMS["cut_claims"], restaurant_id, assignment_id, window.end)
+            await self._connection.execute(
+                ASSIGNMENTS["cut_assignment"], restaurant_id, assignment_id, window.end
+            )
+
+    async def _write_owners(self, restaurant_id: UUID, changes: Changes) -> None:
+        """States of what ends, then rows of what begins: a booking has one active assignment at any time."""
+        if changes.hold_states:
+            states = [state.value for state in changes.hold_states.values()]
+            await self._connection.execute(
+                HOLDS["set_hold_states"], restaurant_id, list(changes.hold_states), states
+            )
+        if changes.assignment_states:
+            states = [state.value for state in changes.assignment_states.values()]
+            ids = list(changes.assignment_states)
+            await self._connection.execute(ASSIGNMENTS["set_assignment_states"], restaurant_id, ids, states)
+        if changes.holds_added:
+            documents = [rows.hold_document(hold) for hold in changes.holds_added]
+            await self._connection.execute(HOLDS["add_holds"], restaurant_id, encode(documents))
+        if changes.assignments_added:
+            await self._add_assignments(restaurant_id, changes.assignments_added)
+        for block in changes.blocks_added:
+            await self._connection.execute(
+                BLOCKS["add_block"],
+                restaurant_id,
+                block.block_id,
+                list(block.table_ids),
+                block.window.start,
+                block.window.end,
+                block.cause.value,
+                block.note,
+                block.released,
+                block.actor,
+                block.created_at,
+            )
+        if changes.blocks_released:
+            await self._connection.execute(
+                BLOCKS["release_blocks"], restaurant_id, list(changes.blocks_released)
+            )
+
+    async def _add_assignments(self, restaurant_id: UUID, added: tuple[Assignment, ...]) -> None:
+        documents = [rows.assignment_document(assignment) for assignment in added]
+        await self._connection.execute(ASSIGNMENTS["add_assignments"], restaurant_id, encode(documents))
+        merged = [assignment for assignment in added if assignment.merge_group_id is not None]
+        if merged:
+            await self._connection.execute(
+                ASSIGNMENTS["add_merge_groups"],
+                restaurant_id,
+                [assignment.merge_group_id for assignment in merged],
+                [assignment.assignment_id for assignment in merged],
+            )
+
+    async def _take_claims(self, restaurant_id: UUID, changes: Changes) -> None:
+        for hold_id, assignment_id in changes.claims_moved:
+            await self._connection.execute(CLAIMS["move_claims"], restaurant_id, hold_id, assignment_id)
+        if changes.claims_added:
+            await self._connection.execute(
+                CLAIMS["add_claims"], restaurant_id, *_columns(changes.claims_added)
+            )
+
+    async def _write_booking(self, changes: Changes) -> None:
+        booking, change = changes.booking, changes.booking_change
+        if booking is not None:
+            await self._connection.execute(BOOKINGS["put_booking"], *rows.booking_values(booking))
+        if booking is not None and change is not None:
+            await self._connection.execute(
+                BOOKINGS["add_booking_change"],
+                booking.restaurant_id,
+                booking.booking_id,
+                change.revision,
+                change.from_status.value if change.from_status else None,
+                change.to_status.value,
+                change.actor,
+                change.reason,
+                change.changed_at,
+            )
+
+    async def _write_events(
+        self, tenant_id: UUID, restaurant_id: UUID, version: int, changes: Changes
+    ) -> None:
+        if not changes.events:
+            return
+        request_id = str(self._request.request_id) if self._request else ""
+        await self._connection.execute(
+            JOURNAL["add_events"],
+            restaurant_id,
+            tenant_id,
+            version,
+            [event.event_type.value for event in changes.events],
+            [event.dedupe_key for event in changes.events],
+            [event.booking_id for event in changes.events],
+            [request_id for _ in changes.events],
+            [encode(event.payload) for event in changes.events],
+        )
+
+    async def _write_audit(
+        self, tenant_id: UUID, restaurant_id: UUID, version: int, changes: Changes
+    ) -> None:
+        if not changes.audit:
+            return
+        await self._connection.execute(
+            JOURNAL["add_audit"],
+            restaurant_id,
+            tenant_id,
+            version,
+            [entry.actor for entry in changes.audit],
+            [entry.action for entry in changes.audit],
+            [entry.resource for entry in changes.audit],
+            [entry.resource_id for entry in changes.audit],
+            [entry.reason for entry in changes.audit],
+            [encode(entry.details) for entry in changes.audit],
+        )
+
+
+def _columns(claims: tuple[Claim, ...]) -> tuple[list[object], ...]:
+    """Claims by column and ordered by table id, so that concurrent inserts meet in one order."""
+    ordered = sorted(claims, key=lambda claim: (claim.table_id, claim.window.start))
+    return (
+        [claim.table_id for claim in ordered],
+        [claim.window.start for claim in ordered],
+        [claim.window.end for claim in ordered],
+        [claim.kind.value for claim in ordered],
+        [claim.owner_id for claim in ordered],
+        [claim.booking_id for claim in ordered],
+        [claim.expires_at for claim in ordered],
+    )
+
+
+def _hash(request: RecordedRequest) -> bytes:
+    return blake2b(repr(request.field_digests).encode(), digest_size=16).digest()
+
+
+def _in_progress(request: RecordedRequest) -> ServiceError:
+    return ServiceError(
+        Refusal(
+            Reason.REQUEST_IN_PROGRESS,
+            "The first call with this request_id is still running; repeat the identical call.",
+            {"request_id": str(request.request_id), "method": request.method},
+            retry_after_s=RETRY_AFTER_S,
+        )
+    )
+
+
+def _reused(request: RecordedRequest, recorded: dict[str, str]) -> ServiceError:
+    differing = sorted(name for name, digest in request.field_digests if recorded.get(name) != digest)
+    return refuse(
+        Reason.REQUEST_ID_REUSED,
+        f"The request_id was used before with another {' and '.join(differing) or 'payload'}.",
+        request_id=request.request_id,
+        method=request.method,
+        differing_fields=",".join(differing),
+    )
