@@ -144,6 +144,7 @@ def running_postgres(
 def scratch_directory() -> Iterator[Path]:
     """A directory that the server's account can reach, unlike pytest's own, which is closed to others."""
     path = Path(tempfile.mkdtemp(prefix="maitred-test-"))
+    path.chmod(0o711)
     try:
         yield path
     finally:

@@ -61,8 +61,8 @@ class Migrator:
         """Applies what is pending, up to and including version `target`; answers what this call applied.
 
         Any number of processes may do this at once. Raises `MigrationLockTimeoutError` when another one
-        takes too long, and `MigrationError` when an applied file was changed, a number was left out, or a file fails;
-        a file that fails in its transaction leaves nothing behind, and those before it stay applied.
+        takes too long, and `MigrationError` when an applied file was changed, a number was left out, or a file
+        fails; a file that fails in its transaction leaves nothing behind, and those before it stay applied.
         """
         self._check_target(target)
         async with self._connection() as connection, self._locked(connection):
