@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from server.domain.booking import Booking, BookingChange, BookingStatus, Party
 from server.domain.claims import (
@@ -48,7 +49,7 @@ def inventory(row: Row) -> Inventory:
         Floor.of(
             decode(row["zones"], tuple[Zone, ...]),
             decode(row["tables"], tuple[Table, ...]),
-            decode(row["adjacency"], tuple[tuple[Any, Any], ...]),
+            decode(row["adjacency"], tuple[tuple[UUID, UUID], ...]),
         ),
         None if row["policy"] is None else decode(row["policy"], ServicePolicy),
     )
