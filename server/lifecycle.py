@@ -1,0 +1,145 @@
+"""Starting and stopping the parts of a process, in order."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from server.clock import Deadline
+
+log = structlog.get_logger(__name__)
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class ConfigurationProblem(Exception):  # it is what the reader sees: a problem, not an error of the code
+    """A part cannot start as it is configured. `setting` names what has to change."""
+
+    def __init__(self, setting: str, problem: str) -> None:
+        super().__init__(f"{setting}: {problem}")
+        self.setting = setting
+        self.problem = problem
+
+
+class Grace:
+    """How long stopping may take. Whoever is in a hurry ends it early."""
+
+    def __init__(self, seconds: float) -> None:
+        self._deadline = Deadline.after(seconds)
+        self._hurry = asyncio.Event()
+
+    def hurry(self) -> None:
+        """Ends the grace now."""
+        self._hurry.set()
+
+    def remaining_s(self) -> float:
+        return 0.0 if self._hurry.is_set() else self._deadline.remaining_s()
+
+    async def wait_for(self, work: Awaitable[object]) -> bool:
+        """Waits for `work` as long as the grace lasts, and says whether it was done. Work that was not is
+        cancelled."""
+        working = asyncio.ensure_future(work)
+        hurried = asyncio.ensure_future(self._hurry.wait())
+        try:
+            await asyncio.wait(
+                {working, hurried}, timeout=self.remaining_s(), return_when=asyncio.FIRST_COMPLETED
+            )
+            if working.done():
+                await working
+            return working.done()
+        finally:
+            hurried.cancel()
+            working.cancel()
+
+
+async def _nothing() -> None:
+    return None
+
+
+async def _let_go(_: Grace) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something that is started once and stopped once. A part that failed to start cleans up after itself."""
+
+    name: str
+    start: Callable[[], Awaitable[None]] = _nothing
+    stop: Callable[[Grace], Awaitable[None]] = _let_go
+
+
+class Lifecycle:
+    """Starts parts in order and stops them in reverse, each exactly once, whatever the others do."""
+
+    def __init__(self, parts: Sequence[Part], grace_s: float) -> None:
+        self._parts = tuple(parts)
+        self._grace_s = grace_s
+        self._started: list[Part] = []
+        self._stopping: asyncio.Task[None] | None = None
+        self._grace: Grace | None = None
+
+    async def start(self) -> None:
+        """Starts every part. When one fails, those already started are stopped again and its error is raised."""
+        for part in self._parts:
+            try:
+                await part.start()
+            except BaseException:
+                await self.stop()
+                raise
+            self._started.append(part)
+            log.debug("part_started", part=part.name)
+
+    async def stop(self) -> None:
+        """Stops what was started, last first. Stopping again waits for the same stop."""
+        if self._stopping is None:
+            self._grace = Grace(self._grace_s)
+            self._stopping = asyncio.create_task(self._stop(self._grace))
+        await asyncio.shield(self._stopping)
+
+    def hurry(self) -> None:
+        """Ends the grace of a stop that is under way."""
+        if self._grace is not None:
+            self._grace.hurry()
+
+    async def _stop(self, grace: Grace) -> None:
+        while self._started:
+            part = self._started.pop()
+            try:
+                await part.stop(grace)
+            except Exception:
+                log.exception("part_did_not_stop_cleanly", part=part.name)
+            else:
+                log.debug("part_stopped", part=part.name)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Started on entering, stopped on leaving."""
+        await self.start()
+        try:
+            yield
+        finally:
+            await self.stop()
+
+    async def run_until_signal(self) -> None:
+        """Starts, waits for SIGTERM or SIGINT, stops. A second signal ends the grace."""
+        asked = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def on_signal() -> None:
+            if asked.is_set():
+                self.hurry()
+            asked.set()
+
+        for number in STOP_SIGNALS:
+            loop.add_signal_handler(number, on_signal)
+        try:
+            async with self.running():
+                await asked.wait()
+                log.info("stopping", grace_s=self._grace_s)
+        finally:
+            for number in STOP_SIGNALS:
+                loop.remove_signal_handler(number)

@@ -1,0 +1,80 @@
+"""Who calls. Resolved in one place, before anything else of the call is looked at."""
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+from uuid import UUID
+
+from server.domain.limits import ACTOR_LENGTH_MAX
+from server.domain.restaurant import Caller
+from server.errors import Reason, ServiceError, refuse
+from server.rpc.scopes import ALL_SCOPES
+
+TENANT_HEADER = "x-maitred-tenant"
+ACTOR_HEADER = "x-maitred-actor"
+SCOPES_HEADER = "x-maitred-scopes"
+
+
+class IdentitySource(Protocol):
+    """Turns a call's metadata into a caller, or raises UNAUTHENTICATED."""
+
+    def resolve(self, metadata: Iterable[tuple[str, str | bytes]]) -> Caller: ...
+
+
+class TrustedHeaders:
+    """Believes what the headers say. Only for callers on the same machine: nothing proves the headers.
+
+    The tenant is required. No actor means "unknown", no scopes header means every scope.
+    """
+
+    def resolve(self, metadata: Iterable[tuple[str, str | bytes]]) -> Caller:
+        headers = _single_headers(metadata)
+        return Caller(_tenant(headers), _actor(headers), _scopes(headers))
+
+
+def _single_headers(metadata: Iterable[tuple[str, str | bytes]]) -> Mapping[str, str]:
+    headers: dict[str, str] = {}
+    for key, value in metadata:
+        if key not in (TENANT_HEADER, ACTOR_HEADER, SCOPES_HEADER):
+            continue
+        if key in headers:
+            raise _unauthenticated(key, "is sent more than once")
+        headers[key] = value if isinstance(value, str) else value.decode("ascii", "replace")
+    return headers
+
+
+def _tenant(headers: Mapping[str, str]) -> UUID:
+    text = headers.get(TENANT_HEADER, "")
+    if not text:
+        raise _unauthenticated(TENANT_HEADER, "is missing; it names the tenant by its UUID")
+    try:
+        tenant_id = UUID(text)
+    except ValueError:
+        raise _unauthenticated(TENANT_HEADER, "is not a UUID") from None
+    if str(tenant_id) != text.lower():
+        raise _unauthenticated(TENANT_HEADER, "is not a UUID in its usual form with four hyphens")
+    return tenant_id
+
+
+def _actor(headers: Mapping[str, str]) -> str:
+    actor = headers.get(ACTOR_HEADER, "").strip()
+    if len(actor) > ACTOR_LENGTH_MAX:
+        raise _unauthenticated(ACTOR_HEADER, f"is longer than {ACTOR_LENGTH_MAX} characters")
+    if not actor.isprintable():
+        raise _unauthenticated(ACTOR_HEADER, "holds characters that cannot be printed")
+    return actor or "unknown"
+
+
+def _scopes(headers: Mapping[str, str]) -> frozenset[str]:
+    text = headers.get(SCOPES_HEADER)
+    if text is None:
+        return ALL_SCOPES
+    scopes = frozenset(part.strip() for part in text.split(",") if part.strip())
+    if not scopes <= ALL_SCOPES:
+        raise _unauthenticated(
+            SCOPES_HEADER, f"names a scope that is none of {', '.join(sorted(ALL_SCOPES))}"
+        )
+    return scopes
+
+
+def _unauthenticated(header: str, problem: str) -> ServiceError:
+    return refuse(Reason.UNAUTHENTICATED, f"The header {header} {problem}.", header=header)

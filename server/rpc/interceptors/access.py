@@ -1,0 +1,54 @@
+"""One line of log and one measurement for every call of the contract."""
+
+import time
+from typing import Any
+
+import grpc
+import structlog
+
+from server.rpc.call import CallNote, current_note
+from server.rpc.interceptors.unary import Context, Proceed, UnaryInterceptor
+from server.rpc.scopes import is_house_call
+from server.rpc.status import CODES
+from server.telemetry.metrics import CallMetrics
+
+log = structlog.get_logger(__name__)
+
+
+class AccessInterceptor(UnaryInterceptor):
+    """Notes how each call came out and how long it took, whoever ended it."""
+
+    def __init__(self, metrics: CallMetrics) -> None:
+        self._metrics = metrics
+
+    def cares_for(self, path: str) -> bool:
+        return is_house_call(path)
+
+    async def around(self, path: str, proceed: Proceed, request: Any, context: Context) -> Any:
+        note = CallNote(path.removeprefix("/"))
+        current_note.set(note)
+        started_s = time.perf_counter()
+        code = grpc.StatusCode.CANCELLED
+        try:
+            response = await proceed(request, context)
+            code = (
+                grpc.StatusCode.OK
+                if note.reason is None
+                else CODES.get(note.reason, grpc.StatusCode.INTERNAL)
+            )
+            return response
+        finally:
+            self._note(note, code, time.perf_counter() - started_s)
+
+    def _note(self, note: CallNote, code: grpc.StatusCode, elapsed_s: float) -> None:
+        self._metrics.called(note.method, code.name, elapsed_s)
+        log.info(
+            "call",
+            method=note.method,
+            code=code.name,
+            reason=note.reason,
+            duration_ms=round(elapsed_s * 1_000, 3),
+            tenant_id=str(note.caller.tenant_id) if note.caller else None,
+            actor=note.caller.actor if note.caller else None,
+            incident_id=note.incident_id,
+        )

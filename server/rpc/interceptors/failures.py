@@ -1,0 +1,63 @@
+"""The one place where an exception becomes a status."""
+
+from secrets import token_hex
+from typing import Any
+
+import grpc.aio
+import structlog
+
+from server.errors import Reason, Refusal, ServiceError
+from server.rpc.call import current_note
+from server.rpc.interceptors.unary import Context, Proceed, UnaryInterceptor
+from server.rpc.status import code_of, message_of, retry_after_s, status_bytes
+
+STATUS_KEY = "grpc-status-details-bin"
+PUSHBACK_KEY = "grpc-retry-pushback-ms"
+
+log = structlog.get_logger(__name__)
+
+
+class FailureInterceptor(UnaryInterceptor):
+    """Answers refusals with their status and details, and everything unforeseen with an incident id.
+
+    The text of an unforeseen exception goes to the log alone. Cancellation is not a failure and passes.
+    """
+
+    def cares_for(self, path: str) -> bool:
+        return True
+
+    async def around(self, path: str, proceed: Proceed, request: Any, context: Context) -> Any:
+        try:
+            return await proceed(request, context)
+        except ServiceError as error:
+            refusal = error.refusal
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # noqa: BLE001  # nothing of it may reach the caller, so all of it is caught
+            refusal = _incident(path, error)
+        _answer(refusal, context)
+        return None
+
+
+def _incident(path: str, error: Exception) -> Refusal:
+    incident_id = token_hex(8)
+    log.error("invariant_broken", incident_id=incident_id, method=path, exc_info=error)
+    return Refusal(
+        Reason.INVARIANT_BROKEN,
+        f"The service broke one of its own rules and stopped; incident {incident_id}.",
+        {"incident_id": incident_id},
+    )
+
+
+def _answer(refusal: Refusal, context: Context) -> None:
+    """Sets status and trailers. Aborting instead would leave the trace's span without an error."""
+    note = current_note.get(None)
+    if note is not None:
+        note.reason = refusal.reason
+        note.incident_id = refusal.metadata.get("incident_id")
+    trailers: list[tuple[str, str | bytes]] = [(STATUS_KEY, status_bytes(refusal))]
+    if refusal.reason is Reason.SERVER_OVERLOADED:
+        trailers.append((PUSHBACK_KEY, str(round((retry_after_s(refusal) or 0.0) * 1_000))))
+    context.set_trailing_metadata(tuple(trailers))
+    context.set_code(code_of(refusal))
+    context.set_details(message_of(refusal))

@@ -1,0 +1,36 @@
+"""Reasons, kinds of claims and checks in the contract's form."""
+
+from collections.abc import Mapping
+
+from maitred.v1 import checks_pb2, reasons_pb2
+from server.errors import Check, CheckStatus, ClaimKind, Reason
+from server.rpc.messages.text import shortened
+
+UUID_CHARACTERS = 37
+
+REASONS: Mapping[Reason, "reasons_pb2.ErrorReason.ValueType"] = {
+    reason: reasons_pb2.ErrorReason.Value(f"ERROR_REASON_{reason.value}") for reason in Reason
+}
+
+CLAIM_KINDS: Mapping[ClaimKind, "reasons_pb2.ClaimKind.ValueType"] = {
+    ClaimKind.HOLD: reasons_pb2.CLAIM_KIND_HOLD,
+    ClaimKind.ASSIGNMENT: reasons_pb2.CLAIM_KIND_ASSIGNMENT,
+    ClaimKind.BLOCK: reasons_pb2.CLAIM_KIND_BLOCK,
+}
+
+CHECK_STATUSES: Mapping[CheckStatus, "checks_pb2.CheckStatus.ValueType"] = {
+    CheckStatus.OK: checks_pb2.CHECK_STATUS_OK,
+    CheckStatus.WARNING: checks_pb2.CHECK_STATUS_WARNING,
+    CheckStatus.ERROR: checks_pb2.CHECK_STATUS_ERROR,
+}
+
+
+def put_check(message: checks_pb2.Check, check: Check, text_max: int | None = None) -> None:
+    """Writes a check into its message; with `text_max`, its texts and lists are cut to about that many characters."""
+    message.reason = REASONS[check.reason]
+    message.status = CHECK_STATUSES[check.status]
+    message.message = shortened(check.message, text_max)
+    listed = check.table_ids if text_max is None else check.table_ids[: max(1, text_max // UUID_CHARACTERS)]
+    message.table_ids.extend(str(table_id) for table_id in listed)
+    for key, value in check.metadata.items():
+        message.metadata[key] = shortened(value, text_max)

@@ -1,0 +1,83 @@
+"""Where a list goes on: the sort key of the last row, written so that callers don't take it apart.
+
+A token is only good for the list it came from, and each part is checked before it gets anywhere near a query.
+"""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from datetime import datetime
+from enum import Enum
+
+from server.domain.limits import NAME_LENGTH_MAX
+from server.rpc.forms import is_plain_text, uuid_of
+
+# A name of the greatest length in the widest characters, in base64, and the parts around it.
+PAGE_TOKEN_LENGTH_MAX = 1_500
+
+# Wider than any instant of the service, and far from where calendars end.
+YEAR_MIN, YEAR_MAX = 1900, 2500
+
+
+class KeyPart(Enum):
+    """What a part of a sort key is."""
+
+    TEXT = "text"
+    INSTANT = "instant"
+    UUID = "uuid"
+
+
+class ListKey(Enum):
+    """The lists of the contract, with the parts of their sort keys."""
+
+    RESTAURANTS = ("restaurants", KeyPart.TEXT, KeyPart.UUID)
+    BOOKINGS = ("bookings", KeyPart.INSTANT, KeyPart.UUID)
+    HOLDS = ("holds", KeyPart.INSTANT, KeyPart.UUID)
+    ASSIGNMENTS = ("assignments", KeyPart.INSTANT, KeyPart.UUID)
+    BLOCKS = ("blocks", KeyPart.INSTANT, KeyPart.UUID)
+
+    @property
+    def label(self) -> str:
+        return str(self.value[0])
+
+    @property
+    def parts(self) -> tuple[KeyPart, ...]:
+        return tuple(part for part in self.value if isinstance(part, KeyPart))
+
+
+def page_token(key: ListKey, after: tuple[str, ...]) -> str:
+    """The token for the page after the row with this sort key; empty when there is no such page."""
+    if not after:
+        return ""
+    text = json.dumps([key.label, *after], ensure_ascii=False, separators=(",", ":"))
+    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def read_page_token(key: ListKey, token: str) -> tuple[str, ...] | None:
+    """The sort key in a token of this list, or None when it is none."""
+    if len(token) > PAGE_TOKEN_LENGTH_MAX:
+        return None
+    try:
+        raw = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
+        values = json.loads(raw.decode())
+    except (Base64Error, UnicodeError, ValueError, RecursionError):
+        return None
+    if not isinstance(values, list) or len(values) != len(key.parts) + 1 or values[0] != key.label:
+        return None
+    after = values[1:]
+    fits = all(
+        isinstance(value, str) and _fits(part, value) for part, value in zip(key.parts, after, strict=True)
+    )
+    return tuple(after) if fits else None
+
+
+def _fits(part: KeyPart, value: str) -> bool:
+    if part is KeyPart.UUID:
+        return uuid_of(value) is not None
+    if part is KeyPart.TEXT:
+        return len(value) <= NAME_LENGTH_MAX and is_plain_text(value)
+    try:
+        instant = datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return instant.tzinfo is not None and YEAR_MIN <= instant.year <= YEAR_MAX

@@ -1,0 +1,55 @@
+"""Which scope each method of the contract asks for."""
+
+from collections.abc import Iterator, Mapping
+
+from google.protobuf.descriptor import ServiceDescriptor
+
+from maitred.v1 import (
+    assignment_service_pb2,
+    booking_service_pb2,
+    inventory_service_pb2,
+    planner_service_pb2,
+)
+
+READ, WRITE, INVENTORY = "read", "write", "inventory"
+ALL_SCOPES = frozenset({READ, WRITE, INVENTORY})
+
+SERVICES: tuple[ServiceDescriptor, ...] = (
+    planner_service_pb2.DESCRIPTOR.services_by_name["PlannerService"],
+    assignment_service_pb2.DESCRIPTOR.services_by_name["AssignmentService"],
+    inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"],
+    booking_service_pb2.DESCRIPTOR.services_by_name["BookingService"],
+)
+
+_METHODS_BY_SCOPE = {
+    READ: {
+        "PlannerService": "PlanTables",
+        "AssignmentService": "ValidateSelection GetHold ListHolds GetAssignment ListAssignments",
+        "InventoryService": "GetRestaurant ListRestaurants GetServicePolicy GetFloor ListBlocks",
+        "BookingService": "GetBooking ListBookings",
+    },
+    WRITE: {
+        "AssignmentService": "HoldTables ReleaseHold ConfirmHold AssignTables UnassignTables",
+        "BookingService": "PutBooking TransitionBooking",
+    },
+    INVENTORY: {
+        "InventoryService": "PutRestaurant PutServicePolicy PutFloor UpdateTable BlockTables UnblockTables",
+    },
+}
+
+
+def _scopes() -> Iterator[tuple[str, str]]:
+    for scope, services in _METHODS_BY_SCOPE.items():
+        for service, methods in services.items():
+            for method in methods.split():
+                yield f"/maitred.v1.{service}/{method}", scope
+
+
+SCOPES: Mapping[str, str] = dict(_scopes())
+"""Scope by method, as the path names it: /package.Service/Method."""
+
+
+def is_house_call(path: str) -> bool:
+    """Whether a path is a method of the contract. Health, reflection and channelz are not: they ask for no identity
+    and are never refused for load."""
+    return path in SCOPES

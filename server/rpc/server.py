@@ -1,0 +1,198 @@
+"""The gRPC server: what it listens on, what it offers, how it stops."""
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import grpc.aio
+import structlog
+from grpc_channelz.v1 import channelz
+from grpc_health.v1 import health
+from opentelemetry.instrumentation.grpc import aio_server_interceptor, filters
+from opentelemetry.trace import TracerProvider
+
+from maitred.v1 import (
+    assignment_service_pb2_grpc,
+    booking_service_pb2_grpc,
+    inventory_service_pb2_grpc,
+    planner_service_pb2_grpc,
+)
+from server.lifecycle import ConfigurationProblem, Grace
+from server.orchestrator.use_cases import UseCases
+from server.rpc.admission import Admission
+from server.rpc.health import Health
+from server.rpc.identity import TrustedHeaders
+from server.rpc.interceptors.access import AccessInterceptor
+from server.rpc.interceptors.admission import AdmissionInterceptor
+from server.rpc.interceptors.failures import FailureInterceptor
+from server.rpc.interceptors.identity import DeadlineLimits, IdentityInterceptor
+from server.rpc.interceptors.parsing import ParsingInterceptor
+from server.rpc.reflection import add_reflection
+from server.rpc.scopes import SERVICES
+from server.rpc.services.assignment import AssignmentService
+from server.rpc.services.booking import BookingService
+from server.rpc.services.inventory import InventoryService
+from server.rpc.services.planner import PlannerService
+from server.telemetry.metrics import CallMetrics
+
+log = structlog.get_logger(__name__)
+
+MEBIBYTE = 2**20
+METADATA_BYTES_MAX = 16 * 1024
+# For answers that are on their way when the last call is done. Open streams of health and reflection end with it.
+FLUSH_S = 0.5
+CHANNELZ_SERVICE = "grpc.channelz.v1.Channelz"
+
+
+@dataclass(frozen=True, slots=True)
+class RpcSettings:
+    """Where the server listens and what it bears. Port 0 takes any free port.
+
+    A message over `message_bytes_max` is refused with a typed error; one over `message_bytes_hard_max` is refused by
+    gRPC itself before it is read. `reuse_port` lets several processes share a port, and would let a second server take
+    a busy one unnoticed.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 7070
+    reuse_port: bool = False
+    calls_max: int = 256
+    message_bytes_max: int = 4 * MEBIBYTE
+    message_bytes_hard_max: int = 16 * MEBIBYTE
+    deadlines: DeadlineLimits = field(default_factory=DeadlineLimits)
+    connection_age_s_max: int = 300
+    connection_age_grace_s: int = 30
+    keepalive_s: int = 30
+    keepalive_timeout_s: int = 10
+
+
+class GrpcServer:
+    """The server from start to stop. Stopping twice is harmless."""
+
+    def __init__(
+        self, settings: RpcSettings, use_cases: UseCases, tracer_provider: TracerProvider | None = None
+    ) -> None:
+        """Raises ConfigurationProblem when the settings are not safe."""
+        _require_loopback(settings.host)
+        self._settings = settings
+        self._use_cases = use_cases
+        self._tracer_provider = tracer_provider
+        self._admission = Admission(settings.calls_max)
+        self._health = Health([service.full_name for service in SERVICES])
+        self._server: grpc.aio.Server | None = None
+        self._port = 0
+
+    @property
+    def address(self) -> str:
+        """Host and port to connect to; known once the server has started."""
+        host = self._settings.host
+        return f"[{host}]:{self._port}" if ":" in host else f"{host}:{self._port}"
+
+    @property
+    def in_work(self) -> int:
+        """How many calls of the contract are in work."""
+        return self._admission.in_work
+
+    async def start(self) -> None:
+        """Listens, and says that it serves. Raises ConfigurationProblem when the address is not to be had."""
+        server = grpc.aio.server(
+            interceptors=tuple(self._interceptors()), options=_options(self._settings), compression=None
+        )
+        self._offer(server)
+        host = self._settings.host
+        wanted = f"[{host}]" if ":" in host else host
+        try:
+            self._port = server.add_insecure_port(f"{wanted}:{self._settings.port}")
+        except RuntimeError:
+            raise ConfigurationProblem(
+                "rpc port",
+                f"cannot listen on {host}:{self._settings.port}; is something else listening there?",
+            ) from None
+        await server.start()
+        self._server = server
+        await self._health.set_serving(True)
+        log.info("listening", address=self.address)
+
+    async def set_serving(self, serving: bool) -> None:
+        """What health says, for everything at once: not serving while the database is away. Draining is final."""
+        await self._health.set_serving(serving)
+
+    async def drain(self) -> None:
+        """From now on health says NOT_SERVING and new calls are refused as DRAINING. What is in work goes on."""
+        self._admission.drain()
+        await self._health.drain()
+
+    async def stop(self, grace: Grace) -> None:
+        """Drains, lets what is in work finish within the grace, then ends it.
+
+        When this returns no handler is running any more, not even one whose caller has given up, so what handlers use
+        can be closed.
+        """
+        server, self._server = self._server, None
+        if server is None:
+            return
+        await self.drain()
+        if not await grace.wait_for(self._admission.idle()):
+            log.warning("calls_cut_short", calls=self._admission.in_work)
+        await server.stop(min(FLUSH_S, grace.remaining_s()))
+        await self._admission.idle()
+
+    def _offer(self, server: grpc.aio.Server) -> None:
+        use = self._use_cases
+        planner_service_pb2_grpc.add_PlannerServiceServicer_to_server(PlannerService(use), server)
+        assignment_service_pb2_grpc.add_AssignmentServiceServicer_to_server(AssignmentService(use), server)
+        inventory_service_pb2_grpc.add_InventoryServiceServicer_to_server(InventoryService(use), server)
+        booking_service_pb2_grpc.add_BookingServiceServicer_to_server(BookingService(use), server)
+        self._health.add_to(server)
+        channelz.add_channelz_servicer(server)
+        add_reflection(
+            server, (*(service.full_name for service in SERVICES), health.SERVICE_NAME, CHANNELZ_SERVICE)
+        )
+
+    def _interceptors(self) -> Iterator[grpc.aio.ServerInterceptor]:
+        """From the outside in."""
+        yield aio_server_interceptor(  # type: ignore[no-untyped-call]
+            tracer_provider=self._tracer_provider, filter_=filters.negate(_belongs_to_grpc)
+        )
+        yield AccessInterceptor(CallMetrics())
+        yield FailureInterceptor()
+        yield AdmissionInterceptor(self._admission)
+        yield IdentityInterceptor(TrustedHeaders(), self._settings.deadlines)
+        yield ParsingInterceptor(self._settings.message_bytes_max)
+
+
+def _belongs_to_grpc(details: grpc.HandlerCallDetails) -> bool:
+    """Health, reflection and channelz: not worth a span, and their streams don't survive the instrumentation."""
+    return str(details.method).startswith("/grpc.")
+
+
+def _options(settings: RpcSettings) -> list[tuple[str, Any]]:
+    return [
+        ("grpc.so_reuseport", int(settings.reuse_port)),
+        ("grpc.max_receive_message_length", settings.message_bytes_hard_max),
+        ("grpc.max_metadata_size", METADATA_BYTES_MAX),
+        ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES_MAX),
+        ("grpc.max_connection_age_ms", settings.connection_age_s_max * 1_000),
+        ("grpc.max_connection_age_grace_ms", settings.connection_age_grace_s * 1_000),
+        ("grpc.keepalive_time_ms", settings.keepalive_s * 1_000),
+        ("grpc.keepalive_timeout_ms", settings.keepalive_timeout_s * 1_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", settings.keepalive_s * 1_000 // 2),
+        ("grpc.enable_channelz", 1),
+    ]
+
+
+def _require_loopback(host: str) -> None:
+    """Trusted headers prove nothing, so nobody outside of this machine may send them."""
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise ConfigurationProblem(
+            "rpc host",
+            f"{host!r} can be reached from other machines, and callers are identified by headers that anybody can "
+            "send; listen on 127.0.0.1 or ::1",
+        )

@@ -1,0 +1,89 @@
+# ruff: noqa: N802  # the contract gives the methods their names
+"""The assignment service."""
+
+from maitred.v1 import assignment_service_pb2 as pb
+from maitred.v1 import assignment_service_pb2_grpc
+from server.orchestrator.use_cases import UseCases
+from server.rpc.call import current_call
+from server.rpc.interceptors.unary import Context
+from server.rpc.messages import assignment
+from server.rpc.messages.claims import assignment_message, hold_message
+
+
+class AssignmentService(assignment_service_pb2_grpc.AssignmentServiceServicer):
+    def __init__(self, use_cases: UseCases) -> None:
+        self._use = use_cases
+
+    async def ValidateSelection(
+        self, request: pb.ValidateSelectionRequest, context: Context
+    ) -> pb.ValidateSelectionResponse:
+        call = current_call.get()
+        answer = await self._use.validate_selection(
+            call.caller, assignment.read_validate_selection(request), call.deadline
+        )
+        return assignment.validate_selection_response(answer)
+
+    async def HoldTables(self, request: pb.HoldTablesRequest, context: Context) -> pb.HoldTablesResponse:
+        call = current_call.get()
+        answer = await self._use.hold_tables(call.caller, assignment.read_hold_tables(request), call.deadline)
+        return assignment.hold_tables_response(answer)
+
+    async def ReleaseHold(self, request: pb.ReleaseHoldRequest, context: Context) -> pb.ReleaseHoldResponse:
+        call = current_call.get()
+        answer = await self._use.release_hold(
+            call.caller, assignment.read_release_hold(request), call.deadline
+        )
+        return pb.ReleaseHoldResponse(hold=hold_message(answer))
+
+    async def GetHold(self, request: pb.GetHoldRequest, context: Context) -> pb.GetHoldResponse:
+        call = current_call.get()
+        answer = await self._use.get_hold(call.caller, assignment.read_get_hold(request), call.deadline)
+        return pb.GetHoldResponse(hold=hold_message(answer))
+
+    async def ListHolds(self, request: pb.ListHoldsRequest, context: Context) -> pb.ListHoldsResponse:
+        call = current_call.get()
+        answer = await self._use.list_holds(call.caller, assignment.read_list_holds(request), call.deadline)
+        return assignment.list_holds_response(answer)
+
+    async def ConfirmHold(self, request: pb.ConfirmHoldRequest, context: Context) -> pb.ConfirmHoldResponse:
+        call = current_call.get()
+        answer = await self._use.confirm_hold(
+            call.caller, assignment.read_confirm_hold(request), call.deadline
+        )
+        return assignment.confirm_hold_response(answer)
+
+    async def AssignTables(
+        self, request: pb.AssignTablesRequest, context: Context
+    ) -> pb.AssignTablesResponse:
+        call = current_call.get()
+        answer = await self._use.assign_tables(
+            call.caller, assignment.read_assign_tables(request), call.deadline
+        )
+        return assignment.assign_tables_response(answer)
+
+    async def UnassignTables(
+        self, request: pb.UnassignTablesRequest, context: Context
+    ) -> pb.UnassignTablesResponse:
+        call = current_call.get()
+        answer = await self._use.unassign_tables(
+            call.caller, assignment.read_unassign_tables(request), call.deadline
+        )
+        return assignment.unassign_tables_response(answer)
+
+    async def GetAssignment(
+        self, request: pb.GetAssignmentRequest, context: Context
+    ) -> pb.GetAssignmentResponse:
+        call = current_call.get()
+        answer = await self._use.get_assignment(
+            call.caller, assignment.read_get_assignment(request), call.deadline
+        )
+        return pb.GetAssignmentResponse(assignment=assignment_message(answer))
+
+    async def ListAssignments(
+        self, request: pb.ListAssignmentsRequest, context: Context
+    ) -> pb.ListAssignmentsResponse:
+        call = current_call.get()
+        answer = await self._use.list_assignments(
+            call.caller, assignment.read_list_assignments(request), call.deadline
+        )
+        return assignment.list_assignments_response(answer)

@@ -1,0 +1,50 @@
+"""Traces of calls. Nothing is exported unless an exporter is named: one without a collector stalls the shutdown."""
+
+from importlib.metadata import entry_points
+
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+
+NO_EXPORTER = "none"
+EXPORTER_GROUP = "opentelemetry_traces_exporter"
+
+
+class UnknownExporterError(Exception):
+    """No installed package provides the exporter that was asked for."""
+
+
+class Traces:
+    """The process's tracer provider, from start to stop."""
+
+    def __init__(self, exporter: str, service_version: str) -> None:
+        """`exporter` is `none`, or a name that an installed package registers with OpenTelemetry, such as `console` or
+        `otlp`. Exporters read their own OTEL_ variables. Raises UnknownExporterError."""
+        self.provider: TracerProvider | None = None
+        if exporter != NO_EXPORTER:
+            resource = Resource.create({"service.name": "maitred", "service.version": service_version})
+            self.provider = TracerProvider(resource=resource)
+            self.provider.add_span_processor(BatchSpanProcessor(_exporter(exporter)))
+
+    def start(self) -> None:
+        """Installs the provider for the whole process."""
+        if self.provider is not None:
+            trace.set_tracer_provider(self.provider)
+
+    def stop(self) -> None:
+        """Sends what is still waiting."""
+        if self.provider is not None:
+            self.provider.shutdown()
+
+
+def _exporter(name: str) -> SpanExporter:
+    available = {entry.name: entry for entry in entry_points(group=EXPORTER_GROUP)}
+    if name not in available:
+        raise UnknownExporterError(
+            f"no package registers the trace exporter {name!r}; installed: {', '.join(sorted(available)) or 'none'}"
+        )
+    exporter = available[name].load()()
+    if not isinstance(exporter, SpanExporter):
+        raise UnknownExporterError(f"what is registered as the trace exporter {name!r} is no span exporter")
+    return exporter
