@@ -12,7 +12,7 @@ from server.domain.floor import Floor, Table
 from server.domain.limits import COMBINATIONS_MAX
 from server.domain.policy import Combinations
 from server.errors import PRECEDENCE, Reason
-from server.planner.merges import merges, partners, positions
+from server.planner.merges import merges, movable_neighbours, positions
 
 SHORTLISTS_MAX = 512
 # Bounds the memory of the cache on floors with very many merges: never more than this many entries in all
@@ -71,7 +71,8 @@ class TableSets:
     floor: Floor
     combinations: Combinations
     merges: tuple[Merge, ...] = field(repr=False)
-    partner_counts: tuple[int, ...] = field(repr=False)
+    # For each table the mask of those in service that it can be merged with.
+    partners: tuple[int, ...] = field(repr=False)
     position_of: Mapping[int, int] = field(repr=False, compare=False)
     equipped: Mapping[str, int] = field(repr=False, compare=False)
     _shortlist: Shortlister = field(repr=False, compare=False)
@@ -80,20 +81,20 @@ class TableSets:
     def of(cls, floor: Floor, combinations: Combinations) -> "TableSets":
         """Raises ValueError beyond COMBINATIONS_MAX merges: such a floor has to be refused when it is put."""
         tables = floor.tables
-        touching = partners(floor)
+        touching = movable_neighbours(floor)
         masks = list(islice(merges(touching, combinations), COMBINATIONS_MAX + 1))
         if len(masks) > COMBINATIONS_MAX:
             raise ValueError(f"the floor has more than {COMBINATIONS_MAX} combinations")
         found = [_merge(tables, mask) for mask in masks]
         ordered = tuple(sorted(found, key=lambda merge: (len(merge.members), merge.members)))
         in_service = _mask(tables, lambda table: table.in_service)
-        counts = tuple((mask & in_service).bit_count() if combinations.enabled else 0 for mask in touching)
+        usable = tuple(mask & in_service if combinations.enabled else 0 for mask in touching)
         size = min(SHORTLISTS_MAX, max(1, SHORTLISTED_MERGES_MAX // max(1, len(ordered))))
         return cls(
             floor,
             combinations,
             ordered,
-            counts,
+            usable,
             # Keyed by the number inside the id: hashing a UUID object costs several times as much.
             {table.table_id.int: index for index, table in enumerate(tables)},
             _equipped(tables),
@@ -122,7 +123,7 @@ def count_combinations(floor: Floor, combinations: Combinations, stop_at: int) -
     """How many merges the floor has; stops counting at `stop_at`, so that a hostile floor costs no more than
     that.
     """
-    return sum(1 for _ in islice(merges(partners(floor), combinations), stop_at))
+    return sum(1 for _ in islice(merges(movable_neighbours(floor), combinations), stop_at))
 
 
 def _merge(tables: tuple[Table, ...], mask: int) -> Merge:

@@ -75,7 +75,7 @@ class Tariff:
         return TableCost(
             self.unusable_gap * seats * newly_unusable,
             self.open_gap * seats * (before + after),
-            self.merge_partner * self.sets.partner_counts[position],
+            self.merge_partner * self.sets.partners[position].bit_count(),
         )
 
     def preferences(self, mask: int) -> int:

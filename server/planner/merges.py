@@ -10,7 +10,7 @@ from server.domain.floor import Floor
 from server.domain.policy import AdjacencyMode, Combinations
 
 
-def partners(floor: Floor) -> list[int]:
+def movable_neighbours(floor: Floor) -> list[int]:
     """For each table the movable tables of its zone that it touches; nothing for a fixed table."""
     tables = floor.tables
     # Keyed by the number inside the id: hashing a UUID object costs several times as much.
@@ -26,7 +26,7 @@ def partners(floor: Floor) -> list[int]:
 
 def merges(touching: list[int], combinations: Combinations) -> Iterator[int]:
     """All sets of 2 to `tables_max` tables that are one merge under the adjacency mode; `touching` as of
-    `partners`.
+    `movable_neighbours`.
     """
     if not combinations.enabled:
         return iter(())

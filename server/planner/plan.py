@@ -123,9 +123,14 @@ class Candidates(NamedTuple):
 
 
 class Ranked(NamedTuple):
-    """A free set with its cost in millionths. Sets of equal cost stand in the order of their tables' ids."""
+    """A free set with its cost in millionths, in the order of preference.
+
+    Of equal sets the one comes first whose tables could be merged with fewer tables that are free in the
+    window: it breaks up less. What is still equal stands in the order of the tables' ids.
+    """
 
     cost: int
+    free_partners: int
     members: tuple[int, ...]
 
 
@@ -174,32 +179,41 @@ def _best(question: Question, free: Candidates, occupied: Occupancy) -> tuple[in
     tariff = Tariff.of(question.sets, question.policy, question.party, question.stay.window)
     in_use = reduce(or_, (merge.mask for merge in free.merges), free.singles)
     costs = table_costs(tariff, occupied, in_use)
-    ranked = _rank(tariff, free, costs)
+    ranked = _rank(tariff, free, costs, _free_partners(question.sets, costs, occupied))
     best = nsmallest(question.plans_max, ranked)
     return len(ranked), tuple(_plan(question, tariff, costs, choice) for choice in best)
 
 
-def _rank(tariff: Tariff, free: Candidates, costs: Mapping[int, TableCost]) -> list[Ranked]:
-    """Every free set with its cost. This runs once per set, so it is all additions on numbers made
+def _free_partners(sets: TableSets, tables: Iterable[int], occupied: Occupancy) -> dict[int, int]:
+    """How many tables that are free in the window each of these tables could be merged with."""
+    free = ~reduce(or_, occupied.taken.values())
+    return {position: (sets.partners[position] & free).bit_count() for position in tables}
+
+
+def _rank(
+    tariff: Tariff, free: Candidates, costs: Mapping[int, TableCost], partners: Mapping[int, int]
+) -> list[Ranked]:
+    """Every free set with its cost. Runs once per set, so it only adds up numbers that were made
     beforehand.
     """
     of_table = {position: sum(cost) for position, cost in costs.items()}
     tables, size = tariff.sets.floor.tables, tariff.party_size
     spare, joining = tariff.spare_seat, tariff.merge
     ranked = [
-        Ranked((tables[position].capacity - size) * spare + of_table[position], (position,))
-        for position in positions(free.singles)
+        Ranked((tables[at].capacity - size) * spare + of_table[at], partners[at], (at,))
+        for at in positions(free.singles)
     ]
     ranked += [
         Ranked(
-            (seats - size) * spare + (len(members) - 1) * joining + sum([of_table[m] for m in members]),
+            (seats - size) * spare + (len(members) - 1) * joining + sum([of_table[at] for at in members]),
+            sum([partners[at] for at in members]),
             members,
         )
         for _, members, seats in free.merges
     ]
     if not tariff.lacking:
         return ranked
-    return [Ranked(cost + tariff.preferences(as_mask(members)), members) for cost, members in ranked]
+    return [each._replace(cost=each.cost + tariff.preferences(as_mask(each.members))) for each in ranked]
 
 
 def _plan(question: Question, tariff: Tariff, costs: Mapping[int, TableCost], choice: Ranked) -> Plan:

@@ -45,7 +45,7 @@ def bench_policy(tables_max: int = 3) -> ServicePolicy:
 def booked(place: Floor, load: float, seed: int = 2) -> list[Claim]:
     """Claims that keep each table busy for about `load` of the evening."""
     rng = Random(seed)
-    claims = []
+    claims: list[Claim] = []
     for index in range(len(place.tables)):
         start = EVENING + rng.randint(0, 6) * QUARTER
         while start < CLOSE:
@@ -57,7 +57,9 @@ def booked(place: Floor, load: float, seed: int = 2) -> list[Claim]:
     return claims
 
 
-def questions(place: Floor, load: float, count: int = 50, tables_max: int = 3, seed: int = 3) -> list[Question]:
+def questions(
+    place: Floor, load: float, count: int = 50, tables_max: int = 3, seed: int = 3
+) -> list[Question]:
     """Parties of the usual sizes at any quarter of the evening, all about the same room, policy and bookings."""
     rng = Random(seed)
     policy, claims = bench_policy(tables_max), booked(place, load)

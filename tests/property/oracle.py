@@ -1,8 +1,8 @@
-"""The planner's answer by exhaustive search, written without it: plain sets, plain loops, the rules spelled out again."""
+"""The planner's answer by exhaustive search: plain sets, plain loops, the rules spelled out a second time."""
 
 from collections import Counter, deque
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from itertools import combinations as subsets
 from typing import TypeAlias
 from uuid import UUID
@@ -123,7 +123,11 @@ class Oracle:
         spare = sum(t.capacity for t in chosen) - party.party_size
         lacking = [n for n in party.preferred_attributes if any(n not in t.attributes for t in chosen)]
         total = slots * (spare * weights.spare_seat + (len(chosen) - 1) * weights.merge)
-        return total + len(lacking) * weights.preferred_attribute + sum(self.table_cost(t, slots) for t in chosen)
+        return (
+            total
+            + len(lacking) * weights.preferred_attribute
+            + sum(self.table_cost(t, slots) for t in chosen)
+        )
 
     def table_cost(self, table: Table, slots: int) -> float:
         weights, window, horizon = (
@@ -175,7 +179,7 @@ class Oracle:
         return "fully_taken" if any_time else "needs_staff"
 
 
-@lru_cache(maxsize=None)
+@cache
 def most_used(turns: tuple[int, ...], gap: int) -> int:
     """The most slots of a gap that whole turns can fill."""
     return max((turn + most_used(turns, gap - turn) for turn in turns if turn <= gap), default=0)

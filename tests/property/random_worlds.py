@@ -73,7 +73,8 @@ def _floor(rng: Random, count: int) -> Floor:
             )
         )
     density = rng.choice((0.15, 0.4, 0.7, 1.0))
-    same_zone = ((a, b) for a, b in subsets(range(1, count + 1), 2) if tables[a - 1].zone_id == tables[b - 1].zone_id)
+    pairs = subsets(range(1, count + 1), 2)
+    same_zone = ((a, b) for a, b in pairs if tables[a - 1].zone_id == tables[b - 1].zone_id)
     return floor(tables, [edge for edge in same_zone if rng.random() < density])
 
 
@@ -83,7 +84,7 @@ def _party(rng: Random, window: Window) -> Party:
         window.start,
         zone_id=zone_id(1) if rng.random() < 0.1 else None,
         required_attributes=tuple(sorted(rng.sample(ATTRIBUTES, 1))) if rng.random() < 0.15 else (),
-        preferred_attributes=tuple(sorted(rng.sample(ATTRIBUTES, rng.randint(1, 2)))) if rng.random() < 0.3 else (),
+        preferred_attributes=tuple(sorted(rng.sample(ATTRIBUTES, rng.choice((0, 0, 0, 1, 2))))),
     )
 
 
@@ -105,6 +106,8 @@ def _claims(rng: Random, place: Floor, window: Window) -> list[Claim]:
                     EVENING + timedelta(minutes=rng.randint(-60, 420)),
                 )
             )
-            claims.append(claim(number, start, start + length, rng.choice(tuple(ClaimKind)), rng.randint(1, 99)))
+            claims.append(
+                claim(number, start, start + length, rng.choice(tuple(ClaimKind)), rng.randint(1, 99))
+            )
     rng.shuffle(claims)
     return claims

@@ -32,7 +32,8 @@ def compare(question: Question, answer: PlanResult) -> list[str]:
     costs = [plan.cost for plan in answer.plans]
     problems = []
     if found.keys() != truth.costs.keys():
-        problems.append(f"missed {truth.costs.keys() - found.keys()}, invented {found.keys() - truth.costs.keys()}")
+        missed, invented = truth.costs.keys() - found.keys(), found.keys() - truth.costs.keys()
+        problems.append(f"missed {missed}, invented {invented}")
     if any(abs(plan.cost - truth.costs.get(ids, plan.cost)) > 1e-6 for ids, plan in found.items()):
         problems.append("a cost differs")
     if costs != sorted(costs):

@@ -1,4 +1,4 @@
-"""What must hold of any answer: the same rules as everywhere, no dependence on order or names, no second opinion."""
+"""What must hold of any answer: the rules of the house, and no dependence on order or names."""
 
 from dataclasses import replace
 from random import Random
@@ -118,7 +118,8 @@ def reordered(question: Question, rng: Random) -> Question:
     lists: tuple[list[Any], ...] = (tables, edges, claims)
     for items in lists:
         rng.shuffle(items)
-    floor = Floor.of(reversed(place.zones), tables, [(b, a) if rng.random() < 0.5 else (a, b) for a, b in edges])
+    turned = [(b, a) if rng.random() < 0.5 else (a, b) for a, b in edges]
+    floor = Floor.of(reversed(place.zones), tables, turned)
     sets = TableSets.of(floor, question.policy.combinations)
     return replace(question, floor=floor, sets=sets, claims=claims)
 
