@@ -80,7 +80,10 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "text", "json"] = Field(
         "auto", description="auto is text on a terminal, else JSON"
     )
-    otlp_endpoint: str = Field("", description="where traces go; none are exported without it")
+    trace_exporter: str = Field(
+        "none",
+        description="OpenTelemetry exporter for traces, such as otlp or console, if its package is installed",
+    )
 
     @field_validator("database_url")
     @classmethod

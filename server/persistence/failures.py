@@ -18,6 +18,10 @@ _AWAY_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03"})
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
+class UnreachableError(Exception):
+    """No connection could be made; the text says why, without the address's secrets."""
+
+
 class ContentionError(Exception):
     """The transaction lost a race and left nothing behind: run it again on a new snapshot."""
 
@@ -41,6 +45,12 @@ def _from_server(error: asyncpg.PostgresError) -> Exception:
     if state[:2] in _AWAY_CLASSES or state in _AWAY_STATES:
         return unavailable()
     return InvariantError(f"the database refused a statement: {state} {constraint or ''} {error}")
+
+
+def unreachable(error: BaseException) -> UnreachableError:
+    """What to say of a connection attempt that failed."""
+    text = str(error).splitlines()
+    return UnreachableError(f"{type(error).__name__}: {text[0] if text else 'no answer'}")
 
 
 def unavailable() -> ServiceError:

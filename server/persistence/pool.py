@@ -6,6 +6,8 @@ from typing import TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from server.persistence.failures import DRIVER_ERRORS, unreachable
+
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 DriverConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -27,7 +29,10 @@ class PoolSettings:
 async def open_pool(
     settings: PoolSettings, connection_class: type[DriverConnection] = asyncpg.Connection
 ) -> Pool:
-    """A pool whose connections need no reset between uses: every setting and lock of ours ends with its transaction."""
+    """A pool whose connections need no reset between uses: every setting and lock of ours ends with its transaction.
+
+    Raises `UnreachableError`.
+    """
     limits = {
         "application_name": settings.application_name,
         "timezone": "UTC",
@@ -41,16 +46,19 @@ async def open_pool(
         # Nested loops over a handful of rows gain nothing from compiled plans, and pay for them at first use.
         "jit": "off",
     }
-    return await asyncpg.create_pool(
-        settings.url,
-        min_size=settings.size_min,
-        max_size=settings.size_max,
-        timeout=settings.connect_timeout_s,
-        statement_cache_size=settings.statement_cache_size,
-        server_settings=limits,
-        connection_class=connection_class,
-        reset=_keep,
-    )
+    try:
+        return await asyncpg.create_pool(
+            settings.url,
+            min_size=settings.size_min,
+            max_size=settings.size_max,
+            timeout=settings.connect_timeout_s,
+            statement_cache_size=settings.statement_cache_size,
+            server_settings=limits,
+            connection_class=connection_class,
+            reset=_keep,
+        )
+    except (OSError, ValueError, *DRIVER_ERRORS) as error:
+        raise unreachable(error) from None
 
 
 async def _keep(_connection: object) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
+import asyncpg
+
 from server.clock import Deadline
 from server.orchestrator.ports import Unit
 from server.persistence.failures import (
@@ -22,6 +24,11 @@ from server.persistence.reader import RESTAURANTS, SqlCatalogue
 from server.persistence.unit import SqlUnit
 
 ResultT = TypeVar("ResultT")
+
+
+class NotMigratedError(Exception):
+    """The database is there, the schema is not."""
+
 
 # What the client side waits beyond the statement timeout before it gives up on a server that does not answer.
 SILENCE_GRACE_S = 0.5
@@ -91,6 +98,15 @@ class SqlStore:
         except (OSError, TimeoutError, *DRIVER_ERRORS):
             return False
         return True
+
+
+async def require_schema(pool: Pool) -> None:
+    """Raises `NotMigratedError` when the database has none of our tables."""
+    async with pool.acquire() as connection:
+        try:
+            await connection.fetchval(RESTAURANTS["ping"])
+        except asyncpg.UndefinedTableError:
+            raise NotMigratedError("the database has no maitred schema; run: maitred migrate up") from None
 
 
 class _PooledAsking:

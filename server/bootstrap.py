@@ -1,0 +1,333 @@
+"""Builds every part once. The only file that knows them all."""
+
+import asyncio
+import contextlib
+import platform
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from uuid import uuid4
+
+import structlog
+
+from server.cache.inventories import CachedInventories
+from server.config import Settings
+from server.lifecycle import ConfigurationProblem, Grace, Lifecycle, Part
+from server.orchestrator.hold_tables import HoldLimits
+from server.orchestrator.use_cases import UseCases
+from server.persistence.embedded import (
+    EmbeddedPostgres,
+    EmbeddedPostgresError,
+    Installation,
+    find_installation,
+)
+from server.persistence.failures import UnreachableError
+from server.persistence.inspection import DatabaseFacts, database_facts, refuses_overlap
+from server.persistence.migrator import MigrationError, Migrator, find_migrations, read_migrations
+from server.persistence.pool import DriverConnection, Pool, PoolSettings, open_pool
+from server.persistence.store import NotMigratedError, SqlStore, StoreSettings, require_schema
+from server.rpc.health import ask_health
+from server.rpc.interceptors.identity import DeadlineLimits
+from server.rpc.server import GrpcServer, RpcSettings
+from server.telemetry.logs import LogForm, configure_logs
+from server.telemetry.traces import Traces, UnknownExporterError
+
+log = structlog.get_logger(__name__)
+
+EMBEDDED_WATCH_S = 0.5
+HEALTH_TIMEOUT_S = 2.0
+CLOCK_SKEW_S_MAX = 1.0
+
+
+class StartError(Exception):
+    """Something cannot start as things are; the text says what and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database that answers. `source` is "configured", "distribution" or "wheel"."""
+
+    url: str
+    version: str
+    source: str
+    exclusion_form: str
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationRow:
+    name: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `remedy` says what to do when it is not in order."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+class RunningServer:
+    """A server that listens at `address`."""
+
+    def __init__(self, server: GrpcServer, lifecycle: Lifecycle) -> None:
+        self._server = server
+        self._lifecycle = lifecycle
+
+    @property
+    def address(self) -> str:
+        return self._server.address
+
+    async def wait(self) -> None:
+        """Until SIGTERM or SIGINT. A second signal cuts the drain short."""
+        await self._lifecycle.wait_for_signal()
+
+    async def drain(self) -> None:
+        """Takes no new calls, finishes what runs, and stops. Twice is harmless."""
+        await self._lifecycle.stop()
+
+
+@asynccontextmanager
+async def database(settings: Settings, on_progress: Callable[[str], None] = print) -> AsyncIterator[Database]:
+    """The configured database, or an embedded one that is started, migrated, kept alive and stopped again.
+
+    Raises `StartError`.
+    """
+    if settings.database_url is not None:
+        yield await _described(settings.database_url.get_secret_value(), "configured")
+        return
+    with _explaining():
+        postgres = EmbeddedPostgres(settings.data_dir, _installation(settings), on_progress=on_progress)
+    try:
+        with _explaining():
+            url = await postgres.start()
+            await migrate_up(settings, url, on_progress)
+        keeper = asyncio.create_task(_keep_alive(postgres))
+        try:
+            yield await _described(url, _installation(settings).source)
+        finally:
+            keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeper
+    finally:
+        await postgres.stop()
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings, url: str, connection_class: type[DriverConnection] | None = None
+) -> AsyncIterator[RunningServer]:
+    """A server on this database, drained when the block is left.
+
+    `connection_class` replaces the driver's, so that a fault can be put between two statements. Raises `StartError`.
+    """
+    configure_logs(_log_form(settings), settings.log_level)
+    with _explaining():
+        traces = Traces(settings.trace_exporter, version("maitred"))
+        pool = await _open_pool(settings, url, connection_class)
+        store = SqlStore(pool, _store_settings(settings))
+        server = GrpcServer(_rpc_settings(settings), _use_cases(settings, store), traces.provider)
+        lifecycle = _lifecycle(settings, pool, store, server, traces)
+        await lifecycle.start()
+    try:
+        yield RunningServer(server, lifecycle)
+    finally:
+        await lifecycle.stop()
+
+
+async def migrate_up(settings: Settings, url: str, on_progress: Callable[[str], None] = print) -> None:
+    """Applies what is pending. Raises `StartError`."""
+    with _explaining():
+        await _migrator(settings, url, on_progress).up()
+
+
+async def migration_status(settings: Settings, url: str) -> tuple[MigrationRow, ...]:
+    with _explaining():
+        return tuple(
+            MigrationRow(f"{row.version:04d}_{row.name}", row.state.value)
+            for row in await _migrator(settings, url).status()
+        )
+
+
+async def migration_check(settings: Settings, url: str) -> tuple[str, ...]:
+    """What is wrong with the schema, a sentence each."""
+    with _explaining():
+        return tuple(problem.message for problem in await _migrator(settings, url).check())
+
+
+async def diagnose(settings: Settings) -> tuple[Finding, ...]:
+    """What runs here and whether it is in order. Changes nothing; an embedded database is started for the look."""
+    findings = [Finding("maitred", True, f"{version('maitred')} on Python {platform.python_version()}")]
+    try:
+        async with database(settings, lambda _text: None) as found:
+            findings += await _database_findings(settings, found)
+    except StartError as problem:
+        findings.append(
+            Finding("database", False, str(problem), "Start the database, or correct the setting.")
+        )
+    address = f"{settings.host}:{settings.port}"
+    health = await ask_health(address, HEALTH_TIMEOUT_S)
+    findings.append(
+        Finding(
+            "server", health == "SERVING", f"{address}: {health}", "Start one: maitred serve, or maitred dev."
+        )
+    )
+    return tuple(findings)
+
+
+async def _database_findings(settings: Settings, found: Database) -> list[Finding]:
+    facts = await database_facts(found.url)
+    problems = await migration_check(settings, found.url)
+    probed = facts.schema_present and await refuses_overlap(found.url)
+    durable = "durable" if not facts.not_durable else f"off: {', '.join(facts.not_durable)}"
+    return [
+        Finding("database", True, f"PostgreSQL {facts.version}, {found.source}"),
+        Finding("schema", not problems, "; ".join(problems) or "up to date", "Run: maitred migrate up"),
+        Finding(
+            "no table twice",
+            bool(facts.exclusion) and probed,
+            f"{facts.exclusion_form} constraint; an overlap was tried and {'refused' if probed else 'NOT refused'}",
+            "Stop serving and restore the constraint table_claims_no_overlap.",
+        ),
+        Finding("durability", not facts.not_durable, durable, "Turn these PostgreSQL settings on."),
+        Finding(
+            "clock",
+            abs(facts.clock_ahead_s) < CLOCK_SKEW_S_MAX,
+            f"the database's clock is {facts.clock_ahead_s:+.3f} s from this machine's",
+            "Synchronise both clocks (NTP); holds expire by the database's.",
+        ),
+    ]
+
+
+def _use_cases(settings: Settings, store: SqlStore) -> UseCases:
+    inventories = CachedInventories(settings.inventories_cached_max, settings.inventory_ttl_s)
+    limits = HoldLimits(settings.hold_ttl_s_default, settings.hold_ttl_s_min, settings.hold_ttl_s_max)
+    return UseCases.on(store, inventories, uuid4, limits)
+
+
+def _lifecycle(
+    settings: Settings, pool: Pool, store: SqlStore, server: GrpcServer, traces: Traces
+) -> Lifecycle:
+    """Stopped from the last to the first: no call is in work any more when its connections are closed."""
+    watch: list[asyncio.Task[None]] = []
+
+    async def close_pool(_: Grace) -> None:
+        await pool.close()
+
+    async def start_traces() -> None:
+        traces.start()
+
+    async def stop_traces(_: Grace) -> None:
+        await asyncio.to_thread(traces.stop)
+
+    async def start_watch() -> None:
+        watch.append(asyncio.create_task(_watch_database(store, server, settings.health_interval_s)))
+
+    async def stop_watch(_: Grace) -> None:
+        for task in watch:
+            task.cancel()
+
+    parts = (
+        Part("traces", start_traces, stop_traces),
+        Part("pool", stop=close_pool),
+        Part("server", server.start, server.stop),
+        Part("database watch", start_watch, stop_watch),
+    )
+    return Lifecycle(parts, settings.drain_s)
+
+
+async def _watch_database(store: SqlStore, server: GrpcServer, interval_s: float) -> None:
+    """Health says NOT_SERVING for as long as the database is away."""
+    there = True
+    while True:
+        await asyncio.sleep(interval_s)
+        answers = await store.ping()
+        if answers != there:
+            log.warning("database_is_back" if answers else "database_is_away")
+            await server.set_serving(answers)
+            there = answers
+
+
+async def _keep_alive(postgres: EmbeddedPostgres) -> None:
+    """Starts the embedded PostgreSQL again when it has died; it recovers everything that was committed."""
+    while True:
+        await asyncio.sleep(EMBEDDED_WATCH_S)
+        if postgres.pid is None:
+            log.warning("embedded_postgres_died", log_file=str(postgres.log_file))
+            await postgres.start()
+
+
+async def _open_pool(settings: Settings, url: str, connection_class: type[DriverConnection] | None) -> Pool:
+    pool_settings = PoolSettings(
+        url,
+        size_min=settings.pool_size_min,
+        size_max=settings.pool_size_max,
+        statement_timeout_s=settings.deadline_s_max,
+        statement_cache_size=settings.statement_cache_size,
+    )
+    pool = await (
+        open_pool(pool_settings, connection_class) if connection_class else open_pool(pool_settings)
+    )
+    try:
+        await require_schema(pool)
+    except BaseException:
+        await pool.close()
+        raise
+    return pool
+
+
+async def _described(url: str, source: str) -> Database:
+    with _explaining():
+        facts: DatabaseFacts = await database_facts(url)
+    return Database(url, facts.version, source, facts.exclusion_form)
+
+
+def _installation(settings: Settings) -> Installation:
+    return find_installation(settings.postgres)
+
+
+def _migrator(settings: Settings, url: str, on_progress: Callable[[str], None] | None = None) -> Migrator:
+    migrations = read_migrations(find_migrations())
+    return Migrator(url, migrations, exclusion_form=settings.exclusion_form, on_progress=on_progress)
+
+
+def _store_settings(settings: Settings) -> StoreSettings:
+    return StoreSettings(
+        attempts_max=settings.attempts_max,
+        lock_timeout_s=settings.lock_timeout_s,
+        ledger_ttl_s=settings.ledger_ttl_s,
+        read_timeout_s=settings.deadline_s_default,
+        writers_per_restaurant=settings.writers_per_restaurant,
+    )
+
+
+def _rpc_settings(settings: Settings) -> RpcSettings:
+    return RpcSettings(
+        host=settings.host,
+        port=settings.port,
+        calls_max=settings.calls_in_flight_max,
+        deadlines=DeadlineLimits(settings.deadline_s_default, settings.deadline_s_max),
+    )
+
+
+def _log_form(settings: Settings) -> LogForm:
+    if settings.log_format == "auto":
+        return LogForm.TEXT if sys.stderr.isatty() else LogForm.JSON
+    return LogForm(settings.log_format)
+
+
+@contextlib.contextmanager
+def _explaining() -> Iterator[None]:
+    """What a person can do something about becomes a `StartError`."""
+    try:
+        yield
+    except ConfigurationProblem as problem:
+        raise StartError(str(problem)) from None
+    except UnreachableError as problem:
+        raise StartError(f"the database cannot be reached: {problem}; check MAITRED_DATABASE_URL") from None
+    except (EmbeddedPostgresError, MigrationError, NotMigratedError, UnknownExporterError) as problem:
+        raise StartError(str(problem)) from None

@@ -1,0 +1,83 @@
+"""What a database says about itself, for diagnosis."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import asyncpg
+
+from server.persistence.failures import DRIVER_ERRORS, unreachable
+from server.persistence.pool import DriverConnection as Connection
+from server.persistence.queries import load_queries
+
+QUERIES = load_queries("inspection")
+CONNECT_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseFacts:
+    """`clock_ahead_s` is how far the database's clock is ahead of this process's. `exclusion` is the definition of the
+    constraint that keeps tables apart, empty when it is missing, deferrable or not validated; `not_durable` are the
+    durability settings that are off.
+    """
+
+    version: str
+    schema_present: bool
+    exclusion: str
+    clock_ahead_s: float
+    not_durable: tuple[str, ...]
+
+    @property
+    def exclusion_form(self) -> str:
+        if not self.exclusion:
+            return "none"
+        return "core" if "uuidrange" in self.exclusion else "btree_gist"
+
+
+async def database_facts(url: str) -> DatabaseFacts:
+    """Asks one database. Raises `UnreachableError`."""
+    async with _connection(url) as connection:
+        row = await connection.fetchrow(QUERIES["database_facts"])
+    assert row is not None, "a select without FROM has one row"
+    ahead = row["now"] - datetime.now(UTC)
+    return DatabaseFacts(
+        row["version"],
+        row["schema_present"],
+        row["exclusion"],
+        ahead.total_seconds(),
+        tuple(row["not_durable"]),
+    )
+
+
+async def refuses_overlap(url: str) -> bool:
+    """Whether the database refuses two overlapping claims on one table right now: tried, and rolled back.
+
+    Raises `UnreachableError`.
+    """
+    probe = uuid4()
+    async with _connection(url) as connection:
+        attempt = connection.transaction()
+        await attempt.start()
+        try:
+            await connection.execute(QUERIES["add_probe"], probe)
+            await connection.execute(QUERIES["claim_probe"], probe, 0)
+            await connection.execute(QUERIES["claim_probe"], probe, 30)
+        except asyncpg.ExclusionViolationError:
+            return True
+        finally:
+            await attempt.rollback()
+    return False
+
+
+@asynccontextmanager
+async def _connection(url: str) -> AsyncIterator[Connection]:
+    try:
+        connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
+    except (OSError, ValueError, *DRIVER_ERRORS) as error:
+        raise unreachable(error) from None
+    try:
+        yield connection
+    finally:
+        await connection.close()

@@ -1,0 +1,72 @@
+"""The worlds that tests own: a PostgreSQL per worker and form, a database per test, a real server on a real socket."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import pytest
+
+from maitred_client import AsyncMaitredClient
+from server.bootstrap import serving
+from server.config import Settings, load_settings
+from tests.support.postgres import PostgresForm, TestServer, postgres_forms, running_postgres
+
+FORMS = postgres_forms()
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running server, its database, and a tenant that nobody else uses."""
+
+    address: str
+    database_url: str
+    tenant_id: UUID
+
+    def client(self, actor: str = "tests", tenant_id: UUID | None = None) -> AsyncMaitredClient:
+        return AsyncMaitredClient(self.address, tenant_id=tenant_id or self.tenant_id, actor=actor)
+
+
+@pytest.fixture(scope="session", params=FORMS, ids=str)
+def each_postgres(request: pytest.FixtureRequest) -> Iterator[TestServer]:
+    """A PostgreSQL of every form that this machine has; whoever asks for it runs once per form."""
+    form: PostgresForm = request.param
+    with running_postgres(form) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[TestServer]:
+    """One PostgreSQL, of the form that a user would get."""
+    with running_postgres(FORMS[0]) as server:
+        yield server
+
+
+@pytest.fixture
+async def database_url(postgres: TestServer) -> AsyncIterator[str]:
+    async with postgres.fresh_database() as url:
+        yield url
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return load_settings(port=0, log_level="warning")
+
+
+@pytest.fixture
+async def server(database_url: str, settings: Settings) -> AsyncIterator[Served]:
+    """A real server on a real socket and a database of its own."""
+    async with serving(settings, database_url) as running:
+        yield Served(running.address, database_url, uuid4())
+
+
+@pytest.fixture
+async def each_server(each_postgres: TestServer, settings: Settings) -> AsyncIterator[Served]:
+    """The same on every form of PostgreSQL."""
+    async with each_postgres.fresh_database() as url, serving(settings, url) as running:
+        yield Served(running.address, url, uuid4())
+
+
+@pytest.fixture
+async def client(server: Served) -> AsyncIterator[AsyncMaitredClient]:
+    async with server.client() as connected:
+        yield connected
