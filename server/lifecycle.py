@@ -124,8 +124,8 @@ class Lifecycle:
         finally:
             await self.stop()
 
-    async def run_until_signal(self) -> None:
-        """Starts, waits for SIGTERM or SIGINT, stops. A second signal ends the grace."""
+    async def wait_for_signal(self) -> None:
+        """Waits for SIGTERM or SIGINT. A second signal, while it stops, ends the grace."""
         asked = asyncio.Event()
         loop = asyncio.get_running_loop()
 
@@ -136,10 +136,5 @@ class Lifecycle:
 
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, on_signal)
-        try:
-            async with self.running():
-                await asked.wait()
-                log.info("stopping", grace_s=self._grace_s)
-        finally:
-            for number in STOP_SIGNALS:
-                loop.remove_signal_handler(number)
+        await asked.wait()
+        log.info("stopping", grace_s=self._grace_s)
