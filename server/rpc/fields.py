@@ -262,8 +262,9 @@ class Fields:
 
     def whole_second(self, name: str) -> datetime:
         """A required instant without a fraction of a second."""
+        before = self.violations.count
         value = self.instant(name)
-        if self.is_set(name) and getattr(self._message, name).nanos:
+        if self.violations.count == before and getattr(self._message, name).nanos:
             self.bad(name, "must be a whole second", "1 s")
         return value
 

@@ -6,10 +6,11 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 OVERALL = ""
+CHECK_METHOD = f"/{health.SERVICE_NAME}/Check"
 
 
 class Health:
-    """Serving or not, for everything at once. Starts as not serving; once it is drained that is final."""
+    """Serving or not, for everything at once. Once it is drained that is final."""
 
     def __init__(self, services: Sequence[str]) -> None:
         self._services = (OVERALL, *services)
@@ -28,3 +29,18 @@ class Health:
     async def drain(self) -> None:
         """Says NOT_SERVING to everybody who asks or watches, from now on."""
         await self._servicer.enter_graceful_shutdown()
+
+
+async def ask_health(address: str, timeout_s: float) -> str:
+    """What the server at `address` says about itself: SERVING, NOT_SERVING, or why it did not answer."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        check = channel.unary_unary(
+            CHECK_METHOD,
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
+        try:
+            answer = await check(health_pb2.HealthCheckRequest(service=OVERALL), timeout=timeout_s)
+        except grpc.aio.AioRpcError as error:
+            return f"no answer ({error.code().name})"
+    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))

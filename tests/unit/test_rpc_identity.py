@@ -1,0 +1,51 @@
+"""Who calls, as the trusted headers say."""
+
+from uuid import UUID
+
+import pytest
+
+from server.errors import Reason, ServiceError
+from server.rpc.identity import ACTOR_HEADER, SCOPES_HEADER, TENANT_HEADER, TrustedHeaders
+from server.rpc.scopes import ALL_SCOPES
+
+TENANT = "4f0c1b6a-8d1e-4c1b-9a53-0b8f3f1f7a10"
+
+
+def test_the_headers_name_tenant_actor_and_scopes() -> None:
+    caller = TrustedHeaders().resolve(
+        [
+            (TENANT_HEADER, TENANT.upper()),
+            (ACTOR_HEADER, " Ada "),
+            (SCOPES_HEADER, "read, write"),
+            ("other", "x"),
+        ]
+    )
+    assert (caller.tenant_id, caller.actor) == (UUID(TENANT), "Ada")
+    assert caller.scopes == {"read", "write"}
+
+
+def test_without_a_scopes_header_every_scope_is_there_and_an_empty_one_gives_none() -> None:
+    assert TrustedHeaders().resolve([(TENANT_HEADER, TENANT)]).scopes == ALL_SCOPES
+    assert TrustedHeaders().resolve([(TENANT_HEADER, TENANT), (SCOPES_HEADER, "")]).scopes == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("headers", "named"),
+    [
+        ([], TENANT_HEADER),
+        ([(TENANT_HEADER, "")], TENANT_HEADER),
+        ([(TENANT_HEADER, "restaurant")], TENANT_HEADER),
+        ([(TENANT_HEADER, TENANT.replace("-", ""))], TENANT_HEADER),
+        ([(TENANT_HEADER, f"{{{TENANT}}}")], TENANT_HEADER),
+        ([(TENANT_HEADER, TENANT), (TENANT_HEADER, TENANT)], TENANT_HEADER),
+        ([(TENANT_HEADER, TENANT), (ACTOR_HEADER, "a" * 201)], ACTOR_HEADER),
+        ([(TENANT_HEADER, TENANT), (ACTOR_HEADER, "a\tb")], ACTOR_HEADER),
+        ([(TENANT_HEADER, TENANT), (SCOPES_HEADER, "read,root")], SCOPES_HEADER),
+    ],
+)
+def test_a_bad_header_is_named(headers: list[tuple[str, str | bytes]], named: str) -> None:
+    with pytest.raises(ServiceError) as raised:
+        TrustedHeaders().resolve(headers)
+    assert raised.value.reason is Reason.UNAUTHENTICATED
+    assert raised.value.refusal.metadata == {"header": named}
+    assert "restaurant" not in raised.value.refusal.message

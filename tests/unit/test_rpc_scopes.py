@@ -1,0 +1,30 @@
+"""Each method of the contract asks for a scope."""
+
+from google.protobuf.descriptor import MethodDescriptor
+
+from server.rpc.scopes import ALL_SCOPES, INVENTORY, READ, SCOPES, SERVICES, WRITE
+
+METHODS: dict[str, MethodDescriptor] = {
+    f"/{service.full_name}/{method.name}": method for service in SERVICES for method in service.methods
+}
+
+
+def mutates(method: MethodDescriptor) -> bool:
+    """A request that carries a request_id changes something."""
+    return "request_id" in method.input_type.fields_by_name
+
+
+def test_every_method_has_a_scope_and_no_scope_is_for_nothing() -> None:
+    assert METHODS
+    assert set(SCOPES) == set(METHODS)
+    assert set(SCOPES.values()) == ALL_SCOPES
+
+
+def test_questions_need_read_and_changes_never_do() -> None:
+    for path, method in METHODS.items():
+        expected = {READ} if not mutates(method) else {INVENTORY} if "InventoryService" in path else {WRITE}
+        assert {SCOPES[path]} == expected, path
+
+
+def test_every_method_is_unary_as_the_interceptors_assume() -> None:
+    assert [path for path, m in METHODS.items() if m.client_streaming or m.server_streaming] == []
