@@ -1,0 +1,104 @@
+"""What table sets cost. The numbers of the worked example are those of docs/planner.md."""
+
+from datetime import timedelta
+
+import pytest
+
+from server.domain.policy import Combinations, Weights
+from server.domain.window import Window
+from server.planner.gaps import slots_covering, slots_within, turn_slots, unusable_slots
+from server.planner.plan import Plan
+from tests.builders.floors import floor, row, table
+from tests.builders.questions import ask, at, claim, evening_policy, numbers
+
+TURNS = (13, 19)
+
+
+def terms(plan: Plan) -> dict[str, float]:
+    return {term.name: term.cost for term in plan.breakdown}
+
+
+def test_the_example_of_the_documentation() -> None:
+    place = floor([table(1, 4), table(2, 6), table(3, 2), table(4, 2)], [(1, 2), (3, 4)])
+    plans = ask(
+        place,
+        4,
+        Window(at(19), at(20, 35)),
+        policy=evening_policy(turn_min=(60, 90), buffer_after_min=5),
+        claims=[claim(1, at(17), at(18, 30)), claim(2, at(17), at(19))],
+    ).plans
+    rows = [(numbers(plan), list(terms(plan).values()), plan.cost, round(plan.score, 1)) for plan in plans]
+    assert rows == [
+        ((1,), [0, 0, 7.0, 1.40, 0.50, 0], 8.90, 98.5),
+        ((2,), [38, 0, 0.0, 1.74, 0.50, 0], 40.24, 93.4),
+        ((3, 4), [0, 114, 7.0, 2.12, 1.00, 0], 124.12, 82.1),
+    ]
+    assert list(terms(plans[0])) == [
+        "spare_seats",
+        "merge",
+        "unusable_gaps",
+        "open_gaps",
+        "merge_partners",
+        "preferred_attributes",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("gap", "unused"), [(0, 0), (6, 6), (13, 0), (24, 5), (29, 3), (48, 3), (54, 2), (72, 1)]
+)
+def test_what_no_packing_of_whole_turns_can_use(gap: int, unused: int) -> None:
+    assert turn_slots(evening_policy(turn_min=(60, 90), buffer_after_min=5)) == TURNS
+    assert unusable_slots(TURNS, 100)[gap] == unused
+
+
+def test_without_turns_every_gap_is_unusable() -> None:
+    assert unusable_slots((), 10)[:4] == (0, 1, 2, 3)
+
+
+def test_lengths_become_slots_so_that_idle_time_is_never_overstated() -> None:
+    assert slots_within(timedelta(minutes=9, seconds=59)) == 1
+    assert slots_within(timedelta(minutes=-3)) == 0
+    assert slots_within(timedelta(days=400)) == 288
+    assert slots_covering(timedelta(minutes=5, seconds=1)) == 2
+
+
+def test_a_window_that_closes_a_gap_is_preferred_to_one_that_tears_it() -> None:
+    claims = [claim(1, at(17), at(18, 30)), claim(2, at(17), at(19))]
+    first, second = ask(row(4, 4), 4, claims=claims).plans
+    assert numbers(first) == (2,)
+    assert terms(first)["unusable_gaps"] < terms(second)["unusable_gaps"]
+
+
+def test_filling_a_gap_that_was_hard_to_fill_is_rewarded_and_its_score_stays_within_100() -> None:
+    policy = evening_policy(turn_min=(120,), weights=Weights(unusable_gap=1000, open_gap=0, merge_partner=0))
+    around = [claim(1, at(17), at(19)), claim(1, at(20, 30), at(23))]
+    plan = ask(row(4), 4, policy=policy, claims=around).plans[0]
+    # A gap of 18 slots was too short for the only turn of 24; now none of it is lost.
+    assert terms(plan)["unusable_gaps"] == -1000 * 4 * 18
+    assert plan.score == 100
+
+
+def test_idle_time_ends_at_the_horizon() -> None:
+    near = Window(at(18, 55), at(20, 40))
+    plan = ask(row(4), 4, horizon=near).plans[0]
+    assert terms(plan)["open_gaps"] == pytest.approx(0.01 * 4 * (1 + 2))
+    inside = ask(row(4), 4, horizon=Window(at(19, 30), at(20))).plans[0]
+    assert terms(inside)["open_gaps"] == 0
+
+
+def test_only_tables_that_could_be_merged_count_as_partners() -> None:
+    place = floor(
+        [table(1, 4), table(2, 4, movable=False), table(3, 4, in_service=False), table(4, 4)],
+        [(1, 2), (1, 3), (1, 4)],
+    )
+    by_table = {numbers(plan): terms(plan)["merge_partners"] for plan in ask(place, 4).plans}
+    assert by_table == {(1,): 0.5, (2,): 0.0, (4,): 0.5}
+    alone = ask(place, 4, policy=evening_policy(combinations=Combinations(enabled=False))).plans
+    assert {terms(plan)["merge_partners"] for plan in alone} == {0.0}
+
+
+def test_a_weight_changes_its_own_term_alone() -> None:
+    place = row(4, 2)
+    usual = ask(place, 5).plans[0]
+    doubled = ask(place, 5, policy=evening_policy(weights=Weights(merge=12))).plans[0]
+    assert terms(doubled) == terms(usual) | {"merge": 2 * terms(usual)["merge"]}
