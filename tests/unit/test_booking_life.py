@@ -1,0 +1,92 @@
+"""Which steps a booking can take from which status."""
+
+from dataclasses import replace
+
+import pytest
+
+from server.domain.booking import (
+    ASSIGNABLE,
+    Booking,
+    BookingAction,
+    BookingStatus,
+    next_status,
+    require_assignable,
+)
+from server.errors import Reason, ServiceError
+from tests.builders.bookings import ASSIGNMENT, BOOKING, booking
+from tests.builders.questions import at
+
+S, A = BookingStatus, BookingAction
+
+ALLOWED = {
+    (S.PENDING, A.QUEUE): S.PENDING_ALLOCATION,
+    (S.PENDING, A.CANCEL): S.CANCELLED,
+    (S.PENDING_ALLOCATION, A.CANCEL): S.CANCELLED,
+    (S.CONFIRMED, A.CHECK_IN): S.CHECKED_IN,
+    (S.CONFIRMED, A.CANCEL): S.CANCELLED,
+    (S.CONFIRMED, A.NO_SHOW): S.NO_SHOW,
+    (S.CHECKED_IN, A.COMPLETE): S.COMPLETED,
+    (S.CHECKED_IN, A.NO_SHOW): S.NO_SHOW,
+    (S.NO_SHOW, A.UNDO_NO_SHOW): S.CONFIRMED,
+}
+
+
+@pytest.mark.parametrize("action", BookingAction)
+@pytest.mark.parametrize("status", BookingStatus)
+def test_every_step_from_every_status_is_allowed_or_refused_as_the_house_says(
+    status: BookingStatus, action: BookingAction
+) -> None:
+    if (status, action) in ALLOWED:
+        assert next_status(booking(status), action) is ALLOWED[status, action]
+        return
+    with pytest.raises(ServiceError) as caught:
+        next_status(booking(status), action)
+    refusal = caught.value.refusal
+    allowed = [str(other) for other in BookingAction if (status, other) in ALLOWED]
+    assert refusal.reason is Reason.INVALID_STATE_TRANSITION
+    assert refusal.metadata["current_status"] == status
+    assert refusal.metadata["booking_id"] == str(BOOKING)
+    assert sorted(refusal.metadata["allowed_actions"].split(", ")) == sorted(allowed or ["none"])
+
+
+@pytest.mark.parametrize("status", BookingStatus)
+def test_tables_can_be_given_until_the_party_sits_or_is_gone(status: BookingStatus) -> None:
+    if status in {S.PENDING, S.PENDING_ALLOCATION, S.CONFIRMED}:
+        require_assignable(booking(status))
+        assert status in ASSIGNABLE
+        return
+    with pytest.raises(ServiceError) as caught:
+        require_assignable(booking(status))
+    assert caught.value.reason is Reason.INVALID_STATE_TRANSITION
+
+
+def test_a_booking_with_its_tables_gets_no_others() -> None:
+    with pytest.raises(ServiceError) as caught:
+        require_assignable(booking(S.CONFIRMED, assigned_epoch=1))
+    assert caught.value.reason is Reason.BOOKING_ALREADY_ASSIGNED
+    assert caught.value.refusal.metadata["assignment_id"] == str(ASSIGNMENT)
+
+
+def needs(item: Booking) -> tuple[bool, bool]:
+    return item.has_current_tables, item.needs_tables
+
+
+def test_tables_given_for_an_earlier_need_are_not_current() -> None:
+    assert needs(booking(S.CONFIRMED, assigned_epoch=1, epoch=1)) == (True, False)
+    assert needs(booking(S.CONFIRMED, assigned_epoch=1, epoch=2)) == (False, True)
+    assert needs(booking(S.PENDING)) == (False, True)
+    assert needs(booking(S.CANCELLED)) == (False, False)
+    require_assignable(booking(S.CONFIRMED, assigned_epoch=1, epoch=2))
+
+
+def test_only_wishes_can_change_without_needing_other_tables() -> None:
+    party = booking(S.PENDING).party
+    assert party.needs_same_tables_as(replace(party, preferred_attributes=("quiet",)))
+    for changed in (
+        replace(party, party_size=5),
+        replace(party, start=at(19, 15)),
+        replace(party, duration_s=3600),
+        replace(party, zone_id=BOOKING),
+        replace(party, required_attributes=("quiet",)),
+    ):
+        assert not party.needs_same_tables_as(changed)
