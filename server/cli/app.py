@@ -8,6 +8,7 @@ import typer
 
 from server.cli import booking_commands, floor_command, replay_commands, service_commands
 from server.cli.failures import MEANINGS, ExitCode, report
+from server.cli.help_text import unwrapped
 
 EXIT_CODES = "\n".join(f"[bold]{int(code)}[/] {meaning}  " for code, meaning in MEANINGS.items())
 
@@ -25,8 +26,8 @@ its help names. NO_COLOR is respected. Shell completion: maitred --install-compl
 
 app = typer.Typer(
     name="maitred",
-    help=HELP,
-    epilog=EPILOG,
+    help=unwrapped(HELP),
+    epilog=unwrapped(EPILOG),
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,

@@ -23,6 +23,7 @@ from maitred_client.messages import (
     Restaurant,
 )
 from server.cli.failures import CommandFailure, ExitCode
+from server.cli.help_text import add_command
 from server.cli.looking_up import drive, find_restaurant, get_floor, start_in, table_ids, zone_id_by_name
 from server.cli.options import (
     ADDRESS_DEFAULT,
@@ -52,10 +53,10 @@ Words = Annotated[
 def register(app: typer.Typer) -> None:
     """Adds the commands of this file."""
     panel = "Bookings"
-    app.command(rich_help_panel=panel)(plan)
-    app.command(rich_help_panel=panel)(hold)
-    app.command(rich_help_panel=panel)(confirm)
-    app.command(rich_help_panel=panel)(release)
+    add_command(app, plan, panel=panel)
+    add_command(app, hold, panel=panel)
+    add_command(app, confirm, panel=panel)
+    add_command(app, release, panel=panel)
 
 
 def plan(

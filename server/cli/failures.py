@@ -1,7 +1,6 @@
 """How a command ends when it cannot do what it was asked, and with which exit code."""
 
 import traceback
-from collections.abc import Sequence
 from enum import IntEnum
 
 from rich.markup import escape
@@ -71,21 +70,27 @@ def report(error: BaseException) -> ExitCode:
         return _refusal(error)
     if isinstance(error, ServiceDayFileError):
         return _bad_file(error)
-    for code, types in _expected():
-        if isinstance(error, types):
-            _say(str(error) or type(error).__name__)
-            return code
+    if code := _at_start(error):
+        return code
     errors().print(Text("".join(traceback.format_exception(error)).rstrip()))
     _say("something unexpected happened", "Please report the lines above.")
     return ExitCode.UNEXPECTED
 
 
-def _expected() -> Sequence[tuple[ExitCode, tuple[type[BaseException], ...]]]:
+def _at_start(error: BaseException) -> ExitCode | None:
     # Imported late: a command that only talks to a server never loads the service.
     from server.bootstrap import StartError
     from server.config import SettingsError
 
-    return ((ExitCode.BAD_SETTINGS, (SettingsError,)), (ExitCode.NOT_READY, (StartError,)))
+    if isinstance(error, SettingsError):
+        for problem in error.problems:
+            errors().print(Text(f"  {problem}"), soft_wrap=True)
+        _say("the settings are wrong", "See them all with: maitred config")
+        return ExitCode.BAD_SETTINGS
+    if isinstance(error, StartError):
+        _say(str(error))
+        return ExitCode.NOT_READY
+    return None
 
 
 def _say(problem: str, remedy: str = "") -> None:
@@ -97,7 +102,7 @@ def _say(problem: str, remedy: str = "") -> None:
 
 def _refusal(error: MaitredError) -> ExitCode:
     if not error.reason and error.code.name in UNREACHABLE_CODES:
-        _say(f"no maitred server answered: {error.message}", error.remedy)
+        _say(f"no maitred server answered: {error.message}", "Check --address, or start one: maitred dev")
         return ExitCode.UNREACHABLE
     console = errors()
     reason = error.reason or error.code.name
@@ -128,5 +133,6 @@ def _bad_file(error: ServiceDayFileError) -> ExitCode:
         console.print(Text(str(problem)), soft_wrap=True)
     if error.total > len(error.problems):
         console.print(f"… and {error.total - len(error.problems)} more")
-    _say(f"{error.total} problem{'s' if error.total != 1 else ''} in {error.problems[0].file}")
+    files = ", ".join(dict.fromkeys(problem.file for problem in error.problems))
+    _say(f"{error.total} problem{'s' if error.total != 1 else ''} in {files}")
     return ExitCode.BAD_FILE

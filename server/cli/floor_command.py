@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from server.cli.failures import CommandFailure, ExitCode
+from server.cli.help_text import add_command
 from server.cli.instants import parse_date
 from server.cli.looking_up import drive, find_restaurant
 from server.cli.options import (
@@ -31,7 +32,7 @@ from server.cli.picture_terminal import TerminalPicture
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(rich_help_panel="Bookings")(floor)
+    add_command(app, floor, panel="Bookings")
 
 
 def floor(

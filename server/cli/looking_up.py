@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import signal
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 from uuid import UUID
@@ -28,9 +29,28 @@ def drive(work: Coroutine[Any, Any, T]) -> T:
     try:
         import uvloop
     except ImportError:
-        return asyncio.run(work)
+        return asyncio.run(_until_terminated(work))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+        return runner.run(_until_terminated(work))
+
+
+async def _until_terminated(work: Coroutine[Any, Any, T]) -> T:
+    """Lets SIGTERM end the work as Ctrl-C does, so that what was started for it is stopped again."""
+    task = asyncio.ensure_future(work)
+    terminated = False
+
+    def on_sigterm() -> None:
+        nonlocal terminated
+        terminated = True
+        task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, on_sigterm)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if terminated:
+            raise KeyboardInterrupt from None
+        raise
 
 
 async def find_restaurant(client: AsyncMaitredClient, wanted: str) -> Restaurant:

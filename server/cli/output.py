@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -53,11 +53,12 @@ def write_json(value: Any, form: Format) -> None:
         sys.stdout.write(json.dumps(item, ensure_ascii=not readable, separators=(",", ":")) + "\n")
 
 
-def grid(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> Table:
-    """A plain table. A column whose name ends in ">" is set flush right."""
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column.rstrip(">"), justify="right" if column.endswith(">") else "left")
+def grid(columns: Sequence[str], rows: Iterable[Sequence[object]], *, kept: int = 1) -> Table:
+    """A plain table. A column whose name ends in ">" is set flush right; the first `kept` are never wrapped."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        justify: JustifyMethod = "right" if column.endswith(">") else "left"
+        table.add_column(column.rstrip(">"), justify=justify, no_wrap=index < kept, overflow="fold")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
     return table

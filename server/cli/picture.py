@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 
 HOUR = timedelta(hours=1)
+# How far claims can stretch the picture beyond the opening hours.
+REACH = 6 * HOUR
 
 
 class BarKind(StrEnum):
@@ -105,7 +107,9 @@ class FloorPicture:
 
     def fraction(self, instant: datetime) -> float:
         """Where an instant lies between the left edge (0) and the right edge (1), clipped to the picture."""
-        return min(1.0, max(0.0, (instant - self.start) / (self.end - self.start)))
+        start = self.start.astimezone(UTC)
+        passed = (instant.astimezone(UTC) - start) / (self.end.astimezone(UTC) - start)
+        return min(1.0, max(0.0, passed))
 
 
 def draw(
@@ -128,9 +132,11 @@ def draw(
         (claim for claim in claims if known & set(claim.table_ids) and claim.window_end > opens),
         key=lambda claim: (claim.window_start, claim.label, claim.table_ids),
     )
-    start = _whole_hour(min([opens, *(max(claim.window_start, opens - 6 * HOUR) for claim in shown)]))
-    end = _whole_hour(max([closes, *(min(claim.window_end, closes + 6 * HOUR) for claim in shown)]), up=True)
-    start, end = start.astimezone(zone), end.astimezone(zone)
+    # In UTC, because arithmetic within one zone counts what clocks show, not what passes.
+    first, last = opens.astimezone(UTC), closes.astimezone(UTC)
+    start = min([first, *(max(claim.window_start, first - REACH) for claim in shown)])
+    end = max([last, *(min(claim.window_end, last + REACH) for claim in shown)])
+    ticks = _ticks(start, end, zone)
     bars, merges = _bars(shown, known)
     zones = tuple(
         ZoneRows(
@@ -138,9 +144,9 @@ def draw(
         )
         for name in dict.fromkeys(table.zone for table in tables)
     )
-    visible = now.astimezone(zone) if now is not None and start <= now < end else None
+    visible = now.astimezone(zone) if now is not None and ticks[0] <= now < ticks[-1] else None
     return FloorPicture(
-        title, _subtitle(shown, len(tables)), zones, start, end, _ticks(start, end), visible, merges
+        title, _subtitle(shown, len(tables)), zones, ticks[0], ticks[-1], ticks, visible, merges
     )
 
 
@@ -188,13 +194,11 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
-def _whole_hour(instant: datetime, *, up: bool = False) -> datetime:
-    floor = instant - timedelta(
-        minutes=instant.minute, seconds=instant.second, microseconds=instant.microsecond
-    )
-    return floor + HOUR if up and floor != instant else floor
-
-
-def _ticks(start: datetime, end: datetime) -> tuple[datetime, ...]:
-    hours = round((end - start) / HOUR)
-    return tuple(start + HOUR * hour for hour in range(hours + 1))
+def _ticks(start: datetime, end: datetime, zone: tzinfo | None) -> tuple[datetime, ...]:
+    """Whole local hours from the last one at or before the start to the first one at or after the end."""
+    local = start.astimezone(zone)
+    past = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+    ticks = [start.astimezone(UTC) - past]
+    while ticks[-1] < end:
+        ticks.append(ticks[-1] + HOUR)
+    return tuple(tick.astimezone(zone) for tick in ticks)

@@ -1,7 +1,7 @@
 """The floor picture as SVG and PNG. The same picture gives the same bytes."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, Patch
 
-from server.cli.picture import KIND_WORDS, Bar, BarKind, FloorPicture
+from server.cli.picture import HOUR, KIND_WORDS, Bar, BarKind, FloorPicture
 
 INK = "#1f2933"
 QUIET = "#8592a0"
@@ -255,5 +255,5 @@ def _inches_per_hour(picture: FloorPicture) -> float:
 
 
 def _hours(picture: FloorPicture, instant: datetime) -> float:
-    span = (picture.end - picture.start).total_seconds() / 3600
+    span = (picture.end.astimezone(UTC) - picture.start.astimezone(UTC)) / HOUR
     return picture.fraction(instant) * span

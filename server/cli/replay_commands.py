@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -14,17 +15,18 @@ from maitred_client import AsyncMaitredClient
 from maitred_client.messages import Restaurant
 from server.cli.embedded_server import SAMPLE_FILE, throwaway_server
 from server.cli.floor_command import write_files
+from server.cli.help_text import add_command
 from server.cli.instants import parse_date, replay_date
 from server.cli.looking_up import drive
 from server.cli.options import SAMPLE_TENANT, Actor, Connection, Output, Png, Svg, Tenant, Timeout
-from server.cli.output import Format, errors, note, show, write_json
+from server.cli.output import Format, errors, facts, note, show, write_json
 from server.cli.picture import FloorPicture
 from server.cli.picture_source import fetch_picture
 from server.cli.picture_terminal import TerminalPicture
 from server.cli.replay import replay_day
 from server.cli.replay_result import BookingResult, DayResult, refusals, result_table
 from server.cli.service_day import ServiceDay
-from server.cli.service_day_file import read_service_days
+from server.cli.service_day_file import read_all, read_service_days
 
 Address = Annotated[
     str,
@@ -37,10 +39,18 @@ Address = Annotated[
 ]
 
 
+NEXT_STEPS = (
+    ("maitred dev", "a server with this restaurant, until Ctrl-C"),
+    ("maitred plan --party 4 --start 20:00", "against it: what fits, what does not, and why"),
+    ("maitred replay FILE", "your own service day, in the format of server/sample"),
+    ("maitred --help", "everything else"),
+)
+
+
 def register(app: typer.Typer) -> None:
     """Adds the commands of this file."""
-    app.command(rich_help_panel="Start here")(demo)
-    app.command(rich_help_panel="Bookings")(replay)
+    add_command(app, demo, panel="Start here")
+    add_command(app, replay, panel="Bookings")
 
 
 def replay(
@@ -72,7 +82,7 @@ def replay(
 
     Example: [bold]maitred replay saturday.json -o json[/]
     """
-    days = [day for file in files for day in read_service_days(file)]
+    days = read_all(files)
     fixed = _parsed(date)
 
     async def work() -> tuple[list[DayResult], FloorPicture | None]:
@@ -101,6 +111,7 @@ def demo(
     Example: [bold]maitred demo --out pictures[/]
     """
     (day,) = read_service_days(SAMPLE_FILE)
+    began = perf_counter()
 
     async def work() -> tuple[DayResult, FloorPicture]:
         async with throwaway_server(note) as where, Connection(where, timeout_s=30.0).open() as client:
@@ -112,13 +123,11 @@ def demo(
     show(TerminalPicture(picture), "")
     _show([result])
     write_files(picture, out / "floor.svg", out / "floor.png")
-    note("everything is stopped again; nothing is left but the pictures")
+    note(
+        f"done in {perf_counter() - began:.0f} s; everything is stopped again and only the pictures are left"
+    )
     show("")
-    show("[bold]What next[/]")
-    show("  maitred dev                      a server with this restaurant, to call and to stop with Ctrl-C")
-    show("  maitred plan --party 4 --start 20:00        what fits, what does not, and why")
-    show("  maitred replay FILE              your own service day; the format is that of server/sample")
-    show("  maitred --help                   everything else")
+    show("[bold]What next[/]", facts(NEXT_STEPS))
 
 
 @asynccontextmanager

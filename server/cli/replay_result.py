@@ -99,9 +99,9 @@ def quantile_of(values: Sequence[float], quantile: float) -> float:
 
 
 def result_table(results: Sequence[DayResult]) -> Table:
-    """One line per day."""
+    """One line per day; latencies in milliseconds."""
     return grid(
-        ("Day", "Requests>", "Seated>", "Guests>", "Merges>", "Seat use>", "p50 ms>", "p95 ms>", "max ms>"),
+        ("Day", "Asked>", "Seated>", "Guests>", "Merged>", "Use>", "p50>", "p95>", "max ms>"),
         (
             (
                 result.day,
@@ -116,6 +116,7 @@ def result_table(results: Sequence[DayResult]) -> Table:
             )
             for result in results
         ),
+        kept=9,
     )
 
 

@@ -1,6 +1,7 @@
 """`dev`, `serve`, `migrate`, `doctor` and `config`: running the service and looking at what runs."""
 
 import datetime as dt
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
@@ -12,6 +13,7 @@ from maitred_client import AsyncMaitredClient, timestamp
 from maitred_client.messages import PartyRequest, PutBookingRequest
 from server.cli.embedded_server import SAMPLE_FILE
 from server.cli.failures import ExitCode
+from server.cli.help_text import add_command
 from server.cli.instants import parse_start
 from server.cli.looking_up import drive
 from server.cli.options import SAMPLE_TENANT, Connection, Output
@@ -22,7 +24,7 @@ from server.cli.service_day_file import read_service_days
 from server.cli.service_day_messages import stable_id
 
 if TYPE_CHECKING:
-    from server.config import Settings
+    from server.config import Settings, SettingView
 
 SERVER = "Server"
 TRY_PARTY = 4
@@ -72,11 +74,14 @@ migrate = typer.Typer(
 
 def register(app: typer.Typer) -> None:
     """Adds the commands of this file."""
-    app.command(rich_help_panel="Start here")(dev)
-    app.command(rich_help_panel="Running it")(serve)
+    add_command(app, dev, panel="Start here")
+    add_command(app, serve, panel="Running it")
+    add_command(migrate, migrate_up_command, name="up")
+    add_command(migrate, migrate_status_command, name="status")
+    add_command(migrate, migrate_check_command, name="check")
     app.add_typer(migrate, name="migrate", rich_help_panel="Running it")
-    app.command(rich_help_panel="Running it")(doctor)
-    app.command(rich_help_panel="Running it")(config)
+    add_command(app, doctor, panel="Running it")
+    add_command(app, config, panel="Running it")
 
 
 def dev(
@@ -187,7 +192,6 @@ def _calls_to_try(address: str, day: ServiceDay, booking: str) -> list[Text]:
     return [Text(text, style=style, no_wrap=True, overflow="ignore") for style, text in lines]
 
 
-@migrate.command("up")
 def migrate_up_command(database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
     """Applies what is missing. Safe to run from several places at once.
 
@@ -204,7 +208,6 @@ def migrate_up_command(database_url: DatabaseUrl = None, data_dir: DataDir = Non
     drive(work())
 
 
-@migrate.command("status")
 def migrate_status_command(
     database_url: DatabaseUrl = None, data_dir: DataDir = None, output: Output = Format.TABLE
 ) -> None:
@@ -227,7 +230,6 @@ def migrate_status_command(
     drive(work())
 
 
-@migrate.command("check")
 def migrate_check_command(database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
     """Exits with 0 when the schema is that of this version and nobody changed a migration, with 7 otherwise.
 
@@ -292,29 +294,15 @@ def config(output: Output = Format.TABLE) -> None:
 
     views = describe(_settings())
     if output is Format.TABLE:
-        show(
-            grid(
-                ("Variable", "Value", "From", "Default", "Meaning"),
-                (
-                    (
-                        view.env,
-                        Text(view.value_text, style="bold"),
-                        view.source,
-                        view.default_text,
-                        view.description,
-                    )
-                    for view in views
-                ),
-            )
-        )
+        show(grid(("Variable", "Value", "From", "Meaning"), map(_setting_row, views)))
         return
     write_json(
         [
             {
                 "name": view.name,
-                "value": view.value_text,
-                "source": view.source,
-                "default": view.default_text,
+                "value": view.value,
+                "source": _source(view.env),
+                "default": view.default,
                 "env": view.env,
                 "description": view.description,
             }
@@ -324,6 +312,15 @@ def config(output: Output = Format.TABLE) -> None:
     )
 
 
+def _setting_row(view: "SettingView") -> tuple[str, Text, str, str]:
+    changed = "" if view.value == view.default else f" (default: {view.default})"
+    return view.env, Text(view.value, style="bold"), _source(view.env), view.description + changed
+
+
+def _source(variable: str) -> str:
+    return "environment" if variable in os.environ else "default"
+
+
 def _with_remedy(detail: str, remedy: str, *, ok: bool) -> str:
     return detail if ok or not remedy else f"{detail}\n→ {remedy}"
 
@@ -331,4 +328,4 @@ def _with_remedy(detail: str, remedy: str, *, ok: bool) -> str:
 def _settings(**overrides: object) -> "Settings":
     from server.config import load_settings
 
-    return load_settings(**{name: value for name, value in overrides.items() if value is not None})
+    return load_settings(**overrides)

@@ -84,6 +84,20 @@ def read_service_days(path: Path) -> tuple[ServiceDay, ...]:
     return days
 
 
+def read_all(paths: Sequence[Path]) -> tuple[ServiceDay, ...]:
+    """All days of several files. Raises ServiceDayFileError with the problems of all of them."""
+    days: list[ServiceDay] = []
+    problems: list[FileProblem] = []
+    for path in paths:
+        try:
+            days += read_service_days(path)
+        except ServiceDayFileError as error:
+            problems += error.problems
+    if problems:
+        raise ServiceDayFileError(problems)
+    return tuple(days)
+
+
 def _text(path: Path) -> str:
     name = str(path)
     try:

@@ -4,7 +4,7 @@ Ids of tables, zones and bookings are made from the day's id, so that replaying 
 """
 
 import datetime as dt
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid5
 from zoneinfo import ZoneInfo
 
 from maitred_client import duration, timestamp
@@ -46,6 +46,15 @@ def stable_id(day: ServiceDay, kind: str, name: object) -> str:
     return str(uuid5(NAMESPACE_URL, f"maitred:{day.id}:{kind}:{name}"))
 
 
+def ordered_id(day: ServiceDay, kind: str, position: int) -> str:
+    """As `stable_id`, but in the order of the positions, 0 to 2³²−1, because the planner breaks ties by id.
+
+    So equally good tables are given in the order in which the restaurant lists them.
+    """
+    family = UUID(stable_id(day, kind, "")).int
+    return str(UUID(int=family >> 32 << 32 | position))
+
+
 def restaurant_request(day: ServiceDay, restaurant_id: str) -> PutRestaurantRequest:
     """Puts the day's restaurant under an id."""
     return PutRestaurantRequest(
@@ -73,19 +82,17 @@ def policy_request(day: ServiceDay, restaurant_id: str) -> PutServicePolicyReque
 
 def floor_request(day: ServiceDay, restaurant_id: str) -> PutFloorRequest:
     """Puts the day's floor."""
-    zones = dict.fromkeys(table.zone for table in day.tables)
+    zones = _zone_ids(day)
+    tables = {table.number: ordered_id(day, "table", n) for n, table in enumerate(day.tables)}
     return PutFloorRequest(
         restaurant_id=restaurant_id,
         floor=Floor(
             zones=[
-                Zone(zone_id=stable_id(day, "zone", name), name=name, sort_order=order)
-                for order, name in enumerate(zones)
+                Zone(zone_id=zone_id, name=name, sort_order=order)
+                for order, (name, zone_id) in enumerate(zones.items())
             ],
-            tables=[_table(day, table) for table in day.tables],
-            adjacency=[
-                Adjacency(table_a=stable_id(day, "table", a), table_b=stable_id(day, "table", b))
-                for a, b in day.edges
-            ],
+            tables=[_table(table, tables[table.number], zones[table.zone]) for table in day.tables],
+            adjacency=[Adjacency(table_a=tables[a], table_b=tables[b]) for a, b in day.edges],
         ),
     )
 
@@ -97,7 +104,7 @@ def booking_request(
     party = PartyRequest(
         party_size=booking.party,
         start=timestamp(start_of(day, booking, date)),
-        zone_id=stable_id(day, "zone", booking.zone) if booking.zone is not None else "",
+        zone_id=_zone_ids(day)[booking.zone] if booking.zone is not None else "",
         required_attributes=booking.required_attributes,
         preferred_attributes=booking.preferred_attributes,
     )
@@ -147,10 +154,15 @@ def _period(service: Service, shortest_stay_minutes: int) -> ServicePeriod:
     return period
 
 
-def _table(day: ServiceDay, table: DayTable) -> Table:
+def _zone_ids(day: ServiceDay) -> dict[str, str]:
+    names = dict.fromkeys(table.zone for table in day.tables)
+    return {name: ordered_id(day, "zone", position) for position, name in enumerate(names)}
+
+
+def _table(table: DayTable, table_id: str, zone_id: str) -> Table:
     return Table(
-        table_id=stable_id(day, "table", table.number),
-        zone_id=stable_id(day, "zone", table.zone),
+        table_id=table_id,
+        zone_id=zone_id,
         name=table.number,
         capacity=table.capacity,
         min_party=table.min_party,

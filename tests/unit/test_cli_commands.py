@@ -1,0 +1,163 @@
+"""The command line without a server: help, exit codes, and complaints in place of tracebacks."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from server.cli import main
+from server.cli.failures import MEANINGS, ExitCode
+
+COMMANDS = (
+    "confirm",
+    "config",
+    "demo",
+    "dev",
+    "doctor",
+    "floor",
+    "hold",
+    "plan",
+    "release",
+    "replay",
+    "serve",
+)
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> "Run":
+    monkeypatch.setenv("COLUMNS", "200")
+    return Run(capfd, monkeypatch)
+
+
+class Run:
+    """Runs the program in this process and keeps what it wrote."""
+
+    def __init__(self, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.capfd = capfd
+        self.monkeypatch = monkeypatch
+        self.out = ""
+        self.err = ""
+
+    def __call__(self, *arguments: str) -> int:
+        self.monkeypatch.setattr("sys.argv", ["maitred", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        self.out, self.err = self.capfd.readouterr()
+        code = ended.value.code
+        return code if isinstance(code, int) else 0
+
+
+@pytest.fixture
+def nobody() -> str:
+    """An address at which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def test_help_lists_every_command_and_every_exit_code(run: Run) -> None:
+    assert run("--help") == ExitCode.OK
+    assert [command for command in (*COMMANDS, "migrate") if command not in run.out] == []
+    assert [meaning for meaning in MEANINGS.values() if meaning not in run.out] == []
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "migrate up", "migrate status", "migrate check"])
+def test_help_of_every_command_teaches_with_an_example(run: Run, command: str) -> None:
+    assert run(*command.split(), "--help") == ExitCode.OK
+    assert "Example: " in run.out
+    assert "maitred " in run.out.split("Example: ")[1]
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "migrate up", "migrate status", "migrate check"])
+def test_every_option_names_its_environment_twin(run: Run, command: str) -> None:
+    run(*command.split(), "--help")
+    cells = run.out.replace("│", " ").split("\n")
+    options = [line for line in cells if line.strip().startswith(("--", "*  --")) and "--help" not in line]
+    assert run.out.count("MAITRED_") >= len(options)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nonsense",),
+        ("plan",),
+        ("plan", "--party", "4"),
+        ("plan", "--party", "4", "--booking", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10"),
+        ("plan", "--party", "four", "--start", "20:00"),
+        ("hold", "--booking", "not-an-id", "--best"),
+        ("hold", "--booking", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10"),
+        ("hold", "--booking", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--best", "--tables", "T1"),
+        ("confirm",),
+        ("floor", "--tenant", "me"),
+        ("replay",),
+        ("replay", "x.json", "--date", "soon", "-o", "yaml"),
+        ("floor", "--timeout", "0"),
+    ],
+)
+def test_wrong_arguments_end_with_2_and_no_traceback(run: Run, arguments: tuple[str, ...]) -> None:
+    assert run(*arguments) == ExitCode.USAGE
+    assert "Traceback" not in run.err
+    assert run.out == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("plan", "--party", "4", "--start", "20:00"),
+        ("hold", "--booking", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--best"),
+        ("confirm", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10"),
+        ("release", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10"),
+        ("floor", "-o", "json"),
+    ],
+)
+def test_a_server_that_is_not_there_ends_with_4_and_a_hint(
+    run: Run, nobody: str, arguments: tuple[str, ...]
+) -> None:
+    assert run(*arguments, "--address", nobody, "--timeout", "2") == ExitCode.UNREACHABLE
+    assert "no maitred server answered" in run.err
+    assert "maitred dev" in run.err
+    assert "Traceback" not in run.err
+    assert run.out == ""
+
+
+def test_the_environment_twin_of_an_option_is_read(
+    run: Run, nobody: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAITRED_CLI_ADDRESS", nobody)
+    assert run("floor", "--timeout", "2") == ExitCode.UNREACHABLE
+    assert nobody in run.err
+
+
+def test_a_bad_service_day_file_ends_with_5_and_names_the_line(run: Run, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.json"
+    bad.write_text('{\n "traces": [\n  3\n ]\n}')
+    assert run("replay", str(bad), str(tmp_path / "gone.json")) == ExitCode.BAD_FILE
+    assert f"{bad}:3: traces[0]: 3 is a number" in run.err
+    assert "gone.json: cannot be read" in run.err
+    assert "Traceback" not in run.err
+
+
+def test_bad_settings_end_with_6_and_are_all_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAITRED_PORT", "99999")
+    monkeypatch.setenv("MAITRED_LOG_LEVEL", "loud")
+    assert run("config") == ExitCode.BAD_SETTINGS
+    assert "MAITRED_PORT" in run.err
+    assert "MAITRED_LOG_LEVEL" in run.err
+    assert "Traceback" not in run.err
+
+
+def test_config_shows_every_setting_and_hides_the_password(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAITRED_DATABASE_URL", "postgresql://maitred:open-sesame@db/maitred")
+    for form in ("table", "json", "jsonl"):
+        assert run("config", "-o", form) == ExitCode.OK
+        assert "open-sesame" not in run.out + run.err
+        assert "MAITRED_DATABASE_URL" in run.out
+    settings = [json.loads(line) for line in run.out.splitlines()]
+    assert {"name", "value", "source", "default", "env", "description"} == set(settings[0])
+    assert {setting["source"] for setting in settings} == {"environment", "default"}
+
+
+def test_version_is_that_of_the_distribution(run: Run) -> None:
+    assert run("--version") == ExitCode.OK
+    assert run.out.startswith("maitred ")

@@ -1,0 +1,54 @@
+"""Times as people type them."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from server.cli.instants import long_date, parse_date, parse_start, replay_date
+
+ROME = ZoneInfo("Europe/Rome")
+NOON = datetime(2026, 3, 13, 11, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("19:30", "2026-03-13T19:30:00+01:00"),
+        ("09:15", "2026-03-14T09:15:00+01:00"),
+        ("9:15", "2026-03-14T09:15:00+01:00"),
+        ("2026-04-01T20:00", "2026-04-01T20:00:00+02:00"),
+        ("2026-04-01 20:00", "2026-04-01T20:00:00+02:00"),
+        ("2026-04-01T20:00:00Z", "2026-04-01T20:00:00+00:00"),
+        ("2026-04-01T20:00-05:00", "2026-04-01T20:00:00-05:00"),
+    ],
+)
+def test_a_start_is_the_next_such_time_on_the_restaurants_clock_or_exactly_what_is_written(
+    text: str, expected: str
+) -> None:
+    assert parse_start(text, ROME, NOON).isoformat() == expected
+
+
+@pytest.mark.parametrize("text", ["", "7pm", "25:00", "12:60", "tomorrow", "2026-13-01T20:00"])
+def test_what_is_no_time_is_refused_with_a_hint(text: str) -> None:
+    with pytest.raises(ValueError, match="write"):
+        parse_start(text, ROME, NOON)
+
+
+def test_a_date_is_iso_or_refused() -> None:
+    assert parse_date("2026-03-14") == date(2026, 3, 14)
+    with pytest.raises(ValueError, match="2026-03-14"):
+        parse_date("14.3.2026")
+
+
+def test_a_recorded_day_is_replayed_on_its_weekday_one_to_two_weeks_ahead() -> None:
+    recorded = date(2025, 11, 15)
+    for offset in range(14):
+        today = date(2026, 3, 1) + timedelta(days=offset)
+        replayed = replay_date(recorded, today)
+        assert replayed.weekday() == recorded.weekday()
+        assert 7 <= (replayed - today).days <= 13
+
+
+def test_dates_are_written_in_words() -> None:
+    assert long_date(date(2026, 3, 14)) == "Saturday 14 March 2026"
