@@ -21,7 +21,7 @@ class BookingStatus(StrEnum):
 
 
 class BookingAction(StrEnum):
-    """A step that a caller can ask for. Getting tables (assign) and losing them (unassign) are use cases of their own."""
+    """A step that a caller can ask for. Getting and losing tables are use cases of their own."""
 
     QUEUE = "queue"
     CHECK_IN = "check_in"

@@ -1,5 +1,5 @@
-"""The rules a table set has to pass. Planning filters by them, validation reports them, hold, confirm and assign enforce
-them: there is no second implementation that could disagree.
+"""The rules a table set has to pass. Planning filters by them, validation reports them, hold, confirm and assign
+enforce them: there is no second implementation that could disagree.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
