@@ -15,19 +15,13 @@ from server.domain.context import context_version
 from server.domain.floor import Edge, Floor, Table
 from server.domain.limits import REJECTED_TABLES_LISTED_MAX
 from server.domain.policy import ServicePolicy
-from server.domain.rules import Selection
+from server.domain.rules import CONFLICT_REASON, Selection
 from server.domain.window import Stay, Window
-from server.errors import ClaimKind, Reason
+from server.errors import Reason
 from server.planner.catalog import Merge, Refused, TableSets
 from server.planner.cost import MICRO, ScoreTerm, TableCost, Tariff, table_costs
 from server.planner.merges import as_mask, positions
 from server.planner.occupancy import Occupancy, occupancy
-
-CONFLICT_REASON: Mapping[ClaimKind, Reason] = {
-    ClaimKind.BLOCK: Reason.TABLE_BLOCKED,
-    ClaimKind.ASSIGNMENT: Reason.TABLE_CONFLICT_ASSIGNED,
-    ClaimKind.HOLD: Reason.TABLE_CONFLICT_HELD,
-}
 
 
 class PlanOutcome(StrEnum):

@@ -1,0 +1,176 @@
+"""The rules of a table set, one by one and together."""
+
+from dataclasses import replace
+
+import pytest
+
+from server.domain.booking import Party
+from server.domain.floor import Floor
+from server.domain.policy import AdjacencyMode, Combinations, ServicePolicy
+from server.domain.rules import (
+    Selection,
+    check_selection,
+    check_set,
+    failed,
+    forms_merge,
+    occupancy_checks,
+    require,
+    select,
+)
+from server.domain.window import Window
+from server.errors import PRECEDENCE, CheckStatus, ClaimKind, Reason, ServiceError
+from tests.builders.bookings import RESTAURANT
+from tests.builders.floors import floor, row, table, table_id, zone_id
+from tests.builders.questions import at, claim, evening_policy
+
+WINDOW = Window(at(19), at(20, 30))
+
+
+def choose(place: Floor, party: Party | int, *numbers: int, policy: ServicePolicy | None = None) -> Selection:
+    if isinstance(party, int):
+        party = Party(party, at(19))
+    ids = [table_id(number) for number in numbers]
+    return select(place, policy or evening_policy(), party, WINDOW, ids, RESTAURANT)
+
+
+def broken(selection: Selection) -> list[Reason]:
+    return [check.reason for check in failed(check_set(selection))]
+
+
+def rule(**changes: object) -> ServicePolicy:
+    return evening_policy(combinations=replace(Combinations(), **changes))  # type: ignore[arg-type]
+
+
+def test_a_set_that_fits_breaks_nothing_and_lists_every_rule_once() -> None:
+    checks = check_selection(choose(row(4, 4), 7, 1, 2), [])
+    assert {check.status for check in checks} == {CheckStatus.OK}
+    reasons = [check.reason for check in checks]
+    assert len(set(reasons)) == len(reasons)
+    assert sorted(reasons, key=lambda reason: PRECEDENCE[reason])[:-3] == reasons[:-3]
+
+
+def test_the_same_table_named_twice_is_one() -> None:
+    assert choose(row(4, 4), 4, 1, 1).table_ids == (table_id(1),)
+
+
+def test_a_table_that_the_floor_does_not_have_is_named() -> None:
+    with pytest.raises(ServiceError) as caught:
+        choose(row(4), 4, 1, 7)
+    assert caught.value.reason is Reason.TABLE_NOT_FOUND
+    assert caught.value.refusal.metadata["table_ids"] == str(table_id(7))
+
+
+@pytest.mark.parametrize(
+    ("capacity", "max_party", "party", "reasons"),
+    [
+        (4, 4, 4, []),
+        (4, 4, 5, [Reason.CAPACITY_INSUFFICIENT]),
+        (4, 3, 4, [Reason.CAPACITY_INSUFFICIENT]),
+        (4, 6, 5, [Reason.CAPACITY_INSUFFICIENT]),
+        (8, 8, 4, []),
+        (9, 9, 4, [Reason.SLACK_BUDGET_EXCEEDED]),
+    ],
+)
+def test_seats_of_a_table_alone(capacity: int, max_party: int, party: int, reasons: list[Reason]) -> None:
+    assert broken(choose(floor([table(1, capacity, max_party=max_party)]), party, 1)) == reasons
+
+
+def test_a_merge_counts_seats_and_not_the_largest_party_of_each_table() -> None:
+    place = floor([table(1, 4, max_party=2), table(2, 4, max_party=2)], [(1, 2)])
+    assert broken(choose(place, 8, 1, 2)) == []
+
+
+def test_a_party_must_be_large_enough_for_each_table() -> None:
+    place = floor([table(1, 4, min_party=3), table(2, 2)], [(1, 2)])
+    assert broken(choose(place, 2, 1)) == [Reason.CAPACITY_BELOW_MIN_PARTY]
+    assert broken(choose(place, 3, 1, 2)) == []
+
+
+def test_zone_and_attributes_must_be_met_by_every_table() -> None:
+    place = floor([table(1, 2, attributes=("quiet",)), table(2, 2)], [(1, 2)])
+    asked = Party(4, at(19), zone_id=zone_id(1), required_attributes=("quiet",))
+    checks = failed(check_set(choose(place, asked, 1, 2)))
+    assert [(c.reason, c.table_ids) for c in checks] == [(Reason.REQUIRED_ATTRIBUTE_UNMET, (table_id(2),))]
+    elsewhere = replace(asked, zone_id=zone_id(2), required_attributes=())
+    assert broken(choose(place, elsewhere, 1, 2)) == [Reason.ZONE_NOT_REQUESTED]
+
+
+def test_every_broken_rule_is_reported_in_order_of_precedence() -> None:
+    place = floor([table(1, 4, in_service=False, movable=False), table(2, 4, zone=2)])
+    selection = choose(place, 1, 1, 2, policy=rule(enabled=False))
+    assert broken(selection) == [
+        Reason.TABLE_OUT_OF_SERVICE,
+        Reason.COMBINATION_DISABLED,
+        Reason.COMBINATION_CROSSES_ZONES,
+        Reason.COMBINATION_TABLE_NOT_MOVABLE,
+        Reason.COMBINATION_NOT_ADJACENT,
+        Reason.SLACK_BUDGET_EXCEEDED,
+    ]
+    with pytest.raises(ServiceError) as caught:
+        require(check_set(selection))
+    assert caught.value.reason is Reason.TABLE_OUT_OF_SERVICE
+    assert [check.reason for check in caught.value.refusal.checks] == broken(selection)
+
+
+def test_more_tables_than_the_policy_allows_are_refused() -> None:
+    assert broken(choose(row(2, 2, 2), 6, 1, 2, 3, policy=rule(tables_max=2))) == [
+        Reason.COMBINATION_TOO_LARGE
+    ]
+
+
+def test_a_fixed_table_alone_is_no_merge() -> None:
+    assert broken(choose(floor([table(1, 4, movable=False)]), 4, 1)) == []
+
+
+CHAIN = [(1, 2), (2, 3)]
+TRIANGLE = [(1, 2), (2, 3), (1, 3)]
+
+
+@pytest.mark.parametrize(
+    ("edges", "numbers", "modes"),
+    [
+        ([], (1, 2), set()),
+        (CHAIN, (1, 2, 3), {AdjacencyMode.CONNECTED, AdjacencyMode.HUB}),
+        (TRIANGLE, (1, 2, 3), set(AdjacencyMode)),
+        ([*CHAIN, (3, 4)], (1, 2, 3, 4), {AdjacencyMode.CONNECTED}),
+        ([(1, 2), (3, 4)], (1, 2, 3, 4), set()),
+        (CHAIN, (1, 3), set()),
+        ([], (1,), set(AdjacencyMode)),
+    ],
+)
+def test_what_is_one_merge(
+    edges: list[tuple[int, int]], numbers: tuple[int, ...], modes: set[AdjacencyMode]
+) -> None:
+    place = floor((table(n, 2) for n in range(1, 5)), edges)
+    ids = [table_id(number) for number in numbers]
+    assert {mode for mode in AdjacencyMode if forms_merge(mode, place, ids)} == modes
+
+
+def test_claims_in_the_way_are_told_apart_by_their_kind_and_say_until_when() -> None:
+    selection = choose(row(4, 4), 8, 1, 2)
+    claims = [
+        claim(1, at(18), at(20), ClaimKind.ASSIGNMENT),
+        replace(claim(2, at(20), at(22), ClaimKind.HOLD), expires_at=at(18, 30)),
+        claim(2, at(17), at(19), ClaimKind.BLOCK),
+    ]
+    checks = failed(occupancy_checks(selection.window, claims))
+    assert [(c.reason, c.table_ids) for c in checks] == [
+        (Reason.TABLE_CONFLICT_ASSIGNED, (table_id(1),)),
+        (Reason.TABLE_CONFLICT_HELD, (table_id(2),)),
+    ]
+    # A hold keeps others out until it expires, if that is before its window ends.
+    assert checks[1].metadata["free_from"] == at(18, 30).isoformat()
+    assert checks[0].metadata["free_from"] == at(20).isoformat()
+
+
+def test_a_conflict_is_refused_with_what_is_in_the_way() -> None:
+    selection, blocker = choose(row(4), 4, 1), claim(1, at(18), at(20))
+    with pytest.raises(ServiceError) as caught:
+        require(check_selection(selection, [blocker]), [blocker])
+    refusal = caught.value.refusal
+    assert refusal.reason is Reason.TABLE_CONFLICT_ASSIGNED
+    assert refusal.conflicts == (blocker.as_conflict(),)
+
+
+def test_nothing_is_raised_when_nothing_is_broken() -> None:
+    require(check_selection(choose(row(4), 4, 1), []))
