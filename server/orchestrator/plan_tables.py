@@ -1,7 +1,6 @@
 """Which table sets would fit a booking, best first."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
 from server.clock import Deadline
@@ -12,9 +11,6 @@ from server.domain.window import Stay, Window
 from server.orchestrator.ports import Catalogue, InventorySource
 from server.orchestrator.situation import Situation, foreign, known_booking, look, require_future
 from server.planner.plan import PlanResult, Question, plan_tables
-
-# Claims this far outside the service period still shape the gaps at its edges; everything beyond counts as free.
-HORIZON_MARGIN = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +71,7 @@ class PlanTables:
 
 
 def _horizon(situation: Situation, stay: Stay) -> Window:
-    """The range in which gaps are measured: the service period around the stay, widened at both ends."""
+    """The range in which gaps are measured: the service period, and the stay's own window where it reaches beyond."""
     opening = opening_at(situation.policy, situation.restaurant.time_zone, stay.dining.start)
     span = opening.span if opening else stay.window
-    return Window(
-        min(span.start, stay.window.start) - HORIZON_MARGIN, max(span.end, stay.window.end) + HORIZON_MARGIN
-    )
+    return Window(min(span.start, stay.window.start), max(span.end, stay.window.end))
