@@ -24,6 +24,7 @@ from server.persistence.embedded import (
     find_installation,
 )
 from server.persistence.embedded import layout as layout_module
+from server.persistence.embedded.account import shared_copy
 from server.persistence.embedded.layout import layout_of
 from server.persistence.embedded.locks import FileLock
 from tests.support.postgres import installations, scratch_directory
@@ -168,8 +169,9 @@ async def test_a_start_ends_the_sessions_that_a_dead_server_left_behind(postgres
     endless = asyncio.create_task(busy.execute("DO $$ BEGIN LOOP PERFORM 1; END LOOP; END $$"))
     await until_running(url, "DO %")
     assert postgres.pid is not None
-    os.kill(postgres.pid, 9)
-    await asyncio.to_thread(psutil.Process(postgres.pid).wait, 10)
+    server = psutil.Process(postgres.pid)
+    server.kill()
+    await asyncio.to_thread(server.wait, 10)
     await postgres.start()
     assert await ask(url, "SELECT number FROM kept") == 7
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
@@ -296,7 +298,7 @@ async def test_progress_is_told(installation: Installation, data_root: Path) -> 
 async def test_root_is_told_when_the_lent_account_cannot_reach_the_directory(
     installation: Installation, data_root: Path
 ) -> None:
-    os.chmod(data_root, 0o700)  # noqa: ASYNC240, PTH101 - nothing else runs on this loop
+    os.chmod(data_root, 0o700)  # noqa: PTH101 - nothing else runs on this loop
     with pytest.raises(EmbeddedPostgresError, match="--data-dir"):
         await EmbeddedPostgres(data_root / "inside", installation).start()
 
@@ -333,6 +335,7 @@ def test_what_cannot_be_found_is_explained(monkeypatch: pytest.MonkeyPatch) -> N
 def test_all_of_this_holds_for_an_ordinary_user() -> None:
     with scratch_directory() as home:
         nobody = pwd.getpwnam("nobody")
+        wheel = open_copy_of_the_wheel(home)
         os.chown(home, nobody.pw_uid, nobody.pw_gid)
         pytest_again = [
             sys.executable,
@@ -348,13 +351,28 @@ def test_all_of_this_holds_for_an_ordinary_user() -> None:
         outcome = subprocess.run(
             [*ordinary_user(nobody), *pytest_again],
             cwd=REPOSITORY,
-            env={"PATH": os.defpath, "HOME": str(home), "TMPDIR": str(home), "PYTHONDONTWRITEBYTECODE": "1"},
+            env={
+                "PATH": os.defpath,
+                "HOME": str(home),
+                "TMPDIR": str(home),
+                "PYTHONPATH": str(wheel),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
             capture_output=True,
             text=True,
             check=False,
         )
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     assert " passed" in outcome.stdout
+
+
+def open_copy_of_the_wheel(home: Path) -> Path:
+    """An import root with the wheel's PostgreSQL where an ordinary user, with no privilege at all, can run it."""
+    tree = find_installation("wheel").bin_dir.parent
+    libraries = tree.parent.with_name(f"{tree.parent.name}.libs")
+    copied = shared_copy(tree, libraries, home / "wheel")
+    (copied.parent / "__init__.py").touch()
+    return copied.parents[1]
 
 
 def ordinary_user(user: pwd.struct_passwd) -> list[str]:

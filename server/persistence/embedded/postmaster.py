@@ -87,11 +87,10 @@ class Postmaster:
         if self.returncode is None:
             # Stopped first, so that it starts no process that the list would miss.
             self._process.send_signal(signal.SIGSTOP)
-            children = psutil.Process(self.pid).children(recursive=True)
-            for child in children:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    child.kill()
-            self._process.kill()
+        for process in _working_in(self._layout.data_dir):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._process.kill()
         self._process.wait()
 
     def _says_ready(self) -> bool:
@@ -146,9 +145,7 @@ def stop_orphans(data_dir: Path) -> None:
 
     They are known by working in `data_dir`, since a process id in a file may belong to somebody else by now.
     """
-    orphans = {
-        process.pid: process for process in psutil.process_iter(["cwd"]) if _works_in(process, data_dir)
-    }
+    orphans = {process.pid: process for process in _working_in(data_dir)}
     postmasters = [
         int(line) for line in pid_file_lines(data_dir)[:1] if line.isdigit() and int(line) in orphans
     ]
@@ -158,8 +155,9 @@ def stop_orphans(data_dir: Path) -> None:
             orphans[pid].send_signal(signal.SIGINT if postmasters else signal.SIGTERM)
 
 
-def _works_in(process: psutil.Process, data_dir: Path) -> bool:
-    return bool(process.info["cwd"] == str(data_dir))
+def _working_in(data_dir: Path) -> list[psutil.Process]:
+    """PostgreSQL's processes all work in their data directory, and nobody else has a reason to."""
+    return [process for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == str(data_dir)]
 
 
 def _turn_over(log_file: Path) -> None:
