@@ -112,6 +112,8 @@ def _refusal(error: MaitredError) -> ExitCode:
         highlight=False,
     )
     for violation in error.violations:
+        if violation.description in error.message:
+            continue
         console.print(f"  {escape(violation.field)}: {escape(violation.description)}", soft_wrap=True)
     for conflict in error.conflicts:
         console.print(

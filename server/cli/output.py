@@ -40,7 +40,8 @@ def note(text: str) -> None:
 def show(*parts: RenderableType) -> None:
     """Prints renderables as results."""
     for part in parts:
-        results().print(part)
+        # Lines of text may be copied from the screen, so only what has columns is fitted to its width.
+        results().print(part, soft_wrap=isinstance(part, str | Text))
 
 
 def write_json(value: Any, form: Format) -> None:

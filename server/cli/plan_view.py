@@ -17,6 +17,7 @@ OUTCOMES = {
     PlanOutcome.PLAN_OUTCOME_NEEDS_STAFF: Text("nothing here seats this party", style="bold red"),
 }
 NAMES_LISTED_MAX = 8
+SHOWN_MIN = 0.005
 
 
 def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Iterator[RenderableType]:
@@ -41,12 +42,8 @@ def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Itera
 
 def _plans(response: PlanTablesResponse, floor: Floor) -> RenderableType:
     zones = {zone.zone_id: zone.name for zone in floor.zones}
-    terms = list(dict.fromkeys(term.name for plan in response.plans for term in plan.breakdown))
     return grid(
-        (
-            "#>", "Tables", "Zone", "Seats>", "Empty>", "Score>", "Cost>",
-            *(f"{term.replace('_', ' ')}>" for term in terms), "Without",
-        ),
+        ("#>", "Tables", "Zone", "Seats>", "Empty>", "Score>", "Cost>", "Cost is made of"),
         (
             (
                 rank,
@@ -56,19 +53,22 @@ def _plans(response: PlanTablesResponse, floor: Floor) -> RenderableType:
                 plan.slack,
                 f"{plan.score:.1f}",
                 f"{plan.cost:.2f}",
-                *_terms(plan, terms),
-                ", ".join(plan.unmet_preferred_attributes),
+                _terms(plan),
             )
             for rank, plan in enumerate(response.plans, 1)
         ),
-    )  # fmt: skip
+        kept=7,
+    )
 
 
-def _terms(plan: Plan, names: list[str]) -> Iterator[str]:
-    costs = {term.name: term.cost for term in plan.breakdown}
-    for name in names:
-        cost = costs.get(name, 0.0)
-        yield f"{cost:.2f}" if cost else "·"
+def _terms(plan: Plan) -> str:
+    """The terms that are not zero, the largest first, and which preferred attributes are missing."""
+    terms = sorted(plan.breakdown, key=lambda term: -abs(term.cost))
+    words = [
+        f"{term.name.replace('_', ' ')} {term.cost:.2f}" for term in terms if abs(term.cost) >= SHOWN_MIN
+    ]
+    unmet = f" (no {', '.join(plan.unmet_preferred_attributes)})" if plan.unmet_preferred_attributes else ""
+    return ", ".join(words) + unmet
 
 
 def _rejections(response: PlanTablesResponse, floor: Floor) -> RenderableType:

@@ -16,7 +16,7 @@ from server.cli.failures import ExitCode
 from server.cli.help_text import add_command
 from server.cli.instants import parse_start
 from server.cli.looking_up import drive
-from server.cli.options import SAMPLE_TENANT, Connection, Output
+from server.cli.options import ADDRESS_DEFAULT, SAMPLE_TENANT, Connection, Output
 from server.cli.output import Format, facts, grid, note, show, write_json
 from server.cli.replay import load_restaurant
 from server.cli.service_day import ServiceDay
@@ -95,8 +95,10 @@ def dev(
 
     Example: [bold]maitred dev --port 7420[/]
     """
+    # Every call would be logged otherwise, between the lines that are to be read.
+    quiet = None if "MAITRED_LOG_LEVEL" in os.environ else "warning"
     settings = _settings(
-        host=host, port=port, database_url=database_url, data_dir=data_dir, log_level=log_level
+        host=host, port=port, database_url=database_url, data_dir=data_dir, log_level=log_level or quiet
     )
 
     async def work() -> None:
@@ -108,7 +110,7 @@ def dev(
                 booking = await _load_sample(client, day)
             show(Text("maitred is up. Ctrl-C stops it.", style="bold green"))
             show(facts((("server", server.address), ("database", f"{store.version}, {store.source}"))))
-            show(*_calls_to_try(server.address, day, booking))
+            show("", *_calls_to_try(server.address, day, booking))
             await server.wait()
             note("draining …")
             await server.drain()
@@ -169,27 +171,29 @@ def _next_dinner(day: ServiceDay) -> dt.datetime:
     return parse_start(TRY_START, ZoneInfo(day.timezone), dt.datetime.now(dt.UTC))
 
 
-def _calls_to_try(address: str, day: ServiceDay, booking: str) -> list[Text]:
+def _calls_to_try(address: str, day: ServiceDay, booking: str) -> tuple[Text, ...]:
     restaurant_id = stable_id(day, "restaurant", "dev")
     start = _next_dinner(day).astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     body = f'{{"restaurant_id":"{restaurant_id}","party":{{"party_size":{TRY_PARTY},"start":"{start}"}}}}'
     header = f"x-maitred-tenant: {SAMPLE_TENANT}"
     method = "maitred.v1.PlannerService/PlanTables"
+    where = "" if address == ADDRESS_DEFAULT else f" --address {address}"
     lines = (
-        ("", "Three calls to try:"),
-        ("", ""),
+        ("bold", "Three calls to try, in another terminal"),
         ("dim", "# plan with the command line"),
-        ("", f"maitred plan --address {address} --party {TRY_PARTY} --start {TRY_START} --prefer window"),
-        ("dim", "# the same with buf, by reflection"),
+        ("", f"maitred plan{where} --party {TRY_PARTY} --start {TRY_START} --prefer window"),
+        ("dim", "# the same with buf, which learns the contract from the server"),
         ("", f"buf curl --protocol grpc --http2-prior-knowledge -H '{header}' \\"),
-        ("", f"  -d '{body}' http://{address}/{method}"),
+        ("", f"  -d '{body}' \\"),
+        ("", f"  http://{address}/{method}"),
         ("dim", "# the same with grpcurl"),
-        ("", f"grpcurl -plaintext -H '{header}' -d '{body}' {address} {method}"),
-        ("", ""),
-        ("dim", "# then hold tables for a booking that waits for them, confirm, and look at the evening"),
-        ("", f"maitred hold --address {address} --booking {booking} --best"),
+        ("", f"grpcurl -plaintext -H '{header}' \\"),
+        ("", f"  -d '{body}' \\"),
+        ("", f"  {address} {method}"),
+        ("bold", "Then hold tables for a booking that waits for them"),
+        ("", f"maitred hold{where} --best --booking {booking}"),
     )
-    return [Text(text, style=style, no_wrap=True, overflow="ignore") for style, text in lines]
+    return tuple(Text(text, style=style) for style, text in lines)
 
 
 def migrate_up_command(database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:

@@ -1,0 +1,301 @@
+"""The command line against real servers: one that runs already, and ones that it starts itself."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from maitred_client import timestamp
+from maitred_client.messages import PartyRequest, PutBookingRequest
+from server.cli.embedded_server import SAMPLE_FILE
+from server.cli.failures import ExitCode
+from server.cli.replay import load_restaurant
+from server.cli.service_day_file import read_service_days
+from tests.conftest import Served
+
+PROGRAM = (sys.executable, "-c", "from server.entry import main; main()")
+ROOT = Path(__file__).parents[2]
+ROME = ZoneInfo("Europe/Rome")
+SCRATCH = re.compile(r"maitred-[a-z0-9_]{8}$")
+LINES_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a run of the program left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        assert self.code == ExitCode.OK, self.err
+        return json.loads(self.out)
+
+
+@asynccontextmanager
+async def started(*arguments: str, home: Path | None = None) -> AsyncIterator[Process]:
+    """The program in a process of its own, killed when the block is left."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAITRED_")}
+    environment |= {"PYTHONPATH": f"{ROOT}:{ROOT}/gen:{ROOT}/clients", "COLUMNS": "200"}
+    if home is not None:
+        environment["HOME"] = str(home)
+    process = await asyncio.create_subprocess_exec(
+        *PROGRAM, *arguments, stdout=PIPE, stderr=PIPE, env=environment, cwd=home or ROOT
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def run(*arguments: str, home: Path | None = None) -> Ended:
+    async with started(*arguments, home=home) as process:
+        out, err = await process.communicate()
+        assert process.returncode is not None
+        return Ended(process.returncode, out.decode(), err.decode())
+
+
+@dataclass(frozen=True, slots=True)
+class Lumen:
+    """The sample restaurant on a running server, a Saturday to book for, and the program pointed at it."""
+
+    served: Served
+    restaurant_id: str
+    saturday: date
+
+    async def __call__(self, *arguments: str) -> Ended:
+        where = ("--address", self.served.address, "--tenant", str(self.served.tenant_id))
+        return await run(*arguments, *where)
+
+    async def book(self, party: int, hour: int) -> str:
+        booking_id = str(uuid4())
+        start = datetime(self.saturday.year, self.saturday.month, self.saturday.day, hour, tzinfo=ROME)
+        async with self.served.client() as client:
+            await client.put_booking(
+                PutBookingRequest(
+                    restaurant_id=self.restaurant_id,
+                    booking_id=booking_id,
+                    party=PartyRequest(party_size=party, start=timestamp(start)),
+                    reference=f"{party} at {hour}",
+                )
+            )
+        return booking_id
+
+
+@pytest.fixture
+async def lumen(server: Served) -> Lumen:
+    (day,) = read_service_days(SAMPLE_FILE)
+    restaurant_id = str(uuid4())
+    async with server.client() as client:
+        await load_restaurant(client, day, restaurant_id)
+    today = datetime.now(UTC).date()
+    return Lumen(server, restaurant_id, today + timedelta(days=7 + (5 - today.weekday()) % 7))
+
+
+async def test_a_booking_is_planned_held_confirmed_and_drawn(lumen: Lumen, tmp_path: Path) -> None:
+    booking = await lumen.book(party=4, hour=20)
+
+    plans = (await lumen("plan", "--booking", booking, "-o", "json")).json()
+    assert plans["outcome"] == "PLAN_OUTCOME_FEASIBLE"
+    best = plans["plans"][0]
+
+    held = (await lumen("hold", "--booking", booking, "--best", "-o", "json")).json()["hold"]
+    assert held["table_ids"] == best["table_ids"]
+
+    confirmed = (await lumen("confirm", held["hold_id"], "-o", "json")).json()
+    assert confirmed["booking"]["status"] == "BOOKING_STATUS_CONFIRMED"
+
+    svg, png = tmp_path / "new" / "floor.svg", tmp_path / "floor.png"
+    files = ("--svg", str(svg), "--png", str(png))
+    drawn = (await lumen("floor", "--date", lumen.saturday.isoformat(), "-o", "json", *files)).json()
+    bars = [(row["table_id"], bar["label"], bar["kind"]) for row in drawn["rows"] for bar in row["bars"]]
+    assert bars == [(best["table_ids"][0], "4 at 20", "assignment")]
+    assert svg.read_text().startswith("<?xml")
+    assert png.read_bytes().startswith(b"\x89PNG")
+
+
+async def test_tables_are_held_by_name_for_as_long_as_asked_and_released(lumen: Lumen) -> None:
+    booking = await lumen.book(party=6, hour=20)
+    answer = (
+        await lumen("hold", "--booking", booking, "--tables", "m4, M5", "--ttl", "300", "-o", "json")
+    ).json()
+    hold = answer["hold"]
+    life = datetime.fromisoformat(hold["expires_at"]) - datetime.fromisoformat(hold["created_at"])
+    assert len(hold["table_ids"]) == 2
+    assert life == timedelta(seconds=300)
+
+    picture = await lumen("floor", "--date", lumen.saturday.isoformat())
+    assert "M4+M5" not in picture.out
+    assert "6+6 at 20░" in picture.out
+
+    for _ in range(2):
+        released = (await lumen("release", hold["hold_id"], "-o", "json")).json()
+        assert released["hold"]["state"] == "HOLD_STATE_RELEASED"
+
+
+async def test_a_refusal_ends_with_3_and_says_reason_remedy_and_whether_to_retry(lumen: Lumen) -> None:
+    first, second = await lumen.book(party=4, hour=20), await lumen.book(party=4, hour=21)
+    assert (await lumen("hold", "--booking", first, "--tables", "M4")).code == ExitCode.OK
+    refused = await lumen("hold", "--booking", second, "--tables", "M4")
+    assert refused.code == ExitCode.REFUSED
+    assert "TABLE_CONFLICT_HELD" in refused.err
+    assert "remedy: " in refused.err
+    assert "retry: REPLAN" in refused.err
+    assert refused.out == ""
+    assert "Traceback" not in refused.err
+
+
+async def test_nothing_that_fits_is_told_with_its_reason(lumen: Lumen) -> None:
+    booking = await lumen.book(party=40, hour=20)
+    refused = await lumen("hold", "--booking", booking, "--best")
+    assert refused.code == ExitCode.REFUSED
+    assert "nothing fits this booking: CAPACITY_INSUFFICIENT" in refused.err
+    shown = await lumen("plan", "--booking", booking)
+    assert shown.code == ExitCode.OK
+    assert "nothing here seats this party" in shown.out
+    assert re.search(r"CAPACITY_INSUFFICIENT +24 +39", shown.out)
+
+
+async def test_a_plan_for_people_shows_scores_terms_and_reasons(lumen: Lumen) -> None:
+    start = f"{lumen.saturday.isoformat()}T20:00"
+    shown = await lumen("plan", "--party", "4", "--start", start, "--prefer", "window", "--zone", "main room")
+    assert shown.code == ExitCode.OK
+    assert "something fits" in shown.out
+    assert "preferred attributes 20.00" in shown.out
+    assert "ZONE_NOT_REQUESTED" in shown.out
+    assert "20:00–21:45 CE" in shown.out
+
+
+async def test_json_lines_have_one_plan_per_line(lumen: Lumen) -> None:
+    start = f"{lumen.saturday.isoformat()}T20:00"
+    shown = await lumen("plan", "--party", "2", "--start", start, "--limit", "3", "-o", "jsonl")
+    assert [len(json.loads(line)["table_ids"]) for line in shown.out.splitlines()] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("floor", "--restaurant", "No Such Place"), "no restaurant called 'No Such Place'"),
+        (("hold", "--booking", str(uuid4()), "--tables", "M4,X9"), "no such table: X9"),
+        (("plan", "--party", "2", "--start", "20:00", "--zone", "Roof"), "no such zone: Roof"),
+        (("plan", "--party", "2", "--start", "soon"), "'soon' is not a time"),
+        (("floor", "--date", "soon"), "'soon' is not a date"),
+    ],
+)
+async def test_names_that_do_not_exist_are_wrong_arguments(
+    lumen: Lumen, arguments: tuple[str, ...], words: str
+) -> None:
+    ended = await lumen(*arguments)
+    assert ended.code == ExitCode.USAGE
+    assert words in " ".join(ended.err.replace("│", " ").split())
+
+
+async def test_a_restaurant_has_to_be_named_when_there_are_several(lumen: Lumen) -> None:
+    (day,) = read_service_days(SAMPLE_FILE)
+    async with lumen.served.client() as client:
+        await load_restaurant(client, day, str(uuid4()))
+    ambiguous = await lumen("floor")
+    assert ambiguous.code == ExitCode.USAGE
+    assert "say which one" in ambiguous.err
+    assert (await lumen("floor", "--restaurant", lumen.restaurant_id)).code == ExitCode.OK
+
+
+async def test_another_tenants_restaurant_is_not_there(lumen: Lumen) -> None:
+    other = ("--address", lumen.served.address, "--tenant", str(uuid4()))
+    ended = await run("floor", "--restaurant", lumen.restaurant_id, *other)
+    assert ended.code == ExitCode.REFUSED
+    assert "RESTAURANT_NOT_FOUND" in ended.err
+
+
+async def test_a_day_is_replayed_twice_the_same_on_a_running_server(lumen: Lumen) -> None:
+    stable = ("day", "requested", "seated", "covers", "refused", "merges", "seat_use", "replayed_date")
+    runs = [(await lumen("replay", str(SAMPLE_FILE), "-o", "json")).json() for _ in range(2)]
+    ((first,), (second,)) = runs
+    assert {key: first[key] for key in stable} == {key: second[key] for key in stable}
+    assert first["requested"] == 116
+    assert first["seated"] + sum(first["refused"].values()) == first["requested"]
+    assert first["refused"]["OUTSIDE_SERVICE_HOURS"] == 1
+    assert 0 < first["p50_ms"] <= first["p95_ms"] <= first["max_ms"]
+
+
+def day_file(folder: Path) -> Path:
+    (day,) = json.loads(SAMPLE_FILE.read_text())["traces"]
+    day["bookings"] = day["bookings"][:6]
+    path = folder / "short.json"
+    path.write_text(json.dumps({"traces": [day, day | {"id": "again"}]}))
+    return path
+
+
+def left_behind(before: set[Path]) -> set[Path]:
+    return {path for path in scratch_folders() - before if SCRATCH.search(path.name)}
+
+
+def scratch_folders() -> set[Path]:
+    return set(Path(os.environ.get("TMPDIR", "/tmp")).glob("maitred-*"))
+
+
+async def test_replay_starts_and_stops_everything_itself_when_no_server_is_named(tmp_path: Path) -> None:
+    before = scratch_folders()
+    results = (await run("replay", str(day_file(tmp_path)), "-o", "json", home=tmp_path)).json()
+    assert [(result["day"], result["requested"], result["seated"]) for result in results] == [
+        ("lumen-saturday", 6, 6),
+        ("again", 6, 6),
+    ]
+    assert left_behind(before) == set()
+
+
+async def test_the_demo_shows_the_day_writes_the_pictures_and_leaves_nothing(tmp_path: Path) -> None:
+    before = scratch_folders()
+    ended = await run("demo", "--out", str(tmp_path / "out"), home=tmp_path)
+    assert ended.code == ExitCode.OK, ended.err
+    for words in ("Trattoria Lumen", "Private room", "TABLE_CONFLICT_ASSIGNED", "What next"):
+        assert words in ended.out
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["floor.png", "floor.svg"]
+    assert left_behind(before) == set()
+
+
+async def until(process: Process, words: str) -> str:
+    """What the program printed up to and including the line with these words."""
+    assert process.stdout is not None
+    printed = ""
+    for _ in range(LINES_MAX):
+        line = (await process.stdout.readline()).decode()
+        assert line, f"the program ended before it printed {words!r}; it had printed:\n{printed}"
+        printed += line
+        if words in line:
+            return printed
+    raise AssertionError(f"no {words!r} in the first {LINES_MAX} lines")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_dev_says_what_to_try_and_a_signal_stops_it(tmp_path: Path, number: signal.Signals) -> None:
+    async with started("dev", "--port", "0", home=tmp_path) as process:
+        printed = await until(process, "maitred hold")
+        commands = [line.split()[1:] for line in printed.splitlines() if line.startswith("maitred ")]
+        plan, hold = (arguments for arguments in commands if arguments[0] in ("plan", "hold"))
+        assert (await run(*plan)).code == ExitCode.OK
+        held = (await run(*hold, "-o", "json")).json()["hold"]
+        where = hold[hold.index("--address") :][:2]
+        assert (await run("confirm", held["hold_id"], *where)).code == ExitCode.OK
+        assert "buf curl --protocol grpc" in printed
+        assert "grpcurl -plaintext" in printed
+        process.send_signal(number)
+        _, err = await process.communicate()
+        assert process.returncode == ExitCode.OK
+        assert err.decode().rstrip().endswith("stopped")
