@@ -185,30 +185,34 @@ def _sift(
     one can come to the whole by adding one table at a time and stay a merge throughout. So it is enough to
     look one table back, at merges that were sifted before because they are smaller.
     """
-    size, seats_max = need.party_size, need.party_size + need.slack_max
     any_unfit = unfit[0][1] | unfit[1][1] | unfit[2][1]
     kept: list[Merge] = []
     seating: set[int] = set()
     counts: dict[Reason, int] = {}
     for merge in candidates:
         mask = merge.mask
+        reason: Reason | None
         if mask & any_unfit:
             reason = next(reason for reason, tables in unfit if mask & tables)
         elif mask & singles or (seating and _seated_by_fewer(merge, seating)):
             seating.add(mask)
             reason = Reason.COMBINATION_REDUNDANT
-        elif merge.seats < size:
-            reason = Reason.CAPACITY_INSUFFICIENT
-        elif mask & reserved:
-            reason = Reason.CAPACITY_BELOW_MIN_PARTY
-        elif merge.seats > seats_max:
-            reason = Reason.SLACK_BUDGET_EXCEEDED
         else:
+            reason = _wrong_size(merge, reserved, need)
+        if reason is None:
             seating.add(mask)
             kept.append(merge)
-            continue
-        counts[reason] = counts.get(reason, 0) + 1
+        else:
+            counts[reason] = counts.get(reason, 0) + 1
     return tuple(kept), counts
+
+
+def _wrong_size(merge: Merge, reserved: int, need: Need) -> Reason | None:
+    if merge.seats < need.party_size:
+        return Reason.CAPACITY_INSUFFICIENT
+    if merge.mask & reserved:
+        return Reason.CAPACITY_BELOW_MIN_PARTY
+    return Reason.SLACK_BUDGET_EXCEEDED if merge.seats - need.party_size > need.slack_max else None
 
 
 def _seated_by_fewer(merge: Merge, seating: set[int]) -> bool:
