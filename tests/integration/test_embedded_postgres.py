@@ -263,6 +263,8 @@ async def test_a_long_path_gets_a_socket_in_a_short_place(
     server = EmbeddedPostgres(data_root / ("long-" * 20) / ("name-" * 10), installation)
     try:
         assert await ask(await server.start(), "SELECT 1") == 1
+        await server.stop()
+        assert await ask(await server.start(), "SELECT 1") == 1
     finally:
         server.kill()
 

@@ -1,6 +1,7 @@
 """The embedded PostgreSQL as the rest of the house sees it: start, stop, and a URL."""
 
 import asyncio
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -169,5 +170,8 @@ class EmbeddedPostgres:
 
     def _give_back(self) -> None:
         owner, self._owner = self._owner, None
+        if self._socket_dir is not None and self._layout.data_root not in self._socket_dir.parents:
+            # Nobody would look for what is left in a shared place; `start` makes the same one again.
+            shutil.rmtree(self._socket_dir, ignore_errors=True)
         if owner is not None:
             owner.release()
