@@ -1,6 +1,7 @@
 """What a plan was made from, as a short text that can be compared later."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from hashlib import blake2b
 
 from server.domain.claims import Claim
@@ -13,7 +14,7 @@ DIGEST_BYTES = 16
 def context_version(selection: Selection, policy_version: int, foreign: Iterable[Claim]) -> str:
     """A digest of everything that a selection depends on and of nothing else.
 
-    That is the policy's version, what the party needs and its window, the chosen tables as they are, the adjacency
+    That is the policy's version, what the party needs and its window, the chosen tables whatever they are called, the adjacency
     among them, and the live claims of others on them that overlap the window. Preferences of the party only rank and
     are left out. Changes elsewhere on the floor leave it as it is.
     """
@@ -33,7 +34,7 @@ def context_version(selection: Selection, policy_version: int, foreign: Iterable
             party.required_attributes,
         ),
         _instants(selection.window),
-        selection.tables,
+        tuple(replace(table, name="") for table in selection.tables),
         selection.floor.edges_within(selection.table_ids),
         claims,
     )

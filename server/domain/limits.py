@@ -14,7 +14,7 @@ MERGE_TABLES_MIN = 2
 MERGE_TABLES_MAX = 5
 # More merges than this would make planning slow and memory large; a floor or policy that asks for them is refused
 # when it is put, so that planning itself is always complete.
-COMBINATIONS_MAX = 100_000
+COMBINATIONS_MAX = 25_000
 
 NAME_LENGTH_MAX = 200
 ZONE_NAME_LENGTH_MAX = 100

@@ -1,5 +1,5 @@
-"""The rules a table set has to pass. Planning filters by them, validation reports them, hold, confirm and assign
-enforce them: there is no second implementation that could disagree.
+"""The rules a table set has to pass. Validation reports them; hold, confirm and assign enforce them; planning applies
+them to all sets of a floor at once, and property tests hold it to the answers given here.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -197,7 +197,7 @@ class Plan(_message.Message):
     cost: _builtins.float
     """What the set costs; lower is better. Comparable between plans of any floor with the same policy."""
     score: _builtins.float
-    """0 to 100 for people: 100 × 30 / (30 + cost / window length in slots)."""
+    """Above 0, up to 100, for people: 100 × 30 / (30 + max(0, cost) / window length in slots of 5 minutes)."""
     context_version: _builtins.str
     """What the plan was made from. Send it with HoldTables or AssignTables for the same tables to be refused with
     STALE_CONTEXT if something they depend on has changed; changes elsewhere on the floor don't matter.
