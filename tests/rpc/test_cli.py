@@ -6,8 +6,9 @@ import os
 import re
 import signal
 import sys
+import tempfile
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -29,7 +30,6 @@ from tests.conftest import Served
 PROGRAM = (sys.executable, "-c", "from server.entry import main; main()")
 ROOT = Path(__file__).parents[2]
 ROME = ZoneInfo("Europe/Rome")
-SCRATCH = re.compile(r"maitred-[a-z0-9_]{8}$")
 LINES_MAX = 200
 
 
@@ -47,14 +47,14 @@ class Ended:
 
 
 @asynccontextmanager
-async def started(*arguments: str, home: Path | None = None) -> AsyncIterator[Process]:
+async def started(*arguments: str, scratch: Path | None = None) -> AsyncIterator[Process]:
     """The program in a process of its own, killed when the block is left."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAITRED_")}
     environment |= {"PYTHONPATH": f"{ROOT}:{ROOT}/gen:{ROOT}/clients", "COLUMNS": "200"}
-    if home is not None:
-        environment["HOME"] = str(home)
+    if scratch is not None:
+        environment |= {"HOME": str(scratch / "home"), "TMPDIR": str(scratch / "tmp")}
     process = await asyncio.create_subprocess_exec(
-        *PROGRAM, *arguments, stdout=PIPE, stderr=PIPE, env=environment, cwd=home or ROOT
+        *PROGRAM, *arguments, stdout=PIPE, stderr=PIPE, env=environment, cwd=scratch or ROOT
     )
     try:
         yield process
@@ -64,8 +64,8 @@ async def started(*arguments: str, home: Path | None = None) -> AsyncIterator[Pr
             await process.wait()
 
 
-async def run(*arguments: str, home: Path | None = None) -> Ended:
-    async with started(*arguments, home=home) as process:
+async def run(*arguments: str, scratch: Path | None = None) -> Ended:
+    async with started(*arguments, scratch=scratch) as process:
         out, err = await process.communicate()
         assert process.returncode is not None
         return Ended(process.returncode, out.decode(), err.decode())
@@ -234,6 +234,17 @@ async def test_a_day_is_replayed_twice_the_same_on_a_running_server(lumen: Lumen
     assert 0 < first["p50_ms"] <= first["p95_ms"] <= first["max_ms"]
 
 
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A home and a place for temporary files, open to the user that PostgreSQL runs as when this one is root."""
+    with tempfile.TemporaryDirectory(prefix="maitred-test-") as name:
+        folder = Path(name)
+        for path in (folder, folder / "home", folder / "tmp"):
+            path.mkdir(exist_ok=True)
+            path.chmod(0o755)
+        yield folder
+
+
 def day_file(folder: Path) -> Path:
     (day,) = json.loads(SAMPLE_FILE.read_text())["traces"]
     day["bookings"] = day["bookings"][:6]
@@ -242,32 +253,34 @@ def day_file(folder: Path) -> Path:
     return path
 
 
-def left_behind(before: set[Path]) -> set[Path]:
-    return {path for path in scratch_folders() - before if SCRATCH.search(path.name)}
-
-
-def scratch_folders() -> set[Path]:
-    return set(Path(os.environ.get("TMPDIR", "/tmp")).glob("maitred-*"))
-
-
-async def test_replay_starts_and_stops_everything_itself_when_no_server_is_named(tmp_path: Path) -> None:
-    before = scratch_folders()
-    results = (await run("replay", str(day_file(tmp_path)), "-o", "json", home=tmp_path)).json()
+async def test_replay_starts_and_stops_everything_itself_when_no_server_is_named(scratch: Path) -> None:
+    results = (await run("replay", str(day_file(scratch)), "-o", "json", scratch=scratch)).json()
     assert [(result["day"], result["requested"], result["seated"]) for result in results] == [
         ("lumen-saturday", 6, 6),
         ("again", 6, 6),
     ]
-    assert left_behind(before) == set()
+    assert list((scratch / "tmp").iterdir()) == []
 
 
-async def test_the_demo_shows_the_day_writes_the_pictures_and_leaves_nothing(tmp_path: Path) -> None:
-    before = scratch_folders()
-    ended = await run("demo", "--out", str(tmp_path / "out"), home=tmp_path)
+async def test_an_interrupted_replay_ends_with_130_and_leaves_nothing(scratch: Path) -> None:
+    async with started("replay", str(SAMPLE_FILE), scratch=scratch) as process:
+        assert process.stderr is not None
+        while b"applying" not in (line := await process.stderr.readline()):
+            assert line, "the program ended before it had a database"
+        process.send_signal(signal.SIGTERM)
+        _, err = await process.communicate()
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert b"Traceback" not in err
+    assert list((scratch / "tmp").iterdir()) == []
+
+
+async def test_the_demo_shows_the_day_writes_the_pictures_and_leaves_nothing(scratch: Path) -> None:
+    ended = await run("demo", "--out", str(scratch / "out"), scratch=scratch)
     assert ended.code == ExitCode.OK, ended.err
     for words in ("Trattoria Lumen", "Private room", "TABLE_CONFLICT_ASSIGNED", "What next"):
         assert words in ended.out
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["floor.png", "floor.svg"]
-    assert left_behind(before) == set()
+    assert sorted(path.name for path in (scratch / "out").iterdir()) == ["floor.png", "floor.svg"]
+    assert list((scratch / "tmp").iterdir()) == []
 
 
 async def until(process: Process, words: str) -> str:
@@ -284,8 +297,8 @@ async def until(process: Process, words: str) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_dev_says_what_to_try_and_a_signal_stops_it(tmp_path: Path, number: signal.Signals) -> None:
-    async with started("dev", "--port", "0", home=tmp_path) as process:
+async def test_dev_says_what_to_try_and_a_signal_stops_it(scratch: Path, number: signal.Signals) -> None:
+    async with started("dev", "--port", "0", scratch=scratch) as process:
         printed = await until(process, "maitred hold")
         commands = [line.split()[1:] for line in printed.splitlines() if line.startswith("maitred ")]
         plan, hold = (arguments for arguments in commands if arguments[0] in ("plan", "hold"))
