@@ -1,5 +1,6 @@
 """One frozen settings value: defaults, ranges, relations, and printing without secrets."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +21,11 @@ class SettingsError(Exception):
 
 
 def _data_dir() -> Path:
-    return Path("~/.local/share/maitred").expanduser()
+    """Root's PostgreSQL runs under another account, which has to reach its data; homes of root are closed to it."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/maitred")
+    data_home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data_home).expanduser() / "maitred"
 
 
 class Settings(BaseSettings):
