@@ -47,7 +47,7 @@ async def fetch_picture(
     policy = (await client.get_service_policy(GetServicePolicyRequest(restaurant_id=restaurant_id))).policy
     opens, closes = open_hours(policy, date, zone)
     claims = await _claims(client, restaurant_id, opens, closes)
-    title = f"{restaurant.name} · {long_date(date)}"
+    title = f"{_printable(restaurant.name)} · {long_date(date)}"
     return draw(title, _tables(floor), claims, opens=opens, closes=closes, now=now)
 
 
@@ -85,8 +85,8 @@ def _tables(floor: Floor) -> tuple[TableSpec, ...]:
     return tuple(
         TableSpec(
             table.table_id,
-            table.name,
-            zones[table.zone_id].name,
+            _printable(table.name),
+            _printable(zones[table.zone_id].name),
             table.capacity,
             table.movable,
             table.state != TableState.TABLE_STATE_OUT_OF_SERVICE,
@@ -168,7 +168,7 @@ def _of_assignment(assignment: Assignment, booking: Booking | None) -> Claim:
 
 
 def _of_block(block: Block) -> Claim:
-    words = block.note or _BLOCK_WORDS.get(block.cause, "blocked")
+    words = _printable(block.note) or _BLOCK_WORDS.get(block.cause, "blocked")
     return Claim(
         BarKind.BLOCK,
         tuple(block.table_ids),
@@ -188,8 +188,13 @@ def _stay(
 
 
 def _label(booking_id: str, booking: Booking | None) -> str:
-    reference = booking.reference if booking is not None else ""
+    reference = _printable(booking.reference) if booking is not None else ""
     return reference[:LABEL_LENGTH_MAX] or booking_id[:4]
+
+
+def _printable(text: str) -> str:
+    """Without what would move the cursor or garble the screen."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def table_ids_by_name(floor: Floor, names: Iterable[str]) -> Sequence[str]:

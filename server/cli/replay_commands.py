@@ -9,6 +9,7 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from maitred_client import AsyncMaitredClient
@@ -145,7 +146,7 @@ async def _replay(client: AsyncMaitredClient, day: ServiceDay, fixed: dt.date | 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = errors()
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task(f"{day.id} as {date}", total=len(day.bookings))
+        task = progress.add_task(escape(f"{day.id} as {date}"), total=len(day.bookings))
 
         def step(_: BookingResult) -> None:
             progress.advance(task)

@@ -156,12 +156,23 @@ def _days(document: object) -> tuple[tuple[ServiceDay, ...], list[Complaint]]:
 
 
 def _day(trace: object) -> tuple[ServiceDay | None, list[Complaint]]:
+    if unprintable := list(_unprintable(trace, ())):
+        return None, unprintable
     try:
         # From text, because only JSON input lets strict mode read a list as a tuple.
         day = ServiceDay.model_validate_json(json.dumps(trace))
     except ValidationError as error:
         return None, [_explained(detail) for detail in error.errors(include_url=False, include_context=True)]
     return day, list(complaints(day))
+
+
+def _unprintable(value: object, path: JsonPath) -> Iterator[Complaint]:
+    """Texts that would garble a screen or are no Unicode at all."""
+    if isinstance(value, str) and not value.isprintable():
+        yield Complaint(path, "the text has characters that cannot be printed", "Remove them.")
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from _unprintable(item, (*path, key))
 
 
 def _repeated_ids(days: Sequence[ServiceDay]) -> Iterator[Complaint]:

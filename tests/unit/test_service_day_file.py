@@ -162,6 +162,8 @@ def test_the_sample_day_is_a_valid_file_with_more_requests_than_seats() -> None:
             "no table stands in",
         ),
         (lambda day: day["bookings"].append(7), "traces[0].bookings[2]", "7 is a number"),
+        (lambda day: day.update(restaurant="Chez\x1b[2J"), "traces[0].restaurant", "cannot be printed"),
+        (lambda day: day["tables"][2].update(zone="\ud800"), "traces[0].tables[2].zone", "cannot be printed"),
         (lambda day: day.update(booking_count=7), "traces[0].booking_count", "not the number of bookings"),
     ],
 )
