@@ -50,7 +50,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_REQUEST_ID_MISSING: _ErrorReason.ValueType  # 4
     """A mutating call came without a request_id, so a retry could not be recognised.
     Status: INVALID_ARGUMENT + BadRequest
-    Metadata: field
+    Metadata: field, limit
     Retry: AFTER_FIX
     Remedy: Send a fresh UUID as request_id, and the same one on every retry of the same call.
     """
@@ -141,7 +141,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_BOOKING_ALREADY_ASSIGNED: _ErrorReason.ValueType  # 17
     """The booking already has tables for its present time and party.
     Status: ALREADY_EXISTS
-    Metadata: booking_id, assignment_id, table_ids
+    Metadata: booking_id, assignment_id
     Retry: NO
     Remedy: GetAssignment shows the tables; unassign them first to choose others.
     """
@@ -212,7 +212,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_STALE_CONTEXT: _ErrorReason.ValueType  # 27
     """Something the selection depends on (its tables, the policy, the booking, or claims on those tables) changed
     since the context_version that the caller sent.
-    Status: ABORTED
+    Status: ABORTED + ConflictDetail + FailedChecks
     Metadata: expected_context_version, current_context_version
     Retry: REPLAN
     Remedy: Plan or validate again and use the new context_version with a new request_id.
@@ -290,7 +290,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_CAPACITY_BELOW_MIN_PARTY: _ErrorReason.ValueType  # 38
     """The party is smaller than the smallest party a chosen table is meant for.
     Status: FAILED_PRECONDITION + FailedChecks
-    Metadata: party_size, min_party
+    Metadata: table_ids, party_size, min_party
     Retry: REPLAN
     Remedy: Choose smaller tables, or lower the table's min_party.
     """
@@ -414,7 +414,7 @@ Remedy: Send a party size within the named limit; split larger groups into sever
 ERROR_REASON_REQUEST_ID_MISSING: ErrorReason.ValueType  # 4
 """A mutating call came without a request_id, so a retry could not be recognised.
 Status: INVALID_ARGUMENT + BadRequest
-Metadata: field
+Metadata: field, limit
 Retry: AFTER_FIX
 Remedy: Send a fresh UUID as request_id, and the same one on every retry of the same call.
 """
@@ -505,7 +505,7 @@ Remedy: Choose one of the allowed actions, or decide with the guest what should 
 ERROR_REASON_BOOKING_ALREADY_ASSIGNED: ErrorReason.ValueType  # 17
 """The booking already has tables for its present time and party.
 Status: ALREADY_EXISTS
-Metadata: booking_id, assignment_id, table_ids
+Metadata: booking_id, assignment_id
 Retry: NO
 Remedy: GetAssignment shows the tables; unassign them first to choose others.
 """
@@ -576,7 +576,7 @@ Remedy: Plan again under the present policy and hold the new set with a new requ
 ERROR_REASON_STALE_CONTEXT: ErrorReason.ValueType  # 27
 """Something the selection depends on (its tables, the policy, the booking, or claims on those tables) changed
 since the context_version that the caller sent.
-Status: ABORTED
+Status: ABORTED + ConflictDetail + FailedChecks
 Metadata: expected_context_version, current_context_version
 Retry: REPLAN
 Remedy: Plan or validate again and use the new context_version with a new request_id.
@@ -654,7 +654,7 @@ Remedy: Choose a larger table or a merge.
 ERROR_REASON_CAPACITY_BELOW_MIN_PARTY: ErrorReason.ValueType  # 38
 """The party is smaller than the smallest party a chosen table is meant for.
 Status: FAILED_PRECONDITION + FailedChecks
-Metadata: party_size, min_party
+Metadata: table_ids, party_size, min_party
 Retry: REPLAN
 Remedy: Choose smaller tables, or lower the table's min_party.
 """
