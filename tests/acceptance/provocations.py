@@ -1,0 +1,357 @@
+"""One way to be refused for each reason that a caller of a healthy server can bring about."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from maitred_client import AsyncMaitredClient, RetryPolicy, new_request_id
+from maitred_client.messages import (
+    BookingAction,
+    GetAssignmentRequest,
+    GetRestaurantRequest,
+    ListBookingsRequest,
+    ReleaseHoldRequest,
+    ServicePolicy,
+    UnblockTablesRequest,
+)
+from server.bootstrap import serving
+from server.config import load_settings
+from tests.builders.world import evening, stamp
+from tests.builders.world_extras import UNKNOWN_ID, House
+from tests.conftest import Served
+from tests.support.database import Connection, expire, restaurant_locked
+
+NO_RETRIES = RetryPolicy(attempts_max=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    place: House
+    server: Served
+
+    @property
+    def client(self) -> AsyncMaitredClient:
+        return self.place.client
+
+    def without_retries(self) -> AsyncMaitredClient:
+        """A client that shows each answer as it comes."""
+        return AsyncMaitredClient(
+            self.server.address, tenant_id=self.server.tenant_id, actor="tests", retry=NO_RETRIES
+        )
+
+
+Provocation = Callable[[Stage], Awaitable[object]]
+PROVOCATIONS: dict[str, Provocation] = {}
+
+
+def provokes(reason: str) -> Callable[[Provocation], Provocation]:
+    def register(provocation: Provocation) -> Provocation:
+        assert reason not in PROVOCATIONS
+        PROVOCATIONS[reason] = provocation
+        return provocation
+
+    return register
+
+
+async def _assign(
+    stage: Stage, party: int, *names: str, zone: str = "", required: Iterable[str] = ()
+) -> object:
+    booking = await stage.place.party(party, zone=zone, required=required)
+    return await stage.place.assign(booking, *names)
+
+
+# Form
+
+
+@provokes("INVALID_ARGUMENT_FIELD")
+async def _no_uuid(stage: Stage) -> object:
+    return await stage.client.get_restaurant(GetRestaurantRequest(restaurant_id="table seven"))
+
+
+@provokes("INVALID_WINDOW")
+async def _end_before_start(stage: Stage) -> object:
+    request = ListBookingsRequest(
+        restaurant_id=stage.place.restaurant_id,
+        window_start=stamp(evening(20)),
+        window_end=stamp(evening(19)),
+    )
+    return await stage.client.list_bookings(request)
+
+
+@provokes("INVALID_PARTY_SIZE")
+async def _nobody_comes(stage: Stage) -> object:
+    return await stage.place.party(0)
+
+
+@provokes("REQUEST_ID_REUSED")
+async def _same_id_for_another_party(stage: Stage) -> object:
+    request = stage.place.booking_request(party=2)
+    await stage.client.put_booking(request)
+    request.party.party_size = 3
+    return await stage.client.put_booking(request)
+
+
+@provokes("REQUEST_IN_PROGRESS")
+async def _repeated_too_early(stage: Stage) -> object:
+    request = stage.place.booking_request()
+    url = stage.server.database_url
+    async with restaurant_locked(url, stage.place.restaurant_id) as connection:
+        first = asyncio.create_task(stage.client.put_booking(request))
+        try:
+            await _somebody_waits(connection)
+            async with stage.without_retries() as client:
+                return await client.put_booking(request)
+        finally:
+            first.cancel()
+
+
+async def _somebody_waits(connection: Connection) -> None:
+    """Until a transaction waits for the lock that this connection has."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = any(pg_blocking_pids(pid))"
+    while not await connection.fetchval(query):  # noqa: ASYNC110 - the database has no signal for it
+        await asyncio.sleep(0.005)
+
+
+@provokes("PERMISSION_MISSING")
+async def _may_only_read(stage: Stage) -> object:
+    async with AsyncMaitredClient(
+        stage.server.address, tenant_id=stage.server.tenant_id, scopes=["read"]
+    ) as reader:
+        return await reader.put_booking(stage.place.booking_request())
+
+
+# What does not exist
+
+
+@provokes("RESTAURANT_NOT_FOUND")
+async def _unknown_restaurant(stage: Stage) -> object:
+    return await stage.client.get_restaurant(GetRestaurantRequest(restaurant_id=UNKNOWN_ID))
+
+
+@provokes("BOOKING_NOT_FOUND")
+async def _unknown_booking(stage: Stage) -> object:
+    return await stage.place.read(UNKNOWN_ID)
+
+
+@provokes("TABLE_NOT_FOUND")
+async def _unknown_table(stage: Stage) -> object:
+    request = stage.place.hold_request((await stage.place.party()).booking_id, ["W1"])
+    request.table_ids.append(UNKNOWN_ID)
+    return await stage.client.hold_tables(request)
+
+
+@provokes("HOLD_NOT_FOUND")
+async def _unknown_hold(stage: Stage) -> object:
+    request = ReleaseHoldRequest(restaurant_id=stage.place.restaurant_id, hold_id=UNKNOWN_ID)
+    return await stage.client.release_hold(request)
+
+
+@provokes("ASSIGNMENT_NOT_FOUND")
+async def _not_assigned(stage: Stage) -> object:
+    booking = await stage.place.party()
+    request = GetAssignmentRequest(restaurant_id=stage.place.restaurant_id, booking_id=booking.booking_id)
+    return await stage.client.get_assignment(request)
+
+
+@provokes("BLOCK_NOT_FOUND")
+async def _unknown_block(stage: Stage) -> object:
+    request = UnblockTablesRequest(restaurant_id=stage.place.restaurant_id, block_id=UNKNOWN_ID)
+    return await stage.client.unblock_tables(request)
+
+
+# What has moved on
+
+
+@provokes("VERSION_MISMATCH")
+async def _old_etag(stage: Stage) -> object:
+    booking = await stage.place.party(2)
+    await stage.place.party(3, booking_id=booking.booking_id)
+    return await stage.place.party(4, booking_id=booking.booking_id, etag=booking.etag)
+
+
+@provokes("INVALID_STATE_TRANSITION")
+async def _complete_before_check_in(stage: Stage) -> object:
+    booking = await stage.place.party()
+    return await stage.place.transition(booking, BookingAction.BOOKING_ACTION_COMPLETE)
+
+
+@provokes("BOOKING_ALREADY_ASSIGNED")
+async def _assigned_twice(stage: Stage) -> object:
+    booking = await stage.place.seated("W1")
+    return await stage.place.assign(booking, "W2")
+
+
+@provokes("HOLD_ALREADY_CONFIRMED")
+async def _released_after_confirm(stage: Stage) -> object:
+    hold = await stage.place.hold(await stage.place.party(), "W1")
+    await stage.place.confirm(hold)
+    return await stage.place.release(hold)
+
+
+@provokes("HOLD_EXPIRED")
+async def _confirmed_too_late(stage: Stage) -> object:
+    hold = await stage.place.hold(await stage.place.party(), "W1")
+    await expire(stage.server.database_url, hold.hold_id)
+    return await stage.place.confirm(hold)
+
+
+@provokes("HOLD_ALREADY_RELEASED")
+async def _confirmed_after_release(stage: Stage) -> object:
+    hold = await stage.place.hold(await stage.place.party(), "W1")
+    await stage.place.release(hold)
+    return await stage.place.confirm(hold)
+
+
+@provokes("HOLD_MISMATCH")
+async def _confirmed_for_somebody_else(stage: Stage) -> object:
+    hold = await stage.place.hold(await stage.place.party(), "W1")
+    request = stage.place.confirm_request(hold)
+    request.booking_id = (await stage.place.party()).booking_id
+    return await stage.client.confirm_hold(request)
+
+
+@provokes("HOLD_TTL_OUT_OF_RANGE")
+async def _held_for_an_hour(stage: Stage) -> object:
+    return await stage.place.hold(await stage.place.party(), "W1", ttl_s=3600)
+
+
+@provokes("POLICY_DRIFT")
+async def _table_shrinks_under_a_hold(stage: Stage) -> object:
+    hold = await stage.place.hold(await stage.place.party(4), "W1")
+    await stage.place.update("W1", capacity=2)
+    return await stage.place.confirm(hold)
+
+
+@provokes("STALE_CONTEXT")
+async def _held_since_it_was_planned(stage: Stage) -> object:
+    booking = await stage.place.party()
+    context = (await stage.place.validate(booking, "W1")).context_version
+    await stage.place.hold(await stage.place.party(), "W1")
+    request = stage.place.hold_request(booking.booking_id, ["W1"])
+    request.context_version = context
+    return await stage.client.hold_tables(request)
+
+
+# When
+
+
+@provokes("OUTSIDE_SERVICE_HOURS")
+async def _before_it_opens(stage: Stage) -> object:
+    return await stage.place.party(start=evening(9))
+
+
+@provokes("SERVICE_OVERRUN")
+async def _too_late_to_eat(stage: Stage) -> object:
+    await stage.place.change_policy(lambda policy: policy.periods[0].ClearField("may_overrun"))
+    return await stage.place.party(start=evening(22))
+
+
+@provokes("WINDOW_IN_PAST")
+async def _last_month(stage: Stage) -> object:
+    return await stage.place.party(start=evening() - timedelta(days=60))
+
+
+# Which tables
+
+
+@provokes("TABLE_OUT_OF_SERVICE")
+async def _broken_table(stage: Stage) -> object:
+    await stage.place.out_of_service("W1")
+    return await _assign(stage, 2, "W1")
+
+
+@provokes("ZONE_NOT_REQUESTED")
+async def _inside_instead_of_outside(stage: Stage) -> object:
+    return await _assign(stage, 2, "W1", zone="Terrace")
+
+
+@provokes("REQUIRED_ATTRIBUTE_UNMET")
+async def _no_window(stage: Stage) -> object:
+    return await _assign(stage, 2, "W2", required=["window"])
+
+
+@provokes("COMBINATION_DISABLED")
+async def _merging_is_off(stage: Stage) -> object:
+    def off(policy: ServicePolicy) -> None:
+        policy.combinations.enabled = False
+
+    await stage.place.change_policy(off)
+    return await _assign(stage, 6, "W1", "W2")
+
+
+@provokes("COMBINATION_TOO_LARGE")
+async def _four_tables_in_a_row(stage: Stage) -> object:
+    return await _assign(stage, 14, "W1", "W2", "W3", "W4")
+
+
+@provokes("COMBINATION_CROSSES_ZONES")
+async def _through_the_door(stage: Stage) -> object:
+    return await _assign(stage, 6, "W1", "P1")
+
+
+@provokes("COMBINATION_TABLE_NOT_MOVABLE")
+async def _a_fixed_table(stage: Stage) -> object:
+    return await _assign(stage, 8, "W1", "F6")
+
+
+@provokes("COMBINATION_NOT_ADJACENT")
+async def _apart(stage: Stage) -> object:
+    return await _assign(stage, 6, "W1", "W3")
+
+
+@provokes("CAPACITY_INSUFFICIENT")
+async def _too_many_people(stage: Stage) -> object:
+    return await _assign(stage, 5, "W1")
+
+
+@provokes("CAPACITY_BELOW_MIN_PARTY")
+async def _kept_for_large_parties(stage: Stage) -> object:
+    return await _assign(stage, 4, "L8")
+
+
+@provokes("SLACK_BUDGET_EXCEEDED")
+async def _too_many_chairs(stage: Stage) -> object:
+    return await _assign(stage, 1, "F6")
+
+
+@provokes("TABLE_BLOCKED")
+async def _under_repair(stage: Stage) -> object:
+    await stage.place.block("W1")
+    return await _assign(stage, 2, "W1")
+
+
+@provokes("TABLE_CONFLICT_ASSIGNED")
+async def _somebody_sits_there(stage: Stage) -> object:
+    await stage.place.seated("W1")
+    return await _assign(stage, 2, "W1")
+
+
+@provokes("TABLE_CONFLICT_HELD")
+async def _somebody_holds_it(stage: Stage) -> object:
+    await stage.place.hold(await stage.place.party(), "W1")
+    return await _assign(stage, 2, "W1")
+
+
+# A server in need
+
+
+@provokes("STORE_CONTENTION")
+async def _nobody_lets_go(stage: Stage) -> object:
+    return await _put_while_locked(stage, {"attempts_max": 2, "lock_timeout_s": 0.05})
+
+
+@provokes("DEADLINE_EXCEEDED")
+async def _the_server_gives_up_first(stage: Stage) -> object:
+    return await _put_while_locked(stage, {"deadline_s_default": 0.2, "deadline_s_max": 0.2})
+
+
+async def _put_while_locked(stage: Stage, impatience: Mapping[str, object]) -> object:
+    settings = load_settings(port=0, log_level="error", **impatience)
+    url, tenant_id = stage.server.database_url, stage.server.tenant_id
+    async with (
+        serving(settings, url) as impatient,
+        AsyncMaitredClient(impatient.address, tenant_id=tenant_id, retry=NO_RETRIES) as client,
+        restaurant_locked(url, stage.place.restaurant_id),
+    ):
+        return await client.put_booking(stage.place.booking_request(request_id=new_request_id()))

@@ -1,0 +1,102 @@
+"""Every reason of the contract: its status, its metadata, its retry class and its details, from a real server."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc.aio
+import pytest
+
+from maitred.v1 import errors_pb2
+from maitred_client import ERRORS, CombinationRedundantError, MaitredError, TableAvoidedError
+from maitred_client.messages import ErrorReason
+from ops.build.errors_page import Reason, parse_reason
+from tests.acceptance.provocations import PROVOCATIONS, Stage
+from tests.builders.world_extras import House
+from tests.conftest import Served
+from tests.support.wire import Wire
+
+CONTRACT = Path(__file__).parents[2] / "proto" / "maitred" / "v1" / "reasons.proto"
+
+# Reasons that no call to a healthy server brings about, and where they are shown instead.
+SHOWN_ELSEWHERE = {
+    "REQUEST_ID_MISSING": "below: the client always sends one, so it takes a call without the client",
+    "UNAUTHENTICATED": "tests/rpc: needs a call without an identity, which the client cannot make",
+    "COMBINATION_REDUNDANT": "below: is only ever a reason within a plan",
+    "TABLE_AVOIDED": "below: is only ever a reason within a plan",
+    "SERVER_OVERLOADED": "tests/rpc: needs a server that is as busy as it may be",
+    "DRAINING": "tests/rpc: needs a server that is shutting down",
+    "STORE_UNAVAILABLE": "tests/races: needs a database that goes away",
+    "INVARIANT_BROKEN": "tests/rpc: must not happen, so a fault is put into the server",
+}
+
+
+def contract() -> Iterator[Reason]:
+    """What the comment of each value says."""
+    messages = frozenset(errors_pb2.DESCRIPTOR.message_types_by_name)
+    comment: list[str] = []
+    for line in CONTRACT.read_text().splitlines():
+        text = line.strip()
+        if text.startswith("//"):
+            comment.append(text.removeprefix("//"))
+            continue
+        if value := re.match(r"(ERROR_REASON_\w+) = ([1-9]\d*);", text):
+            yield parse_reason(value[1], int(value[2]), "\n".join(comment), messages)
+        comment = []
+
+
+REASONS = {reason.name: reason for reason in contract()}
+
+
+def details_of(error: MaitredError) -> set[str]:
+    """The details that came with an error, by the names of their messages."""
+    present = {
+        "BadRequest": bool(error.violations),
+        "QuotaFailure": bool(error.quota_violations),
+        "RetryInfo": error.retry_after_s is not None,
+        "ConflictDetail": bool(error.conflicts),
+        "FailedChecks": bool(error.failed_checks),
+    }
+    return {name for name, there in present.items() if there}
+
+
+def test_every_reason_is_provoked_here_or_shown_elsewhere() -> None:
+    names = ErrorReason.keys()
+    words = {name.removeprefix("ERROR_REASON_") for name in names} - {"UNSPECIFIED"}
+    assert words == REASONS.keys()
+    assert PROVOCATIONS.keys() | SHOWN_ELSEWHERE.keys() == words
+    assert not PROVOCATIONS.keys() & SHOWN_ELSEWHERE.keys()
+
+
+@pytest.mark.parametrize("word", PROVOCATIONS)
+async def test_a_refusal_is_what_the_contract_says(word: str, place: House, server: Served) -> None:
+    with pytest.raises(ERRORS[word]) as caught:
+        await PROVOCATIONS[word](Stage(place, server))
+    error, promised = caught.value, REASONS[word]
+    assert error.code.name == promised.status[0]
+    assert set(error.metadata) == set(promised.metadata)
+    assert error.retry.value in promised.retry
+    assert details_of(error) == set(promised.status[1:])
+    if error.failed_checks and word not in ("POLICY_DRIFT", "STALE_CONTEXT"):
+        assert error.failed_checks[0].reason == word
+        assert dict(error.failed_checks[0].metadata) == dict(error.metadata)
+
+
+async def test_a_mutating_call_without_request_id_is_refused(place: House, server: Served) -> None:
+    request = place.booking_request()
+    request.request_id = ""
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        answer = await Wire(channel, server.tenant_id).call("/maitred.v1.BookingService/PutBooking", request)
+    promised = REASONS["REQUEST_ID_MISSING"]
+    assert not isinstance(answer, bytes)
+    assert (answer.reason, answer.code.name) == ("REQUEST_ID_MISSING", promised.status[0])
+    assert set(answer.metadata) == set(promised.metadata)
+    assert answer.fields == ["request_id"]
+
+
+@pytest.mark.parametrize("kind", [CombinationRedundantError, TableAvoidedError])
+async def test_a_reason_without_status_is_given_within_a_plan(kind: type[MaitredError], place: House) -> None:
+    plan = await place.plan(await place.party(4), avoid=["W1"])
+    given = {ErrorReason.Name(rejection.reason) for rejection in plan.rejections}
+    assert f"ERROR_REASON_{kind.reason}" in given
+    assert REASONS[kind.reason].status == ("NONE",)

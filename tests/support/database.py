@@ -1,0 +1,70 @@
+"""What a test reads from the database itself, because no call tells it."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import asyncpg
+
+Row: TypeAlias = dict[str, Any]
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Connection]:
+    """A connection of the test's own, outside the server's pool."""
+    connection: Connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def rows(url: str, query: str, *values: object) -> list[Row]:
+    async with connected(url) as connection:
+        return [dict(row) for row in await connection.fetch(query, *values)]
+
+
+async def row(url: str, query: str, *values: object) -> Row:
+    """The one row of a query that has to have exactly one."""
+    found = await rows(url, query, *values)
+    assert len(found) == 1, f"{len(found)} rows instead of one"
+    return found[0]
+
+
+async def contents(url: str) -> Mapping[str, list[str]]:
+    """Every row of every table as text, sorted, by table name."""
+    async with connected(url) as connection:
+        tables = await connection.fetch(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+        )
+        return {
+            name: [
+                text for (text,) in await connection.fetch(f'SELECT t::text FROM "{name}" AS t ORDER BY 1')
+            ]
+            for (name,) in tables
+        }
+
+
+async def expire(url: str, hold_id: str) -> None:
+    """Makes a hold's time be over, without waiting for it."""
+    async with connected(url) as connection, connection.transaction():
+        await connection.execute(
+            "UPDATE holds SET created_at = created_at - interval '1 day', expires_at = now() - interval '1 minute'"
+            " WHERE hold_id = $1::text::uuid",
+            hold_id,
+        )
+        await connection.execute(
+            "UPDATE table_claims SET expires_at = now() - interval '1 minute' WHERE hold_id = $1::text::uuid",
+            hold_id,
+        )
+
+
+@asynccontextmanager
+async def restaurant_locked(url: str, restaurant_id: str) -> AsyncIterator[Connection]:
+    """Keeps every writer of the restaurant waiting until the block is left."""
+    async with connected(url) as connection, connection.transaction():
+        await connection.execute(
+            "SELECT FROM restaurants WHERE restaurant_id = $1::text::uuid FOR UPDATE", restaurant_id
+        )
+        yield connection
