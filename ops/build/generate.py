@@ -83,7 +83,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             write_all(Path(scratch))
             shutil.rmtree(ROOT / "gen", ignore_errors=True)
-            shutil.copytree(scratch, ROOT, dirs_exist_ok=True)
+            # Folder by folder: copying the private scratch folder itself would make the project's own one private.
+            for folder in Path(scratch).iterdir():
+                shutil.copytree(folder, ROOT / folder.name, dirs_exist_ok=True)
         print("wrote gen/maitred and docs/errors.md")
     else:
         sys.exit("usage: python -m ops.build.generate [--check]")
