@@ -1,0 +1,73 @@
+"""Every kind of change at once, and afterwards a database in which all of it adds up."""
+
+import asyncio
+import random
+from collections import Counter
+
+from tests.builders.world import TableSpec, small_world
+from tests.conftest import Served
+from tests.races.attempts import several_clients
+from tests.races.crowd import Crowd, Sent, attempt
+from tests.races.evidence import Connection, broken_invariants, connected, dump
+
+HOSTS, STEPS = 16, 40
+BOOKINGS = 60
+SEED = 7
+
+# What a host at work is refused for; above all none of the store's or the house's own failures.
+EXPECTED = frozenset(
+    """
+    TABLE_CONFLICT_HELD TABLE_CONFLICT_ASSIGNED TABLE_BLOCKED TABLE_NOT_FOUND CAPACITY_INSUFFICIENT
+    BOOKING_ALREADY_ASSIGNED HOLD_ALREADY_CONFIRMED HOLD_ALREADY_RELEASED HOLD_MISMATCH ASSIGNMENT_NOT_FOUND
+    INVALID_STATE_TRANSITION COMBINATION_NOT_ADJACENT
+    """.split()
+)
+
+
+async def test_whatever_hosts_do_at_once_the_floor_adds_up(each_server: Served) -> None:
+    async with several_clients(each_server, 4) as clients, connected(each_server.database_url) as database:
+        world = await small_world(clients[0], tables=[TableSpec(f"T{number}") for number in range(12)])
+        crowd = Crowd(world, [(await world.booking()).booking_id for _ in range(BOOKINGS)])
+        await asyncio.gather(
+            *(
+                crowd.wander(clients[host % len(clients)], random.Random(SEED * 1_000 + host), STEPS)
+                for host in range(HOSTS)
+            )
+        )
+        refused = Counter(sent.error.reason for sent in crowd.sent if sent.error)
+        assert set(refused) <= EXPECTED, refused
+        assert {sent.method for sent in crowd.sent if sent.answer} == {sent.method for sent in crowd.sent}
+        assert await broken_invariants(database, world.restaurant_id) == {}
+        ids = [sent.request.request_id for sent in crowd.sent]
+        assert await recorded(database, ids) == {
+            sent.request.request_id: sent.error is not None for sent in crowd.sent
+        }
+        before = await dump(database, world.restaurant_id)
+        for sent in crowd.sent:
+            await require_same_again(getattr(clients[0], sent.method), sent)
+        assert await dump(database, world.restaurant_id) == before
+
+
+async def recorded(database: Connection, request_ids: list[str]) -> dict[str, bool]:
+    """By request whether its recorded answer is a refusal."""
+    rows = await database.fetch(
+        "SELECT request_id::text, refused FROM idempotency_ledger WHERE request_id = any($1::uuid [])",
+        request_ids,
+    )
+    return {row["request_id"]: row["refused"] for row in rows}
+
+
+async def require_same_again(call: object, sent: Sent) -> None:
+    answer, error = await attempt(call, sent.request)  # type: ignore[arg-type]
+    if sent.answer is not None:
+        assert answer.SerializeToString(deterministic=True) == sent.answer.SerializeToString(
+            deterministic=True
+        )
+        return
+    assert sent.error is not None
+    assert error is not None
+    assert (error.reason, error.message, error.details) == (
+        sent.error.reason,
+        sent.error.message,
+        sent.error.details,
+    )
