@@ -107,7 +107,7 @@ class GrpcServer:
             self._port = server.add_insecure_port(f"{wanted}:{self._settings.port}")
         except RuntimeError:
             raise ConfigurationProblem(
-                "rpc port",
+                "port",
                 f"cannot listen on {host}:{self._settings.port}; is something else listening there?",
             ) from None
         await server.start()
@@ -192,7 +192,7 @@ def _require_loopback(host: str) -> None:
         loopback = False
     if not loopback:
         raise ConfigurationProblem(
-            "rpc host",
+            "host",
             f"{host!r} can be reached from other machines, and callers are identified by headers that anybody can "
             "send; listen on 127.0.0.1 or ::1",
         )
