@@ -43,7 +43,7 @@ Address = Annotated[
 NEXT_STEPS = (
     ("maitred dev", "a server with this restaurant, until Ctrl-C"),
     ("maitred plan --party 4 --start 20:00", "against it: what fits, what does not, and why"),
-    ("maitred replay FILE", "your own service day, in the format of server/sample"),
+    ("maitred replay FILE", f"your own service day; one to copy: {SAMPLE_FILE}"),
     ("maitred --help", "everything else"),
 )
 

@@ -4,6 +4,7 @@ import datetime as dt
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import typer
@@ -151,16 +152,16 @@ def serve(
 
 
 async def _load_sample(client: AsyncMaitredClient, day: ServiceDay) -> str:
-    """Puts the sample restaurant and a booking for its next dinner; returns the booking's id."""
+    """Puts the sample restaurant and one more booking for its next dinner; returns the booking's id."""
     restaurant_id = stable_id(day, "restaurant", "dev")
     await load_restaurant(client, day, restaurant_id)
-    start = _next_dinner(day)
-    booking_id = stable_id(day, "booking to try", start.date())
+    # A new one at every start: the one of last time may have its tables by now.
+    booking_id = str(uuid4())
     await client.put_booking(
         PutBookingRequest(
             restaurant_id=restaurant_id,
             booking_id=booking_id,
-            party=PartyRequest(party_size=TRY_PARTY, start=timestamp(start)),
+            party=PartyRequest(party_size=TRY_PARTY, start=timestamp(_next_dinner(day))),
             reference="try me",
         )
     )

@@ -264,9 +264,7 @@ async def test_replay_starts_and_stops_everything_itself_when_no_server_is_named
 
 async def test_an_interrupted_replay_ends_with_130_and_leaves_nothing(scratch: Path) -> None:
     async with started("replay", str(SAMPLE_FILE), scratch=scratch) as process:
-        assert process.stderr is not None
-        while b"applying" not in (line := await process.stderr.readline()):
-            assert line, "the program ended before it had a database"
+        await until(process.stderr, "applying")
         process.send_signal(signal.SIGTERM)
         _, err = await process.communicate()
     assert process.returncode == ExitCode.INTERRUPTED
@@ -283,12 +281,12 @@ async def test_the_demo_shows_the_day_writes_the_pictures_and_leaves_nothing(scr
     assert list((scratch / "tmp").iterdir()) == []
 
 
-async def until(process: Process, words: str) -> str:
+async def until(stream: asyncio.StreamReader | None, words: str) -> str:
     """What the program printed up to and including the line with these words."""
-    assert process.stdout is not None
+    assert stream is not None
     printed = ""
     for _ in range(LINES_MAX):
-        line = (await process.stdout.readline()).decode()
+        line = (await stream.readline()).decode()
         assert line, f"the program ended before it printed {words!r}; it had printed:\n{printed}"
         printed += line
         if words in line:
@@ -298,17 +296,64 @@ async def until(process: Process, words: str) -> str:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_dev_says_what_to_try_and_a_signal_stops_it(scratch: Path, number: signal.Signals) -> None:
-    async with started("dev", "--port", "0", scratch=scratch) as process:
-        printed = await until(process, "maitred hold")
+    where = ("--port", "0", "--data-dir", str(scratch / "data"))
+    async with started("dev", *where, scratch=scratch) as process:
+        printed = await until(process.stdout, "maitred hold")
         commands = [line.split()[1:] for line in printed.splitlines() if line.startswith("maitred ")]
         plan, hold = (arguments for arguments in commands if arguments[0] in ("plan", "hold"))
         assert (await run(*plan)).code == ExitCode.OK
         held = (await run(*hold, "-o", "json")).json()["hold"]
-        where = hold[hold.index("--address") :][:2]
-        assert (await run("confirm", held["hold_id"], *where)).code == ExitCode.OK
+        address = hold[hold.index("--address") :][:2]
+        assert (await run("confirm", held["hold_id"], *address)).code == ExitCode.OK
         assert "buf curl --protocol grpc" in printed
         assert "grpcurl -plaintext" in printed
         process.send_signal(number)
         _, err = await process.communicate()
         assert process.returncode == ExitCode.OK
         assert err.decode().rstrip().endswith("stopped")
+
+
+async def test_serve_answers_on_a_configured_database_until_it_is_told_to_stop(database_url: str) -> None:
+    async with started("serve", "--port", "0", "--database-url", database_url) as process:
+        address = (await until(process.stderr, "serving on ")).split("serving on ")[1].split()[0]
+        refused = await run("floor", "--restaurant", str(uuid4()), "--address", address)
+        assert "RESTAURANT_NOT_FOUND" in refused.err
+        process.send_signal(signal.SIGTERM)
+        _, err = await process.communicate()
+        assert process.returncode == ExitCode.OK
+        assert err.decode().rstrip().endswith("stopped")
+
+
+async def test_serve_on_a_port_that_is_taken_says_so(server: Served, database_url: str) -> None:
+    port = server.address.rpartition(":")[2]
+    ended = await run("serve", "--port", port, "--database-url", database_url)
+    assert ended.code == ExitCode.NOT_READY
+    assert "cannot listen" in ended.err
+    assert "Traceback" not in ended.err
+
+
+async def test_a_database_that_is_not_there_is_told_without_its_password() -> None:
+    ended = await run("serve", "--database-url", "postgresql://maitred:open-sesame@127.0.0.1:1/maitred")
+    assert ended.code == ExitCode.NOT_READY
+    assert "cannot be reached" in ended.err
+    assert "open-sesame" not in ended.err
+    assert "Traceback" not in ended.err
+
+
+async def test_migrate_says_that_a_migrated_database_is_up_to_date(database_url: str) -> None:
+    where = ("--database-url", database_url)
+    rows = (await run("migrate", "status", "-o", "json", *where)).json()
+    assert rows
+    assert {row["state"] for row in rows} == {"applied"}
+    assert (await run("migrate", "check", *where)).out == "the schema is up to date\n"
+    assert (await run("migrate", "up", *where)).code == ExitCode.OK
+
+
+async def test_the_doctor_finds_what_is_wrong_and_nothing_else(database_url: str) -> None:
+    ended = await run("doctor", "-o", "json", "--database-url", database_url)
+    findings = {finding["name"]: finding for finding in json.loads(ended.out)}
+    assert ended.code == ExitCode.NOT_READY
+    # The databases of these tests trade durability for speed, which a doctor has to notice.
+    assert {name for name, finding in findings.items() if not finding["ok"]} == {"server", "durability"}
+    assert findings["server"]["remedy"]
+    assert "refused" in findings["no table twice"]["detail"]
