@@ -149,10 +149,16 @@ async def end_live_holds(
     return states, events
 
 
-def reclaimed(holds: Iterable[Hold], given_up: frozenset[UUID]) -> tuple[tuple[UUID, ...], tuple[Claim, ...]]:
-    """Holds that leaned on tables the booking gives up now: drop their claims and add them whole."""
+def reclaimed(
+    holds: Iterable[Hold], given_up: frozenset[UUID], rest: Assignment | None
+) -> tuple[tuple[UUID, ...], tuple[Claim, ...]]:
+    """Holds that leaned on tables the booking gives up now: drop their claims and add them anew.
+
+    They claim their whole window, except where `rest`, what the booking keeps, still covers it.
+    """
     leaning = [hold for hold in holds if given_up & set(hold.table_ids)]
-    claims = tuple(claim for hold in leaning for claim in hold_claims(hold, (), None))
+    kept, kept_id = (assignment_claims(rest), rest.assignment_id) if rest else ((), None)
+    claims = tuple(claim for hold in leaning for claim in hold_claims(hold, kept, kept_id))
     return tuple(hold.hold_id for hold in leaning), claims
 
 

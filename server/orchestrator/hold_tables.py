@@ -81,10 +81,10 @@ class HoldTables:
             wanted.require_context(command.context_version)
             wanted.require_fit()
             hold = self._hold(wanted, ttl, caller)
-            await unit.write(
-                caller.tenant_id, command.restaurant_id, await _changes(unit, wanted, hold, caller)
-            )
-            return Held(hold, wanted.own_holds)
+            superseded = await _superseded(unit, wanted)
+            changes = await _changes(unit, wanted, hold, superseded, caller)
+            await unit.write(caller.tenant_id, command.restaurant_id, changes)
+            return Held(hold, superseded)
 
         return await self.once.run(caller, command, Held, body, deadline)
 
@@ -106,8 +106,23 @@ class HoldTables:
         )
 
 
-async def _changes(unit: Unit, wanted: Candidate, hold: Hold, caller: Caller) -> Changes:
-    superseded, expired = wanted.own_holds, wanted.expired
+async def _superseded(unit: Unit, wanted: Candidate) -> tuple[UUID, ...]:
+    """The booking's live holds that share a table with the new one.
+
+    Their claims tell, unless the booking sits on tables already: a hold claims nothing where those cover it.
+    """
+    booking, chosen = wanted.booking, set(wanted.selection.table_ids)
+    if booking.assignment_id is None:
+        return wanted.own_holds
+    live = await unit.live_holds_of(booking.restaurant_id, booking.booking_id)
+    sharing = {hold.hold_id for hold in live if chosen & set(hold.table_ids)}
+    return tuple(sorted(sharing.union(wanted.own_holds)))
+
+
+async def _changes(
+    unit: Unit, wanted: Candidate, hold: Hold, superseded: tuple[UUID, ...], caller: Caller
+) -> Changes:
+    expired = wanted.expired
     gone = {**dict.fromkeys(superseded, HoldState.RELEASED), **dict.fromkeys(expired, HoldState.EXPIRED)}
     return Changes(
         claims_dropped_of=tuple(gone),

@@ -85,7 +85,7 @@ class UnassignTables:
             created_at=situation.now,
         )
         after = moved_on(booking, situation.now, status=booking.status, assignment=rest)
-        leaning, claims = await _leaning(unit, booking, assignment, kept)
+        leaning, claims = await _leaning(unit, booking, assignment, rest)
         changes = Changes(
             claims_dropped_of=(assignment.assignment_id, *leaning),
             claims_added=assignment_claims(rest) + claims,
@@ -111,7 +111,7 @@ async def _give_up(
     # A changed booking that still sat on its old tables has stated its new need already, and may hold tables for it.
     new_need = booking.has_current_tables
     after = moved_on(booking, situation.now, status=BookingStatus.PENDING, assignment=None, new_need=new_need)
-    leaning, claims = await _leaning(unit, booking, assignment, ())
+    leaning, claims = await _leaning(unit, booking, assignment, None)
     changes = Changes(
         claims_dropped_of=(assignment.assignment_id, *leaning),
         claims_added=claims,
@@ -160,8 +160,9 @@ def _kept(assignment: Assignment, taken_away: tuple[UUID, ...]) -> tuple[UUID, .
 
 
 async def _leaning(
-    unit: Unit, booking: Booking, assignment: Assignment, kept: tuple[UUID, ...]
+    unit: Unit, booking: Booking, assignment: Assignment, rest: Assignment | None
 ) -> tuple[tuple[UUID, ...], tuple[Claim, ...]]:
-    """Live holds of the booking that leaned on tables it gives up, to be claimed whole again."""
+    """Live holds of the booking that leaned on tables it gives up, and what they have to claim now."""
     holds = await unit.live_holds_of(booking.restaurant_id, booking.booking_id)
-    return reclaimed(holds, frozenset(assignment.table_ids) - frozenset(kept))
+    kept = frozenset(rest.table_ids) if rest else frozenset()
+    return reclaimed(holds, frozenset(assignment.table_ids) - kept, rest)
