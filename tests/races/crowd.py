@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from google.protobuf.message import Message
 
 from maitred_client import AsyncMaitredClient, MaitredError, new_request_id
+from maitred_client.calls import request_id_of
 from maitred_client.messages import BookingAction, Hold, UnblockTablesRequest
 from tests.builders.world import World, evening
 
@@ -28,6 +29,10 @@ class Sent:
     request: Message
     answer: Message | None
     error: MaitredError | None
+
+    @property
+    def request_id(self) -> str:
+        return request_id_of(self.request)
 
 
 @dataclass(slots=True)
