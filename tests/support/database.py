@@ -32,17 +32,23 @@ async def row(url: str, query: str, *values: object) -> Row:
     return found[0]
 
 
-async def contents(url: str) -> Mapping[str, list[str]]:
-    """Every row of every table as text, sorted, by table name."""
+async def belongings(url: str, restaurant_id: str, tenant_id: str) -> Mapping[str, list[str]]:
+    """Every row of every table that belongs to a restaurant or its tenant, as text by table name."""
+    columns = (
+        "SELECT table_name::text AS name, min(column_name::text) AS owner FROM information_schema.columns"
+        " WHERE table_schema = 'public' AND column_name IN ('restaurant_id', 'tenant_id')"
+        " GROUP BY table_name ORDER BY table_name"
+    )
+    ids = {"restaurant_id": restaurant_id, "tenant_id": tenant_id}
     async with connected(url) as connection:
-        tables = await connection.fetch(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
-        )
         return {
             name: [
-                text for (text,) in await connection.fetch(f'SELECT t::text FROM "{name}" AS t ORDER BY 1')
+                text
+                for (text,) in await connection.fetch(
+                    f'SELECT t::text FROM "{name}" AS t WHERE {owner}::text = $1 ORDER BY 1', ids[owner]
+                )
             ]
-            for (name,) in tables
+            for name, owner in await connection.fetch(columns)
         }
 
 
