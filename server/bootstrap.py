@@ -163,7 +163,7 @@ async def diagnose(settings: Settings) -> tuple[Finding, ...]:
     """What runs here and whether it is in order. Changes nothing; an embedded database is started for the look."""
     findings = [Finding("maitred", True, f"{version('maitred')} on Python {platform.python_version()}")]
     try:
-        async with database(settings, lambda _text: None) as found:
+        async with _seen_database(settings) as found:
             findings += await _database_findings(settings, found)
     except StartError as problem:
         findings.append(
@@ -177,6 +177,20 @@ async def diagnose(settings: Settings) -> tuple[Finding, ...]:
         )
     )
     return tuple(findings)
+
+
+@asynccontextmanager
+async def _seen_database(settings: Settings) -> AsyncIterator[Database]:
+    """The database to look at: that of a maitred which is already running here, or the one that would be used."""
+    if settings.database_url is None:
+        with _explaining():
+            installation = _installation(settings)
+            running = EmbeddedPostgres(settings.data_dir, installation).url_elsewhere()
+        if running is not None:
+            yield await _described(running, installation.source)
+            return
+    async with database(settings, lambda _text: None) as found:
+        yield found
 
 
 async def _database_findings(settings: Settings, found: Database) -> list[Finding]:

@@ -6,8 +6,11 @@ Both are `flock`s, which the kernel drops with the last process that holds the f
 import fcntl
 import os
 from pathlib import Path
+from typing import Final
 
 from server.persistence.embedded.errors import EmbeddedPostgresError
+
+_OWNER_LOCK: Final = "owner.lock"
 
 
 class FileLock:
@@ -54,10 +57,22 @@ class FileLock:
             self._fd = None
 
 
+def owned_elsewhere(data_root: Path) -> bool:
+    """Whether another process uses `data_root` right now."""
+    path = data_root / _OWNER_LOCK
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    if lock.acquire():
+        lock.release()
+        return False
+    return True
+
+
 def take_ownership(data_root: Path) -> FileLock:
     """Makes this process the only user of `data_root`, or says who is."""
     try:
-        lock = FileLock(data_root / "owner.lock")
+        lock = FileLock(data_root / _OWNER_LOCK)
         if lock.acquire():
             return lock
     except OSError as failure:

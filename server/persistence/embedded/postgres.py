@@ -22,7 +22,7 @@ from server.persistence.embedded.layout import (
     prepare_data_root,
     socket_dir_of,
 )
-from server.persistence.embedded.locks import FileLock, take_ownership
+from server.persistence.embedded.locks import FileLock, owned_elsewhere, take_ownership
 from server.persistence.embedded.postmaster import Postmaster, launch, stop_orphans
 from server.persistence.queries import load_queries
 
@@ -78,6 +78,14 @@ class EmbeddedPostgres:
         assert self._socket_dir is not None, "the server has not been started"
         host = quote(str(self._socket_dir), safe="")
         return f"postgresql://{SUPERUSER}@/{quote(database or self._database)}?host={host}&port={PORT}"
+
+    def url_elsewhere(self) -> str | None:
+        """The address of the server that another process runs in this directory, None when none does."""
+        layout = self._layout
+        if not owned_elsewhere(layout.data_root):
+            return None
+        self._socket_dir = socket_dir_of(layout.data_root, choose_account(layout.data_dir))
+        return self.url()
 
     async def start(self) -> str:
         """Starts the server, or starts it again after a crash, and answers the URL of the database.
