@@ -14,9 +14,9 @@ DIGEST_BYTES = 16
 def context_version(selection: Selection, policy_version: int, foreign: Iterable[Claim]) -> str:
     """A digest of everything that a selection depends on and of nothing else.
 
-    That is the policy's version, what the party needs and its window, the chosen tables whatever they are called, the adjacency
-    among them, and the live claims of others on them that overlap the window. Preferences of the party only rank and
-    are left out. Changes elsewhere on the floor leave it as it is.
+    That is the policy's version, what the party needs and its window, the chosen tables whatever they are called,
+    the adjacency among them, and the live claims of others on them that overlap the window. Preferences of the party
+    only rank and are left out. Changes elsewhere on the floor leave it as it is.
     """
     claims = sorted(
         (str(claim.table_id), *_instants(claim.window), claim.kind.value, str(claim.owner_id))
