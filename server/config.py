@@ -1,7 +1,9 @@
 """One frozen settings value: defaults, ranges, relations, and printing without secrets."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +12,15 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENV_PREFIX = "MAITRED_"
+
+# The environment twins of options that are no settings: the command line reads these itself.
+COMMAND_LINE_VARIABLES = frozenset(
+    f"{ENV_PREFIX}CLI_{name}"
+    for name in (
+        "ACTOR ADDRESS AVOID BEST BOOKING DATE HOLD LIMIT OUT OUTPUT PARTY PNG PREFER REASON REQUIRE RESTAURANT "
+        "START STAY SVG TABLES TENANT TIMEOUT TTL ZONE"
+    ).split()
+)
 
 
 class SettingsError(Exception):
@@ -123,10 +134,34 @@ def load_settings(**overrides: object) -> Settings:
     Raises `SettingsError` with every problem, unknown MAITRED_ variables included.
     """
     given: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
+    problems = [_unknown(name) for name in sorted(_unknown_variables())]
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as error:
-        raise SettingsError(tuple(_sentence(problem) for problem in error.errors())) from None
+        problems += [_sentence(problem) for problem in error.errors()]
+        raise SettingsError(tuple(problems)) from None
+    if problems:
+        raise SettingsError(tuple(problems))
+    return settings
+
+
+def setting_variables() -> frozenset[str]:
+    """The environment variable of every setting."""
+    return frozenset(f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields)
+
+
+def _unknown_variables() -> Iterator[str]:
+    """Variables that look like ours and that nothing reads, whatever their case."""
+    known = setting_variables() | COMMAND_LINE_VARIABLES
+    return (name for name in os.environ if name.upper().startswith(ENV_PREFIX) and name.upper() not in known)
+
+
+def _unknown(name: str) -> str:
+    # Compared without the prefix, which would make everything look alike.
+    known = [variable.removeprefix(ENV_PREFIX) for variable in setting_variables() | COMMAND_LINE_VARIABLES]
+    closest = get_close_matches(name.upper().removeprefix(ENV_PREFIX), sorted(known), n=1)
+    remedy = f"did you mean {ENV_PREFIX}{closest[0]}?" if closest else "maitred config lists them all"
+    return f"{name}: there is no such setting; {remedy}"
 
 
 def _sentence(problem: Any) -> str:
