@@ -1,0 +1,231 @@
+"""Every statement of the `.sql` files on the migrated schema: it prepares, is used, and its rows fit their readers."""
+
+import ast
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from server.domain.policy import ServicePolicy
+from server.persistence import queries as queries_module
+from server.persistence import rows
+from server.persistence.documents import encode
+from server.persistence.queries import Query, all_queries, load_queries
+from tests.support.database import Connection, connected
+from tests.support.postgres import TestServer
+
+PERSISTENCE = Path(queries_module.__file__).parent
+QUERIES = tuple(all_queries())
+
+# Who reads the rows of which statement.
+READERS: Mapping[tuple[str, str], Callable[[rows.Row], object]] = {
+    ("restaurants", "restaurants_page"): rows.restaurant,
+    ("inventory", "inventory"): rows.inventory,
+    ("bookings", "booking"): rows.booking,
+    ("bookings", "bookings_page"): rows.booking,
+    ("bookings", "history"): rows.booking_change,
+    ("holds", "hold"): rows.hold,
+    ("holds", "live_holds_of"): rows.hold,
+    ("holds", "holds_page"): rows.hold,
+    ("assignments", "assignment"): rows.assignment,
+    ("assignments", "last_assignment_of"): rows.assignment,
+    ("assignments", "assignments_page"): rows.assignment,
+    ("blocks", "block"): rows.block,
+    ("blocks", "blocks_page"): rows.block,
+    ("claims", "claims"): rows.claim,
+}
+# The same, with the database's clock beside the restaurant.
+STANDINGS = {("restaurants", "standing"), ("restaurants", "lock_restaurant")}
+# Read on the spot, where the statement is run: one value, or a handful under their names.
+READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("restaurants", "add_restaurant"): ("restaurant_id",),
+    ("restaurants", "raise_floor_version"): ("floor_version",),
+    ("restaurants", "ping"): ("count",),
+    ("ledger", "open_request"): ("statement_timeout", "lock_timeout", "claimed"),
+    ("ledger", "recall"): ("request_hash", "field_digests", "refused", "answer"),
+}
+# These look at the server rather than at our tables, and are tested where they are used.
+ABOUT_THE_SERVER = ("embedded", "inspection", "migrator")
+
+WORDS = {"status": "pending", "from_status": "pending", "to_status": "pending"}
+WORDS |= {"state": "active", "kind": "hold", "cause": "other"}
+DOCUMENTS = {"policy": encode(ServicePolicy(())), "zones": "[]", "tables": "[]", "adjacency": "[]"}
+SAMPLES: Mapping[str, object] = {
+    "uuid": UUID(int=1),
+    "int4": 1,
+    "int8": 1,
+    "bool": True,
+    "timestamptz": datetime(2031, 5, 1, tzinfo=UTC),
+    "uuid[]": [UUID(int=1)],
+    "text[]": ["window"],
+}
+
+
+class Recorded(Mapping[str, Any]):
+    """A row of sample values that remembers which columns were asked for."""
+
+    def __init__(self, types: Mapping[str, str]) -> None:
+        self._types = types
+        self.asked: set[str] = set()
+
+    def __getitem__(self, column: str) -> Any:
+        self.asked.add(column)
+        kind = self._types[column]
+        if kind in ("json", "jsonb"):
+            return DOCUMENTS[column]
+        return WORDS.get(column, "text") if kind == "text" else SAMPLES[kind]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._types)
+
+    def __len__(self) -> int:
+        return len(self._types)
+
+
+@pytest.fixture
+async def connection(each_postgres: TestServer) -> AsyncIterator[Connection]:
+    async with each_postgres.fresh_database() as url, connected(url) as connection:
+        yield connection
+
+
+async def columns(connection: Connection, query: Query) -> dict[str, str]:
+    """What a statement answers with: the names and types of its columns, in order."""
+    prepared = await connection.prepare(query.sql)
+    attributes = prepared.get_attributes()
+    found = {attribute.name: attribute.type.name for attribute in attributes}
+    assert len(found) == len(attributes), f"{query.name} answers with two columns of one name"
+    return found
+
+
+async def test_every_statement_prepares_and_its_columns_are_what_is_read(connection: Connection) -> None:
+    for query in QUERIES:
+        types, key = await columns(connection, query), (query.file, query.name)
+        if key in READERS or key in STANDINGS:
+            row = Recorded(types)
+            (rows.restaurant if key in STANDINGS else READERS[key])(row)
+            assert row.asked | ({"now"} if key in STANDINGS else set()) == types.keys(), key
+        elif query.file not in ABOUT_THE_SERVER:
+            assert tuple(types) == READ_ON_THE_SPOT.get(key, ()), key
+
+
+def test_the_table_of_readers_names_statements_that_exist() -> None:
+    known = {(query.file, query.name) for query in QUERIES}
+    assert READERS.keys() | STANDINGS | READ_ON_THE_SPOT.keys() <= known
+
+
+def test_every_statement_is_used_and_every_one_that_is_used_exists() -> None:
+    assert set(_used()) == {(query.file, query.name) for query in QUERIES}
+
+
+def _used() -> Iterator[tuple[str, str]]:
+    """File and name of every statement that the room's modules ask for."""
+    trees = {path: ast.parse(path.read_text()) for path in PERSISTENCE.rglob("*.py")}
+    shared = {
+        name: file for path, tree in trees.items() if path.name == "reader.py" for name, file in _loaded(tree)
+    }
+    for tree in trees.values():
+        known = {
+            **{name: file for name, file in shared.items() if _imports(tree, name)},
+            **dict(_loaded(tree)),
+        }
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Subscript)
+                and isinstance(node.value, ast.Name)
+                and node.value.id in known
+            ):
+                for name in _names(tree, node.slice):
+                    yield known[node.value.id], name
+
+
+def _loaded(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Module constants made by load_queries, and the file that each was loaded from."""
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        target = targets[0]
+        value = getattr(node, "value", None)
+        if (
+            isinstance(target, ast.Name)
+            and isinstance(value, ast.Call)
+            and isinstance(value.func, ast.Name)
+            and value.func.id == "load_queries"
+        ):
+            assert isinstance(value.args[0], ast.Constant)
+            yield target.id, str(value.args[0].value)
+
+
+def _imports(tree: ast.Module, name: str) -> bool:
+    return any(
+        isinstance(node, ast.ImportFrom) and any(alias.name == name for alias in node.names)
+        for node in tree.body
+    )
+
+
+def _names(tree: ast.Module, index: ast.expr) -> Iterator[str]:
+    """The names that an index stands for: itself, or what the loop over a tuple of names gives it."""
+    if isinstance(index, ast.Constant):
+        yield str(index.value)
+        return
+    assert isinstance(index, ast.Name), ast.unparse(index)
+    loops = [
+        node.iter
+        for node in ast.walk(tree)
+        if isinstance(node, ast.For) and isinstance(node.target, ast.Name) and node.target.id == index.id
+    ]
+    (names,) = (loop for loop in loops if isinstance(loop, ast.Tuple))
+    yield from (str(name.value) for name in names.elts if isinstance(name, ast.Constant))
+
+
+# The hot question
+
+RESTAURANTS, TABLES, WINDOWS = 50, 20, 100
+EVENING = datetime(2031, 5, 1, 18, tzinfo=UTC)
+MANY_CLAIMS = f"""
+    SET session_replication_role = replica;
+    INSERT INTO table_claims (restaurant_id, table_id, during, kind, block_id)
+    SELECT
+        md5('r' || r)::uuid,
+        md5(r || 't' || t)::uuid,
+        tstzrange(
+            '{EVENING}'::timestamptz + w * interval '2 hours',
+            '{EVENING}'::timestamptz + (w + 1) * interval '2 hours'
+        ),
+        'block',
+        gen_random_uuid()
+    FROM generate_series(1, {RESTAURANTS}) AS r, generate_series(1, {TABLES}) AS t,
+        generate_series(1, {WINDOWS}) AS w;
+    SET session_replication_role = DEFAULT;
+    ANALYZE table_claims;
+"""
+
+
+async def test_the_claims_of_a_window_are_found_by_an_index_among_a_hundred_thousand(
+    connection: Connection,
+) -> None:
+    await connection.execute(MANY_CLAIMS)
+    restaurant_id = await connection.fetchval("SELECT md5('r7')::uuid")
+    found = await connection.fetch(
+        "SELECT DISTINCT table_id FROM table_claims WHERE restaurant_id = $1", restaurant_id
+    )
+    tables = [row["table_id"] for row in found]
+    start = EVENING + timedelta(hours=101)
+    for named in (tables[:3], None):
+        values = (restaurant_id, start, start + timedelta(hours=2), named)
+        query = load_queries("claims")["claims"]
+        assert len(await connection.fetch(query, *values)) == 2 * len(named or tables)
+        explained = await connection.fetchval(f"EXPLAIN (FORMAT json) {query}", *values)
+        scans = list(_scans(json.loads(explained)[0]["Plan"]))
+        assert scans
+        assert all("Index" in scan for scan in scans), scans
+
+
+def _scans(plan: Mapping[str, Any]) -> Iterator[str]:
+    """How a plan reads its tables; a bitmap heap scan only fetches what its index scan has found."""
+    if "Scan" in plan["Node Type"] and plan["Node Type"] != "Bitmap Heap Scan":
+        yield plan["Node Type"]
+    for inner in plan.get("Plans", ()):
+        yield from _scans(inner)
