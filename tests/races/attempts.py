@@ -2,18 +2,20 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from maitred_client import AsyncMaitredClient, MaitredError, RetryPolicy
+from maitred_client import AsyncMaitredClient, MaitredError, RetryClass, RetryPolicy
 from tests.conftest import Served
 
 AnswerT = TypeVar("AnswerT")
+RequestT = TypeVar("RequestT")
 
 ONCE_ONLY = RetryPolicy(attempts_max=1)
 TIMEOUT_S = 60.0
+RETRY_AFTER_S = 0.05
 CHANNELS = 8
 
 
@@ -37,6 +39,18 @@ async def together(calls: Iterable[Awaitable[AnswerT]]) -> Outcomes[AnswerT]:
             raise result
     answers = tuple(result for result in results if not isinstance(result, BaseException))
     return Outcomes(answers, errors)
+
+
+async def until_answered(call: Callable[[RequestT], Awaitable[AnswerT]], request: RequestT) -> AnswerT:
+    """Repeats the identical call for as long as the contract says that this is what to do."""
+    async with asyncio.timeout(TIMEOUT_S):
+        while True:
+            try:
+                return await call(request)
+            except MaitredError as error:
+                if error.retry is not RetryClass.SAME_KEY:
+                    raise
+                await asyncio.sleep(error.retry_after_s or RETRY_AFTER_S)
 
 
 @asynccontextmanager

@@ -159,6 +159,13 @@ async def dump(connection: Connection, restaurant_id: str) -> Dump:
     return {row["name"]: list(row["found"]) for row in rows}
 
 
+def difference(before: Dump, after: Dump) -> dict[str, int]:
+    """The change in the number of rows of each table that is not the same as before."""
+    return {
+        table: len(after[table]) - len(before[table]) for table in before if before[table] != after[table]
+    }
+
+
 def _rows_of(table: str, condition: str) -> str:
     ordered = f"SELECT t::text AS line FROM {table} AS t WHERE {condition} ORDER BY 1"
     return f"SELECT '{table}' AS name, array(SELECT line FROM ({ordered}) AS o) AS found"

@@ -1,0 +1,147 @@
+"""Whatever fails between two statements, a change is there whole or not at all, and its request_id finds out."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import uuid4
+
+import pytest
+from google.protobuf.message import Message
+
+from maitred_client import AsyncMaitredClient, DeadlineExceededError, MaitredError, StoreUnavailableError
+from maitred_client.errors import TransportError
+from server.bootstrap import serving
+from server.config import load_settings
+from tests.builders.world import World, small_world
+from tests.races.attempts import ONCE_ONLY, TIMEOUT_S, until_answered
+from tests.races.crowd import attempt
+from tests.races.evidence import Connection, Dump, broken_invariants, connected, difference, dump
+from tests.races.faults import (
+    FaultPlan,
+    Strike,
+    cut_after,
+    cut_before,
+    faulty_connection,
+    refused_with,
+    stall,
+)
+from tests.races.operations import OPERATIONS, Operation, day
+
+# Serialization failure, deadlock, lock timeout.
+RETRIED_STATES = ("40001", "40P01", "55P03")
+PATIENCE_S = 0.15
+# BEGIN, the ledger twice, the lock, reading and writing, COMMIT: no change takes fewer statements.
+STATEMENTS_MIN = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A world behind a server whose database connections fail by plan."""
+
+    world: World
+    plan: FaultPlan
+    database: Connection
+
+    async def dump(self) -> Dump:
+        return await dump(self.database, self.world.restaurant_id)
+
+    async def struck(
+        self, operation: Operation, request: Message, at: int, strike: Strike, timeout_s: float = TIMEOUT_S
+    ) -> tuple[Message | None, MaitredError | None]:
+        """One call, with this fault at this statement."""
+        self.plan.arm(at, strike)
+        answer, error = await attempt(
+            lambda asked: operation.call(self.world)(asked, timeout_s=timeout_s), request
+        )
+        self.plan.strike = None
+        return answer, error
+
+    async def effect(self, operation: Operation, request: Message) -> dict[str, int]:
+        """How many rows of which table the undisturbed call adds or takes away."""
+        before = await self.dump()
+        await operation.call(self.world)(request)
+        return difference(before, await self.dump())
+
+    async def require_one_effect(
+        self, operation: Operation, request: Message, before: Dump, effect: dict[str, int]
+    ) -> Message:
+        """The repeated call answers, always the same, and everything happened once."""
+        answer: Message = await until_answered(operation.call(self.world), request)
+        after = await self.dump()
+        assert difference(before, after) == effect, self.plan.struck_at
+        assert await broken_invariants(self.database, self.world.restaurant_id) == {}
+        again = await operation.call(self.world)(request)
+        assert again.SerializeToString(deterministic=True) == answer.SerializeToString(deterministic=True)
+        assert await self.dump() == after
+        return answer
+
+
+@pytest.fixture
+async def scene(database_url: str) -> AsyncIterator[Scene]:
+    plan, tenant_id = FaultPlan(), uuid4()
+    settings = load_settings(
+        port=0, log_level="error", pool_size_min=1, pool_size_max=4, health_interval_s=60
+    )
+    async with (
+        serving(settings, database_url, faulty_connection(plan)) as running,
+        AsyncMaitredClient(running.address, tenant_id=tenant_id, actor="faults", retry=ONCE_ONLY) as client,
+        connected(database_url) as database,
+    ):
+        yield Scene(await small_world(client), plan, database)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+async def test_a_cut_connection_leaves_all_of_a_change_or_nothing(scene: Scene, operation: Operation) -> None:
+    effect = await scene.effect(operation, await operation.prepare(scene.world, day(0)))
+    moments = ((at, strike) for at in itertools.count(1) for strike in (cut_before, cut_after))
+    for number, (at, strike) in enumerate(moments, start=1):
+        request = await operation.prepare(scene.world, day(number))
+        before = await scene.dump()
+        answer, error = await scene.struck(operation, request, at, strike)
+        if not scene.plan.struck:
+            assert answer is not None
+            break
+        assert isinstance(error, StoreUnavailableError), (scene.plan.struck_at, error)
+        after = await scene.dump()
+        committed = strike is cut_after and scene.plan.struck_at.startswith("COMMIT")
+        assert difference(before, after) == (effect if committed else {}), scene.plan.struck_at
+        await scene.require_one_effect(operation, request, before, effect)
+        assert not committed or await scene.dump() == after
+    assert number > 2 * STATEMENTS_MIN
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+async def test_a_lost_race_is_run_again_without_the_caller_noticing(
+    scene: Scene, operation: Operation
+) -> None:
+    effect = await scene.effect(operation, await operation.prepare(scene.world, day(0)))
+    for at, sqlstate in zip(itertools.count(1), itertools.cycle(RETRIED_STATES), strict=False):
+        request = await operation.prepare(scene.world, day(at))
+        before = await scene.dump()
+        answer, error = await scene.struck(operation, request, at, refused_with(sqlstate))
+        assert error is None, (sqlstate, scene.plan.struck_at)
+        assert answer is not None
+        if not scene.plan.struck:
+            break
+        repeated = await scene.require_one_effect(operation, request, before, effect)
+        assert repeated == answer
+    assert at > STATEMENTS_MIN
+
+
+async def test_a_caller_who_stops_waiting_leaves_nothing_half_done(scene: Scene) -> None:
+    operation = OPERATIONS["confirm"]
+    effect = await scene.effect(operation, await operation.prepare(scene.world, day(0)))
+    for at in itertools.count(1):
+        request = await operation.prepare(scene.world, day(at))
+        before = await scene.dump()
+        answer, error = await scene.struck(operation, request, at, stall, PATIENCE_S)
+        if not scene.plan.struck:
+            break
+        assert answer is None
+        assert isinstance(error, DeadlineExceededError | TransportError)
+        assert error.code.name == "DEADLINE_EXCEEDED"
+        await asyncio.wait_for(
+            scene.require_one_effect(operation, request, before, effect), timeout=TIMEOUT_S
+        )
+    assert at > STATEMENTS_MIN
