@@ -31,13 +31,11 @@ class AccessInterceptor(UnaryInterceptor):
         code = grpc.StatusCode.CANCELLED
         try:
             response = await proceed(request, context)
-            code = (
-                grpc.StatusCode.OK
-                if note.reason is None
-                else CODES.get(note.reason, grpc.StatusCode.INTERNAL)
-            )
+            code = grpc.StatusCode.OK
             return response
         finally:
+            if note.reason is not None:
+                code = CODES.get(note.reason, grpc.StatusCode.INTERNAL)
             self._note(note, code, time.perf_counter() - started_s)
 
     def _note(self, note: CallNote, code: grpc.StatusCode, elapsed_s: float) -> None:

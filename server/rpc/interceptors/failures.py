@@ -1,7 +1,7 @@
 """The one place where an exception becomes a status."""
 
 from secrets import token_hex
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc.aio
 import structlog
@@ -35,8 +35,7 @@ class FailureInterceptor(UnaryInterceptor):
             raise
         except Exception as error:  # noqa: BLE001  # nothing of it may reach the caller, so all of it is caught
             refusal = _incident(path, error)
-        _answer(refusal, context)
-        return None
+        return await _answer(refusal, context)
 
 
 def _incident(path: str, error: Exception) -> Refusal:
@@ -49,8 +48,12 @@ def _incident(path: str, error: Exception) -> Refusal:
     )
 
 
-def _answer(refusal: Refusal, context: Context) -> None:
-    """Sets status and trailers. Aborting instead would leave the trace's span without an error."""
+async def _answer(refusal: Refusal, context: Context) -> NoReturn:
+    """Ends the call with status and trailers alone.
+
+    Returning after setting them would send response headers first, which tells the caller's gRPC that the call was
+    accepted: it would not repeat what the status says is safe to repeat.
+    """
     note = current_note.get(None)
     if note is not None:
         note.reason = refusal.reason
@@ -58,6 +61,4 @@ def _answer(refusal: Refusal, context: Context) -> None:
     trailers: list[tuple[str, str | bytes]] = [(STATUS_KEY, status_bytes(refusal))]
     if refusal.reason is Reason.SERVER_OVERLOADED:
         trailers.append((PUSHBACK_KEY, str(round((retry_after_s(refusal) or 0.0) * 1_000))))
-    context.set_trailing_metadata(tuple(trailers))
-    context.set_code(code_of(refusal))
-    context.set_details(message_of(refusal))
+    await context.abort(code_of(refusal), message_of(refusal), tuple(trailers))

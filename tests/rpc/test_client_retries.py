@@ -1,0 +1,82 @@
+"""What the service asks its callers to repeat, the client does repeat: both sides agree about retries."""
+
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import grpc
+import grpc.aio
+import pytest
+
+from maitred.v1.assignment_service_pb2 import HoldTablesRequest, HoldTablesResponse
+from maitred_client import AsyncMaitredClient, HoldExpiredError, StoreUnavailableError
+from server.errors import Reason, Refusal, ServiceError
+from server.rpc.interceptors.failures import FailureInterceptor
+from tests.support.scripted_server import TENANT
+
+
+@dataclass(slots=True)
+class FailingHolds(grpc.GenericRpcHandler):
+    """Answers every call as HoldTables, after failing for the reasons given."""
+
+    reasons: deque[Reason] = field(default_factory=deque)
+    request_ids: list[str] = field(default_factory=list)
+    address: str = ""
+
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> "grpc.RpcMethodHandler[HoldTablesRequest, HoldTablesResponse]":
+        async def hold(
+            request: HoldTablesRequest,
+            context: "grpc.aio.ServicerContext[HoldTablesRequest, HoldTablesResponse]",
+        ) -> HoldTablesResponse:
+            self.request_ids.append(request.request_id)
+            if self.reasons:
+                raise ServiceError(Refusal(self.reasons.popleft(), "Not now.", retry_after_s=0.05))
+            return HoldTablesResponse()
+
+        return grpc.unary_unary_rpc_method_handler(
+            hold, HoldTablesRequest.FromString, HoldTablesResponse.SerializeToString
+        )
+
+
+@pytest.fixture
+async def holds() -> AsyncIterator[FailingHolds]:
+    failing = FailingHolds()
+    server = grpc.aio.server(interceptors=[FailureInterceptor()], options=[("grpc.so_reuseport", 0)])
+    server.add_generic_rpc_handlers((failing,))
+    failing.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    yield failing
+    await server.stop(grace=None)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [Reason.REQUEST_IN_PROGRESS, Reason.STORE_CONTENTION, Reason.STORE_UNAVAILABLE, Reason.DRAINING],
+)
+async def test_a_failure_of_class_same_key_is_repeated_with_the_same_key(
+    reason: Reason, holds: FailingHolds
+) -> None:
+    holds.reasons.extend([reason, reason])
+    async with AsyncMaitredClient(holds.address, tenant_id=TENANT) as client:
+        await client.hold_tables(HoldTablesRequest())
+    assert len(holds.request_ids) == 3
+    assert len(set(holds.request_ids)) == 1
+
+
+async def test_a_failure_that_stays_reaches_the_caller_with_its_reason(holds: FailingHolds) -> None:
+    holds.reasons.extend([Reason.STORE_UNAVAILABLE] * 9)
+    async with AsyncMaitredClient(holds.address, tenant_id=TENANT) as client:
+        with pytest.raises(StoreUnavailableError) as failed:
+            await client.hold_tables(HoldTablesRequest())
+    assert len(holds.request_ids) == 4
+    assert failed.value.retry_after_s == 0.05
+
+
+async def test_a_refusal_is_final(holds: FailingHolds) -> None:
+    holds.reasons.append(Reason.HOLD_EXPIRED)
+    async with AsyncMaitredClient(holds.address, tenant_id=TENANT) as client:
+        with pytest.raises(HoldExpiredError):
+            await client.hold_tables(HoldTablesRequest())
+    assert len(holds.request_ids) == 1
