@@ -283,7 +283,8 @@ async def test_draining_finishes_what_runs_and_refuses_what_is_new() -> None:
         await here.server.stop(Grace(30))
 
 
-async def test_stopping_waits_for_a_handler_whose_caller_has_given_up() -> None:
+@pytest.mark.parametrize("grace_s", [30.0, 0.05])
+async def test_stopping_waits_for_a_handler_whose_caller_has_given_up(grace_s: float) -> None:
     at_work, may_end, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def commits_after_all(caller: Caller, deadline: Deadline) -> None:
@@ -298,7 +299,7 @@ async def test_stopping_waits_for_a_handler_whose_caller_has_given_up() -> None:
         call = here.wire.begin(GET, ASK.SerializeToString())
         await at_work.wait()
         call.cancel()
-        stopping = asyncio.create_task(here.server.stop(Grace(30)))
+        stopping = asyncio.create_task(here.server.stop(Grace(grace_s)))
         done, _ = await asyncio.wait({stopping}, timeout=0.2)
         assert not done
         may_end.set()
@@ -392,8 +393,11 @@ async def test_a_second_server_cannot_take_a_busy_port_unnoticed() -> None:
     async with edge() as here:
         port = int(here.server.address.rpartition(":")[2])
         second = GrpcServer(RpcSettings(port=port), cast(UseCases, here.uses))
-        with pytest.raises(ConfigurationProblem, match=str(port)):
-            await second.start()
+        try:
+            with pytest.raises(ConfigurationProblem, match=str(port)):
+                await second.start()
+        finally:
+            await second.stop(Grace(0))
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
