@@ -1,0 +1,423 @@
+"""A booking's life: which step is allowed when, what it frees, and what its record says."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from maitred_client import (
+    AsyncMaitredClient,
+    CapacityInsufficientError,
+    InvalidStateTransitionError,
+    MaitredError,
+    TableConflictAssignedError,
+    TableConflictHeldError,
+    VersionMismatchError,
+    instant,
+)
+from maitred_client.messages import (
+    AssignmentState,
+    Booking,
+    BookingAction,
+    BookingStatus,
+    GetAssignmentRequest,
+    HoldState,
+)
+from tests.builders.world import evening
+from tests.builders.world_extras import House, always_open_policy, house, refused
+from tests.conftest import Served
+from tests.support.database import row, rows
+
+STATUSES = {name.removeprefix("BOOKING_STATUS_"): number for name, number in BookingStatus.items() if number}
+ACTIONS = {name.removeprefix("BOOKING_ACTION_"): number for name, number in BookingAction.items() if number}
+WORDS = {number: name for name, number in STATUSES.items()}
+
+Step = Callable[[House, Booking], Awaitable[object]]
+
+
+def step(action: str) -> Step:
+    return lambda place, booking: place.transition(booking, ACTIONS[action])
+
+
+STEPS: Mapping[str, Step] = {
+    **{action: step(action) for action in ACTIONS},
+    "assign": lambda place, booking: place.assign(booking, "W3"),
+    "hold": lambda place, booking: place.hold(booking, "W3"),
+    "unassign": lambda place, booking: place.unassign(booking),
+    "put": lambda place, booking: place.party(3, booking_id=booking.booking_id),
+}
+
+# How a booking gets into each status.
+PATHS: Mapping[str, tuple[str, ...]] = {
+    "PENDING": (),
+    "PENDING_ALLOCATION": ("QUEUE",),
+    "CONFIRMED": ("assign",),
+    "CHECKED_IN": ("assign", "CHECK_IN"),
+    "COMPLETED": ("assign", "CHECK_IN", "COMPLETE"),
+    "CANCELLED": ("CANCEL",),
+    "NO_SHOW": ("assign", "NO_SHOW"),
+}
+
+# The status after each step that is allowed; every other step is refused.
+ALLOWED: Mapping[str, Mapping[str, str]] = {
+    "PENDING": {
+        "QUEUE": "PENDING_ALLOCATION",
+        "CANCEL": "CANCELLED",
+        "assign": "CONFIRMED",
+        "hold": "PENDING",
+        "put": "PENDING",
+    },
+    "PENDING_ALLOCATION": {
+        "CANCEL": "CANCELLED",
+        "assign": "CONFIRMED",
+        "hold": "PENDING_ALLOCATION",
+        "put": "PENDING_ALLOCATION",
+    },
+    "CONFIRMED": {
+        "CHECK_IN": "CHECKED_IN",
+        "CANCEL": "CANCELLED",
+        "NO_SHOW": "NO_SHOW",
+        "unassign": "PENDING",
+        "put": "CONFIRMED",
+    },
+    "CHECKED_IN": {"COMPLETE": "COMPLETED", "NO_SHOW": "NO_SHOW"},
+    "COMPLETED": {},
+    "CANCELLED": {},
+    "NO_SHOW": {"UNDO_NO_SHOW": "CONFIRMED"},
+}
+# Steps that are refused for another reason than the status.
+OTHER_REASONS: Mapping[tuple[str, str], str] = {
+    ("CONFIRMED", "assign"): "BOOKING_ALREADY_ASSIGNED",
+    ("CONFIRMED", "hold"): "BOOKING_ALREADY_ASSIGNED",
+    ("PENDING", "unassign"): "ASSIGNMENT_NOT_FOUND",
+    ("PENDING_ALLOCATION", "unassign"): "ASSIGNMENT_NOT_FOUND",
+    ("CANCELLED", "unassign"): "ASSIGNMENT_NOT_FOUND",
+    ("NO_SHOW", "unassign"): "ASSIGNMENT_NOT_FOUND",
+}
+
+
+async def booking_that_is(status: str, place: House) -> Booking:
+    booking = await place.party(2)
+    for name in PATHS[status]:
+        await STEPS[name](place, booking)
+    return await place.read(booking.booking_id)
+
+
+def test_the_matrix_has_every_status_and_every_action() -> None:
+    assert ALLOWED.keys() == PATHS.keys() == STATUSES.keys()
+    assert STEPS.keys() == ACTIONS.keys() | {"assign", "hold", "unassign", "put"}
+
+
+@pytest.mark.parametrize("status", STATUSES)
+async def test_each_status_allows_its_own_steps_and_no_others(status: str, place: House) -> None:
+    for name, take in STEPS.items():
+        before = await booking_that_is(status, place)
+        assert WORDS[before.status] == status
+        if name in ALLOWED[status]:
+            await take(place, before)
+            after = await place.read(before.booking_id)
+            assert WORDS[after.status] == ALLOWED[status][name], name
+            assert after.revision == before.revision + (0 if name == "hold" else 1), name
+        else:
+            reason = OTHER_REASONS.get((status, name), "INVALID_STATE_TRANSITION")
+            error = await refused(take(place, before), MaitredError)
+            assert error.reason == reason, name
+            assert (await place.read(before.booking_id)) == before
+        await vacated(place, before)
+
+
+async def vacated(place: House, booking: Booking) -> None:
+    """Frees the tables for the next booking of the test."""
+    now = await place.read(booking.booking_id)
+    if now.status == BookingStatus.BOOKING_STATUS_CHECKED_IN:
+        await place.transition(now, BookingAction.BOOKING_ACTION_COMPLETE)
+    elif "CANCEL" in ALLOWED[WORDS[now.status]]:
+        await place.transition(now, BookingAction.BOOKING_ACTION_CANCEL)
+
+
+async def test_a_refused_step_names_the_steps_that_are_allowed(place: House) -> None:
+    booking = await place.seated("W1")
+    error = await refused(
+        place.transition(booking, BookingAction.BOOKING_ACTION_COMPLETE), InvalidStateTransitionError
+    )
+    assert error.metadata == {
+        "booking_id": booking.booking_id,
+        "current_status": "confirmed",
+        "action": "complete",
+        "allowed_actions": "check_in, cancel, no_show",
+    }
+
+
+async def test_the_history_tells_every_change_newest_first(place: House) -> None:
+    booking = await place.party(2)
+    await place.party(3, booking_id=booking.booking_id)
+    await place.assign(booking, "W1")
+    request = place.transition_request(booking.booking_id, BookingAction.BOOKING_ACTION_CHECK_IN)
+    request.actor, request.reason = "Ada", "at the door"
+    await place.client.transition_booking(request)
+    history = (await place.found(booking)).history
+    steps = [(WORDS.get(change.from_status, ""), WORDS[change.to_status]) for change in history]
+    assert steps == [
+        ("CONFIRMED", "CHECKED_IN"),
+        ("PENDING", "CONFIRMED"),
+        ("PENDING", "PENDING"),
+        ("", "PENDING"),
+    ]
+    assert [change.revision for change in history] == [4, 3, 2, 1]
+    assert (history[0].actor, history[0].reason) == ("Ada", "at the door")
+    times = [instant(change.changed_at) for change in history]
+    assert times == sorted(times, reverse=True)
+
+
+async def test_times_of_arrival_and_departure_are_the_databases(place: House) -> None:
+    booking = await place.seated("W1")
+    seated = await place.transition(booking, BookingAction.BOOKING_ACTION_CHECK_IN)
+    assert abs(instant(seated.checked_in_at) - datetime.now(UTC)) < timedelta(seconds=30)
+    assert not seated.HasField("checked_out_at")
+    gone = await place.transition(booking, BookingAction.BOOKING_ACTION_COMPLETE)
+    assert gone.checked_in_at == seated.checked_in_at
+    assert instant(gone.checked_out_at) >= instant(gone.checked_in_at)
+
+
+async def test_a_party_that_never_came_was_never_there(place: House) -> None:
+    booking = await place.seated("W1")
+    await place.transition(booking, BookingAction.BOOKING_ACTION_CHECK_IN)
+    absent = await place.transition(booking, BookingAction.BOOKING_ACTION_NO_SHOW)
+    assert not absent.HasField("checked_in_at")
+
+
+# Epochs
+
+
+@pytest.mark.parametrize(
+    ("path", "epochs"),
+    [
+        (("assign", "CHECK_IN", "COMPLETE"), [1, 1, 1, 1]),
+        (("QUEUE", "CANCEL"), [1, 1, 2]),
+        (("assign", "unassign", "assign"), [1, 1, 2, 2]),
+        (("assign", "NO_SHOW", "UNDO_NO_SHOW"), [1, 1, 2, 2]),
+        (("put", "assign", "put"), [1, 2, 2, 2]),
+    ],
+)
+async def test_the_epoch_rises_when_the_need_for_tables_is_a_new_one(
+    path: tuple[str, ...], epochs: list[int], place: House
+) -> None:
+    booking = await place.party(2)
+    seen = [booking.assignment_epoch]
+    for name in path:
+        await STEPS[name](place, booking)
+        seen.append((await place.read(booking.booking_id)).assignment_epoch)
+    assert seen == epochs
+
+
+async def test_the_same_wish_again_changes_nothing(place: House) -> None:
+    booking = await place.party(2, required=["window"], reference="R")
+    again = await place.party(2, booking_id=booking.booking_id, required=["window"], reference="R")
+    assert again == booking
+    assert len((await place.found(booking)).history) == 1
+
+
+@pytest.mark.parametrize("wanted", [{"reference": "R-2"}, {"preferred": ["window"]}])
+async def test_what_does_not_touch_the_need_keeps_tables_and_holds(
+    wanted: dict[str, object], place: House
+) -> None:
+    booking = await place.party(2)
+    hold = await place.hold(booking, "W1")
+    changed = await place.party(2, booking_id=booking.booking_id, **wanted)  # type: ignore[arg-type]
+    assert (changed.revision, changed.assignment_epoch) == (2, 1)
+    await place.confirm(hold)
+    assert not (await place.read(booking.booking_id)).needs_tables
+
+
+# A changed need
+
+
+async def test_a_moved_booking_keeps_its_tables_until_it_has_new_ones(place: House, server: Served) -> None:
+    booking = await place.seated("W1")
+    moved = await place.party(2, booking_id=booking.booking_id, start=evening(21))
+    assert (WORDS[moved.status], moved.needs_tables) == ("CONFIRMED", True)
+    assert (moved.revision, moved.assignment_epoch) == (3, 2)
+    await refused(place.hold(await place.party(), "W1"), TableConflictAssignedError)
+
+    await place.assign(booking, "W2")
+    settled = await place.read(booking.booking_id)
+    assert (WORDS[settled.status], settled.needs_tables, settled.assignment_epoch) == ("CONFIRMED", False, 2)
+    await place.hold(await place.party(), "W1")
+    states = await rows(server.database_url, "SELECT state FROM assignments ORDER BY created_at")
+    assert [state["state"] for state in states] == ["released", "active"]
+
+
+async def test_a_moved_booking_may_take_its_own_table_again(place: House, server: Served) -> None:
+    """The old and the new stay overlap by an hour on the same table; nobody else is ever let in between."""
+    booking = await place.seated("W1")
+    await place.party(2, booking_id=booking.booking_id, start=evening(20))
+    hold = await place.hold(booking, "W1")
+    await refused(place.hold(await place.party(start=evening(21)), "W1"), TableConflictHeldError)
+    await refused(place.hold(await place.party(start=evening(18)), "W1"), TableConflictAssignedError)
+    assignment = await place.confirm(hold)
+    assert instant(assignment.window_start) == evening(20)
+    claim = await row(server.database_url, "SELECT lower(during) AS a, upper(during) AS b FROM table_claims")
+    assert (claim["a"], claim["b"]) == (evening(20), evening(22))
+    await place.hold(await place.party(start=evening(18)), "W1")
+
+
+async def test_a_hold_for_the_new_time_survives_giving_up_the_old_tables(
+    place: House, server: Served
+) -> None:
+    booking = await place.seated("W1")
+    await place.party(2, booking_id=booking.booking_id, start=evening(20))
+    hold = await place.hold(booking, "W1")
+    await place.unassign(booking)
+    await refused(place.hold(await place.party(start=evening(20)), "W1"), TableConflictHeldError)
+    await place.hold(await place.party(start=evening(18)), "W1")
+    await place.confirm(hold)
+    assert not (await place.read(booking.booking_id)).needs_tables
+
+
+# What ends frees
+
+
+@pytest.fixture
+async def open_now(client: AsyncMaitredClient) -> House:
+    return await house(client, policy=always_open_policy())
+
+
+def a_while_ago() -> datetime:
+    return (datetime.now(UTC) - timedelta(minutes=30)).replace(microsecond=0)
+
+
+async def test_a_party_that_leaves_gives_back_the_rest_of_its_window(open_now: House) -> None:
+    place = open_now
+    booking = await place.seated("W1", start=a_while_ago())
+    waiting = await place.party(start=a_while_ago() + timedelta(minutes=40))
+    await place.transition(booking, BookingAction.BOOKING_ACTION_CHECK_IN)
+    await refused(place.hold(waiting, "W1"), TableConflictAssignedError)
+    gone = await place.transition(booking, BookingAction.BOOKING_ACTION_COMPLETE)
+    await place.assign(waiting, "W1")
+    request = GetAssignmentRequest(restaurant_id=place.restaurant_id, booking_id=booking.booking_id)
+    done = (await place.client.get_assignment(request)).assignment
+    assert done.state == AssignmentState.ASSIGNMENT_STATE_COMPLETED
+    assert done.window_end == gone.checked_out_at
+    early = await place.party(start=a_while_ago())
+    await refused(place.hold(early, "W1"), TableConflictAssignedError)
+
+
+@pytest.mark.parametrize("action", ["CANCEL", "NO_SHOW"])
+async def test_a_party_that_does_not_come_frees_its_tables_and_holds(
+    action: str, place: House, server: Served
+) -> None:
+    booking = await place.seated("W1", "W2", party=6)
+    await place.party(7, booking_id=booking.booking_id)
+    hold = await place.hold(booking, "W3", "W4")
+    await place.transition(booking, ACTIONS[action])
+    assert (await place.hold_now(hold)).state == HoldState.HOLD_STATE_RELEASED
+    assert await rows(server.database_url, "SELECT * FROM table_claims") == []
+    states = await rows(server.database_url, "SELECT state FROM assignments")
+    assert [state["state"] for state in states] == ["released"]
+
+
+async def test_a_late_guest_gets_the_same_tables_back(place: House) -> None:
+    booking = await place.seated("W1", "W2", party=6)
+    await place.transition(booking, BookingAction.BOOKING_ACTION_NO_SHOW)
+    await place.transition(booking, BookingAction.BOOKING_ACTION_UNDO_NO_SHOW)
+    request = GetAssignmentRequest(restaurant_id=place.restaurant_id, booking_id=booking.booking_id)
+    assignment = (await place.client.get_assignment(request)).assignment
+    assert list(assignment.table_ids) == sorted(place.ids(["W1", "W2"]))
+    assert not (await place.read(booking.booking_id)).needs_tables
+    await place.transition(booking, BookingAction.BOOKING_ACTION_CHECK_IN)
+
+
+async def test_a_late_guest_whose_table_is_taken_is_told_by_what(place: House, server: Served) -> None:
+    booking = await place.seated("W1", "W2", party=6)
+    await place.transition(booking, BookingAction.BOOKING_ACTION_NO_SHOW)
+    await place.seated("W2")
+    before = await rows(server.database_url, "SELECT floor_version FROM restaurants")
+    error = await refused(
+        place.transition(booking, BookingAction.BOOKING_ACTION_UNDO_NO_SHOW), TableConflictAssignedError
+    )
+    assert [conflict.table_id for conflict in error.conflicts] == [place.tables["W2"]]
+    assert WORDS[(await place.read(booking.booking_id)).status] == "NO_SHOW"
+    assert await rows(server.database_url, "SELECT floor_version FROM restaurants") == before
+
+
+# Unassign
+
+
+async def test_part_of_a_merge_may_go_when_the_rest_still_seats_the_party(
+    place: House, server: Served
+) -> None:
+    booking = await place.seated("W1", "W2", party=4)
+    left = await place.unassign(booking, "W2")
+    assert list(left.assignment.table_ids) == place.ids(["W1"])
+    assert left.assignment.merge_group_id == ""
+    assert (WORDS[left.booking.status], left.booking.needs_tables) == ("CONFIRMED", False)
+    await place.hold(await place.party(), "W2")
+    await refused(place.hold(await place.party(), "W1"), TableConflictAssignedError)
+    groups = await rows(
+        server.database_url,
+        "SELECT FROM merge_groups JOIN assignments USING (restaurant_id, assignment_id) WHERE state = 'active'",
+    )
+    assert groups == []
+
+
+async def test_part_of_a_merge_may_not_go_when_the_rest_is_too_small(place: House) -> None:
+    booking = await place.seated("W1", "W2", party=6)
+    error = await refused(place.unassign(booking, "W1"), CapacityInsufficientError)
+    assert error.metadata == {"party_size": "6", "capacity": "4"}
+    assert (await place.read(booking.booking_id)) == booking
+
+
+async def test_the_middle_of_three_tables_cannot_be_taken_out(place: House) -> None:
+    booking = await place.seated("W1", "W2", "W3", party=8)
+    error = await refused(place.unassign(booking, "W2"), MaitredError)
+    assert error.reason == "COMBINATION_NOT_ADJACENT"
+    left = await place.unassign(booking, "W3")
+    assert left.assignment.merge_group_id
+
+
+async def test_without_any_table_a_booking_is_pending_again(place: House, server: Served) -> None:
+    booking = await place.seated("W1")
+    answer = await place.unassign(booking)
+    assert not answer.HasField("assignment")
+    assert (WORDS[answer.booking.status], answer.booking.needs_tables) == ("PENDING", True)
+    assert await rows(server.database_url, "SELECT * FROM table_claims") == []
+    await place.assign(booking, "W1")
+
+
+# Versions
+
+
+@pytest.mark.parametrize("call", ["put_booking", "transition", "assign", "unassign", "hold", "confirm"])
+async def test_a_change_that_was_decided_on_an_old_version_is_refused(call: str, place: House) -> None:
+    booking = await place.party(2)
+    id_, old = booking.booking_id, booking.etag
+    hold = await place.hold(booking, "W1")
+    await place.party(2, booking_id=id_, reference="changed meanwhile")
+    put = place.booking_request(booking_id=id_)
+    transition = place.transition_request(id_, BookingAction.BOOKING_ACTION_CANCEL)
+    assign, unassign = place.assign_request(id_, ["W1"]), place.unassign_request(id_)
+    held, confirm = place.hold_request(id_, ["W1"]), place.confirm_request(hold)
+    for request in (put, transition, assign, unassign, held, confirm):
+        request.etag = old
+    calls: Mapping[str, Awaitable[object]] = {
+        "put_booking": place.client.put_booking(put),
+        "transition": place.client.transition_booking(transition),
+        "assign": place.client.assign_tables(assign),
+        "unassign": place.client.unassign_tables(unassign),
+        "hold": place.client.hold_tables(held),
+        "confirm": place.client.confirm_hold(confirm),
+    }
+    for name, awaitable in calls.items():
+        if name == call:
+            error = await refused(awaitable, VersionMismatchError)
+        else:
+            awaitable.close()  # type: ignore[attr-defined]
+    assert error.metadata == {"resource": "booking", "expected_etag": "b1", "current_etag": "b2"}
+    assert (await place.read(id_)).etag == "b2"
+
+
+async def test_a_booking_that_does_not_exist_has_no_version(place: House) -> None:
+    request = place.booking_request()
+    request.etag = "b1"
+    error = await refused(place.client.put_booking(request), VersionMismatchError)
+    assert error.metadata["current_etag"] == ""
