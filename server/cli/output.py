@@ -1,10 +1,12 @@
 """Where output goes: results to stdout as table, JSON or JSON lines; everything else to stderr."""
 
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, JustifyMethod, RenderableType
@@ -30,6 +32,17 @@ def results() -> Console:
 def errors() -> Console:
     """The console for progress and complaints."""
     return Console(stderr=True, highlight=False)
+
+
+def typed(program: str) -> str:
+    """How a person types a program's name here: as it is when the shell finds it, else with the path to it."""
+    if shutil.which(program):
+        return program
+    beside = Path(sys.executable).parent / program
+    if not beside.exists():
+        return program
+    here = Path.cwd()
+    return str(beside.relative_to(here)) if beside.is_relative_to(here) else str(beside)
 
 
 def note(text: str) -> None:

@@ -20,7 +20,7 @@ from server.cli.help_text import add_command
 from server.cli.instants import parse_date, replay_date
 from server.cli.looking_up import drive
 from server.cli.options import SAMPLE_TENANT, Actor, Connection, Output, Png, Svg, Tenant, Timeout
-from server.cli.output import Format, errors, facts, note, show, write_json
+from server.cli.output import Format, errors, facts, note, show, typed, write_json
 from server.cli.picture import FloorPicture
 from server.cli.picture_source import fetch_picture
 from server.cli.picture_terminal import TerminalPicture
@@ -40,12 +40,14 @@ Address = Annotated[
 ]
 
 
-NEXT_STEPS = (
-    ("maitred dev", "a server with this restaurant, until Ctrl-C"),
-    ("maitred plan --party 4 --start 20:00", "against it: what fits, what does not, and why"),
-    ("maitred replay FILE", f"your own service day; one to copy: {SAMPLE_FILE}"),
-    ("maitred --help", "everything else"),
-)
+def _next_steps() -> tuple[tuple[str, str], ...]:
+    maitred = typed("maitred")
+    return (
+        (f"{maitred} dev", "a server with this restaurant, until Ctrl-C"),
+        (f"{maitred} plan --party 4 --start 20:00", "against it: what fits, what does not, and why"),
+        (f"{maitred} replay FILE", f"your own service day; one to copy: {SAMPLE_FILE.name} in server/sample"),
+        (f"{maitred} --help", "everything else"),
+    )
 
 
 def register(app: typer.Typer) -> None:
@@ -128,7 +130,7 @@ def demo(
         f"done in {perf_counter() - began:.0f} s; everything is stopped again and only the pictures are left"
     )
     show("")
-    show("[bold]What next[/]", facts(NEXT_STEPS))
+    show("[bold]What next[/]", facts(_next_steps()))
 
 
 @asynccontextmanager

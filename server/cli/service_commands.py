@@ -18,7 +18,7 @@ from server.cli.help_text import add_command
 from server.cli.instants import parse_start
 from server.cli.looking_up import drive
 from server.cli.options import ADDRESS_DEFAULT, SAMPLE_TENANT, Connection, Output
-from server.cli.output import Format, facts, grid, note, show, write_json
+from server.cli.output import Format, facts, grid, note, show, typed, write_json
 from server.cli.replay import load_restaurant
 from server.cli.service_day import ServiceDay
 from server.cli.service_day_file import read_service_days
@@ -182,9 +182,9 @@ def _calls_to_try(address: str, day: ServiceDay, booking: str) -> tuple[Text, ..
     lines = (
         ("bold", "Three calls to try, in another terminal"),
         ("dim", "# plan with the command line"),
-        ("", f"maitred plan{where} --party {TRY_PARTY} --start {TRY_START} --prefer window"),
+        ("", f"{typed('maitred')} plan{where} --party {TRY_PARTY} --start {TRY_START} --prefer window"),
         ("dim", "# the same with buf, which learns the contract from the server"),
-        ("", f"buf curl --protocol grpc --http2-prior-knowledge -H '{header}' \\"),
+        ("", f"{typed('buf')} curl --protocol grpc --http2-prior-knowledge -H '{header}' \\"),
         ("", f"  -d '{body}' \\"),
         ("", f"  http://{address}/{method}"),
         ("dim", "# the same with grpcurl"),
@@ -192,7 +192,7 @@ def _calls_to_try(address: str, day: ServiceDay, booking: str) -> tuple[Text, ..
         ("", f"  -d '{body}' \\"),
         ("", f"  {address} {method}"),
         ("bold", "Then hold tables for a booking that waits for them"),
-        ("", f"maitred hold{where} --best --booking {booking}"),
+        ("", f"{typed('maitred')} hold{where} --best --booking {booking}"),
     )
     return tuple(Text(text, style=style) for style, text in lines)
 

@@ -298,7 +298,7 @@ async def until(stream: asyncio.StreamReader | None, words: str) -> str:
 async def test_dev_says_what_to_try_and_a_signal_stops_it(scratch: Path, number: signal.Signals) -> None:
     where = ("--port", "0", "--data-dir", str(scratch / "data"))
     async with started("dev", *where, scratch=scratch) as process:
-        printed = await until(process.stdout, "maitred hold")
+        printed = await until(process.stdout, "hold --")
         commands = [line.split()[1:] for line in printed.splitlines() if line.startswith("maitred ")]
         plan, hold = (arguments for arguments in commands if arguments[0] in ("plan", "hold"))
         assert (await run(*plan)).code == ExitCode.OK
