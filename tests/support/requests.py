@@ -154,7 +154,12 @@ def policy() -> inventory_pb2.ServicePolicy:
 
 def good_requests(world: World) -> Mapping[str, Message]:
     """For every method a request with everything in it, all of it well-formed and about things of `world`."""
-    return {**_inventory_requests(world), **_assignment_requests(world), **_booking_requests(world)}
+    return {
+        **_inventory_requests(world),
+        **_hold_requests(world),
+        **_assignment_requests(world),
+        **_booking_requests(world),
+    }
 
 
 def good(world: World, path: str, kind: type[MessageT]) -> MessageT:
@@ -200,7 +205,7 @@ def _inventory_requests(world: World) -> dict[str, Message]:
     }
 
 
-def _assignment_requests(world: World) -> dict[str, Message]:
+def _hold_requests(world: World) -> dict[str, Message]:
     rid, booking_id, tables = world.restaurant_id, world.booking_id, world.table_ids[:1]
     return {
         PLANNER + "PlanTables": planner.PlanTablesRequest(
@@ -229,6 +234,12 @@ def _assignment_requests(world: World) -> dict[str, Message]:
             window_start=at(-24),
             window_end=at(24),
         ),
+    }
+
+
+def _assignment_requests(world: World) -> dict[str, Message]:
+    rid, booking_id, tables = world.restaurant_id, world.booking_id, world.table_ids[:1]
+    return {
         ASSIGNMENT + "ConfirmHold": assignments.ConfirmHoldRequest(
             request_id=new_id(),
             actor="Ada",

@@ -299,7 +299,7 @@ def test_a_plan_is_for_a_booking_or_for_a_party() -> None:
     assert (question.booking_id, question.party, question.plans_max) == (UUID(B), None, 5)
 
 
-@pytest.mark.parametrize("key", ListKey)
+@pytest.mark.parametrize("key", list(ListKey))
 def test_a_page_token_leads_back_to_where_it_came_from_and_nowhere_else(key: ListKey) -> None:
     first = "名" * 200 if key is ListKey.RESTAURANTS else "2026-06-01T18:00:00.000001+00:00"
     token = page_token(key, (first, A))

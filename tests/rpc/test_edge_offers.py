@@ -1,0 +1,192 @@
+"""What the server offers beside the contract, where it listens, and what it tells about itself."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import cast
+from uuid import UUID
+
+import grpc
+import grpc.aio
+import pytest
+from grpc_channelz.v1 import channelz_pb2
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+from structlog.testing import capture_logs
+
+from server.lifecycle import ConfigurationProblem, Grace
+from server.orchestrator.use_cases import UseCases
+from server.rpc.health import ask_health
+from server.rpc.scopes import SCOPES, SERVICES
+from server.rpc.server import GrpcServer, RpcSettings
+from server.telemetry.metrics import CallMetrics
+from tests.support.edge import (
+    ASK,
+    CHECK,
+    GET,
+    NOT_SERVING,
+    SERVING,
+    OneUseCase,
+    at_once,
+    edge,
+    failing,
+    health,
+    refusal,
+)
+from tests.support.wire import Wire
+
+
+async def test_health_follows_what_the_server_is_told() -> None:
+    names = ["", *(service.full_name for service in SERVICES)]
+    async with edge() as here:
+        anybody = Wire(here.wire.channel, headers=())
+        assert [await health(anybody, name) for name in names] == [SERVING] * len(names)
+        await here.server.set_serving(False)
+        assert [await health(anybody, name) for name in names] == [NOT_SERVING] * len(names)
+        assert await ask_health(here.server.address, 5.0) == "NOT_SERVING"
+        await here.server.set_serving(True)
+        assert await ask_health(here.server.address, 5.0) == "SERVING"
+        assert refusal(await anybody.call(CHECK, health_pb2.HealthCheckRequest(service="x"))).code is (
+            grpc.StatusCode.NOT_FOUND
+        )
+
+
+async def test_asking_a_server_that_is_not_there_gives_no_answer_instead_of_an_error() -> None:
+    async with edge() as here:
+        address = here.server.address
+    assert (await ask_health(address, 5.0)).startswith("no answer")
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_reflection_tells_services_and_their_files(version: str) -> None:
+    requests = [
+        reflection_pb2.ServerReflectionRequest(list_services=""),
+        reflection_pb2.ServerReflectionRequest(
+            file_containing_symbol="maitred.v1.AssignmentService.HoldTables"
+        ),
+        reflection_pb2.ServerReflectionRequest(file_containing_symbol="maitred.v1.Nothing"),
+    ]
+    async with edge() as here:
+        ask: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = here.wire.channel.stream_stream(
+            f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"
+        )
+        answers = [
+            reflection_pb2.ServerReflectionResponse.FromString(answer)
+            async for answer in ask(request.SerializeToString() for request in requests)
+        ]
+    listed, found, missing = answers
+    names = {service.name for service in listed.list_services_response.service}
+    assert {service.full_name for service in SERVICES} | {"grpc.health.v1.Health"} <= names
+    assert found.file_descriptor_response.file_descriptor_proto
+    assert missing.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
+
+
+async def buf_curl(*arguments: str) -> str:
+    """What a generic client prints that knows no proto file of ours."""
+    command = [
+        str(Path(sys.executable).parent / "buf"),
+        "curl",
+        "--protocol",
+        "grpc",
+        "--http2-prior-knowledge",
+    ]
+    process = await asyncio.create_subprocess_exec(
+        *command, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, problems = await process.communicate()
+    assert process.returncode == 0, problems.decode()
+    return out.decode()
+
+
+async def test_a_generic_client_needs_no_proto_file() -> None:
+    async with edge() as here:
+        url, tenant = f"http://{here.server.address}", f"x-maitred-tenant: {here.wire.tenant_id}"
+        listed = await buf_curl("--list-methods", url)
+        answer = await buf_curl("-H", tenant, "-d", f'{{"restaurantId": "{UUID(int=7)}"}}', url + GET)
+    assert set(listed.split()) >= {path[1:] for path in SCOPES}
+    assert json.loads(answer)["restaurant"]["restaurantId"] == str(UUID(int=7))
+
+
+async def test_channelz_knows_the_server_and_its_calls() -> None:
+    async with edge() as here:
+        assert isinstance(await here.wire.call(GET, ASK), bytes)
+        answer = await here.wire.call(
+            "/grpc.channelz.v1.Channelz/GetServers", channelz_pb2.GetServersRequest()
+        )
+        assert isinstance(answer, bytes)
+        servers = channelz_pb2.GetServersResponse.FromString(answer).server
+        assert max(server.data.calls_started for server in servers) >= 1
+
+
+async def test_a_second_server_cannot_take_a_busy_port_unnoticed() -> None:
+    async with edge() as here:
+        port = int(here.server.address.rpartition(":")[2])
+        second = GrpcServer(RpcSettings(port=port), cast(UseCases, here.uses))
+        try:
+            with pytest.raises(ConfigurationProblem, match=str(port)):
+                await second.start()
+        finally:
+            await second.stop(Grace(0))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
+async def test_headers_are_not_trusted_beyond_this_machine(host: str) -> None:
+    with pytest.raises(ConfigurationProblem, match="host") as raised:
+        GrpcServer(RpcSettings(host=host), cast(UseCases, OneUseCase(at_once)))
+    assert raised.value.setting == "host"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_any_name_of_this_machine_will_do(host: str) -> None:
+    async with edge(host=host) as here:
+        assert here.server.address.startswith(f"{host}:")
+        assert isinstance(await here.wire.call(GET, ASK), bytes)
+
+
+async def test_failed_calls_leave_failed_spans_and_health_leaves_none() -> None:
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    async with edge(failing(ValueError("x")), tracer_provider=provider) as here:
+        await here.wire.call(GET, ASK)
+        here.uses.wanted = at_once
+        await here.wire.call(GET, ASK)
+        await health(here.wire)
+    failed, fine = spans.get_finished_spans()
+    assert failed.name.endswith("InventoryService/GetRestaurant")
+    assert failed.status.status_code is StatusCode.ERROR
+    assert fine.status.status_code is not StatusCode.ERROR
+
+
+async def test_each_call_is_one_line_of_the_access_log() -> None:
+    with capture_logs() as logs:
+        async with edge() as here:
+            await here.wire.call(GET, ASK, [("x-maitred-actor", "Ada")])
+            await here.wire.call(GET)
+            await health(here.wire)
+    fine, bad = [line for line in logs if line["event"] == "call"]
+    assert (fine["method"], fine["code"], fine["reason"]) == (GET[1:], "OK", None)
+    assert (fine["tenant_id"], fine["actor"]) == (str(here.wire.tenant_id), "Ada")
+    assert (bad["code"], bad["reason"]) == ("INVALID_ARGUMENT", "INVALID_ARGUMENT_FIELD")
+
+
+def test_calls_are_measured_by_method_and_status() -> None:
+    reader = InMemoryMetricReader()
+    CallMetrics(MeterProvider([reader])).called("maitred.v1.InventoryService/GetFloor", "OK", 0.25)
+    data = reader.get_metrics_data()
+    assert data is not None
+    (metric,) = data.resource_metrics[0].scope_metrics[0].metrics
+    (point,) = metric.data.data_points
+    assert (metric.name, metric.unit) == ("rpc.server.call.duration", "s")
+    assert dict(point.attributes or {}) == {
+        "rpc.system.name": "grpc",
+        "rpc.method": "maitred.v1.InventoryService/GetFloor",
+        "rpc.response.status_code": "OK",
+    }

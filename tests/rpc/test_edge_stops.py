@@ -1,0 +1,95 @@
+"""How a server stops: what runs is finished, what is new is refused, and nothing is left behind."""
+
+import asyncio
+
+import grpc
+import grpc.aio
+import pytest
+from google.rpc import error_details_pb2
+
+from server.clock import Deadline
+from server.domain.restaurant import Caller
+from server.lifecycle import Grace
+from server.rpc.scopes import SERVICES
+from tests.support.edge import (
+    ASK,
+    GET,
+    NOT_SERVING,
+    SERVING,
+    WATCH,
+    Gate,
+    edge,
+    health,
+    refusal,
+    watched,
+)
+
+
+async def test_draining_finishes_what_runs_and_refuses_what_is_new() -> None:
+    gate = Gate()
+    async with edge(gate) as here:
+        running = asyncio.ensure_future(here.wire.call(GET, ASK))
+        await gate.arrived.wait()
+        stopping = asyncio.create_task(here.server.stop(Grace(30)))
+        await asyncio.sleep(0)
+        found = refusal(await here.wire.call(GET, ASK))
+        assert (found.code, found.reason) == (grpc.StatusCode.UNAVAILABLE, "DRAINING")
+        assert found.detail(error_details_pb2.RetryInfo) is not None
+        assert await health(here.wire) == NOT_SERVING
+        await here.server.set_serving(True)
+        assert await health(here.wire, SERVICES[0].full_name) == NOT_SERVING
+        assert not stopping.done()
+        gate.opened.set()
+        assert isinstance(await running, bytes)
+        await stopping
+        await here.server.stop(Grace(30))
+
+
+@pytest.mark.parametrize("grace_s", [30.0, 0.05])
+async def test_stopping_waits_for_a_handler_whose_caller_has_given_up(grace_s: float) -> None:
+    at_work, may_end, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def commits_after_all(caller: Caller, deadline: Deadline) -> None:
+        at_work.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await may_end.wait()
+            ended.set()
+
+    async with edge(commits_after_all) as here:
+        call = here.wire.begin(GET, ASK.SerializeToString())
+        await at_work.wait()
+        call.cancel()
+        stopping = asyncio.create_task(here.server.stop(Grace(grace_s)))
+        done, _ = await asyncio.wait({stopping}, timeout=0.2)
+        assert not done
+        may_end.set()
+        await stopping
+        assert ended.is_set()
+
+
+@pytest.mark.parametrize("hurried", [False, True])
+async def test_a_call_that_outlasts_the_grace_is_ended(hurried: bool) -> None:
+    gate = Gate()
+    async with edge(gate) as here:
+        running = asyncio.ensure_future(here.wire.call(GET, ASK))
+        await gate.arrived.wait()
+        grace = Grace(600.0 if hurried else 0.05)
+        stopping = asyncio.create_task(here.server.stop(grace))
+        if hurried:
+            await asyncio.sleep(0)
+            grace.hurry()
+        await stopping
+        assert refusal(await running).code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+        assert here.server.in_work == 0
+
+
+async def test_an_open_watch_does_not_hold_up_the_stop() -> None:
+    async with edge() as here:
+        watching: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = here.wire.channel.unary_stream(WATCH)
+        watch = watching(b"")
+        assert await watched(watch) == SERVING
+        async with asyncio.timeout(5):
+            await here.server.stop(Grace(600))
+        assert await watched(watch) == NOT_SERVING
