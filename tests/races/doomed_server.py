@@ -21,7 +21,8 @@ async def doomed(url: str, at: int, moment: Moment) -> None:
     plan.arm(at, killing(kill_own_process, moment))
     settings = load_settings(port=0, log_level="error", pool_size_min=1, pool_size_max=2)
     async with serving(settings, url, faulty_connection(plan)) as server:
-        print(at, moment, server.address, flush=True)
+        # One write, so that the lines of several servers don't mix.
+        os.write(sys.stdout.fileno(), f"{at} {moment} {server.address}\n".encode())
         await server.wait()
 
 
