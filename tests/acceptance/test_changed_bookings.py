@@ -1,0 +1,104 @@
+"""A booking that changes what it needs, or gives up tables, keeps the rest safe until something new is settled."""
+
+from maitred_client import (
+    CapacityInsufficientError,
+    MaitredError,
+    TableConflictAssignedError,
+    TableConflictHeldError,
+    instant,
+)
+from maitred_client.messages import (
+    BookingStatus,
+)
+from tests.builders.world import evening
+from tests.builders.world_extras import House, refused
+from tests.conftest import Served
+from tests.support.database import row, rows
+
+WORDS = {number: name.removeprefix("BOOKING_STATUS_") for name, number in BookingStatus.items()}
+
+
+async def test_a_moved_booking_keeps_its_tables_until_it_has_new_ones(place: House, server: Served) -> None:
+    booking = await place.seated("W1")
+    moved = await place.party(2, booking_id=booking.booking_id, start=evening(21))
+    assert (WORDS[moved.status], moved.needs_tables) == ("CONFIRMED", True)
+    assert (moved.revision, moved.assignment_epoch) == (3, 2)
+    await refused(place.hold(await place.party(), "W1"), TableConflictAssignedError)
+
+    await place.assign(booking, "W2")
+    settled = await place.read(booking.booking_id)
+    assert (WORDS[settled.status], settled.needs_tables, settled.assignment_epoch) == ("CONFIRMED", False, 2)
+    await place.hold(await place.party(), "W1")
+    states = await rows(server.database_url, "SELECT state FROM assignments ORDER BY created_at")
+    assert [state["state"] for state in states] == ["released", "active"]
+
+
+async def test_a_moved_booking_may_take_its_own_table_again(place: House, server: Served) -> None:
+    """The old and the new stay overlap by an hour on the same table; nobody else is ever let in between."""
+    booking = await place.seated("W1")
+    await place.party(2, booking_id=booking.booking_id, start=evening(20))
+    hold = await place.hold(booking, "W1")
+    await refused(place.hold(await place.party(start=evening(21)), "W1"), TableConflictHeldError)
+    await refused(place.hold(await place.party(start=evening(18)), "W1"), TableConflictAssignedError)
+    assignment = await place.confirm(hold)
+    assert instant(assignment.window_start) == evening(20)
+    claim = await row(server.database_url, "SELECT lower(during) AS a, upper(during) AS b FROM table_claims")
+    assert (claim["a"], claim["b"]) == (evening(20), evening(22))
+    await place.hold(await place.party(start=evening(18)), "W1")
+
+
+async def test_a_hold_for_the_new_time_survives_giving_up_the_old_tables(
+    place: House, server: Served
+) -> None:
+    booking = await place.seated("W1")
+    await place.party(2, booking_id=booking.booking_id, start=evening(20))
+    hold = await place.hold(booking, "W1")
+    await place.unassign(booking)
+    await refused(place.hold(await place.party(start=evening(20)), "W1"), TableConflictHeldError)
+    await place.hold(await place.party(start=evening(18)), "W1")
+    await place.confirm(hold)
+    assert not (await place.read(booking.booking_id)).needs_tables
+
+
+# Unassign
+
+
+async def test_part_of_a_merge_may_go_when_the_rest_still_seats_the_party(
+    place: House, server: Served
+) -> None:
+    booking = await place.seated("W1", "W2", party=4)
+    left = await place.unassign(booking, "W2")
+    assert list(left.assignment.table_ids) == place.ids(["W1"])
+    assert left.assignment.merge_group_id == ""
+    assert (WORDS[left.booking.status], left.booking.needs_tables) == ("CONFIRMED", False)
+    await place.hold(await place.party(), "W2")
+    await refused(place.hold(await place.party(), "W1"), TableConflictAssignedError)
+    groups = await rows(
+        server.database_url,
+        "SELECT FROM merge_groups JOIN assignments USING (restaurant_id, assignment_id) WHERE state = 'active'",
+    )
+    assert groups == []
+
+
+async def test_part_of_a_merge_may_not_go_when_the_rest_is_too_small(place: House) -> None:
+    booking = await place.seated("W1", "W2", party=6)
+    error = await refused(place.unassign(booking, "W1"), CapacityInsufficientError)
+    assert error.metadata == {"party_size": "6", "capacity": "4"}
+    assert (await place.read(booking.booking_id)) == booking
+
+
+async def test_the_middle_of_three_tables_cannot_be_taken_out(place: House) -> None:
+    booking = await place.seated("W1", "W2", "W3", party=8)
+    error = await refused(place.unassign(booking, "W2"), MaitredError)
+    assert error.reason == "COMBINATION_NOT_ADJACENT"
+    left = await place.unassign(booking, "W3")
+    assert left.assignment.merge_group_id
+
+
+async def test_without_any_table_a_booking_is_pending_again(place: House, server: Served) -> None:
+    booking = await place.seated("W1")
+    answer = await place.unassign(booking)
+    assert not answer.HasField("assignment")
+    assert (WORDS[answer.booking.status], answer.booking.needs_tables) == ("PENDING", True)
+    assert await rows(server.database_url, "SELECT * FROM table_claims") == []
+    await place.assign(booking, "W1")
