@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 from uuid import UUID
@@ -10,6 +11,7 @@ from uuid import UUID
 import grpc
 import grpc.aio
 import pytest
+import structlog
 from grpc_channelz.v1 import channelz_pb2
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
@@ -165,6 +167,16 @@ async def test_failed_calls_leave_failed_spans_and_health_leaves_none() -> None:
     assert fine.status.status_code is not StatusCode.ERROR
 
 
+@pytest.fixture
+def all_levels_logged() -> Iterator[None]:
+    """Logging as it is before anybody configures it; a server that another test started may have been quiet."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**before)
+
+
+@pytest.mark.usefixtures("all_levels_logged")
 async def test_each_call_is_one_line_of_the_access_log() -> None:
     with capture_logs() as logs:
         async with edge() as here:
