@@ -136,7 +136,8 @@ async def test_the_callers_deadline_reaches_the_use_case() -> None:
     async with edge(note, deadlines=DeadlineLimits(default_s=10.0, max_s=60.0)) as here:
         for timeout_s in (3.0, None, 10_000.0):
             assert isinstance(await here.wire.call(GET, ASK, timeout_s=timeout_s), bytes)
-    assert 2.0 < left[0] <= 3.0
+    # What travels is rounded, so a little more than was asked for may arrive.
+    assert 2.0 < left[0] < 3.5
     assert 9.0 < left[1] <= 10.0
     assert 59.0 < left[2] <= 60.0
 
