@@ -4,7 +4,7 @@ Three kinds of failure are never mixed: a refusal that is part of an answer is a
 caller handles by its reason is a `ServiceError`, which carries one; a broken invariant is an `InvariantError`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -151,6 +151,19 @@ class InvariantError(Exception):
 def refuse(reason: Reason, message: str, **metadata: object) -> ServiceError:
     """A `ServiceError` whose metadata values are written as text."""
     return ServiceError(Refusal(reason, message, {key: str(value) for key, value in metadata.items()}))
+
+
+def bad_fields(violations: Sequence[FieldViolation]) -> ServiceError:
+    """An INVALID_ARGUMENT_FIELD that lists bad fields, the first of them in its message."""
+    first = violations[0]
+    return ServiceError(
+        Refusal(
+            Reason.INVALID_ARGUMENT_FIELD,
+            f"{first.field}: {first.description}",
+            {"field": first.field, "limit": ""},
+            violations=tuple(violations),
+        )
+    )
 
 
 def bad_field(field_path: str, description: str, *, limit: object = "") -> ServiceError:

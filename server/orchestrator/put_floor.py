@@ -7,12 +7,12 @@ from uuid import UUID
 from server.clock import Deadline
 from server.domain.events import inventory_event
 from server.domain.floor import Floor, floor_problems
-from server.domain.limits import CONFLICTS_LISTED_MAX, VIOLATIONS_LISTED_MAX
+from server.domain.limits import CONFLICTS_LISTED_MAX
 from server.domain.policy import Combinations
 from server.domain.restaurant import Caller, Restaurant, inventory_etag
 from server.domain.rules import CONFLICT_REASON
 from server.domain.window import Window
-from server.errors import Reason, Refusal, ServiceError
+from server.errors import Refusal, ServiceError, bad_fields
 from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.idempotency import Once
 from server.orchestrator.inventory_limits import require_enumerable
@@ -110,12 +110,4 @@ def require_consistent(floor: Floor) -> None:
     """Refuses a floor with references into nowhere or names used twice."""
     problems = tuple(floor_problems(floor))
     if problems:
-        first = problems[0]
-        raise ServiceError(
-            Refusal(
-                Reason.INVALID_ARGUMENT_FIELD,
-                f"{first.field}: {first.description}",
-                {"field": first.field, "limit": ""},
-                violations=problems[:VIOLATIONS_LISTED_MAX],
-            )
-        )
+        raise bad_fields(problems)

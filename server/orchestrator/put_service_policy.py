@@ -7,7 +7,7 @@ from server.clock import Deadline
 from server.domain.events import inventory_event
 from server.domain.policy import ServicePolicy, policy_problems
 from server.domain.restaurant import Caller, policy_etag
-from server.errors import Reason, Refusal, ServiceError
+from server.errors import bad_fields
 from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.idempotency import Once
 from server.orchestrator.inventory_limits import require_enumerable
@@ -64,12 +64,4 @@ class PutServicePolicy:
 def _require_consistent(policy: ServicePolicy) -> None:
     problems = tuple(policy_problems(policy))
     if problems:
-        first = problems[0]
-        raise ServiceError(
-            Refusal(
-                Reason.INVALID_ARGUMENT_FIELD,
-                f"{first.field}: {first.description}",
-                {"field": first.field, "limit": ""},
-                violations=problems,
-            )
-        )
+        raise bad_fields(problems)

@@ -65,14 +65,16 @@ class UpdateTable:
 
 
 def changed_table(before: Table, changes: Mapping[str, object]) -> Table:
-    """The table with the changes; a smaller capacity takes a max_party that meant "all seats" along."""
-    table = replace(before, **changes)  # type: ignore[arg-type]
-    if "max_party" not in changes and before.max_party == before.capacity:
+    """The table with the changes. A max_party of 0 means the capacity, and one that was the capacity follows it."""
+    table = replace(before, **changes)  # type: ignore[arg-type]  # the edge read the values by the attributes' types
+    follows = "max_party" not in changes and before.max_party == before.capacity
+    if follows or table.max_party == 0:
         table = replace(table, max_party=table.capacity)
-    if not 1 <= table.min_party <= table.max_party:
+    largest = min(table.capacity, table.max_party)
+    if not 1 <= table.min_party <= largest:
         raise bad_field(
             "table.min_party",
-            f"{table.min_party} is not between 1 and the largest party of {table.max_party}",
-            limit=table.max_party,
+            f"{table.min_party} is not between 1 and {largest}, the most that the table takes",
+            limit=largest,
         )
     return table

@@ -188,6 +188,12 @@ async def test_one_field_of_one_table_is_changed(place: House) -> None:
     assert after == before
 
 
+async def test_without_a_largest_party_of_its_own_a_table_takes_its_capacity(place: House) -> None:
+    await place.update("L8", min_party=1, max_party=6)
+    answer = await place.update("L8", max_party=0)
+    assert answer.table.max_party == answer.table.capacity
+
+
 async def test_an_update_that_changes_nothing_keeps_the_version(place: House) -> None:
     answer = await place.update("W1", capacity=4, movable=True, attributes=["window"])
     assert (answer.inventory_version, answer.etag) == (1, "i1")
@@ -200,7 +206,13 @@ async def test_a_table_that_changed_meanwhile_is_not_updated(place: House) -> No
 
 
 @pytest.mark.parametrize(
-    ("table", "changes"), [("L8", {"capacity": 4}), ("W1", {"min_party": 5}), ("L8", {"max_party": 4})]
+    ("table", "changes"),
+    [
+        ("L8", {"capacity": 4}),
+        ("W1", {"min_party": 5}),
+        ("L8", {"max_party": 4}),
+        ("W1", {"min_party": 5, "max_party": 9}),
+    ],
 )
 async def test_a_table_keeps_a_sensible_range_of_parties(
     table: str, changes: dict[str, object], place: House

@@ -33,7 +33,7 @@ UPDATES: Mapping[str, tuple[str, Callable[[Fields], object]]] = {
     "zone_id": ("zone_id", lambda fields: fields.uuid("zone_id")),
     "capacity": ("capacity", lambda fields: fields.integer("capacity", 1, CAPACITY_MAX)),
     "min_party": ("min_party", lambda fields: fields.integer("min_party", 1, CAPACITY_MAX, zero_means=1)),
-    "max_party": ("max_party", lambda fields: fields.integer("max_party", 1, CAPACITY_MAX)),
+    "max_party": ("max_party", lambda fields: fields.integer("max_party", 1, CAPACITY_MAX, zero_means=0)),
     "movable": ("movable", lambda fields: fields.boolean("movable")),
     "attributes": ("attributes", lambda fields: fields.attributes("attributes")),
     "state": ("in_service", lambda fields: fields.choice("state", IN_SERVICE_READ)),
