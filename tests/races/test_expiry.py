@@ -1,0 +1,115 @@
+"""A hold keeps nobody out for a moment longer than it lives, by the database's clock and with nobody sweeping."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from maitred_client import AsyncMaitredClient, HoldExpiredError, TableConflictHeldError
+from maitred_client.messages import GetHoldRequest, Hold, HoldState
+from server.config import Settings, load_settings
+from tests.builders.world import World, evening, small_world
+from tests.conftest import Served
+from tests.races.attempts import together
+from tests.races.evidence import Connection, broken_invariants, connected, count
+from tests.races.operations import LATER
+
+TTL_S = 1
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return load_settings(port=0, log_level="warning", hold_ttl_s_min=TTL_S)
+
+
+@pytest.fixture
+async def world(client: AsyncMaitredClient) -> World:
+    return await small_world(client)
+
+
+@pytest.fixture
+async def database(server: Served) -> AsyncIterator[Connection]:
+    async with connected(server.database_url) as connection:
+        yield connection
+
+
+async def outlive(database: Connection, hold: Hold) -> None:
+    """Returns at the instant that the hold expires, by the clock that decides it."""
+    expires_at = hold.expires_at.ToDatetime(evening().tzinfo)
+    await database.execute("SELECT pg_sleep(extract(epoch FROM $1 - clock_timestamp()))", expires_at)
+
+
+async def state_of(world: World, hold: Hold) -> "HoldState.ValueType":
+    request = GetHoldRequest(restaurant_id=world.restaurant_id, hold_id=hold.hold_id)
+    return (await world.client.get_hold(request)).hold.state
+
+
+async def expired_events(database: Connection) -> int:
+    return await count(
+        database, "SELECT count(*) FROM capacity_outbox WHERE event_type = 'capacity.hold.expired'"
+    )
+
+
+async def test_of_many_who_wait_for_a_hold_to_expire_one_gets_the_table(
+    world: World, database: Connection
+) -> None:
+    others = [await world.booking(party=6) for _ in range(20)]
+    hold = await world.hold(await world.booking(party=6), "T1", "T2", ttl_s=TTL_S)
+    with pytest.raises(TableConflictHeldError):
+        await world.hold(others[0], "T2", "T3")
+    await outlive(database, hold)
+    assert await state_of(world, hold) == HoldState.HOLD_STATE_EXPIRED
+    assert await expired_events(database) == 0
+    tried = await together(world.hold(other, "T2", "T3") for other in others)
+    assert len(tried.answers) == 1
+    assert set(tried.reasons) == {"TABLE_CONFLICT_HELD"}
+    stored = await database.fetchval("SELECT state FROM holds WHERE hold_id = $1", hold.hold_id)
+    assert stored == "expired"
+    assert await expired_events(database) == 1
+    with pytest.raises(HoldExpiredError):
+        await world.confirm(hold)
+    assert await broken_invariants(database, world.restaurant_id) == {}
+
+
+async def test_an_expired_hold_is_never_confirmed_even_if_nobody_wants_its_tables(
+    world: World, database: Connection
+) -> None:
+    hold = await world.hold(await world.booking(), "T1", ttl_s=TTL_S)
+    await outlive(database, hold)
+    with pytest.raises(HoldExpiredError) as refused:
+        await world.confirm(hold)
+    assert refused.value.metadata["hold_id"] == hold.hold_id
+    assert (await world.release(hold)).state == HoldState.HOLD_STATE_EXPIRED
+
+
+async def test_every_kind_of_claim_passes_over_expired_holds(world: World, database: Connection) -> None:
+    first = await world.hold(await world.booking(), "T1", ttl_s=TTL_S)
+    second = await world.hold(await world.booking(), "T2", ttl_s=TTL_S)
+    third = await world.hold(await world.booking(), "T3", ttl_s=TTL_S)
+    await outlive(database, third)
+    await world.assign(await world.booking(), "T1")
+    await world.block("T2")
+    await world.confirm(await world.hold(await world.booking(), "T3"))
+    assert [await state_of(world, hold) for hold in (first, second, third)] == [
+        HoldState.HOLD_STATE_EXPIRED
+    ] * 3
+    assert await expired_events(database) == 3
+    assert await broken_invariants(database, world.restaurant_id) == {}
+
+
+async def test_when_the_hold_of_a_changed_booking_expires_its_old_tables_stay(
+    world: World, database: Connection
+) -> None:
+    booking = await world.seated("T1")
+    await world.booking(booking_id=booking.booking_id, start=evening() + LATER)
+    hold = await world.hold(booking, "T1", ttl_s=TTL_S)
+    early, late = await world.booking(), await world.booking(start=evening() + 4 * LATER)
+    with pytest.raises(TableConflictHeldError):
+        await world.hold(late, "T1")
+    await outlive(database, hold)
+    assert (await world.hold(late, "T1")).booking_id == late.booking_id
+    refused = await together([world.hold(early, "T1")])
+    assert refused.reasons == {"TABLE_CONFLICT_ASSIGNED": 1}
+    assert await broken_invariants(database, world.restaurant_id) == {}
+    await world.unassign(booking)
+    assert (await world.hold(early, "T1")).booking_id == early.booking_id
+    assert await broken_invariants(database, world.restaurant_id) == {}

@@ -1,0 +1,214 @@
+"""Every change that is asked for again, one after the other or at once, happens once and is answered once."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+
+from maitred_client import (
+    AsyncMaitredClient,
+    RequestIdReusedError,
+    RequestInProgressError,
+    RetryPolicy,
+    TableConflictHeldError,
+    new_request_id,
+)
+from maitred_client.calls import request_id_of
+from maitred_client.channel import SERVICES
+from maitred_client.messages import (
+    Floor,
+    PutFloorRequest,
+    PutRestaurantRequest,
+    PutServicePolicyRequest,
+    Restaurant,
+    Table,
+    UnblockTablesRequest,
+    UpdateTableRequest,
+    Zone,
+)
+from tests.builders.world import World, all_day_policy, small_world
+from tests.conftest import Served
+from tests.races.attempts import ONCE_ONLY, TIMEOUT_S, together
+from tests.races.evidence import broken_invariants, connected, count, dump
+from tests.races.operations import OPERATIONS, day
+
+TIMES = 20
+PATIENT = RetryPolicy(attempts_max=5)
+
+Prepare: TypeAlias = Callable[[World], Awaitable[Message]]
+
+
+async def _put_restaurant(world: World) -> Message:
+    restaurant = Restaurant(restaurant_id=world.restaurant_id, name="Another Name", time_zone="Europe/Rome")
+    return PutRestaurantRequest(request_id=new_request_id(), restaurant=restaurant)
+
+
+async def _put_new_restaurant(_: World) -> Message:
+    restaurant = Restaurant(restaurant_id=str(uuid4()), name="New", time_zone="UTC")
+    return PutRestaurantRequest(request_id=new_request_id(), restaurant=restaurant)
+
+
+async def _put_service_policy(world: World) -> Message:
+    policy = all_day_policy()
+    policy.slack_max = 3
+    return PutServicePolicyRequest(
+        request_id=new_request_id(), restaurant_id=world.restaurant_id, policy=policy
+    )
+
+
+async def _put_floor(world: World) -> Message:
+    zone = Zone(zone_id=str(uuid4()), name="Terrace")
+    table = Table(table_id=str(uuid4()), zone_id=zone.zone_id, name="N1", capacity=2)
+    floor = Floor(zones=[zone], tables=[table])
+    return PutFloorRequest(request_id=new_request_id(), restaurant_id=world.restaurant_id, floor=floor)
+
+
+async def _update_table(world: World) -> Message:
+    return UpdateTableRequest(
+        request_id=new_request_id(),
+        restaurant_id=world.restaurant_id,
+        table=Table(table_id=world.tables["T1"], capacity=3),
+        update_mask=FieldMask(paths=["capacity"]),
+    )
+
+
+async def _unblock_tables(world: World) -> Message:
+    block = await world.block("T1")
+    return UnblockTablesRequest(
+        request_id=new_request_id(), restaurant_id=world.restaurant_id, block_id=block.block_id
+    )
+
+
+def _today(name: str) -> Prepare:
+    return lambda world: OPERATIONS[name].prepare(world, day(0))
+
+
+CHANGES: Mapping[str, tuple[str, Prepare]] = {
+    **{name: (operation.method, _today(name)) for name, operation in OPERATIONS.items()},
+    "create a restaurant": ("put_restaurant", _put_new_restaurant),
+    "rename a restaurant": ("put_restaurant", _put_restaurant),
+    "put a policy": ("put_service_policy", _put_service_policy),
+    "put a floor": ("put_floor", _put_floor),
+    "update a table": ("update_table", _update_table),
+    "unblock": ("unblock_tables", _unblock_tables),
+}
+
+
+def as_bytes(answer: Message) -> bytes:
+    return answer.SerializeToString(deterministic=True)
+
+
+def test_every_call_that_changes_something_is_tried_here() -> None:
+    mutating = {
+        method.name
+        for service in SERVICES
+        for method in service.methods
+        if "request_id" in method.input_type.fields_by_name
+    }
+    assert {method.replace("_", "") for method, _ in CHANGES.values()} == {name.lower() for name in mutating}
+
+
+@pytest.mark.parametrize(("method", "prepare"), CHANGES.values(), ids=CHANGES)
+async def test_the_same_request_has_one_effect_and_one_answer(
+    server: Served, method: str, prepare: Prepare
+) -> None:
+    async with (
+        client_of(server, ONCE_ONLY) as client,
+        client_of(server, PATIENT) as patient,
+        connected(server.database_url) as database,
+    ):
+        world = await small_world(client)
+        request = await prepare(world)
+        before = await floor_versions(server)
+        call = getattr(client, method)
+        raced = await together(call(request) for _ in range(TIMES))
+        assert {type(error) for error in raced.errors} <= {RequestInProgressError}
+        answers = [*raced.answers, await call(request), await call(request)]
+        assert await floor_versions(server) == before + 1
+        after = await dump(database, world.restaurant_id)
+        waited = await together(getattr(patient, method)(request) for _ in range(TIMES))
+        assert waited.errors == ()
+        assert {as_bytes(answer) for answer in (*answers, *waited.answers)} == {as_bytes(answers[0])}
+        assert await dump(database, world.restaurant_id) == after
+        recorded = "SELECT count(*) FROM idempotency_ledger WHERE request_id = $1"
+        assert await count(database, recorded, request_id_of(request)) == 1
+        assert await broken_invariants(database, world.restaurant_id) == {}
+
+
+@pytest.mark.parametrize(("method", "prepare"), CHANGES.values(), ids=CHANGES)
+async def test_another_payload_under_the_same_request_id_is_refused(
+    server: Served, method: str, prepare: Prepare
+) -> None:
+    async with client_of(server, ONCE_ONLY) as client, connected(server.database_url) as database:
+        world = await small_world(client)
+        request: Any = await prepare(world)
+        answer = await getattr(client, method)(request)
+        after = await dump(database, world.restaurant_id)
+        other = type(request)()
+        other.CopyFrom(request)
+        other.actor = "somebody else"
+        with pytest.raises(RequestIdReusedError) as refused:
+            await getattr(client, method)(other)
+        assert refused.value.metadata["differing_fields"] == "actor"
+        assert refused.value.metadata["request_id"] == request.request_id
+        assert as_bytes(await getattr(client, method)(request)) == as_bytes(answer)
+        assert await dump(database, world.restaurant_id) == after
+
+
+async def test_the_fields_that_differ_are_named(client: AsyncMaitredClient) -> None:
+    world = await small_world(client)
+    booking = await world.booking()
+    request = world.hold_request(booking.booking_id, ["T1"])
+    await client.hold_tables(request)
+    other = world.hold_request(str(uuid4()), ["T2"], request_id=request.request_id)
+    with pytest.raises(RequestIdReusedError) as refused:
+        await client.hold_tables(other)
+    assert refused.value.metadata["differing_fields"] == "booking_id,table_ids"
+
+
+async def test_a_refusal_is_repeated_even_after_the_world_has_changed(server: Served) -> None:
+    async with client_of(server, ONCE_ONLY) as client, connected(server.database_url) as database:
+        world = await small_world(client)
+        in_the_way = await world.hold(await world.booking(), "T1")
+        booking = await world.booking()
+        request = world.hold_request(booking.booking_id, ["T1"])
+        refused = await together(client.hold_tables(request) for _ in range(TIMES))
+        assert refused.answers == ()
+        assert {type(error) for error in refused.errors} <= {TableConflictHeldError, RequestInProgressError}
+        with pytest.raises(TableConflictHeldError) as first:
+            await client.hold_tables(request)
+        await world.release(in_the_way)
+        with pytest.raises(TableConflictHeldError) as second:
+            await client.hold_tables(request)
+        assert (second.value.message, second.value.details) == (first.value.message, first.value.details)
+        assert first.value.conflicts[0].table_id == world.tables["T1"]
+        assert (await world.hold(booking, "T1")).booking_id == booking.booking_id
+        assert await broken_invariants(database, world.restaurant_id) == {}
+
+
+async def test_one_request_id_means_another_request_for_another_method_or_tenant(server: Served) -> None:
+    request_id = new_request_id()
+    async with client_of(server, ONCE_ONLY) as client, server.client(tenant_id=uuid4()) as stranger:
+        world, elsewhere = await small_world(client), await small_world(stranger)
+        booking = await client.put_booking(world.booking_request(request_id=request_id))
+        held = await client.hold_tables(
+            world.hold_request(booking.booking.booking_id, ["T1"], request_id=request_id)
+        )
+        assert held.hold.booking_id == booking.booking.booking_id
+        theirs = await stranger.put_booking(elsewhere.booking_request(request_id=request_id, party=4))
+        assert theirs.booking.restaurant_id == elsewhere.restaurant_id
+
+
+def client_of(server: Served, retry: RetryPolicy) -> AsyncMaitredClient:
+    return AsyncMaitredClient(
+        server.address, tenant_id=server.tenant_id, actor="again", timeout_s=TIMEOUT_S, retry=retry
+    )
+
+
+async def floor_versions(server: Served) -> int:
+    """The number of changes of all restaurants."""
+    async with connected(server.database_url) as database:
+        return await count(database, "SELECT sum(floor_version)::bigint FROM restaurants")
