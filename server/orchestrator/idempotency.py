@@ -99,7 +99,10 @@ class Once:
 
 
 def recorded_request(caller: Caller, command: Command) -> RecordedRequest:
-    """The ledger's view of a command: a digest per payload field, so that a reuse can name what differs."""
+    """The ledger's view of a command: a digest per payload field, so that a reuse can name what differs.
+
+    Commands are named after their RPC, which is the word that callers know the method by.
+    """
     digests = tuple(
         (
             field.name,
@@ -108,4 +111,5 @@ def recorded_request(caller: Caller, command: Command) -> RecordedRequest:
         for field in fields(command)
         if field.name != "request_id"
     )
-    return RecordedRequest(caller.tenant_id, type(command).__name__, command.request_id, digests)
+    method = type(command).__name__.removesuffix("Command")
+    return RecordedRequest(caller.tenant_id, method, command.request_id, digests)

@@ -12,7 +12,7 @@ from maitred_client import ERRORS, CombinationRedundantError, MaitredError, Tabl
 from maitred_client.messages import ErrorReason
 from ops.build.errors_page import Reason, parse_reason
 from tests.acceptance.provocations import PROVOCATIONS, Stage
-from tests.builders.world_extras import House
+from tests.builders.world_extras import House, refused
 from tests.conftest import Served
 from tests.support.wire import Wire
 
@@ -92,6 +92,14 @@ async def test_a_mutating_call_without_request_id_is_refused(place: House, serve
     assert (answer.reason, answer.code.name) == ("REQUEST_ID_MISSING", promised.status[0])
     assert set(answer.metadata) == set(promised.metadata)
     assert answer.fields == ["request_id"]
+
+
+@pytest.mark.parametrize("word", ["REQUEST_ID_REUSED", "REQUEST_IN_PROGRESS", "PERMISSION_MISSING"])
+async def test_a_refusal_names_the_method_as_the_contract_does(
+    word: str, place: House, server: Served
+) -> None:
+    error = await refused(PROVOCATIONS[word](Stage(place, server)), ERRORS[word])
+    assert error.metadata["method"].rpartition("/")[2] == "PutBooking"
 
 
 @pytest.mark.parametrize("kind", [CombinationRedundantError, TableAvoidedError])

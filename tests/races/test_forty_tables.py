@@ -46,7 +46,7 @@ async def test_a_thousand_holds_on_forty_tables_never_overlap(each_server: Serve
         assert len(holds.answers) + len(holds.errors) == PARTIES
         assert len(holds.answers) > ROWS * ROW_LENGTH
         assert await broken_invariants(database, world.restaurant_id) == {}
-        assert await ledger_of(database, each_server.tenant_id, "HoldTablesCommand") == (
+        assert await ledger_of(database, each_server.tenant_id, "HoldTables") == (
             len(holds.answers),
             len(holds.errors),
         )

@@ -35,7 +35,7 @@ async def test_of_a_thousand_holds_for_one_table_exactly_one_succeeds(each_serve
         assert {type(error) for error in holds.errors} == {TableConflictHeldError}
         assert len(holds.errors) == PARTIES - 1
         assert await broken_invariants(database, world.restaurant_id) == {}
-        assert await ledger_of(database, each_server.tenant_id, "HoldTablesCommand") == (1, PARTIES - 1)
+        assert await ledger_of(database, each_server.tenant_id, "HoldTables") == (1, PARTIES - 1)
         rows = await database.fetch("SELECT hold_id::text, state FROM holds")
         assert [tuple(row) for row in rows] == [(holds.answers[0].hold.hold_id, "active")]
         assert await count(database, "SELECT count(*) FROM table_claims") == 1
