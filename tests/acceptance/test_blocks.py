@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from maitred_client import (
+    AsyncMaitredClient,
     TableBlockedError,
     TableConflictHeldError,
 )
@@ -13,7 +14,7 @@ from maitred_client.messages import (
     Restaurant,
     UnblockTablesRequest,
 )
-from tests.builders.world import evening, stamp
+from tests.builders.world import TableSpec, evening, small_world, stamp
 from tests.builders.world_extras import House, refused
 from tests.conftest import Served
 from tests.support.database import expire
@@ -94,3 +95,17 @@ async def test_a_block_may_be_long(place: House) -> None:
     await refused(
         place.hold(await place.party(start=evening() + timedelta(days=200)), "W1"), TableBlockedError
     )
+
+
+async def test_of_many_conflicts_the_first_are_listed_and_the_rest_are_admitted(
+    client: AsyncMaitredClient,
+) -> None:
+    many = [TableSpec(f"T{number}") for number in range(60)]
+    place = await small_world(client, tables=many, adjacent=())
+    names = [table.name for table in many]
+    await place.block(*names)
+    error = await refused(place.block(*names), TableBlockedError)
+    assert error.details.conflicts_truncated
+    listed = [conflict.table_id for conflict in error.conflicts]
+    assert listed == sorted(place.tables.values())[: len(listed)]
+    assert listed

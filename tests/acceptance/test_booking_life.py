@@ -21,6 +21,7 @@ from maitred_client.messages import (
     GetAssignmentRequest,
     HoldState,
 )
+from tests.builders.world import evening
 from tests.builders.world_extras import House, always_open_policy, house, refused
 from tests.conftest import Served
 from tests.support.database import rows
@@ -212,6 +213,24 @@ async def test_the_same_wish_again_changes_nothing(place: House) -> None:
     again = await place.party(2, booking_id=booking.booking_id, required=["window"], reference="R")
     assert again == booking
     assert len((await place.found(booking)).history) == 1
+
+
+CHANGED_NEEDS: Mapping[str, dict[str, object]] = {
+    "size": {"size": 3},
+    "start": {"start": evening(20)},
+    "length of stay": {"stay": timedelta(hours=1)},
+    "zone": {"zone": "Hall"},
+    "required attributes": {"required": ["window"]},
+}
+
+
+@pytest.mark.parametrize("what", CHANGED_NEEDS)
+async def test_what_touches_the_need_starts_a_new_epoch_and_ends_holds(what: str, place: House) -> None:
+    booking = await place.party(2)
+    hold = await place.hold(booking, "W1")
+    changed = await place.party(booking_id=booking.booking_id, **CHANGED_NEEDS[what])  # type: ignore[arg-type]
+    assert (changed.revision, changed.assignment_epoch) == (2, 2)
+    assert (await place.hold_now(hold)).state == HoldState.HOLD_STATE_RELEASED
 
 
 @pytest.mark.parametrize("wanted", [{"reference": "R-2"}, {"preferred": ["window"]}])
