@@ -15,7 +15,8 @@ _AWAY_CLASSES = frozenset({"08", "53"})
 _AWAY_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03"})
 
 
-DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError)
+# The driver's internal error is what a statement meets on a connection whose server has said goodbye a moment ago.
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class UnreachableError(Exception):
@@ -30,7 +31,7 @@ def translated(error: Exception) -> Exception:
     """What the rest of the house gets to see instead of a driver's error."""
     if isinstance(error, asyncpg.PostgresError):
         return _from_server(error)
-    if isinstance(error, asyncpg.InterfaceError | OSError):
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError | OSError):
         return unavailable()
     return error
 

@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import uuid4
+
+import asyncpg
 
 from maitred_client import StoreUnavailableError
 from server.bootstrap import migrate_up, serving
@@ -14,9 +17,9 @@ from server.rpc.health import ask_health
 from tests.conftest import FORMS, Served
 from tests.races.crowd import attempt
 from tests.races.evidence import connected
-from tests.races.faults import FaultPlan, Moment, faulty_connection, killing, moments_of
+from tests.races.faults import FaultPlan, Moment, cut_before, faulty_connection, killing, moments_of
 from tests.races.occasions import occasion, require_whole_or_nothing, undisturbed
-from tests.support.postgres import scratch_directory
+from tests.support.postgres import TestServer, scratch_directory
 
 HEALTH_INTERVAL_S = 0.05
 HEALTH_WAIT_S = 60.0
@@ -79,3 +82,26 @@ async def test_a_killed_database_keeps_all_of_a_confirm_or_nothing() -> None:
                 assert error is not None or effect == whole
                 await world.wait_until("SERVING")
                 await ready.require_one_effect(whole)
+
+
+async def test_health_goes_with_the_database_whatever_the_driver_makes_of_its_end(
+    postgres: TestServer,
+) -> None:
+    plan = FaultPlan()
+    settings = load_settings(port=0, log_level="error", health_interval_s=HEALTH_INTERVAL_S)
+
+    class Confused(faulty_connection(plan)):  # type: ignore[misc]
+        async def fetchval(self, query: str, *args: Any, **options: Any) -> Any:
+            if plan.strike is not None:
+                raise asyncpg.InternalClientError(
+                    "cannot switch to state 12; another operation is in progress"
+                )
+            return await super().fetchval(query, *args, **options)
+
+    async with postgres.fresh_database() as url, serving(settings, url, Confused) as running:
+        world = Mortal(Served(running.address, url, uuid4()), postgres.postgres, plan)
+        await world.wait_until("SERVING")
+        plan.arm(0, cut_before)
+        await world.wait_until("NOT_SERVING")
+        plan.disarm()
+        await world.wait_until("SERVING")
