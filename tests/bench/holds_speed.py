@@ -103,7 +103,7 @@ async def _timed(work: Callable[[], Awaitable[object]]) -> float:
 @asynccontextmanager
 async def bench() -> AsyncIterator[Bench]:
     """A durable PostgreSQL, a server and a client of their own, gone afterwards."""
-    with scratch_directory() as folder:
+    with scratch_directory(on_disk=True) as folder:
         postgres = EmbeddedPostgres(folder, find_installation())
         url = await postgres.start()
         try:
