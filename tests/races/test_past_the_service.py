@@ -1,7 +1,9 @@
 """What the database refuses on its own, whoever writes to it."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import product
 from uuid import UUID, uuid4
@@ -12,9 +14,10 @@ import pytest
 from maitred_client.messages import Assignment, Booking, Hold
 from tests.builders.world import STAY, World, evening, small_world
 from tests.conftest import Served
-from tests.races.evidence import Connection, connected
+from tests.races.evidence import Connection, connected, count
 
 HOUR = timedelta(hours=1)
+INTRUDERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,29 @@ async def test_no_claim_overlaps_another_of_whatever_kind(taken: Taken) -> None:
     for name in TAKEN:
         await taken.take(name, evening() - HOUR, evening())
         await taken.take(name, evening() + STAY, evening() + STAY + HOUR)
+
+
+async def test_of_many_transactions_that_lock_nothing_one_claims_a_table(
+    each_server: Served, taken: Taken
+) -> None:
+    """The constraint alone decides. Two that wait for each other may both be sent away, by a deadlock."""
+    async with AsyncExitStack() as stack:
+        intruders = [
+            replace(taken, database=await stack.enter_async_context(connected(each_server.database_url)))
+            for _ in range(INTRUDERS)
+        ]
+        outcomes = await asyncio.gather(
+            *(intruder.take("T4", evening(), evening() + STAY) for intruder in intruders),
+            return_exceptions=True,
+        )
+    refused = [outcome for outcome in outcomes if outcome is not None]
+    assert len(refused) == INTRUDERS - 1
+    assert {type(error) for error in refused} <= {
+        asyncpg.ExclusionViolationError,
+        asyncpg.DeadlockDetectedError,
+    }
+    claims = "SELECT count(*) FROM table_claims WHERE table_id = $1"
+    assert await count(taken.database, claims, taken.world.tables["T4"]) == 1
 
 
 async def test_even_an_expired_hold_has_to_be_removed_first(taken: Taken) -> None:
