@@ -16,18 +16,19 @@ from tests.builders.world_extras import House, refused
 from tests.conftest import Served
 from tests.support.wire import Wire
 
-CONTRACT = Path(__file__).parents[2] / "proto" / "maitred" / "v1" / "reasons.proto"
+TESTS = Path(__file__).parents[1]
+CONTRACT = TESTS.parent / "proto" / "maitred" / "v1" / "reasons.proto"
 
-# Reasons that no call to a healthy server brings about, and where they are shown instead.
+# Reasons that no call of the client to a healthy server brings about: where they are shown instead, and why there.
 SHOWN_ELSEWHERE = {
-    "REQUEST_ID_MISSING": "below: the client always sends one, so it takes a call without the client",
-    "UNAUTHENTICATED": "tests/rpc: needs a call without an identity, which the client cannot make",
-    "COMBINATION_REDUNDANT": "below: is only ever a reason within a plan",
-    "TABLE_AVOIDED": "below: is only ever a reason within a plan",
-    "SERVER_OVERLOADED": "tests/rpc: needs a server that is as busy as it may be",
-    "DRAINING": "tests/rpc: needs a server that is shutting down",
-    "STORE_UNAVAILABLE": "tests/races: needs a database that goes away",
-    "INVARIANT_BROKEN": "tests/rpc: must not happen, so a fault is put into the server",
+    "REQUEST_ID_MISSING": ("acceptance", "the client always sends one"),
+    "COMBINATION_REDUNDANT": ("acceptance", "is only ever a reason within a plan"),
+    "TABLE_AVOIDED": ("acceptance", "is only ever a reason within a plan"),
+    "UNAUTHENTICATED": ("rpc", "the client always says who calls"),
+    "SERVER_OVERLOADED": ("rpc", "needs a server that is as busy as it may be"),
+    "DRAINING": ("rpc", "needs a server that is shutting down"),
+    "INVARIANT_BROKEN": ("rpc", "must not happen, so a fault is put into the server"),
+    "STORE_UNAVAILABLE": ("races", "needs a database that goes away"),
 }
 
 
@@ -66,6 +67,19 @@ def test_every_reason_is_provoked_here_or_shown_elsewhere() -> None:
     assert words == REASONS.keys()
     assert PROVOCATIONS.keys() | SHOWN_ELSEWHERE.keys() == words
     assert not PROVOCATIONS.keys() & SHOWN_ELSEWHERE.keys()
+
+
+@pytest.mark.parametrize("word", SHOWN_ELSEWHERE)
+def test_what_is_shown_elsewhere_is_looked_for_there(word: str) -> None:
+    folder, _why = SHOWN_ELSEWHERE[word]
+    named = re.compile(rf"\b({word}|{ERRORS[word].__name__})\b")
+    texts = [path.read_text() for path in (TESTS / folder).glob("test_*.py")]
+    assert any(named.search(text.partition("SHOWN_ELSEWHERE = {")[0] + _after_table(text)) for text in texts)
+
+
+def _after_table(text: str) -> str:
+    """What follows the table above, which is no evidence for itself."""
+    return text.partition("SHOWN_ELSEWHERE = {")[2].partition("\n}\n")[2]
 
 
 @pytest.mark.parametrize("word", PROVOCATIONS)
