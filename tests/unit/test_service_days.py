@@ -1,6 +1,6 @@
 """Two recorded service days, seated one request after the other by the best plan.
 
-The days are not part of the project: they are looked for in `../shared/data` beside it, or where MAITRED_SHARED says.
+The days are not part of the project: they are looked for in `../shared/data` beside it, or where SHARED_DIR says.
 """
 
 import json
@@ -14,7 +14,7 @@ import pytest
 from tests.builders.service_day import read_day, seat_one_by_one
 
 BESIDE = Path(__file__).parents[3] / "shared"
-DAYS = Path(os.environ.get("MAITRED_SHARED", BESIDE)) / "data" / "service_days.json"
+DAYS = Path(os.environ.get("SHARED_DIR", BESIDE)) / "data" / "service_days.json"
 # What a plain exact greedy seats, of 117 requests on 16 tables and of 76 on 40.
 LEAST_SEATED = {"demo-2025-11-06": 69, "pub-2025-11-15": 73}
 
@@ -22,7 +22,7 @@ LEAST_SEATED = {"demo-2025-11-06": 69, "pub-2025-11-15": 73}
 def traces() -> dict[str, Any]:
     if not DAYS.exists():
         pytest.skip(
-            f"{DAYS.name} is absent; put it into shared/data beside the project or set MAITRED_SHARED"
+            f"{DAYS.name} is absent; put it into shared/data beside the project or set SHARED_DIR"
         )
     return {trace["id"]: trace for trace in json.loads(DAYS.read_text())["traces"]}
 
