@@ -21,9 +21,7 @@ LEAST_SEATED = {"demo-2025-11-06": 69, "pub-2025-11-15": 73}
 
 def traces() -> dict[str, Any]:
     if not DAYS.exists():
-        pytest.skip(
-            f"{DAYS.name} is absent; put it into shared/data beside the project or set SHARED_DIR"
-        )
+        pytest.skip(f"{DAYS.name} is absent; put it into shared/data beside the project or set SHARED_DIR")
     return {trace["id"]: trace for trace in json.loads(DAYS.read_text())["traces"]}
 
 
