@@ -147,6 +147,7 @@ CREATE TABLE holds (
     inventory_version bigint NOT NULL,
     assignment_epoch bigint NOT NULL,
     PRIMARY KEY (restaurant_id, hold_id),
+    UNIQUE (restaurant_id, booking_id, hold_id),
     FOREIGN KEY (restaurant_id, booking_id) REFERENCES bookings (restaurant_id, booking_id),
     CONSTRAINT holds_state_known CHECK (state IN ('active', 'confirmed', 'released', 'expired')),
     CONSTRAINT holds_have_tables CHECK (cardinality(table_ids) > 0),
@@ -171,7 +172,8 @@ CREATE TABLE assignments (
     actor text NOT NULL,
     created_at timestamptz NOT NULL,
     PRIMARY KEY (restaurant_id, assignment_id),
-    UNIQUE (restaurant_id, assignment_id, state),
+    UNIQUE (restaurant_id, booking_id, assignment_id),
+    UNIQUE (restaurant_id, booking_id, assignment_id, state),
     FOREIGN KEY (restaurant_id, booking_id) REFERENCES bookings (restaurant_id, booking_id),
     FOREIGN KEY (restaurant_id, hold_id) REFERENCES holds (restaurant_id, hold_id),
     CONSTRAINT assignments_state_known CHECK (state IN ('active', 'completed', 'released')),
@@ -182,11 +184,13 @@ CREATE UNIQUE INDEX assignments_one_active ON assignments (restaurant_id, bookin
 CREATE INDEX assignments_by_booking ON assignments (restaurant_id, booking_id, created_at);
 CREATE INDEX assignments_by_window ON assignments (restaurant_id, window_start, assignment_id);
 
-ALTER TABLE bookings ADD CONSTRAINT bookings_assignment_exists
-FOREIGN KEY (restaurant_id, assignment_id) REFERENCES assignments (restaurant_id, assignment_id);
+-- A booking's assignment is its own, and active for as long as the booking must have tables.
+ALTER TABLE bookings ADD CONSTRAINT bookings_assignment_own
+FOREIGN KEY (restaurant_id, booking_id, assignment_id)
+REFERENCES assignments (restaurant_id, booking_id, assignment_id);
 ALTER TABLE bookings ADD CONSTRAINT bookings_assignment_active
-FOREIGN KEY (restaurant_id, assignment_id, assignment_state_needed)
-REFERENCES assignments (restaurant_id, assignment_id, state)
+FOREIGN KEY (restaurant_id, booking_id, assignment_id, assignment_state_needed)
+REFERENCES assignments (restaurant_id, booking_id, assignment_id, state)
 DEFERRABLE INITIALLY DEFERRED;
 
 CREATE TABLE merge_groups (
@@ -231,10 +235,10 @@ CREATE TABLE table_claims (
     enforced boolean NOT NULL DEFAULT true,
     PRIMARY KEY (restaurant_id, claim_id),
     FOREIGN KEY (restaurant_id, table_id) REFERENCES tables (restaurant_id, table_id),
-    FOREIGN KEY (restaurant_id, hold_id) REFERENCES holds (restaurant_id, hold_id),
-    FOREIGN KEY (restaurant_id, assignment_id) REFERENCES assignments (restaurant_id, assignment_id),
+    FOREIGN KEY (restaurant_id, booking_id, hold_id) REFERENCES holds (restaurant_id, booking_id, hold_id),
+    FOREIGN KEY (restaurant_id, booking_id, assignment_id)
+    REFERENCES assignments (restaurant_id, booking_id, assignment_id),
     FOREIGN KEY (restaurant_id, block_id) REFERENCES blocks (restaurant_id, block_id),
-    FOREIGN KEY (restaurant_id, booking_id) REFERENCES bookings (restaurant_id, booking_id),
     CONSTRAINT table_claims_one_owner CHECK (
         CASE kind
             WHEN 'hold' THEN
@@ -290,47 +294,40 @@ BEGIN
 END
 $$;
 
--- An active assignment has exactly one claim per table. Checked when the transaction commits, because an assignment and
--- its claims are written by different statements.
-CREATE FUNCTION assert_assignment_claims() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    tables_wanted integer;
-    tables_claimed integer;
+-- An active assignment has exactly one claim per table, each for its whole window. Checked when the transaction commits,
+-- because an assignment and its claims are written by different statements.
+CREATE FUNCTION assert_assignment_whole(checked_restaurant_id uuid, checked_assignment_id uuid)
+RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    SELECT cardinality(a.table_ids)
-    INTO tables_wanted
-    FROM assignments AS a
-    WHERE a.restaurant_id = OLD.restaurant_id AND a.assignment_id = OLD.assignment_id AND a.state = 'active';
-    IF tables_wanted IS NULL THEN
-        RETURN NULL;
-    END IF;
-    SELECT count(DISTINCT c.table_id)
-    INTO tables_claimed
-    FROM table_claims AS c
-    WHERE c.restaurant_id = OLD.restaurant_id AND c.assignment_id = OLD.assignment_id;
-    IF tables_claimed <> tables_wanted THEN
-        RAISE EXCEPTION 'active assignment % wants % tables and claims %',
-            OLD.assignment_id, tables_wanted, tables_claimed
+    IF EXISTS (
+        SELECT FROM assignments AS a
+        WHERE a.restaurant_id = checked_restaurant_id
+            AND a.assignment_id = checked_assignment_id
+            AND a.state = 'active'
+            AND (
+                SELECT array_agg(c.table_id ORDER BY c.table_id)
+                FROM table_claims AS c
+                WHERE c.restaurant_id = a.restaurant_id
+                    AND c.assignment_id = a.assignment_id
+                    AND c.during = tstzrange(a.window_start, a.window_end)
+            ) IS DISTINCT FROM a.table_ids
+    ) THEN
+        RAISE EXCEPTION 'active assignment % does not claim its tables for its window', checked_assignment_id
             USING ERRCODE = '23514', CONSTRAINT = 'assignments_claims_whole';
     END IF;
+END
+$$;
+
+CREATE FUNCTION assert_written_assignment() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM assert_assignment_whole(NEW.restaurant_id, NEW.assignment_id);
     RETURN NULL;
 END
 $$;
 
-CREATE FUNCTION assert_new_assignment_claims() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION assert_unclaimed_assignment() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NEW.state = 'active' AND cardinality(NEW.table_ids) <> (
-        SELECT count(DISTINCT c.table_id)
-        FROM table_claims AS c
-        WHERE c.restaurant_id = NEW.restaurant_id AND c.assignment_id = NEW.assignment_id
-    ) AND EXISTS (
-        SELECT FROM assignments AS a
-        WHERE a.restaurant_id = NEW.restaurant_id AND a.assignment_id = NEW.assignment_id
-            AND a.state = 'active' AND a.table_ids = NEW.table_ids
-    ) THEN
-        RAISE EXCEPTION 'active assignment % does not claim its tables', NEW.assignment_id
-            USING ERRCODE = '23514', CONSTRAINT = 'assignments_claims_whole';
-    END IF;
+    PERFORM assert_assignment_whole(OLD.restaurant_id, OLD.assignment_id);
     RETURN NULL;
 END
 $$;
@@ -338,13 +335,13 @@ $$;
 CREATE CONSTRAINT TRIGGER assignments_claims_whole
 AFTER INSERT OR UPDATE ON assignments
 DEFERRABLE INITIALLY DEFERRED
-FOR EACH ROW EXECUTE FUNCTION assert_new_assignment_claims();
+FOR EACH ROW EXECUTE FUNCTION assert_written_assignment();
 
 CREATE CONSTRAINT TRIGGER table_claims_assignment_whole
 AFTER UPDATE OR DELETE ON table_claims
 DEFERRABLE INITIALLY DEFERRED
 FOR EACH ROW WHEN (OLD.assignment_id IS NOT NULL)
-EXECUTE FUNCTION assert_assignment_claims();
+EXECUTE FUNCTION assert_unclaimed_assignment();
 
 CREATE TABLE idempotency_ledger (
     tenant_id uuid NOT NULL,

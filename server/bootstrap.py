@@ -272,7 +272,10 @@ async def _keep_alive(postgres: EmbeddedPostgres) -> None:
         await asyncio.sleep(EMBEDDED_WATCH_S)
         if postgres.pid is None:
             log.warning("embedded_postgres_died", log_file=str(postgres.log_file))
-            await postgres.start()
+            try:
+                await postgres.start()
+            except EmbeddedPostgresError as problem:
+                log.error("embedded_postgres_did_not_start", problem=str(problem))
 
 
 async def _open_pool(settings: Settings, url: str, connection_class: type[DriverConnection] | None) -> Pool:

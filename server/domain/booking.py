@@ -124,11 +124,23 @@ class BookingChange:
 
 
 def next_status(booking: Booking, action: BookingAction) -> BookingStatus:
-    """The status after `action`, or INVALID_STATE_TRANSITION with the actions that are allowed."""
-    allowed = TRANSITIONS[booking.status]
+    """The status after `action`, or INVALID_STATE_TRANSITION with the actions that are allowed.
+
+    A changed booking cannot check in on tables that were given for its earlier time or party: they would be somebody
+    else's while the party sits there.
+    """
+    allowed = allowed_actions(booking)
     if action in allowed:
         return allowed[action]
     raise wrong_status(booking, action.value)
+
+
+def allowed_actions(booking: Booking) -> Mapping[BookingAction, BookingStatus]:
+    """The steps that the booking can take now, and where they lead."""
+    steps = TRANSITIONS[booking.status]
+    if not booking.needs_tables:
+        return steps
+    return {action: status for action, status in steps.items() if action is not BookingAction.CHECK_IN}
 
 
 def require_assignable(booking: Booking) -> None:
@@ -145,10 +157,15 @@ def require_assignable(booking: Booking) -> None:
 
 
 def wrong_status(booking: Booking, action: str) -> ServiceError:
-    actions = ", ".join(TRANSITIONS[booking.status]) or "none"
+    actions = ", ".join(allowed_actions(booking)) or "none"
+    moved = (
+        " and needs tables for its present time and party"
+        if booking.needs_tables and booking.assignment_id
+        else ""
+    )
     return refuse(
         Reason.INVALID_STATE_TRANSITION,
-        f"A booking that is {booking.status} cannot {action.replace('_', ' ')}; allowed actions: {actions}.",
+        f"A booking that is {booking.status}{moved} cannot {action.replace('_', ' ')}; allowed actions: {actions}.",
         booking_id=booking.booking_id,
         current_status=booking.status,
         action=action,

@@ -1,6 +1,6 @@
 """Take tables for nobody."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from server.clock import Deadline
@@ -12,7 +12,7 @@ from server.domain.window import Window
 from server.errors import ClaimKind
 from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.hold_tables import closed_hold_events
-from server.orchestrator.idempotency import Once
+from server.orchestrator.idempotency import REQUEST_FIELD, Once
 from server.orchestrator.identity import NewId
 from server.orchestrator.ports import InventorySource, Unit
 from server.orchestrator.situation import expired_holds, foreign, lock, require_future
@@ -24,7 +24,7 @@ class BlockTablesCommand:
     actor: str
     restaurant_id: UUID
     table_ids: tuple[UUID, ...]
-    window: Window
+    window: Window = field(metadata={REQUEST_FIELD: "window_start, window_end"})
     cause: BlockCause
     note: str = ""
 

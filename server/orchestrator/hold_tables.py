@@ -1,7 +1,7 @@
 """Keep a table set for a booking for a short time."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from server.domain.restaurant import Caller
 from server.errors import ClaimKind, Reason, refuse
 from server.orchestrator.candidate import Candidate, candidate, uncovered
 from server.orchestrator.changes import AuditEntry, Changes
-from server.orchestrator.idempotency import Once
+from server.orchestrator.idempotency import REQUEST_FIELD, Once
 from server.orchestrator.identity import NewId
 from server.orchestrator.ports import InventorySource, Unit
 from server.orchestrator.situation import known_booking, lock, require_etag, require_future
@@ -28,7 +28,7 @@ class HoldTablesCommand:
     restaurant_id: UUID
     booking_id: UUID
     table_ids: tuple[UUID, ...]
-    ttl_s: float | None = None
+    ttl_s: float | None = field(default=None, metadata={REQUEST_FIELD: "ttl"})
     context_version: str = ""
     etag: str = ""
 

@@ -14,6 +14,8 @@ from server.orchestrator.ports import RecordedRequest, Store, Unit
 AnswerT = TypeVar("AnswerT")
 
 DIGEST_BYTES = 8
+# Metadata of a command's field whose name in the contract is another.
+REQUEST_FIELD = "request_field"
 
 # Failures that say nothing about the request itself: recording them would make a passing trouble permanent.
 NOT_RECORDED = frozenset(
@@ -105,7 +107,7 @@ def recorded_request(caller: Caller, command: Command) -> RecordedRequest:
     """
     digests = tuple(
         (
-            field.name,
+            field.metadata.get(REQUEST_FIELD, field.name),
             blake2b(repr(getattr(command, field.name)).encode(), digest_size=DIGEST_BYTES).hexdigest(),
         )
         for field in fields(command)

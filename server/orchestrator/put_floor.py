@@ -7,12 +7,11 @@ from uuid import UUID
 from server.clock import Deadline
 from server.domain.events import inventory_event
 from server.domain.floor import Floor, floor_problems
-from server.domain.limits import CONFLICTS_LISTED_MAX
 from server.domain.policy import Combinations
 from server.domain.restaurant import Caller, Restaurant, inventory_etag
-from server.domain.rules import CONFLICT_REASON
+from server.domain.rules import occupancy_checks, require
 from server.domain.window import Window
-from server.errors import Refusal, ServiceError, bad_fields
+from server.errors import bad_fields
 from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.idempotency import Once
 from server.orchestrator.inventory_limits import require_enumerable
@@ -83,27 +82,11 @@ async def require_unclaimed(unit: Unit, situation: Situation, floor: Floor) -> N
     gone = tuple(
         t.table_id for t in situation.prepared.inventory.floor.tables if t.table_id not in floor.by_id
     )
-    if not gone:
-        return
-    future = Window(situation.now, situation.now + FAR_FUTURE)
-    claims = await unit.claims(situation.restaurant.restaurant_id, future, gone)
-    live = foreign(claims, situation.now, None)
-    if live:
-        conflicts = tuple(claim.as_conflict() for claim in live[: CONFLICTS_LISTED_MAX + 1])
-        tables = ",".join(sorted({str(conflict.table_id) for conflict in conflicts}))
-        raise ServiceError(
-            Refusal(
-                CONFLICT_REASON[live[0].kind],
-                "Tables that still have claims cannot be taken off the floor.",
-                {
-                    "table_ids": tables,
-                    "window_start": min(c.window_start for c in conflicts).isoformat(),
-                    "window_end": max(c.window_end for c in conflicts).isoformat(),
-                    "free_from": max(c.free_from for c in conflicts).isoformat(),
-                },
-                conflicts=conflicts,
-            )
-        )
+    if gone:
+        future = Window(situation.now, situation.now + FAR_FUTURE)
+        claims = await unit.claims(situation.restaurant.restaurant_id, future, gone)
+        live = foreign(claims, situation.now, None)
+        require(occupancy_checks(future, live), live)
 
 
 def require_consistent(floor: Floor) -> None:

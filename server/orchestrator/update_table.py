@@ -1,14 +1,14 @@
 """Change one table."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from server.clock import Deadline
 from server.domain.floor import Floor, Table
 from server.domain.restaurant import Caller, inventory_etag
 from server.errors import Reason, bad_field, refuse
-from server.orchestrator.idempotency import Once
+from server.orchestrator.idempotency import REQUEST_FIELD, Once
 from server.orchestrator.ports import InventorySource, Unit
 from server.orchestrator.put_floor import require_consistent, write_floor
 from server.orchestrator.situation import lock, require_etag
@@ -22,7 +22,7 @@ class UpdateTableCommand:
     actor: str
     restaurant_id: UUID
     table_id: UUID
-    changes: tuple[tuple[str, object], ...]
+    changes: tuple[tuple[str, object], ...] = field(metadata={REQUEST_FIELD: "table, update_mask"})
     etag: str = ""
 
 

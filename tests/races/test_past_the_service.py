@@ -177,6 +177,12 @@ LOSSES = (
         "UPDATE table_claims SET kind = 'block', booking_id = NULL, assignment_id = NULL, "
         "block_id = (SELECT block_id FROM blocks) WHERE table_id = '{T2}'"
     ),
+    "UPDATE table_claims SET table_id = '{T4}' WHERE assignment_id = '{assignment}' AND table_id = '{T3}'",
+    (
+        "UPDATE table_claims SET during = tstzrange(lower(during), lower(during) + interval '1 minute') "
+        "WHERE assignment_id = '{assignment}'"
+    ),
+    "UPDATE assignments SET window_end = window_end + interval '1 hour' WHERE assignment_id = '{assignment}'",
 )
 
 
@@ -213,6 +219,25 @@ STRANGERS = (
         "greatest('{table}'::uuid, '{own_table}'::uuid))"
     ),
 )
+
+
+MIXED_UP = (
+    "UPDATE bookings SET status = 'confirmed', assignment_id = '{assignment}' WHERE booking_id = '{other}'",
+    "UPDATE table_claims SET booking_id = '{other}' WHERE assignment_id = '{assignment}'",
+    "UPDATE table_claims SET booking_id = '{seated}' WHERE hold_id = '{hold}'",
+)
+
+
+async def test_no_booking_can_use_what_is_anothers_in_the_same_restaurant(taken: Taken) -> None:
+    names = {
+        "assignment": taken.merged.assignment_id,
+        "hold": taken.hold.hold_id,
+        "seated": taken.seated.booking_id,
+        "other": taken.hold.booking_id,
+    }
+    for statement in MIXED_UP:
+        with pytest.raises(asyncpg.ForeignKeyViolationError):
+            await taken.database.execute(statement.format(**names))
 
 
 async def test_nothing_of_another_restaurant_can_be_named(taken: Taken) -> None:

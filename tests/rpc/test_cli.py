@@ -299,7 +299,9 @@ async def test_dev_says_what_to_try_and_a_signal_stops_it(scratch: Path, number:
     where = ("--port", "0", "--data-dir", str(scratch / "data"))
     async with started("dev", *where, scratch=scratch) as process:
         printed = await until(process.stdout, "hold --")
-        commands = [line.split()[1:] for line in printed.splitlines() if line.split(" ")[0].endswith("maitred")]
+        commands = [
+            line.split()[1:] for line in printed.splitlines() if line.split(" ")[0].endswith("maitred")
+        ]
         plan, hold = (arguments for arguments in commands if arguments[0] in ("plan", "hold"))
         assert (await run(*plan)).code == ExitCode.OK
         held = (await run(*hold, "-o", "json")).json()["hold"]

@@ -36,11 +36,12 @@ ALLOWED = {
 def test_every_step_from_every_status_is_allowed_or_refused_as_the_house_says(
     status: BookingStatus, action: BookingAction
 ) -> None:
+    present = booking(status, assigned_epoch=1 if status is S.CONFIRMED else None)
     if (status, action) in ALLOWED:
-        assert next_status(booking(status), action) is ALLOWED[status, action]
+        assert next_status(present, action) is ALLOWED[status, action]
         return
     with pytest.raises(ServiceError) as caught:
-        next_status(booking(status), action)
+        next_status(present, action)
     refusal = caught.value.refusal
     allowed = [str(other) for other in BookingAction if (status, other) in ALLOWED]
     assert refusal.reason is Reason.INVALID_STATE_TRANSITION
@@ -58,6 +59,15 @@ def test_tables_can_be_given_until_the_party_sits_or_is_gone(status: BookingStat
     with pytest.raises(ServiceError) as caught:
         require_assignable(booking(status))
     assert caught.value.reason is Reason.INVALID_STATE_TRANSITION
+
+
+def test_a_moved_party_does_not_sit_down_at_tables_for_another_time() -> None:
+    moved = booking(S.CONFIRMED, assigned_epoch=1, epoch=2)
+    with pytest.raises(ServiceError) as caught:
+        next_status(moved, A.CHECK_IN)
+    assert caught.value.reason is Reason.INVALID_STATE_TRANSITION
+    assert "check_in" not in caught.value.refusal.metadata["allowed_actions"]
+    assert next_status(moved, A.CANCEL) is S.CANCELLED
 
 
 def test_a_booking_with_its_tables_gets_no_others() -> None:

@@ -76,7 +76,7 @@ class _BookingActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Booking
     BOOKING_ACTION_QUEUE: _BookingAction.ValueType  # 1
     """pending → pending_allocation."""
     BOOKING_ACTION_CHECK_IN: _BookingAction.ValueType  # 2
-    """confirmed → checked_in."""
+    """confirmed → checked_in. Refused while needs_tables says that the tables were given for an earlier time or party."""
     BOOKING_ACTION_COMPLETE: _BookingAction.ValueType  # 3
     """checked_in → completed. What is left of the window is given back."""
     BOOKING_ACTION_CANCEL: _BookingAction.ValueType  # 4
@@ -94,7 +94,7 @@ BOOKING_ACTION_UNSPECIFIED: BookingAction.ValueType  # 0
 BOOKING_ACTION_QUEUE: BookingAction.ValueType  # 1
 """pending → pending_allocation."""
 BOOKING_ACTION_CHECK_IN: BookingAction.ValueType  # 2
-"""confirmed → checked_in."""
+"""confirmed → checked_in. Refused while needs_tables says that the tables were given for an earlier time or party."""
 BOOKING_ACTION_COMPLETE: BookingAction.ValueType  # 3
 """checked_in → completed. What is left of the window is given back."""
 BOOKING_ACTION_CANCEL: BookingAction.ValueType  # 4

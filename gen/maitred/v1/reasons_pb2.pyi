@@ -33,8 +33,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Correct the named fields; each description says what is accepted.
     """
     ERROR_REASON_INVALID_WINDOW: _ErrorReason.ValueType  # 2
-    """A time range is empty, ends before it starts, is longer than the service allows, or lies further away than
-    the booking horizon.
+    """A time range is empty, ends before it starts, or is longer than the service allows.
     Status: INVALID_ARGUMENT + BadRequest
     Metadata: field, limit
     Retry: AFTER_FIX
@@ -132,7 +131,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Read the resource again, decide again, and call with the new etag and a new request_id.
     """
     ERROR_REASON_INVALID_STATE_TRANSITION: _ErrorReason.ValueType  # 16
-    """The booking's status does not allow this step.
+    """The booking's status does not allow this step; or a changed booking should check in on tables that were given for
+    its earlier time or party.
     Status: FAILED_PRECONDITION
     Metadata: booking_id, current_status, action, allowed_actions
     Retry: HUMAN
@@ -397,8 +397,7 @@ Retry: AFTER_FIX
 Remedy: Correct the named fields; each description says what is accepted.
 """
 ERROR_REASON_INVALID_WINDOW: ErrorReason.ValueType  # 2
-"""A time range is empty, ends before it starts, is longer than the service allows, or lies further away than
-the booking horizon.
+"""A time range is empty, ends before it starts, or is longer than the service allows.
 Status: INVALID_ARGUMENT + BadRequest
 Metadata: field, limit
 Retry: AFTER_FIX
@@ -496,7 +495,8 @@ Retry: REPLAN
 Remedy: Read the resource again, decide again, and call with the new etag and a new request_id.
 """
 ERROR_REASON_INVALID_STATE_TRANSITION: ErrorReason.ValueType  # 16
-"""The booking's status does not allow this step.
+"""The booking's status does not allow this step; or a changed booking should check in on tables that were given for
+its earlier time or party.
 Status: FAILED_PRECONDITION
 Metadata: booking_id, current_status, action, allowed_actions
 Retry: HUMAN
