@@ -2,18 +2,13 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
-import sys
 import tempfile
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -26,49 +21,10 @@ from server.cli.failures import ExitCode
 from server.cli.replay import load_restaurant
 from server.cli.service_day_file import read_service_days
 from tests.conftest import Served
+from tests.support.programs import Ended, run, started
 
-PROGRAM = (sys.executable, "-c", "from server.entry import main; main()")
-ROOT = Path(__file__).parents[2]
 ROME = ZoneInfo("Europe/Rome")
 LINES_MAX = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """What a run of the program left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        assert self.code == ExitCode.OK, self.err
-        return json.loads(self.out)
-
-
-@asynccontextmanager
-async def started(*arguments: str, scratch: Path | None = None) -> AsyncIterator[Process]:
-    """The program in a process of its own, killed when the block is left."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAITRED_")}
-    environment |= {"PYTHONPATH": f"{ROOT}:{ROOT}/gen:{ROOT}/clients", "COLUMNS": "200"}
-    if scratch is not None:
-        environment |= {"HOME": str(scratch / "home"), "TMPDIR": str(scratch / "tmp")}
-    process = await asyncio.create_subprocess_exec(
-        *PROGRAM, *arguments, stdout=PIPE, stderr=PIPE, env=environment, cwd=scratch or ROOT
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-async def run(*arguments: str, scratch: Path | None = None) -> Ended:
-    async with started(*arguments, scratch=scratch) as process:
-        out, err = await process.communicate()
-        assert process.returncode is not None
-        return Ended(process.returncode, out.decode(), err.decode())
 
 
 @dataclass(frozen=True, slots=True)

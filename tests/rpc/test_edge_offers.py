@@ -1,10 +1,7 @@
 """What the server offers beside the contract, where it listens, and what it tells about itself."""
 
-import asyncio
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import cast
 from uuid import UUID
 
@@ -42,6 +39,7 @@ from tests.support.edge import (
     health,
     refusal,
 )
+from tests.support.programs import buf_curl
 from tests.support.wire import Wire
 
 
@@ -88,23 +86,6 @@ async def test_reflection_tells_services_and_their_files(version: str) -> None:
     assert {service.full_name for service in SERVICES} | {"grpc.health.v1.Health"} <= names
     assert found.file_descriptor_response.file_descriptor_proto
     assert missing.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
-
-
-async def buf_curl(*arguments: str) -> str:
-    """What a generic client prints that knows no proto file of ours."""
-    command = [
-        str(Path(sys.executable).parent / "buf"),
-        "curl",
-        "--protocol",
-        "grpc",
-        "--http2-prior-knowledge",
-    ]
-    process = await asyncio.create_subprocess_exec(
-        *command, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    out, problems = await process.communicate()
-    assert process.returncode == 0, problems.decode()
-    return out.decode()
 
 
 async def test_a_generic_client_needs_no_proto_file() -> None:
