@@ -107,7 +107,9 @@ class VersionMismatchError(MaitredError, reason="VERSION_MISMATCH", retry=RetryC
 
 
 class InvalidStateTransitionError(MaitredError, reason="INVALID_STATE_TRANSITION", retry=RetryClass.HUMAN):
-    """The booking's status does not allow this step."""
+    """The booking's status does not allow this step; or a changed booking should check in on tables that were given
+    for its earlier time or party.
+    """
 
     remedy = "Choose one of the allowed actions, or decide with the guest what should happen."
 

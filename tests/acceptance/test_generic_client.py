@@ -25,7 +25,7 @@ def asking(server: Served) -> Ask:
 
 async def test_a_generic_client_plans_holds_and_confirms(server: Served, client: AsyncMaitredClient) -> None:
     world, ask = await small_world(client), asking(server)
-    booking = {"restaurant_id": world.restaurant_id, "booking_id": await world.booking(party=6)}
+    booking = {"restaurant_id": world.restaurant_id, "booking_id": (await world.booking(party=6)).booking_id}
     plan = (await ask("PlannerService/PlanTables", booking))["plans"][0]
     chosen = {"table_ids": plan["tableIds"], "context_version": plan["contextVersion"]}
     request = {**booking, **chosen, "request_id": str(uuid4())}
