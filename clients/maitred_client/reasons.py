@@ -19,9 +19,7 @@ class InvalidArgumentFieldError(MaitredError, reason="INVALID_ARGUMENT_FIELD", r
 
 
 class InvalidWindowError(MaitredError, reason="INVALID_WINDOW", retry=RetryClass.AFTER_FIX):
-    """A time range is empty, ends before it starts, is longer than the service allows, or lies further away
-    than the booking horizon.
-    """
+    """A time range is empty, ends before it starts, or is longer than the service allows."""
 
     remedy = "Send a start before the end, within the named limit."
 
