@@ -26,7 +26,6 @@ RETRY_CLASSES = {
     "WAIT": "Repeat after the delay that the error carries.",
     "NO": "Final: the same call will be refused again.",
     "HUMAN": "A person has to decide.",
-    "RESTART": "Start again from a snapshot.",
 }
 # The tag numbers in descriptor.proto by which source locations are addressed.
 FILE_ENUMS, ENUM_VALUES = 5, 2

@@ -38,6 +38,8 @@ def configure_logs(form: LogForm = LogForm.JSON, level: str = "info") -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_endings(form)],
         )
     )
+    # The pool tells each failed attempt to reconnect with a traceback; that the database is away is told once, by us.
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(_number(level))
