@@ -15,7 +15,7 @@ DriverConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 @dataclass(frozen=True, slots=True)
 class PoolSettings:
-    """`statement_cache_size` of 0 is for transaction poolers such as PgBouncer."""
+    """`statement_cache_size` of 0 says that a transaction pooler such as PgBouncer stands in between."""
 
     url: str
     size_min: int = 2
@@ -25,6 +25,11 @@ class PoolSettings:
     statement_cache_size: int = 256
     application_name: str = "maitred"
 
+    @property
+    def pooled(self) -> bool:
+        """A pooler's server connections are shared, and it refuses settings that it does not track."""
+        return self.statement_cache_size == 0
+
 
 async def open_pool(
     settings: PoolSettings, connection_class: type[DriverConnection] = asyncpg.Connection
@@ -33,9 +38,8 @@ async def open_pool(
 
     Raises `UnreachableError`.
     """
+    identity = {"application_name": settings.application_name, "timezone": "UTC"}
     limits = {
-        "application_name": settings.application_name,
-        "timezone": "UTC",
         "statement_timeout": str(int(settings.statement_timeout_s * 1000)),
         "idle_in_transaction_session_timeout": str(int(settings.statement_timeout_s * 1000)),
         "tcp_user_timeout": "10000",
@@ -53,7 +57,7 @@ async def open_pool(
             max_size=settings.size_max,
             timeout=settings.connect_timeout_s,
             statement_cache_size=settings.statement_cache_size,
-            server_settings=limits,
+            server_settings=identity if settings.pooled else identity | limits,
             connection_class=connection_class,
             reset=_keep,
         )
