@@ -156,6 +156,12 @@ class AsyncMaitredClient:
             for item in page.assignments:
                 yield item
 
+    async def get_operation(
+        self, request: assignment_service_pb2.GetOperationRequest, *, timeout_s: float | None = None
+    ) -> assignment_service_pb2.GetOperationResponse:
+        """What became of a mutating call whose answer was lost; its request_id is on the exception that said so."""
+        return await self._call(self._assignment.GetOperation, request, timeout_s)
+
     async def put_restaurant(
         self, request: inventory_service_pb2.PutRestaurantRequest, *, timeout_s: float | None = None
     ) -> inventory_service_pb2.PutRestaurantResponse:

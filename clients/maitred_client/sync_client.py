@@ -147,6 +147,12 @@ class MaitredClient:
         for page in pages(partial(self.list_assignments, timeout_s=timeout_s), request):
             yield from page.assignments
 
+    def get_operation(
+        self, request: assignment_service_pb2.GetOperationRequest, *, timeout_s: float | None = None
+    ) -> assignment_service_pb2.GetOperationResponse:
+        """What became of a mutating call whose answer was lost; its request_id is on the exception that said so."""
+        return self._call(self._assignment.GetOperation, request, timeout_s)
+
     def put_restaurant(
         self, request: inventory_service_pb2.PutRestaurantRequest, *, timeout_s: float | None = None
     ) -> inventory_service_pb2.PutRestaurantResponse:

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 from uuid import UUID
 
@@ -39,7 +40,7 @@ class Table:
 Edge: TypeAlias = tuple[UUID, UUID]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Floor:
     """Zones, tables and undirected adjacency, in canonical order: by id, every edge once with the smaller id first.
 
@@ -49,24 +50,27 @@ class Floor:
     zones: tuple[Zone, ...] = ()
     tables: tuple[Table, ...] = ()
     adjacency: tuple[Edge, ...] = ()
-    by_id: Mapping[UUID, Table] = field(default_factory=dict, compare=False, repr=False)
-    neighbours: Mapping[UUID, frozenset[UUID]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, zones: Iterable[Zone], tables: Iterable[Table], adjacency: Iterable[Edge]) -> "Floor":
-        ordered = tuple(sorted(tables, key=lambda table: table.table_id))
-        edges = tuple(sorted({(min(edge), max(edge)) for edge in adjacency}))
-        touching: dict[UUID, set[UUID]] = {table.table_id: set() for table in ordered}
-        for a, b in edges:
-            touching.setdefault(a, set()).add(b)
-            touching.setdefault(b, set()).add(a)
         return cls(
             tuple(sorted(zones, key=lambda zone: zone.zone_id)),
-            ordered,
-            edges,
-            {table.table_id: table for table in ordered},
-            {table_id: frozenset(others) for table_id, others in touching.items()},
+            tuple(sorted(tables, key=lambda table: table.table_id)),
+            tuple(sorted({(min(edge), max(edge)) for edge in adjacency})),
         )
+
+    @cached_property
+    def by_id(self) -> Mapping[UUID, Table]:
+        return {table.table_id: table for table in self.tables}
+
+    @cached_property
+    def neighbours(self) -> Mapping[UUID, frozenset[UUID]]:
+        """For each table those that it touches."""
+        touching: dict[UUID, set[UUID]] = {table.table_id: set() for table in self.tables}
+        for a, b in self.adjacency:
+            touching.setdefault(a, set()).add(b)
+            touching.setdefault(b, set()).add(a)
+        return {table_id: frozenset(others) for table_id, others in touching.items()}
 
     def edges_within(self, table_ids: Iterable[UUID]) -> tuple[Edge, ...]:
         """The adjacencies whose two tables both belong to the set, in canonical order."""

@@ -58,6 +58,14 @@ class RecordedRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """An answer in the ledger, or a `Refusal`, and when it was written by the database's clock."""
+
+    answer: object
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A page of a list: how many rows, and the sort key of the row before the first, as its column values."""
 
@@ -122,6 +130,16 @@ class Catalogue(Reader, Protocol):
     ) -> tuple[Assignment, ...]: ...
 
     async def blocks(self, restaurant_id: UUID, window: Window, page: Page) -> tuple[Block, ...]: ...
+
+    async def recorded(
+        self, tenant_id: UUID, method: str, request_id: UUID, answer_type: type
+    ) -> Recorded | None:
+        """What the ledger says of a request."""
+        ...
+
+    async def in_progress(self, tenant_id: UUID, method: str, request_id: UUID) -> bool:
+        """Whether a transaction works on the request right now."""
+        ...
 
 
 class Unit(Reader, Protocol):

@@ -33,6 +33,7 @@ class PutFloorCommand:
 
 @dataclass(frozen=True, slots=True)
 class FloorPut:
+    restaurant_id: UUID
     floor: Floor
     inventory_version: int
 
@@ -51,10 +52,10 @@ class PutFloor:
             version = situation.restaurant.inventory_version
             require_etag("floor", command.etag, inventory_etag(version))
             if situation.prepared.inventory.floor == command.floor:
-                return FloorPut(command.floor, version)
+                return FloorPut(command.restaurant_id, command.floor, version)
             await require_unclaimed(unit, situation, command.floor)
             after = await write_floor(unit, situation, command.floor, caller, "put_floor")
-            return FloorPut(command.floor, after.inventory_version)
+            return FloorPut(command.restaurant_id, command.floor, after.inventory_version)
 
         return await self.once.run(caller, command, FloorPut, body, deadline)
 

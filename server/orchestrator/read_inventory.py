@@ -70,7 +70,7 @@ class GetFloor:
     async def __call__(self, caller: Caller, question: RestaurantQuestion, deadline: Deadline) -> FloorPut:
         situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
         inventory = situation.prepared.inventory
-        return FloorPut(inventory.floor, inventory.inventory_version)
+        return FloorPut(question.restaurant_id, inventory.floor, inventory.inventory_version)
 
 
 @dataclass(frozen=True, slots=True)

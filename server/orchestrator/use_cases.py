@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from server.orchestrator.assign_tables import AssignTables
 from server.orchestrator.block_tables import BlockTables
 from server.orchestrator.confirm_hold import ConfirmHold
+from server.orchestrator.get_operation import GetOperation
 from server.orchestrator.hold_tables import HoldLimits, HoldTables
 from server.orchestrator.idempotency import Once
 from server.orchestrator.identity import NewId
@@ -47,6 +48,7 @@ class UseCases:
     unassign_tables: UnassignTables
     get_assignment: GetAssignment
     list_assignments: ListAssignments
+    get_operation: GetOperation
     put_restaurant: PutRestaurant
     get_restaurant: GetRestaurant
     list_restaurants: ListRestaurants
@@ -79,6 +81,7 @@ class UseCases:
             unassign_tables=UnassignTables(once, inventories, new_id),
             get_assignment=GetAssignment(catalogue),
             list_assignments=ListAssignments(catalogue),
+            get_operation=GetOperation(catalogue),
             put_restaurant=PutRestaurant(once),
             get_restaurant=GetRestaurant(catalogue),
             list_restaurants=ListRestaurants(catalogue),

@@ -1,15 +1,17 @@
 """The orchestrator's questions, asked on one connection or on any of the pool."""
 
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from server.domain.booking import Booking, BookingChange, BookingStatus
 from server.domain.claims import Assignment, Block, Claim, Hold, HoldState
 from server.domain.restaurant import Restaurant
 from server.domain.window import Window
-from server.orchestrator.ports import Inventory, Page, Standing
+from server.errors import Refusal
+from server.orchestrator.ports import Inventory, Page, Recorded, Standing
 from server.persistence import rows
+from server.persistence.documents import decode
 from server.persistence.queries import load_queries
 
 RESTAURANTS = load_queries("restaurants")
@@ -19,6 +21,9 @@ HOLDS = load_queries("holds")
 ASSIGNMENTS = load_queries("assignments")
 CLAIMS = load_queries("claims")
 BLOCKS = load_queries("blocks")
+LEDGER = load_queries("ledger")
+
+AnswerT = TypeVar("AnswerT")
 
 
 class Asking(Protocol):
@@ -138,6 +143,26 @@ class SqlCatalogue(SqlReader):
             query, restaurant_id, window.start, window.end, *_after(page), page.size
         )
         return tuple(rows.block(row) for row in found)
+
+    async def recorded(
+        self, tenant_id: UUID, method: str, request_id: UUID, answer_type: type
+    ) -> Recorded | None:
+        row = await self._asking.fetchrow(LEDGER["recall"], tenant_id, method, request_id)
+        return None if row is None else Recorded(answer_of(row, answer_type), row["created_at"])
+
+    async def in_progress(self, tenant_id: UUID, method: str, request_id: UUID) -> bool:
+        name = request_lock(tenant_id, method, request_id)
+        return bool((await self._asking.fetchrow(LEDGER["in_progress"], name))["in_progress"])
+
+
+def request_lock(tenant_id: UUID, method: str, request_id: UUID) -> str:
+    """The name under which a transaction claims a request."""
+    return f"{tenant_id}/{method}/{request_id}"
+
+
+def answer_of(row: Any, answer_type: type[AnswerT]) -> AnswerT | Refusal:
+    """The answer or refusal of a ledger row."""
+    return decode(row["answer"], Refusal) if row["refused"] else decode(row["answer"], answer_type)
 
 
 def _after(page: Page) -> tuple[datetime | None, UUID | None]:

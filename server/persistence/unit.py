@@ -22,11 +22,13 @@ from server.persistence.reader import (
     CLAIMS,
     HOLDS,
     INVENTORY,
+    LEDGER,
     RESTAURANTS,
     SqlReader,
+    answer_of,
+    request_lock,
 )
 
-LEDGER = load_queries("ledger")
 JOURNAL = load_queries("journal")
 
 AnswerT = TypeVar("AnswerT")
@@ -46,7 +48,7 @@ class SqlUnit(SqlReader):
 
     async def recall(self, request: RecordedRequest, answer_type: type[AnswerT]) -> AnswerT | Refusal | None:
         self._request = request
-        name = f"{request.tenant_id}/{request.method}/{request.request_id}"
+        name = request_lock(request.tenant_id, request.method, request.request_id)
         opened = await self._connection.fetchrow(LEDGER["open_request"], *self._timeouts, name)
         assert opened is not None, "a select without FROM has one row"
         if not opened["claimed"]:
@@ -58,7 +60,7 @@ class SqlUnit(SqlReader):
             return None
         if row["request_hash"] != _hash(request):
             raise _reused(request, decode(row["field_digests"], dict[str, str]))
-        return decode(row["answer"], Refusal) if row["refused"] else decode(row["answer"], answer_type)
+        return answer_of(row, answer_type)
 
     async def lock_restaurant(self, tenant_id: UUID, restaurant_id: UUID) -> Standing | None:
         query = RESTAURANTS["lock_restaurant"]

@@ -24,7 +24,7 @@ SERVICES: tuple[ServiceDescriptor, ...] = (
 _METHODS_BY_SCOPE = {
     READ: {
         "PlannerService": "PlanTables",
-        "AssignmentService": "ValidateSelection GetHold ListHolds GetAssignment ListAssignments",
+        "AssignmentService": "ValidateSelection GetHold ListHolds GetAssignment ListAssignments GetOperation",
         "InventoryService": "GetRestaurant ListRestaurants GetServicePolicy GetFloor ListBlocks",
         "BookingService": "GetBooking ListBookings",
     },

@@ -217,7 +217,7 @@ def unknown_ids() -> Ids:
 
 
 def test_every_method_is_looked_at() -> None:
-    assert REQUESTS.keys() | {"ListRestaurants"} == PATHS.keys()
+    assert REQUESTS.keys() | {"ListRestaurants", "GetOperation"} == PATHS.keys()
 
 
 async def test_another_tenants_restaurant_looks_like_none(tenants: TwoTenants) -> None:
@@ -287,3 +287,13 @@ async def test_the_same_request_id_of_two_tenants_names_two_requests(server: Ser
             wanted = pb.Restaurant(restaurant_id=str(uuid4()), name=name, time_zone="UTC")
             request = pb.PutRestaurantRequest(request_id=request_id, restaurant=wanted)
             assert (await client.put_restaurant(request)).restaurant.name == name
+
+
+async def test_what_became_of_another_tenants_request_is_not_told(server: Served) -> None:
+    request_id = new_request_id()
+    wanted = pb.Restaurant(restaurant_id=str(uuid4()), name="Ours", time_zone="UTC")
+    question = pb.GetOperationRequest(method="PutRestaurant", operation_request_id=request_id)
+    async with server.client() as me, server.client("others", uuid4()) as them:
+        await me.put_restaurant(pb.PutRestaurantRequest(request_id=request_id, restaurant=wanted))
+        assert (await me.get_operation(question)).state == pb.OperationState.OPERATION_STATE_SUCCEEDED
+        assert (await them.get_operation(question)).state == pb.OperationState.OPERATION_STATE_UNKNOWN

@@ -20,6 +20,7 @@ from maitred_client.calls import request_id_of
 from maitred_client.channel import SERVICES
 from maitred_client.messages import (
     Floor,
+    GetOperationRequest,
     PutFloorRequest,
     PutRestaurantRequest,
     PutServicePolicyRequest,
@@ -101,6 +102,10 @@ def as_bytes(answer: Message) -> bytes:
     return answer.SerializeToString(deterministic=True)
 
 
+def rpc_name(method: str) -> str:
+    return "".join(word.capitalize() for word in method.split("_"))
+
+
 def test_every_call_that_changes_something_is_tried_here() -> None:
     mutating = {
         method.name
@@ -146,6 +151,10 @@ async def test_another_payload_under_the_same_request_id_is_refused(
         world = await small_world(client)
         request: Any = await prepare(world)
         answer = await getattr(client, method)(request)
+        told = await client.get_operation(
+            GetOperationRequest(method=rpc_name(method), operation_request_id=request.request_id)
+        )
+        assert told.response.value == answer.SerializeToString(deterministic=True)
         after = await dump(database, world.restaurant_id)
         other = type(request)()
         other.CopyFrom(request)

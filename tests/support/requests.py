@@ -271,6 +271,9 @@ def _assignment_requests(world: World) -> dict[str, Message]:
         ASSIGNMENT + "ListAssignments": assignments.ListAssignmentsRequest(
             restaurant_id=rid, page_size=10, window_start=at(-24), window_end=at(24)
         ),
+        ASSIGNMENT + "GetOperation": assignments.GetOperationRequest(
+            method="HoldTables", operation_request_id=new_id()
+        ),
     }
 
 

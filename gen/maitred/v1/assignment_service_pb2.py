@@ -22,62 +22,74 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from maitred.v1 import assignment_pb2 as maitred_dot_v1_dot_assignment__pb2
 from maitred.v1 import booking_pb2 as maitred_dot_v1_dot_booking__pb2
 from maitred.v1 import checks_pb2 as maitred_dot_v1_dot_checks__pb2
+from maitred.v1 import reasons_pb2 as maitred_dot_v1_dot_reasons__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#maitred/v1/assignment_service.proto\x12\nmaitred.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bmaitred/v1/assignment.proto\x1a\x18maitred/v1/booking.proto\x1a\x17maitred/v1/checks.proto\"{\n\x18ValidateSelectionRequest\x12#\n\rrestaurant_id\x18\x01 \x01(\tR\x0crestaurantId\x12\x1d\n\nbooking_id\x18\x02 \x01(\tR\tbookingId\x12\x1b\n\ttable_ids\x18\x03 \x03(\tR\x08tableIds\"\xbd\x01\n\x19ValidateSelectionResponse\x12\x14\n\x05valid\x18\x01 \x01(\x08R\x05valid\x12)\n\x06\x63hecks\x18\x02 \x03(\x0b\x32\x11.maitred.v1.CheckR\x06\x63hecks\x12\x36\n\x07summary\x18\x03 \x01(\x0b\x32\x1c.maitred.v1.SelectionSummaryR\x07summary\x12\'\n\x0f\x63ontext_version\x18\x04 \x01(\tR\x0e\x63ontextVersion\"\xb8\x02\n\x10SelectionSummary\x12\x1f\n\x0btable_count\x18\x01 \x01(\x05R\ntableCount\x12\x1f\n\x0btable_names\x18\x02 \x03(\tR\ntableNames\x12\x1a\n\x08\x63\x61pacity\x18\x03 \x01(\x05R\x08\x63\x61pacity\x12\x1d\n\nparty_size\x18\x04 \x01(\x05R\tpartySize\x12\x14\n\x05slack\x18\x05 \x01(\x05R\x05slack\x12\x17\n\x07zone_id\x18\x06 \x01(\tR\x06zoneId\x12=\n\x0cwindow_start\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bwindowStart\x12\x39\n\nwindow_end\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\twindowEnd\"\x93\x02\n\x11HoldTablesRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12#\n\rrestaurant_id\x18\x03 \x01(\tR\x0crestaurantId\x12\x1d\n\nbooking_id\x18\x04 \x01(\tR\tbookingId\x12\x1b\n\ttable_ids\x18\x05 \x03(\tR\x08tableIds\x12+\n\x03ttl\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationR\x03ttl\x12\'\n\x0f\x63ontext_version\x18\x07 \x01(\tR\x0e\x63ontextVersion\x12\x12\n\x04\x65tag\x18\x08 \x01(\tR\x04\x65tag\"j\n\x12HoldTablesResponse\x12$\n\x04hold\x18\x01 \x01(\x0b\x32\x10.maitred.v1.HoldR\x04hold\x12.\n\x13superseded_hold_ids\x18\x02 \x03(\tR\x11supersededHoldIds\"\x87\x01\n\x12ReleaseHoldRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12#\n\rrestaurant_id\x18\x03 \x01(\tR\x0crestaurantId\x12\x17\n\x07hold_id\x18\x04 \x01(\tR\x06holdId\";\n\x13ReleaseHoldResponse\x12$\n\x04hold\x18\x01 \x01(\x0b\x32\x10.maitred.v1.HoldR\x04hold\"N\n\x0eGetHoldRequest\x12#\n\rrestaurant_id\x18\x01 \x01(\tR\x0crestaurantId\x12\x17\n\x07hold_id\x18\x02 \x01(\tR\x06holdId\"7\n\x0fGetHoldResponse\x12$\n\x04hold\x18\x01 \x01(\x0b\x32\x10.maitred.v1.HoldR\x04hold\"\xbb\x02\n\x10ListHoldsRequest\x12#\n\rrestaurant_id\x18\x01 \x01(\tR\x0crestaurantId\x12\x1d\n\nbooking_id\x18\x02 \x01(\tR\tbookingId\x12=\n\x0cwindow_start\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bwindowStart\x12\x39\n\nwindow_end\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\twindowEnd\x12-\n\x06states\x18\x05 \x03(\x0e\x32\x15.maitred.v1.HoldStateR\x06states\x12\x1b\n\tpage_size\x18\x06 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x07 \x01(\tR\tpageToken\"c\n\x11ListHoldsResponse\x12&\n\x05holds\x18\x01 \x03(\x0b\x32\x10.maitred.v1.HoldR\x05holds\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xef\x01\n\x12\x43onfirmHoldRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12#\n\rrestaurant_id\x18\x03 \x01(\tR\x0crestaurantId\x12\x17\n\x07hold_id\x18\x04 \x01(\tR\x06holdId\x12\x1d\n\nbooking_id\x18\x05 \x01(\tR\tbookingId\x12\x1b\n\ttable_ids\x18\x06 \x03(\tR\x08tableIds\x12\x12\n\x04\x65tag\x18\x07 \x01(\tR\x04\x65tag\x12\x16\n\x06reason\x18\x08 \x01(\tR\x06reason\"|\n\x13\x43onfirmHoldResponse\x12\x36\n\nassignment\x18\x01 \x01(\x0b\x32\x16.maitred.v1.AssignmentR\nassignment\x12-\n\x07\x62ooking\x18\x02 \x01(\x0b\x32\x13.maitred.v1.BookingR\x07\x62ooking\"\x80\x02\n\x13\x41ssignTablesRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12#\n\rrestaurant_id\x18\x03 \x01(\tR\x0crestaurantId\x12\x1d\n\nbooking_id\x18\x04 \x01(\tR\tbookingId\x12\x1b\n\ttable_ids\x18\x05 \x03(\tR\x08tableIds\x12\'\n\x0f\x63ontext_version\x18\x06 \x01(\tR\x0e\x63ontextVersion\x12\x12\n\x04\x65tag\x18\x07 \x01(\tR\x04\x65tag\x12\x16\n\x06reason\x18\x08 \x01(\tR\x06reason\"}\n\x14\x41ssignTablesResponse\x12\x36\n\nassignment\x18\x01 \x01(\x0b\x32\x16.maitred.v1.AssignmentR\nassignment\x12-\n\x07\x62ooking\x18\x02 \x01(\x0b\x32\x13.maitred.v1.BookingR\x07\x62ooking\"\xd9\x01\n\x15UnassignTablesRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12#\n\rrestaurant_id\x18\x03 \x01(\tR\x0crestaurantId\x12\x1d\n\nbooking_id\x18\x04 \x01(\tR\tbookingId\x12\x1b\n\ttable_ids\x18\x05 \x03(\tR\x08tableIds\x12\x12\n\x04\x65tag\x18\x06 \x01(\tR\x04\x65tag\x12\x16\n\x06reason\x18\x07 \x01(\tR\x06reason\"\x7f\n\x16UnassignTablesResponse\x12-\n\x07\x62ooking\x18\x01 \x01(\x0b\x32\x13.maitred.v1.BookingR\x07\x62ooking\x12\x36\n\nassignment\x18\x02 \x01(\x0b\x32\x16.maitred.v1.AssignmentR\nassignment\"Z\n\x14GetAssignmentRequest\x12#\n\rrestaurant_id\x18\x01 \x01(\tR\x0crestaurantId\x12\x1d\n\nbooking_id\x18\x02 \x01(\tR\tbookingId\"O\n\x15GetAssignmentResponse\x12\x36\n\nassignment\x18\x01 \x01(\x0b\x32\x16.maitred.v1.AssignmentR\nassignment\"\xf3\x01\n\x16ListAssignmentsRequest\x12#\n\rrestaurant_id\x18\x01 \x01(\tR\x0crestaurantId\x12=\n\x0cwindow_start\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bwindowStart\x12\x39\n\nwindow_end\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\twindowEnd\x12\x1b\n\tpage_size\x18\x04 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x05 \x01(\tR\tpageToken\"{\n\x17ListAssignmentsResponse\x12\x38\n\x0b\x61ssignments\x18\x01 \x03(\x0b\x32\x16.maitred.v1.AssignmentR\x0b\x61ssignments\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xce\x06\n\x11\x41ssignmentService\x12`\n\x11ValidateSelection\x12$.maitred.v1.ValidateSelectionRequest\x1a%.maitred.v1.ValidateSelectionResponse\x12K\n\nHoldTables\x12\x1d.maitred.v1.HoldTablesRequest\x1a\x1e.maitred.v1.HoldTablesResponse\x12N\n\x0bReleaseHold\x12\x1e.maitred.v1.ReleaseHoldRequest\x1a\x1f.maitred.v1.ReleaseHoldResponse\x12\x42\n\x07GetHold\x12\x1a.maitred.v1.GetHoldRequest\x1a\x1b.maitred.v1.GetHoldResponse\x12H\n\tListHolds\x12\x1c.maitred.v1.ListHoldsRequest\x1a\x1d.maitred.v1.ListHoldsResponse\x12N\n\x0b\x43onfirmHold\x12\x1e.maitred.v1.ConfirmHoldRequest\x1a\x1f.maitred.v1.ConfirmHoldResponse\x12Q\n\x0c\x41ssignTables\x12\x1f.maitred.v1.AssignTablesRequest\x1a .maitred.v1.AssignTablesResponse\x12W\n\x0eUnassignTables\x12!.maitred.v1.UnassignTablesRequest\x1a\".maitred.v1.UnassignTablesResponse\x12T\n\rGetAssignment\x12 .maitred.v1.GetAssignmentRequest\x1a!.maitred.v1.GetAssignmentResponse\x12Z\n\x0fListAssignments\x12\".maitred.v1.ListAssignmentsRequest\x1a#.maitred.v1.ListAssignmentsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#maitred/v1/assignment_service.proto\x12\nmaitred.v1\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bmaitred/v1/assignment.proto\x1a\x18maitred/v1/booking.proto\x1a\x17maitred/v1/checks.proto\x1a\x18maitred/v1/reasons.proto\"{\n\x18ValidateSelectionRequest\x12#\n\rrestaurant_id\x18\x01 \x01(\tR\x0crestaurantId\x12\x1d\n\nbooking_id\x18\x02 \x01(\tR\tbookingId\x12\x1b\n\ttable_ids\x18\x03 \x03(\tR\x08tableIds\"\xbd\x01\n\x19ValidateSelectionResponse\x12\x14\n\x05valid\x18\x01 \x01(\x08R\x05valid\x12)\n\x06\x63hecks\x18\x02 \x03(\x0b\x32\x11.maitred.v1.CheckR\x06\x63hecks\x12\x36\n\x07summary\x18\x03 \x01(\x0b\x32\x1c.maitred.v1.SelectionSummaryR\x07summary\x12\'\n\x0f\x63ontext_version\x18\x04 \x01(\tR\x0e\x63ontextVersion\"\xb8\x02\n\x10SelectionSummary\x12\x1f\n\x0btable_count\x18\x01 \x01(\x05R\ntableCount\x12\x1f\n\x0btable_names\x18\x02 \x03(\tR\ntableNames\x12\x1a\n\x08\x63\x61pacity\x18\x03 \x01(\x05R\x08\x63\x61pacity\x12\x1d\n\nparty_size\x18\x04 \x01(\x05R\tpartySize\x12\x14\n\x05slack\x18\x05 \x01(\x05R\x05slack\x12\x17\n\x07zone_id\x18\x06 \x01(\tR\x06zoneId\x12=\n\x0cwindow_start\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bwindowStart\x12\x39\n\nwindow_end\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\twindowEnd\"\x93\x02\n\x11HoldTablesRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12#\n\rrestaurant_id\x18\x03 \x01(\tR\x0crestaurantId\x12\x1d\n\nbooking_id\x18\x04 \x01(\tR\tbookingId\x12\x1b\n\ttable_ids\x18\x05 \x03(\tR\x08tableIds\x12+\n\x03ttl\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationR\x03ttl\x12\'\n\x0f\x63ontext_version\x18\x07 \x01(\tR\x0e\x63ontextVersion\x12\x12\n\x04\x65tag\x18\x08 \x01(\tR\x04\x65tag\"j\n\x12HoldTablesResponse\x12$\n\x04hold\x18\x01 \x01(\x0b\x32\x10.maitred.v1.HoldR\x04hold\x12.\n\x13superseded_hold_ids\x18\x02 \x03(\tR\x11supersededHoldIds\"\x87\x01\n\x12ReleaseHoldRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12#\n\rrestaurant_id\x18\x03 \x01(\tR\x0crestaurantId\x12\x17\n\x07hold_id\x18\x04 \x01(\tR\x06holdId\";\n\x13ReleaseHoldResponse\x12$\n\x04hold\x18\x01 \x01(\x0b\x32\x10.maitred.v1.HoldR\x04hold\"N\n\x0eGetHoldRequest\x12#\n\rrestaurant_id\x18\x01 \x01(\tR\x0crestaurantId\x12\x17\n\x07hold_id\x18\x02 \x01(\tR\x06holdId\"7\n\x0fGetHoldResponse\x12$\n\x04hold\x18\x01 \x01(\x0b\x32\x10.maitred.v1.HoldR\x04hold\"\xbb\x02\n\x10ListHoldsRequest\x12#\n\rrestaurant_id\x18\x01 \x01(\tR\x0crestaurantId\x12\x1d\n\nbooking_id\x18\x02 \x01(\tR\tbookingId\x12=\n\x0cwindow_start\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bwindowStart\x12\x39\n\nwindow_end\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\twindowEnd\x12-\n\x06states\x18\x05 \x03(\x0e\x32\x15.maitred.v1.HoldStateR\x06states\x12\x1b\n\tpage_size\x18\x06 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x07 \x01(\tR\tpageToken\"c\n\x11ListHoldsResponse\x12&\n\x05holds\x18\x01 \x03(\x0b\x32\x10.maitred.v1.HoldR\x05holds\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xef\x01\n\x12\x43onfirmHoldRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12#\n\rrestaurant_id\x18\x03 \x01(\tR\x0crestaurantId\x12\x17\n\x07hold_id\x18\x04 \x01(\tR\x06holdId\x12\x1d\n\nbooking_id\x18\x05 \x01(\tR\tbookingId\x12\x1b\n\ttable_ids\x18\x06 \x03(\tR\x08tableIds\x12\x12\n\x04\x65tag\x18\x07 \x01(\tR\x04\x65tag\x12\x16\n\x06reason\x18\x08 \x01(\tR\x06reason\"|\n\x13\x43onfirmHoldResponse\x12\x36\n\nassignment\x18\x01 \x01(\x0b\x32\x16.maitred.v1.AssignmentR\nassignment\x12-\n\x07\x62ooking\x18\x02 \x01(\x0b\x32\x13.maitred.v1.BookingR\x07\x62ooking\"\x80\x02\n\x13\x41ssignTablesRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12#\n\rrestaurant_id\x18\x03 \x01(\tR\x0crestaurantId\x12\x1d\n\nbooking_id\x18\x04 \x01(\tR\tbookingId\x12\x1b\n\ttable_ids\x18\x05 \x03(\tR\x08tableIds\x12\'\n\x0f\x63ontext_version\x18\x06 \x01(\tR\x0e\x63ontextVersion\x12\x12\n\x04\x65tag\x18\x07 \x01(\tR\x04\x65tag\x12\x16\n\x06reason\x18\x08 \x01(\tR\x06reason\"}\n\x14\x41ssignTablesResponse\x12\x36\n\nassignment\x18\x01 \x01(\x0b\x32\x16.maitred.v1.AssignmentR\nassignment\x12-\n\x07\x62ooking\x18\x02 \x01(\x0b\x32\x13.maitred.v1.BookingR\x07\x62ooking\"\xd9\x01\n\x15UnassignTablesRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12#\n\rrestaurant_id\x18\x03 \x01(\tR\x0crestaurantId\x12\x1d\n\nbooking_id\x18\x04 \x01(\tR\tbookingId\x12\x1b\n\ttable_ids\x18\x05 \x03(\tR\x08tableIds\x12\x12\n\x04\x65tag\x18\x06 \x01(\tR\x04\x65tag\x12\x16\n\x06reason\x18\x07 \x01(\tR\x06reason\"\x7f\n\x16UnassignTablesResponse\x12-\n\x07\x62ooking\x18\x01 \x01(\x0b\x32\x13.maitred.v1.BookingR\x07\x62ooking\x12\x36\n\nassignment\x18\x02 \x01(\x0b\x32\x16.maitred.v1.AssignmentR\nassignment\"Z\n\x14GetAssignmentRequest\x12#\n\rrestaurant_id\x18\x01 \x01(\tR\x0crestaurantId\x12\x1d\n\nbooking_id\x18\x02 \x01(\tR\tbookingId\"O\n\x15GetAssignmentResponse\x12\x36\n\nassignment\x18\x01 \x01(\x0b\x32\x16.maitred.v1.AssignmentR\nassignment\"\xf3\x01\n\x16ListAssignmentsRequest\x12#\n\rrestaurant_id\x18\x01 \x01(\tR\x0crestaurantId\x12=\n\x0cwindow_start\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bwindowStart\x12\x39\n\nwindow_end\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\twindowEnd\x12\x1b\n\tpage_size\x18\x04 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x05 \x01(\tR\tpageToken\"{\n\x17ListAssignmentsResponse\x12\x38\n\x0b\x61ssignments\x18\x01 \x03(\x0b\x32\x16.maitred.v1.AssignmentR\x0b\x61ssignments\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"_\n\x13GetOperationRequest\x12\x16\n\x06method\x18\x01 \x01(\tR\x06method\x12\x30\n\x14operation_request_id\x18\x02 \x01(\tR\x12operationRequestId\"\x8b\x03\n\x14GetOperationResponse\x12\x30\n\x05state\x18\x01 \x01(\x0e\x32\x1a.maitred.v1.OperationStateR\x05state\x12\x30\n\x08response\x18\x02 \x01(\x0b\x32\x14.google.protobuf.AnyR\x08response\x12/\n\x06reason\x18\x03 \x01(\x0e\x32\x17.maitred.v1.ErrorReasonR\x06reason\x12\x18\n\x07message\x18\x04 \x01(\tR\x07message\x12J\n\x08metadata\x18\x05 \x03(\x0b\x32..maitred.v1.GetOperationResponse.MetadataEntryR\x08metadata\x12;\n\x0brecorded_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nrecordedAt\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01*\xab\x01\n\x0eOperationState\x12\x1f\n\x1bOPERATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17OPERATION_STATE_UNKNOWN\x10\x01\x12\x1f\n\x1bOPERATION_STATE_IN_PROGRESS\x10\x02\x12\x1d\n\x19OPERATION_STATE_SUCCEEDED\x10\x03\x12\x1b\n\x17OPERATION_STATE_REFUSED\x10\x04\x32\xa1\x07\n\x11\x41ssignmentService\x12`\n\x11ValidateSelection\x12$.maitred.v1.ValidateSelectionRequest\x1a%.maitred.v1.ValidateSelectionResponse\x12K\n\nHoldTables\x12\x1d.maitred.v1.HoldTablesRequest\x1a\x1e.maitred.v1.HoldTablesResponse\x12N\n\x0bReleaseHold\x12\x1e.maitred.v1.ReleaseHoldRequest\x1a\x1f.maitred.v1.ReleaseHoldResponse\x12\x42\n\x07GetHold\x12\x1a.maitred.v1.GetHoldRequest\x1a\x1b.maitred.v1.GetHoldResponse\x12H\n\tListHolds\x12\x1c.maitred.v1.ListHoldsRequest\x1a\x1d.maitred.v1.ListHoldsResponse\x12N\n\x0b\x43onfirmHold\x12\x1e.maitred.v1.ConfirmHoldRequest\x1a\x1f.maitred.v1.ConfirmHoldResponse\x12Q\n\x0c\x41ssignTables\x12\x1f.maitred.v1.AssignTablesRequest\x1a .maitred.v1.AssignTablesResponse\x12W\n\x0eUnassignTables\x12!.maitred.v1.UnassignTablesRequest\x1a\".maitred.v1.UnassignTablesResponse\x12T\n\rGetAssignment\x12 .maitred.v1.GetAssignmentRequest\x1a!.maitred.v1.GetAssignmentResponse\x12Z\n\x0fListAssignments\x12\".maitred.v1.ListAssignmentsRequest\x1a#.maitred.v1.ListAssignmentsResponse\x12Q\n\x0cGetOperation\x12\x1f.maitred.v1.GetOperationRequest\x1a .maitred.v1.GetOperationResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'maitred.v1.assignment_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VALIDATESELECTIONREQUEST']._serialized_start=196
-  _globals['_VALIDATESELECTIONREQUEST']._serialized_end=319
-  _globals['_VALIDATESELECTIONRESPONSE']._serialized_start=322
-  _globals['_VALIDATESELECTIONRESPONSE']._serialized_end=511
-  _globals['_SELECTIONSUMMARY']._serialized_start=514
-  _globals['_SELECTIONSUMMARY']._serialized_end=826
-  _globals['_HOLDTABLESREQUEST']._serialized_start=829
-  _globals['_HOLDTABLESREQUEST']._serialized_end=1104
-  _globals['_HOLDTABLESRESPONSE']._serialized_start=1106
-  _globals['_HOLDTABLESRESPONSE']._serialized_end=1212
-  _globals['_RELEASEHOLDREQUEST']._serialized_start=1215
-  _globals['_RELEASEHOLDREQUEST']._serialized_end=1350
-  _globals['_RELEASEHOLDRESPONSE']._serialized_start=1352
-  _globals['_RELEASEHOLDRESPONSE']._serialized_end=1411
-  _globals['_GETHOLDREQUEST']._serialized_start=1413
-  _globals['_GETHOLDREQUEST']._serialized_end=1491
-  _globals['_GETHOLDRESPONSE']._serialized_start=1493
-  _globals['_GETHOLDRESPONSE']._serialized_end=1548
-  _globals['_LISTHOLDSREQUEST']._serialized_start=1551
-  _globals['_LISTHOLDSREQUEST']._serialized_end=1866
-  _globals['_LISTHOLDSRESPONSE']._serialized_start=1868
-  _globals['_LISTHOLDSRESPONSE']._serialized_end=1967
-  _globals['_CONFIRMHOLDREQUEST']._serialized_start=1970
-  _globals['_CONFIRMHOLDREQUEST']._serialized_end=2209
-  _globals['_CONFIRMHOLDRESPONSE']._serialized_start=2211
-  _globals['_CONFIRMHOLDRESPONSE']._serialized_end=2335
-  _globals['_ASSIGNTABLESREQUEST']._serialized_start=2338
-  _globals['_ASSIGNTABLESREQUEST']._serialized_end=2594
-  _globals['_ASSIGNTABLESRESPONSE']._serialized_start=2596
-  _globals['_ASSIGNTABLESRESPONSE']._serialized_end=2721
-  _globals['_UNASSIGNTABLESREQUEST']._serialized_start=2724
-  _globals['_UNASSIGNTABLESREQUEST']._serialized_end=2941
-  _globals['_UNASSIGNTABLESRESPONSE']._serialized_start=2943
-  _globals['_UNASSIGNTABLESRESPONSE']._serialized_end=3070
-  _globals['_GETASSIGNMENTREQUEST']._serialized_start=3072
-  _globals['_GETASSIGNMENTREQUEST']._serialized_end=3162
-  _globals['_GETASSIGNMENTRESPONSE']._serialized_start=3164
-  _globals['_GETASSIGNMENTRESPONSE']._serialized_end=3243
-  _globals['_LISTASSIGNMENTSREQUEST']._serialized_start=3246
-  _globals['_LISTASSIGNMENTSREQUEST']._serialized_end=3489
-  _globals['_LISTASSIGNMENTSRESPONSE']._serialized_start=3491
-  _globals['_LISTASSIGNMENTSRESPONSE']._serialized_end=3614
-  _globals['_ASSIGNMENTSERVICE']._serialized_start=3617
-  _globals['_ASSIGNMENTSERVICE']._serialized_end=4463
+  _globals['_GETOPERATIONRESPONSE_METADATAENTRY']._loaded_options = None
+  _globals['_GETOPERATIONRESPONSE_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_OPERATIONSTATE']._serialized_start=4165
+  _globals['_OPERATIONSTATE']._serialized_end=4336
+  _globals['_VALIDATESELECTIONREQUEST']._serialized_start=249
+  _globals['_VALIDATESELECTIONREQUEST']._serialized_end=372
+  _globals['_VALIDATESELECTIONRESPONSE']._serialized_start=375
+  _globals['_VALIDATESELECTIONRESPONSE']._serialized_end=564
+  _globals['_SELECTIONSUMMARY']._serialized_start=567
+  _globals['_SELECTIONSUMMARY']._serialized_end=879
+  _globals['_HOLDTABLESREQUEST']._serialized_start=882
+  _globals['_HOLDTABLESREQUEST']._serialized_end=1157
+  _globals['_HOLDTABLESRESPONSE']._serialized_start=1159
+  _globals['_HOLDTABLESRESPONSE']._serialized_end=1265
+  _globals['_RELEASEHOLDREQUEST']._serialized_start=1268
+  _globals['_RELEASEHOLDREQUEST']._serialized_end=1403
+  _globals['_RELEASEHOLDRESPONSE']._serialized_start=1405
+  _globals['_RELEASEHOLDRESPONSE']._serialized_end=1464
+  _globals['_GETHOLDREQUEST']._serialized_start=1466
+  _globals['_GETHOLDREQUEST']._serialized_end=1544
+  _globals['_GETHOLDRESPONSE']._serialized_start=1546
+  _globals['_GETHOLDRESPONSE']._serialized_end=1601
+  _globals['_LISTHOLDSREQUEST']._serialized_start=1604
+  _globals['_LISTHOLDSREQUEST']._serialized_end=1919
+  _globals['_LISTHOLDSRESPONSE']._serialized_start=1921
+  _globals['_LISTHOLDSRESPONSE']._serialized_end=2020
+  _globals['_CONFIRMHOLDREQUEST']._serialized_start=2023
+  _globals['_CONFIRMHOLDREQUEST']._serialized_end=2262
+  _globals['_CONFIRMHOLDRESPONSE']._serialized_start=2264
+  _globals['_CONFIRMHOLDRESPONSE']._serialized_end=2388
+  _globals['_ASSIGNTABLESREQUEST']._serialized_start=2391
+  _globals['_ASSIGNTABLESREQUEST']._serialized_end=2647
+  _globals['_ASSIGNTABLESRESPONSE']._serialized_start=2649
+  _globals['_ASSIGNTABLESRESPONSE']._serialized_end=2774
+  _globals['_UNASSIGNTABLESREQUEST']._serialized_start=2777
+  _globals['_UNASSIGNTABLESREQUEST']._serialized_end=2994
+  _globals['_UNASSIGNTABLESRESPONSE']._serialized_start=2996
+  _globals['_UNASSIGNTABLESRESPONSE']._serialized_end=3123
+  _globals['_GETASSIGNMENTREQUEST']._serialized_start=3125
+  _globals['_GETASSIGNMENTREQUEST']._serialized_end=3215
+  _globals['_GETASSIGNMENTRESPONSE']._serialized_start=3217
+  _globals['_GETASSIGNMENTRESPONSE']._serialized_end=3296
+  _globals['_LISTASSIGNMENTSREQUEST']._serialized_start=3299
+  _globals['_LISTASSIGNMENTSREQUEST']._serialized_end=3542
+  _globals['_LISTASSIGNMENTSRESPONSE']._serialized_start=3544
+  _globals['_LISTASSIGNMENTSRESPONSE']._serialized_end=3667
+  _globals['_GETOPERATIONREQUEST']._serialized_start=3669
+  _globals['_GETOPERATIONREQUEST']._serialized_end=3764
+  _globals['_GETOPERATIONRESPONSE']._serialized_start=3767
+  _globals['_GETOPERATIONRESPONSE']._serialized_end=4162
+  _globals['_GETOPERATIONRESPONSE_METADATAENTRY']._serialized_start=4103
+  _globals['_GETOPERATIONRESPONSE_METADATAENTRY']._serialized_end=4162
+  _globals['_ASSIGNMENTSERVICE']._serialized_start=4339
+  _globals['_ASSIGNMENTSERVICE']._serialized_end=5268
 # @@protoc_insertion_point(module_scope)

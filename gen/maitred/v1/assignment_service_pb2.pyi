@@ -4,14 +4,17 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from google.protobuf import any_pb2 as _any_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from maitred.v1 import assignment_pb2 as _assignment_pb2
 from maitred.v1 import booking_pb2 as _booking_pb2
 from maitred.v1 import checks_pb2 as _checks_pb2
+from maitred.v1 import reasons_pb2 as _reasons_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -22,6 +25,42 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _OperationState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OperationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OperationState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OPERATION_STATE_UNSPECIFIED: _OperationState.ValueType  # 0
+    """Never sent."""
+    OPERATION_STATE_UNKNOWN: _OperationState.ValueType  # 1
+    """No answer is recorded: the call never arrived, failed for want of a database, was made under another request_id, or
+    its answer has been forgotten.
+    """
+    OPERATION_STATE_IN_PROGRESS: _OperationState.ValueType  # 2
+    """A transaction works on it right now."""
+    OPERATION_STATE_SUCCEEDED: _OperationState.ValueType  # 3
+    """It happened."""
+    OPERATION_STATE_REFUSED: _OperationState.ValueType  # 4
+    """It was refused, and nothing changed."""
+
+class OperationState(_OperationState, metaclass=_OperationStateEnumTypeWrapper):
+    """What became of a mutating call."""
+
+OPERATION_STATE_UNSPECIFIED: OperationState.ValueType  # 0
+"""Never sent."""
+OPERATION_STATE_UNKNOWN: OperationState.ValueType  # 1
+"""No answer is recorded: the call never arrived, failed for want of a database, was made under another request_id, or
+its answer has been forgotten.
+"""
+OPERATION_STATE_IN_PROGRESS: OperationState.ValueType  # 2
+"""A transaction works on it right now."""
+OPERATION_STATE_SUCCEEDED: OperationState.ValueType  # 3
+"""It happened."""
+OPERATION_STATE_REFUSED: OperationState.ValueType  # 4
+"""It was refused, and nothing changed."""
+Global___OperationState: _TypeAlias = OperationState  # noqa: Y015
 
 @_typing.final
 class ValidateSelectionRequest(_message.Message):
@@ -784,3 +823,97 @@ class ListAssignmentsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAssignmentsResponse: _TypeAlias = ListAssignmentsResponse  # noqa: Y015
+
+@_typing.final
+class GetOperationRequest(_message.Message):
+    """Request of GetOperation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    OPERATION_REQUEST_ID_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """Name of the mutating RPC, for example "HoldTables"."""
+    operation_request_id: _builtins.str
+    """The request_id that the call carried."""
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+        operation_request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["method", b"method", "operation_request_id", b"operation_request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOperationRequest: _TypeAlias = GetOperationRequest  # noqa: Y015
+
+@_typing.final
+class GetOperationResponse(_message.Message):
+    """Response of GetOperation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    STATE_FIELD_NUMBER: _builtins.int
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    RECORDED_AT_FIELD_NUMBER: _builtins.int
+    state: Global___OperationState.ValueType
+    """What became of it."""
+    reason: _reasons_pb2.ErrorReason.ValueType
+    """The reason of the refusal. Set when the state is refused."""
+    message: _builtins.str
+    """One sentence about the refusal, for people."""
+    @_builtins.property
+    def response(self) -> _any_pb2.Any:
+        """The response message of the RPC, exactly as it was answered. Set when the state is succeeded."""
+
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The values that the message mentions."""
+
+    @_builtins.property
+    def recorded_at(self) -> _timestamp_pb2.Timestamp:
+        """When the answer was recorded, by the database's clock."""
+
+    def __init__(
+        self,
+        *,
+        state: Global___OperationState.ValueType = ...,
+        response: _any_pb2.Any | None = ...,
+        reason: _reasons_pb2.ErrorReason.ValueType = ...,
+        message: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        recorded_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recorded_at", b"recorded_at", "response", b"response"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "metadata", b"metadata", "reason", b"reason", "recorded_at", b"recorded_at", "response", b"response", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOperationResponse: _TypeAlias = GetOperationResponse  # noqa: Y015

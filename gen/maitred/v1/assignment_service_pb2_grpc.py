@@ -87,6 +87,11 @@ class AssignmentServiceStub:
                 request_serializer=maitred_dot_v1_dot_assignment__service__pb2.ListAssignmentsRequest.SerializeToString,
                 response_deserializer=maitred_dot_v1_dot_assignment__service__pb2.ListAssignmentsResponse.FromString,
                 _registered_method=True)
+        self.GetOperation = channel.unary_unary(
+                '/maitred.v1.AssignmentService/GetOperation',
+                request_serializer=maitred_dot_v1_dot_assignment__service__pb2.GetOperationRequest.SerializeToString,
+                response_deserializer=maitred_dot_v1_dot_assignment__service__pb2.GetOperationResponse.FromString,
+                _registered_method=True)
 
 
 class AssignmentServiceServicer:
@@ -168,6 +173,15 @@ class AssignmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetOperation(self, request, context):
+        """What became of a mutating call, of this or any other service, whose answer was lost. Answers are remembered for seven
+        days unless the server is configured otherwise. Asking changes nothing; repeating the call with the same request_id
+        gets the same answer, or makes it happen if it has not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AssignmentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -220,6 +234,11 @@ def add_AssignmentServiceServicer_to_server(servicer, server):
                     servicer.ListAssignments,
                     request_deserializer=maitred_dot_v1_dot_assignment__service__pb2.ListAssignmentsRequest.FromString,
                     response_serializer=maitred_dot_v1_dot_assignment__service__pb2.ListAssignmentsResponse.SerializeToString,
+            ),
+            'GetOperation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOperation,
+                    request_deserializer=maitred_dot_v1_dot_assignment__service__pb2.GetOperationRequest.FromString,
+                    response_serializer=maitred_dot_v1_dot_assignment__service__pb2.GetOperationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -495,6 +514,33 @@ class AssignmentService:
             '/maitred.v1.AssignmentService/ListAssignments',
             maitred_dot_v1_dot_assignment__service__pb2.ListAssignmentsRequest.SerializeToString,
             maitred_dot_v1_dot_assignment__service__pb2.ListAssignmentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOperation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/maitred.v1.AssignmentService/GetOperation',
+            maitred_dot_v1_dot_assignment__service__pb2.GetOperationRequest.SerializeToString,
+            maitred_dot_v1_dot_assignment__service__pb2.GetOperationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -62,6 +62,11 @@ class AssignmentServiceStub:
     """The tables a booking has now."""
     ListAssignments: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ListAssignmentsRequest, _assignment_service_pb2.ListAssignmentsResponse]
     """Active and completed assignments whose window overlaps a time range, by start."""
+    GetOperation: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.GetOperationRequest, _assignment_service_pb2.GetOperationResponse]
+    """What became of a mutating call, of this or any other service, whose answer was lost. Answers are remembered for seven
+    days unless the server is configured otherwise. Asking changes nothing; repeating the call with the same request_id
+    gets the same answer, or makes it happen if it has not.
+    """
 
 @_typing.type_check_only
 class AssignmentServiceAsyncStub(AssignmentServiceStub):
@@ -97,6 +102,11 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
     """The tables a booking has now."""
     ListAssignments: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ListAssignmentsRequest, _assignment_service_pb2.ListAssignmentsResponse]  # type: ignore[assignment]
     """Active and completed assignments whose window overlaps a time range, by start."""
+    GetOperation: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.GetOperationRequest, _assignment_service_pb2.GetOperationResponse]  # type: ignore[assignment]
+    """What became of a mutating call, of this or any other service, whose answer was lost. Answers are remembered for seven
+    days unless the server is configured otherwise. Asking changes nothing; repeating the call with the same request_id
+    gets the same answer, or makes it happen if it has not.
+    """
 
 class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
     """Holds and assignments. Every mutating call is one transaction: all of it happens or none of it, and a call that
@@ -189,5 +199,16 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_assignment_service_pb2.ListAssignmentsResponse, _abc.Awaitable[_assignment_service_pb2.ListAssignmentsResponse]]:
         """Active and completed assignments whose window overlaps a time range, by start."""
+
+    @_abc_1.abstractmethod
+    def GetOperation(
+        self,
+        request: _assignment_service_pb2.GetOperationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_assignment_service_pb2.GetOperationResponse, _abc.Awaitable[_assignment_service_pb2.GetOperationResponse]]:
+        """What became of a mutating call, of this or any other service, whose answer was lost. Answers are remembered for seven
+        days unless the server is configured otherwise. Asking changes nothing; repeating the call with the same request_id
+        gets the same answer, or makes it happen if it has not.
+        """
 
 def add_AssignmentServiceServicer_to_server(servicer: AssignmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -11,7 +11,8 @@ SELECT
     l.request_hash,
     l.field_digests,
     l.refused,
-    l.answer
+    l.answer,
+    l.created_at
 FROM idempotency_ledger AS l
 WHERE l.tenant_id = $1 AND l.method = $2 AND l.request_id = $3;
 
@@ -21,3 +22,16 @@ INSERT INTO idempotency_ledger (
     tenant_id, method, request_id, request_hash, field_digests, refused, answer, expires_at
 )
 VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, $7::text::jsonb, now() + make_interval(secs => $8::float8));
+
+-- name: in_progress
+-- Whether a transaction holds the lock of a request; an advisory lock on 64 bits shows as two halves.
+SELECT EXISTS (
+    SELECT FROM pg_locks AS p, hashtextextended($1::text, 0) AS h (key)
+    WHERE
+        p.locktype = 'advisory'
+        AND p.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+        AND p.classid = ((h.key >> 32) & 4294967295)::oid
+        AND p.objid = (h.key & 4294967295)::oid
+        AND p.objsubid = 1
+        AND p.granted
+) AS in_progress;

@@ -123,10 +123,10 @@ def table_message(table: Table) -> pb.Table:
     )
 
 
-def floor_message(put: FloorPut, restaurant_id: UUID) -> pb.Floor:
+def floor_message(put: FloorPut) -> pb.Floor:
     floor = put.floor
     return pb.Floor(
-        restaurant_id=str(restaurant_id),
+        restaurant_id=str(put.restaurant_id),
         inventory_version=put.inventory_version,
         etag=inventory_etag(put.inventory_version),
         zones=[

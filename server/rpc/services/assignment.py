@@ -6,7 +6,7 @@ from maitred.v1 import assignment_service_pb2_grpc
 from server.orchestrator.use_cases import UseCases
 from server.rpc.call import current_call
 from server.rpc.interceptors.unary import Context
-from server.rpc.messages import assignment
+from server.rpc.messages import assignment, operation
 from server.rpc.messages.claims import assignment_message, hold_message
 
 
@@ -87,3 +87,12 @@ class AssignmentService(assignment_service_pb2_grpc.AssignmentServiceServicer):
             call.caller, assignment.read_list_assignments(request), call.deadline
         )
         return assignment.list_assignments_response(answer)
+
+    async def GetOperation(
+        self, request: pb.GetOperationRequest, context: Context
+    ) -> pb.GetOperationResponse:
+        call = current_call.get()
+        answer = await self._use.get_operation(
+            call.caller, operation.read_get_operation(request), call.deadline
+        )
+        return operation.get_operation_response(answer)

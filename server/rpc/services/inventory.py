@@ -61,15 +61,14 @@ class InventoryService(inventory_service_pb2_grpc.InventoryServiceServicer):
 
     async def PutFloor(self, request: pb.PutFloorRequest, context: Context) -> pb.PutFloorResponse:
         call = current_call.get()
-        wanted = floor.read_put_floor(request)
-        answer = await self._use.put_floor(call.caller, wanted, call.deadline)
-        return pb.PutFloorResponse(floor=floor.floor_message(answer, wanted.restaurant_id))
+        answer = await self._use.put_floor(call.caller, floor.read_put_floor(request), call.deadline)
+        return pb.PutFloorResponse(floor=floor.floor_message(answer))
 
     async def GetFloor(self, request: pb.GetFloorRequest, context: Context) -> pb.GetFloorResponse:
         call = current_call.get()
-        wanted = inventory.read_restaurant_question(request)
-        answer = await self._use.get_floor(call.caller, wanted, call.deadline)
-        return pb.GetFloorResponse(floor=floor.floor_message(answer, wanted.restaurant_id))
+        question = inventory.read_restaurant_question(request)
+        answer = await self._use.get_floor(call.caller, question, call.deadline)
+        return pb.GetFloorResponse(floor=floor.floor_message(answer))
 
     async def UpdateTable(self, request: pb.UpdateTableRequest, context: Context) -> pb.UpdateTableResponse:
         call = current_call.get()

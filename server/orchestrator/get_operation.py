@@ -1,0 +1,82 @@
+"""What became of a mutating call whose answer was lost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from server.clock import Deadline
+from server.domain.booking import Booking
+from server.domain.claims import Block, Hold
+from server.domain.restaurant import Caller, Restaurant
+from server.errors import Refusal
+from server.orchestrator.assigning import Assigned
+from server.orchestrator.hold_tables import Held
+from server.orchestrator.ports import Catalogue
+from server.orchestrator.put_floor import FloorPut
+from server.orchestrator.put_service_policy import PolicyPut
+from server.orchestrator.unassign_tables import Unassigned
+from server.orchestrator.update_table import TableUpdated
+
+# What each mutating method answers, by the name under which the ledger keeps it.
+ANSWERS: Mapping[str, type] = {
+    "HoldTables": Held,
+    "ReleaseHold": Hold,
+    "ConfirmHold": Assigned,
+    "AssignTables": Assigned,
+    "UnassignTables": Unassigned,
+    "PutRestaurant": Restaurant,
+    "PutServicePolicy": PolicyPut,
+    "PutFloor": FloorPut,
+    "UpdateTable": TableUpdated,
+    "BlockTables": Block,
+    "UnblockTables": Block,
+    "PutBooking": Booking,
+    "TransitionBooking": Booking,
+}
+
+
+class OperationState(StrEnum):
+    UNKNOWN = "unknown"
+    IN_PROGRESS = "in_progress"
+    SUCCEEDED = "succeeded"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class OperationQuestion:
+    """`method` is one of `ANSWERS`."""
+
+    method: str
+    request_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`answer` is what the use case answered, or the `Refusal`; None while there is none."""
+
+    method: str
+    state: OperationState
+    answer: object = None
+    recorded_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetOperation:
+    catalogue: Catalogue
+
+    async def __call__(self, caller: Caller, question: OperationQuestion, deadline: Deadline) -> Operation:
+        """Looks for an answer twice: a call that ends between the look and the question whether it runs has one."""
+        method, request_id = question.method, question.request_id
+        for last_look in (False, True):
+            found = await self.catalogue.recorded(caller.tenant_id, method, request_id, ANSWERS[method])
+            if found is not None:
+                refused = isinstance(found.answer, Refusal)
+                state = OperationState.REFUSED if refused else OperationState.SUCCEEDED
+                return Operation(method, state, found.answer, found.recorded_at)
+            if last_look:
+                break
+            if await self.catalogue.in_progress(caller.tenant_id, method, request_id):
+                return Operation(method, OperationState.IN_PROGRESS)
+        return Operation(method, OperationState.UNKNOWN)
