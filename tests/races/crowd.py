@@ -52,7 +52,7 @@ class Crowd:
             method, request = self._choose(rng)
             answer, error = await attempt(getattr(client, method), request)
             self.sent.append(Sent(method, request, answer, error))
-            if method == "hold_tables" and answer is not None:
+            if method in ("hold_tables", "replace_hold") and answer is not None:
                 self.holds.append(answer.hold)
             if method == "block_tables" and answer is not None:
                 self.block_ids.append(answer.block.block_id)
@@ -61,13 +61,14 @@ class Crowd:
         kinds: list[tuple[float, Callable[[random.Random], tuple[str, Message]]]] = [
             (5, self._hold),
             (3, self._assign),
+            (2, self._reassign),
             (2, self._unassign),
             (2, self._change),
             (2, self._transition),
             (1, self._block),
         ]
         if self.holds:
-            kinds += [(5, self._confirm), (2, self._release)]
+            kinds += [(5, self._confirm), (2, self._release), (2, self._extend), (2, self._replace)]
         if self.block_ids:
             kinds.append((1, self._unblock))
         weights = [weight for weight, _ in kinds]
@@ -80,6 +81,10 @@ class Crowd:
     def _assign(self, rng: random.Random) -> tuple[str, Message]:
         booking_id = rng.choice(self.booking_ids)
         return "assign_tables", self.world.assign_request(booking_id, self._tables_for(booking_id, rng))
+
+    def _reassign(self, rng: random.Random) -> tuple[str, Message]:
+        booking_id = rng.choice(self.booking_ids)
+        return "reassign_tables", self.world.reassign_request(booking_id, self._tables(rng))
 
     def _unassign(self, rng: random.Random) -> tuple[str, Message]:
         booking_id = rng.choice(self.booking_ids)
@@ -107,6 +112,15 @@ class Crowd:
 
     def _release(self, rng: random.Random) -> tuple[str, Message]:
         return "release_hold", self.world.release_request(rng.choice(self.holds[-RECENT:]).hold_id)
+
+    def _extend(self, rng: random.Random) -> tuple[str, Message]:
+        hold_id = rng.choice(self.holds[-RECENT:]).hold_id
+        return "extend_hold", self.world.extend_request(hold_id, ttl_s=rng.choice([60, 300, 900]))
+
+    def _replace(self, rng: random.Random) -> tuple[str, Message]:
+        hold = rng.choice(self.holds[-RECENT:])
+        names = self._tables_for(hold.booking_id, rng)
+        return "replace_hold", self.world.replace_request(hold.hold_id, names)
 
     def _unblock(self, rng: random.Random) -> tuple[str, Message]:
         return "unblock_tables", UnblockTablesRequest(
