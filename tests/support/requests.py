@@ -223,7 +223,11 @@ def _hold_requests(world: World) -> dict[str, Message]:
             ttl=Duration(seconds=120),
         ),
         ASSIGNMENT + "ExtendHold": assignments.ExtendHoldRequest(
-            request_id=new_id(), actor="Ada", restaurant_id=rid, hold_id=world.hold_id, ttl=Duration(seconds=240)
+            request_id=new_id(),
+            actor="Ada",
+            restaurant_id=rid,
+            hold_id=world.hold_id,
+            ttl=Duration(seconds=240),
         ),
         ASSIGNMENT + "ReplaceHold": assignments.ReplaceHoldRequest(
             request_id=new_id(),
