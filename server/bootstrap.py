@@ -219,7 +219,12 @@ async def _database_findings(settings: Settings, found: Database) -> list[Findin
 
 def _use_cases(settings: Settings, store: SqlStore) -> UseCases:
     inventories = CachedInventories(settings.inventories_cached_max, settings.inventory_ttl_s)
-    limits = HoldLimits(settings.hold_ttl_s_default, settings.hold_ttl_s_min, settings.hold_ttl_s_max)
+    limits = HoldLimits(
+        settings.hold_ttl_s_default,
+        settings.hold_ttl_s_min,
+        settings.hold_ttl_s_max,
+        settings.hold_life_s_max,
+    )
     return UseCases.on(store, inventories, uuid4, limits)
 
 

@@ -77,7 +77,10 @@ class Settings(BaseSettings):
     deadline_s_max: float = Field(60.0, gt=0, le=600, description="longest deadline that is honoured")
     hold_ttl_s_default: float = Field(180.0, ge=1, le=86_400, description="life of a hold that asks for none")
     hold_ttl_s_min: float = Field(60.0, ge=1, le=86_400, description="shortest life of a hold")
-    hold_ttl_s_max: float = Field(900.0, ge=1, le=86_400, description="longest life of a hold")
+    hold_ttl_s_max: float = Field(900.0, ge=1, le=86_400, description="longest life that a hold can ask for")
+    hold_life_s_max: float = Field(
+        1_800.0, ge=1, le=86_400, description="longest life of a hold, extensions included"
+    )
     ledger_ttl_s: float = Field(
         7 * 86_400.0, ge=3_600, le=90 * 86_400, description="how long answers are remembered by request_id"
     )
@@ -121,6 +124,10 @@ def _relations(settings: Settings) -> tuple[tuple[bool, str], ...]:
     return (
         (settings.pool_size_min <= settings.pool_size_max, "pool_size_min must not exceed pool_size_max"),
         (ttl_ordered, "hold_ttl_s_min, hold_ttl_s_default, hold_ttl_s_max must rise"),
+        (
+            settings.hold_ttl_s_max <= settings.hold_life_s_max,
+            "hold_ttl_s_max must not exceed hold_life_s_max",
+        ),
         (
             settings.deadline_s_default <= settings.deadline_s_max,
             "deadline_s_default must not exceed deadline_s_max",

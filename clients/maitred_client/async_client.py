@@ -92,6 +92,18 @@ class AsyncMaitredClient:
         """Keeps a table set for a booking for a short time: all tables or none."""
         return await self._call(self._assignment.HoldTables, request, timeout_s)
 
+    async def extend_hold(
+        self, request: assignment_service_pb2.ExtendHoldRequest, *, timeout_s: float | None = None
+    ) -> assignment_service_pb2.ExtendHoldResponse:
+        """Gives a live hold more time, counted from now. Never shortens."""
+        return await self._call(self._assignment.ExtendHold, request, timeout_s)
+
+    async def replace_hold(
+        self, request: assignment_service_pb2.ReplaceHoldRequest, *, timeout_s: float | None = None
+    ) -> assignment_service_pb2.ReplaceHoldResponse:
+        """Holds another table set for the same booking and lets the hold go: both or neither."""
+        return await self._call(self._assignment.ReplaceHold, request, timeout_s)
+
     async def release_hold(
         self, request: assignment_service_pb2.ReleaseHoldRequest, *, timeout_s: float | None = None
     ) -> assignment_service_pb2.ReleaseHoldResponse:
@@ -129,6 +141,12 @@ class AsyncMaitredClient:
     ) -> assignment_service_pb2.AssignTablesResponse:
         """Gives a booking tables without a hold."""
         return await self._call(self._assignment.AssignTables, request, timeout_s)
+
+    async def reassign_tables(
+        self, request: assignment_service_pb2.ReassignTablesRequest, *, timeout_s: float | None = None
+    ) -> assignment_service_pb2.ReassignTablesResponse:
+        """Moves a confirmed or seated booking to other tables."""
+        return await self._call(self._assignment.ReassignTables, request, timeout_s)
 
     async def unassign_tables(
         self, request: assignment_service_pb2.UnassignTablesRequest, *, timeout_s: float | None = None

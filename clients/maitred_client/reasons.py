@@ -113,9 +113,9 @@ class InvalidStateTransitionError(MaitredError, reason="INVALID_STATE_TRANSITION
 
 
 class BookingAlreadyAssignedError(MaitredError, reason="BOOKING_ALREADY_ASSIGNED", retry=RetryClass.NO):
-    """The booking already has tables for its present time and party."""
+    """The booking already has tables for its present time and party; for ReassignTables, exactly the ones asked for."""
 
-    remedy = "GetAssignment shows the tables; unassign them first to choose others."
+    remedy = "GetAssignment shows the tables; ReassignTables chooses others."
 
 
 class HoldAlreadyConfirmedError(MaitredError, reason="HOLD_ALREADY_CONFIRMED", retry=RetryClass.NO):
@@ -148,6 +148,14 @@ class HoldTtlOutOfRangeError(MaitredError, reason="HOLD_TTL_OUT_OF_RANGE", retry
     """The requested time to live is outside what the restaurant's service allows."""
 
     remedy = "Ask for a ttl within the named limits, or leave it out for the default."
+
+
+class HoldExtensionLimitError(MaitredError, reason="HOLD_EXTENSION_LIMIT", retry=RetryClass.NO):
+    """The extension would let the hold live longer, from its creation on, than a hold may. It keeps the expiry it
+    has.
+    """
+
+    remedy = "Confirm the hold before expires_at, or release it so that others can have the tables."
 
 
 class OutsideServiceHoursError(MaitredError, reason="OUTSIDE_SERVICE_HOURS", retry=RetryClass.AFTER_FIX):

@@ -8,20 +8,18 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from maitred_client import AsyncMaitredClient, duration, instant, timestamp, to_dict
+from maitred_client import AsyncMaitredClient, duration, timestamp, to_dict
 from maitred_client.messages import (
-    Assignment,
     ConfirmHoldRequest,
     Floor,
     GetHoldRequest,
-    Hold,
-    HoldState,
     HoldTablesRequest,
     PartyRequest,
     PlanTablesRequest,
     ReleaseHoldRequest,
     Restaurant,
 )
+from server.cli.claim_view import show_assignment, show_hold
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive, find_restaurant, get_floor, start_in, table_ids, zone_id_by_name
@@ -31,19 +29,19 @@ from server.cli.options import (
     Actor,
     Address,
     Connection,
+    HoldId,
     Output,
     RestaurantName,
     Tenant,
     Timeout,
 )
-from server.cli.output import Format, facts, note, show, write_json
+from server.cli.output import Format, note, show, write_json
 from server.cli.plan_view import plan_view
 from server.cli.replay import hold_request, refusal_reason
 
 Booking = Annotated[
     UUID | None, typer.Option("--booking", envvar="MAITRED_CLI_BOOKING", help="Id of a stored booking.")
 ]
-HoldId = Annotated[UUID, typer.Argument(metavar="HOLD", help="Id of the hold.", envvar="MAITRED_CLI_HOLD")]
 Words = Annotated[
     str,
     typer.Option("--require", envvar="MAITRED_CLI_REQUIRE", help="Attributes every table must have: a,b."),
@@ -206,8 +204,7 @@ def hold(
         if output is not Format.TABLE:
             write_json(to_dict(response), output)
             return
-        names = {table.table_id: table.name for table in floor.tables}
-        _show_hold(response.hold, names, ZoneInfo(found.time_zone))
+        show_hold(response.hold, floor, found)
         note(f"Next: maitred confirm {response.hold.hold_id}   or: maitred release {response.hold.hold_id}")
 
     drive(work())
@@ -260,19 +257,7 @@ def confirm(
         if output is not Format.TABLE:
             write_json(to_dict(response), output)
             return
-        names = {table.table_id: table.name for table in floor.tables}
-        assignment = response.assignment
-        show(
-            facts(
-                (
-                    ("assignment", assignment.assignment_id),
-                    ("booking", f"{assignment.booking_id} is confirmed"),
-                    ("tables", " + ".join(names.get(table, table) for table in assignment.table_ids)),
-                    ("party", assignment.party_size),
-                    ("window", _window(assignment, ZoneInfo(found.time_zone))),
-                )
-            )
-        )
+        show_assignment(response.assignment, response.booking.status, floor, found)
 
     drive(work())
 
@@ -301,35 +286,13 @@ def release(
         if output is not Format.TABLE:
             write_json(to_dict(response), output)
             return
-        names = {table.table_id: table.name for table in floor.tables}
-        _show_hold(response.hold, names, ZoneInfo(found.time_zone))
+        show_hold(response.hold, floor, found)
 
     drive(work())
 
 
 def _which(restaurant: Restaurant, hold_id: UUID) -> GetHoldRequest:
     return GetHoldRequest(restaurant_id=restaurant.restaurant_id, hold_id=str(hold_id))
-
-
-def _show_hold(held: Hold, names: dict[str, str], zone: ZoneInfo) -> None:
-    state = HoldState.Name(held.state).removeprefix("HOLD_STATE_").lower()
-    expires = instant(held.expires_at).astimezone(zone)
-    show(
-        facts(
-            (
-                ("hold", f"{held.hold_id} is {state}"),
-                ("booking", held.booking_id),
-                ("tables", " + ".join(names.get(table, table) for table in held.table_ids)),
-                ("window", _window(held, zone)),
-                ("expires", f"{expires:%H:%M:%S %Z}"),
-            )
-        )
-    )
-
-
-def _window(claim: Hold | Assignment, zone: ZoneInfo) -> str:
-    start, end = (instant(each).astimezone(zone) for each in (claim.window_start, claim.window_end))
-    return f"{start:%a %Y-%m-%d %H:%M}–{end:%H:%M %Z}"
 
 
 def _words(text: str) -> list[str]:

@@ -22,6 +22,7 @@ Address = Annotated[
         "--address", envvar="MAITRED_CLI_ADDRESS", help="host:port of the server.", rich_help_panel=CONNECTION
     ),
 ]
+HoldId = Annotated[UUID, typer.Argument(metavar="HOLD", help="Id of the hold.", envvar="MAITRED_CLI_HOLD")]
 Tenant = Annotated[
     UUID,
     typer.Option(

@@ -12,6 +12,7 @@ from server.domain.restaurant import Restaurant
 
 class EventType(StrEnum):
     HOLD_CREATED = "capacity.hold.created"
+    HOLD_EXTENDED = "capacity.hold.extended"
     HOLD_CONFIRMED = "capacity.hold.confirmed"
     HOLD_RELEASED = "capacity.hold.released"
     HOLD_EXPIRED = "capacity.hold.expired"
@@ -35,10 +36,14 @@ class Event:
 
 
 def hold_event(event_type: EventType, hold: Hold, zone_id: UUID | None, actor: str, cause: str = "") -> Event:
-    """A change of a hold. A hold goes through each state once, so type and id name the fact."""
+    """A change of a hold. It goes through each state once, so type and id name the fact.
+
+    Only its expiry moves more than once, and each time further, so that the expiry is part of the name then.
+    """
+    extended = event_type is EventType.HOLD_EXTENDED
     return Event(
         event_type,
-        str(hold.hold_id),
+        f"{hold.hold_id}:{hold.expires_at.isoformat()}" if extended else str(hold.hold_id),
         {
             "holdId": str(hold.hold_id),
             "bookingId": str(hold.booking_id),

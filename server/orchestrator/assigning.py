@@ -55,14 +55,28 @@ def new_assignment(
 async def give_tables(
     unit: Unit, wanted: Candidate, assignment: Assignment, intent: Intent, confirmed: Hold | None = None
 ) -> Assigned:
-    """Writes the assignment and confirms the booking.
+    """Writes the assignment and confirms the booking; `confirmed` is the hold that becomes the assignment."""
+    after = moved_on(
+        wanted.booking, wanted.situation.now, status=BookingStatus.CONFIRMED, assignment=assignment
+    )
+    return await settle(unit, wanted, assignment, after, intent, "assign", confirmed)
 
-    The booking's other holds end, and so do the tables it had for an earlier time or party. `confirmed` is the hold
-    that becomes the assignment: its claims are moved, unless they lean on those earlier tables and have to be made
-    anew in one piece.
+
+async def settle(
+    unit: Unit,
+    wanted: Candidate,
+    assignment: Assignment,
+    after: Booking,
+    intent: Intent,
+    action: str,
+    confirmed: Hold | None = None,
+) -> Assigned:
+    """Writes the assignment and the booking as it is `after`; `action` is the audit log's word for it.
+
+    The booking's other holds end, and so do the tables it had until now. A confirmed hold's claims are moved, unless
+    they lean on those tables and have to be made anew in one piece.
     """
-    booking, now = wanted.booking, wanted.situation.now
-    after = moved_on(booking, now, status=BookingStatus.CONFIRMED, assignment=assignment)
+    booking = wanted.booking
     ended = await _ended_holds(unit, wanted, confirmed)
     states = ended if confirmed is None else {**ended, confirmed.hold_id: HoldState.CONFIRMED}
     previous = await _previous(unit, booking)
@@ -85,7 +99,7 @@ async def give_tables(
             ),
             *_given_events(wanted, assignment, after, previous, intent, confirmed),
         ),
-        audit=(audit("assign", after, intent, assignment),),
+        audit=(audit(action, after, intent, assignment),),
     )
     await unit.write(intent.caller.tenant_id, booking.restaurant_id, changes)
     return Assigned(assignment, after)
@@ -190,4 +204,6 @@ def _given_events(
         actor, zone_id = intent.caller.actor, wanted.selection.zone_id
         yield hold_event(EventType.HOLD_CONFIRMED, confirmed, zone_id, actor)
     yield assignment_event(EventType.ASSIGNMENT_SYNC, assignment, after.revision, intent.request_id)
-    yield booking_event(EventType.BOOKING_TRANSITIONED, after, wanted.booking.status)
+    before = wanted.booking
+    if (before.status, before.needs_tables) != (after.status, after.needs_tables):
+        yield booking_event(EventType.BOOKING_TRANSITIONED, after, before.status)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from server.domain.booking import Booking, BookingChange
@@ -31,7 +32,8 @@ class Changes:
 
     Claims are dropped, cut and moved before any are added, so that a set can take over what its own booking gives up.
     Owners in `claims_dropped_of` are holds, assignments or blocks; `claims_cut` shortens an assignment and its claims;
-    `claims_moved` turns a hold's claims into an assignment's.
+    `claims_moved` turns a hold's claims into an assignment's; `hold_expiries` moves the end of a hold's life and of all
+    its claims.
     """
 
     claims_dropped_of: tuple[UUID, ...] = ()
@@ -40,6 +42,7 @@ class Changes:
     claims_added: tuple[Claim, ...] = ()
     holds_added: tuple[Hold, ...] = ()
     hold_states: Mapping[UUID, HoldState] = field(default_factory=dict)
+    hold_expiries: Mapping[UUID, datetime] = field(default_factory=dict)
     assignments_added: tuple[Assignment, ...] = ()
     assignment_states: Mapping[UUID, AssignmentState] = field(default_factory=dict)
     blocks_added: tuple[Block, ...] = ()

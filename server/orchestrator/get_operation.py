@@ -16,15 +16,19 @@ from server.orchestrator.hold_tables import Held
 from server.orchestrator.ports import Catalogue
 from server.orchestrator.put_floor import FloorPut
 from server.orchestrator.put_service_policy import PolicyPut
+from server.orchestrator.replace_hold import Replaced
 from server.orchestrator.unassign_tables import Unassigned
 from server.orchestrator.update_table import TableUpdated
 
 # What each mutating method answers, by the name under which the ledger keeps it.
 ANSWERS: Mapping[str, type] = {
     "HoldTables": Held,
+    "ExtendHold": Hold,
+    "ReplaceHold": Replaced,
     "ReleaseHold": Hold,
     "ConfirmHold": Assigned,
     "AssignTables": Assigned,
+    "ReassignTables": Assigned,
     "UnassignTables": Unassigned,
     "PutRestaurant": Restaurant,
     "PutServicePolicy": PolicyPut,

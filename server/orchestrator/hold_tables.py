@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from server.clock import Deadline
-from server.domain.booking import require_assignable
+from server.domain.booking import Booking, require_assignable
 from server.domain.claims import Claim, Hold, HoldState
 from server.domain.events import Event, EventType, hold_event
 from server.domain.restaurant import Caller
@@ -16,7 +16,7 @@ from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.idempotency import REQUEST_FIELD, Once
 from server.orchestrator.identity import NewId
 from server.orchestrator.ports import InventorySource, Unit
-from server.orchestrator.situation import known_booking, lock, require_etag, require_future
+from server.orchestrator.situation import Situation, known_booking, lock, require_etag, require_future
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,15 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class HoldLimits:
-    """Seconds. A hold's time to live has nothing to do with the booking's window."""
+    """Seconds. A hold's time to live has nothing to do with the booking's window.
+
+    `life_s_max` bounds its whole life, from its creation on, whatever it is extended by.
+    """
 
     ttl_s_default: float
     ttl_s_min: float
     ttl_s_max: float
+    life_s_max: float
 
     def ttl(self, wanted_s: float | None) -> timedelta:
         ttl_s = self.ttl_s_default if wanted_s is None else wanted_s
@@ -74,36 +78,58 @@ class HoldTables:
         async def body(unit: Unit) -> Held:
             situation = await lock(unit, self.inventories, caller, command.restaurant_id)
             booking = await known_booking(unit, command.restaurant_id, command.booking_id)
-            require_etag("booking", command.etag, booking.etag)
-            require_assignable(booking)
-            require_future(booking.window, situation.now)
-            wanted = await candidate(unit, situation, booking, command.table_ids)
-            wanted.require_context(command.context_version)
-            wanted.require_fit()
-            hold = self._hold(wanted, ttl, caller)
-            superseded = await _superseded(unit, wanted)
-            changes = await _changes(unit, wanted, hold, superseded, caller)
-            await unit.write(caller.tenant_id, command.restaurant_id, changes)
-            return Held(hold, superseded)
+            wanted = await fitting(
+                unit, situation, booking, command.table_ids, command.context_version, command.etag
+            )
+            return await keep(unit, wanted, new_hold(wanted, self.new_id, ttl, caller), caller)
 
         return await self.once.run(caller, command, Held, body, deadline)
 
-    def _hold(self, wanted: Candidate, ttl: timedelta, caller: Caller) -> Hold:
-        restaurant, now = wanted.situation.restaurant, wanted.situation.now
-        return Hold(
-            self.new_id(),
-            restaurant.restaurant_id,
-            wanted.booking.booking_id,
-            wanted.selection.table_ids,
-            wanted.selection.window,
-            HoldState.ACTIVE,
-            now + ttl,
-            now,
-            caller.actor,
-            restaurant.policy_version,
-            restaurant.inventory_version,
-            wanted.booking.assignment_epoch,
-        )
+
+async def fitting(
+    unit: Unit,
+    situation: Situation,
+    booking: Booking,
+    table_ids: tuple[UUID, ...],
+    expected_context: str,
+    expected_etag: str,
+) -> Candidate:
+    """The set, if the booking may have these tables now; raises otherwise. Its own holds are never in the way."""
+    require_etag("booking", expected_etag, booking.etag)
+    require_assignable(booking)
+    require_future(booking.window, situation.now)
+    wanted = await candidate(unit, situation, booking, table_ids)
+    wanted.require_context(expected_context)
+    wanted.require_fit()
+    return wanted
+
+
+def new_hold(wanted: Candidate, new_id: NewId, ttl: timedelta, caller: Caller) -> Hold:
+    restaurant, now = wanted.situation.restaurant, wanted.situation.now
+    return Hold(
+        new_id(),
+        restaurant.restaurant_id,
+        wanted.booking.booking_id,
+        wanted.selection.table_ids,
+        wanted.selection.window,
+        HoldState.ACTIVE,
+        now + ttl,
+        now,
+        caller.actor,
+        restaurant.policy_version,
+        restaurant.inventory_version,
+        wanted.booking.assignment_epoch,
+    )
+
+
+async def keep(
+    unit: Unit, wanted: Candidate, hold: Hold, caller: Caller, replaced: UUID | None = None
+) -> Held:
+    """Writes the hold. The booking's holds that share a table with it end, and so does the one it replaces."""
+    superseded = tuple(hold_id for hold_id in await _superseded(unit, wanted) if hold_id != replaced)
+    changes = await _changes(unit, wanted, hold, superseded, caller, replaced)
+    await unit.write(caller.tenant_id, hold.restaurant_id, changes)
+    return Held(hold, superseded)
 
 
 async def _superseded(unit: Unit, wanted: Candidate) -> tuple[UUID, ...]:
@@ -120,21 +146,34 @@ async def _superseded(unit: Unit, wanted: Candidate) -> tuple[UUID, ...]:
 
 
 async def _changes(
-    unit: Unit, wanted: Candidate, hold: Hold, superseded: tuple[UUID, ...], caller: Caller
+    unit: Unit,
+    wanted: Candidate,
+    hold: Hold,
+    superseded: tuple[UUID, ...],
+    caller: Caller,
+    replaced: UUID | None,
 ) -> Changes:
-    expired = wanted.expired
-    gone = {**dict.fromkeys(superseded, HoldState.RELEASED), **dict.fromkeys(expired, HoldState.EXPIRED)}
+    ended = {
+        **dict.fromkeys(superseded, HoldState.RELEASED),
+        **dict.fromkeys(wanted.expired, HoldState.EXPIRED),
+    }
+    let_go = {} if replaced is None else {replaced: HoldState.RELEASED}
+    gone = {**ended, **let_go}
+    details = {"hold_id": str(hold.hold_id), **({"replaced_hold_id": str(replaced)} if replaced else {})}
     return Changes(
         claims_dropped_of=tuple(gone),
         claims_added=tuple(hold_claims(hold, wanted.claims, wanted.booking.assignment_id)),
         holds_added=(hold,),
         hold_states=gone,
         events=(
-            *await closed_hold_events(unit, hold.restaurant_id, gone, caller.actor, "superseded"),
+            *await closed_hold_events(unit, hold.restaurant_id, ended, caller.actor, "superseded"),
+            *await closed_hold_events(unit, hold.restaurant_id, let_go, caller.actor, "replaced"),
             hold_event(EventType.HOLD_CREATED, hold, wanted.selection.zone_id, caller.actor),
         ),
         audit=(
-            AuditEntry("hold", "booking", hold.booking_id, caller.actor, "", {"hold_id": str(hold.hold_id)}),
+            AuditEntry(
+                "replace" if replaced else "hold", "booking", hold.booking_id, caller.actor, "", details
+            ),
         ),
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from server.orchestrator.assign_tables import AssignTables
 from server.orchestrator.block_tables import BlockTables
 from server.orchestrator.confirm_hold import ConfirmHold
+from server.orchestrator.extend_hold import ExtendHold
 from server.orchestrator.get_operation import GetOperation
 from server.orchestrator.hold_tables import HoldLimits, HoldTables
 from server.orchestrator.idempotency import Once
@@ -25,7 +26,9 @@ from server.orchestrator.read_inventory import (
     ListBlocks,
     ListRestaurants,
 )
+from server.orchestrator.reassign_tables import ReassignTables
 from server.orchestrator.release_hold import ReleaseHold
+from server.orchestrator.replace_hold import ReplaceHold
 from server.orchestrator.transition_booking import TransitionBooking
 from server.orchestrator.unassign_tables import UnassignTables
 from server.orchestrator.unblock_tables import UnblockTables
@@ -40,11 +43,14 @@ class UseCases:
     plan_tables: PlanTables
     validate_selection: ValidateSelection
     hold_tables: HoldTables
+    extend_hold: ExtendHold
+    replace_hold: ReplaceHold
     release_hold: ReleaseHold
     get_hold: GetHold
     list_holds: ListHolds
     confirm_hold: ConfirmHold
     assign_tables: AssignTables
+    reassign_tables: ReassignTables
     unassign_tables: UnassignTables
     get_assignment: GetAssignment
     list_assignments: ListAssignments
@@ -73,11 +79,14 @@ class UseCases:
             plan_tables=PlanTables(catalogue, inventories),
             validate_selection=ValidateSelection(catalogue, inventories),
             hold_tables=HoldTables(once, inventories, new_id, limits),
+            extend_hold=ExtendHold(once, inventories, limits),
+            replace_hold=ReplaceHold(once, inventories, new_id, limits),
             release_hold=ReleaseHold(once, inventories),
             get_hold=GetHold(catalogue),
             list_holds=ListHolds(catalogue),
             confirm_hold=ConfirmHold(once, inventories, new_id),
             assign_tables=AssignTables(once, inventories, new_id),
+            reassign_tables=ReassignTables(once, inventories, new_id),
             unassign_tables=UnassignTables(once, inventories, new_id),
             get_assignment=GetAssignment(catalogue),
             list_assignments=ListAssignments(catalogue),

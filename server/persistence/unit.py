@@ -163,6 +163,9 @@ class SqlUnit(SqlReader):
             await self._connection.execute(
                 HOLDS["set_hold_states"], restaurant_id, list(changes.hold_states), states
             )
+        for hold_id, expires_at in changes.hold_expiries.items():
+            await self._connection.execute(HOLDS["set_hold_expiry"], restaurant_id, hold_id, expires_at)
+            await self._connection.execute(CLAIMS["set_claims_expiry"], restaurant_id, hold_id, expires_at)
         if changes.assignment_states:
             states = [state.value for state in changes.assignment_states.values()]
             ids = list(changes.assignment_states)

@@ -29,7 +29,9 @@ _METHODS_BY_SCOPE = {
         "BookingService": "GetBooking ListBookings",
     },
     WRITE: {
-        "AssignmentService": "HoldTables ReleaseHold ConfirmHold AssignTables UnassignTables",
+        "AssignmentService": (
+            "HoldTables ExtendHold ReplaceHold ReleaseHold ConfirmHold AssignTables ReassignTables UnassignTables"
+        ),
         "BookingService": "PutBooking TransitionBooking",
     },
     INVENTORY: {

@@ -20,7 +20,7 @@ from server.config import load_settings
 from tests.builders.world import evening, stamp
 from tests.builders.world_extras import UNKNOWN_ID, House
 from tests.conftest import Served
-from tests.support.database import Connection, expire, restaurant_locked
+from tests.support.database import Connection, age, expire, restaurant_locked
 
 NO_RETRIES = RetryPolicy(attempts_max=1)
 
@@ -214,6 +214,13 @@ async def _confirmed_for_somebody_else(stage: Stage) -> object:
 @provokes("HOLD_TTL_OUT_OF_RANGE")
 async def _held_for_an_hour(stage: Stage) -> object:
     return await stage.place.hold(await stage.place.party(), "W1", ttl_s=3600)
+
+
+@provokes("HOLD_EXTENSION_LIMIT")
+async def _held_all_afternoon(stage: Stage) -> object:
+    hold = await stage.place.hold(await stage.place.party(), "W1")
+    await age(stage.server.database_url, hold.hold_id, 1_700)
+    return await stage.place.extend(hold)
 
 
 @provokes("POLICY_DRIFT")

@@ -41,6 +41,7 @@ STEPS: Mapping[str, Step] = {
     **{action: step(action) for action in ACTIONS},
     "assign": lambda place, booking: place.assign(booking, "W3"),
     "hold": lambda place, booking: place.hold(booking, "W3"),
+    "reassign": lambda place, booking: place.reassign(booking, "W4"),
     "unassign": lambda place, booking: place.unassign(booking),
     "put": lambda place, booking: place.party(3, booking_id=booking.booking_id),
 }
@@ -75,10 +76,11 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
         "CHECK_IN": "CHECKED_IN",
         "CANCEL": "CANCELLED",
         "NO_SHOW": "NO_SHOW",
+        "reassign": "CONFIRMED",
         "unassign": "PENDING",
         "put": "CONFIRMED",
     },
-    "CHECKED_IN": {"COMPLETE": "COMPLETED", "NO_SHOW": "NO_SHOW"},
+    "CHECKED_IN": {"COMPLETE": "COMPLETED", "NO_SHOW": "NO_SHOW", "reassign": "CHECKED_IN"},
     "COMPLETED": {},
     "CANCELLED": {},
     "NO_SHOW": {"UNDO_NO_SHOW": "CONFIRMED"},
@@ -87,10 +89,11 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
 OTHER_REASONS: Mapping[tuple[str, str], str] = {
     ("CONFIRMED", "assign"): "BOOKING_ALREADY_ASSIGNED",
     ("CONFIRMED", "hold"): "BOOKING_ALREADY_ASSIGNED",
-    ("PENDING", "unassign"): "ASSIGNMENT_NOT_FOUND",
-    ("PENDING_ALLOCATION", "unassign"): "ASSIGNMENT_NOT_FOUND",
-    ("CANCELLED", "unassign"): "ASSIGNMENT_NOT_FOUND",
-    ("NO_SHOW", "unassign"): "ASSIGNMENT_NOT_FOUND",
+    **{
+        (status, step): "ASSIGNMENT_NOT_FOUND"
+        for status in ("PENDING", "PENDING_ALLOCATION", "CANCELLED", "NO_SHOW")
+        for step in ("unassign", "reassign")
+    },
 }
 
 
@@ -103,7 +106,7 @@ async def booking_that_is(status: str, place: House) -> Booking:
 
 def test_the_matrix_has_every_status_and_every_action() -> None:
     assert ALLOWED.keys() == PATHS.keys() == STATUSES.keys()
-    assert STEPS.keys() == ACTIONS.keys() | {"assign", "hold", "unassign", "put"}
+    assert STEPS.keys() == ACTIONS.keys() | {"assign", "hold", "reassign", "unassign", "put"}
 
 
 @pytest.mark.parametrize("status", STATUSES)

@@ -135,6 +135,10 @@ REQUESTS: Mapping[str, Callable[[Ids], Message]] = {
     "HoldTables": lambda ids: pb.HoldTablesRequest(
         restaurant_id=ids.restaurant, booking_id=ids.booking, table_ids=[ids.table]
     ),
+    "ExtendHold": lambda ids: pb.ExtendHoldRequest(restaurant_id=ids.restaurant, hold_id=ids.hold),
+    "ReplaceHold": lambda ids: pb.ReplaceHoldRequest(
+        restaurant_id=ids.restaurant, hold_id=ids.hold, table_ids=[ids.table]
+    ),
     "ReleaseHold": lambda ids: pb.ReleaseHoldRequest(restaurant_id=ids.restaurant, hold_id=ids.hold),
     "GetHold": lambda ids: pb.GetHoldRequest(restaurant_id=ids.restaurant, hold_id=ids.hold),
     "ListHolds": lambda ids: pb.ListHoldsRequest(restaurant_id=ids.restaurant, booking_id=ids.booking),
@@ -143,6 +147,9 @@ REQUESTS: Mapping[str, Callable[[Ids], Message]] = {
     ),
     "AssignTables": lambda ids: pb.AssignTablesRequest(
         restaurant_id=ids.restaurant, booking_id=ids.booking, table_ids=[ids.table]
+    ),
+    "ReassignTables": lambda ids: pb.ReassignTablesRequest(
+        restaurant_id=ids.restaurant, booking_id=ids.seated, table_ids=[ids.table]
     ),
     "UnassignTables": lambda ids: pb.UnassignTablesRequest(
         restaurant_id=ids.restaurant, booking_id=ids.seated

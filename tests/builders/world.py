@@ -20,6 +20,7 @@ from maitred_client.messages import (
     Booking,
     BookingAction,
     ConfirmHoldRequest,
+    ExtendHoldRequest,
     Floor,
     GetBookingRequest,
     Hold,
@@ -29,7 +30,11 @@ from maitred_client.messages import (
     PutFloorRequest,
     PutRestaurantRequest,
     PutServicePolicyRequest,
+    ReassignTablesRequest,
+    ReassignTablesResponse,
     ReleaseHoldRequest,
+    ReplaceHoldRequest,
+    ReplaceHoldResponse,
     Restaurant,
     ServicePeriod,
     ServicePolicy,
@@ -132,6 +137,35 @@ class World:
             table_ids=self.ids(names),
         )
 
+    def extend_request(self, hold_id: str, *, ttl_s: int = 0, request_id: str = "") -> ExtendHoldRequest:
+        return ExtendHoldRequest(
+            request_id=request_id or new_request_id(),
+            restaurant_id=self.restaurant_id,
+            hold_id=hold_id,
+            ttl=Duration(seconds=ttl_s) if ttl_s else None,
+        )
+
+    def replace_request(
+        self, hold_id: str, names: Iterable[str], *, ttl_s: int = 0, request_id: str = ""
+    ) -> ReplaceHoldRequest:
+        return ReplaceHoldRequest(
+            request_id=request_id or new_request_id(),
+            restaurant_id=self.restaurant_id,
+            hold_id=hold_id,
+            table_ids=self.ids(names),
+            ttl=Duration(seconds=ttl_s) if ttl_s else None,
+        )
+
+    def reassign_request(
+        self, booking_id: str, names: Iterable[str], *, request_id: str = ""
+    ) -> ReassignTablesRequest:
+        return ReassignTablesRequest(
+            request_id=request_id or new_request_id(),
+            restaurant_id=self.restaurant_id,
+            booking_id=booking_id,
+            table_ids=self.ids(names),
+        )
+
     def unassign_request(
         self, booking_id: str, names: Iterable[str] = (), *, request_id: str = ""
     ) -> UnassignTablesRequest:
@@ -197,6 +231,18 @@ class World:
     async def release(self, hold: Hold) -> Hold:
         request = self.release_request(hold.hold_id)
         return (await self.client.release_hold(request, timeout_s=CALL_TIMEOUT_S)).hold
+
+    async def extend(self, hold: Hold, *, ttl_s: int = 0) -> Hold:
+        request = self.extend_request(hold.hold_id, ttl_s=ttl_s)
+        return (await self.client.extend_hold(request, timeout_s=CALL_TIMEOUT_S)).hold
+
+    async def replace(self, hold: Hold, *names: str, ttl_s: int = 0) -> ReplaceHoldResponse:
+        request = self.replace_request(hold.hold_id, names, ttl_s=ttl_s)
+        return await self.client.replace_hold(request, timeout_s=CALL_TIMEOUT_S)
+
+    async def reassign(self, booking: Booking, *names: str) -> ReassignTablesResponse:
+        request = self.reassign_request(booking.booking_id, names)
+        return await self.client.reassign_tables(request, timeout_s=CALL_TIMEOUT_S)
 
     async def assign(self, booking: Booking, *names: str) -> Assignment:
         request = self.assign_request(booking.booking_id, names)

@@ -42,7 +42,9 @@ class Crowd:
     world: World
     booking_ids: list[str]
     holds: list[Hold] = field(default_factory=list)
+    open_holds: dict[str, Hold] = field(default_factory=dict)
     block_ids: list[str] = field(default_factory=list)
+    seated_ids: list[str] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
     liked: dict[str, list[str]] = field(default_factory=dict)
 
@@ -52,10 +54,19 @@ class Crowd:
             method, request = self._choose(rng)
             answer, error = await attempt(getattr(client, method), request)
             self.sent.append(Sent(method, request, answer, error))
-            if method == "hold_tables" and answer is not None:
-                self.holds.append(answer.hold)
-            if method == "block_tables" and answer is not None:
-                self.block_ids.append(answer.block.block_id)
+            if answer is not None:
+                self._learn(method, request, answer)
+
+    def _learn(self, method: str, request: Any, answer: Any) -> None:
+        if method in ("confirm_hold", "release_hold", "replace_hold"):
+            self.open_holds.pop(request.hold_id, None)
+        if method in ("hold_tables", "replace_hold"):
+            self.holds.append(answer.hold)
+            self.open_holds[answer.hold.hold_id] = answer.hold
+        if method in ("assign_tables", "confirm_hold"):
+            self.seated_ids.append(answer.booking.booking_id)
+        if method == "block_tables":
+            self.block_ids.append(answer.block.block_id)
 
     def _choose(self, rng: random.Random) -> tuple[str, Message]:
         kinds: list[tuple[float, Callable[[random.Random], tuple[str, Message]]]] = [
@@ -68,6 +79,10 @@ class Crowd:
         ]
         if self.holds:
             kinds += [(5, self._confirm), (2, self._release)]
+        if self.open_holds:
+            kinds += [(2, self._extend), (4, self._replace)]
+        if self.seated_ids:
+            kinds.append((6, self._reassign))
         if self.block_ids:
             kinds.append((1, self._unblock))
         weights = [weight for weight, _ in kinds]
@@ -80,6 +95,11 @@ class Crowd:
     def _assign(self, rng: random.Random) -> tuple[str, Message]:
         booking_id = rng.choice(self.booking_ids)
         return "assign_tables", self.world.assign_request(booking_id, self._tables_for(booking_id, rng))
+
+    def _reassign(self, rng: random.Random) -> tuple[str, Message]:
+        booking_id = rng.choice(self.seated_ids[-RECENT:])
+        names = rng.choice([self._tables(rng), self._tables_for(booking_id, rng)])
+        return "reassign_tables", self.world.reassign_request(booking_id, names)
 
     def _unassign(self, rng: random.Random) -> tuple[str, Message]:
         booking_id = rng.choice(self.booking_ids)
@@ -107,6 +127,16 @@ class Crowd:
 
     def _release(self, rng: random.Random) -> tuple[str, Message]:
         return "release_hold", self.world.release_request(rng.choice(self.holds[-RECENT:]).hold_id)
+
+    def _extend(self, rng: random.Random) -> tuple[str, Message]:
+        return "extend_hold", self.world.extend_request(
+            rng.choice(list(self.open_holds)), ttl_s=rng.choice([60, 300, 900])
+        )
+
+    def _replace(self, rng: random.Random) -> tuple[str, Message]:
+        hold = rng.choice(list(self.open_holds.values()))
+        names = self._tables_for(hold.booking_id, rng)
+        return "replace_hold", self.world.replace_request(hold.hold_id, names)
 
     def _unblock(self, rng: random.Random) -> tuple[str, Message]:
         return "unblock_tables", UnblockTablesRequest(

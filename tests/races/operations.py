@@ -62,6 +62,30 @@ async def _unassign(world: World, start: datetime) -> Message:
     return world.unassign_request(booking.booking_id)
 
 
+async def _extend(world: World, start: datetime) -> Message:
+    hold = await world.hold(await world.booking(party=6, start=start), "T1", "T2", ttl_s=60)
+    return world.extend_request(hold.hold_id, ttl_s=900)
+
+
+async def _replace(world: World, start: datetime) -> Message:
+    booking = await world.booking(party=6, start=start)
+    hold = await world.hold(booking, "T1", "T2")
+    await world.hold(booking, "T3", "T4")
+    return world.replace_request(hold.hold_id, ["T2", "T3"])
+
+
+async def _reassign(world: World, start: datetime) -> Message:
+    booking = await world.seated("T1", "T2", party=6, start=start)
+    return world.reassign_request(booking.booking_id, ["T2", "T3"])
+
+
+async def _reassign_moved(world: World, start: datetime) -> Message:
+    booking = await world.seated("T1", start=start)
+    await world.booking(booking_id=booking.booking_id, start=start + LATER)
+    await world.hold(booking, "T1")
+    return world.reassign_request(booking.booking_id, ["T1"])
+
+
 async def _release(world: World, start: datetime) -> Message:
     hold = await world.hold(await world.booking(party=6, start=start), "T1", "T2")
     return world.release_request(hold.hold_id)
@@ -95,6 +119,10 @@ OPERATIONS: Mapping[str, Operation] = {
     "confirm for a changed booking": Operation("confirm_hold", _confirm_moved),
     "assign": Operation("assign_tables", _assign),
     "unassign": Operation("unassign_tables", _unassign),
+    "extend": Operation("extend_hold", _extend),
+    "replace": Operation("replace_hold", _replace),
+    "reassign": Operation("reassign_tables", _reassign),
+    "reassign a changed booking": Operation("reassign_tables", _reassign_moved),
     "release": Operation("release_hold", _release),
     "cancel": Operation("transition_booking", _cancel),
     "complete": Operation("transition_booking", _complete),

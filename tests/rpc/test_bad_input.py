@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -187,6 +188,9 @@ async def test_a_tenant_lists_its_own_restaurants_alone(wire: Wire, world: World
         (ASSIGNMENT + "ValidateSelection", "table_ids", "table_ids", "TABLE_NOT_FOUND"),
         (ASSIGNMENT + "HoldTables", "booking_id", "booking_id", "BOOKING_NOT_FOUND"),
         (ASSIGNMENT + "HoldTables", "table_ids", "table_ids", "TABLE_NOT_FOUND"),
+        (ASSIGNMENT + "ExtendHold", "hold_id", "hold_id", "HOLD_NOT_FOUND"),
+        (ASSIGNMENT + "ReplaceHold", "hold_id", "hold_id", "HOLD_NOT_FOUND"),
+        (ASSIGNMENT + "ReplaceHold", "table_ids", "table_ids", "TABLE_NOT_FOUND"),
         (ASSIGNMENT + "ReleaseHold", "hold_id", "hold_id", "HOLD_NOT_FOUND"),
         (ASSIGNMENT + "GetHold", "hold_id", "hold_id", "HOLD_NOT_FOUND"),
         (ASSIGNMENT + "ConfirmHold", "hold_id", "hold_id", "HOLD_NOT_FOUND"),
@@ -194,6 +198,7 @@ async def test_a_tenant_lists_its_own_restaurants_alone(wire: Wire, world: World
         (ASSIGNMENT + "ConfirmHold", "table_ids", "table_ids", "HOLD_MISMATCH"),
         (ASSIGNMENT + "AssignTables", "booking_id", "booking_id", "BOOKING_NOT_FOUND"),
         (ASSIGNMENT + "AssignTables", "table_ids", "table_ids", "TABLE_NOT_FOUND"),
+        (ASSIGNMENT + "ReassignTables", "booking_id", "booking_id", "BOOKING_NOT_FOUND"),
         (ASSIGNMENT + "UnassignTables", "booking_id", "booking_id", "BOOKING_NOT_FOUND"),
         (ASSIGNMENT + "GetAssignment", "booking_id", "booking_id", "BOOKING_NOT_FOUND"),
         (INVENTORY + "BlockTables", "table_ids", "table_ids", "TABLE_NOT_FOUND"),
@@ -258,11 +263,13 @@ async def test_an_end_before_the_start(wire: Wire, world: World, method: str) ->
         assert (found.reason, found.fields) == ("INVALID_WINDOW", ["window_end"])
 
 
+@pytest.mark.parametrize("method", ["HoldTables", "ExtendHold", "ReplaceHold"])
 @pytest.mark.parametrize("seconds", [-(2**40), -1, 0, 59, 901, 2**40])
-async def test_a_hold_of_no_time_or_of_all_time(wire: Wire, world: World, seconds: int) -> None:
-    request = good(world, ASSIGNMENT + "HoldTables", assignments.HoldTablesRequest)
+async def test_a_hold_of_no_time_or_of_all_time(wire: Wire, world: World, seconds: int, method: str) -> None:
+    path = ASSIGNMENT + method
+    request: Any = good_requests(world)[path]
     request.ttl.seconds = seconds
-    found = typed(await wire.call(ASSIGNMENT + "HoldTables", request), seconds)
+    found = typed(await wire.call(path, request), seconds)
     assert (found.code, found.reason) == (grpc.StatusCode.OUT_OF_RANGE, "HOLD_TTL_OUT_OF_RANGE")
     assert found.metadata == {"ttl_s": f"{seconds:g}", "ttl_s_min": "60", "ttl_s_max": "900"}
 

@@ -105,6 +105,27 @@ async def test_tables_are_held_by_name_for_as_long_as_asked_and_released(lumen: 
         assert released["hold"]["state"] == "HOLD_STATE_RELEASED"
 
 
+async def test_a_hold_is_extended_and_its_booking_moved(lumen: Lumen) -> None:
+    booking = await lumen.book(party=4, hour=20)
+    hold = (await lumen("hold", "--booking", booking, "--tables", "M4", "--ttl", "60", "-o", "json")).json()[
+        "hold"
+    ]
+    extended = (await lumen("extend", hold["hold_id"], "--ttl", "600", "-o", "json")).json()["hold"]
+    assert extended["expires_at"] > hold["expires_at"]
+    shown = await lumen("extend", hold["hold_id"])
+    assert f"{hold['hold_id']} is active" in shown.out
+    refused = await lumen("reassign", booking, "--tables", "M5")
+    assert (refused.code, "ASSIGNMENT_NOT_FOUND" in refused.err) == (ExitCode.REFUSED, True)
+
+    assert (await lumen("confirm", hold["hold_id"])).code == ExitCode.OK
+    moved = (await lumen("reassign", booking, "--tables", "m5", "--reason", "a draught", "-o", "json")).json()
+    assert moved["booking"]["status"] == "BOOKING_STATUS_CONFIRMED"
+    assert moved["assignment"]["table_ids"] != hold["table_ids"]
+    again = await lumen("reassign", booking, "--tables", "M4")
+    assert re.search(r"tables +M4\b", again.out)
+    assert f"{booking} is confirmed" in again.out
+
+
 async def test_a_refusal_ends_with_3_and_says_reason_remedy_and_whether_to_retry(lumen: Lumen) -> None:
     first, second = await lumen.book(party=4, hour=20), await lumen.book(party=4, hour=21)
     assert (await lumen("hold", "--booking", first, "--tables", "M4")).code == ExitCode.OK

@@ -66,6 +66,16 @@ async def expire(url: str, hold_id: str) -> None:
         )
 
 
+async def age(url: str, hold_id: str, seconds: int) -> None:
+    """Makes a hold that still lives older than it is."""
+    async with connected(url) as connection:
+        await connection.execute(
+            "UPDATE holds SET created_at = created_at - make_interval(secs => $2) WHERE hold_id = $1::text::uuid",
+            hold_id,
+            seconds,
+        )
+
+
 @asynccontextmanager
 async def restaurant_locked(url: str, restaurant_id: str) -> AsyncIterator[Connection]:
     """Keeps every writer of the restaurant waiting until the block is left."""

@@ -222,6 +222,21 @@ def _hold_requests(world: World) -> dict[str, Message]:
             table_ids=tables,
             ttl=Duration(seconds=120),
         ),
+        ASSIGNMENT + "ExtendHold": assignments.ExtendHoldRequest(
+            request_id=new_id(),
+            actor="Ada",
+            restaurant_id=rid,
+            hold_id=world.hold_id,
+            ttl=Duration(seconds=240),
+        ),
+        ASSIGNMENT + "ReplaceHold": assignments.ReplaceHoldRequest(
+            request_id=new_id(),
+            actor="Ada",
+            restaurant_id=rid,
+            hold_id=world.hold_id,
+            table_ids=world.table_ids[2:3],
+            ttl=Duration(seconds=120),
+        ),
         ASSIGNMENT + "ReleaseHold": assignments.ReleaseHoldRequest(
             request_id=new_id(), actor="Ada", restaurant_id=rid, hold_id=world.hold_id
         ),
@@ -250,6 +265,14 @@ def _assignment_requests(world: World) -> dict[str, Message]:
             reason="by phone",
         ),
         ASSIGNMENT + "AssignTables": assignments.AssignTablesRequest(
+            request_id=new_id(),
+            actor="Ada",
+            restaurant_id=rid,
+            booking_id=booking_id,
+            table_ids=tables,
+            reason="by phone",
+        ),
+        ASSIGNMENT + "ReassignTables": assignments.ReassignTablesRequest(
             request_id=new_id(),
             actor="Ada",
             restaurant_id=rid,

@@ -42,7 +42,7 @@ def test_the_defaults_are_valid_and_those_that_are_documented() -> None:
     assert settings.database_url is None
     assert (settings.host, settings.port) == ("127.0.0.1", 7420)
     ttl = (settings.hold_ttl_s_min, settings.hold_ttl_s_default, settings.hold_ttl_s_max)
-    assert ttl == (60.0, 180.0, 900.0)
+    assert (*ttl, settings.hold_life_s_max) == (60.0, 180.0, 900.0, 1_800.0)
     assert settings.ledger_ttl_s == 7 * 24 * 3600
 
 
@@ -83,6 +83,7 @@ def test_all_problems_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"pool_size_min": 9, "pool_size_max": 8}, "pool_size_min must not exceed pool_size_max"),
         ({"hold_ttl_s_min": 200}, "hold_ttl_s_min, hold_ttl_s_default, hold_ttl_s_max must rise"),
         ({"hold_ttl_s_max": 100}, "hold_ttl_s_min, hold_ttl_s_default, hold_ttl_s_max must rise"),
+        ({"hold_life_s_max": 899}, "hold_ttl_s_max must not exceed hold_life_s_max"),
         ({"deadline_s_default": 61}, "deadline_s_default must not exceed deadline_s_max"),
     ],
 )

@@ -33,7 +33,7 @@ class _HoldStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HoldState.V
     HOLD_STATE_CONFIRMED: _HoldState.ValueType  # 2
     """It became an assignment."""
     HOLD_STATE_RELEASED: _HoldState.ValueType  # 3
-    """It was given back, or superseded by a later hold of the same booking on one of its tables."""
+    """It was given back, replaced, or superseded by a later hold of the same booking on one of its tables."""
     HOLD_STATE_EXPIRED: _HoldState.ValueType  # 4
     """Its time was over."""
 
@@ -47,7 +47,7 @@ HOLD_STATE_ACTIVE: HoldState.ValueType  # 1
 HOLD_STATE_CONFIRMED: HoldState.ValueType  # 2
 """It became an assignment."""
 HOLD_STATE_RELEASED: HoldState.ValueType  # 3
-"""It was given back, or superseded by a later hold of the same booking on one of its tables."""
+"""It was given back, replaced, or superseded by a later hold of the same booking on one of its tables."""
 HOLD_STATE_EXPIRED: HoldState.ValueType  # 4
 """Its time was over."""
 Global___HoldState: _TypeAlias = HoldState  # noqa: Y015
@@ -126,7 +126,7 @@ class Hold(_message.Message):
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """From this instant on, by the database's clock, it keeps nobody out."""
+        """From this instant on, by the database's clock, it keeps nobody out. ExtendHold moves it."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
@@ -199,7 +199,7 @@ class Assignment(_message.Message):
 
     @_builtins.property
     def window_start(self) -> _timestamp_pb2.Timestamp:
-        """Start of the window, buffers included."""
+        """Start of the window, buffers included; the moment of the move for a party that was moved during its stay."""
 
     @_builtins.property
     def window_end(self) -> _timestamp_pb2.Timestamp:

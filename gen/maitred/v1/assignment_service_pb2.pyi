@@ -275,6 +275,161 @@ class HoldTablesResponse(_message.Message):
 Global___HoldTablesResponse: _TypeAlias = HoldTablesResponse  # noqa: Y015
 
 @_typing.final
+class ExtendHoldRequest(_message.Message):
+    """Request of ExtendHold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    RESTAURANT_ID_FIELD_NUMBER: _builtins.int
+    HOLD_ID_FIELD_NUMBER: _builtins.int
+    TTL_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID that names this intention; retries carry the same one."""
+    actor: _builtins.str
+    """Who asks, when that is not the caller itself."""
+    restaurant_id: _builtins.str
+    """The restaurant."""
+    hold_id: _builtins.str
+    """The hold."""
+    @_builtins.property
+    def ttl(self) -> _duration_pb2.Duration:
+        """How long it shall live from now on, within the limits and with the default of HoldTablesRequest.ttl. From its
+        creation to its end a hold lives 1800 s at most unless the server is configured otherwise; an extension beyond that
+        is refused with HOLD_EXTENSION_LIMIT and changes nothing.
+        """
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        restaurant_id: _builtins.str = ...,
+        hold_id: _builtins.str = ...,
+        ttl: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "hold_id", b"hold_id", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "ttl", b"ttl"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExtendHoldRequest: _TypeAlias = ExtendHoldRequest  # noqa: Y015
+
+@_typing.final
+class ExtendHoldResponse(_message.Message):
+    """Response of ExtendHold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def hold(self) -> _assignment_pb2.Hold:
+        """The hold with the expiry it has now."""
+
+    def __init__(
+        self,
+        *,
+        hold: _assignment_pb2.Hold | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExtendHoldResponse: _TypeAlias = ExtendHoldResponse  # noqa: Y015
+
+@_typing.final
+class ReplaceHoldRequest(_message.Message):
+    """Request of ReplaceHold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    RESTAURANT_ID_FIELD_NUMBER: _builtins.int
+    HOLD_ID_FIELD_NUMBER: _builtins.int
+    TABLE_IDS_FIELD_NUMBER: _builtins.int
+    TTL_FIELD_NUMBER: _builtins.int
+    CONTEXT_VERSION_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID that names this intention; retries carry the same one."""
+    actor: _builtins.str
+    """Who asks, when that is not the caller itself."""
+    restaurant_id: _builtins.str
+    """The restaurant."""
+    hold_id: _builtins.str
+    """The hold to let go. It must be live."""
+    context_version: _builtins.str
+    """When set, the call is refused with STALE_CONTEXT if something the new tables depend on has changed since."""
+    etag: _builtins.str
+    """When set, the booking's etag must still be this one."""
+    @_builtins.property
+    def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The set to hold instead: 1 to 10 different tables."""
+
+    @_builtins.property
+    def ttl(self) -> _duration_pb2.Duration:
+        """How long to hold the new set; see HoldTablesRequest.ttl."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        restaurant_id: _builtins.str = ...,
+        hold_id: _builtins.str = ...,
+        table_ids: _abc.Iterable[_builtins.str] | None = ...,
+        ttl: _duration_pb2.Duration | None = ...,
+        context_version: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "context_version", b"context_version", "etag", b"etag", "hold_id", b"hold_id", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids", "ttl", b"ttl"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplaceHoldRequest: _TypeAlias = ReplaceHoldRequest  # noqa: Y015
+
+@_typing.final
+class ReplaceHoldResponse(_message.Message):
+    """Response of ReplaceHold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_FIELD_NUMBER: _builtins.int
+    RELEASED_HOLD_ID_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_HOLD_IDS_FIELD_NUMBER: _builtins.int
+    released_hold_id: _builtins.str
+    """The hold that was let go."""
+    @_builtins.property
+    def hold(self) -> _assignment_pb2.Hold:
+        """The new hold, with an id and a creation time of its own."""
+
+    @_builtins.property
+    def superseded_hold_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Other earlier holds of the same booking that gave way because they share a table with the new one."""
+
+    def __init__(
+        self,
+        *,
+        hold: _assignment_pb2.Hold | None = ...,
+        released_hold_id: _builtins.str = ...,
+        superseded_hold_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "released_hold_id", b"released_hold_id", "superseded_hold_ids", b"superseded_hold_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplaceHoldResponse: _TypeAlias = ReplaceHoldResponse  # noqa: Y015
+
+@_typing.final
 class ReleaseHoldRequest(_message.Message):
     """Request of ReleaseHold."""
 
@@ -625,6 +780,92 @@ class AssignTablesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AssignTablesResponse: _TypeAlias = AssignTablesResponse  # noqa: Y015
+
+@_typing.final
+class ReassignTablesRequest(_message.Message):
+    """Request of ReassignTables."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    RESTAURANT_ID_FIELD_NUMBER: _builtins.int
+    BOOKING_ID_FIELD_NUMBER: _builtins.int
+    TABLE_IDS_FIELD_NUMBER: _builtins.int
+    CONTEXT_VERSION_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID that names this intention; retries carry the same one."""
+    actor: _builtins.str
+    """Who asks, when that is not the caller itself."""
+    restaurant_id: _builtins.str
+    """The restaurant."""
+    booking_id: _builtins.str
+    """The booking. Without tables it is refused with ASSIGNMENT_NOT_FOUND."""
+    context_version: _builtins.str
+    """When set, the call is refused with STALE_CONTEXT if something these tables depend on has changed since."""
+    etag: _builtins.str
+    """When set, the booking's etag must still be this one."""
+    reason: _builtins.str
+    """Why, up to 500 characters; kept in the booking's history and the audit log."""
+    @_builtins.property
+    def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The tables it shall have from now on, all of them: 1 to 10 different ones. Exactly those it has already, for its
+        present time and party, are refused with BOOKING_ALREADY_ASSIGNED.
+        """
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        restaurant_id: _builtins.str = ...,
+        booking_id: _builtins.str = ...,
+        table_ids: _abc.Iterable[_builtins.str] | None = ...,
+        context_version: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "booking_id", b"booking_id", "context_version", b"context_version", "etag", b"etag", "reason", b"reason", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReassignTablesRequest: _TypeAlias = ReassignTablesRequest  # noqa: Y015
+
+@_typing.final
+class ReassignTablesResponse(_message.Message):
+    """Response of ReassignTables."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSIGNMENT_FIELD_NUMBER: _builtins.int
+    BOOKING_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def assignment(self) -> _assignment_pb2.Assignment:
+        """The new assignment, made for a new assignment epoch. Its window is the booking's, or what is left of it when that
+        has begun.
+        """
+
+    @_builtins.property
+    def booking(self) -> _booking_pb2.Booking:
+        """The booking, its status as before."""
+
+    def __init__(
+        self,
+        *,
+        assignment: _assignment_pb2.Assignment | None = ...,
+        booking: _booking_pb2.Booking | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "booking", b"booking"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "booking", b"booking"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReassignTablesResponse: _TypeAlias = ReassignTablesResponse  # noqa: Y015
 
 @_typing.final
 class UnassignTablesRequest(_message.Message):

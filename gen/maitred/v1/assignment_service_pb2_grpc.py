@@ -47,6 +47,16 @@ class AssignmentServiceStub:
                 request_serializer=maitred_dot_v1_dot_assignment__service__pb2.HoldTablesRequest.SerializeToString,
                 response_deserializer=maitred_dot_v1_dot_assignment__service__pb2.HoldTablesResponse.FromString,
                 _registered_method=True)
+        self.ExtendHold = channel.unary_unary(
+                '/maitred.v1.AssignmentService/ExtendHold',
+                request_serializer=maitred_dot_v1_dot_assignment__service__pb2.ExtendHoldRequest.SerializeToString,
+                response_deserializer=maitred_dot_v1_dot_assignment__service__pb2.ExtendHoldResponse.FromString,
+                _registered_method=True)
+        self.ReplaceHold = channel.unary_unary(
+                '/maitred.v1.AssignmentService/ReplaceHold',
+                request_serializer=maitred_dot_v1_dot_assignment__service__pb2.ReplaceHoldRequest.SerializeToString,
+                response_deserializer=maitred_dot_v1_dot_assignment__service__pb2.ReplaceHoldResponse.FromString,
+                _registered_method=True)
         self.ReleaseHold = channel.unary_unary(
                 '/maitred.v1.AssignmentService/ReleaseHold',
                 request_serializer=maitred_dot_v1_dot_assignment__service__pb2.ReleaseHoldRequest.SerializeToString,
@@ -71,6 +81,11 @@ class AssignmentServiceStub:
                 '/maitred.v1.AssignmentService/AssignTables',
                 request_serializer=maitred_dot_v1_dot_assignment__service__pb2.AssignTablesRequest.SerializeToString,
                 response_deserializer=maitred_dot_v1_dot_assignment__service__pb2.AssignTablesResponse.FromString,
+                _registered_method=True)
+        self.ReassignTables = channel.unary_unary(
+                '/maitred.v1.AssignmentService/ReassignTables',
+                request_serializer=maitred_dot_v1_dot_assignment__service__pb2.ReassignTablesRequest.SerializeToString,
+                response_deserializer=maitred_dot_v1_dot_assignment__service__pb2.ReassignTablesResponse.FromString,
                 _registered_method=True)
         self.UnassignTables = channel.unary_unary(
                 '/maitred.v1.AssignmentService/UnassignTables',
@@ -116,6 +131,22 @@ class AssignmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExtendHold(self, request, context):
+        """Gives a live hold more time, counted from now by the database's clock. Never shortens: when the hold lives longer
+        already, nothing changes and the call succeeds. Tables, window and hold_id stay as they are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplaceHold(self, request, context):
+        """Holds another table set for the booking of a live hold and lets that hold go, both or neither: refused, it leaves
+        the old hold as it was. Nobody else can take a table that both sets share. The rules are those of HoldTables.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReleaseHold(self, request, context):
         """Gives a hold back. Releasing a released or expired hold changes nothing and succeeds.
         """
@@ -146,6 +177,15 @@ class AssignmentServiceServicer:
 
     def AssignTables(self, request, context):
         """Assigns tables without a hold, by the same rules. Replaces tables that the booking got for an earlier time or party.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReassignTables(self, request, context):
+        """Moves a confirmed or seated booking to other tables, which may include some of its present ones. It takes the new
+        set before it gives the old one up, both or neither: refused, the booking stays where it is. The rules are those of
+        AssignTables; the booking keeps its status and check-in time, its live holds are released.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -195,6 +235,16 @@ def add_AssignmentServiceServicer_to_server(servicer, server):
                     request_deserializer=maitred_dot_v1_dot_assignment__service__pb2.HoldTablesRequest.FromString,
                     response_serializer=maitred_dot_v1_dot_assignment__service__pb2.HoldTablesResponse.SerializeToString,
             ),
+            'ExtendHold': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExtendHold,
+                    request_deserializer=maitred_dot_v1_dot_assignment__service__pb2.ExtendHoldRequest.FromString,
+                    response_serializer=maitred_dot_v1_dot_assignment__service__pb2.ExtendHoldResponse.SerializeToString,
+            ),
+            'ReplaceHold': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplaceHold,
+                    request_deserializer=maitred_dot_v1_dot_assignment__service__pb2.ReplaceHoldRequest.FromString,
+                    response_serializer=maitred_dot_v1_dot_assignment__service__pb2.ReplaceHoldResponse.SerializeToString,
+            ),
             'ReleaseHold': grpc.unary_unary_rpc_method_handler(
                     servicer.ReleaseHold,
                     request_deserializer=maitred_dot_v1_dot_assignment__service__pb2.ReleaseHoldRequest.FromString,
@@ -219,6 +269,11 @@ def add_AssignmentServiceServicer_to_server(servicer, server):
                     servicer.AssignTables,
                     request_deserializer=maitred_dot_v1_dot_assignment__service__pb2.AssignTablesRequest.FromString,
                     response_serializer=maitred_dot_v1_dot_assignment__service__pb2.AssignTablesResponse.SerializeToString,
+            ),
+            'ReassignTables': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReassignTables,
+                    request_deserializer=maitred_dot_v1_dot_assignment__service__pb2.ReassignTablesRequest.FromString,
+                    response_serializer=maitred_dot_v1_dot_assignment__service__pb2.ReassignTablesResponse.SerializeToString,
             ),
             'UnassignTables': grpc.unary_unary_rpc_method_handler(
                     servicer.UnassignTables,
@@ -298,6 +353,60 @@ class AssignmentService:
             '/maitred.v1.AssignmentService/HoldTables',
             maitred_dot_v1_dot_assignment__service__pb2.HoldTablesRequest.SerializeToString,
             maitred_dot_v1_dot_assignment__service__pb2.HoldTablesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExtendHold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/maitred.v1.AssignmentService/ExtendHold',
+            maitred_dot_v1_dot_assignment__service__pb2.ExtendHoldRequest.SerializeToString,
+            maitred_dot_v1_dot_assignment__service__pb2.ExtendHoldResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplaceHold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/maitred.v1.AssignmentService/ReplaceHold',
+            maitred_dot_v1_dot_assignment__service__pb2.ReplaceHoldRequest.SerializeToString,
+            maitred_dot_v1_dot_assignment__service__pb2.ReplaceHoldResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -433,6 +542,33 @@ class AssignmentService:
             '/maitred.v1.AssignmentService/AssignTables',
             maitred_dot_v1_dot_assignment__service__pb2.AssignTablesRequest.SerializeToString,
             maitred_dot_v1_dot_assignment__service__pb2.AssignTablesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReassignTables(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/maitred.v1.AssignmentService/ReassignTables',
+            maitred_dot_v1_dot_assignment__service__pb2.ReassignTablesRequest.SerializeToString,
+            maitred_dot_v1_dot_assignment__service__pb2.ReassignTablesResponse.FromString,
             options,
             channel_credentials,
             insecure,

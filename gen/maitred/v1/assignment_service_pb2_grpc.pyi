@@ -44,6 +44,14 @@ class AssignmentServiceStub:
     """Keeps a table set for a booking for a short time. All tables or none. Claims of the same booking are never in its
     way: earlier holds of the booking that share a table are superseded.
     """
+    ExtendHold: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ExtendHoldRequest, _assignment_service_pb2.ExtendHoldResponse]
+    """Gives a live hold more time, counted from now by the database's clock. Never shortens: when the hold lives longer
+    already, nothing changes and the call succeeds. Tables, window and hold_id stay as they are.
+    """
+    ReplaceHold: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ReplaceHoldRequest, _assignment_service_pb2.ReplaceHoldResponse]
+    """Holds another table set for the booking of a live hold and lets that hold go, both or neither: refused, it leaves
+    the old hold as it was. Nobody else can take a table that both sets share. The rules are those of HoldTables.
+    """
     ReleaseHold: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ReleaseHoldRequest, _assignment_service_pb2.ReleaseHoldResponse]
     """Gives a hold back. Releasing a released or expired hold changes nothing and succeeds."""
     GetHold: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.GetHoldRequest, _assignment_service_pb2.GetHoldResponse]
@@ -54,6 +62,11 @@ class AssignmentServiceStub:
     """Turns a hold into an assignment and the booking into a confirmed one. Other holds of the booking are released."""
     AssignTables: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.AssignTablesRequest, _assignment_service_pb2.AssignTablesResponse]
     """Assigns tables without a hold, by the same rules. Replaces tables that the booking got for an earlier time or party."""
+    ReassignTables: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ReassignTablesRequest, _assignment_service_pb2.ReassignTablesResponse]
+    """Moves a confirmed or seated booking to other tables, which may include some of its present ones. It takes the new
+    set before it gives the old one up, both or neither: refused, the booking stays where it is. The rules are those of
+    AssignTables; the booking keeps its status and check-in time, its live holds are released.
+    """
     UnassignTables: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.UnassignTablesRequest, _assignment_service_pb2.UnassignTablesResponse]
     """Takes tables away from a booking. The rest must still seat the party; without any table left the booking is pending
     again.
@@ -84,6 +97,14 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
     """Keeps a table set for a booking for a short time. All tables or none. Claims of the same booking are never in its
     way: earlier holds of the booking that share a table are superseded.
     """
+    ExtendHold: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ExtendHoldRequest, _assignment_service_pb2.ExtendHoldResponse]  # type: ignore[assignment]
+    """Gives a live hold more time, counted from now by the database's clock. Never shortens: when the hold lives longer
+    already, nothing changes and the call succeeds. Tables, window and hold_id stay as they are.
+    """
+    ReplaceHold: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ReplaceHoldRequest, _assignment_service_pb2.ReplaceHoldResponse]  # type: ignore[assignment]
+    """Holds another table set for the booking of a live hold and lets that hold go, both or neither: refused, it leaves
+    the old hold as it was. Nobody else can take a table that both sets share. The rules are those of HoldTables.
+    """
     ReleaseHold: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ReleaseHoldRequest, _assignment_service_pb2.ReleaseHoldResponse]  # type: ignore[assignment]
     """Gives a hold back. Releasing a released or expired hold changes nothing and succeeds."""
     GetHold: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.GetHoldRequest, _assignment_service_pb2.GetHoldResponse]  # type: ignore[assignment]
@@ -94,6 +115,11 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
     """Turns a hold into an assignment and the booking into a confirmed one. Other holds of the booking are released."""
     AssignTables: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.AssignTablesRequest, _assignment_service_pb2.AssignTablesResponse]  # type: ignore[assignment]
     """Assigns tables without a hold, by the same rules. Replaces tables that the booking got for an earlier time or party."""
+    ReassignTables: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ReassignTablesRequest, _assignment_service_pb2.ReassignTablesResponse]  # type: ignore[assignment]
+    """Moves a confirmed or seated booking to other tables, which may include some of its present ones. It takes the new
+    set before it gives the old one up, both or neither: refused, the booking stays where it is. The rules are those of
+    AssignTables; the booking keeps its status and check-in time, its live holds are released.
+    """
     UnassignTables: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.UnassignTablesRequest, _assignment_service_pb2.UnassignTablesResponse]  # type: ignore[assignment]
     """Takes tables away from a booking. The rest must still seat the party; without any table left the booking is pending
     again.
@@ -135,6 +161,26 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ExtendHold(
+        self,
+        request: _assignment_service_pb2.ExtendHoldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_assignment_service_pb2.ExtendHoldResponse, _abc.Awaitable[_assignment_service_pb2.ExtendHoldResponse]]:
+        """Gives a live hold more time, counted from now by the database's clock. Never shortens: when the hold lives longer
+        already, nothing changes and the call succeeds. Tables, window and hold_id stay as they are.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplaceHold(
+        self,
+        request: _assignment_service_pb2.ReplaceHoldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_assignment_service_pb2.ReplaceHoldResponse, _abc.Awaitable[_assignment_service_pb2.ReplaceHoldResponse]]:
+        """Holds another table set for the booking of a live hold and lets that hold go, both or neither: refused, it leaves
+        the old hold as it was. Nobody else can take a table that both sets share. The rules are those of HoldTables.
+        """
+
+    @_abc_1.abstractmethod
     def ReleaseHold(
         self,
         request: _assignment_service_pb2.ReleaseHoldRequest,
@@ -173,6 +219,17 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_assignment_service_pb2.AssignTablesResponse, _abc.Awaitable[_assignment_service_pb2.AssignTablesResponse]]:
         """Assigns tables without a hold, by the same rules. Replaces tables that the booking got for an earlier time or party."""
+
+    @_abc_1.abstractmethod
+    def ReassignTables(
+        self,
+        request: _assignment_service_pb2.ReassignTablesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_assignment_service_pb2.ReassignTablesResponse, _abc.Awaitable[_assignment_service_pb2.ReassignTablesResponse]]:
+        """Moves a confirmed or seated booking to other tables, which may include some of its present ones. It takes the new
+        set before it gives the old one up, both or neither: refused, the booking stays where it is. The rules are those of
+        AssignTables; the booking keeps its status and check-in time, its live holds are released.
+        """
 
     @_abc_1.abstractmethod
     def UnassignTables(

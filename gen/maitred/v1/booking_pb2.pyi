@@ -145,8 +145,8 @@ class Booking(_message.Message):
     revision: _builtins.int
     """Rises with every change of the booking. Output only."""
     assignment_epoch: _builtins.int
-    """Rises when the need for tables becomes a new one: on cancel, no-show, unassign, and change of time, party, zone or
-    required attributes. Output only.
+    """Rises when the need for tables becomes a new one: on cancel, no-show, unassign, reassign, and change of time, party,
+    zone or required attributes. Output only.
     """
     etag: _builtins.str
     """Opaque version, for optimistic changes. Output only in answers."""

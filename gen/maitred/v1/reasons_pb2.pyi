@@ -139,11 +139,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Choose one of the allowed actions, or decide with the guest what should happen.
     """
     ERROR_REASON_BOOKING_ALREADY_ASSIGNED: _ErrorReason.ValueType  # 17
-    """The booking already has tables for its present time and party.
+    """The booking already has tables for its present time and party; for ReassignTables, exactly the ones asked for.
     Status: ALREADY_EXISTS
     Metadata: booking_id, assignment_id
     Retry: NO
-    Remedy: GetAssignment shows the tables; unassign them first to choose others.
+    Remedy: GetAssignment shows the tables; ReassignTables chooses others.
     """
     ERROR_REASON_HOLD_ALREADY_CONFIRMED: _ErrorReason.ValueType  # 18
     """The hold has already become an assignment.
@@ -180,6 +180,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Metadata: ttl_s, ttl_s_min, ttl_s_max
     Retry: AFTER_FIX
     Remedy: Ask for a ttl within the named limits, or leave it out for the default.
+    """
+    ERROR_REASON_HOLD_EXTENSION_LIMIT: _ErrorReason.ValueType  # 50
+    """The extension would let the hold live longer, from its creation on, than a hold may. It keeps the expiry it has.
+    Status: FAILED_PRECONDITION
+    Metadata: hold_id, life_s_max, created_at, expires_at
+    Retry: NO
+    Remedy: Confirm the hold before expires_at, or release it so that others can have the tables.
     """
     ERROR_REASON_OUTSIDE_SERVICE_HOURS: _ErrorReason.ValueType  # 23
     """The start is in no service period of the restaurant's policy, or the restaurant has no policy.
@@ -503,11 +510,11 @@ Retry: HUMAN
 Remedy: Choose one of the allowed actions, or decide with the guest what should happen.
 """
 ERROR_REASON_BOOKING_ALREADY_ASSIGNED: ErrorReason.ValueType  # 17
-"""The booking already has tables for its present time and party.
+"""The booking already has tables for its present time and party; for ReassignTables, exactly the ones asked for.
 Status: ALREADY_EXISTS
 Metadata: booking_id, assignment_id
 Retry: NO
-Remedy: GetAssignment shows the tables; unassign them first to choose others.
+Remedy: GetAssignment shows the tables; ReassignTables chooses others.
 """
 ERROR_REASON_HOLD_ALREADY_CONFIRMED: ErrorReason.ValueType  # 18
 """The hold has already become an assignment.
@@ -544,6 +551,13 @@ Status: OUT_OF_RANGE
 Metadata: ttl_s, ttl_s_min, ttl_s_max
 Retry: AFTER_FIX
 Remedy: Ask for a ttl within the named limits, or leave it out for the default.
+"""
+ERROR_REASON_HOLD_EXTENSION_LIMIT: ErrorReason.ValueType  # 50
+"""The extension would let the hold live longer, from its creation on, than a hold may. It keeps the expiry it has.
+Status: FAILED_PRECONDITION
+Metadata: hold_id, life_s_max, created_at, expires_at
+Retry: NO
+Remedy: Confirm the hold before expires_at, or release it so that others can have the tables.
 """
 ERROR_REASON_OUTSIDE_SERVICE_HOURS: ErrorReason.ValueType  # 23
 """The start is in no service period of the restaurant's policy, or the restaurant has no policy.

@@ -29,6 +29,10 @@ UPDATE table_claims
 SET during = tstzrange(lower(during), $3)
 WHERE restaurant_id = $1 AND assignment_id = $2;
 
+-- name: set_claims_expiry
+-- Moves the end of a hold's life on all its claims.
+UPDATE table_claims SET expires_at = $3 WHERE restaurant_id = $1 AND hold_id = $2;
+
 -- name: move_claims
 -- A hold's claims become an assignment's: the same rows, of another kind.
 UPDATE table_claims

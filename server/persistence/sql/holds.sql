@@ -86,3 +86,7 @@ UPDATE holds AS h
 SET state = s.state
 FROM unnest($2::uuid [], $3::text []) AS s (hold_id, state)
 WHERE h.restaurant_id = $1 AND h.hold_id = s.hold_id;
+
+-- name: set_hold_expiry
+-- Moves the end of a hold's life.
+UPDATE holds SET expires_at = $3 WHERE restaurant_id = $1 AND hold_id = $2;

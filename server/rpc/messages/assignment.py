@@ -7,11 +7,14 @@ from server.domain.rules import Selection
 from server.orchestrator.assign_tables import AssignTablesCommand
 from server.orchestrator.assigning import Assigned
 from server.orchestrator.confirm_hold import ConfirmHoldCommand
+from server.orchestrator.extend_hold import ExtendHoldCommand
 from server.orchestrator.hold_tables import Held, HoldTablesCommand
 from server.orchestrator.paging import Listed
 from server.orchestrator.read_assignments import AssignmentQuestion, AssignmentsQuestion
 from server.orchestrator.read_holds import HoldQuestion, HoldsQuestion
+from server.orchestrator.reassign_tables import ReassignTablesCommand
 from server.orchestrator.release_hold import ReleaseHoldCommand
+from server.orchestrator.replace_hold import Replaced, ReplaceHoldCommand
 from server.orchestrator.unassign_tables import Unassigned, UnassignTablesCommand
 from server.orchestrator.validate_selection import SelectionQuestion, Validated
 from server.rpc.fields import reading
@@ -38,6 +41,31 @@ def read_hold_tables(request: pb.HoldTablesRequest) -> HoldTablesCommand:
             actor=fields.actor(),
             restaurant_id=fields.uuid("restaurant_id"),
             booking_id=fields.uuid("booking_id"),
+            table_ids=fields.uuids("table_ids", SELECTION_TABLES_MAX, 1),
+            ttl_s=fields.optional_span("ttl"),
+            context_version=fields.token("context_version"),
+            etag=fields.token("etag"),
+        )
+
+
+def read_extend_hold(request: pb.ExtendHoldRequest) -> ExtendHoldCommand:
+    with reading(request) as fields:
+        return ExtendHoldCommand(
+            request_id=fields.request_id(),
+            actor=fields.actor(),
+            restaurant_id=fields.uuid("restaurant_id"),
+            hold_id=fields.uuid("hold_id"),
+            ttl_s=fields.optional_span("ttl"),
+        )
+
+
+def read_replace_hold(request: pb.ReplaceHoldRequest) -> ReplaceHoldCommand:
+    with reading(request) as fields:
+        return ReplaceHoldCommand(
+            request_id=fields.request_id(),
+            actor=fields.actor(),
+            restaurant_id=fields.uuid("restaurant_id"),
+            hold_id=fields.uuid("hold_id"),
             table_ids=fields.uuids("table_ids", SELECTION_TABLES_MAX, 1),
             ttl_s=fields.optional_span("ttl"),
             context_version=fields.token("context_version"),
@@ -88,6 +116,20 @@ def read_confirm_hold(request: pb.ConfirmHoldRequest) -> ConfirmHoldCommand:
 def read_assign_tables(request: pb.AssignTablesRequest) -> AssignTablesCommand:
     with reading(request) as fields:
         return AssignTablesCommand(
+            request_id=fields.request_id(),
+            actor=fields.actor(),
+            restaurant_id=fields.uuid("restaurant_id"),
+            booking_id=fields.uuid("booking_id"),
+            table_ids=fields.uuids("table_ids", SELECTION_TABLES_MAX, 1),
+            context_version=fields.token("context_version"),
+            etag=fields.token("etag"),
+            reason=fields.text("reason", TEXT_LENGTH_MAX),
+        )
+
+
+def read_reassign_tables(request: pb.ReassignTablesRequest) -> ReassignTablesCommand:
+    with reading(request) as fields:
+        return ReassignTablesCommand(
             request_id=fields.request_id(),
             actor=fields.actor(),
             restaurant_id=fields.uuid("restaurant_id"),
@@ -154,6 +196,14 @@ def hold_tables_response(held: Held) -> pb.HoldTablesResponse:
     return pb.HoldTablesResponse(hold=hold_message(held.hold), superseded_hold_ids=texts(held.superseded))
 
 
+def replace_hold_response(replaced: Replaced) -> pb.ReplaceHoldResponse:
+    return pb.ReplaceHoldResponse(
+        hold=hold_message(replaced.hold),
+        released_hold_id=str(replaced.released_hold_id),
+        superseded_hold_ids=texts(replaced.superseded),
+    )
+
+
 def confirm_hold_response(assigned: Assigned) -> pb.ConfirmHoldResponse:
     return pb.ConfirmHoldResponse(
         assignment=assignment_message(assigned.assignment), booking=booking_message(assigned.booking)
@@ -162,6 +212,12 @@ def confirm_hold_response(assigned: Assigned) -> pb.ConfirmHoldResponse:
 
 def assign_tables_response(assigned: Assigned) -> pb.AssignTablesResponse:
     return pb.AssignTablesResponse(
+        assignment=assignment_message(assigned.assignment), booking=booking_message(assigned.booking)
+    )
+
+
+def reassign_tables_response(assigned: Assigned) -> pb.ReassignTablesResponse:
+    return pb.ReassignTablesResponse(
         assignment=assignment_message(assigned.assignment), booking=booking_message(assigned.booking)
     )
 

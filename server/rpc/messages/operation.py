@@ -18,9 +18,12 @@ from server.rpc.messages.time import instant_message
 
 RESPONSES: Mapping[str, Callable[[Any], Message]] = {
     "HoldTables": assignment.hold_tables_response,
+    "ExtendHold": lambda hold: pb.ExtendHoldResponse(hold=hold_message(hold)),
+    "ReplaceHold": assignment.replace_hold_response,
     "ReleaseHold": lambda hold: pb.ReleaseHoldResponse(hold=hold_message(hold)),
     "ConfirmHold": assignment.confirm_hold_response,
     "AssignTables": assignment.assign_tables_response,
+    "ReassignTables": assignment.reassign_tables_response,
     "UnassignTables": assignment.unassign_tables_response,
     "PutRestaurant": lambda put: inventory_service_pb2.PutRestaurantResponse(
         restaurant=inventory.restaurant_message(put)

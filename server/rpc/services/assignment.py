@@ -28,6 +28,18 @@ class AssignmentService(assignment_service_pb2_grpc.AssignmentServiceServicer):
         answer = await self._use.hold_tables(call.caller, assignment.read_hold_tables(request), call.deadline)
         return assignment.hold_tables_response(answer)
 
+    async def ExtendHold(self, request: pb.ExtendHoldRequest, context: Context) -> pb.ExtendHoldResponse:
+        call = current_call.get()
+        answer = await self._use.extend_hold(call.caller, assignment.read_extend_hold(request), call.deadline)
+        return pb.ExtendHoldResponse(hold=hold_message(answer))
+
+    async def ReplaceHold(self, request: pb.ReplaceHoldRequest, context: Context) -> pb.ReplaceHoldResponse:
+        call = current_call.get()
+        answer = await self._use.replace_hold(
+            call.caller, assignment.read_replace_hold(request), call.deadline
+        )
+        return assignment.replace_hold_response(answer)
+
     async def ReleaseHold(self, request: pb.ReleaseHoldRequest, context: Context) -> pb.ReleaseHoldResponse:
         call = current_call.get()
         answer = await self._use.release_hold(
@@ -60,6 +72,15 @@ class AssignmentService(assignment_service_pb2_grpc.AssignmentServiceServicer):
             call.caller, assignment.read_assign_tables(request), call.deadline
         )
         return assignment.assign_tables_response(answer)
+
+    async def ReassignTables(
+        self, request: pb.ReassignTablesRequest, context: Context
+    ) -> pb.ReassignTablesResponse:
+        call = current_call.get()
+        answer = await self._use.reassign_tables(
+            call.caller, assignment.read_reassign_tables(request), call.deadline
+        )
+        return assignment.reassign_tables_response(answer)
 
     async def UnassignTables(
         self, request: pb.UnassignTablesRequest, context: Context

@@ -1,0 +1,53 @@
+"""Holds and assignments as people read them on a terminal."""
+
+from collections.abc import Mapping
+from zoneinfo import ZoneInfo
+
+from maitred_client import instant
+from maitred_client.messages import Assignment, BookingStatus, Floor, Hold, HoldState, Restaurant
+from server.cli.output import facts, show
+
+
+def show_hold(held: Hold, floor: Floor, restaurant: Restaurant) -> None:
+    zone = ZoneInfo(restaurant.time_zone)
+    state = HoldState.Name(held.state).removeprefix("HOLD_STATE_").lower()
+    expires = instant(held.expires_at).astimezone(zone)
+    show(
+        facts(
+            (
+                ("hold", f"{held.hold_id} is {state}"),
+                ("booking", held.booking_id),
+                ("tables", _tables(held, floor)),
+                ("window", _window(held, zone)),
+                ("expires", f"{expires:%H:%M:%S %Z}"),
+            )
+        )
+    )
+
+
+def show_assignment(
+    assignment: Assignment, status: "BookingStatus.ValueType", floor: Floor, restaurant: Restaurant
+) -> None:
+    """`status` is that of the booking."""
+    word = BookingStatus.Name(status).removeprefix("BOOKING_STATUS_").lower().replace("_", " ")
+    show(
+        facts(
+            (
+                ("assignment", assignment.assignment_id),
+                ("booking", f"{assignment.booking_id} is {word}"),
+                ("tables", _tables(assignment, floor)),
+                ("party", assignment.party_size),
+                ("window", _window(assignment, ZoneInfo(restaurant.time_zone))),
+            )
+        )
+    )
+
+
+def _tables(claim: Hold | Assignment, floor: Floor) -> str:
+    names: Mapping[str, str] = {table.table_id: table.name for table in floor.tables}
+    return " + ".join(names.get(table, table) for table in claim.table_ids)
+
+
+def _window(claim: Hold | Assignment, zone: ZoneInfo) -> str:
+    start, end = (instant(each).astimezone(zone) for each in (claim.window_start, claim.window_end))
+    return f"{start:%a %Y-%m-%d %H:%M}–{end:%H:%M %Z}"

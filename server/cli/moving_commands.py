@@ -1,0 +1,115 @@
+"""`extend` and `reassign`: what is changed about tables that a booking has or holds."""
+
+import datetime as dt
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from maitred_client import duration, to_dict
+from maitred_client.messages import ExtendHoldRequest, ReassignTablesRequest
+from server.cli.claim_view import show_assignment, show_hold
+from server.cli.help_text import add_command
+from server.cli.looking_up import drive, find_restaurant, get_floor, table_ids
+from server.cli.options import (
+    ADDRESS_DEFAULT,
+    SAMPLE_TENANT,
+    Actor,
+    Address,
+    Connection,
+    HoldId,
+    Output,
+    RestaurantName,
+    Tenant,
+    Timeout,
+)
+from server.cli.output import Format, write_json
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this file."""
+    panel = "Bookings"
+    add_command(app, extend, panel=panel)
+    add_command(app, reassign, panel=panel)
+
+
+def extend(
+    hold_id: HoldId,
+    ttl: Annotated[
+        int | None,
+        typer.Option(
+            "--ttl", envvar="MAITRED_CLI_TTL", help="Seconds to hold from now on; the server has a default."
+        ),
+    ] = None,
+    restaurant: RestaurantName = "",
+    output: Output = Format.TABLE,
+    address: Address = ADDRESS_DEFAULT,
+    tenant: Tenant = SAMPLE_TENANT,
+    actor: Actor = "maitred-cli",
+    timeout: Timeout = 10.0,
+) -> None:
+    """Gives a hold more time, counted from now. Never shortens it.
+
+    Example: [bold]maitred extend 7c9e6679-7425-40de-944b-e07fc1f90ae7 --ttl 600[/]
+    """
+
+    async def work() -> None:
+        async with Connection(address, tenant, actor, timeout).open() as client:
+            found = await find_restaurant(client, restaurant)
+            request = ExtendHoldRequest(restaurant_id=found.restaurant_id, hold_id=str(hold_id))
+            if ttl is not None:
+                request.ttl.CopyFrom(duration(dt.timedelta(seconds=ttl)))
+            response = await client.extend_hold(request)
+            floor = await get_floor(client, found)
+        if output is not Format.TABLE:
+            write_json(to_dict(response), output)
+            return
+        show_hold(response.hold, floor, found)
+
+    drive(work())
+
+
+def reassign(
+    booking: Annotated[
+        UUID,
+        typer.Argument(metavar="BOOKING", help="Id of the booking to move.", envvar="MAITRED_CLI_BOOKING"),
+    ],
+    tables: Annotated[
+        str,
+        typer.Option(
+            "--tables", envvar="MAITRED_CLI_TABLES", help="All tables it shall have, by name or id: T1,T2."
+        ),
+    ],
+    reason: Annotated[
+        str, typer.Option("--reason", envvar="MAITRED_CLI_REASON", help="Why; kept in the booking's history.")
+    ] = "",
+    restaurant: RestaurantName = "",
+    output: Output = Format.TABLE,
+    address: Address = ADDRESS_DEFAULT,
+    tenant: Tenant = SAMPLE_TENANT,
+    actor: Actor = "maitred-cli",
+    timeout: Timeout = 10.0,
+) -> None:
+    """Moves a confirmed or seated booking to other tables. Refused, it stays where it is.
+
+    Example: [bold]maitred reassign 1b4e28ba-2fa1-4d52-883f-0016d3cca427 --tables M4,M5 --reason "a draught"[/]
+    """
+
+    async def work() -> None:
+        async with Connection(address, tenant, actor, timeout).open() as client:
+            found = await find_restaurant(client, restaurant)
+            floor = await get_floor(client, found)
+            response = await client.reassign_tables(
+                ReassignTablesRequest(
+                    restaurant_id=found.restaurant_id,
+                    booking_id=str(booking),
+                    table_ids=table_ids(floor, tables, "--tables"),
+                    reason=reason,
+                )
+            )
+        if output is not Format.TABLE:
+            write_json(to_dict(response), output)
+            return
+        show_assignment(response.assignment, response.booking.status, floor, found)
+
+    drive(work())

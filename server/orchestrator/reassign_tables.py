@@ -1,0 +1,94 @@
+"""Move a booking to other tables."""
+
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from server.clock import Deadline
+from server.domain.booking import SEATED_OR_CONFIRMED, Booking, wrong_status
+from server.domain.claims import Assignment
+from server.domain.restaurant import Caller
+from server.domain.window import Window
+from server.errors import Reason, refuse
+from server.orchestrator.assigning import Assigned, Intent, moved_on, new_assignment, settle
+from server.orchestrator.candidate import Candidate, candidate
+from server.orchestrator.idempotency import Once
+from server.orchestrator.identity import NewId
+from server.orchestrator.ports import InventorySource, Unit
+from server.orchestrator.situation import known_booking, lock, require_etag, require_future
+from server.orchestrator.unassign_tables import active_assignment
+
+
+@dataclass(frozen=True, slots=True)
+class ReassignTablesCommand:
+    """`table_ids` are all tables that the booking shall have."""
+
+    request_id: UUID
+    actor: str
+    restaurant_id: UUID
+    booking_id: UUID
+    table_ids: tuple[UUID, ...]
+    context_version: str = ""
+    etag: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReassignTables:
+    once: Once
+    inventories: InventorySource
+    new_id: NewId
+
+    async def __call__(self, caller: Caller, command: ReassignTablesCommand, deadline: Deadline) -> Assigned:
+        caller = caller.acting_for(command.actor)
+        intent = Intent(caller, command.request_id, command.reason)
+
+        async def body(unit: Unit) -> Assigned:
+            situation = await lock(unit, self.inventories, caller, command.restaurant_id)
+            booking = await known_booking(unit, command.restaurant_id, command.booking_id)
+            require_etag("booking", command.etag, booking.etag)
+            present = await active_assignment(unit, booking)
+            if booking.status not in SEATED_OR_CONFIRMED:
+                raise wrong_status(booking, "reassign tables")
+            _require_other_tables(booking, present, command.table_ids)
+            require_future(booking.window, situation.now)
+            wanted = await candidate(unit, situation, booking, command.table_ids)
+            wanted.require_context(command.context_version)
+            wanted = await _from_now_on(unit, wanted)
+            wanted.require_fit()
+            assignment, after = self._moved(wanted, caller)
+            return await settle(unit, wanted, assignment, after, intent, "reassign")
+
+        return await self.once.run(caller, command, Assigned, body, deadline)
+
+    def _moved(self, wanted: Candidate, caller: Caller) -> tuple[Assignment, Booking]:
+        """The assignment and the booking of a new epoch: what was asked for before is answered differently now."""
+        booking = wanted.booking
+        epoch = booking.assignment_epoch + 1
+        assignment = replace(new_assignment(wanted, caller, self.new_id), assignment_epoch=epoch)
+        after = moved_on(
+            booking, wanted.situation.now, status=booking.status, assignment=assignment, new_need=True
+        )
+        return assignment, after
+
+
+async def _from_now_on(unit: Unit, wanted: Candidate) -> Candidate:
+    """The set for what is left of the window.
+
+    Whoever has left one of the tables since the window began is not in the way of a party that moves there now.
+    """
+    booking, now = wanted.booking, wanted.situation.now
+    if now <= booking.window.start:
+        return wanted
+    rest = Window(now, booking.window.end)
+    return await candidate(unit, wanted.situation, booking, wanted.selection.table_ids, rest)
+
+
+def _require_other_tables(booking: Booking, present: Assignment, table_ids: tuple[UUID, ...]) -> None:
+    """BOOKING_ALREADY_ASSIGNED when nothing would move: it sits there already, for its present time and party."""
+    if booking.has_current_tables and set(table_ids) == set(present.table_ids):
+        raise refuse(
+            Reason.BOOKING_ALREADY_ASSIGNED,
+            "The booking already has exactly these tables.",
+            booking_id=booking.booking_id,
+            assignment_id=present.assignment_id,
+        )

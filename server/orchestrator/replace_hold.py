@@ -1,0 +1,63 @@
+"""Hold another table set for the booking of a hold, and let that hold go."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from server.clock import Deadline
+from server.domain.claims import Hold
+from server.domain.restaurant import Caller
+from server.orchestrator.confirm_hold import known_hold, require_active
+from server.orchestrator.hold_tables import HoldLimits, fitting, keep, new_hold
+from server.orchestrator.idempotency import REQUEST_FIELD, Once
+from server.orchestrator.identity import NewId
+from server.orchestrator.ports import InventorySource, Unit
+from server.orchestrator.situation import known_booking, lock
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceHoldCommand:
+    """`table_ids` are those to hold instead. `ttl_s` of None means the default."""
+
+    request_id: UUID
+    actor: str
+    restaurant_id: UUID
+    hold_id: UUID
+    table_ids: tuple[UUID, ...]
+    ttl_s: float | None = field(default=None, metadata={REQUEST_FIELD: "ttl"})
+    context_version: str = ""
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """`superseded` are the booking's other holds that shared a table with the new one."""
+
+    hold: Hold
+    released_hold_id: UUID
+    superseded: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceHold:
+    once: Once
+    inventories: InventorySource
+    new_id: NewId
+    limits: HoldLimits
+
+    async def __call__(self, caller: Caller, command: ReplaceHoldCommand, deadline: Deadline) -> Replaced:
+        ttl = self.limits.ttl(command.ttl_s)
+        caller = caller.acting_for(command.actor)
+
+        async def body(unit: Unit) -> Replaced:
+            situation = await lock(unit, self.inventories, caller, command.restaurant_id)
+            old = await known_hold(unit, command.restaurant_id, command.hold_id)
+            require_active(old)
+            booking = await known_booking(unit, command.restaurant_id, old.booking_id)
+            wanted = await fitting(
+                unit, situation, booking, command.table_ids, command.context_version, command.etag
+            )
+            new = new_hold(wanted, self.new_id, ttl, caller)
+            held = await keep(unit, wanted, new, caller, replaced=old.hold_id)
+            return Replaced(held.hold, old.hold_id, held.superseded)
+
+        return await self.once.run(caller, command, Replaced, body, deadline)
