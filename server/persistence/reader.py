@@ -8,7 +8,7 @@ from server.domain.booking import Booking, BookingChange, BookingStatus
 from server.domain.claims import Assignment, Block, Claim, Hold, HoldState
 from server.domain.restaurant import Restaurant
 from server.domain.window import Window
-from server.orchestrator.ports import Inventory, Page, Standing
+from server.orchestrator.ports import AuditRecord, Inventory, Page, Standing
 from server.persistence import rows
 from server.persistence.queries import load_queries
 
@@ -19,6 +19,7 @@ HOLDS = load_queries("holds")
 ASSIGNMENTS = load_queries("assignments")
 CLAIMS = load_queries("claims")
 BLOCKS = load_queries("blocks")
+JOURNAL = load_queries("journal")
 
 
 class Asking(Protocol):
@@ -138,6 +139,20 @@ class SqlCatalogue(SqlReader):
             query, restaurant_id, window.start, window.end, *_after(page), page.size
         )
         return tuple(rows.block(row) for row in found)
+
+    async def audit_entries(
+        self, restaurant_id: UUID, resource_id: UUID | None, window: Window | None, page: Page
+    ) -> tuple[AuditRecord, ...]:
+        found = await self._asking.fetch(
+            JOURNAL["audit_page"],
+            restaurant_id,
+            resource_id,
+            window.start if window else None,
+            window.end if window else None,
+            int(page.after[0]) if page.after else None,
+            page.size,
+        )
+        return tuple(rows.audit_record(row) for row in found)
 
 
 def _after(page: Page) -> tuple[datetime | None, UUID | None]:

@@ -22,12 +22,12 @@ from server.persistence.reader import (
     CLAIMS,
     HOLDS,
     INVENTORY,
+    JOURNAL,
     RESTAURANTS,
     SqlReader,
 )
 
 LEDGER = load_queries("ledger")
-JOURNAL = load_queries("journal")
 
 AnswerT = TypeVar("AnswerT")
 
