@@ -21,6 +21,7 @@ COMMANDS = (
     "release",
     "replay",
     "serve",
+    "verify",
 )
 
 
