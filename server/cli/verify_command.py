@@ -43,6 +43,7 @@ OfDatabase = Annotated[
     bool,
     typer.Option(
         "--database",
+        envvar="MAITRED_CLI_VERIFY_DATABASE",
         help="Look at the configured database itself, all tenants, without a server. "
         "Implied by --database-url and --data-dir.",
         rich_help_panel="Server",
