@@ -14,6 +14,7 @@ import structlog
 
 from server.cache.inventories import CachedInventories
 from server.config import Settings
+from server.domain.invariants import InvariantReport
 from server.lifecycle import ConfigurationProblem, Grace, Lifecycle, Part
 from server.orchestrator.hold_tables import HoldLimits
 from server.orchestrator.use_cases import UseCases
@@ -24,7 +25,12 @@ from server.persistence.embedded import (
     find_installation,
 )
 from server.persistence.failures import UnreachableError
-from server.persistence.inspection import DatabaseFacts, database_facts, refuses_overlap
+from server.persistence.inspection import (
+    DatabaseFacts,
+    database_facts,
+    database_invariants,
+    refuses_overlap,
+)
 from server.persistence.migrator import MigrationError, Migrator, find_migrations, read_migrations
 from server.persistence.pool import DriverConnection, Pool, PoolSettings, open_pool
 from server.persistence.store import NotMigratedError, SqlStore, StoreSettings, require_schema
@@ -177,6 +183,15 @@ async def diagnose(settings: Settings) -> tuple[Finding, ...]:
         )
     )
     return tuple(findings)
+
+
+async def verify_database(settings: Settings) -> InvariantReport:
+    """Checks the data of all tenants without a server, and changes nothing. Raises `StartError`."""
+    async with _seen_database(settings) as found:
+        with _explaining():
+            if not (await database_facts(found.url)).schema_present:
+                raise NotMigratedError("the database has no maitred schema; run: maitred migrate up")
+            return await database_invariants(found.url)
 
 
 @asynccontextmanager

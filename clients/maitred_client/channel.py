@@ -11,6 +11,7 @@ from maitred.v1 import (
     assignment_service_pb2,
     booking_service_pb2,
     inventory_service_pb2,
+    ops_service_pb2,
     planner_service_pb2,
 )
 
@@ -19,6 +20,7 @@ SERVICES = (
     assignment_service_pb2.DESCRIPTOR.services_by_name["AssignmentService"],
     inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"],
     booking_service_pb2.DESCRIPTOR.services_by_name["BookingService"],
+    ops_service_pb2.DESCRIPTOR.services_by_name["OpsService"],
 )
 
 # gRPC cuts every larger number of attempts down to this one.

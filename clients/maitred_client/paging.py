@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 from maitred.v1.assignment_service_pb2 import ListAssignmentsRequest, ListHoldsRequest
 from maitred.v1.booking_service_pb2 import ListBookingsRequest
 from maitred.v1.inventory_service_pb2 import ListBlocksRequest, ListRestaurantsRequest
+from maitred.v1.ops_service_pb2 import ListAuditEntriesRequest
 
 
 class Page(Protocol):
@@ -18,6 +19,7 @@ PageT = TypeVar("PageT", bound=Page)
 ListRequest = TypeVar(
     "ListRequest",
     ListAssignmentsRequest,
+    ListAuditEntriesRequest,
     ListBlocksRequest,
     ListBookingsRequest,
     ListHoldsRequest,

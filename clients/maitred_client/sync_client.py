@@ -18,6 +18,8 @@ from maitred.v1 import (
     inventory_pb2,
     inventory_service_pb2,
     inventory_service_pb2_grpc,
+    ops_service_pb2,
+    ops_service_pb2_grpc,
     planner_service_pb2,
     planner_service_pb2_grpc,
 )
@@ -66,6 +68,7 @@ class MaitredClient:
         self._assignment = assignment_service_pb2_grpc.AssignmentServiceStub(self._channel)
         self._inventory = inventory_service_pb2_grpc.InventoryServiceStub(self._channel)
         self._booking = booking_service_pb2_grpc.BookingServiceStub(self._channel)
+        self._ops = ops_service_pb2_grpc.OpsServiceStub(self._channel)
 
     def plan_tables(
         self, request: planner_service_pb2.PlanTablesRequest, *, timeout_s: float | None = None
@@ -281,6 +284,25 @@ class MaitredClient:
     ) -> booking_service_pb2.TransitionBookingResponse:
         """Takes one step in a booking's life."""
         return self._call(self._booking.TransitionBooking, request, timeout_s)
+
+    def check_invariants(
+        self, request: ops_service_pb2.CheckInvariantsRequest, *, timeout_s: float | None = None
+    ) -> ops_service_pb2.CheckInvariantsResponse:
+        """What contradicts itself in the stored data. Nothing is repaired."""
+        return self._call(self._ops.CheckInvariants, request, timeout_s)
+
+    def list_audit_entries(
+        self, request: ops_service_pb2.ListAuditEntriesRequest, *, timeout_s: float | None = None
+    ) -> ops_service_pb2.ListAuditEntriesResponse:
+        """One page of what was done in a restaurant, newest first."""
+        return self._call(self._ops.ListAuditEntries, request, timeout_s)
+
+    def iterate_audit_entries(
+        self, request: ops_service_pb2.ListAuditEntriesRequest, *, timeout_s: float | None = None
+    ) -> Iterator[ops_service_pb2.AuditEntry]:
+        """All entries from the request's page on, fetched page by page; the timeout is for each page."""
+        for page in pages(partial(self.list_audit_entries, timeout_s=timeout_s), request):
+            yield from page.entries
 
     def close(self) -> None:
         """Closes the channel; calls under way end with a TransportError. Closing twice is harmless."""

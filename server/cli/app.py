@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from server.cli import booking_commands, floor_command, moving_commands, replay_commands, service_commands
+from server.cli import (
+    booking_commands,
+    floor_command,
+    moving_commands,
+    replay_commands,
+    service_commands,
+    verify_command,
+)
 from server.cli.failures import MEANINGS, ExitCode, report
 from server.cli.help_text import unwrapped
 
@@ -38,6 +45,7 @@ service_commands.register(app)
 booking_commands.register(app)
 moving_commands.register(app)
 floor_command.register(app)
+verify_command.register(app)
 
 
 def _version(wanted: bool) -> None:

@@ -1,15 +1,16 @@
 """What the use cases need from the rest of the house."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from server.clock import Deadline
 from server.domain.booking import Booking, BookingChange, BookingStatus
 from server.domain.claims import Assignment, Block, Claim, Hold, HoldState
 from server.domain.floor import Floor
+from server.domain.invariants import InvariantReport
 from server.domain.policy import ServicePolicy
 from server.domain.restaurant import Restaurant
 from server.domain.window import Window
@@ -63,6 +64,21 @@ class Recorded:
 
     answer: object
     recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """An entry of a restaurant's audit log as it was kept; newer ones have greater numbers."""
+
+    audit_id: int
+    floor_version: int
+    occurred_at: datetime
+    actor: str
+    action: str
+    resource: str
+    resource_id: UUID
+    reason: str
+    details: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +157,12 @@ class Catalogue(Reader, Protocol):
         """Whether a transaction works on the request right now."""
         ...
 
+    async def audit_entries(
+        self, restaurant_id: UUID, resource_id: UUID | None, window: Window | None, page: Page
+    ) -> tuple[AuditRecord, ...]:
+        """Newest first."""
+        ...
+
 
 class Unit(Reader, Protocol):
     """One open transaction. Nothing of it is visible to others before it commits; an exception undoes all of it."""
@@ -184,6 +206,15 @@ class Store(Protocol):
         Serialization failures, deadlocks, lock timeouts and claims that lost a race are tried again with a new
         snapshot, a bounded number of times and within the deadline; so `work` may run more than once. Raises
         STORE_CONTENTION, STORE_UNAVAILABLE or DEADLINE_EXCEEDED.
+        """
+        ...
+
+    async def check_invariants(
+        self, tenant_id: UUID, restaurant_id: UUID | None, deadline: Deadline
+    ) -> InvariantReport:
+        """Looks at all restaurants of the tenant, or at one, as of one instant; waits for nobody's lock.
+
+        Raises STORE_UNAVAILABLE or DEADLINE_EXCEEDED.
         """
         ...
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from server.orchestrator.assign_tables import AssignTables
 from server.orchestrator.block_tables import BlockTables
+from server.orchestrator.check_invariants import CheckInvariants
 from server.orchestrator.confirm_hold import ConfirmHold
 from server.orchestrator.extend_hold import ExtendHold
 from server.orchestrator.get_operation import GetOperation
@@ -17,6 +18,7 @@ from server.orchestrator.put_floor import PutFloor
 from server.orchestrator.put_restaurant import PutRestaurant
 from server.orchestrator.put_service_policy import PutServicePolicy
 from server.orchestrator.read_assignments import GetAssignment, ListAssignments
+from server.orchestrator.read_audit import ListAuditEntries
 from server.orchestrator.read_bookings import GetBooking, ListBookings
 from server.orchestrator.read_holds import GetHold, ListHolds
 from server.orchestrator.read_inventory import (
@@ -70,6 +72,8 @@ class UseCases:
     get_booking: GetBooking
     list_bookings: ListBookings
     transition_booking: TransitionBooking
+    check_invariants: CheckInvariants
+    list_audit_entries: ListAuditEntries
 
     @classmethod
     def on(cls, store: Store, inventories: InventorySource, new_id: NewId, limits: HoldLimits) -> "UseCases":
@@ -106,4 +110,6 @@ class UseCases:
             get_booking=GetBooking(catalogue),
             list_bookings=ListBookings(catalogue),
             transition_booking=TransitionBooking(once, inventories, new_id),
+            check_invariants=CheckInvariants(store),
+            list_audit_entries=ListAuditEntries(catalogue),
         )

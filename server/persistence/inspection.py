@@ -8,7 +8,9 @@ from uuid import uuid4
 
 import asyncpg
 
+from server.domain.invariants import InvariantReport
 from server.persistence.failures import DRIVER_ERRORS, unreachable
+from server.persistence.invariants import look_at_everything
 from server.persistence.pool import DriverConnection as Connection
 from server.persistence.queries import load_queries
 
@@ -69,6 +71,15 @@ async def refuses_overlap(url: str) -> bool:
         finally:
             await attempt.rollback()
     return False
+
+
+async def database_invariants(url: str) -> InvariantReport:
+    """Checks everything in one database that has our schema, whoever it belongs to. Raises `UnreachableError`."""
+    async with _connection(url) as connection:
+        try:
+            return await look_at_everything(connection)
+        except (OSError, *DRIVER_ERRORS) as error:
+            raise unreachable(error) from None
 
 
 @asynccontextmanager

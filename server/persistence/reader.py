@@ -9,7 +9,7 @@ from server.domain.claims import Assignment, Block, Claim, Hold, HoldState
 from server.domain.restaurant import Restaurant
 from server.domain.window import Window
 from server.errors import Refusal
-from server.orchestrator.ports import Inventory, Page, Recorded, Standing
+from server.orchestrator.ports import AuditRecord, Inventory, Page, Recorded, Standing
 from server.persistence import rows
 from server.persistence.documents import decode
 from server.persistence.queries import load_queries
@@ -21,6 +21,7 @@ HOLDS = load_queries("holds")
 ASSIGNMENTS = load_queries("assignments")
 CLAIMS = load_queries("claims")
 BLOCKS = load_queries("blocks")
+JOURNAL = load_queries("journal")
 LEDGER = load_queries("ledger")
 
 AnswerT = TypeVar("AnswerT")
@@ -153,6 +154,20 @@ class SqlCatalogue(SqlReader):
     async def in_progress(self, tenant_id: UUID, method: str, request_id: UUID) -> bool:
         name = request_lock(tenant_id, method, request_id)
         return bool((await self._asking.fetchrow(LEDGER["in_progress"], name))["in_progress"])
+
+    async def audit_entries(
+        self, restaurant_id: UUID, resource_id: UUID | None, window: Window | None, page: Page
+    ) -> tuple[AuditRecord, ...]:
+        found = await self._asking.fetch(
+            JOURNAL["audit_page"],
+            restaurant_id,
+            resource_id,
+            window.start if window else None,
+            window.end if window else None,
+            int(page.after[0]) if page.after else None,
+            page.size,
+        )
+        return tuple(rows.audit_record(row) for row in found)
 
 
 def request_lock(tenant_id: UUID, method: str, request_id: UUID) -> str:

@@ -15,11 +15,12 @@ from server.domain.claims import (
     HoldState,
 )
 from server.domain.floor import Floor, Table, Zone
+from server.domain.invariants import InvariantCounts, InvariantViolation
 from server.domain.policy import ServicePolicy
 from server.domain.restaurant import Restaurant
 from server.domain.window import Stay, Window
 from server.errors import ClaimKind
-from server.orchestrator.ports import Inventory
+from server.orchestrator.ports import AuditRecord, Inventory
 from server.persistence.documents import decode
 
 Row = Mapping[str, Any]
@@ -212,4 +213,44 @@ def claim(row: Row) -> Claim:
         row["owner_id"],
         row["booking_id"],
         row["expires_at"],
+    )
+
+
+def audit_record(row: Row) -> AuditRecord:
+    return AuditRecord(
+        row["audit_id"],
+        row["floor_version"],
+        row["occurred_at"],
+        row["actor"],
+        row["action"],
+        row["resource"],
+        row["resource_id"],
+        row["reason"],
+        decode(row["details"], dict[str, Any]),
+    )
+
+
+def invariant_violation(row: Row) -> InvariantViolation:
+    """A row of a check, without the number of all its rows."""
+    return InvariantViolation(
+        row["message"],
+        row["restaurant_id"],
+        row["booking_id"],
+        row["hold_id"],
+        row["assignment_id"],
+        row["block_id"],
+        tuple(row["table_ids"]),
+    )
+
+
+def invariant_counts(row: Row) -> InvariantCounts:
+    return InvariantCounts(
+        row["restaurants"],
+        row["bookings"],
+        row["holds"],
+        row["assignments"],
+        row["blocks"],
+        row["claims"],
+        row["events"],
+        row["audit_entries"],
     )

@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from server.clock import Deadline
+from server.domain.invariants import InvariantReport
 from server.orchestrator.ports import Unit
 from server.persistence.failures import (
     DRIVER_ERRORS,
@@ -18,6 +19,7 @@ from server.persistence.failures import (
     deadline_exceeded,
     translated,
 )
+from server.persistence.invariants import look_at_tenant
 from server.persistence.lanes import Lanes
 from server.persistence.pool import Connection, Pool
 from server.persistence.reader import RESTAURANTS, SqlCatalogue
@@ -77,6 +79,20 @@ class SqlStore:
                     except ContentionError:
                         await asyncio.sleep(settings.backoff_s * 2**attempt)
                 raise contended(settings.attempts_max)
+        except TimeoutError:
+            raise deadline_exceeded() from None
+
+    async def check_invariants(
+        self, tenant_id: UUID, restaurant_id: UUID | None, deadline: Deadline
+    ) -> InvariantReport:
+        remaining_ms = max(1, int(deadline.remaining_s() * 1000))
+        try:
+            async with (
+                asyncio.timeout(deadline.remaining_s() + SILENCE_GRACE_S),
+                _translating(),
+                self._pool.acquire() as connection,
+            ):
+                return await look_at_tenant(connection, tenant_id, restaurant_id, remaining_ms)
         except TimeoutError:
             raise deadline_exceeded() from None
 

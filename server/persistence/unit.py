@@ -14,7 +14,6 @@ from server.persistence import rows
 from server.persistence.documents import decode, encode
 from server.persistence.failures import RETRY_AFTER_S
 from server.persistence.pool import Connection
-from server.persistence.queries import load_queries
 from server.persistence.reader import (
     ASSIGNMENTS,
     BLOCKS,
@@ -22,14 +21,13 @@ from server.persistence.reader import (
     CLAIMS,
     HOLDS,
     INVENTORY,
+    JOURNAL,
     LEDGER,
     RESTAURANTS,
     SqlReader,
     answer_of,
     request_lock,
 )
-
-JOURNAL = load_queries("journal")
 
 AnswerT = TypeVar("AnswerT")
 

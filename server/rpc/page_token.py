@@ -18,6 +18,9 @@ PAGE_TOKEN_LENGTH_MAX = 1_500
 # Wider than any instant of the service, and far from where calendars end.
 YEAR_MIN, YEAR_MAX = 1900, 2500
 
+# So that every number fits the database's.
+NUMBER_DIGITS_MAX = 18
+
 
 class KeyPart(Enum):
     """What a part of a sort key is."""
@@ -25,6 +28,7 @@ class KeyPart(Enum):
     TEXT = "text"
     INSTANT = "instant"
     UUID = "uuid"
+    NUMBER = "number"
 
 
 class ListKey(Enum):
@@ -35,6 +39,7 @@ class ListKey(Enum):
     HOLDS = ("holds", KeyPart.INSTANT, KeyPart.UUID)
     ASSIGNMENTS = ("assignments", KeyPart.INSTANT, KeyPart.UUID)
     BLOCKS = ("blocks", KeyPart.INSTANT, KeyPart.UUID)
+    AUDIT = ("audit", KeyPart.NUMBER)
 
     @property
     def label(self) -> str:
@@ -74,6 +79,8 @@ def read_page_token(key: ListKey, token: str) -> tuple[str, ...] | None:
 def _fits(part: KeyPart, value: str) -> bool:
     if part is KeyPart.UUID:
         return uuid_of(value) is not None
+    if part is KeyPart.NUMBER:
+        return value.isascii() and value.isdigit() and len(value) <= NUMBER_DIGITS_MAX
     if part is KeyPart.TEXT:
         return len(value) <= NAME_LENGTH_MAX and is_plain_text(value)
     try:

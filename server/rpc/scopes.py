@@ -8,17 +8,19 @@ from maitred.v1 import (
     assignment_service_pb2,
     booking_service_pb2,
     inventory_service_pb2,
+    ops_service_pb2,
     planner_service_pb2,
 )
 
-READ, WRITE, INVENTORY = "read", "write", "inventory"
-ALL_SCOPES = frozenset({READ, WRITE, INVENTORY})
+READ, WRITE, INVENTORY, OPS = "read", "write", "inventory", "ops"
+ALL_SCOPES = frozenset({READ, WRITE, INVENTORY, OPS})
 
 SERVICES: tuple[ServiceDescriptor, ...] = (
     planner_service_pb2.DESCRIPTOR.services_by_name["PlannerService"],
     assignment_service_pb2.DESCRIPTOR.services_by_name["AssignmentService"],
     inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"],
     booking_service_pb2.DESCRIPTOR.services_by_name["BookingService"],
+    ops_service_pb2.DESCRIPTOR.services_by_name["OpsService"],
 )
 
 _METHODS_BY_SCOPE = {
@@ -37,6 +39,7 @@ _METHODS_BY_SCOPE = {
     INVENTORY: {
         "InventoryService": "PutRestaurant PutServicePolicy PutFloor UpdateTable BlockTables UnblockTables",
     },
+    OPS: {"OpsService": "CheckInvariants ListAuditEntries"},
 }
 
 

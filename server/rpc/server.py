@@ -17,6 +17,7 @@ from maitred.v1 import (
     assignment_service_pb2_grpc,
     booking_service_pb2_grpc,
     inventory_service_pb2_grpc,
+    ops_service_pb2_grpc,
     planner_service_pb2_grpc,
 )
 from server.lifecycle import ConfigurationProblem, Grace
@@ -34,6 +35,7 @@ from server.rpc.scopes import SERVICES
 from server.rpc.services.assignment import AssignmentService
 from server.rpc.services.booking import BookingService
 from server.rpc.services.inventory import InventoryService
+from server.rpc.services.ops import OpsService
 from server.rpc.services.planner import PlannerService
 from server.telemetry.metrics import CallMetrics
 
@@ -145,6 +147,7 @@ class GrpcServer:
         assignment_service_pb2_grpc.add_AssignmentServiceServicer_to_server(AssignmentService(use), server)
         inventory_service_pb2_grpc.add_InventoryServiceServicer_to_server(InventoryService(use), server)
         booking_service_pb2_grpc.add_BookingServiceServicer_to_server(BookingService(use), server)
+        ops_service_pb2_grpc.add_OpsServiceServicer_to_server(OpsService(use), server)
         self._health.add_to(server)
         channelz.add_channelz_servicer(server)
         add_reflection(

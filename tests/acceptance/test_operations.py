@@ -14,14 +14,14 @@ from maitred_client import (
 from maitred_client.messages import GetOperationRequest, GetOperationResponse, OperationState
 from server.orchestrator.get_operation import ANSWERS
 from server.rpc.messages.operation import RESPONSES
-from server.rpc.scopes import READ, SCOPES
+from server.rpc.scopes import INVENTORY, SCOPES, WRITE
 from tests.builders.world import World, small_world
 from tests.conftest import Served
 from tests.support.database import restaurant_locked
 
 
 def mutating() -> set[str]:
-    return {path.rpartition("/")[2] for path, scope in SCOPES.items() if scope != READ}
+    return {path.rpartition("/")[2] for path, scope in SCOPES.items() if scope in (WRITE, INVENTORY)}
 
 
 async def fate(client: AsyncMaitredClient, method: str, request_id: str) -> GetOperationResponse:

@@ -122,7 +122,7 @@ def policy() -> pb.ServicePolicy:
 FROM, UNTIL = stamp(evening(10)), stamp(evening(23))
 
 # These may name something that is nowhere: ids that only exclude or filter, and ids of what is to be made.
-ANSWERED_ANYWAY = ("PlanTables", "ListHolds", "PutBooking", "PutFloor")
+ANSWERED_ANYWAY = ("PlanTables", "ListHolds", "PutBooking", "PutFloor", "ListAuditEntries")
 
 # One request per method, naming ids wherever it can. The request_id is filled in when it is sent.
 REQUESTS: Mapping[str, Callable[[Ids], Message]] = {
@@ -193,6 +193,10 @@ REQUESTS: Mapping[str, Callable[[Ids], Message]] = {
     ),
     "TransitionBooking": lambda ids: pb.TransitionBookingRequest(
         restaurant_id=ids.restaurant, booking_id=ids.booking, action=pb.BookingAction.BOOKING_ACTION_CANCEL
+    ),
+    "CheckInvariants": lambda ids: pb.CheckInvariantsRequest(restaurant_id=ids.restaurant),
+    "ListAuditEntries": lambda ids: pb.ListAuditEntriesRequest(
+        restaurant_id=ids.restaurant, resource_id=ids.booking
     ),
 }
 

@@ -37,6 +37,12 @@ READERS: Mapping[tuple[str, str], Callable[[rows.Row], object]] = {
     ("blocks", "block"): rows.block,
     ("blocks", "blocks_page"): rows.block,
     ("claims", "claims"): rows.claim,
+    ("journal", "audit_page"): rows.audit_record,
+    ("invariants", "counts"): rows.invariant_counts,
+}
+# Every check answers with the same columns, and with the number of all its rows beside them.
+CHECKS = {("invariants", name) for name in load_queries("invariants")} - {
+    ("invariants", name) for name in ("begin_looking", "restaurants_of", "counts")
 }
 # The same, with the database's clock beside the restaurant.
 STANDINGS = {("restaurants", "standing"), ("restaurants", "lock_restaurant")}
@@ -45,6 +51,8 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("restaurants", "add_restaurant"): ("restaurant_id",),
     ("restaurants", "raise_floor_version"): ("floor_version",),
     ("restaurants", "ping"): ("count",),
+    ("invariants", "begin_looking"): ("statement_timeout", "now"),
+    ("invariants", "restaurants_of"): ("restaurant_id",),
     ("ledger", "open_request"): ("statement_timeout", "lock_timeout", "claimed"),
     ("ledger", "recall"): ("request_hash", "field_digests", "refused", "answer", "created_at"),
     ("ledger", "in_progress"): ("in_progress",),
@@ -54,7 +62,13 @@ ABOUT_THE_SERVER = ("embedded", "inspection", "migrator")
 
 WORDS = {"status": "pending", "from_status": "pending", "to_status": "pending"}
 WORDS |= {"state": "active", "kind": "hold", "cause": "other"}
-DOCUMENTS = {"policy": encode(ServicePolicy(())), "zones": "[]", "tables": "[]", "adjacency": "[]"}
+DOCUMENTS = {
+    "policy": encode(ServicePolicy(())),
+    "details": "{}",
+    "zones": "[]",
+    "tables": "[]",
+    "adjacency": "[]",
+}
 SAMPLES: Mapping[str, object] = {
     "uuid": UUID(int=1),
     "int4": 1,
@@ -105,7 +119,11 @@ async def columns(connection: Connection, query: Query) -> dict[str, str]:
 async def test_every_statement_prepares_and_its_columns_are_what_is_read(connection: Connection) -> None:
     for query in QUERIES:
         types, key = await columns(connection, query), (query.file, query.name)
-        if key in READERS or key in STANDINGS:
+        if key in CHECKS:
+            row = Recorded(types)
+            rows.invariant_violation(row)
+            assert row.asked | {"violations"} == types.keys(), key
+        elif key in READERS or key in STANDINGS:
             row = Recorded(types)
             (rows.restaurant if key in STANDINGS else READERS[key])(row)
             assert row.asked | ({"now"} if key in STANDINGS else set()) == types.keys(), key

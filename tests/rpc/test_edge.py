@@ -60,7 +60,7 @@ async def test_no_method_answers_without_a_tenant_or_without_its_scope(path: str
         nobody = refusal(await Wire(here.wire.channel, headers=()).call(path))
         assert (nobody.code, nobody.reason) == (grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED")
         assert nobody.metadata == {"header": "x-maitred-tenant"}
-        others = ",".join({"read", "write", "inventory"} - {SCOPES[path]})
+        others = ",".join({"read", "write", "inventory", "ops"} - {SCOPES[path]})
         lacking = refusal(await here.wire.call(path, headers=[("x-maitred-scopes", others)]))
         assert (lacking.code, lacking.reason) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_MISSING")
         assert lacking.metadata == {"method": path, "scope": SCOPES[path]}

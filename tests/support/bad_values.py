@@ -21,6 +21,10 @@ OUTPUT_ONLY = {
 }
 
 
+# Whose restaurant may be left out.
+FOR_ALL_RESTAURANTS = {"maitred.v1.CheckInvariantsRequest"}
+
+
 @dataclass(frozen=True, slots=True)
 class Spoiled:
     """A request with one bad field, and the path by which the refusal has to name it."""
@@ -74,6 +78,11 @@ def _step(locate: Locate, name: str, index: int | None) -> Locate:
     return further
 
 
+def _for_all_restaurants(field: FieldDescriptor) -> bool:
+    owner = field.containing_type
+    return owner is not None and owner.full_name in FOR_ALL_RESTAURANTS
+
+
 Spoil = Callable[[Any, str], None]
 
 
@@ -103,7 +112,7 @@ def _values(field: FieldDescriptor) -> Iterator[tuple[str, object]]:
         if field.name.endswith("_id") or (field.name.startswith("table_") and field.name != "table_ids"):
             yield "is SQL", "'; SELECT 1; --"
             yield "lacks its hyphens", UUID(int=1).hex
-        if field.name == "request_id" or field.name == "restaurant_id":
+        if field.name in ("request_id", "restaurant_id") and not _for_all_restaurants(field):
             yield "is missing", ""
     elif field.type == FieldDescriptor.TYPE_INT32:
         yield "is the smallest number", -INT32_MAX - 1

@@ -15,11 +15,13 @@ from maitred.v1 import assignment_pb2, booking_pb2, inventory_pb2
 from maitred.v1 import assignment_service_pb2 as assignments
 from maitred.v1 import booking_service_pb2 as bookings
 from maitred.v1 import inventory_service_pb2 as inventory
+from maitred.v1 import ops_service_pb2 as ops
 from maitred.v1 import planner_service_pb2 as planner
 from tests.support.wire import Refused, Wire
 
 PLANNER, ASSIGNMENT = "/maitred.v1.PlannerService/", "/maitred.v1.AssignmentService/"
 INVENTORY, BOOKING = "/maitred.v1.InventoryService/", "/maitred.v1.BookingService/"
+OPS = "/maitred.v1.OpsService/"
 
 ACTIVE_OR_CONFIRMED = (assignment_pb2.HOLD_STATE_ACTIVE, assignment_pb2.HOLD_STATE_CONFIRMED)
 WAITING = (booking_pb2.BOOKING_STATUS_PENDING, booking_pb2.BOOKING_STATUS_PENDING_ALLOCATION)
@@ -159,6 +161,7 @@ def good_requests(world: World) -> Mapping[str, Message]:
         **_hold_requests(world),
         **_assignment_requests(world),
         **_booking_requests(world),
+        **_ops_requests(world),
     }
 
 
@@ -315,5 +318,19 @@ def _booking_requests(world: World) -> dict[str, Message]:
             booking_id=booking_id,
             action=booking_pb2.BOOKING_ACTION_QUEUE,
             reason="by phone",
+        ),
+    }
+
+
+def _ops_requests(world: World) -> dict[str, Message]:
+    rid = world.restaurant_id
+    return {
+        OPS + "CheckInvariants": ops.CheckInvariantsRequest(restaurant_id=rid),
+        OPS + "ListAuditEntries": ops.ListAuditEntriesRequest(
+            restaurant_id=rid,
+            resource_id=world.booking_id,
+            window_start=at(-24),
+            window_end=at(24),
+            page_size=10,
         ),
     }

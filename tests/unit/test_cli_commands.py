@@ -23,6 +23,7 @@ COMMANDS = (
     "release",
     "replay",
     "serve",
+    "verify",
 )
 
 

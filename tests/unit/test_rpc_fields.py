@@ -29,7 +29,7 @@ from server.rpc.messages.floor import read_put_floor, read_update_table
 from server.rpc.messages.inventory import read_block_tables, read_list_restaurants, read_put_restaurant
 from server.rpc.messages.planner import read_plan_tables
 from server.rpc.messages.policy import policy_message, read_put_service_policy
-from server.rpc.page_token import ListKey, page_token, read_page_token
+from server.rpc.page_token import KeyPart, ListKey, page_token, read_page_token
 
 A, B, C = (str(UUID(int=n)) for n in (1, 2, 3))
 EVENING = Timestamp(seconds=int(datetime(2026, 6, 1, 18, tzinfo=UTC).timestamp()))
@@ -301,9 +301,15 @@ def test_a_plan_is_for_a_booking_or_for_a_party() -> None:
 
 @pytest.mark.parametrize("key", list(ListKey))
 def test_a_page_token_leads_back_to_where_it_came_from_and_nowhere_else(key: ListKey) -> None:
-    first = "名" * 200 if key is ListKey.RESTAURANTS else "2026-06-01T18:00:00.000001+00:00"
-    token = page_token(key, (first, A))
-    assert read_page_token(key, token) == (first, A)
+    samples = {
+        KeyPart.TEXT: "名" * 200,
+        KeyPart.INSTANT: "2026-06-01T18:00:00.000001+00:00",
+        KeyPart.UUID: A,
+        KeyPart.NUMBER: "9" * 18,
+    }
+    after = tuple(samples[part] for part in key.parts)
+    token = page_token(key, after)
+    assert read_page_token(key, token) == after
     assert [other for other in ListKey if read_page_token(other, token)] == [key]
 
 
@@ -321,3 +327,8 @@ def test_what_is_no_page_token_is_refused(token: str) -> None:
 )
 def test_a_page_token_never_carries_an_instant_that_a_query_could_stumble_over(instant: str) -> None:
     assert read_page_token(ListKey.HOLDS, page_token(ListKey.HOLDS, (instant, A))) is None
+
+
+@pytest.mark.parametrize("number", ["9" * 19, "-1", "", "1.5", "٣", "x"])
+def test_a_page_token_never_carries_a_number_that_a_query_could_stumble_over(number: str) -> None:
+    assert read_page_token(ListKey.AUDIT, page_token(ListKey.AUDIT, (number,))) is None

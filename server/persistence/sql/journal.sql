@@ -20,3 +20,25 @@ SELECT
     $1, $2, $3, clock_timestamp(), a.actor, a.action, a.resource, a.resource_id, a.reason, a.details::jsonb
 FROM unnest($4::text [], $5::text [], $6::text [], $7::uuid [], $8::text [], $9::text [])
     AS a (actor, action, resource, resource_id, reason, details);
+
+-- name: audit_page
+-- What was done in a restaurant, to one resource or any, newest first, continuing after an entry.
+SELECT
+    l.audit_id,
+    l.floor_version,
+    l.occurred_at,
+    l.actor,
+    l.action,
+    l.resource,
+    l.resource_id,
+    l.reason,
+    l.details
+FROM audit_log AS l
+WHERE
+    l.restaurant_id = $1
+    AND ($2::uuid IS NULL OR l.resource_id = $2)
+    AND ($3::timestamptz IS NULL OR l.occurred_at >= $3)
+    AND ($4::timestamptz IS NULL OR l.occurred_at < $4)
+    AND ($5::bigint IS NULL OR l.audit_id < $5)
+ORDER BY l.audit_id DESC
+LIMIT $6;

@@ -1,0 +1,160 @@
+"""`verify`: whether the stored data contradicts itself, by way of a server or of the database alone."""
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from maitred_client import instant
+from maitred_client.messages import CheckInvariantsRequest, CheckInvariantsResponse
+from server.cli.failures import ExitCode
+from server.cli.help_text import add_command
+from server.cli.looking_up import drive, find_restaurant
+from server.cli.options import (
+    ADDRESS_DEFAULT,
+    SAMPLE_TENANT,
+    Actor,
+    Address,
+    Connection,
+    Output,
+    Tenant,
+    Timeout,
+)
+from server.cli.output import Format, facts, grid, show, write_json
+from server.cli.service_commands import DatabaseUrl, DataDir
+
+if TYPE_CHECKING:
+    from server.domain.invariants import InvariantReport
+
+IDS = ("restaurant_id", "booking_id", "hold_id", "assignment_id", "block_id")
+COUNTS = ("restaurants", "bookings", "holds", "assignments", "blocks", "claims", "events", "audit_entries")
+
+Restaurant = Annotated[
+    str,
+    typer.Option(
+        "--restaurant",
+        envvar="MAITRED_CLI_RESTAURANT",
+        help="Id or name of a restaurant; all of the tenant's if left out.",
+    ),
+]
+OfDatabase = Annotated[
+    bool,
+    typer.Option(
+        "--database",
+        envvar="MAITRED_CLI_VERIFY_DATABASE",
+        help="Look at the configured database itself, all tenants, without a server. "
+        "Implied by --database-url and --data-dir.",
+        rich_help_panel="Server",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    add_command(app, verify, panel="Running it")
+
+
+def verify(
+    context: typer.Context,
+    restaurant: Restaurant = "",
+    output: Output = Format.TABLE,
+    address: Address = ADDRESS_DEFAULT,
+    tenant: Tenant = SAMPLE_TENANT,
+    actor: Actor = "maitred-cli",
+    timeout: Timeout = 30.0,
+    of_database: OfDatabase = False,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Looks at the stored data for what contradicts itself: double claims, statuses without tables, missing history.
+
+    Asks a server about the restaurants of one tenant, or looks at a whole database. Repairs nothing. Exits with 7 when
+    there are violations.
+
+    Example: [bold]maitred verify --database -o json[/]
+    """
+    if of_database or _typed(context, "database_url") or _typed(context, "data_dir"):
+        if _typed(context, "restaurant"):
+            raise typer.BadParameter("a whole database is looked at", param_hint="--restaurant")
+        found = _of_database(database_url, data_dir)
+    else:
+        found = _of_server(Connection(address, tenant, actor, timeout), restaurant)
+    _write(found, output)
+    if found["violations"]:
+        raise typer.Exit(ExitCode.NOT_READY)
+
+
+def _typed(context: typer.Context, name: str) -> bool:
+    """Whether an option stands on the command line, and not only in the environment."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _of_server(connection: Connection, restaurant: str) -> dict[str, Any]:
+    async def work() -> CheckInvariantsResponse:
+        async with connection.open() as client:
+            restaurant_id = (await find_restaurant(client, restaurant)).restaurant_id if restaurant else ""
+            return await client.check_invariants(CheckInvariantsRequest(restaurant_id=restaurant_id))
+
+    answer = drive(work())
+    return document(answer, instant(answer.checked_at))
+
+
+def _of_database(database_url: str | None, data_dir: Path | None) -> dict[str, Any]:
+    from server.bootstrap import verify_database
+    from server.config import load_settings
+
+    report = drive(verify_database(load_settings(database_url=database_url, data_dir=data_dir)))
+    return document(report, report.checked_at)
+
+
+def document(report: "CheckInvariantsResponse | InvariantReport", checked_at: dt.datetime) -> dict[str, Any]:
+    """A report as it is written to files: the same whoever made it."""
+    return {
+        "violations": report.violations,
+        "checked_at": checked_at.isoformat(),
+        "counts": {name: getattr(report.counts, name) for name in COUNTS},
+        "checks": [
+            {
+                "check_id": check.check_id,
+                "description": check.description,
+                "violations": check.violations,
+                "examples": [_example(violation) for violation in check.examples],
+            }
+            for check in report.checks
+        ],
+    }
+
+
+def _example(violation: Any) -> dict[str, Any]:
+    ids = {name: str(getattr(violation, name) or "") for name in IDS}
+    tables = [str(table_id) for table_id in violation.table_ids]
+    return {**ids, "table_ids": tables, "message": violation.message}
+
+
+def _write(found: dict[str, Any], output: Format) -> None:
+    if output is Format.JSON:
+        write_json(found, output)
+        return
+    if output is Format.JSONL:
+        write_json(found["checks"], output)
+        return
+    marks = {True: Text("ok", style="green"), False: Text("wrong", style="bold red")}
+    rows = (
+        (marks[not check["violations"]], check["check_id"], check["violations"], check["description"])
+        for check in found["checks"]
+    )
+    show(grid(("", "Check", "Violations>", "What always holds"), rows, kept=3))
+    for check in found["checks"]:
+        for example in check["examples"]:
+            show(Text(f"{check['check_id']}: {_in_words(example)}"))
+    looked_at = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in found["counts"].items())
+    show(facts((("looked at", looked_at), ("as of", found["checked_at"]))))
+
+
+def _in_words(example: dict[str, Any]) -> str:
+    ids = [f"{name.removesuffix('_id')} {example[name]}" for name in IDS if example[name]]
+    ids += [f"table {table_id}" for table_id in example["table_ids"]]
+    return f"{example['message']} ({', '.join(ids)})" if ids else str(example["message"])

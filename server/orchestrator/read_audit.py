@@ -1,0 +1,36 @@
+"""Who did what, when and why."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from server.clock import Deadline
+from server.domain.restaurant import Caller
+from server.domain.window import Window
+from server.orchestrator.paging import Listed, listed
+from server.orchestrator.ports import AuditRecord, Catalogue, Page
+from server.orchestrator.situation import known_restaurant
+
+
+@dataclass(frozen=True, slots=True)
+class AuditQuestion:
+    restaurant_id: UUID
+    page: Page
+    resource_id: UUID | None = None
+    window: Window | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListAuditEntries:
+    catalogue: Catalogue
+
+    async def __call__(
+        self, caller: Caller, question: AuditQuestion, deadline: Deadline
+    ) -> Listed[AuditRecord]:
+        await known_restaurant(self.catalogue, caller, question.restaurant_id)
+
+        async def fetch(page: Page) -> tuple[AuditRecord, ...]:
+            return await self.catalogue.audit_entries(
+                question.restaurant_id, question.resource_id, question.window, page
+            )
+
+        return await listed(question.page, fetch, lambda entry: (str(entry.audit_id),))

@@ -1,0 +1,66 @@
+"""Looks at the stored data for what contradicts itself. Changes nothing."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from server.domain.invariants import InvariantCheck, InvariantReport
+from server.persistence import rows
+from server.persistence.pool import Connection, DriverConnection
+from server.persistence.queries import load_queries
+
+QUERIES = load_queries("invariants")
+EXAMPLES_MAX = 20
+NO_LIMIT = 0
+
+AnyConnection: TypeAlias = "Connection | DriverConnection"
+
+
+async def look_at_tenant(
+    connection: AnyConnection, tenant_id: UUID, restaurant_id: UUID | None, limit_ms: int
+) -> InvariantReport:
+    """Checks the restaurants of a tenant, or one of them. `limit_ms` is for each statement."""
+    async with _snapshot(connection):
+        found = await connection.fetch(QUERIES["restaurants_of"], tenant_id, restaurant_id)
+        return await _look(connection, [row["restaurant_id"] for row in found], limit_ms)
+
+
+async def look_at_everything(connection: AnyConnection, limit_ms: int = NO_LIMIT) -> InvariantReport:
+    """Checks all tenants, and what belongs to none."""
+    async with _snapshot(connection):
+        return await _look(connection, None, limit_ms)
+
+
+@asynccontextmanager
+async def _snapshot(connection: AnyConnection) -> AsyncIterator[None]:
+    """What commits meanwhile is not seen: every check looks at the same instant."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        yield
+
+
+async def _look(
+    connection: AnyConnection, restaurant_ids: list[UUID] | None, limit_ms: int
+) -> InvariantReport:
+    began: Any = await connection.fetchrow(QUERIES["begin_looking"], str(limit_ms))
+    counted: Any = await connection.fetchrow(QUERIES["counts"], restaurant_ids)
+    checks = []
+    for check_id in (
+        "overlap_refused",
+        "no_overlap",
+        "status_matches_assignment",
+        "assignments_match_claims",
+        "holds_match_claims",
+        "blocks_match_claims",
+        "merges_legal",
+        "one_event_per_change",
+        "changes_audited",
+        "ledger_matches_state",
+        "history_complete",
+        "epochs_in_order",
+    ):
+        found: list[Any] = await connection.fetch(QUERIES[check_id], restaurant_ids, EXAMPLES_MAX)
+        violations = found[0]["violations"] if found else 0
+        examples = tuple(rows.invariant_violation(row) for row in found)
+        checks.append(InvariantCheck(check_id, QUERIES.query(check_id).description, violations, examples))
+    return InvariantReport(tuple(checks), rows.invariant_counts(counted), began["now"])

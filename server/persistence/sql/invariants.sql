@@ -1,0 +1,544 @@
+-- name: begin_looking
+-- Sets the look's time limit in milliseconds, 0 for none, and reads the clock.
+SELECT
+    set_config('statement_timeout', $1::text, true) AS statement_timeout,
+    clock_timestamp() AS now;
+
+-- name: restaurants_of
+-- The restaurants of a tenant, or the one of them that is named.
+SELECT r.restaurant_id
+FROM restaurants AS r
+WHERE r.tenant_id = $1 AND ($2::uuid IS NULL OR r.restaurant_id = $2);
+
+-- name: counts
+-- How many rows there are to look at.
+SELECT
+    (SELECT count(*) FROM restaurants AS t WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)) AS restaurants,
+    (SELECT count(*) FROM bookings AS t WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)) AS bookings,
+    (SELECT count(*) FROM holds AS t WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)) AS holds,
+    (SELECT count(*) FROM assignments AS t WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)) AS assignments,
+    (SELECT count(*) FROM blocks AS t WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)) AS blocks,
+    (SELECT count(*) FROM table_claims AS t WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)) AS claims,
+    (SELECT count(*) FROM capacity_outbox AS t WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)) AS events,
+    (SELECT count(*) FROM audit_log AS t WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)) AS audit_entries;
+
+-- name: overlap_refused
+-- The database itself refuses a second claim on a table for an overlapping window.
+SELECT
+    1::bigint AS violations,
+    NULL::uuid AS restaurant_id,
+    NULL::uuid AS booking_id,
+    NULL::uuid AS hold_id,
+    NULL::uuid AS assignment_id,
+    NULL::uuid AS block_id,
+    '{}'::uuid [] AS table_ids,
+    'the constraint table_claims_no_overlap is missing, deferrable or not validated' AS message
+WHERE
+    cardinality($1::uuid []) IS DISTINCT FROM 0
+    AND NOT EXISTS (
+        SELECT FROM pg_constraint AS c
+        WHERE
+            c.conrelid = 'table_claims'::regclass
+            AND c.conname = 'table_claims_no_overlap'
+            AND c.contype = 'x'
+            AND c.convalidated
+            AND NOT c.condeferrable
+    )
+LIMIT $2;
+
+-- name: no_overlap
+-- No table is claimed twice for one instant.
+WITH in_order AS (
+    SELECT
+        c.restaurant_id,
+        c.table_id,
+        c.booking_id,
+        c.hold_id,
+        c.assignment_id,
+        c.block_id,
+        upper(c.during) AS ends,
+        lead(lower(c.during)) OVER following AS next_begins,
+        lead(c.kind || ' ' || coalesce(c.hold_id, c.assignment_id, c.block_id)) OVER following AS next_owner
+    FROM table_claims AS c
+    WHERE c.enforced AND ($1::uuid [] IS NULL OR c.restaurant_id = any($1))
+    WINDOW following AS (PARTITION BY c.restaurant_id, c.table_id ORDER BY lower(c.during))
+)
+
+SELECT
+    count(*) OVER () AS violations,
+    i.restaurant_id,
+    i.booking_id,
+    i.hold_id,
+    i.assignment_id,
+    i.block_id,
+    ARRAY[i.table_id] AS table_ids,
+    'claimed until ' || i.ends || ', and from ' || i.next_begins || ' by ' || i.next_owner AS message
+FROM in_order AS i
+WHERE i.next_begins < i.ends
+ORDER BY i.restaurant_id, i.table_id, i.next_begins
+LIMIT $2;
+
+-- name: status_matches_assignment
+-- A booking has an active assignment exactly while it is confirmed or checked in.
+WITH broken AS (
+    SELECT
+        b.restaurant_id,
+        b.booking_id,
+        b.assignment_id,
+        'the booking is ' || b.status || ', its assignment ' || coalesce(a.state, 'missing') AS message
+    FROM bookings AS b
+    LEFT JOIN assignments AS a
+        ON
+            b.restaurant_id = a.restaurant_id
+            AND b.assignment_id = a.assignment_id
+            AND b.booking_id = a.booking_id
+    WHERE
+        ($1::uuid [] IS NULL OR b.restaurant_id = any($1))
+        AND CASE
+            WHEN b.status IN ('confirmed', 'checked_in') THEN a.state IS DISTINCT FROM 'active'
+            WHEN b.status = 'completed' THEN a.state IS DISTINCT FROM 'completed'
+            ELSE b.assignment_id IS NOT NULL
+        END
+    UNION ALL
+    SELECT
+        a.restaurant_id,
+        a.booking_id,
+        a.assignment_id,
+        'the assignment is active, but not the one that its booking names' AS message
+    FROM assignments AS a
+    LEFT JOIN bookings AS b ON a.restaurant_id = b.restaurant_id AND a.booking_id = b.booking_id
+    WHERE
+        ($1::uuid [] IS NULL OR a.restaurant_id = any($1))
+        AND a.state = 'active'
+        AND b.assignment_id IS DISTINCT FROM a.assignment_id
+)
+
+SELECT
+    count(*) OVER () AS violations,
+    b.restaurant_id,
+    b.booking_id,
+    NULL::uuid AS hold_id,
+    b.assignment_id,
+    NULL::uuid AS block_id,
+    '{}'::uuid [] AS table_ids,
+    b.message
+FROM broken AS b
+ORDER BY b.restaurant_id, b.booking_id, b.assignment_id
+LIMIT $2;
+
+-- name: assignments_match_claims
+-- An active assignment claims exactly its tables for its whole window; a completed one does, or has given all back.
+WITH broken AS (
+    SELECT
+        a.restaurant_id,
+        a.booking_id,
+        a.assignment_id,
+        a.table_ids,
+        'the assignment is ' || a.state || ' and has ' || count(c.claim_id) || ' claims' AS message
+    FROM assignments AS a
+    LEFT JOIN table_claims AS c ON a.restaurant_id = c.restaurant_id AND a.assignment_id = c.assignment_id
+    WHERE $1::uuid [] IS NULL OR a.restaurant_id = any($1)
+    GROUP BY a.restaurant_id, a.assignment_id
+    HAVING
+        CASE
+            WHEN a.state = 'active' OR (a.state = 'completed' AND count(c.claim_id) > 0) THEN NOT (
+                array_agg(c.table_id ORDER BY c.table_id) = a.table_ids
+                AND coalesce(
+                    bool_and(
+                        c.during = tstzrange(a.window_start, a.window_end) AND c.booking_id = a.booking_id
+                    ), false
+                )
+            )
+            ELSE count(c.claim_id) > 0
+        END
+)
+
+SELECT
+    count(*) OVER () AS violations,
+    b.restaurant_id,
+    b.booking_id,
+    NULL::uuid AS hold_id,
+    b.assignment_id,
+    NULL::uuid AS block_id,
+    b.table_ids,
+    b.message
+FROM broken AS b
+ORDER BY b.restaurant_id, b.assignment_id
+LIMIT $2;
+
+-- name: holds_match_claims
+-- A live hold and its booking's assignment claim every held table for the whole window; a hold that ended claims none.
+WITH broken AS (
+    SELECT
+        h.restaurant_id,
+        h.booking_id,
+        h.hold_id,
+        t.table_id,
+        'the hold is live, but the table is not claimed for its whole window' AS message
+    FROM holds AS h
+    LEFT JOIN bookings AS b ON h.restaurant_id = b.restaurant_id AND h.booking_id = b.booking_id
+    CROSS JOIN unnest(h.table_ids) AS t (table_id)
+    WHERE
+        ($1::uuid [] IS NULL OR h.restaurant_id = any($1))
+        AND h.state = 'active'
+        AND h.expires_at > clock_timestamp()
+        AND NOT (
+            SELECT coalesce(range_agg(c.during), '{}') @> tstzrange(h.window_start, h.window_end)
+            FROM table_claims AS c
+            WHERE
+                c.restaurant_id = h.restaurant_id
+                AND c.table_id = t.table_id
+                AND (c.hold_id = h.hold_id OR c.assignment_id = b.assignment_id)
+        )
+    UNION ALL
+    SELECT
+        c.restaurant_id,
+        c.booking_id,
+        c.hold_id,
+        c.table_id,
+        CASE
+            WHEN h.state IS DISTINCT FROM 'active' THEN
+                'the table is claimed by a hold that is ' || coalesce(h.state, 'missing')
+            ELSE 'the claim is not one of the hold''s tables, window, booking and expiry'
+        END AS message
+    FROM table_claims AS c
+    LEFT JOIN holds AS h ON c.restaurant_id = h.restaurant_id AND c.hold_id = h.hold_id
+    WHERE
+        ($1::uuid [] IS NULL OR c.restaurant_id = any($1))
+        AND c.hold_id IS NOT NULL
+        AND (
+            h.state = 'active'
+            AND c.table_id = any(h.table_ids)
+            AND c.booking_id = h.booking_id
+            AND c.expires_at = h.expires_at
+            AND c.during <@ tstzrange(h.window_start, h.window_end)
+        ) IS NOT TRUE
+)
+
+SELECT
+    count(*) OVER () AS violations,
+    b.restaurant_id,
+    b.booking_id,
+    b.hold_id,
+    NULL::uuid AS assignment_id,
+    NULL::uuid AS block_id,
+    ARRAY[b.table_id] AS table_ids,
+    b.message
+FROM broken AS b
+ORDER BY b.restaurant_id, b.hold_id, b.table_id
+LIMIT $2;
+
+-- name: blocks_match_claims
+-- A block claims exactly its tables for its whole window; a released one claims none.
+WITH broken AS (
+    SELECT
+        k.restaurant_id,
+        k.block_id,
+        k.table_ids,
+        'the block is ' || CASE WHEN k.released THEN 'released' ELSE 'in force' END
+        || ' and has ' || count(c.claim_id) || ' claims' AS message
+    FROM blocks AS k
+    LEFT JOIN table_claims AS c ON k.restaurant_id = c.restaurant_id AND k.block_id = c.block_id
+    WHERE $1::uuid [] IS NULL OR k.restaurant_id = any($1)
+    GROUP BY k.restaurant_id, k.block_id
+    HAVING
+        CASE
+            WHEN k.released THEN count(c.claim_id) > 0
+            ELSE NOT (
+                array_agg(c.table_id ORDER BY c.table_id) = k.table_ids
+                AND coalesce(bool_and(c.during = tstzrange(k.window_start, k.window_end)), false)
+            )
+        END
+)
+
+SELECT
+    count(*) OVER () AS violations,
+    b.restaurant_id,
+    NULL::uuid AS booking_id,
+    NULL::uuid AS hold_id,
+    NULL::uuid AS assignment_id,
+    b.block_id,
+    b.table_ids,
+    b.message
+FROM broken AS b
+ORDER BY b.restaurant_id, b.block_id
+LIMIT $2;
+
+-- name: merges_legal
+-- Assignments of several tables, and only they, are merge groups; their tables are movable and stand in one zone,
+-- unless the floor was changed since. Adjacency depends on the policy of the day and is not looked at.
+WITH changed AS (
+    SELECT
+        l.restaurant_id,
+        max(l.occurred_at) AS last_at
+    FROM audit_log AS l
+    WHERE
+        ($1::uuid [] IS NULL OR l.restaurant_id = any($1))
+        AND l.resource = 'restaurant'
+        AND l.action IN ('put_floor', 'update_table')
+    GROUP BY l.restaurant_id
+),
+
+merged AS (
+    SELECT
+        a.restaurant_id,
+        a.assignment_id,
+        count(DISTINCT t.zone_id) > 1 AS crosses_zones,
+        bool_or(NOT t.movable) AS has_fixed
+    FROM assignments AS a
+    CROSS JOIN unnest(a.table_ids) AS u (table_id)
+    INNER JOIN tables AS t ON a.restaurant_id = t.restaurant_id AND u.table_id = t.table_id
+    LEFT JOIN changed AS f ON a.restaurant_id = f.restaurant_id
+    WHERE
+        ($1::uuid [] IS NULL OR a.restaurant_id = any($1))
+        AND a.state = 'active'
+        AND cardinality(a.table_ids) > 1
+        AND a.created_at > coalesce(f.last_at, '-infinity')
+    GROUP BY a.restaurant_id, a.assignment_id
+),
+
+broken AS (
+    SELECT
+        a.restaurant_id,
+        a.booking_id,
+        a.assignment_id,
+        a.table_ids,
+        CASE
+            WHEN m.crosses_zones THEN 'the merged tables stand in different zones'
+            WHEN m.has_fixed THEN 'a table that cannot be moved is merged'
+            ELSE cardinality(a.table_ids) || ' tables, and the merge group is '
+                || CASE WHEN g.merge_group_id IS NULL THEN 'missing' ELSE 'there' END
+        END AS message
+    FROM assignments AS a
+    LEFT JOIN merge_groups AS g ON a.restaurant_id = g.restaurant_id AND a.assignment_id = g.assignment_id
+    LEFT JOIN merged AS m ON a.restaurant_id = m.restaurant_id AND a.assignment_id = m.assignment_id
+    WHERE
+        ($1::uuid [] IS NULL OR a.restaurant_id = any($1))
+        AND (
+            (cardinality(a.table_ids) > 1) <> (g.merge_group_id IS NOT NULL)
+            OR m.crosses_zones
+            OR m.has_fixed
+        )
+)
+
+SELECT
+    count(*) OVER () AS violations,
+    b.restaurant_id,
+    b.booking_id,
+    NULL::uuid AS hold_id,
+    b.assignment_id,
+    NULL::uuid AS block_id,
+    b.table_ids,
+    b.message
+FROM broken AS b
+ORDER BY b.restaurant_id, b.assignment_id
+LIMIT $2;
+
+-- name: one_event_per_change
+-- Every floor version of a restaurant, from 1 to the present one, is one change with its events; there are no others.
+WITH told AS (
+    SELECT
+        o.restaurant_id,
+        o.floor_version,
+        count(DISTINCT o.idempotency_key) AS requests
+    FROM capacity_outbox AS o
+    WHERE $1::uuid [] IS NULL OR o.restaurant_id = any($1)
+    GROUP BY o.restaurant_id, o.floor_version
+),
+
+made AS (
+    SELECT
+        r.restaurant_id,
+        v.floor_version
+    FROM restaurants AS r
+    CROSS JOIN generate_series(1::bigint, r.floor_version) AS v (floor_version)
+    WHERE $1::uuid [] IS NULL OR r.restaurant_id = any($1)
+),
+
+broken AS (
+    SELECT
+        restaurant_id,
+        floor_version,
+        CASE
+            WHEN made.floor_version IS NULL THEN ' has events, but was never reached'
+            WHEN told.floor_version IS NULL THEN ' has no event'
+            ELSE ' has events of ' || told.requests || ' requests'
+        END AS problem
+    FROM made
+    FULL JOIN told USING (restaurant_id, floor_version)
+    WHERE made.floor_version IS NULL OR told.requests IS DISTINCT FROM 1
+)
+
+SELECT
+    count(*) OVER () AS violations,
+    b.restaurant_id,
+    NULL::uuid AS booking_id,
+    NULL::uuid AS hold_id,
+    NULL::uuid AS assignment_id,
+    NULL::uuid AS block_id,
+    '{}'::uuid [] AS table_ids,
+    'floor version ' || b.floor_version || b.problem AS message
+FROM broken AS b
+ORDER BY b.restaurant_id, b.floor_version
+LIMIT $2;
+
+-- name: changes_audited
+-- Every floor version of a restaurant, from 1 to the present one, is in its audit log, and no other is.
+WITH logged AS (
+    SELECT DISTINCT
+        l.restaurant_id,
+        l.floor_version
+    FROM audit_log AS l
+    WHERE $1::uuid [] IS NULL OR l.restaurant_id = any($1)
+),
+
+made AS (
+    SELECT
+        r.restaurant_id,
+        v.floor_version
+    FROM restaurants AS r
+    CROSS JOIN generate_series(1::bigint, r.floor_version) AS v (floor_version)
+    WHERE $1::uuid [] IS NULL OR r.restaurant_id = any($1)
+),
+
+broken AS (
+    SELECT
+        restaurant_id,
+        floor_version,
+        made.floor_version IS NULL AS unknown
+    FROM made
+    FULL JOIN logged USING (restaurant_id, floor_version)
+    WHERE made.floor_version IS NULL OR logged.floor_version IS NULL
+)
+
+SELECT
+    count(*) OVER () AS violations,
+    b.restaurant_id,
+    NULL::uuid AS booking_id,
+    NULL::uuid AS hold_id,
+    NULL::uuid AS assignment_id,
+    NULL::uuid AS block_id,
+    '{}'::uuid [] AS table_ids,
+    'floor version ' || b.floor_version
+    || CASE WHEN b.unknown THEN ' is audited, but was never reached' ELSE ' is not in the audit log' END AS message
+FROM broken AS b
+ORDER BY b.restaurant_id, b.floor_version
+LIMIT $2;
+
+-- name: ledger_matches_state
+-- What recorded answers say was held or assigned is there.
+WITH answered AS (
+    SELECT
+        l.tenant_id,
+        l.method,
+        l.request_id,
+        coalesce(l.answer -> 'hold', l.answer -> 'assignment') AS made
+    FROM idempotency_ledger AS l
+    WHERE l.method IN ('HoldTables', 'ConfirmHold', 'AssignTables') AND NOT l.refused
+),
+
+named AS (
+    SELECT
+        a.tenant_id,
+        a.method,
+        a.request_id,
+        (a.made ->> 'restaurant_id')::uuid AS restaurant_id,
+        (a.made ->> 'booking_id')::uuid AS booking_id,
+        (a.made ->> 'assignment_id')::uuid AS assignment_id,
+        CASE WHEN a.method = 'HoldTables' THEN (a.made ->> 'hold_id')::uuid END AS hold_id
+    FROM answered AS a
+)
+
+SELECT
+    count(*) OVER () AS violations,
+    n.restaurant_id,
+    n.booking_id,
+    n.hold_id,
+    n.assignment_id,
+    NULL::uuid AS block_id,
+    '{}'::uuid [] AS table_ids,
+    n.method || ' ' || n.request_id || ' answered with what is not there' AS message
+FROM named AS n
+LEFT JOIN restaurants AS r ON n.restaurant_id = r.restaurant_id AND n.tenant_id = r.tenant_id
+LEFT JOIN holds AS h
+    ON n.restaurant_id = h.restaurant_id AND n.hold_id = h.hold_id AND n.booking_id = h.booking_id
+LEFT JOIN assignments AS a
+    ON
+        n.restaurant_id = a.restaurant_id
+        AND n.assignment_id = a.assignment_id
+        AND n.booking_id = a.booking_id
+WHERE
+    ($1::uuid [] IS NULL OR n.restaurant_id = any($1))
+    AND (r.restaurant_id IS NULL OR coalesce(h.hold_id, a.assignment_id) IS NULL)
+ORDER BY n.restaurant_id, n.request_id
+LIMIT $2;
+
+-- name: history_complete
+-- A booking's history has every revision from 1 to the booking's own, and ends with its status.
+WITH kept AS (
+    SELECT
+        h.restaurant_id,
+        h.booking_id,
+        count(*) AS changes,
+        max(h.revision) AS last_revision
+    FROM booking_history AS h
+    WHERE $1::uuid [] IS NULL OR h.restaurant_id = any($1)
+    GROUP BY h.restaurant_id, h.booking_id
+)
+
+SELECT
+    count(*) OVER () AS violations,
+    b.restaurant_id,
+    b.booking_id,
+    NULL::uuid AS hold_id,
+    NULL::uuid AS assignment_id,
+    NULL::uuid AS block_id,
+    '{}'::uuid [] AS table_ids,
+    'revision ' || b.revision || ' ' || b.status || ', but ' || coalesce(k.changes, 0)
+    || ' changes up to revision ' || coalesce(k.last_revision, 0) || ' ' || coalesce(h.to_status, '') AS message
+FROM bookings AS b
+LEFT JOIN kept AS k ON b.restaurant_id = k.restaurant_id AND b.booking_id = k.booking_id
+LEFT JOIN booking_history AS h
+    ON k.restaurant_id = h.restaurant_id AND k.booking_id = h.booking_id AND k.last_revision = h.revision
+WHERE
+    ($1::uuid [] IS NULL OR b.restaurant_id = any($1))
+    AND (b.revision, b.revision, b.status) IS DISTINCT FROM (k.changes, k.last_revision, h.to_status)
+ORDER BY b.restaurant_id, b.booking_id
+LIMIT $2;
+
+-- name: epochs_in_order
+-- No hold or assignment is for a later need than its booking has come to.
+WITH made AS (
+    SELECT
+        a.restaurant_id,
+        a.booking_id,
+        NULL::uuid AS hold_id,
+        a.assignment_id,
+        a.assignment_epoch
+    FROM assignments AS a
+    WHERE $1::uuid [] IS NULL OR a.restaurant_id = any($1)
+    UNION ALL
+    SELECT
+        h.restaurant_id,
+        h.booking_id,
+        h.hold_id,
+        NULL::uuid AS assignment_id,
+        h.assignment_epoch
+    FROM holds AS h
+    WHERE $1::uuid [] IS NULL OR h.restaurant_id = any($1)
+)
+
+SELECT
+    count(*) OVER () AS violations,
+    b.restaurant_id,
+    b.booking_id,
+    m.hold_id,
+    m.assignment_id,
+    NULL::uuid AS block_id,
+    '{}'::uuid [] AS table_ids,
+    'epoch ' || m.assignment_epoch || ', but the booking is at ' || b.assignment_epoch AS message
+FROM made AS m
+INNER JOIN bookings AS b ON m.restaurant_id = b.restaurant_id AND m.booking_id = b.booking_id
+WHERE m.assignment_epoch > b.assignment_epoch
+ORDER BY b.restaurant_id, b.booking_id, m.assignment_id, m.hold_id
+LIMIT $2;
