@@ -108,6 +108,7 @@ def uncovered(
         if claim.kind is ClaimKind.ASSIGNMENT
         and claim.owner_id == assignment_id
         and claim.table_id == table_id
+        and claim.window.overlaps(window)
     ]
     for covered in sorted(own):
         if start < covered.start:
