@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from server.cli import booking_commands, floor_command, replay_commands, service_commands
+from server.cli import booking_commands, floor_command, question_commands, replay_commands, service_commands
 from server.cli.failures import MEANINGS, ExitCode, report
 from server.cli.help_text import unwrapped
 
@@ -36,6 +36,7 @@ app = typer.Typer(
 replay_commands.register(app)
 service_commands.register(app)
 booking_commands.register(app)
+question_commands.register(app)
 floor_command.register(app)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from server.orchestrator.assign_tables import AssignTables
 from server.orchestrator.block_tables import BlockTables
 from server.orchestrator.confirm_hold import ConfirmHold
+from server.orchestrator.explain_table import ExplainTable
 from server.orchestrator.hold_tables import HoldLimits, HoldTables
 from server.orchestrator.idempotency import Once
 from server.orchestrator.identity import NewId
@@ -25,6 +26,7 @@ from server.orchestrator.read_inventory import (
     ListRestaurants,
 )
 from server.orchestrator.release_hold import ReleaseHold
+from server.orchestrator.search_availability import SearchAvailability
 from server.orchestrator.transition_booking import TransitionBooking
 from server.orchestrator.unassign_tables import UnassignTables
 from server.orchestrator.unblock_tables import UnblockTables
@@ -37,6 +39,8 @@ class UseCases:
     """What the edge can ask for."""
 
     plan_tables: PlanTables
+    explain_table: ExplainTable
+    search_availability: SearchAvailability
     validate_selection: ValidateSelection
     hold_tables: HoldTables
     release_hold: ReleaseHold
@@ -69,6 +73,8 @@ class UseCases:
         once, catalogue = Once(store), store.catalogue
         return cls(
             plan_tables=PlanTables(catalogue, inventories),
+            explain_table=ExplainTable(catalogue, inventories),
+            search_availability=SearchAvailability(catalogue, inventories),
             validate_selection=ValidateSelection(catalogue, inventories),
             hold_tables=HoldTables(once, inventories, new_id, limits),
             release_hold=ReleaseHold(once, inventories),

@@ -10,11 +10,13 @@ from server.cli import main
 from server.cli.failures import MEANINGS, ExitCode
 
 COMMANDS = (
+    "availability",
     "confirm",
     "config",
     "demo",
     "dev",
     "doctor",
+    "explain",
     "floor",
     "hold",
     "plan",
