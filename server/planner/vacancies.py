@@ -91,8 +91,8 @@ def _taken(
 ) -> dict[Window, Mapping[ClaimKind, int]]:
     """For each window the tables taken in it, as a mask per kind of claim.
 
-    One sweep in order of time: a claim is looked at from the first window that ends after its start until a window
-    begins after its end.
+    One sweep in order of time: a claim is looked at from the first window that ends after its start until a
+    window begins at its end or later.
     """
     coming = sorted(_claimed(sets, claims), key=lambda claim: claim.start)
     met = 0
