@@ -76,6 +76,18 @@ class MaitredClient:
         """The best table sets for a stored or a hypothetical booking, best first. Nothing is kept."""
         return self._call(self._planner.PlanTables, request, timeout_s)
 
+    def explain_table(
+        self, request: planner_service_pb2.ExplainTableRequest, *, timeout_s: float | None = None
+    ) -> planner_service_pb2.ExplainTableResponse:
+        """Why one table set is, or is not, possible: every rule, and every claim in the way. Nothing is kept."""
+        return self._call(self._planner.ExplainTable, request, timeout_s)
+
+    def search_availability(
+        self, request: planner_service_pb2.SearchAvailabilityRequest, *, timeout_s: float | None = None
+    ) -> planner_service_pb2.SearchAvailabilityResponse:
+        """Whether parties would get tables: many sizes and starts, one answer each. Nothing is kept."""
+        return self._call(self._planner.SearchAvailability, request, timeout_s)
+
     def validate_selection(
         self, request: assignment_service_pb2.ValidateSelectionRequest, *, timeout_s: float | None = None
     ) -> assignment_service_pb2.ValidateSelectionResponse:

@@ -10,6 +10,7 @@ from server.cli import (
     booking_commands,
     floor_command,
     moving_commands,
+    question_commands,
     replay_commands,
     service_commands,
     verify_command,
@@ -44,6 +45,7 @@ replay_commands.register(app)
 service_commands.register(app)
 booking_commands.register(app)
 moving_commands.register(app)
+question_commands.register(app)
 floor_command.register(app)
 verify_command.register(app)
 

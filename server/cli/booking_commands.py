@@ -1,20 +1,17 @@
 """`plan`, `hold`, `confirm` and `release`: the main job by hand."""
 
 import datetime as dt
-from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import typer
 
-from maitred_client import AsyncMaitredClient, duration, timestamp, to_dict
+from maitred_client import AsyncMaitredClient, duration, to_dict
 from maitred_client.messages import (
     ConfirmHoldRequest,
-    Floor,
     GetHoldRequest,
     HoldTablesRequest,
-    PartyRequest,
     PlanTablesRequest,
     ReleaseHoldRequest,
     Restaurant,
@@ -22,7 +19,7 @@ from maitred_client.messages import (
 from server.cli.claim_view import show_assignment, show_hold
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
-from server.cli.looking_up import drive, find_restaurant, get_floor, start_in, table_ids, zone_id_by_name
+from server.cli.looking_up import drive, find_restaurant, get_floor, table_ids
 from server.cli.options import (
     ADDRESS_DEFAULT,
     SAMPLE_TENANT,
@@ -36,16 +33,9 @@ from server.cli.options import (
     Timeout,
 )
 from server.cli.output import Format, note, show, write_json
+from server.cli.party_options import Booking, PartySize, Required, Start, StayMinutes, Wanted, Zone
 from server.cli.plan_view import plan_view
 from server.cli.replay import hold_request, refusal_reason
-
-Booking = Annotated[
-    UUID | None, typer.Option("--booking", envvar="MAITRED_CLI_BOOKING", help="Id of a stored booking.")
-]
-Words = Annotated[
-    str,
-    typer.Option("--require", envvar="MAITRED_CLI_REQUIRE", help="Attributes every table must have: a,b."),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -60,24 +50,11 @@ def register(app: typer.Typer) -> None:
 def plan(
     restaurant: RestaurantName = "",
     booking: Booking = None,
-    party: Annotated[
-        int | None,
-        typer.Option("--party", envvar="MAITRED_CLI_PARTY", help="Plan for so many people instead."),
-    ] = None,
-    start: Annotated[
-        str,
-        typer.Option(
-            "--start",
-            envvar="MAITRED_CLI_START",
-            help="When the party sits down: 19:30, or ISO 8601. Local time.",
-        ),
-    ] = "",
-    stay: Annotated[
-        int | None,
-        typer.Option("--stay", envvar="MAITRED_CLI_STAY", help="Minutes, instead of the policy's."),
-    ] = None,
-    zone: Annotated[str, typer.Option("--zone", envvar="MAITRED_CLI_ZONE", help="Only this zone.")] = "",
-    require: Words = "",
+    party: PartySize = None,
+    start: Start = "",
+    stay: StayMinutes = None,
+    zone: Zone = "",
+    require: Required = "",
     prefer: Annotated[
         str, typer.Option("--prefer", envvar="MAITRED_CLI_PREFER", help="Attributes that rank higher: a,b.")
     ] = "",
@@ -98,43 +75,25 @@ def plan(
 
     Example: [bold]maitred plan --party 4 --start 20:00 --prefer window[/]
     """
-    if (booking is None) == (party is None):
-        raise typer.BadParameter("give either --booking, or --party with --start")
-    if party is not None and not start:
-        raise typer.BadParameter("--party needs --start", param_hint="--start")
-
-    question = _Question(booking, party or 0, start, stay, zone, require, prefer, avoid, limit)
-    drive(_plan(Connection(address, tenant, actor, timeout), restaurant, question, output))
+    wanted = Wanted(booking, party, start, stay, zone, require, prefer)
+    drive(_plan(Connection(address, tenant, actor, timeout), restaurant, wanted, avoid, limit, output))
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """What `plan` was asked, in the words of the command line."""
-
-    booking: UUID | None
-    party: int
-    start: str
-    stay: int | None
-    zone: str
-    require: str
-    prefer: str
-    avoid: str
-    limit: int
-
-
-async def _plan(connection: Connection, wanted: str, question: _Question, output: Format) -> None:
+async def _plan(
+    connection: Connection, name: str, wanted: Wanted, avoid: str, limit: int, output: Format
+) -> None:
     async with connection.open() as client:
-        restaurant = await find_restaurant(client, wanted)
+        restaurant = await find_restaurant(client, name)
         floor = await get_floor(client, restaurant)
         request = PlanTablesRequest(
             restaurant_id=restaurant.restaurant_id,
-            plans_max=question.limit,
-            avoid_table_ids=table_ids(floor, question.avoid, "--avoid"),
+            plans_max=limit,
+            avoid_table_ids=table_ids(floor, avoid, "--avoid"),
         )
-        if question.booking is not None:
-            request.booking_id = str(question.booking)
+        if wanted.booking is not None:
+            request.booking_id = str(wanted.booking)
         else:
-            request.party.CopyFrom(_party(restaurant, floor, question))
+            request.party.CopyFrom(wanted.party_request(restaurant, floor))
         response = await client.plan_tables(request)
     if output is Format.TABLE:
         show(*plan_view(response, floor, ZoneInfo(restaurant.time_zone)))
@@ -142,19 +101,6 @@ async def _plan(connection: Connection, wanted: str, question: _Question, output
         write_json(to_dict(response), output)
     else:
         write_json([to_dict(plan) for plan in response.plans], output)
-
-
-def _party(restaurant: Restaurant, floor: Floor, question: _Question) -> PartyRequest:
-    party = PartyRequest(
-        party_size=question.party,
-        start=timestamp(start_in(restaurant, question.start)),
-        zone_id=zone_id_by_name(floor, question.zone),
-        required_attributes=_words(question.require),
-        preferred_attributes=_words(question.prefer),
-    )
-    if question.stay is not None:
-        party.duration.CopyFrom(duration(dt.timedelta(minutes=question.stay)))
-    return party
 
 
 def hold(
@@ -293,7 +239,3 @@ def release(
 
 def _which(restaurant: Restaurant, hold_id: UUID) -> GetHoldRequest:
     return GetHoldRequest(restaurant_id=restaurant.restaurant_id, hold_id=str(hold_id))
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]

@@ -141,6 +141,12 @@ def failed(checks: Iterable[Check]) -> tuple[Check, ...]:
     return tuple(check for check in checks if check.status is CheckStatus.ERROR)
 
 
+def in_the_way(foreign: Iterable[Claim], limit: int) -> tuple[Conflict, ...]:
+    """The first `limit` of these claims as conflicts, ordered by table, then by start."""
+    ordered = sorted(foreign, key=lambda claim: (claim.table_id, claim.window.start))
+    return tuple(claim.as_conflict() for claim in ordered[:limit])
+
+
 def require(checks: Sequence[Check], foreign: Sequence[Claim] = ()) -> None:
     """Raises the first failed check by precedence, with all the others and the conflicting claims as details."""
     failures = failed(checks)
@@ -149,8 +155,7 @@ def require(checks: Sequence[Check], foreign: Sequence[Claim] = ()) -> None:
     first = failures[0]
     conflicts: tuple[Conflict, ...] = ()
     if first.reason in CONFLICT_REASON.values():
-        ordered = sorted(foreign, key=lambda claim: (claim.table_id, claim.window.start))
-        conflicts = tuple(claim.as_conflict() for claim in ordered[: CONFLICTS_LISTED_MAX + 1])
+        conflicts = in_the_way(foreign, CONFLICTS_LISTED_MAX + 1)
     raise ServiceError(
         Refusal(
             first.reason,

@@ -4,23 +4,20 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from server.clock import Deadline
-from server.domain.booking import Party
-from server.domain.hours import opening_at, stay_for
+from server.domain.hours import opening_at
 from server.domain.restaurant import Caller, Restaurant
 from server.domain.window import Stay, Window
 from server.orchestrator.ports import Catalogue, InventorySource
-from server.orchestrator.situation import Situation, foreign, known_booking, look, require_future
+from server.orchestrator.situation import Situation, foreign, look
+from server.orchestrator.subject import Subject, need_of
 from server.planner.plan import PlanResult, Question, plan_tables
 
 
 @dataclass(frozen=True, slots=True)
 class PlanTablesQuestion:
-    """For a stored booking (`booking_id`) or a hypothetical one (`party`): exactly one of them is set."""
-
     restaurant_id: UUID
+    subject: Subject
     plans_max: int
-    booking_id: UUID | None = None
-    party: Party | None = None
     avoid: tuple[UUID, ...] = ()
 
 
@@ -38,8 +35,7 @@ class PlanTables:
 
     async def __call__(self, caller: Caller, question: PlanTablesQuestion, deadline: Deadline) -> Planned:
         situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
-        party, stay = await self._subject(situation, question)
-        require_future(stay.window, situation.now)
+        party, stay = await need_of(self.catalogue, situation, question.subject)
         horizon = _horizon(situation, stay)
         claims = await self.catalogue.claims(question.restaurant_id, horizon)
         result = plan_tables(
@@ -49,7 +45,7 @@ class PlanTables:
                 policy=situation.policy,
                 party=party,
                 stay=stay,
-                claims=foreign(claims, situation.now, question.booking_id),
+                claims=foreign(claims, situation.now, question.subject.booking_id),
                 horizon=horizon,
                 avoid=frozenset(question.avoid),
                 plans_max=question.plans_max,
@@ -57,17 +53,6 @@ class PlanTables:
             )
         )
         return Planned(result, stay, situation.restaurant)
-
-    async def _subject(self, situation: Situation, question: PlanTablesQuestion) -> tuple[Party, Stay]:
-        if question.booking_id is not None:
-            booking = await known_booking(self.catalogue, question.restaurant_id, question.booking_id)
-            return booking.party, booking.stay
-        assert question.party is not None, "a question names a booking or a party"
-        party = question.party
-        stay = stay_for(
-            situation.policy, situation.restaurant.time_zone, party.party_size, party.start, party.duration
-        )
-        return party, stay
 
 
 def _horizon(situation: Situation, stay: Stay) -> Window:

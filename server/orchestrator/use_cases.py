@@ -6,6 +6,7 @@ from server.orchestrator.assign_tables import AssignTables
 from server.orchestrator.block_tables import BlockTables
 from server.orchestrator.check_invariants import CheckInvariants
 from server.orchestrator.confirm_hold import ConfirmHold
+from server.orchestrator.explain_table import ExplainTable
 from server.orchestrator.extend_hold import ExtendHold
 from server.orchestrator.get_operation import GetOperation
 from server.orchestrator.hold_tables import HoldLimits, HoldTables
@@ -31,6 +32,7 @@ from server.orchestrator.read_inventory import (
 from server.orchestrator.reassign_tables import ReassignTables
 from server.orchestrator.release_hold import ReleaseHold
 from server.orchestrator.replace_hold import ReplaceHold
+from server.orchestrator.search_availability import SearchAvailability
 from server.orchestrator.transition_booking import TransitionBooking
 from server.orchestrator.unassign_tables import UnassignTables
 from server.orchestrator.unblock_tables import UnblockTables
@@ -43,6 +45,8 @@ class UseCases:
     """What the edge can ask for."""
 
     plan_tables: PlanTables
+    explain_table: ExplainTable
+    search_availability: SearchAvailability
     validate_selection: ValidateSelection
     hold_tables: HoldTables
     extend_hold: ExtendHold
@@ -81,6 +85,8 @@ class UseCases:
         once, catalogue = Once(store), store.catalogue
         return cls(
             plan_tables=PlanTables(catalogue, inventories),
+            explain_table=ExplainTable(catalogue, inventories),
+            search_availability=SearchAvailability(catalogue, inventories),
             validate_selection=ValidateSelection(catalogue, inventories),
             hold_tables=HoldTables(once, inventories, new_id, limits),
             extend_hold=ExtendHold(once, inventories, limits),

@@ -25,7 +25,7 @@ SERVICES: tuple[ServiceDescriptor, ...] = (
 
 _METHODS_BY_SCOPE = {
     READ: {
-        "PlannerService": "PlanTables",
+        "PlannerService": "PlanTables ExplainTable SearchAvailability",
         "AssignmentService": "ValidateSelection GetHold ListHolds GetAssignment ListAssignments GetOperation",
         "InventoryService": "GetRestaurant ListRestaurants GetServicePolicy GetFloor ListBlocks",
         "BookingService": "GetBooking ListBookings",

@@ -6,7 +6,7 @@ fit, and in the same way every time: the same refusal always gives the same byte
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import grpc
 from google.protobuf import duration_pb2
@@ -16,9 +16,8 @@ from google.rpc import error_details_pb2, status_pb2
 from maitred.v1 import errors_pb2
 from server.domain.limits import CHECKS_LISTED_MAX, CONFLICTS_LISTED_MAX, VIOLATIONS_LISTED_MAX
 from server.errors import Conflict, Reason, Refusal
-from server.rpc.messages.checks import CLAIM_KINDS, put_check
+from server.rpc.messages.checks import conflict_message, put_check
 from server.rpc.messages.text import shortened
-from server.rpc.messages.time import set_instant
 
 DOMAIN = "maitred"
 TYPE_PREFIX = "type.googleapis.com/"
@@ -194,19 +193,10 @@ def _bad_request(refusal: Refusal, room: Room) -> error_details_pb2.BadRequest:
 
 
 def _conflict_detail(conflicts: tuple[Conflict, ...], room: Room) -> errors_pb2.ConflictDetail:
-    detail = errors_pb2.ConflictDetail(truncated=len(conflicts) > room.conflicts)
-    for conflict in conflicts[: room.conflicts]:
-        entry = detail.conflicts.add(
-            table_id=str(conflict.table_id), blocker_kind=CLAIM_KINDS[conflict.blocker_kind]
-        )
-        _put_times(entry, conflict.window_start, conflict.window_end, conflict.free_from)
-    return detail
-
-
-def _put_times(entry: errors_pb2.Conflict, start: datetime, end: datetime, free_from: datetime) -> None:
-    set_instant(entry.window_start, start)
-    set_instant(entry.window_end, end)
-    set_instant(entry.free_from, free_from)
+    return errors_pb2.ConflictDetail(
+        conflicts=map(conflict_message, conflicts[: room.conflicts]),
+        truncated=len(conflicts) > room.conflicts,
+    )
 
 
 def _encoded_bytes(text: str) -> int:

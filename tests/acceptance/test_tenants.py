@@ -122,12 +122,26 @@ def policy() -> pb.ServicePolicy:
 FROM, UNTIL = stamp(evening(10)), stamp(evening(23))
 
 # These may name something that is nowhere: ids that only exclude or filter, and ids of what is to be made.
-ANSWERED_ANYWAY = ("PlanTables", "ListHolds", "PutBooking", "PutFloor", "ListAuditEntries")
+ANSWERED_ANYWAY = (
+    "PlanTables",
+    "SearchAvailability",
+    "ListHolds",
+    "PutBooking",
+    "PutFloor",
+    "ListAuditEntries",
+)
 
 # One request per method, naming ids wherever it can. The request_id is filled in when it is sent.
 REQUESTS: Mapping[str, Callable[[Ids], Message]] = {
     "PlanTables": lambda ids: pb.PlanTablesRequest(
         restaurant_id=ids.restaurant, booking_id=ids.booking, avoid_table_ids=[ids.table]
+    ),
+    "ExplainTable": lambda ids: pb.ExplainTableRequest(
+        restaurant_id=ids.restaurant, booking_id=ids.booking, table_ids=[ids.table]
+    ),
+    "SearchAvailability": lambda ids: pb.SearchAvailabilityRequest(
+        restaurant_id=ids.restaurant,
+        questions=[pb.AvailabilityQuestion(party_size=2, start=stamp(evening()), zone_id=ids.zone)],
     ),
     "ValidateSelection": lambda ids: pb.ValidateSelectionRequest(
         restaurant_id=ids.restaurant, booking_id=ids.booking, table_ids=[ids.table]

@@ -185,6 +185,8 @@ async def test_a_tenant_lists_its_own_restaurants_alone(wire: Wire, world: World
     ("path", "field", "taken", "reason"),
     [
         (PLANNER + "PlanTables", "booking_id", "booking_id", "BOOKING_NOT_FOUND"),
+        (PLANNER + "ExplainTable", "booking_id", "booking_id", "BOOKING_NOT_FOUND"),
+        (PLANNER + "ExplainTable", "table_ids", "table_ids", "TABLE_NOT_FOUND"),
         (ASSIGNMENT + "ValidateSelection", "booking_id", "booking_id", "BOOKING_NOT_FOUND"),
         (ASSIGNMENT + "ValidateSelection", "table_ids", "table_ids", "TABLE_NOT_FOUND"),
         (ASSIGNMENT + "HoldTables", "booking_id", "booking_id", "BOOKING_NOT_FOUND"),

@@ -165,9 +165,62 @@ async def test_json_lines_have_one_plan_per_line(lumen: Lumen) -> None:
     assert [len(json.loads(line)["table_ids"]) for line in shown.out.splitlines()] == [1, 1, 1]
 
 
+async def test_an_explanation_names_the_rules_and_what_is_in_the_way(lumen: Lumen) -> None:
+    first, second = await lumen.book(party=4, hour=20), await lumen.book(party=4, hour=21)
+    assert (await lumen("hold", "--booking", first, "--tables", "M4")).code == ExitCode.OK
+    shown = await lumen("explain", "--tables", "M4", "--booking", second)
+    assert shown.code == ExitCode.OK
+    assert "not possible" in shown.out
+    assert re.search(r"no +TABLE_CONFLICT_HELD", shown.out)
+    assert re.search(r"M4 +hold +Sat 20:00:00 +Sat 2", shown.out)
+
+    start = f"{lumen.saturday.isoformat()}T21:00"
+    party = ("--party", "4", "--start", start)
+    told = (await lumen("explain", "--tables", "M4", *party, "-o", "json")).json()
+    stored = (await lumen("explain", "--tables", "M4", "--booking", second, "-o", "json")).json()
+    assert told == stored
+    assert [conflict["blocker_kind"] for conflict in told["conflicts"]] == ["CLAIM_KIND_HOLD"]
+
+    lines = (await lumen("explain", "--tables", "M4", *party, "-o", "jsonl")).out.splitlines()
+    assert [json.loads(line) for line in lines] == told["checks"]
+    free = await lumen("explain", "--tables", "M5", *party)
+    assert "In the way" not in free.out
+
+
+async def test_availability_of_an_evening_for_several_sizes(lumen: Lumen) -> None:
+    day = ("--date", lumen.saturday.isoformat(), "--from", "18:30", "--to", "20:00", "--every", "30m")
+    shown = await lumen("availability", "--party", "2, 40", *day)
+    assert shown.code == ExitCode.OK
+    lines = shown.out.splitlines()
+    assert [line.split()[0] for line in lines] == ["Start", "18:30", "19:00", "19:30", "20:00"]
+    assert re.search(r"20:00 +\w+ +CAPACITY_INSUFFICIENT", shown.out)
+
+    answers = (await lumen("availability", "--party", "2,40", *day, "-o", "json")).json()
+    assert [answer["party_size"] for answer in answers] == [2, 40] * 4
+    assert [answer["available"] for answer in answers] == [True, False] * 4
+    evening = datetime.combine(lumen.saturday, datetime.min.time(), ROME).replace(hour=18, minute=30)
+    starts = [datetime.fromisoformat(answer["start"]) for answer in answers[::2]]
+    assert starts == [evening + timedelta(minutes=30 * row) for row in range(4)]
+
+    where = ("--zone", "main room", "--require", "window")
+    lines = (await lumen("availability", "--party", "2", *day, *where, "-o", "jsonl")).out.splitlines()
+    assert all(json.loads(line)["available"] for line in lines)
+    whole_day = (
+        await lumen("availability", "--party", "2", "--date", lumen.saturday.isoformat(), "-o", "json")
+    ).json()
+    assert len(whole_day) == 96
+    assert whole_day[4 * 5]["reasons"] == ["ERROR_REASON_OUTSIDE_SERVICE_HOURS"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("explain", "--tables", "M4,X9", "--party", "2", "--start", "20:00"), "no such table: X9"),
+        (
+            ("availability", "--party", "2", "--date", "2031-05-01", "--every", "1m"),
+            "1440 starts for 1 sizes",
+        ),
+        (("availability", "--party", "2", "--date", "2031-05-01", "--zone", "Roof"), "no such zone: Roof"),
         (("floor", "--restaurant", "No Such Place"), "no restaurant called 'No Such Place'"),
         (("hold", "--booking", str(uuid4()), "--tables", "M4,X9"), "no such table: X9"),
         (("plan", "--party", "2", "--start", "20:00", "--zone", "Roof"), "no such zone: Roof"),

@@ -104,6 +104,16 @@ def put_booking(restaurant_id: str, booking_id: str) -> bookings.PutBookingReque
     )
 
 
+def availability_question(world: World, hours: float) -> planner.AvailabilityQuestion:
+    return planner.AvailabilityQuestion(
+        party_size=4,
+        start=at(hours),
+        duration=Duration(seconds=5_400),
+        zone_id=world.zone_id,
+        required_attributes=["window"],
+    )
+
+
 def block_tables(restaurant_id: str, table_id: str) -> inventory.BlockTablesRequest:
     return inventory.BlockTablesRequest(
         request_id=new_id(),
@@ -213,6 +223,12 @@ def _hold_requests(world: World) -> dict[str, Message]:
     return {
         PLANNER + "PlanTables": planner.PlanTablesRequest(
             restaurant_id=rid, booking_id=booking_id, avoid_table_ids=world.table_ids[2:4], plans_max=3
+        ),
+        PLANNER + "ExplainTable": planner.ExplainTableRequest(
+            restaurant_id=rid, party=put_booking(rid, booking_id).party, table_ids=tables
+        ),
+        PLANNER + "SearchAvailability": planner.SearchAvailabilityRequest(
+            restaurant_id=rid, questions=[availability_question(world, hours) for hours in (0, 1)]
         ),
         ASSIGNMENT + "ValidateSelection": assignments.ValidateSelectionRequest(
             restaurant_id=rid, booking_id=booking_id, table_ids=tables

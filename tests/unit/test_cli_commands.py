@@ -10,11 +10,13 @@ from server.cli import main
 from server.cli.failures import MEANINGS, ExitCode
 
 COMMANDS = (
+    "availability",
     "confirm",
     "config",
     "demo",
     "dev",
     "doctor",
+    "explain",
     "extend",
     "floor",
     "hold",
@@ -88,6 +90,14 @@ def test_every_option_names_its_environment_twin(run: Run, command: str) -> None
         ("plan", "--party", "4"),
         ("plan", "--party", "4", "--booking", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10"),
         ("plan", "--party", "four", "--start", "20:00"),
+        ("explain", "--tables", "T1"),
+        ("explain", "--tables", "T1", "--party", "4"),
+        ("explain", "--party", "4", "--start", "20:00"),
+        ("availability", "--party", "4"),
+        ("availability", "--party", "4,many", "--date", "2031-05-01"),
+        ("availability", "--party", "4", "--date", "tomorrow"),
+        ("availability", "--party", "4", "--date", "2031-05-01", "--every", "quarter"),
+        ("availability", "--party", "4", "--date", "2031-05-01", "--from", "25:00"),
         ("hold", "--booking", "not-an-id", "--best"),
         ("hold", "--booking", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10"),
         ("hold", "--booking", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--best", "--tables", "T1"),

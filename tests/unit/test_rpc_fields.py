@@ -22,6 +22,7 @@ from maitred.v1 import (
 from server.domain.policy import AdjacencyMode, Combinations, Weights
 from server.errors import Reason, Refusal, ServiceError
 from server.orchestrator.put_service_policy import PolicyPut
+from server.orchestrator.subject import Subject
 from server.rpc.fields import Fields
 from server.rpc.messages.assignment import read_hold_tables, read_list_holds
 from server.rpc.messages.booking import party_message, read_list_bookings, read_party, read_put_booking
@@ -296,7 +297,7 @@ def test_a_plan_is_for_a_booking_or_for_a_party() -> None:
     nobody = planner_service_pb2.PlanTablesRequest(restaurant_id=A)
     assert fields_of(refusal(read_plan_tables, nobody)) == ["booking_id"]
     question = read_plan_tables(planner_service_pb2.PlanTablesRequest(restaurant_id=A, booking_id=B))
-    assert (question.booking_id, question.party, question.plans_max) == (UUID(B), None, 5)
+    assert (question.subject, question.plans_max) == (Subject(booking_id=UUID(B)), 5)
 
 
 @pytest.mark.parametrize("key", list(ListKey))

@@ -22,32 +22,48 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from maitred.v1 import assignment_service_pb2 as maitred_dot_v1_dot_assignment__service__pb2
 from maitred.v1 import booking_pb2 as maitred_dot_v1_dot_booking__pb2
+from maitred.v1 import checks_pb2 as maitred_dot_v1_dot_checks__pb2
+from maitred.v1 import errors_pb2 as maitred_dot_v1_dot_errors__pb2
 from maitred.v1 import reasons_pb2 as maitred_dot_v1_dot_reasons__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n maitred/v1/planner_service.proto\x12\nmaitred.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18maitred/v1/booking.proto\x1a\x18maitred/v1/reasons.proto\"\xdb\x01\n\x11PlanTablesRequest\x12#\n\rrestaurant_id\x18\x01 \x01(\tR\x0crestaurantId\x12\x1f\n\nbooking_id\x18\x02 \x01(\tH\x00R\tbookingId\x12\x30\n\x05party\x18\x03 \x01(\x0b\x32\x18.maitred.v1.PartyRequestH\x00R\x05party\x12&\n\x0f\x61void_table_ids\x18\x04 \x03(\tR\ravoidTableIds\x12\x1b\n\tplans_max\x18\x05 \x01(\x05R\x08plansMaxB\t\n\x07subject\"\x93\x04\n\x12PlanTablesResponse\x12\x31\n\x07outcome\x18\x01 \x01(\x0e\x32\x17.maitred.v1.PlanOutcomeR\x07outcome\x12&\n\x05plans\x18\x02 \x03(\x0b\x32\x10.maitred.v1.PlanR\x05plans\x12\x1f\n\x0bplans_found\x18\x03 \x01(\x05R\nplansFound\x12\x35\n\nrejections\x18\x04 \x03(\x0b\x32\x15.maitred.v1.RejectionR\nrejections\x12+\n\x11tables_considered\x18\x05 \x01(\x05R\x10tablesConsidered\x12\x37\n\x17\x63ombinations_considered\x18\x06 \x01(\x05R\x16\x63ombinationsConsidered\x12=\n\x0cwindow_start\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bwindowStart\x12\x39\n\nwindow_end\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\twindowEnd\x12\x16\n\x06period\x18\t \x01(\tR\x06period\x12+\n\x11inventory_version\x18\n \x01(\x03R\x10inventoryVersion\x12%\n\x0epolicy_version\x18\x0b \x01(\x03R\rpolicyVersion\"\xa2\x03\n\x04Plan\x12\x1b\n\ttable_ids\x18\x01 \x03(\tR\x08tableIds\x12\x1f\n\x0btable_names\x18\x02 \x03(\tR\ntableNames\x12\x17\n\x07zone_id\x18\x03 \x01(\tR\x06zoneId\x12\x1a\n\x08\x63\x61pacity\x18\x04 \x01(\x05R\x08\x63\x61pacity\x12\x14\n\x05slack\x18\x05 \x01(\x05R\x05slack\x12\x16\n\x06merged\x18\x06 \x01(\x08R\x06merged\x12\x33\n\tadjacency\x18\x07 \x03(\x0b\x32\x15.maitred.v1.TablePairR\tadjacency\x12\x12\n\x04\x63ost\x18\x08 \x01(\x01R\x04\x63ost\x12\x14\n\x05score\x18\t \x01(\x01R\x05score\x12\x33\n\tbreakdown\x18\n \x03(\x0b\x32\x15.maitred.v1.ScoreTermR\tbreakdown\x12<\n\x1aunmet_preferred_attributes\x18\x0b \x03(\tR\x18unmetPreferredAttributes\x12\'\n\x0f\x63ontext_version\x18\x0c \x01(\tR\x0e\x63ontextVersion\"=\n\tTablePair\x12\x17\n\x07table_a\x18\x01 \x01(\tR\x06tableA\x12\x17\n\x07table_b\x18\x02 \x01(\tR\x06tableB\"3\n\tScoreTerm\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04\x63ost\x18\x02 \x01(\x01R\x04\x63ost\"\x95\x01\n\tRejection\x12/\n\x06reason\x18\x01 \x01(\x0e\x32\x17.maitred.v1.ErrorReasonR\x06reason\x12\x16\n\x06tables\x18\x02 \x01(\x05R\x06tables\x12\"\n\x0c\x63ombinations\x18\x03 \x01(\x05R\x0c\x63ombinations\x12\x1b\n\ttable_ids\x18\x04 \x03(\tR\x08tableIds*\x82\x01\n\x0bPlanOutcome\x12\x1c\n\x18PLAN_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15PLAN_OUTCOME_FEASIBLE\x10\x01\x12\x1c\n\x18PLAN_OUTCOME_FULLY_TAKEN\x10\x02\x12\x1c\n\x18PLAN_OUTCOME_NEEDS_STAFF\x10\x03\x32]\n\x0ePlannerService\x12K\n\nPlanTables\x12\x1d.maitred.v1.PlanTablesRequest\x1a\x1e.maitred.v1.PlanTablesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n maitred/v1/planner_service.proto\x12\nmaitred.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#maitred/v1/assignment_service.proto\x1a\x18maitred/v1/booking.proto\x1a\x17maitred/v1/checks.proto\x1a\x17maitred/v1/errors.proto\x1a\x18maitred/v1/reasons.proto\"\xdb\x01\n\x11PlanTablesRequest\x12#\n\rrestaurant_id\x18\x01 \x01(\tR\x0crestaurantId\x12\x1f\n\nbooking_id\x18\x02 \x01(\tH\x00R\tbookingId\x12\x30\n\x05party\x18\x03 \x01(\x0b\x32\x18.maitred.v1.PartyRequestH\x00R\x05party\x12&\n\x0f\x61void_table_ids\x18\x04 \x03(\tR\ravoidTableIds\x12\x1b\n\tplans_max\x18\x05 \x01(\x05R\x08plansMaxB\t\n\x07subject\"\x93\x04\n\x12PlanTablesResponse\x12\x31\n\x07outcome\x18\x01 \x01(\x0e\x32\x17.maitred.v1.PlanOutcomeR\x07outcome\x12&\n\x05plans\x18\x02 \x03(\x0b\x32\x10.maitred.v1.PlanR\x05plans\x12\x1f\n\x0bplans_found\x18\x03 \x01(\x05R\nplansFound\x12\x35\n\nrejections\x18\x04 \x03(\x0b\x32\x15.maitred.v1.RejectionR\nrejections\x12+\n\x11tables_considered\x18\x05 \x01(\x05R\x10tablesConsidered\x12\x37\n\x17\x63ombinations_considered\x18\x06 \x01(\x05R\x16\x63ombinationsConsidered\x12=\n\x0cwindow_start\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bwindowStart\x12\x39\n\nwindow_end\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\twindowEnd\x12\x16\n\x06period\x18\t \x01(\tR\x06period\x12+\n\x11inventory_version\x18\n \x01(\x03R\x10inventoryVersion\x12%\n\x0epolicy_version\x18\x0b \x01(\x03R\rpolicyVersion\"\xa2\x03\n\x04Plan\x12\x1b\n\ttable_ids\x18\x01 \x03(\tR\x08tableIds\x12\x1f\n\x0btable_names\x18\x02 \x03(\tR\ntableNames\x12\x17\n\x07zone_id\x18\x03 \x01(\tR\x06zoneId\x12\x1a\n\x08\x63\x61pacity\x18\x04 \x01(\x05R\x08\x63\x61pacity\x12\x14\n\x05slack\x18\x05 \x01(\x05R\x05slack\x12\x16\n\x06merged\x18\x06 \x01(\x08R\x06merged\x12\x33\n\tadjacency\x18\x07 \x03(\x0b\x32\x15.maitred.v1.TablePairR\tadjacency\x12\x12\n\x04\x63ost\x18\x08 \x01(\x01R\x04\x63ost\x12\x14\n\x05score\x18\t \x01(\x01R\x05score\x12\x33\n\tbreakdown\x18\n \x03(\x0b\x32\x15.maitred.v1.ScoreTermR\tbreakdown\x12<\n\x1aunmet_preferred_attributes\x18\x0b \x03(\tR\x18unmetPreferredAttributes\x12\'\n\x0f\x63ontext_version\x18\x0c \x01(\tR\x0e\x63ontextVersion\"=\n\tTablePair\x12\x17\n\x07table_a\x18\x01 \x01(\tR\x06tableA\x12\x17\n\x07table_b\x18\x02 \x01(\tR\x06tableB\"3\n\tScoreTerm\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04\x63ost\x18\x02 \x01(\x01R\x04\x63ost\"\x95\x01\n\tRejection\x12/\n\x06reason\x18\x01 \x01(\x0e\x32\x17.maitred.v1.ErrorReasonR\x06reason\x12\x16\n\x06tables\x18\x02 \x01(\x05R\x06tables\x12\"\n\x0c\x63ombinations\x18\x03 \x01(\x05R\x0c\x63ombinations\x12\x1b\n\ttable_ids\x18\x04 \x03(\tR\x08tableIds\"\xb5\x01\n\x13\x45xplainTableRequest\x12#\n\rrestaurant_id\x18\x01 \x01(\tR\x0crestaurantId\x12\x1f\n\nbooking_id\x18\x02 \x01(\tH\x00R\tbookingId\x12\x30\n\x05party\x18\x03 \x01(\x0b\x32\x18.maitred.v1.PartyRequestH\x00R\x05party\x12\x1b\n\ttable_ids\x18\x04 \x03(\tR\x08tableIdsB\t\n\x07subject\"\xb3\x02\n\x14\x45xplainTableResponse\x12\x1a\n\x08possible\x18\x01 \x01(\x08R\x08possible\x12)\n\x06\x63hecks\x18\x02 \x03(\x0b\x32\x11.maitred.v1.CheckR\x06\x63hecks\x12\x32\n\tconflicts\x18\x03 \x03(\x0b\x32\x14.maitred.v1.ConflictR\tconflicts\x12\'\n\x0f\x63onflicts_found\x18\x04 \x01(\x05R\x0e\x63onflictsFound\x12\x36\n\x07summary\x18\x05 \x01(\x0b\x32\x1c.maitred.v1.SelectionSummaryR\x07summary\x12\x16\n\x06period\x18\x06 \x01(\tR\x06period\x12\'\n\x0f\x63ontext_version\x18\x07 \x01(\tR\x0e\x63ontextVersion\"\x80\x01\n\x19SearchAvailabilityRequest\x12#\n\rrestaurant_id\x18\x01 \x01(\tR\x0crestaurantId\x12>\n\tquestions\x18\x02 \x03(\x0b\x32 .maitred.v1.AvailabilityQuestionR\tquestions\"\xe8\x01\n\x14\x41vailabilityQuestion\x12\x1d\n\nparty_size\x18\x01 \x01(\x05R\tpartySize\x12\x30\n\x05start\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05start\x12\x35\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08\x64uration\x12\x17\n\x07zone_id\x18\x04 \x01(\tR\x06zoneId\x12/\n\x13required_attributes\x18\x05 \x03(\tR\x12requiredAttributes\"P\n\x1aSearchAvailabilityResponse\x12\x32\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x18.maitred.v1.AvailabilityR\x07\x61nswers\"\xe4\x02\n\x0c\x41vailability\x12\x1c\n\tavailable\x18\x01 \x01(\x08R\tavailable\x12\x31\n\x07reasons\x18\x02 \x03(\x0e\x32\x17.maitred.v1.ErrorReasonR\x07reasons\x12\x1b\n\ttable_ids\x18\x03 \x03(\tR\x08tableIds\x12\x1f\n\x0btable_names\x18\x04 \x03(\tR\ntableNames\x12\x17\n\x07zone_id\x18\x05 \x01(\tR\x06zoneId\x12\x1a\n\x08\x63\x61pacity\x18\x06 \x01(\x05R\x08\x63\x61pacity\x12=\n\x0cwindow_start\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bwindowStart\x12\x39\n\nwindow_end\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\twindowEnd\x12\x16\n\x06period\x18\t \x01(\tR\x06period*\x82\x01\n\x0bPlanOutcome\x12\x1c\n\x18PLAN_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15PLAN_OUTCOME_FEASIBLE\x10\x01\x12\x1c\n\x18PLAN_OUTCOME_FULLY_TAKEN\x10\x02\x12\x1c\n\x18PLAN_OUTCOME_NEEDS_STAFF\x10\x03\x32\x95\x02\n\x0ePlannerService\x12K\n\nPlanTables\x12\x1d.maitred.v1.PlanTablesRequest\x1a\x1e.maitred.v1.PlanTablesResponse\x12Q\n\x0c\x45xplainTable\x12\x1f.maitred.v1.ExplainTableRequest\x1a .maitred.v1.ExplainTableResponse\x12\x63\n\x12SearchAvailability\x12%.maitred.v1.SearchAvailabilityRequest\x1a&.maitred.v1.SearchAvailabilityResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'maitred.v1.planner_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PLANOUTCOME']._serialized_start=1579
-  _globals['_PLANOUTCOME']._serialized_end=1709
-  _globals['_PLANTABLESREQUEST']._serialized_start=134
-  _globals['_PLANTABLESREQUEST']._serialized_end=353
-  _globals['_PLANTABLESRESPONSE']._serialized_start=356
-  _globals['_PLANTABLESRESPONSE']._serialized_end=887
-  _globals['_PLAN']._serialized_start=890
-  _globals['_PLAN']._serialized_end=1308
-  _globals['_TABLEPAIR']._serialized_start=1310
-  _globals['_TABLEPAIR']._serialized_end=1371
-  _globals['_SCORETERM']._serialized_start=1373
-  _globals['_SCORETERM']._serialized_end=1424
-  _globals['_REJECTION']._serialized_start=1427
-  _globals['_REJECTION']._serialized_end=1576
-  _globals['_PLANNERSERVICE']._serialized_start=1711
-  _globals['_PLANNERSERVICE']._serialized_end=1804
+  _globals['_PLANOUTCOME']._serialized_start=2999
+  _globals['_PLANOUTCOME']._serialized_end=3129
+  _globals['_PLANTABLESREQUEST']._serialized_start=253
+  _globals['_PLANTABLESREQUEST']._serialized_end=472
+  _globals['_PLANTABLESRESPONSE']._serialized_start=475
+  _globals['_PLANTABLESRESPONSE']._serialized_end=1006
+  _globals['_PLAN']._serialized_start=1009
+  _globals['_PLAN']._serialized_end=1427
+  _globals['_TABLEPAIR']._serialized_start=1429
+  _globals['_TABLEPAIR']._serialized_end=1490
+  _globals['_SCORETERM']._serialized_start=1492
+  _globals['_SCORETERM']._serialized_end=1543
+  _globals['_REJECTION']._serialized_start=1546
+  _globals['_REJECTION']._serialized_end=1695
+  _globals['_EXPLAINTABLEREQUEST']._serialized_start=1698
+  _globals['_EXPLAINTABLEREQUEST']._serialized_end=1879
+  _globals['_EXPLAINTABLERESPONSE']._serialized_start=1882
+  _globals['_EXPLAINTABLERESPONSE']._serialized_end=2189
+  _globals['_SEARCHAVAILABILITYREQUEST']._serialized_start=2192
+  _globals['_SEARCHAVAILABILITYREQUEST']._serialized_end=2320
+  _globals['_AVAILABILITYQUESTION']._serialized_start=2323
+  _globals['_AVAILABILITYQUESTION']._serialized_end=2555
+  _globals['_SEARCHAVAILABILITYRESPONSE']._serialized_start=2557
+  _globals['_SEARCHAVAILABILITYRESPONSE']._serialized_end=2637
+  _globals['_AVAILABILITY']._serialized_start=2640
+  _globals['_AVAILABILITY']._serialized_end=2996
+  _globals['_PLANNERSERVICE']._serialized_start=3132
+  _globals['_PLANNERSERVICE']._serialized_end=3409
 # @@protoc_insertion_point(module_scope)

@@ -5,11 +5,15 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from maitred.v1 import assignment_service_pb2 as _assignment_service_pb2
 from maitred.v1 import booking_pb2 as _booking_pb2
+from maitred.v1 import checks_pb2 as _checks_pb2
+from maitred.v1 import errors_pb2 as _errors_pb2
 from maitred.v1 import reasons_pb2 as _reasons_pb2
 import builtins as _builtins
 import sys
@@ -333,3 +337,269 @@ class Rejection(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Rejection: _TypeAlias = Rejection  # noqa: Y015
+
+@_typing.final
+class ExplainTableRequest(_message.Message):
+    """Request of ExplainTable."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESTAURANT_ID_FIELD_NUMBER: _builtins.int
+    BOOKING_ID_FIELD_NUMBER: _builtins.int
+    PARTY_FIELD_NUMBER: _builtins.int
+    TABLE_IDS_FIELD_NUMBER: _builtins.int
+    restaurant_id: _builtins.str
+    """The restaurant."""
+    booking_id: _builtins.str
+    """A stored booking. Its own holds and tables are not in its way. Whether its status allows it to get tables is not
+    looked at.
+    """
+    @_builtins.property
+    def party(self) -> _booking_pb2.PartyRequest:
+        """A booking that does not exist yet. A start for which no booking could be made is refused, as in PlanTables."""
+
+    @_builtins.property
+    def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """1 to 10 different tables, explained as one set."""
+
+    def __init__(
+        self,
+        *,
+        restaurant_id: _builtins.str = ...,
+        booking_id: _builtins.str = ...,
+        party: _booking_pb2.PartyRequest | None = ...,
+        table_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "party", b"party", "subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "party", b"party", "restaurant_id", b"restaurant_id", "subject", b"subject", "table_ids", b"table_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["booking_id", "party"]  # noqa: Y015
+    _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
+
+Global___ExplainTableRequest: _TypeAlias = ExplainTableRequest  # noqa: Y015
+
+@_typing.final
+class ExplainTableResponse(_message.Message):
+    """Response of ExplainTable."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSSIBLE_FIELD_NUMBER: _builtins.int
+    CHECKS_FIELD_NUMBER: _builtins.int
+    CONFLICTS_FIELD_NUMBER: _builtins.int
+    CONFLICTS_FOUND_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    CONTEXT_VERSION_FIELD_NUMBER: _builtins.int
+    possible: _builtins.bool
+    """True when no check has status error: the set could be held or assigned now."""
+    conflicts_found: _builtins.int
+    """How many such claims there are in all."""
+    period: _builtins.str
+    """The service period the start falls in."""
+    context_version: _builtins.str
+    """What the answer was made from; see Plan.context_version."""
+    @_builtins.property
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[_checks_pb2.Check]:
+        """Every check, in order of precedence: the same as in ValidateSelection."""
+
+    @_builtins.property
+    def conflicts(self) -> _containers.RepeatedCompositeFieldContainer[_errors_pb2.Conflict]:
+        """The claims of others that are in the way, ordered by table id, then by start; at most 100. They say what took the
+        table, from when to when, and when it comes free; never who has it.
+        """
+
+    @_builtins.property
+    def summary(self) -> _assignment_service_pb2.SelectionSummary:
+        """The set at a glance, with the window it is wanted for."""
+
+    def __init__(
+        self,
+        *,
+        possible: _builtins.bool = ...,
+        checks: _abc.Iterable[_checks_pb2.Check] | None = ...,
+        conflicts: _abc.Iterable[_errors_pb2.Conflict] | None = ...,
+        conflicts_found: _builtins.int = ...,
+        summary: _assignment_service_pb2.SelectionSummary | None = ...,
+        period: _builtins.str = ...,
+        context_version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["summary", b"summary"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks", "conflicts", b"conflicts", "conflicts_found", b"conflicts_found", "context_version", b"context_version", "period", b"period", "possible", b"possible", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainTableResponse: _TypeAlias = ExplainTableResponse  # noqa: Y015
+
+@_typing.final
+class SearchAvailabilityRequest(_message.Message):
+    """Request of SearchAvailability."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESTAURANT_ID_FIELD_NUMBER: _builtins.int
+    QUESTIONS_FIELD_NUMBER: _builtins.int
+    restaurant_id: _builtins.str
+    """The restaurant."""
+    @_builtins.property
+    def questions(self) -> _containers.RepeatedCompositeFieldContainer[Global___AvailabilityQuestion]:
+        """1 to 500 questions. Their starts lie within 62 days."""
+
+    def __init__(
+        self,
+        *,
+        restaurant_id: _builtins.str = ...,
+        questions: _abc.Iterable[Global___AvailabilityQuestion] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["questions", b"questions", "restaurant_id", b"restaurant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchAvailabilityRequest: _TypeAlias = SearchAvailabilityRequest  # noqa: Y015
+
+@_typing.final
+class AvailabilityQuestion(_message.Message):
+    """Whether a party could come at a time. It is asked as for a booking that does not exist yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTY_SIZE_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    ZONE_ID_FIELD_NUMBER: _builtins.int
+    REQUIRED_ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    party_size: _builtins.int
+    """1 to 500 people."""
+    zone_id: _builtins.str
+    """Only tables of this zone, when set."""
+    @_builtins.property
+    def start(self) -> _timestamp_pb2.Timestamp:
+        """When they would sit down; whole seconds."""
+
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """Length of stay, instead of the policy's turn time. 5 minutes to 12 hours."""
+
+    @_builtins.property
+    def required_attributes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Every table has to have all of these; up to 16."""
+
+    def __init__(
+        self,
+        *,
+        party_size: _builtins.int = ...,
+        start: _timestamp_pb2.Timestamp | None = ...,
+        duration: _duration_pb2.Duration | None = ...,
+        zone_id: _builtins.str = ...,
+        required_attributes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "party_size", b"party_size", "required_attributes", b"required_attributes", "start", b"start", "zone_id", b"zone_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AvailabilityQuestion: _TypeAlias = AvailabilityQuestion  # noqa: Y015
+
+@_typing.final
+class SearchAvailabilityResponse(_message.Message):
+    """Response of SearchAvailability."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Availability]:
+        """One answer per question, in the order of the questions."""
+
+    def __init__(
+        self,
+        *,
+        answers: _abc.Iterable[Global___Availability] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchAvailabilityResponse: _TypeAlias = SearchAvailabilityResponse  # noqa: Y015
+
+@_typing.final
+class Availability(_message.Message):
+    """The answer to one AvailabilityQuestion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AVAILABLE_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
+    TABLE_IDS_FIELD_NUMBER: _builtins.int
+    TABLE_NAMES_FIELD_NUMBER: _builtins.int
+    ZONE_ID_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
+    WINDOW_START_FIELD_NUMBER: _builtins.int
+    WINDOW_END_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    available: _builtins.bool
+    """Whether a table or a merge fits and is free. A restaurant that is closed, a stay that does not fit before closing and
+    a time that is over are answers as well, never errors of the call.
+    """
+    zone_id: _builtins.str
+    """Their zone."""
+    capacity: _builtins.int
+    """Seats of the set."""
+    period: _builtins.str
+    """The service period the start falls in; empty when there is no window."""
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """Why not; empty when available. OUTSIDE_SERVICE_HOURS, SERVICE_OVERRUN or WINDOW_IN_PAST stand alone. When every set
+        that seats the party is taken, what takes them: TABLE_BLOCKED, TABLE_CONFLICT_ASSIGNED, TABLE_CONFLICT_HELD. When no
+        set of the floor seats the party, the rules that leave them out. The reason that most sets fall under comes first.
+        Empty as well for a floor without tables.
+        """
+
+    @_builtins.property
+    def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """A set that could be held now: of those that are free the one with the fewest tables, then with the fewest seats.
+        PlanTables ranks all of them. Ordered by id; empty when not available.
+        """
+
+    @_builtins.property
+    def table_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Their names, in the same order."""
+
+    @_builtins.property
+    def window_start(self) -> _timestamp_pb2.Timestamp:
+        """Start of the time the tables would be needed, buffers included. Not set for OUTSIDE_SERVICE_HOURS and
+        SERVICE_OVERRUN.
+        """
+
+    @_builtins.property
+    def window_end(self) -> _timestamp_pb2.Timestamp:
+        """End of that time, exclusive."""
+
+    def __init__(
+        self,
+        *,
+        available: _builtins.bool = ...,
+        reasons: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
+        table_ids: _abc.Iterable[_builtins.str] | None = ...,
+        table_names: _abc.Iterable[_builtins.str] | None = ...,
+        zone_id: _builtins.str = ...,
+        capacity: _builtins.int = ...,
+        window_start: _timestamp_pb2.Timestamp | None = ...,
+        window_end: _timestamp_pb2.Timestamp | None = ...,
+        period: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "capacity", b"capacity", "period", b"period", "reasons", b"reasons", "table_ids", b"table_ids", "table_names", b"table_names", "window_end", b"window_end", "window_start", b"window_start", "zone_id", b"zone_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Availability: _TypeAlias = Availability  # noqa: Y015

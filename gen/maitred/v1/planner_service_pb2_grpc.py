@@ -40,6 +40,16 @@ class PlannerServiceStub:
                 request_serializer=maitred_dot_v1_dot_planner__service__pb2.PlanTablesRequest.SerializeToString,
                 response_deserializer=maitred_dot_v1_dot_planner__service__pb2.PlanTablesResponse.FromString,
                 _registered_method=True)
+        self.ExplainTable = channel.unary_unary(
+                '/maitred.v1.PlannerService/ExplainTable',
+                request_serializer=maitred_dot_v1_dot_planner__service__pb2.ExplainTableRequest.SerializeToString,
+                response_deserializer=maitred_dot_v1_dot_planner__service__pb2.ExplainTableResponse.FromString,
+                _registered_method=True)
+        self.SearchAvailability = channel.unary_unary(
+                '/maitred.v1.PlannerService/SearchAvailability',
+                request_serializer=maitred_dot_v1_dot_planner__service__pb2.SearchAvailabilityRequest.SerializeToString,
+                response_deserializer=maitred_dot_v1_dot_planner__service__pb2.SearchAvailabilityResponse.FromString,
+                _registered_method=True)
 
 
 class PlannerServiceServicer:
@@ -54,6 +64,23 @@ class PlannerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainTable(self, request, context):
+        """Why one given table or set is, or is not, possible for a stored or a hypothetical booking: every rule that hold and
+        assign enforce, and every claim that is in the way with the time at which it comes free. Advisory.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchAvailability(self, request, context):
+        """Whether parties that have not booked yet would get tables: many sizes and starts in one call, exactly one answer per
+        question, in the order of the questions, all of them from one reading of the claims. Hold and assign decide by the
+        same rules, so what is available now can be held now. Advisory: nothing is kept for the caller.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PlannerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +88,16 @@ def add_PlannerServiceServicer_to_server(servicer, server):
                     servicer.PlanTables,
                     request_deserializer=maitred_dot_v1_dot_planner__service__pb2.PlanTablesRequest.FromString,
                     response_serializer=maitred_dot_v1_dot_planner__service__pb2.PlanTablesResponse.SerializeToString,
+            ),
+            'ExplainTable': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainTable,
+                    request_deserializer=maitred_dot_v1_dot_planner__service__pb2.ExplainTableRequest.FromString,
+                    response_serializer=maitred_dot_v1_dot_planner__service__pb2.ExplainTableResponse.SerializeToString,
+            ),
+            'SearchAvailability': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchAvailability,
+                    request_deserializer=maitred_dot_v1_dot_planner__service__pb2.SearchAvailabilityRequest.FromString,
+                    response_serializer=maitred_dot_v1_dot_planner__service__pb2.SearchAvailabilityResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -91,6 +128,60 @@ class PlannerService:
             '/maitred.v1.PlannerService/PlanTables',
             maitred_dot_v1_dot_planner__service__pb2.PlanTablesRequest.SerializeToString,
             maitred_dot_v1_dot_planner__service__pb2.PlanTablesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainTable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/maitred.v1.PlannerService/ExplainTable',
+            maitred_dot_v1_dot_planner__service__pb2.ExplainTableRequest.SerializeToString,
+            maitred_dot_v1_dot_planner__service__pb2.ExplainTableResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchAvailability(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/maitred.v1.PlannerService/SearchAvailability',
+            maitred_dot_v1_dot_planner__service__pb2.SearchAvailabilityRequest.SerializeToString,
+            maitred_dot_v1_dot_planner__service__pb2.SearchAvailabilityResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,15 @@ class PlannerServiceStub:
     """The best table sets for a stored or a hypothetical booking. The same floor, policy, claims and question always
     give the same list, whatever the order in which they were stored. Advisory: hold and assign check again.
     """
+    ExplainTable: _grpc.UnaryUnaryMultiCallable[_planner_service_pb2.ExplainTableRequest, _planner_service_pb2.ExplainTableResponse]
+    """Why one given table or set is, or is not, possible for a stored or a hypothetical booking: every rule that hold and
+    assign enforce, and every claim that is in the way with the time at which it comes free. Advisory.
+    """
+    SearchAvailability: _grpc.UnaryUnaryMultiCallable[_planner_service_pb2.SearchAvailabilityRequest, _planner_service_pb2.SearchAvailabilityResponse]
+    """Whether parties that have not booked yet would get tables: many sizes and starts in one call, exactly one answer per
+    question, in the order of the questions, all of them from one reading of the claims. Hold and assign decide by the
+    same rules, so what is available now can be held now. Advisory: nothing is kept for the caller.
+    """
 
 @_typing.type_check_only
 class PlannerServiceAsyncStub(PlannerServiceStub):
@@ -46,6 +55,15 @@ class PlannerServiceAsyncStub(PlannerServiceStub):
     PlanTables: _aio.UnaryUnaryMultiCallable[_planner_service_pb2.PlanTablesRequest, _planner_service_pb2.PlanTablesResponse]  # type: ignore[assignment]
     """The best table sets for a stored or a hypothetical booking. The same floor, policy, claims and question always
     give the same list, whatever the order in which they were stored. Advisory: hold and assign check again.
+    """
+    ExplainTable: _aio.UnaryUnaryMultiCallable[_planner_service_pb2.ExplainTableRequest, _planner_service_pb2.ExplainTableResponse]  # type: ignore[assignment]
+    """Why one given table or set is, or is not, possible for a stored or a hypothetical booking: every rule that hold and
+    assign enforce, and every claim that is in the way with the time at which it comes free. Advisory.
+    """
+    SearchAvailability: _aio.UnaryUnaryMultiCallable[_planner_service_pb2.SearchAvailabilityRequest, _planner_service_pb2.SearchAvailabilityResponse]  # type: ignore[assignment]
+    """Whether parties that have not booked yet would get tables: many sizes and starts in one call, exactly one answer per
+    question, in the order of the questions, all of them from one reading of the claims. Hold and assign decide by the
+    same rules, so what is available now can be held now. Advisory: nothing is kept for the caller.
     """
 
 class PlannerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -59,6 +77,27 @@ class PlannerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_planner_service_pb2.PlanTablesResponse, _abc.Awaitable[_planner_service_pb2.PlanTablesResponse]]:
         """The best table sets for a stored or a hypothetical booking. The same floor, policy, claims and question always
         give the same list, whatever the order in which they were stored. Advisory: hold and assign check again.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainTable(
+        self,
+        request: _planner_service_pb2.ExplainTableRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_planner_service_pb2.ExplainTableResponse, _abc.Awaitable[_planner_service_pb2.ExplainTableResponse]]:
+        """Why one given table or set is, or is not, possible for a stored or a hypothetical booking: every rule that hold and
+        assign enforce, and every claim that is in the way with the time at which it comes free. Advisory.
+        """
+
+    @_abc_1.abstractmethod
+    def SearchAvailability(
+        self,
+        request: _planner_service_pb2.SearchAvailabilityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_planner_service_pb2.SearchAvailabilityResponse, _abc.Awaitable[_planner_service_pb2.SearchAvailabilityResponse]]:
+        """Whether parties that have not booked yet would get tables: many sizes and starts in one call, exactly one answer per
+        question, in the order of the questions, all of them from one reading of the claims. Hold and assign decide by the
+        same rules, so what is available now can be held now. Advisory: nothing is kept for the caller.
         """
 
 def add_PlannerServiceServicer_to_server(servicer: PlannerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

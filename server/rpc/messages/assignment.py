@@ -171,7 +171,7 @@ def read_list_assignments(request: pb.ListAssignmentsRequest) -> AssignmentsQues
 def validate_selection_response(validated: Validated) -> pb.ValidateSelectionResponse:
     response = pb.ValidateSelectionResponse(
         valid=validated.valid,
-        summary=_summary(validated.selection),
+        summary=selection_summary(validated.selection),
         context_version=validated.context_version,
     )
     for check in validated.checks:
@@ -179,7 +179,7 @@ def validate_selection_response(validated: Validated) -> pb.ValidateSelectionRes
     return response
 
 
-def _summary(selection: Selection) -> pb.SelectionSummary:
+def selection_summary(selection: Selection) -> pb.SelectionSummary:
     return pb.SelectionSummary(
         table_count=len(selection.tables),
         table_names=[table.name for table in selection.tables],

@@ -1,10 +1,11 @@
-"""Reasons, kinds of claims and checks in the contract's form."""
+"""Reasons, checks and what is in the way, in the contract's form."""
 
 from collections.abc import Mapping
 
-from maitred.v1 import checks_pb2, reasons_pb2
-from server.errors import Check, CheckStatus, ClaimKind, Reason
+from maitred.v1 import checks_pb2, errors_pb2, reasons_pb2
+from server.errors import Check, CheckStatus, ClaimKind, Conflict, Reason
 from server.rpc.messages.text import shortened
+from server.rpc.messages.time import instant_message
 
 UUID_CHARACTERS = 37
 
@@ -34,3 +35,13 @@ def put_check(message: checks_pb2.Check, check: Check, text_max: int | None = No
     message.table_ids.extend(str(table_id) for table_id in listed)
     for key, value in check.metadata.items():
         message.metadata[key] = shortened(value, text_max)
+
+
+def conflict_message(conflict: Conflict) -> errors_pb2.Conflict:
+    return errors_pb2.Conflict(
+        table_id=str(conflict.table_id),
+        blocker_kind=CLAIM_KINDS[conflict.blocker_kind],
+        window_start=instant_message(conflict.window_start),
+        window_end=instant_message(conflict.window_end),
+        free_from=instant_message(conflict.free_from),
+    )

@@ -1,16 +1,32 @@
 """Requests and responses of the planner service."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 
 from maitred.v1 import planner_service_pb2 as pb
-from server.domain.limits import AVOID_TABLES_MAX, PLANS_DEFAULT, PLANS_MAX
+from server.domain.booking import Party
+from server.domain.limits import (
+    AVAILABILITY_DAYS_MAX,
+    AVAILABILITY_QUESTIONS_MAX,
+    AVOID_TABLES_MAX,
+    PLANS_DEFAULT,
+    PLANS_MAX,
+    SELECTION_TABLES_MAX,
+    STAY_MAX_S,
+    STAY_MIN_S,
+)
+from server.errors import Reason
+from server.orchestrator.explain_table import Explained, ExplainTableQuestion
 from server.orchestrator.plan_tables import Planned, PlanTablesQuestion
+from server.orchestrator.search_availability import Availability, AvailabilityQuestion
+from server.orchestrator.subject import Subject
 from server.planner.plan import Plan, PlanOutcome, Rejection
-from server.rpc.fields import reading
+from server.rpc.fields import Fields, reading
+from server.rpc.messages.assignment import selection_summary
 from server.rpc.messages.booking import read_party
-from server.rpc.messages.checks import REASONS
+from server.rpc.messages.checks import REASONS, conflict_message, put_check
 from server.rpc.messages.claims import texts
-from server.rpc.messages.time import instant_message
+from server.rpc.messages.time import instant_message, set_instant
 
 OUTCOMES: Mapping[PlanOutcome, "pb.PlanOutcome.ValueType"] = {
     outcome: pb.PlanOutcome.Value(f"PLAN_OUTCOME_{outcome.name}") for outcome in PlanOutcome
@@ -19,15 +35,62 @@ OUTCOMES: Mapping[PlanOutcome, "pb.PlanOutcome.ValueType"] = {
 
 def read_plan_tables(request: pb.PlanTablesRequest) -> PlanTablesQuestion:
     with reading(request) as fields:
-        stored, hypothetical = fields.is_set("booking_id"), fields.is_set("party")
-        if not stored and not hypothetical:
-            fields.bad("booking_id", "or party is required: for whom to plan")
         return PlanTablesQuestion(
             restaurant_id=fields.uuid("restaurant_id"),
+            subject=_read_subject(fields),
             plans_max=fields.integer("plans_max", 1, PLANS_MAX, zero_means=PLANS_DEFAULT),
-            booking_id=fields.uuid("booking_id") if stored else None,
-            party=read_party(fields.message("party")) if hypothetical else None,
             avoid=fields.uuids("avoid_table_ids", AVOID_TABLES_MAX),
+        )
+
+
+def read_explain_table(request: pb.ExplainTableRequest) -> ExplainTableQuestion:
+    with reading(request) as fields:
+        return ExplainTableQuestion(
+            fields.uuid("restaurant_id"),
+            _read_subject(fields),
+            fields.uuids("table_ids", SELECTION_TABLES_MAX, 1),
+        )
+
+
+def read_search_availability(request: pb.SearchAvailabilityRequest) -> AvailabilityQuestion:
+    with reading(request) as fields:
+        restaurant_id = fields.uuid("restaurant_id")
+        before = fields.violations.count
+        parties = tuple(map(_read_question, fields.items("questions", AVAILABILITY_QUESTIONS_MAX, 1)))
+        if fields.violations.count == before:
+            _require_near(fields, parties)
+        return AvailabilityQuestion(restaurant_id, parties)
+
+
+def _read_subject(fields: Fields) -> Subject:
+    stored, hypothetical = fields.is_set("booking_id"), fields.is_set("party")
+    if not stored and not hypothetical:
+        fields.bad("booking_id", "or party is required: for whom to plan")
+    return Subject(
+        fields.uuid("booking_id") if stored else None,
+        read_party(fields.message("party")) if hypothetical else None,
+    )
+
+
+def _read_question(fields: Fields) -> Party:
+    return Party(
+        party_size=fields.party_size("party_size"),
+        start=fields.whole_second("start"),
+        duration_s=fields.optional_seconds("duration", STAY_MIN_S, STAY_MAX_S),
+        zone_id=fields.optional_uuid("zone_id"),
+        required_attributes=fields.attributes("required_attributes"),
+    )
+
+
+def _require_near(fields: Fields, parties: tuple[Party, ...]) -> None:
+    """Bounds what has to be read: the claims of all days from the first start to the last."""
+    starts = [party.start for party in parties]
+    if max(starts) - min(starts) > timedelta(days=AVAILABILITY_DAYS_MAX):
+        fields.bad(
+            "questions",
+            f"start more than {AVAILABILITY_DAYS_MAX} days apart",
+            f"{AVAILABILITY_DAYS_MAX * 86_400} s",
+            Reason.INVALID_WINDOW,
         )
 
 
@@ -72,3 +135,38 @@ def _rejection_message(rejection: Rejection) -> pb.Rejection:
         combinations=rejection.combinations,
         table_ids=texts(rejection.table_ids),
     )
+
+
+def explain_table_response(explained: Explained) -> pb.ExplainTableResponse:
+    response = pb.ExplainTableResponse(
+        possible=explained.possible,
+        conflicts=map(conflict_message, explained.conflicts),
+        conflicts_found=explained.conflicts_found,
+        summary=selection_summary(explained.selection),
+        period=explained.period,
+        context_version=explained.context_version,
+    )
+    for check in explained.checks:
+        put_check(response.checks.add(), check)
+    return response
+
+
+def search_availability_response(answers: Iterable[Availability]) -> pb.SearchAvailabilityResponse:
+    return pb.SearchAvailabilityResponse(answers=map(_availability_message, answers))
+
+
+def _availability_message(answer: Availability) -> pb.Availability:
+    tables, stay = answer.vacancy.tables, answer.stay
+    message = pb.Availability(
+        available=bool(tables),
+        reasons=[REASONS[reason] for reason in answer.vacancy.reasons],
+        table_ids=[str(table.table_id) for table in tables],
+        table_names=[table.name for table in tables],
+        zone_id=str(tables[0].zone_id) if tables else "",
+        capacity=sum(table.capacity for table in tables),
+    )
+    if stay is not None:
+        set_instant(message.window_start, stay.window.start)
+        set_instant(message.window_end, stay.window.end)
+        message.period = stay.period
+    return message

@@ -1,0 +1,99 @@
+"""Explanations and availability as tables for people."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, tzinfo
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from maitred_client import instant
+from maitred_client.messages import (
+    Availability,
+    CheckStatus,
+    ClaimKind,
+    Conflict,
+    ErrorReason,
+    ExplainTableResponse,
+    Floor,
+)
+from server.cli.output import facts, grid
+
+STATUSES = {
+    CheckStatus.CHECK_STATUS_OK: Text("ok", style="green"),
+    CheckStatus.CHECK_STATUS_WARNING: Text("look", style="bold yellow"),
+    CheckStatus.CHECK_STATUS_ERROR: Text("no", style="bold red"),
+}
+POSSIBLE = {True: Text("possible", style="bold green"), False: Text("not possible", style="bold red")}
+
+
+def explanation_view(response: ExplainTableResponse, floor: Floor, zone: tzinfo) -> Iterator[RenderableType]:
+    """Whether it is possible, every rule, and the claims in the way."""
+    summary = response.summary
+    start, end = (instant(each).astimezone(zone) for each in (summary.window_start, summary.window_end))
+    yield facts(
+        (
+            ("tables", " + ".join(summary.table_names)),
+            ("outcome", POSSIBLE[response.possible]),
+            ("window", f"{start:%a %Y-%m-%d %H:%M}–{end:%H:%M %Z}, {response.period}"),
+            ("seats", f"{summary.capacity} for a party of {summary.party_size}"),
+        )
+    )
+    yield ""
+    yield grid(
+        ("", "Rule", "Finding"),
+        (
+            (STATUSES.get(check.status, Text("?")), _word(check.reason), check.message)
+            for check in response.checks
+        ),
+        kept=2,
+    )
+    if response.conflicts:
+        yield ""
+        yield _conflicts(response.conflicts, floor, zone)
+        if response.conflicts_found > len(response.conflicts):
+            yield Text(
+                f"{response.conflicts_found - len(response.conflicts)} more are in the way", style="dim"
+            )
+
+
+def _conflicts(conflicts: Sequence[Conflict], floor: Floor, zone: tzinfo) -> RenderableType:
+    names = {table.table_id: table.name for table in floor.tables}
+    return grid(
+        ("In the way", "What", "From", "Until", "Free from"),
+        (
+            (
+                names.get(conflict.table_id, conflict.table_id),
+                ClaimKind.Name(conflict.blocker_kind).removeprefix("CLAIM_KIND_").lower(),
+                *(
+                    f"{instant(each).astimezone(zone):%a %H:%M:%S}"
+                    for each in (conflict.window_start, conflict.window_end, conflict.free_from)
+                ),
+            )
+            for conflict in conflicts
+        ),
+        kept=5,
+    )
+
+
+def availability_view(
+    sizes: Sequence[int], starts: Sequence[datetime], answers: Sequence[Availability]
+) -> RenderableType:
+    """Starts down, sizes across: the tables, or what keeps the party out. `answers` go start by start."""
+    width = len(sizes)
+    return grid(
+        ("Start", *(f"Party of {size}" for size in sizes)),
+        (
+            (f"{start:%H:%M}", *map(_cell, answers[row * width : (row + 1) * width]))
+            for row, start in enumerate(starts)
+        ),
+    )
+
+
+def _cell(answer: Availability) -> Text:
+    if answer.available:
+        return Text(" + ".join(answer.table_names), style="green")
+    return Text(_word(answer.reasons[0]) if answer.reasons else "no tables", style="dim")
+
+
+def _word(reason: "ErrorReason.ValueType") -> str:
+    return ErrorReason.Name(reason).removeprefix("ERROR_REASON_")

@@ -1,0 +1,74 @@
+"""Options that say for whom a question is asked: a stored booking, or a party that has not booked."""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from maitred_client import duration, timestamp
+from maitred_client.messages import Floor, PartyRequest, Restaurant
+from server.cli.looking_up import start_in, zone_id_by_name
+
+Booking = Annotated[
+    UUID | None, typer.Option("--booking", envvar="MAITRED_CLI_BOOKING", help="Id of a stored booking.")
+]
+PartySize = Annotated[
+    int | None,
+    typer.Option("--party", envvar="MAITRED_CLI_PARTY", help="Ask for so many people instead."),
+]
+Start = Annotated[
+    str,
+    typer.Option(
+        "--start",
+        envvar="MAITRED_CLI_START",
+        help="When the party sits down: 19:30, or ISO 8601. Local time.",
+    ),
+]
+StayMinutes = Annotated[
+    int | None,
+    typer.Option("--stay", envvar="MAITRED_CLI_STAY", help="Minutes, instead of the policy's."),
+]
+Zone = Annotated[str, typer.Option("--zone", envvar="MAITRED_CLI_ZONE", help="Only this zone.")]
+Required = Annotated[
+    str,
+    typer.Option("--require", envvar="MAITRED_CLI_REQUIRE", help="Attributes every table must have: a,b."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """For whom, in the words of the command line: a booking, or a party with a start."""
+
+    booking: UUID | None
+    party: int | None
+    start: str
+    stay: int | None
+    zone: str
+    require: str
+    prefer: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.booking is None) == (self.party is None):
+            raise typer.BadParameter("give either --booking, or --party with --start")
+        if self.party is not None and not self.start:
+            raise typer.BadParameter("--party needs --start", param_hint="--start")
+
+    def party_request(self, restaurant: Restaurant, floor: Floor) -> PartyRequest:
+        """The party, when no booking is asked about."""
+        party = PartyRequest(
+            party_size=self.party or 0,
+            start=timestamp(start_in(restaurant, self.start)),
+            zone_id=zone_id_by_name(floor, self.zone),
+            required_attributes=words(self.require),
+            preferred_attributes=words(self.prefer),
+        )
+        if self.stay is not None:
+            party.duration.CopyFrom(duration(dt.timedelta(minutes=self.stay)))
+        return party
+
+
+def words(text: str) -> list[str]:
+    """The words of a comma-separated list."""
+    return [word.strip() for word in text.split(",") if word.strip()]

@@ -1,0 +1,79 @@
+"""Whether parties that have not booked yet would get tables: many questions, one look at the restaurant."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from server.clock import Deadline
+from server.domain.booking import Party
+from server.domain.restaurant import Caller
+from server.domain.window import Stay, Window
+from server.errors import Reason, ServiceError
+from server.orchestrator.ports import Catalogue, InventorySource
+from server.orchestrator.situation import Situation, foreign, look, require_future
+from server.orchestrator.subject import hypothetical_stay
+from server.planner.vacancies import Slot, Vacancy, find_vacancies
+
+# What keeps a party from booking at all. Anything else that goes wrong with a question is a failure of the call.
+NO_SUCH_STAY = frozenset({Reason.OUTSIDE_SERVICE_HOURS, Reason.SERVICE_OVERRUN, Reason.WINDOW_IN_PAST})
+
+
+@dataclass(frozen=True, slots=True)
+class AvailabilityQuestion:
+    restaurant_id: UUID
+    parties: tuple[Party, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """The answer for one party. `stay` is None when it has none; a stay that is over has one."""
+
+    vacancy: Vacancy
+    stay: Stay | None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchAvailability:
+    catalogue: Catalogue
+    inventories: InventorySource
+
+    async def __call__(
+        self, caller: Caller, question: AvailabilityQuestion, deadline: Deadline
+    ) -> tuple[Availability, ...]:
+        situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
+        asked = [_slot_or_answer(situation, party) for party in question.parties]
+        slots = [each for each in asked if isinstance(each, Slot)]
+        found = iter(await self._vacancies(situation, slots) if slots else ())
+        return tuple(
+            Availability(next(found), each.stay) if isinstance(each, Slot) else each for each in asked
+        )
+
+    async def _vacancies(self, situation: Situation, slots: Sequence[Slot]) -> tuple[Vacancy, ...]:
+        claims = await self.catalogue.claims(situation.restaurant.restaurant_id, _covering(slots))
+        # Hundreds of questions about a large floor keep a processor busy for a while; other calls go on meanwhile.
+        return await asyncio.to_thread(
+            find_vacancies,
+            situation.sets,
+            situation.policy.slack_max,
+            slots,
+            foreign(claims, situation.now, None),
+        )
+
+
+def _slot_or_answer(situation: Situation, party: Party) -> Slot | Availability:
+    """What the planner has to look at, or the answer when there is nothing to look at."""
+    stay: Stay | None = None
+    try:
+        stay = hypothetical_stay(situation, party)
+        require_future(stay.window, situation.now)
+    except ServiceError as error:
+        if error.reason not in NO_SUCH_STAY:
+            raise
+        return Availability(Vacancy((), (error.reason,)), stay)
+    return Slot(party, stay)
+
+
+def _covering(slots: Sequence[Slot]) -> Window:
+    windows = [slot.stay.window for slot in slots]
+    return Window(min(window.start for window in windows), max(window.end for window in windows))

@@ -1,0 +1,37 @@
+"""For whom the planner is asked: a booking that is stored, or one that does not exist yet."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from server.domain.booking import Party
+from server.domain.hours import stay_for
+from server.domain.window import Stay
+from server.orchestrator.ports import Reader
+from server.orchestrator.situation import Situation, known_booking, require_future
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A stored booking (`booking_id`) or a hypothetical one (`party`): exactly one of them is set."""
+
+    booking_id: UUID | None = None
+    party: Party | None = None
+
+
+async def need_of(reader: Reader, situation: Situation, subject: Subject) -> tuple[Party, Stay]:
+    """What the subject wants and when. A stay that is already over is refused, and one that no booking could have."""
+    if subject.booking_id is not None:
+        booking = await known_booking(reader, situation.restaurant.restaurant_id, subject.booking_id)
+        party, stay = booking.party, booking.stay
+    else:
+        assert subject.party is not None, "a question names a booking or a party"
+        party, stay = subject.party, hypothetical_stay(situation, subject.party)
+    require_future(stay.window, situation.now)
+    return party, stay
+
+
+def hypothetical_stay(situation: Situation, party: Party) -> Stay:
+    """The stay a party would have under the present policy, over or not; refused outside service hours."""
+    return stay_for(
+        situation.policy, situation.restaurant.time_zone, party.party_size, party.start, party.duration
+    )
