@@ -37,6 +37,8 @@ CHANNEL_OPTIONS: Mapping[str, int | str] = {
     # A restarted server is found again within the retries of one call, not after gRPC's two minutes.
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.max_reconnect_backoff_ms": 2_000,
+    # A new client does not wait out the backoff of an earlier one whose server on the same address is gone.
+    "grpc.use_local_subchannel_pool": 1,
 }
 
 
