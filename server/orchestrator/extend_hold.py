@@ -13,8 +13,8 @@ from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.confirm_hold import known_hold, require_active
 from server.orchestrator.hold_tables import HoldLimits
 from server.orchestrator.idempotency import REQUEST_FIELD, Once
-from server.orchestrator.ports import InventorySource, Unit
-from server.orchestrator.situation import lock
+from server.orchestrator.ports import Unit
+from server.orchestrator.situation import lock_restaurant
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,6 @@ class ExtendHoldCommand:
 @dataclass(frozen=True, slots=True)
 class ExtendHold:
     once: Once
-    inventories: InventorySource
     limits: HoldLimits
 
     async def __call__(self, caller: Caller, command: ExtendHoldCommand, deadline: Deadline) -> Hold:
@@ -39,10 +38,10 @@ class ExtendHold:
         caller = caller.acting_for(command.actor)
 
         async def body(unit: Unit) -> Hold:
-            situation = await lock(unit, self.inventories, caller, command.restaurant_id)
+            standing = await lock_restaurant(unit, caller, command.restaurant_id)
             hold = await known_hold(unit, command.restaurant_id, command.hold_id)
             require_active(hold)
-            expires_at = situation.now + ttl
+            expires_at = standing.now + ttl
             if expires_at <= hold.expires_at:
                 return hold
             _require_life(hold, expires_at, self.limits.life_s_max)

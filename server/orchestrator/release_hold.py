@@ -10,8 +10,8 @@ from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.confirm_hold import known_hold, require_active
 from server.orchestrator.hold_tables import closed_hold_events
 from server.orchestrator.idempotency import Once
-from server.orchestrator.ports import InventorySource, Unit
-from server.orchestrator.situation import lock
+from server.orchestrator.ports import Unit
+from server.orchestrator.situation import lock_restaurant
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,12 @@ class ReleaseHoldCommand:
 @dataclass(frozen=True, slots=True)
 class ReleaseHold:
     once: Once
-    inventories: InventorySource
 
     async def __call__(self, caller: Caller, command: ReleaseHoldCommand, deadline: Deadline) -> Hold:
         caller = caller.acting_for(command.actor)
 
         async def body(unit: Unit) -> Hold:
-            await lock(unit, self.inventories, caller, command.restaurant_id)
+            await lock_restaurant(unit, caller, command.restaurant_id)
             hold = await known_hold(unit, command.restaurant_id, command.hold_id)
             if hold.state in (HoldState.RELEASED, HoldState.EXPIRED):
                 return hold

@@ -68,6 +68,14 @@ async def lock(unit: Unit, inventories: InventorySource, caller: Caller, restaur
     return await _situation(standing, unit, inventories, restaurant_id)
 
 
+async def lock_restaurant(unit: Unit, caller: Caller, restaurant_id: UUID) -> Standing:
+    """The tenant's restaurant, locked, for changes that don't need its floor."""
+    standing = await unit.lock_restaurant(caller.tenant_id, restaurant_id)
+    if standing is None:
+        raise restaurant_not_found(restaurant_id)
+    return standing
+
+
 async def _situation(
     standing: Standing | None, reader: Reader, inventories: InventorySource, restaurant_id: UUID
 ) -> Situation:

@@ -10,8 +10,8 @@ from server.domain.restaurant import Caller
 from server.errors import Reason, refuse
 from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.idempotency import Once
-from server.orchestrator.ports import InventorySource, Unit
-from server.orchestrator.situation import lock
+from server.orchestrator.ports import Unit
+from server.orchestrator.situation import lock_restaurant
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,12 @@ class UnblockTablesCommand:
 @dataclass(frozen=True, slots=True)
 class UnblockTables:
     once: Once
-    inventories: InventorySource
 
     async def __call__(self, caller: Caller, command: UnblockTablesCommand, deadline: Deadline) -> Block:
         caller = caller.acting_for(command.actor)
 
         async def body(unit: Unit) -> Block:
-            await lock(unit, self.inventories, caller, command.restaurant_id)
+            await lock_restaurant(unit, caller, command.restaurant_id)
             block = await unit.block(command.restaurant_id, command.block_id)
             if block is None:
                 raise refuse(
