@@ -1,0 +1,179 @@
+-- name: adopt_restaurants
+-- Gives restaurants that have no stream yet one; says how many.
+WITH adopted AS (
+    INSERT INTO outbox_streams (restaurant_id)
+    SELECT r.restaurant_id
+    FROM restaurants AS r
+    WHERE NOT EXISTS (SELECT FROM outbox_streams AS s WHERE s.restaurant_id = r.restaurant_id)
+    ON CONFLICT (restaurant_id) DO NOTHING
+    RETURNING restaurant_id
+)
+
+SELECT count(*) AS adopted FROM adopted;
+
+-- name: claim_streams
+-- Leases up to $4 streams that have something to deliver, of the restaurants named or of all, the longest unserved first,
+-- and reads up to $6 events of each; behind a lease that ended without an answer only one, to find out which event it was.
+WITH due AS MATERIALIZED (
+    SELECT s.restaurant_id, r.floor_version
+    FROM outbox_streams AS s
+    INNER JOIN restaurants AS r ON s.restaurant_id = r.restaurant_id
+    WHERE
+        (
+            (r.floor_version, 2147483647) > (s.settled_version, s.settled_position)
+            OR EXISTS (
+                SELECT FROM capacity_outbox AS o
+                WHERE o.restaurant_id = s.restaurant_id AND o.redriven_at IS NOT NULL AND o.status = 'pending'
+            )
+        )
+        AND (s.lease_token IS NULL OR s.leased_until < clock_timestamp())
+        AND s.next_attempt_at <= clock_timestamp()
+        AND s.blocked_by IS NULL
+        AND ($5::uuid [] IS NULL OR s.restaurant_id = ANY($5))
+    ORDER BY s.next_attempt_at
+    LIMIT $4
+    FOR NO KEY UPDATE OF s SKIP LOCKED
+),
+
+claimed AS (
+    UPDATE outbox_streams AS s SET
+        lease_number = s.lease_number + 1,
+        lease_token = $1,
+        leased_by = $2,
+        leased_until = clock_timestamp() + make_interval(secs => $3),
+        next_attempt_at = clock_timestamp(),
+        orphanings = s.orphanings + CASE WHEN s.lease_token IS NULL THEN 0 ELSE 1 END
+    FROM due AS d
+    WHERE s.restaurant_id = d.restaurant_id
+    RETURNING
+        s.restaurant_id, s.lease_number, s.settled_version, s.settled_position, s.orphanings, d.floor_version
+)
+
+SELECT
+    c.restaurant_id,
+    c.lease_number,
+    c.settled_version,
+    c.settled_position,
+    c.orphanings,
+    c.floor_version AS seen_version,
+    e.id,
+    e.tenant_id,
+    e.floor_version,
+    e.position,
+    e.created_at,
+    e.event_type,
+    e.attempt_count,
+    e.booking_id,
+    e.idempotency_key,
+    e.payload
+FROM claimed AS c
+LEFT JOIN LATERAL (
+    (
+        SELECT o.*
+        FROM capacity_outbox AS o
+        WHERE
+            o.restaurant_id = c.restaurant_id AND o.redriven_at IS NOT NULL AND o.status = 'pending'
+            AND (o.floor_version, o.position) <= (c.settled_version, c.settled_position)
+        ORDER BY o.floor_version, o.position
+        LIMIT CASE WHEN c.orphanings > 0 THEN 1 ELSE $6::integer END
+    )
+    UNION ALL
+    (
+        SELECT o.*
+        FROM capacity_outbox AS o
+        WHERE
+            o.restaurant_id = c.restaurant_id AND o.status = 'pending'
+            AND (o.floor_version, o.position) > (c.settled_version, c.settled_position)
+        ORDER BY o.floor_version, o.position
+        LIMIT CASE WHEN c.orphanings > 0 THEN 1 ELSE $6::integer END
+    )
+    LIMIT CASE WHEN c.orphanings > 0 THEN 1 ELSE $6::integer END
+) AS e ON true
+ORDER BY c.restaurant_id, e.floor_version, e.position;
+
+-- name: settle_streams
+-- Moves streams on to what was delivered, notes what failed, and gives the leases back; answers for which streams the
+-- lease still held. Where it did not, nothing is written.
+WITH settled AS MATERIALIZED (
+    SELECT
+        w.restaurant_id, w.lease_number, w.settled_version, w.settled_position, w.delay_s, w.blocked_by
+    FROM unnest($2::uuid [], $3::bigint [], $4::bigint [], $5::integer [], $6::double precision [], $7::uuid [])
+        AS w (restaurant_id, lease_number, settled_version, settled_position, delay_s, blocked_by)
+),
+
+fenced AS MATERIALIZED (
+    SELECT s.restaurant_id
+    FROM outbox_streams AS s
+    INNER JOIN settled AS w ON s.restaurant_id = w.restaurant_id AND s.lease_number = w.lease_number
+    WHERE s.lease_token = $1
+    ORDER BY s.restaurant_id
+    FOR NO KEY UPDATE OF s
+),
+
+outcomes AS (
+    UPDATE capacity_outbox AS o SET
+        status = d.status,
+        attempt_count = o.attempt_count + d.attempts,
+        last_error = d.last_error,
+        updated_at = clock_timestamp(),
+        next_attempt_at = clock_timestamp() + make_interval(secs => d.delay_s)
+    FROM unnest($8::uuid [], $9::uuid [], $10::text [], $11::integer [], $12::text [], $13::double precision [])
+        AS d (restaurant_id, id, status, attempts, last_error, delay_s)
+    WHERE
+        o.restaurant_id = d.restaurant_id AND o.id = d.id
+        AND d.restaurant_id IN (SELECT f.restaurant_id FROM fenced AS f)
+)
+
+UPDATE outbox_streams AS s SET
+    settled_version = w.settled_version,
+    settled_position = w.settled_position,
+    orphanings = 0,
+    next_attempt_at = clock_timestamp() + make_interval(secs => w.delay_s),
+    blocked_by = w.blocked_by,
+    lease_token = NULL,
+    leased_by = NULL,
+    leased_until = NULL
+FROM settled AS w
+WHERE s.restaurant_id = w.restaurant_id AND s.restaurant_id IN (SELECT f.restaurant_id FROM fenced AS f)
+RETURNING s.restaurant_id;
+
+-- name: extend_leases
+-- Gives leases more time, and answers with those that still held.
+UPDATE outbox_streams AS s SET leased_until = clock_timestamp() + make_interval(secs => $4)
+FROM unnest($2::uuid [], $3::bigint []) AS w (restaurant_id, lease_number)
+WHERE s.restaurant_id = w.restaurant_id AND s.lease_number = w.lease_number AND s.lease_token = $1
+RETURNING s.restaurant_id;
+
+-- name: take_worker_id
+-- A number for a worker, with the session lock that tells the others for as long as it lives.
+SELECT w.worker_id, pg_try_advisory_lock($1, w.worker_id) AS locked
+FROM (SELECT nextval('outbox_worker_ids')::integer AS worker_id) AS w;
+
+-- name: free_orphans
+-- Takes the leases of workers whose session is gone, and answers with the restaurants that get another worker now.
+UPDATE outbox_streams AS s SET
+    lease_token = NULL, leased_by = NULL, leased_until = NULL, orphanings = s.orphanings + 1
+WHERE
+    s.lease_token IS NOT NULL
+    AND NOT EXISTS (
+        SELECT FROM pg_locks AS l
+        WHERE
+            l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+            AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+            AND l.classid = $1::integer::oid AND l.objid = s.leased_by::oid
+    )
+RETURNING s.restaurant_id;
+
+-- name: delete_delivered
+-- Deletes up to $2 events that were delivered and are older than the retention; says how many.
+WITH old AS (
+    DELETE FROM capacity_outbox AS o
+    WHERE o.ctid = ANY(ARRAY(
+        SELECT c.ctid FROM capacity_outbox AS c
+        WHERE c.created_at < clock_timestamp() - make_interval(secs => $1) AND c.status = 'done'
+        LIMIT $2
+    ))
+    RETURNING o.id
+)
+
+SELECT count(*) AS deleted FROM old;
