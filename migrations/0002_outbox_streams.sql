@@ -10,6 +10,7 @@ CREATE TABLE outbox_streams (
     leased_by integer,
     leased_until timestamptz,
     orphanings integer NOT NULL DEFAULT 0,
+    careful integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL DEFAULT '-infinity',
     blocked_by uuid,
     CONSTRAINT outbox_streams_lease_whole CHECK (
@@ -20,6 +21,8 @@ COMMENT ON COLUMN outbox_streams.settled_version IS
 'Every event up to (settled_version, settled_position) is done, dead or waiting to be delivered out of turn.';
 COMMENT ON COLUMN outbox_streams.orphanings IS
 'Leases in a row that ended without an answer about the first event that is not settled.';
+COMMENT ON COLUMN outbox_streams.careful IS
+'Events that are leased one by one, because a lease that covered them ended without an answer.';
 COMMENT ON COLUMN outbox_streams.blocked_by IS
 'The dead event behind which the restaurant''s events wait, where the policy is to wait.';
 CREATE INDEX outbox_streams_leased ON outbox_streams (leased_until) WHERE lease_token IS NOT NULL;

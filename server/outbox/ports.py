@@ -27,8 +27,11 @@ class EventQueue(Protocol):
         """Keeps leases for their full length from now on. The restaurants whose lease still held."""
         ...
 
-    async def free_orphans(self) -> tuple[UUID, ...]:
-        """Takes the leases of workers that have died. The restaurants that were theirs."""
+    async def free_orphans(self, events_max: int) -> tuple[UUID, ...]:
+        """Takes the leases of workers that have died. The restaurants that were theirs.
+
+        As many of their events as a lease may have covered are leased one by one from then on.
+        """
         ...
 
     async def adopt(self) -> int:

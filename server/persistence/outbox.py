@@ -10,18 +10,17 @@ from server.persistence.failures import translating
 from server.persistence.pool import Pool
 from server.persistence.queries import load_queries
 from server.persistence.rows import Row
+from server.persistence.session import WORKER_LOCKS, WorkerSession
 
 OUTBOX = load_queries("outbox")
-# The first half of the advisory locks by which workers are known to live.
-WORKER_LOCKS = 0x6D61_7472
 
 
 class SqlEventQueue:
-    """`worker_id` is a number whose advisory lock a session of this worker holds for as long as it lives."""
+    """Leases through the worker's own session; everything else goes through the pool."""
 
-    def __init__(self, pool: Pool, worker_id: int, lease_s: float) -> None:
+    def __init__(self, pool: Pool, session: WorkerSession, lease_s: float) -> None:
         self._pool = pool
-        self._worker_id = worker_id
+        self._session = session
         self._lease_s = lease_s
         self._token = uuid4()
 
@@ -29,10 +28,10 @@ class SqlEventQueue:
         self, runs_max: int, events_max: int, restaurant_ids: Sequence[UUID] | None
     ) -> tuple[Run, ...]:
         wanted = None if restaurant_ids is None else list(restaurant_ids)
-        rows = await self._fetch(
-            "claim_streams", self._token, self._worker_id, self._lease_s, runs_max, wanted, events_max
+        rows = await self._session.fetch_as_worker(
+            OUTBOX["claim_streams"], self._token, self._lease_s, runs_max, wanted, events_max
         )
-        return tuple(_run(list(group), events_max) for _, group in groupby(rows, lambda row: row["restaurant_id"]))
+        return tuple(_run(list(group)) for _, group in groupby(rows, lambda row: row["restaurant_id"]))
 
     async def settle(self, settlements: Sequence[Settlement]) -> frozenset[UUID]:
         answers = [(each.run.restaurant_id, answer) for each in settlements for answer in each.answers]
@@ -64,8 +63,8 @@ class SqlEventQueue:
         )
         return _restaurants(rows)
 
-    async def free_orphans(self) -> tuple[UUID, ...]:
-        return tuple(sorted(_restaurants(await self._fetch("free_orphans", WORKER_LOCKS))))
+    async def free_orphans(self, events_max: int) -> tuple[UUID, ...]:
+        return tuple(sorted(_restaurants(await self._fetch("free_orphans", WORKER_LOCKS, events_max))))
 
     async def adopt(self) -> int:
         (row,) = await self._fetch("adopt_restaurants")
@@ -84,14 +83,13 @@ def _restaurants(rows: Iterable[Row]) -> frozenset[UUID]:
     return frozenset(row["restaurant_id"] for row in rows)
 
 
-def _run(rows: list[Row], events_max: int) -> Run:
+def _run(rows: list[Row]) -> Run:
     first = rows[0]
     events = tuple(_event(row) for row in rows if row["id"] is not None)
     settled = Place(first["settled_version"], first["settled_position"])
-    allowed = 1 if first["orphanings"] else events_max
     # A run shorter than allowed has everything up to the version that was seen.
     last = events[-1].place if events else settled
-    end = last if len(events) == allowed else Place(max(first["seen_version"], last.floor_version), LAST_POSITION)
+    end = last if len(events) == first["events_max"] else Place(max(first["seen_version"], last.floor_version), LAST_POSITION)
     return Run(
         first["restaurant_id"], first["lease_number"], settled, max(settled, end), first["orphanings"], events
     )

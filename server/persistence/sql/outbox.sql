@@ -13,7 +13,8 @@ SELECT count(*) AS adopted FROM adopted;
 
 -- name: claim_streams
 -- Leases up to $4 streams that have something to deliver, of the restaurants named or of all, the longest unserved first,
--- and reads up to $6 events of each; behind a lease that ended without an answer only one, to find out which event it was.
+-- and reads up to $6 events of each. As many that were leased by somebody who never answered are leased one by one, to
+-- find out which of them it was.
 WITH due AS MATERIALIZED (
     SELECT s.restaurant_id, r.floor_version
     FROM outbox_streams AS s
@@ -42,11 +43,18 @@ claimed AS (
         leased_by = $2,
         leased_until = clock_timestamp() + make_interval(secs => $3),
         next_attempt_at = clock_timestamp(),
-        orphanings = s.orphanings + CASE WHEN s.lease_token IS NULL THEN 0 ELSE 1 END
+        orphanings = s.orphanings + CASE WHEN s.lease_token IS NULL THEN 0 ELSE 1 END,
+        careful = CASE WHEN s.lease_token IS NULL THEN s.careful ELSE $6 END
     FROM due AS d
     WHERE s.restaurant_id = d.restaurant_id
     RETURNING
-        s.restaurant_id, s.lease_number, s.settled_version, s.settled_position, s.orphanings, d.floor_version
+        s.restaurant_id,
+        s.lease_number,
+        s.settled_version,
+        s.settled_position,
+        s.orphanings,
+        d.floor_version,
+        CASE WHEN s.careful > 0 THEN 1 ELSE $6::integer END AS events_max
 )
 
 SELECT
@@ -55,6 +63,7 @@ SELECT
     c.settled_version,
     c.settled_position,
     c.orphanings,
+    c.events_max,
     c.floor_version AS seen_version,
     e.id,
     e.tenant_id,
@@ -75,7 +84,7 @@ LEFT JOIN LATERAL (
             o.restaurant_id = c.restaurant_id AND o.redriven_at IS NOT NULL AND o.status = 'pending'
             AND (o.floor_version, o.position) <= (c.settled_version, c.settled_position)
         ORDER BY o.floor_version, o.position
-        LIMIT CASE WHEN c.orphanings > 0 THEN 1 ELSE $6::integer END
+        LIMIT c.events_max
     )
     UNION ALL
     (
@@ -85,9 +94,9 @@ LEFT JOIN LATERAL (
             o.restaurant_id = c.restaurant_id AND o.status = 'pending'
             AND (o.floor_version, o.position) > (c.settled_version, c.settled_position)
         ORDER BY o.floor_version, o.position
-        LIMIT CASE WHEN c.orphanings > 0 THEN 1 ELSE $6::integer END
+        LIMIT c.events_max
     )
-    LIMIT CASE WHEN c.orphanings > 0 THEN 1 ELSE $6::integer END
+    LIMIT c.events_max
 ) AS e ON true
 ORDER BY c.restaurant_id, e.floor_version, e.position;
 
@@ -96,7 +105,13 @@ ORDER BY c.restaurant_id, e.floor_version, e.position;
 -- lease still held. Where it did not, nothing is written.
 WITH settled AS MATERIALIZED (
     SELECT
-        w.restaurant_id, w.lease_number, w.settled_version, w.settled_position, w.delay_s, w.blocked_by
+        w.restaurant_id,
+        w.lease_number,
+        w.settled_version,
+        w.settled_position,
+        w.delay_s,
+        w.blocked_by,
+        (SELECT count(*)::integer FROM unnest($8::uuid []) AS a (id) WHERE a.id = w.restaurant_id) AS answered
     FROM unnest($2::uuid [], $3::bigint [], $4::bigint [], $5::integer [], $6::double precision [], $7::uuid [])
         AS w (restaurant_id, lease_number, settled_version, settled_position, delay_s, blocked_by)
 ),
@@ -128,6 +143,7 @@ UPDATE outbox_streams AS s SET
     settled_version = w.settled_version,
     settled_position = w.settled_position,
     orphanings = 0,
+    careful = greatest(0, s.careful - w.answered),
     next_attempt_at = clock_timestamp() + make_interval(secs => w.delay_s),
     blocked_by = w.blocked_by,
     lease_token = NULL,
@@ -149,10 +165,23 @@ RETURNING s.restaurant_id;
 SELECT w.worker_id, pg_try_advisory_lock($1, w.worker_id) AS locked
 FROM (SELECT nextval('outbox_worker_ids')::integer AS worker_id) AS w;
 
+-- name: lead
+-- Whether this session has a role that only one session has at a time; it takes the role if nobody has it.
+SELECT
+    CASE
+        WHEN EXISTS (
+            SELECT FROM pg_locks AS l
+            WHERE
+                l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.pid = pg_backend_pid()
+                AND l.classid = $1::integer::oid AND l.objid = $2::integer::oid
+        ) THEN true
+        ELSE pg_try_advisory_lock($1, $2)
+    END AS leads;
+
 -- name: free_orphans
 -- Takes the leases of workers whose session is gone, and answers with the restaurants that get another worker now.
 UPDATE outbox_streams AS s SET
-    lease_token = NULL, leased_by = NULL, leased_until = NULL, orphanings = s.orphanings + 1
+    lease_token = NULL, leased_by = NULL, leased_until = NULL, orphanings = s.orphanings + 1, careful = $2
 WHERE
     s.lease_token IS NOT NULL
     AND NOT EXISTS (
@@ -177,3 +206,35 @@ WITH old AS (
 )
 
 SELECT count(*) AS deleted FROM old;
+
+-- name: redrive_events
+-- Gives dead events of a tenant another life: those with these ids, or up to $5 of a restaurant and type, oldest first;
+-- answers with each, and lets the events go on that waited behind one.
+WITH chosen AS MATERIALIZED (
+    SELECT o.restaurant_id, o.id
+    FROM capacity_outbox AS o
+    WHERE
+        o.tenant_id = $1 AND o.status = 'dead'
+        AND ($2::uuid [] IS NULL OR o.id = ANY($2))
+        AND ($3::uuid IS NULL OR o.restaurant_id = $3)
+        AND ($4::text IS NULL OR o.event_type = $4)
+    ORDER BY o.restaurant_id, o.floor_version, o.position
+    LIMIT $5
+    FOR NO KEY UPDATE
+),
+
+unblocked AS (
+    UPDATE outbox_streams AS s SET blocked_by = NULL, orphanings = 0, next_attempt_at = clock_timestamp()
+    FROM chosen AS c
+    WHERE s.restaurant_id = c.restaurant_id AND s.blocked_by = c.id
+)
+
+UPDATE capacity_outbox AS o SET
+    status = 'pending',
+    attempt_count = 0,
+    redriven_at = clock_timestamp(),
+    updated_at = clock_timestamp(),
+    next_attempt_at = clock_timestamp()
+FROM chosen AS c
+WHERE o.restaurant_id = c.restaurant_id AND o.id = c.id
+RETURNING o.restaurant_id, o.id;
