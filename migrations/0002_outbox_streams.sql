@@ -40,3 +40,18 @@ CREATE INDEX capacity_outbox_redriven ON capacity_outbox (restaurant_id, floor_v
 WHERE redriven_at IS NOT NULL AND status = 'pending';
 -- Rows come in the order of time, so a summary per block finds the old ones and costs the writer next to nothing.
 CREATE INDEX capacity_outbox_by_age ON capacity_outbox USING brin (created_at) WITH (pages_per_range = 16);
+
+-- Claims of the past, out of the way of those that are asked for all day.
+CREATE TABLE table_claims_archive (
+    restaurant_id uuid NOT NULL,
+    claim_id uuid NOT NULL,
+    table_id uuid NOT NULL,
+    during tstzrange NOT NULL,
+    kind text NOT NULL,
+    hold_id uuid,
+    assignment_id uuid,
+    block_id uuid,
+    booking_id uuid,
+    archived_at timestamptz NOT NULL,
+    PRIMARY KEY (restaurant_id, claim_id)
+);

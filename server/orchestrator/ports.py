@@ -104,6 +104,10 @@ class Reader(Protocol):
         """Holds of a booking that are active and not expired, oldest first."""
         ...
 
+    async def expired_holds(self, restaurant_id: UUID, limit: int) -> tuple[Hold, ...]:
+        """Holds whose time is over and that nobody has cleared away yet, the longest expired first."""
+        ...
+
     async def assignment(self, restaurant_id: UUID, assignment_id: UUID) -> Assignment | None: ...
 
     async def last_assignment_of(self, restaurant_id: UUID, booking_id: UUID) -> Assignment | None:
@@ -216,6 +220,22 @@ class Store(Protocol):
 
         Raises STORE_UNAVAILABLE or DEADLINE_EXCEEDED.
         """
+        ...
+
+
+class Upkeep(Protocol):
+    """What nobody asks for and somebody has to do, over all tenants; everything in bounded batches."""
+
+    async def restaurants_with_expired_holds(self, limit: int) -> tuple[tuple[UUID, UUID], ...]:
+        """Tenant and restaurant of each, the longest expired first."""
+        ...
+
+    async def forget_answers(self, limit: int) -> int:
+        """Deletes answers of the ledger whose time is over, and says how many."""
+        ...
+
+    async def archive_claims(self, older_than_s: float, limit: int) -> int:
+        """Moves claims of the past that nothing stands on any more out of the way, and says how many."""
         ...
 
 

@@ -63,6 +63,10 @@ class SqlReader:
         found = await self._asking.fetch(HOLDS["live_holds_of"], restaurant_id, booking_id)
         return tuple(rows.hold(row) for row in found)
 
+    async def expired_holds(self, restaurant_id: UUID, limit: int) -> tuple[Hold, ...]:
+        found = await self._asking.fetch(HOLDS["expired_holds"], restaurant_id, limit)
+        return tuple(rows.hold(row) for row in found)
+
     async def assignment(self, restaurant_id: UUID, assignment_id: UUID) -> Assignment | None:
         row = await self._asking.fetchrow(ASSIGNMENTS["assignment"], restaurant_id, assignment_id)
         return None if row is None else rows.assignment(row)
