@@ -128,6 +128,8 @@ from maitred_client.reasons import (
     TableOutOfServiceError,
     UnauthenticatedError,
     VersionMismatchError,
+    WatchTokenCompactedError,
+    WatchTokenInvalidError,
     WindowInPastError,
     ZoneNotRequestedError,
 )
@@ -205,6 +207,8 @@ __all__ = [
     "UnauthenticatedError",
     "UnknownReasonError",
     "VersionMismatchError",
+    "WatchTokenCompactedError",
+    "WatchTokenInvalidError",
     "WindowInPastError",
     "ZoneNotRequestedError",
     "duration",

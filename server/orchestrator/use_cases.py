@@ -38,6 +38,7 @@ from server.orchestrator.unassign_tables import UnassignTables
 from server.orchestrator.unblock_tables import UnblockTables
 from server.orchestrator.update_table import UpdateTable
 from server.orchestrator.validate_selection import ValidateSelection
+from server.orchestrator.watch_floor import WatchFloor
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,17 @@ class UseCases:
     transition_booking: TransitionBooking
     check_invariants: CheckInvariants
     list_audit_entries: ListAuditEntries
+    watch_floor: WatchFloor
 
     @classmethod
-    def on(cls, store: Store, inventories: InventorySource, new_id: NewId, limits: HoldLimits) -> "UseCases":
+    def on(
+        cls,
+        store: Store,
+        inventories: InventorySource,
+        new_id: NewId,
+        limits: HoldLimits,
+        watch_floor: WatchFloor,
+    ) -> "UseCases":
         """Every use case on one store."""
         once, catalogue = Once(store), store.catalogue
         return cls(
@@ -118,4 +127,5 @@ class UseCases:
             transition_booking=TransitionBooking(once, inventories, new_id),
             check_invariants=CheckInvariants(store),
             list_audit_entries=ListAuditEntries(catalogue),
+            watch_floor=watch_floor,
         )
