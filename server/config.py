@@ -159,10 +159,7 @@ def _relations(settings: Settings) -> tuple[tuple[bool, str], ...]:
             settings.deadline_s_default <= settings.deadline_s_max,
             "deadline_s_default must not exceed deadline_s_max",
         ),
-        (
-            (settings.cache == "redis") == (settings.redis_url is not None),
-            "cache redis and redis_url need each other",
-        ),
+        (settings.cache != "redis" or settings.redis_url is not None, "cache redis needs redis_url"),
     )
 
 

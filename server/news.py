@@ -45,7 +45,7 @@ class News:
         limits = CacheLimits(settings.inventories_cached_max, settings.inventory_ttl_s)
         metrics = CacheMetrics()
         shared = None
-        if settings.redis_url is not None:
+        if settings.cache == "redis" and settings.redis_url is not None:
             # Its driver is only loaded where it is used.
             from server.cache.shared import SharedInventories
 

@@ -78,6 +78,11 @@ from maitred_client.errors import (
     TransportError,
     UnknownReasonError,
 )
+from maitred_client.floor_state import (
+    FloorClaim,
+    FloorGapError,
+    FloorState,
+)
 from maitred_client.reasons import (
     ERRORS,
     AssignmentNotFoundError,
@@ -165,6 +170,9 @@ __all__ = [
     "ErrorDetails",
     "FailedCheck",
     "FieldViolation",
+    "FloorClaim",
+    "FloorGapError",
+    "FloorState",
     "GarbledError",
     "HoldAlreadyConfirmedError",
     "HoldAlreadyReleasedError",

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, cast
 from uuid import UUID
 
 import grpc
@@ -27,7 +27,9 @@ from maitred.v1 import (
 )
 from maitred_client.calls import Request, call_settings, with_request_id
 from maitred_client.channel import DEFAULT_RETRY, RetryPolicy, channel_options
+from maitred_client.errors import MaitredError
 from maitred_client.paging import pages_async
+from maitred_client.watching import Watch
 
 Response = TypeVar("Response")
 
@@ -195,6 +197,31 @@ class AsyncMaitredClient:
         """What became of a mutating call whose answer was lost; its request_id is on the exception that said so."""
         return await self._call(self._assignment.GetOperation, request, timeout_s)
 
+    async def watch_floor(
+        self, request: assignment_service_pb2.WatchFloorRequest, *, timeout_s: float | None = None
+    ) -> AsyncIterator[assignment_service_pb2.WatchFloorResponse]:
+        """A restaurant's floor: a snapshot, then every change, exactly once and in order; `FloorState` applies them.
+
+        Goes on by itself, wherever another server answers, when its stream ends or falls silent; when what it missed is
+        not kept any more, another snapshot comes. It lasts until the reader leaves it, or for `timeout_s` if that is
+        given. Leave it with `aclose`, or by leaving the task.
+        """
+        watch = Watch(request, timeout_s)
+        while True:
+            error: MaitredError | None = None
+            call = self._assignment.WatchFloor(
+                watch.request, timeout=watch.remaining_s(), metadata=self._settings.metadata
+            )
+            try:
+                async for response in _until_silent(call, watch.silence_s):
+                    if watch.take(response):
+                        yield response
+            except grpc.RpcError as failure:
+                error = self._settings.error(failure, request)
+            finally:
+                call.cancel()
+            await asyncio.sleep(watch.pause_s(error))
+
     async def put_restaurant(
         self, request: inventory_service_pb2.PutRestaurantRequest, *, timeout_s: float | None = None
     ) -> inventory_service_pb2.PutRestaurantResponse:
@@ -354,3 +381,18 @@ class AsyncMaitredClient:
             )
         except grpc.RpcError as failure:
             raise self._settings.error(failure, request) from failure
+
+
+async def _until_silent(
+    call: "grpc.aio.UnaryStreamCall[Request, Response]", silence_s: float
+) -> AsyncIterator[Response]:
+    """What a stream brings, until it ends or brings nothing for this long."""
+    while True:
+        try:
+            async with asyncio.timeout(silence_s):
+                response = await call.read()
+        except TimeoutError:
+            return
+        if response is grpc.aio.EOF:
+            return
+        yield cast(Response, response)

@@ -1,5 +1,6 @@
 """The client for ordinary code and threads."""
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
@@ -25,7 +26,9 @@ from maitred.v1 import (
 )
 from maitred_client.calls import Request, call_settings, with_request_id
 from maitred_client.channel import DEFAULT_RETRY, RetryPolicy, channel_options
+from maitred_client.errors import MaitredError
 from maitred_client.paging import pages
+from maitred_client.watching import Watch
 
 Response = TypeVar("Response")
 
@@ -185,6 +188,30 @@ class MaitredClient:
     ) -> assignment_service_pb2.GetOperationResponse:
         """What became of a mutating call whose answer was lost; its request_id is on the exception that said so."""
         return self._call(self._assignment.GetOperation, request, timeout_s)
+
+    def watch_floor(
+        self, request: assignment_service_pb2.WatchFloorRequest, *, timeout_s: float | None = None
+    ) -> Iterator[assignment_service_pb2.WatchFloorResponse]:
+        """A restaurant's floor: a snapshot, then every change, exactly once and in order; `FloorState` applies them.
+
+        Goes on by itself, wherever another server answers, when its stream ends; when what it missed is not kept any
+        more, another snapshot comes. It lasts until the reader leaves it, or for `timeout_s` if that is given.
+        """
+        watch = Watch(request, timeout_s)
+        while True:
+            error: MaitredError | None = None
+            call = self._assignment.WatchFloor(
+                watch.request, timeout=watch.remaining_s(), metadata=self._settings.metadata
+            )
+            try:
+                for response in call:
+                    if watch.take(response):
+                        yield response
+            except grpc.RpcError as failure:
+                error = self._settings.error(failure, request)
+            finally:
+                call.cancel()
+            time.sleep(watch.pause_s(error))
 
     def put_restaurant(
         self, request: inventory_service_pb2.PutRestaurantRequest, *, timeout_s: float | None = None

@@ -82,11 +82,14 @@ class Subscription:
 
 @dataclass(eq=False, slots=True)
 class _Channel:
-    """A watched restaurant. Everything up to `version` has been handed to its subscriptions."""
+    """A watched restaurant. Everything up to `version` has been handed to its subscriptions.
+
+    `behind` says that more may have been committed since the last reading began.
+    """
 
     tenant_id: UUID
     version: int
-    announced: int = 0
+    behind: bool = False
     subscriptions: set[Subscription] = field(default_factory=set)
     reading: asyncio.Task[None] | None = None
 
@@ -124,6 +127,9 @@ class FloorFeed:
         if self._stopped:
             subscription.end(EndCause.DRAINING)
         channel.subscriptions.add(subscription)
+        if len(channel.subscriptions) == 1:
+            # What was announced since the version was read was announced to nobody.
+            self._wake(restaurant_id, channel, channel.version + 1)
         self._metrics.joined()
         try:
             yield subscription
@@ -165,18 +171,20 @@ class FloorFeed:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _wake(self, restaurant_id: UUID, channel: _Channel, version: int) -> None:
-        """Reads up to this version, unless it is being read already."""
-        channel.announced = max(channel.announced, version)
-        if channel.announced > channel.version and channel.reading is None and not self._stopped:
+        """Reads on when there is something new; a reading that is under way is followed by another."""
+        if version <= channel.version or self._stopped:
+            return
+        channel.behind = True
+        if channel.reading is None:
             channel.reading = asyncio.create_task(self._read(restaurant_id, channel))
 
     async def _read(self, restaurant_id: UUID, channel: _Channel) -> None:
         try:
             async with self._reads:
-                while channel.announced > channel.version and channel.subscriptions:
+                while channel.behind and channel.subscriptions:
+                    channel.behind = False
                     await self._read_on(restaurant_id, channel)
         except Exception as problem:  # noqa: BLE001  # the next look tries again
-            channel.announced = channel.version
             log.warning("floor_not_read", restaurant_id=str(restaurant_id), problem=str(problem))
         finally:
             channel.reading = None
@@ -185,9 +193,10 @@ class FloorFeed:
         found = await self._log.changes(
             channel.tenant_id, restaurant_id, channel.version, self._settings.batch_max
         )
-        if found is None or not found.changes:
-            # Announced, but not to be found: rolled back to an earlier state, or not there any more.
-            channel.announced = channel.version
+        if found is None:
+            return
+        if not found.changes and channel.version < found.floor_version:
+            self._close(restaurant_id, channel, EndCause.COMPACTED)
             return
         for change in found.changes:
             if change.floor_version != channel.version + 1:
@@ -196,10 +205,11 @@ class FloorFeed:
             channel.version = change.floor_version
             for subscription in channel.subscriptions:
                 subscription.put(change)
+        channel.behind = channel.behind or channel.version < found.floor_version
 
     def _close(self, restaurant_id: UUID, channel: _Channel, cause: EndCause) -> None:
         """Whoever watches next gets a channel of its own."""
-        channel.announced = channel.version
+        channel.behind = False
         if self._channels.get(restaurant_id) is channel:
             del self._channels[restaurant_id]
         for subscription in channel.subscriptions:

@@ -60,11 +60,11 @@ class WatchFloor:
         if question.after is None:
             view = await self._view(caller, question)
             yield view
-            known = view.restaurant.floor_version
+            known = newest = view.restaurant.floor_version
         else:
             known = question.after
-            await self._changes(caller, question.restaurant_id, known, 0)
-        with self.feed.subscribe(caller.tenant_id, question.restaurant_id, known) as subscription:
+            newest = (await self._changes(caller, question.restaurant_id, known, 0)).floor_version
+        with self.feed.subscribe(caller.tenant_id, question.restaurant_id, newest) as subscription:
             while known < subscription.from_version and subscription.ended is None:
                 missed = await self._changes(caller, question.restaurant_id, known, self.feed.batch_max)
                 if not missed.changes:

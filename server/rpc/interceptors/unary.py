@@ -64,4 +64,4 @@ def with_behaviour(handler: Any, behaviour: Proceed, deserializer: Any) -> Handl
         if handler.response_streaming
         else grpc.unary_unary_rpc_method_handler
     )
-    return kind(behaviour, deserializer, handler.response_serializer)  # type: ignore[arg-type]  # see Proceed
+    return kind(behaviour, deserializer, handler.response_serializer)
