@@ -70,7 +70,7 @@ class SharedInventories:
             self._rest(problem)
 
     async def close(self) -> None:
-        await self._cache.close()
+        await self._cache.client.aclose()
 
     def _name(self, key: Key) -> str | None:
         if self._database is None or time.monotonic() < self._rests_until_s:

@@ -38,6 +38,7 @@ class Announcer:
         self._waiting: dict[UUID, Announcement] = {}
         self._too_many = False
         self._woken = asyncio.Event()
+        self._sending = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     def announce(self, announcement: Announcement) -> None:
@@ -57,7 +58,8 @@ class Announcer:
         task, self._task = self._task, None
         if task is None:
             return
-        task.cancel()
+        async with self._sending:
+            task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         if self._woken.is_set():
             await self._send()
@@ -65,7 +67,8 @@ class Announcer:
     async def _run(self) -> None:
         while True:
             await self._woken.wait()
-            sent = await self._send()
+            async with self._sending:
+                sent = await self._send()
             await asyncio.sleep(self._interval_s if sent else PAUSE_AFTER_FAILURE_S)
 
     async def _send(self) -> bool:
@@ -77,11 +80,9 @@ class Announcer:
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S), self._pool.acquire() as connection:
                 await connection.execute(ANNOUNCEMENTS["notify"], CHANNEL, payload)
-        except BaseException as problem:
+        except Exception as problem:  # noqa: BLE001  # whatever it is, nobody who announces has to know
             self._too_many = True
             self._woken.set()
-            if not isinstance(problem, Exception):
-                raise
             log.warning("not_announced", problem=f"{type(problem).__name__}: {problem}")
             return False
         return True

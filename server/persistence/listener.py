@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import Any
 
@@ -13,6 +13,10 @@ from server.persistence.announcer import ANNOUNCEMENTS, CHANNEL, decode_announce
 from server.persistence.pool import DriverConnection, PoolSettings, connect
 
 log = structlog.get_logger(__name__)
+
+
+# By which an operator tells the connection that listens from those that work.
+APPLICATION_NAME = "maitred listener"
 
 
 class ChannelLostError(Exception):
@@ -43,7 +47,7 @@ class Listener:
     def __init__(
         self, pool: PoolSettings, settings: ListenerSettings, hearers: Iterable[ChangeHearer]
     ) -> None:
-        self._pool = pool
+        self._pool = replace(pool, application_name=APPLICATION_NAME)
         self._settings = settings
         self._hearers = tuple(hearers)
         self._probe_channel = f"maitred_probe_{token_hex(8)}"

@@ -54,7 +54,7 @@ def _nobody(_: Announcement) -> None:
 
 
 class SqlStore:
-    """Implements `Store` on a connection pool. `announce` is told of each change that was committed; it must not fail."""
+    """Implements `Store` on a connection pool. `announce` is told of each committed change; it must not fail."""
 
     def __init__(
         self, pool: Pool, settings: StoreSettings, announce: Callable[[Announcement], None] = _nobody

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from server.outbox.events import Answer, Outcome, OutboxEvent, Run, Settlement
+from server.outbox.events import Answer, OutboxEvent, Outcome, Run, Settlement
 from tests.support.database import connected
 from tests.support.outbox import Received, add_events, delivery, put_events, queue_on, relay_on, statuses
 
