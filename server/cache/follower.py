@@ -8,6 +8,7 @@ import structlog
 
 from server.cache.inventories import CachedInventories, InventoryReader
 from server.domain.announcement import Announcement
+from server.lifecycle import end_task
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +43,7 @@ class CacheFollower:
             self._woken.set()
 
     def on_gap(self) -> None:
-        """A restored database gives version numbers out again: what is kept from before must not be found under them."""
+        """A restored database gives version numbers out again; what is kept from before must not be found by them."""
         self._flush = True
         self._wanted.clear()
         self._woken.set()
@@ -55,9 +56,7 @@ class CacheFollower:
 
     async def stop(self) -> None:
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await end_task(task)
 
     async def _run(self) -> None:
         while True:

@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 
 from server.domain.announcement import Announcement
+from server.lifecycle import end_task
 from server.orchestrator.floor_log import FloorChange, FloorLog
 from server.telemetry.metrics import WatchMetrics
 
@@ -161,14 +162,11 @@ class FloorFeed:
     async def stop(self) -> None:
         self._stopped = True
         task, self._task = self._task, None
-        readers = [channel.reading for channel in self._channels.values()]
-        tasks = [each for each in (task, *readers) if each is not None]
-        for each in tasks:
-            each.cancel()
-        for channel in tuple(self._channels.values()):
+        for channel in self._channels.values():
             for subscription in channel.subscriptions:
                 subscription.end(EndCause.DRAINING)
-        await asyncio.gather(*tasks, return_exceptions=True)
+        readers = [channel.reading for channel in self._channels.values()]
+        await asyncio.gather(*map(end_task, (task, *readers)))
 
     def _wake(self, restaurant_id: UUID, channel: _Channel, version: int) -> None:
         """Reads on when there is something new; a reading that is under way is followed by another."""

@@ -7,6 +7,7 @@ import msgspec
 import structlog
 
 from server.domain.announcement import Announcement
+from server.lifecycle import end_task
 from server.persistence.pool import Pool
 from server.persistence.queries import load_queries
 
@@ -59,8 +60,7 @@ class Announcer:
         if task is None:
             return
         async with self._sending:
-            task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+            await end_task(task)
         if self._woken.is_set():
             await self._send()
 

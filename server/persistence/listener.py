@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from server.domain.announcement import ChangeHearer
+from server.lifecycle import end_task
 from server.persistence.announcer import ANNOUNCEMENTS, CHANNEL, decode_announcements
 from server.persistence.pool import DriverConnection, PoolSettings, connect
 
@@ -65,9 +66,7 @@ class Listener:
 
     async def stop(self) -> None:
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await end_task(task)
 
     async def _run(self) -> None:
         wait_s = self._settings.backoff_s

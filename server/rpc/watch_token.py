@@ -8,8 +8,6 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from uuid import UUID
 
-from server.errors import Reason, refuse
-
 LABEL = "watch"
 TOKEN_LENGTH_MAX = 200
 VERSION_MAX = 2**63 - 1
@@ -21,20 +19,7 @@ def watch_token(restaurant_id: UUID, floor_version: int) -> str:
 
 
 def read_watch_token(restaurant_id: UUID, token: str) -> int | None:
-    """The floor version in a token of this restaurant; None when there is no token. Raises WATCH_TOKEN_INVALID."""
-    if not token:
-        return None
-    version = _version(restaurant_id, token)
-    if version is None:
-        raise refuse(
-            Reason.WATCH_TOKEN_INVALID,
-            "The resume_token is none that was given out for this restaurant.",
-            restaurant_id=restaurant_id,
-        )
-    return version
-
-
-def _version(restaurant_id: UUID, token: str) -> int | None:
+    """The floor version in a token of this restaurant, or None when it is none."""
     if len(token) > TOKEN_LENGTH_MAX:
         return None
     try:

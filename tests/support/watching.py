@@ -5,7 +5,12 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
+import grpc
+import grpc.aio
+
+from maitred.v1 import assignment_service_pb2_grpc
 from maitred_client import AsyncMaitredClient, FloorState, timestamp
 from maitred_client.messages import (
     GetRestaurantRequest,
@@ -14,6 +19,8 @@ from maitred_client.messages import (
 )
 from tests.builders.world import evening
 from tests.support.database import connected
+
+Call: TypeAlias = "grpc.aio.UnaryStreamCall[WatchFloorRequest, WatchFloorResponse]"
 
 PATIENCE_S = 60.0
 WEEK = timedelta(days=7)
@@ -63,6 +70,20 @@ async def watching(
         if not token:
             await sights.until(0)
         yield sights
+
+
+@asynccontextmanager
+async def one_watch(client: AsyncMaitredClient, restaurant_id: str, token: str = "") -> AsyncIterator[Call]:
+    """One stream, without the client's going on by itself."""
+    stub = assignment_service_pb2_grpc.AssignmentServiceStub(client._channel)
+    request = watch_request(restaurant_id, token)
+    call = stub.WatchFloor(request, metadata=client._settings.metadata)
+    try:
+        yield call
+    except grpc.RpcError as failure:
+        raise client._settings.error(failure, request) from failure
+    finally:
+        call.cancel()
 
 
 async def floor_version(client: AsyncMaitredClient, restaurant_id: str) -> int:

@@ -132,8 +132,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_WATCH_TOKEN_INVALID: _ErrorReason.ValueType  # 54
     """The resume_token of WatchFloor is none that this service made, or was made for another restaurant.
-    Status: INVALID_ARGUMENT
-    Metadata: restaurant_id
+    Status: INVALID_ARGUMENT + BadRequest
+    Metadata: field, limit
     Retry: AFTER_FIX
     Remedy: Send the token of the last message received for this restaurant, or none to start from a snapshot.
     """
@@ -517,8 +517,8 @@ Remedy: Read the resource again, decide again, and call with the new etag and a 
 """
 ERROR_REASON_WATCH_TOKEN_INVALID: ErrorReason.ValueType  # 54
 """The resume_token of WatchFloor is none that this service made, or was made for another restaurant.
-Status: INVALID_ARGUMENT
-Metadata: restaurant_id
+Status: INVALID_ARGUMENT + BadRequest
+Metadata: field, limit
 Retry: AFTER_FIX
 Remedy: Send the token of the last message received for this restaurant, or none to start from a snapshot.
 """

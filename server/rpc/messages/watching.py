@@ -12,6 +12,7 @@ from server.domain.limits import (
     HEARTBEAT_S_MIN,
     SNAPSHOT_PART_ROWS,
 )
+from server.errors import Reason
 from server.orchestrator.floor_feed import EndCause
 from server.orchestrator.floor_log import FloorChange, FloorView
 from server.orchestrator.put_floor import FloorPut
@@ -41,9 +42,16 @@ def read_watch_floor(request: pb.WatchFloorRequest) -> WatchFloorQuestion:
         window_start = _optional(fields, "window_start")
         window_end = _optional(fields, "window_end")
         heartbeat_s = fields.optional_seconds("heartbeat", HEARTBEAT_S_MIN, HEARTBEAT_S_MAX)
+        after = read_watch_token(restaurant_id, request.resume_token) if request.resume_token else None
+        if request.resume_token and after is None:
+            fields.bad(
+                "resume_token",
+                "is none that was given out for this restaurant",
+                reason=Reason.WATCH_TOKEN_INVALID,
+            )
     return WatchFloorQuestion(
         restaurant_id,
-        read_watch_token(restaurant_id, request.resume_token),
+        after,
         float(HEARTBEAT_S_DEFAULT if heartbeat_s is None else heartbeat_s),
         window_start,
         window_end,
