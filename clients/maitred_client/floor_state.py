@@ -13,7 +13,6 @@ from maitred.v1.inventory_pb2 import Block, Floor, Restaurant
 from maitred.v1.reasons_pb2 import ClaimKind
 from maitred_client.values import instant
 
-
 # Before a snapshot has come nothing is kept.
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
