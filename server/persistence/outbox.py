@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from typing import Any
 from uuid import UUID, uuid4
 
 from server.outbox.events import LAST_POSITION, OutboxEvent, Place, Run, Settlement
@@ -74,9 +75,9 @@ class SqlEventQueue:
         (row,) = await self._fetch("delete_delivered", older_than_s, events_max)
         return int(row["deleted"])
 
-    async def _fetch(self, query: str, *values: object) -> list[Row]:
+    async def _fetch(self, query: str, *values: object) -> list[Any]:
         async with translating(), self._pool.acquire() as connection:
-            return list(await connection.fetch(OUTBOX[query], *values))
+            return await connection.fetch(OUTBOX[query], *values)
 
 
 def _restaurants(rows: Iterable[Row]) -> frozenset[UUID]:
@@ -89,7 +90,11 @@ def _run(rows: list[Row]) -> Run:
     settled = Place(first["settled_version"], first["settled_position"])
     # A run shorter than allowed has everything up to the version that was seen.
     last = events[-1].place if events else settled
-    end = last if len(events) == first["events_max"] else Place(max(first["seen_version"], last.floor_version), LAST_POSITION)
+    end = (
+        last
+        if len(events) == first["events_max"]
+        else Place(max(first["seen_version"], last.floor_version), LAST_POSITION)
+    )
     return Run(
         first["restaurant_id"], first["lease_number"], settled, max(settled, end), first["orphanings"], events
     )

@@ -1,11 +1,11 @@
 """Implements `Upkeep`."""
 
+from typing import Any
 from uuid import UUID
 
 from server.persistence.failures import translating
 from server.persistence.pool import Pool
 from server.persistence.queries import load_queries
-from server.persistence.rows import Row
 
 UPKEEP = load_queries("upkeep")
 
@@ -26,6 +26,6 @@ class SqlUpkeep:
         (row,) = await self._fetch("archive_claims", older_than_s, limit)
         return int(row["archived"])
 
-    async def _fetch(self, query: str, *values: object) -> list[Row]:
+    async def _fetch(self, query: str, *values: object) -> list[Any]:
         async with translating(), self._pool.acquire() as connection:
-            return list(await connection.fetch(UPKEEP[query], *values))
+            return await connection.fetch(UPKEEP[query], *values)
