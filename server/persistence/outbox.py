@@ -37,7 +37,7 @@ class SqlEventQueue:
     async def settle(self, settlements: Sequence[Settlement]) -> frozenset[UUID]:
         answers = [(each.run.restaurant_id, answer) for each in settlements for answer in each.answers]
         rows = await self._fetch(
-            "settle_streams",
+            OUTBOX["settle_streams"],
             self._token,
             [each.run.restaurant_id for each in settlements],
             [each.run.lease_number for each in settlements],
@@ -56,7 +56,7 @@ class SqlEventQueue:
 
     async def extend(self, runs: Sequence[Run]) -> frozenset[UUID]:
         rows = await self._fetch(
-            "extend_leases",
+            OUTBOX["extend_leases"],
             self._token,
             [run.restaurant_id for run in runs],
             [run.lease_number for run in runs],
@@ -65,19 +65,21 @@ class SqlEventQueue:
         return _restaurants(rows)
 
     async def free_orphans(self, events_max: int) -> tuple[UUID, ...]:
-        return tuple(sorted(_restaurants(await self._fetch("free_orphans", WORKER_LOCKS, events_max))))
+        return tuple(
+            sorted(_restaurants(await self._fetch(OUTBOX["free_orphans"], WORKER_LOCKS, events_max)))
+        )
 
     async def adopt(self) -> int:
-        (row,) = await self._fetch("adopt_restaurants")
+        (row,) = await self._fetch(OUTBOX["adopt_restaurants"])
         return int(row["adopted"])
 
     async def delete_delivered(self, older_than_s: float, events_max: int) -> int:
-        (row,) = await self._fetch("delete_delivered", older_than_s, events_max)
+        (row,) = await self._fetch(OUTBOX["delete_delivered"], older_than_s, events_max)
         return int(row["deleted"])
 
     async def _fetch(self, query: str, *values: object) -> list[Any]:
         async with translating(), self._pool.acquire() as connection:
-            return await connection.fetch(OUTBOX[query], *values)
+            return await connection.fetch(query, *values)
 
 
 def _restaurants(rows: Iterable[Row]) -> frozenset[UUID]:
