@@ -17,7 +17,8 @@ FAILURES_DOUBLED_MAX = 6
 class Rhythm:
     """`every_s` seconds lie between two rounds, more or less a tenth, so that many processes don't move in step.
 
-    After failures the wait doubles, up to `longest_s`. A round that did as much as it may is followed by the next at once.
+    After failures the wait doubles, up to `longest_s`. A round that did as much as it may is followed by the next at
+    once.
     """
 
     every_s: float
@@ -72,10 +73,10 @@ class Periodic:
             try:
                 more = await self._work()
                 self.failures = 0
-            except Exception as problem:
+            except Exception:
                 more = False
                 self.failures += 1
-                log.warning("round_failed", service=self.name, failures=self.failures, problem=str(problem))
+                log.exception("round_failed", service=self.name, failures=self.failures)
             if not more:
                 await self._wait()
 

@@ -356,6 +356,32 @@ class AsyncMaitredClient:
             for item in page.entries:
                 yield item
 
+    async def get_outbox_stats(
+        self, request: ops_service_pb2.GetOutboxStatsRequest, *, timeout_s: float | None = None
+    ) -> ops_service_pb2.GetOutboxStatsResponse:
+        """How far events have got on their way out."""
+        return await self._call(self._ops.GetOutboxStats, request, timeout_s)
+
+    async def list_outbox_events(
+        self, request: ops_service_pb2.ListOutboxEventsRequest, *, timeout_s: float | None = None
+    ) -> ops_service_pb2.ListOutboxEventsResponse:
+        """One page of events and what became of them, oldest first."""
+        return await self._call(self._ops.ListOutboxEvents, request, timeout_s)
+
+    async def iterate_outbox_events(
+        self, request: ops_service_pb2.ListOutboxEventsRequest, *, timeout_s: float | None = None
+    ) -> AsyncIterator[ops_service_pb2.OutboxEvent]:
+        """All events from the request's page on, fetched page by page; the timeout is for each page."""
+        async for page in pages_async(partial(self.list_outbox_events, timeout_s=timeout_s), request):
+            for event in page.events:
+                yield event
+
+    async def redrive_outbox_events(
+        self, request: ops_service_pb2.RedriveOutboxEventsRequest, *, timeout_s: float | None = None
+    ) -> ops_service_pb2.RedriveOutboxEventsResponse:
+        """Gives dead events of a restaurant another life."""
+        return await self._call(self._ops.RedriveOutboxEvents, request, timeout_s)
+
     async def close(self) -> None:
         """Closes the channel; calls under way are cancelled. Closing twice is harmless."""
         await self._channel.close()

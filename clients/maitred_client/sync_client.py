@@ -343,6 +343,31 @@ class MaitredClient:
         for page in pages(partial(self.list_audit_entries, timeout_s=timeout_s), request):
             yield from page.entries
 
+    def get_outbox_stats(
+        self, request: ops_service_pb2.GetOutboxStatsRequest, *, timeout_s: float | None = None
+    ) -> ops_service_pb2.GetOutboxStatsResponse:
+        """How far events have got on their way out."""
+        return self._call(self._ops.GetOutboxStats, request, timeout_s)
+
+    def list_outbox_events(
+        self, request: ops_service_pb2.ListOutboxEventsRequest, *, timeout_s: float | None = None
+    ) -> ops_service_pb2.ListOutboxEventsResponse:
+        """One page of events and what became of them, oldest first."""
+        return self._call(self._ops.ListOutboxEvents, request, timeout_s)
+
+    def iterate_outbox_events(
+        self, request: ops_service_pb2.ListOutboxEventsRequest, *, timeout_s: float | None = None
+    ) -> Iterator[ops_service_pb2.OutboxEvent]:
+        """All events from the request's page on, fetched page by page; the timeout is for each page."""
+        for page in pages(partial(self.list_outbox_events, timeout_s=timeout_s), request):
+            yield from page.events
+
+    def redrive_outbox_events(
+        self, request: ops_service_pb2.RedriveOutboxEventsRequest, *, timeout_s: float | None = None
+    ) -> ops_service_pb2.RedriveOutboxEventsResponse:
+        """Gives dead events of a restaurant another life."""
+        return self._call(self._ops.RedriveOutboxEvents, request, timeout_s)
+
     def close(self) -> None:
         """Closes the channel; calls under way end with a TransportError. Closing twice is harmless."""
         self._channel.close()

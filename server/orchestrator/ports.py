@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from server.domain.policy import ServicePolicy
 from server.domain.restaurant import Restaurant
 from server.domain.window import Window
 from server.errors import Refusal
-from server.orchestrator.changes import Changes
+from server.orchestrator.changes import AuditEntry, Changes
 from server.planner.catalog import TableSets
 
 AnswerT = TypeVar("AnswerT")
@@ -79,6 +80,44 @@ class AuditRecord:
     resource_id: UUID
     reason: str
     details: Mapping[str, Any]
+
+
+class OutboxStatus(StrEnum):
+    PENDING = "pending"
+    DONE = "done"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxStats:
+    """How far events have got on their way out."""
+
+    pending: int
+    dead: int
+    restaurants_in_work: int
+    restaurants_blocked: int
+    oldest_pending_at: datetime | None
+    checked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRecord:
+    """An event and what became of it."""
+
+    event_id: UUID
+    restaurant_id: UUID
+    event_type: str
+    status: OutboxStatus
+    floor_version: int
+    position: int
+    attempt_count: int
+    last_error: str
+    created_at: datetime
+    updated_at: datetime
+    booking_id: UUID | None
+    idempotency_key: str
+    payload: Mapping[str, Any]
+    redriven_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +206,20 @@ class Catalogue(Reader, Protocol):
         """Newest first."""
         ...
 
+    async def outbox_stats(self, tenant_id: UUID, restaurant_id: UUID | None) -> OutboxStats: ...
+
+    async def outbox_events(
+        self,
+        tenant_id: UUID,
+        restaurant_id: UUID | None,
+        status: OutboxStatus | None,
+        event_type: str,
+        event_id: UUID | None,
+        page: Page,
+    ) -> tuple[OutboxRecord, ...]:
+        """Oldest first; what is None or empty restricts nothing."""
+        ...
+
 
 class Unit(Reader, Protocol):
     """One open transaction. Nothing of it is visible to others before it commits; an exception undoes all of it."""
@@ -189,6 +242,16 @@ class Unit(Reader, Protocol):
 
     async def write(self, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> int:
         """Writes everything and returns the restaurant's new floor version. Does nothing for empty changes."""
+        ...
+
+    async def redrive_events(
+        self, tenant_id: UUID, restaurant_id: UUID, event_ids: tuple[UUID, ...], event_type: str, limit: int
+    ) -> tuple[UUID, ...]:
+        """Makes dead events pending again, and says which: those named or all, oldest first, up to the limit."""
+        ...
+
+    async def note(self, restaurant: Restaurant, entry: AuditEntry) -> None:
+        """Writes an audit entry about something that changed nothing on the floor."""
         ...
 
     async def record(self, request: RecordedRequest, answer: object) -> None:

@@ -1,4 +1,4 @@
-"""Clear away the holds whose time is over. They have blocked nobody since then; their rows and events are what is left."""
+"""Clear away the holds whose time is over. They have blocked nobody since; rows and events are what is left."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -26,7 +26,9 @@ class SweepHolds:
         """How many holds were cleared away. A restaurant that is busy is left for the next round."""
         deadline = Deadline.after(self.round_s)
         swept = 0
-        for tenant_id, restaurant_id in await self.upkeep.restaurants_with_expired_holds(self.restaurants_max):
+        for tenant_id, restaurant_id in await self.upkeep.restaurants_with_expired_holds(
+            self.restaurants_max
+        ):
             swept += await self._sweep(tenant_id, restaurant_id, deadline)
         return swept
 

@@ -12,6 +12,7 @@ from server.orchestrator.get_operation import GetOperation
 from server.orchestrator.hold_tables import HoldLimits, HoldTables
 from server.orchestrator.idempotency import Once
 from server.orchestrator.identity import NewId
+from server.orchestrator.outbox_operations import GetOutboxStats, ListOutboxEvents, RedriveOutboxEvents
 from server.orchestrator.plan_tables import PlanTables
 from server.orchestrator.ports import InventorySource, Store
 from server.orchestrator.put_booking import PutBooking
@@ -80,6 +81,9 @@ class UseCases:
     check_invariants: CheckInvariants
     list_audit_entries: ListAuditEntries
     watch_floor: WatchFloor
+    get_outbox_stats: GetOutboxStats
+    list_outbox_events: ListOutboxEvents
+    redrive_outbox_events: RedriveOutboxEvents
 
     @classmethod
     def on(
@@ -128,4 +132,7 @@ class UseCases:
             check_invariants=CheckInvariants(store),
             list_audit_entries=ListAuditEntries(catalogue),
             watch_floor=watch_floor,
+            get_outbox_stats=GetOutboxStats(catalogue),
+            list_outbox_events=ListOutboxEvents(catalogue),
+            redrive_outbox_events=RedriveOutboxEvents(once),
         )

@@ -7,7 +7,7 @@ from enum import StrEnum
 import structlog
 
 from server.outbox.backoff import Backoff
-from server.outbox.events import Answer, Outcome, OutboxEvent, Run, Settlement
+from server.outbox.events import Answer, OutboxEvent, Outcome, Run, Settlement
 from server.outbox.ports import Handler, RetryLater, Undeliverable
 
 log = structlog.get_logger(__name__)
@@ -60,7 +60,9 @@ class Delivery:
         rules = self._rules
         attempts = event.attempt_count + orphanings + 1
         if attempts > rules.attempts_max:
-            return self._dead(event, orphanings, f"{orphanings} workers in a row ended while they delivered it")
+            return self._dead(
+                event, orphanings, f"{orphanings} workers in a row ended while they delivered it"
+            )
         try:
             async with asyncio.timeout(rules.handler_timeout_s):
                 await self._handler(event)
@@ -70,7 +72,7 @@ class Delivery:
             return self._again(event, attempts, orphanings, str(wish), max(wish.after_s, 0.0))
         except TimeoutError:
             return self._again(event, attempts, orphanings, f"no answer within {rules.handler_timeout_s:g} s")
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001 - whatever a handler raises, the event is tried again
             return self._again(event, attempts, orphanings, f"{type(problem).__name__}: {problem}")
         return Answer(event.event_id, Outcome.DONE, orphanings + 1)
 

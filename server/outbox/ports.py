@@ -1,7 +1,7 @@
 """What the outbox needs from the rooms beside it."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeAlias
 from uuid import UUID
 
 from server.outbox.events import OutboxEvent, Run, Settlement
@@ -43,10 +43,8 @@ class EventQueue(Protocol):
         ...
 
 
-class Handler(Protocol):
-    """Delivers one event. Raises `Undeliverable` for what no repeat would cure, anything else to be tried again."""
-
-    async def __call__(self, event: OutboxEvent) -> None: ...
+Handler: TypeAlias = Callable[[OutboxEvent], Awaitable[None]]
+"""Delivers one event. Raises `Undeliverable` for what no repeat would cure; anything else is tried again."""
 
 
 class Undeliverable(Exception):  # what it says about the event is the point, not that it is an error

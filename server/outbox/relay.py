@@ -7,6 +7,7 @@ from uuid import UUID
 
 import structlog
 
+from server.errors import ServiceError
 from server.outbox.delivery import Delivery
 from server.outbox.events import Run, Settlement
 from server.outbox.ports import EventQueue
@@ -51,11 +52,10 @@ class Relay:
         return sum(len(settlement.answers) for settlement in settlements)
 
     async def start(self) -> None:
-        self._tasks = [
-            asyncio.create_task(self._fill(), name="relay: lease"),
-            asyncio.create_task(self._settle_what_is_ready(), name="relay: settle"),
-            asyncio.create_task(self._extend(), name="relay: extend"),
-        ]
+        loops = {"lease": self._fill, "settle": self._settle_what_is_ready, "extend": self._extend}
+        self._tasks = [asyncio.create_task(loop(), name=f"relay: {name}") for name, loop in loops.items()]
+        for task in self._tasks:
+            task.add_done_callback(_complain)
 
     async def stop(self) -> None:
         """Leases nothing more, cuts handlers short, and settles what was delivered. Twice is harmless."""
@@ -92,7 +92,7 @@ class Relay:
     async def _lease(self, room: int) -> tuple[Run, ...]:
         try:
             return await self._queue.claim(room, self._settings.events_max, None)
-        except Exception as problem:
+        except ServiceError as problem:
             log.warning("outbox_not_readable", problem=str(problem))
             return ()
 
@@ -106,7 +106,7 @@ class Relay:
     async def _adopt(self) -> None:
         try:
             await self._queue.adopt()
-        except Exception as problem:
+        except ServiceError as problem:
             log.warning("outbox_not_readable", problem=str(problem))
 
     async def _deliver(self, run: Run) -> None:
@@ -124,7 +124,7 @@ class Relay:
                 ready.append(self._settled.get_nowait())
             try:
                 await self._settle(ready)
-            except Exception as problem:
+            except ServiceError as problem:
                 # The leases run out, and the events are delivered again.
                 log.warning("runs_not_settled", runs=len(ready), problem=str(problem))
             finally:
@@ -152,9 +152,15 @@ class Relay:
                 continue
             try:
                 held = await self._queue.extend(tuple(runs.values()))
-            except Exception as problem:
+            except ServiceError as problem:
                 log.warning("leases_not_extended", problem=str(problem))
                 continue
             for task, run in runs.items():
                 if run.restaurant_id not in held and not task.done():
                     task.cancel()
+
+
+def _complain(task: asyncio.Task[None]) -> None:
+    """A loop ends when it is stopped; anything else is a fault of ours that must not go unseen."""
+    if not task.cancelled() and task.exception() is not None:
+        log.critical("relay_broken", loop=task.get_name(), exc_info=task.exception())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from typing import Any
 from uuid import UUID, uuid4
 
 from server.outbox.events import LAST_POSITION, OutboxEvent, Place, Run, Settlement
@@ -36,7 +37,7 @@ class SqlEventQueue:
     async def settle(self, settlements: Sequence[Settlement]) -> frozenset[UUID]:
         answers = [(each.run.restaurant_id, answer) for each in settlements for answer in each.answers]
         rows = await self._fetch(
-            "settle_streams",
+            OUTBOX["settle_streams"],
             self._token,
             [each.run.restaurant_id for each in settlements],
             [each.run.lease_number for each in settlements],
@@ -55,7 +56,7 @@ class SqlEventQueue:
 
     async def extend(self, runs: Sequence[Run]) -> frozenset[UUID]:
         rows = await self._fetch(
-            "extend_leases",
+            OUTBOX["extend_leases"],
             self._token,
             [run.restaurant_id for run in runs],
             [run.lease_number for run in runs],
@@ -64,19 +65,21 @@ class SqlEventQueue:
         return _restaurants(rows)
 
     async def free_orphans(self, events_max: int) -> tuple[UUID, ...]:
-        return tuple(sorted(_restaurants(await self._fetch("free_orphans", WORKER_LOCKS, events_max))))
+        return tuple(
+            sorted(_restaurants(await self._fetch(OUTBOX["free_orphans"], WORKER_LOCKS, events_max)))
+        )
 
     async def adopt(self) -> int:
-        (row,) = await self._fetch("adopt_restaurants")
+        (row,) = await self._fetch(OUTBOX["adopt_restaurants"])
         return int(row["adopted"])
 
     async def delete_delivered(self, older_than_s: float, events_max: int) -> int:
-        (row,) = await self._fetch("delete_delivered", older_than_s, events_max)
+        (row,) = await self._fetch(OUTBOX["delete_delivered"], older_than_s, events_max)
         return int(row["deleted"])
 
-    async def _fetch(self, query: str, *values: object) -> list[Row]:
+    async def _fetch(self, query: str, *values: object) -> list[Any]:
         async with translating(), self._pool.acquire() as connection:
-            return list(await connection.fetch(OUTBOX[query], *values))
+            return await connection.fetch(query, *values)
 
 
 def _restaurants(rows: Iterable[Row]) -> frozenset[UUID]:
@@ -89,7 +92,11 @@ def _run(rows: list[Row]) -> Run:
     settled = Place(first["settled_version"], first["settled_position"])
     # A run shorter than allowed has everything up to the version that was seen.
     last = events[-1].place if events else settled
-    end = last if len(events) == first["events_max"] else Place(max(first["seen_version"], last.floor_version), LAST_POSITION)
+    end = (
+        last
+        if len(events) == first["events_max"]
+        else Place(max(first["seen_version"], last.floor_version), LAST_POSITION)
+    )
     return Run(
         first["restaurant_id"], first["lease_number"], settled, max(settled, end), first["orphanings"], events
     )

@@ -1,13 +1,13 @@
 """A connection of a process's own, for what PostgreSQL ties to a session: locks that die with their holder."""
 
 import asyncio
+from typing import Any
 
 import asyncpg
 
 from server.persistence.failures import translating
 from server.persistence.pool import DriverConnection, PoolSettings, connect
 from server.persistence.queries import load_queries
-from server.persistence.rows import Row
 
 OUTBOX = load_queries("outbox")
 # The first halves of our two-part advisory locks.
@@ -28,12 +28,12 @@ class WorkerSession:
         self._worker_id = 0
         self._turn = asyncio.Lock()
 
-    async def fetch_as_worker(self, query: str, token: object, *values: object) -> list[Row]:
+    async def fetch_as_worker(self, query: str, token: object, *values: object) -> list[Any]:
         """Runs a statement whose first two values are the lease token and the worker's number."""
         async with self._turn, translating():
             connection = await self._identified()
             try:
-                return list(await connection.fetch(query, token, self._worker_id, *values))
+                return await connection.fetch(query, token, self._worker_id, *values)
             except (asyncio.CancelledError, OSError, asyncpg.InterfaceError):
                 # Whether the statement ran is unknown: its leases must not be taken for those of a living worker.
                 connection.terminate()
@@ -56,6 +56,7 @@ class WorkerSession:
             return self._connection
         connection = await connect(self._settings)
         row = await connection.fetchrow(OUTBOX["take_worker_id"], WORKER_LOCKS)
-        assert row is not None and row["locked"], "worker numbers are drawn from a sequence"
+        assert row is not None, "a sequence always has a next number"
+        assert row["locked"], "no two sessions draw the same number"
         self._connection, self._worker_id = connection, row["worker_id"]
         return connection

@@ -9,7 +9,7 @@ from server.domain.claims import Assignment, Claim
 from server.domain.floor import Floor
 from server.domain.restaurant import Restaurant
 from server.errors import Reason, Refusal, ServiceError, refuse
-from server.orchestrator.changes import Changes
+from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.ports import RecordedRequest, Standing
 from server.persistence import rows
 from server.persistence.documents import decode, encode
@@ -24,6 +24,7 @@ from server.persistence.reader import (
     INVENTORY,
     JOURNAL,
     LEDGER,
+    OUTBOX,
     RESTAURANTS,
     SqlReader,
     answer_of,
@@ -89,7 +90,7 @@ class SqlUnit(SqlReader):
         await self._take_claims(restaurant_id, changes)
         await self._write_booking(changes)
         await self._write_events(tenant_id, restaurant_id, version, changes)
-        await self._write_audit(tenant_id, restaurant_id, version, changes)
+        await self._write_audit(tenant_id, restaurant_id, version, changes.audit)
         self._note_written(restaurant_id, version, changes.restaurant or self._locked)
         return version
 
@@ -98,6 +99,24 @@ class SqlUnit(SqlReader):
         assert restaurant is not None, "what is written is locked"
         versions = (restaurant.inventory_version, restaurant.policy_version)
         self.written = (*self.written, Announcement(restaurant_id, version, *versions))
+
+    async def redrive_events(
+        self, tenant_id: UUID, restaurant_id: UUID, event_ids: tuple[UUID, ...], event_type: str, limit: int
+    ) -> tuple[UUID, ...]:
+        found = await self._connection.fetch(
+            OUTBOX["redrive_events"],
+            tenant_id,
+            list(event_ids) or None,
+            restaurant_id,
+            event_type or None,
+            limit,
+        )
+        return tuple(sorted(row["id"] for row in found))
+
+    async def note(self, restaurant: Restaurant, entry: AuditEntry) -> None:
+        await self._write_audit(
+            restaurant.tenant_id, restaurant.restaurant_id, restaurant.floor_version, (entry,)
+        )
 
     async def record(self, request: RecordedRequest, answer: object) -> None:
         await self._connection.execute(
@@ -260,21 +279,21 @@ class SqlUnit(SqlReader):
         )
 
     async def _write_audit(
-        self, tenant_id: UUID, restaurant_id: UUID, version: int, changes: Changes
+        self, tenant_id: UUID, restaurant_id: UUID, version: int, audit: tuple[AuditEntry, ...]
     ) -> None:
-        if not changes.audit:
+        if not audit:
             return
         await self._connection.execute(
             JOURNAL["add_audit"],
             restaurant_id,
             tenant_id,
             version,
-            [entry.actor for entry in changes.audit],
-            [entry.action for entry in changes.audit],
-            [entry.resource for entry in changes.audit],
-            [entry.resource_id for entry in changes.audit],
-            [entry.reason for entry in changes.audit],
-            [encode(entry.details) for entry in changes.audit],
+            [entry.actor for entry in audit],
+            [entry.action for entry in audit],
+            [entry.resource for entry in audit],
+            [entry.resource_id for entry in audit],
+            [entry.reason for entry in audit],
+            [encode(entry.details) for entry in audit],
         )
 
 

@@ -41,7 +41,11 @@ _METHODS_BY_SCOPE = {
     INVENTORY: {
         "InventoryService": "PutRestaurant PutServicePolicy PutFloor UpdateTable BlockTables UnblockTables",
     },
-    OPS: {"OpsService": "CheckInvariants ListAuditEntries"},
+    OPS: {
+        "OpsService": (
+            "CheckInvariants ListAuditEntries GetOutboxStats ListOutboxEvents RedriveOutboxEvents"
+        ),
+    },
 }
 
 

@@ -129,6 +129,8 @@ ANSWERED_ANYWAY = (
     "PutBooking",
     "PutFloor",
     "ListAuditEntries",
+    "ListOutboxEvents",
+    "RedriveOutboxEvents",
 )
 
 # One request per method, naming ids wherever it can. The request_id is filled in when it is sent.
@@ -212,6 +214,11 @@ REQUESTS: Mapping[str, Callable[[Ids], Message]] = {
     "CheckInvariants": lambda ids: pb.CheckInvariantsRequest(restaurant_id=ids.restaurant),
     "ListAuditEntries": lambda ids: pb.ListAuditEntriesRequest(
         restaurant_id=ids.restaurant, resource_id=ids.booking
+    ),
+    "GetOutboxStats": lambda ids: pb.GetOutboxStatsRequest(restaurant_id=ids.restaurant),
+    "ListOutboxEvents": lambda ids: pb.ListOutboxEventsRequest(restaurant_id=ids.restaurant),
+    "RedriveOutboxEvents": lambda ids: pb.RedriveOutboxEventsRequest(
+        restaurant_id=ids.restaurant, event_ids=[ids.booking]
     ),
 }
 

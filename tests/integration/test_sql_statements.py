@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from server.domain.policy import ServicePolicy
+from server.orchestrator.ports import OutboxStats
 from server.persistence import queries as queries_module
 from server.persistence import rows
 from server.persistence.documents import encode
@@ -31,6 +32,8 @@ READERS: Mapping[tuple[str, str], Callable[[rows.Row], object]] = {
     ("holds", "hold"): rows.hold,
     ("holds", "live_holds_of"): rows.hold,
     ("holds", "holds_page"): rows.hold,
+    ("holds", "expired_holds"): rows.hold,
+    ("outbox", "outbox_page"): rows.outbox_record,
     ("assignments", "assignment"): rows.assignment,
     ("assignments", "last_assignment_of"): rows.assignment,
     ("assignments", "assignments_page"): rows.assignment,
@@ -74,6 +77,23 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("ledger", "open_request"): ("statement_timeout", "lock_timeout", "claimed"),
     ("ledger", "recall"): ("request_hash", "field_digests", "refused", "answer", "created_at"),
     ("ledger", "in_progress"): ("in_progress",),
+    ("outbox", "adopt_restaurants"): ("adopted",),
+    ("outbox", "settle_streams"): ("restaurant_id",),
+    ("outbox", "extend_leases"): ("restaurant_id",),
+    ("outbox", "free_orphans"): ("restaurant_id",),
+    ("outbox", "lead"): ("leads",),
+    ("outbox", "take_worker_id"): ("worker_id", "locked"),
+    ("outbox", "delete_delivered"): ("deleted",),
+    ("outbox", "redrive_events"): ("restaurant_id", "id"),
+    ("outbox", "outbox_stats"): tuple(OutboxStats.__dataclass_fields__),
+    ("outbox", "claim_streams"): (
+        *("restaurant_id", "lease_number", "settled_version", "settled_position", "orphanings", "events_max"),
+        *("seen_version", "id", "tenant_id", "floor_version", "position", "created_at", "event_type"),
+        *("attempt_count", "booking_id", "idempotency_key", "payload"),
+    ),
+    ("upkeep", "restaurants_with_expired_holds"): ("tenant_id", "restaurant_id"),
+    ("upkeep", "forget_answers"): ("forgotten",),
+    ("upkeep", "archive_claims"): ("archived",),
 }
 # These look at the server rather than at our tables, and are tested where they are used.
 ABOUT_THE_SERVER = ("embedded", "inspection", "migrator")
@@ -83,6 +103,7 @@ WORDS |= {"state": "active", "kind": "hold", "cause": "other"}
 DOCUMENTS = {
     "policy": encode(ServicePolicy(())),
     "details": "{}",
+    "payload": "{}",
     "zones": "[]",
     "tables": "[]",
     "adjacency": "[]",

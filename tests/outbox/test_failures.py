@@ -35,7 +35,9 @@ async def test_an_event_that_failed_is_tried_again_before_any_later_one(database
         assert await relay.run_once() == 1
         assert await relay.run_once() == 3
     assert handler.versions[restaurant] == [1, 2, 3, 4]
-    (second,) = await rows(database_url, "SELECT attempt_count, last_error FROM capacity_outbox WHERE floor_version = 2")
+    (second,) = await rows(
+        database_url, "SELECT attempt_count, last_error FROM capacity_outbox WHERE floor_version = 2"
+    )
     assert second == {"attempt_count": 3, "last_error": None}
 
 
@@ -53,7 +55,9 @@ async def test_the_wait_before_the_next_attempt_holds_for_the_restaurant_alone(d
         assert await relay.run_once() == 2
         assert await relay.run_once() == 0
     assert handler.versions == {healthy: [1]}
-    (row,) = await rows(database_url, "SELECT last_error, status FROM capacity_outbox WHERE status = 'pending'")
+    (row,) = await rows(
+        database_url, "SELECT last_error, status FROM capacity_outbox WHERE status = 'pending'"
+    )
     assert row == {"last_error": "OSError: away", "status": "pending"}
 
 
@@ -73,7 +77,9 @@ async def test_an_event_that_cannot_be_delivered_is_dead_and_the_later_ones_go_o
     assert handler.versions[restaurant] == [1, 3]
     assert handler.attempts == attempts
     assert await statuses(database_url) == ["done", "dead", "done"]
-    (dead,) = await rows(database_url, "SELECT attempt_count, last_error FROM capacity_outbox WHERE status = 'dead'")
+    (dead,) = await rows(
+        database_url, "SELECT attempt_count, last_error FROM capacity_outbox WHERE status = 'dead'"
+    )
     assert dead["attempt_count"] == attempts
     assert dead["last_error"]
 

@@ -55,7 +55,9 @@ async def test_a_leased_restaurant_is_nobody_elses(database_url: str) -> None:
     assert [event.floor_version for event in rest.events] == [3, 4, 5]
 
 
-async def test_a_lease_that_ran_out_is_taken_over_and_its_late_answer_changes_nothing(database_url: str) -> None:
+async def test_a_lease_that_ran_out_is_taken_over_and_its_late_answer_changes_nothing(
+    database_url: str,
+) -> None:
     await put_events(database_url, versions=2)
     async with queue_on(database_url, lease_s=0.0) as slow, queue_on(database_url) as quick:
         await slow.adopt()

@@ -2,21 +2,20 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
 from server.outbox.backoff import Backoff
 from server.outbox.delivery import DeadPolicy, Delivery, DeliveryRules
 from server.outbox.events import OutboxEvent
+from server.outbox.ports import Handler
 from server.outbox.relay import Relay, RelaySettings
 from server.persistence.outbox import SqlEventQueue
 from server.persistence.pool import PoolSettings, open_pool
 from server.persistence.queries import load_queries
 from server.persistence.session import WorkerSession
 from tests.support.database import connected
-
-Handler = Callable[[OutboxEvent], Awaitable[None]]
 
 
 class Received:

@@ -357,4 +357,20 @@ def _ops_requests(world: World) -> dict[str, Message]:
             window_end=at(24),
             page_size=10,
         ),
+        OPS + "GetOutboxStats": ops.GetOutboxStatsRequest(restaurant_id=rid),
+        OPS + "ListOutboxEvents": ops.ListOutboxEventsRequest(
+            restaurant_id=rid,
+            status=ops.OUTBOX_STATUS_DONE,
+            event_type="capacity.hold.created",
+            event_id=new_id(),
+            page_size=10,
+        ),
+        OPS + "RedriveOutboxEvents": ops.RedriveOutboxEventsRequest(
+            request_id=new_id(),
+            actor="Ada",
+            restaurant_id=rid,
+            event_ids=[new_id(), new_id()],
+            event_type="capacity.hold.created",
+            reason="the receiver is back",
+        ),
     }

@@ -250,3 +250,66 @@ UPDATE capacity_outbox AS o SET
 FROM chosen AS c
 WHERE o.restaurant_id = c.restaurant_id AND o.id = c.id
 RETURNING o.restaurant_id, o.id;
+
+-- name: outbox_stats
+-- What waits and what is dead among the events of a tenant, or of one of its restaurants.
+SELECT
+    coalesce(sum(w.pending), 0)::bigint AS pending,
+    coalesce(sum(w.dead), 0)::bigint AS dead,
+    count(*) FILTER (WHERE s.lease_token IS NOT NULL AND s.leased_until > clock_timestamp()) AS restaurants_in_work,
+    count(*) FILTER (WHERE s.blocked_by IS NOT NULL) AS restaurants_blocked,
+    min(w.oldest_pending_at) AS oldest_pending_at,
+    clock_timestamp() AS checked_at
+FROM restaurants AS r
+LEFT JOIN outbox_streams AS s ON r.restaurant_id = s.restaurant_id
+CROSS JOIN LATERAL (
+    SELECT
+        count(*) FILTER (WHERE o.status = 'pending') AS pending,
+        min(o.created_at) FILTER (WHERE o.status = 'pending') AS oldest_pending_at,
+        (
+            SELECT count(*) FROM capacity_outbox AS d
+            WHERE d.restaurant_id = r.restaurant_id AND d.status = 'dead'
+        ) AS dead
+    FROM (
+        SELECT n.status, n.created_at
+        FROM capacity_outbox AS n
+        WHERE
+            n.restaurant_id = r.restaurant_id
+            AND (n.floor_version, n.position) > (coalesce(s.settled_version, 0), coalesce(s.settled_position, 0))
+        UNION ALL
+        SELECT b.status, b.created_at
+        FROM capacity_outbox AS b
+        WHERE
+            b.restaurant_id = r.restaurant_id AND b.redriven_at IS NOT NULL AND b.status = 'pending'
+            AND (b.floor_version, b.position) <= (s.settled_version, s.settled_position)
+    ) AS o
+) AS w
+WHERE r.tenant_id = $1 AND ($2::uuid IS NULL OR r.restaurant_id = $2);
+
+-- name: outbox_page
+-- Events of a tenant in the order in which they were committed, continuing after an instant and id.
+SELECT
+    o.restaurant_id,
+    o.id,
+    o.event_type,
+    o.status,
+    o.floor_version,
+    o.position,
+    o.attempt_count,
+    o.last_error,
+    o.created_at,
+    o.updated_at,
+    o.booking_id,
+    o.idempotency_key,
+    o.payload,
+    o.redriven_at
+FROM capacity_outbox AS o
+WHERE
+    o.tenant_id = $1
+    AND ($2::uuid IS NULL OR o.restaurant_id = $2)
+    AND ($3::text IS NULL OR o.status = $3)
+    AND ($4::text IS NULL OR o.event_type = $4)
+    AND ($5::uuid IS NULL OR o.id = $5)
+    AND ($6::timestamptz IS NULL OR (o.created_at, o.id) > ($6, $7::uuid))
+ORDER BY o.created_at, o.id
+LIMIT $8;
