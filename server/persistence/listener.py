@@ -10,12 +10,14 @@ import structlog
 
 from server.domain.announcement import ChangeHearer
 from server.lifecycle import end_task
-from server.persistence.announcer import ANNOUNCEMENTS, CHANNEL, decode_announcements
+from server.persistence.announcer import CHANNEL, decode_announcements
 from server.persistence.pool import DriverConnection, PoolSettings, connect
+from server.persistence.queries import load_queries
 
 log = structlog.get_logger(__name__)
 
 
+ANNOUNCEMENTS = load_queries("announcements")
 # By which an operator tells the connection that listens from those that work.
 APPLICATION_NAME = "maitred listener"
 
