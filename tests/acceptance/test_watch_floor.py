@@ -27,13 +27,14 @@ from maitred_client.messages import (
 )
 from server.bootstrap import serving
 from server.config import Settings
+from server.persistence.listener import APPLICATION_NAME
 from server.persistence.outbox import SqlEventQueue
 from server.persistence.pool import PoolSettings, open_pool
 from server.persistence.session import WorkerSession
 from server.rpc.watch_token import watch_token
 from tests.builders.world_extras import UNKNOWN_ID, House, house, refused
 from tests.conftest import Served
-from tests.support.database import connected
+from tests.support.database import connected, rows
 from tests.support.watching import (
     event_types,
     floor_version,
@@ -309,6 +310,10 @@ async def test_many_watchers_of_a_floor_see_the_same(place: House, server: Serve
 
         watchers = [group.create_task(watch()) for _ in range(20)]
         await ready.wait()
+        listeners = (
+            "SELECT pid FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()"
+        )
+        assert len(await rows(server.database_url, listeners, APPLICATION_NAME)) == 1
         await place.seated("W1")
     for watcher in watchers:
         await require_equal_to_the_database(watcher.result(), server.database_url, place.restaurant_id)

@@ -22,7 +22,7 @@ from tests.support.database import connected
 
 Call: TypeAlias = "grpc.aio.UnaryStreamCall[WatchFloorRequest, WatchFloorResponse]"
 
-PATIENCE_S = 60.0
+PATIENCE_S = 30.0
 WEEK = timedelta(days=7)
 
 
@@ -54,8 +54,9 @@ class Sights:
     async def until(self, floor_version: int) -> list[WatchFloorResponse]:
         """What comes until the floor has this version."""
         found = []
-        while self.state.floor_version < floor_version or not self.state.complete:
-            found.append(await self.next())
+        async with asyncio.timeout(PATIENCE_S):
+            while self.state.floor_version < floor_version or not self.state.complete:
+                found.append(await self.next())
         return found
 
 
