@@ -1,10 +1,10 @@
 """The client for asyncio."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar, cast
+from typing import Self, TypeVar
 from uuid import UUID
 
 import grpc
@@ -27,9 +27,8 @@ from maitred.v1 import (
 )
 from maitred_client.calls import Request, call_settings, with_request_id
 from maitred_client.channel import DEFAULT_RETRY, RetryPolicy, channel_options
-from maitred_client.errors import MaitredError
 from maitred_client.paging import pages_async
-from maitred_client.watching import Watch
+from maitred_client.watching import watch_async
 
 Response = TypeVar("Response")
 
@@ -197,30 +196,15 @@ class AsyncMaitredClient:
         """What became of a mutating call whose answer was lost; its request_id is on the exception that said so."""
         return await self._call(self._assignment.GetOperation, request, timeout_s)
 
-    async def watch_floor(
+    def watch_floor(
         self, request: assignment_service_pb2.WatchFloorRequest, *, timeout_s: float | None = None
-    ) -> AsyncIterator[assignment_service_pb2.WatchFloorResponse]:
+    ) -> AsyncGenerator[assignment_service_pb2.WatchFloorResponse, None]:
         """A restaurant's floor: a snapshot, then every change, exactly once and in order; `FloorState` applies them.
 
         Goes on by itself, wherever another server answers, when its stream ends or falls silent; when what it missed is
-        not kept any more, another snapshot comes. It lasts until the reader leaves it, or for `timeout_s` if that is
-        given. Leave it with `aclose`, or by leaving the task.
+        not kept any more, another snapshot comes. It lasts until it is closed (`aclose`), or for `timeout_s`.
         """
-        watch = Watch(request, timeout_s)
-        while True:
-            error: MaitredError | None = None
-            call = self._assignment.WatchFloor(
-                watch.request, timeout=watch.remaining_s(), metadata=self._settings.metadata
-            )
-            try:
-                async for response in _until_silent(call, watch.silence_s):
-                    if watch.take(response):
-                        yield response
-            except grpc.RpcError as failure:
-                error = self._settings.error(failure, request)
-            finally:
-                call.cancel()
-            await asyncio.sleep(watch.pause_s(error))
+        return watch_async(self._assignment.WatchFloor, request, timeout_s, self._settings)
 
     async def put_restaurant(
         self, request: inventory_service_pb2.PutRestaurantRequest, *, timeout_s: float | None = None
@@ -407,18 +391,3 @@ class AsyncMaitredClient:
             )
         except grpc.RpcError as failure:
             raise self._settings.error(failure, request) from failure
-
-
-async def _until_silent(
-    call: "grpc.aio.UnaryStreamCall[Request, Response]", silence_s: float
-) -> AsyncIterator[Response]:
-    """What a stream brings, until it ends or brings nothing for this long."""
-    while True:
-        try:
-            async with asyncio.timeout(silence_s):
-                response = await call.read()
-        except TimeoutError:
-            return
-        if response is grpc.aio.EOF:
-            return
-        yield cast(Response, response)

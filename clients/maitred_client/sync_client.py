@@ -1,7 +1,6 @@
 """The client for ordinary code and threads."""
 
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
@@ -26,9 +25,8 @@ from maitred.v1 import (
 )
 from maitred_client.calls import Request, call_settings, with_request_id
 from maitred_client.channel import DEFAULT_RETRY, RetryPolicy, channel_options
-from maitred_client.errors import MaitredError
 from maitred_client.paging import pages
-from maitred_client.watching import Watch
+from maitred_client.watching import watch
 
 Response = TypeVar("Response")
 
@@ -191,27 +189,13 @@ class MaitredClient:
 
     def watch_floor(
         self, request: assignment_service_pb2.WatchFloorRequest, *, timeout_s: float | None = None
-    ) -> Iterator[assignment_service_pb2.WatchFloorResponse]:
+    ) -> Generator[assignment_service_pb2.WatchFloorResponse, None, None]:
         """A restaurant's floor: a snapshot, then every change, exactly once and in order; `FloorState` applies them.
 
         Goes on by itself, wherever another server answers, when its stream ends; when what it missed is not kept any
-        more, another snapshot comes. It lasts until the reader leaves it, or for `timeout_s` if that is given.
+        more, another snapshot comes. It lasts until it is closed (`close`), or for `timeout_s`.
         """
-        watch = Watch(request, timeout_s)
-        while True:
-            error: MaitredError | None = None
-            call = self._assignment.WatchFloor(
-                watch.request, timeout=watch.remaining_s(), metadata=self._settings.metadata
-            )
-            try:
-                for response in call:
-                    if watch.take(response):
-                        yield response
-            except grpc.RpcError as failure:
-                error = self._settings.error(failure, request)
-            finally:
-                call.cancel()
-            time.sleep(watch.pause_s(error))
+        return watch(self._assignment.WatchFloor, request, timeout_s, self._settings)
 
     def put_restaurant(
         self, request: inventory_service_pb2.PutRestaurantRequest, *, timeout_s: float | None = None

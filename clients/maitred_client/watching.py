@@ -1,9 +1,20 @@
 """What a watch does when its stream ends: it goes on where it was, the same for both clients."""
 
+import asyncio
 import time
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from typing import TypeAlias, cast
+
+import grpc
+import grpc.aio
 
 from maitred.v1.assignment_service_pb2 import ResumeCause, WatchFloorRequest, WatchFloorResponse
+from maitred_client.calls import CallSettings
 from maitred_client.errors import MaitredError, RetryClass
+
+Rpc: TypeAlias = "grpc.UnaryStreamMultiCallable[WatchFloorRequest, WatchFloorResponse]"
+AsyncRpc: TypeAlias = "grpc.aio.UnaryStreamMultiCallable[WatchFloorRequest, WatchFloorResponse]"
+AsyncCall: TypeAlias = "grpc.aio.UnaryStreamCall[WatchFloorRequest, WatchFloorResponse]"
 
 HEARTBEAT_S_DEFAULT = 15.0
 # So many heartbeats may be missed before the stream counts as dead.
@@ -69,3 +80,54 @@ class Watch:
         """A watch that never began tells why; one that did goes on until its time is over."""
         over = self._ends_at_s is not None and time.monotonic() >= self._ends_at_s
         return self._opened and not over and error.retry in (RetryClass.SAME_KEY, RetryClass.WAIT)
+
+
+def watch(
+    rpc: Rpc, request: WatchFloorRequest, timeout_s: float | None, settings: CallSettings
+) -> Generator[WatchFloorResponse, None, None]:
+    """One watch through as many streams as it takes."""
+    standing = Watch(request, timeout_s)
+    while True:
+        error: MaitredError | None = None
+        call = rpc(standing.request, timeout=standing.remaining_s(), metadata=settings.metadata)
+        try:
+            for response in call:
+                if standing.take(response):
+                    yield response
+        except grpc.RpcError as failure:
+            error = settings.error(failure, request)
+        finally:
+            call.cancel()
+        time.sleep(standing.pause_s(error))
+
+
+async def watch_async(
+    rpc: AsyncRpc, request: WatchFloorRequest, timeout_s: float | None, settings: CallSettings
+) -> AsyncGenerator[WatchFloorResponse, None]:
+    """The same for asyncio; a stream that falls silent is given up as well."""
+    standing = Watch(request, timeout_s)
+    while True:
+        error: MaitredError | None = None
+        call = rpc(standing.request, timeout=standing.remaining_s(), metadata=settings.metadata)
+        try:
+            async for response in _until_silent(call, standing.silence_s):
+                if standing.take(response):
+                    yield response
+        except grpc.RpcError as failure:
+            error = settings.error(failure, request)
+        finally:
+            call.cancel()
+        await asyncio.sleep(standing.pause_s(error))
+
+
+async def _until_silent(call: AsyncCall, silence_s: float) -> AsyncIterator[WatchFloorResponse]:
+    """What a stream brings, until it ends or brings nothing for this long."""
+    while True:
+        try:
+            async with asyncio.timeout(silence_s):
+                response = await call.read()
+        except TimeoutError:
+            return
+        if response is grpc.aio.EOF:
+            return
+        yield cast(WatchFloorResponse, response)

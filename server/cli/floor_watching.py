@@ -28,7 +28,7 @@ async def watch_day(client: AsyncMaitredClient, restaurant: Restaurant, day: dt.
         window_start=timestamp(start),
         window_end=timestamp(start + DAY),
     )
-    async with aclosing(client.watch_floor(request)) as responses:  # type: ignore[type-var]  # an async generator
+    async with aclosing(client.watch_floor(request)) as responses:
         if output is Format.TABLE:
             await _draw(client, restaurant, day, responses)
         else:

@@ -8,6 +8,7 @@ import random
 import sys
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 from maitred_client import AsyncMaitredClient, FloorState
 from maitred_client.messages import WatchFloorResponse
@@ -16,7 +17,7 @@ from server.config import Settings, load_settings
 from tests.builders.world import TableSpec, World, small_world
 from tests.conftest import FORMS, Served
 from tests.races.crowd import Crowd
-from tests.support.postgres import running_postgres
+from tests.support.postgres import TestServer, running_postgres
 from tests.support.watching import floor_version, require_equal_to_the_database, watch_request
 
 WATCHERS, HOSTS, STEPS = 50, 4, 40
@@ -57,7 +58,7 @@ class Watcher:
         request = watch_request(self.restaurant_id, self.token, heartbeat_s=1)
         life = self.rng.randint(1, LIFE_MAX)
         client = self.rng.choice(self.clients)
-        async with aclosing(client.watch_floor(request)) as responses:  # type: ignore[type-var]  # a generator
+        async with aclosing(client.watch_floor(request)) as responses:
             async for response in responses:
                 self._see(response)
                 life -= 1
@@ -117,26 +118,21 @@ async def test_watchers_who_are_cut_off_at_random_end_equal_to_the_database(
     assert sum(watcher.resumed for watcher in watchers) > WATCHERS
 
 
-async def _run_alone(watchers: int, steps: int, seed: int) -> None:
-    from uuid import uuid4
-
-    with running_postgres(FORMS[0]) as postgres:
-        async with postgres.fresh_database() as url:
-            settings = load_settings(port=0, log_level="error", watch_queue_max=8)
-            async with (
-                serving(settings, url) as first,
-                serving(settings, url) as second,
-            ):
-                tenant_id = uuid4()
-                async with (
-                    AsyncMaitredClient(first.address, tenant_id=tenant_id) as one,
-                    AsyncMaitredClient(second.address, tenant_id=tenant_id) as two,
-                ):
-                    world = await small_world(one, tables=[TableSpec(f"T{number}") for number in range(20)])
-                    found = await fuzz([one, two], world, url, watchers, steps, seed)
+async def _run_alone(postgres: TestServer, watchers: int, steps: int, seed: int) -> None:
+    settings, tenant_id = load_settings(port=0, log_level="error", watch_queue_max=8), uuid4()
+    async with (
+        postgres.fresh_database() as url,
+        serving(settings, url) as first,
+        serving(settings, url) as second,
+        AsyncMaitredClient(first.address, tenant_id=tenant_id) as one,
+        AsyncMaitredClient(second.address, tenant_id=tenant_id) as two,
+    ):
+        world = await small_world(one, tables=[TableSpec(f"T{number}") for number in range(20)])
+        found = await fuzz([one, two], world, url, watchers, steps, seed)
     lives, changes = sum(watcher.lives for watcher in found), max(len(watcher.versions) for watcher in found)
     print(f"seed {seed}: {watchers} watchers, {lives} lives, {changes} changes: no gap, no repeat, all equal")
 
 
 if __name__ == "__main__":
-    asyncio.run(_run_alone(*map(int, sys.argv[1:4])))
+    with running_postgres(FORMS[0]) as own_postgres:
+        asyncio.run(_run_alone(own_postgres, *map(int, sys.argv[1:4])))

@@ -66,7 +66,7 @@ async def watching(
 ) -> AsyncIterator[Sights]:
     """A watch from a snapshot, which has come, or from a token on."""
     request = watch_request(restaurant_id, token, heartbeat_s)
-    async with aclosing(client.watch_floor(request)) as responses:  # type: ignore[type-var]  # an async generator
+    async with aclosing(client.watch_floor(request)) as responses:
         sights = Sights(responses)
         if not token:
             await sights.until(0)
