@@ -34,6 +34,7 @@ from server.persistence.session import WorkerSession
 from server.rpc.watch_token import watch_token
 from tests.builders.world_extras import UNKNOWN_ID, House, house, refused
 from tests.conftest import Served
+from tests.races.evidence import broken_invariants
 from tests.support.database import connected, rows
 from tests.support.watching import (
     event_types,
@@ -187,6 +188,15 @@ async def test_what_was_deleted_cannot_be_resumed_and_comes_as_a_snapshot(
     }
     async with watching(place.client, place.restaurant_id, token) as sights:
         assert (await sights.next()).snapshot.floor_version == newest
+
+
+async def test_events_that_were_deleted_in_time_are_no_violation(place: House, server: Served) -> None:
+    await place.block("W1")
+    known = await floor_version(place.client, place.restaurant_id)
+    await place.block("W2")
+    await forget_events(server, place.restaurant_id, known)
+    async with connected(server.database_url) as connection:
+        assert await broken_invariants(connection, place.restaurant_id) == {}
 
 
 async def test_a_token_after_the_last_deleted_change_can_still_be_resumed(
