@@ -57,6 +57,7 @@ class Listener:
         self._probe_heard = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._up = False
+        self._said_lost = False
 
     @property
     def up(self) -> bool:
@@ -76,8 +77,9 @@ class Listener:
             try:
                 await self._listen()
             except Exception as problem:  # noqa: BLE001  # however it was lost, it is opened again
-                if self._up:
+                if self._up or not self._said_lost:
                     wait_s = self._settings.backoff_s
+                    self._said_lost = True
                     log.warning("notifications_lost", problem=f"{type(problem).__name__}: {problem}")
             finally:
                 self._set_channel(None)
