@@ -12,12 +12,13 @@ from uuid import uuid4
 
 import structlog
 
-from server.cache.inventories import CachedInventories
 from server.config import Settings
 from server.domain.invariants import InvariantReport
 from server.lifecycle import ConfigurationProblem, Grace, Lifecycle, Part
+from server.news import News, pool_settings
 from server.orchestrator.hold_tables import HoldLimits
 from server.orchestrator.use_cases import UseCases
+from server.orchestrator.watch_floor import WatchFloor
 from server.persistence.embedded import (
     EmbeddedPostgres,
     EmbeddedPostgresError,
@@ -32,7 +33,7 @@ from server.persistence.inspection import (
     refuses_overlap,
 )
 from server.persistence.migrator import MigrationError, Migrator, find_migrations, read_migrations
-from server.persistence.pool import DriverConnection, Pool, PoolSettings, open_pool
+from server.persistence.pool import DriverConnection, Pool, open_pool
 from server.persistence.store import NotMigratedError, SqlStore, StoreSettings, require_schema
 from server.rpc.health import ask_health
 from server.rpc.interceptors.identity import DeadlineLimits
@@ -135,9 +136,10 @@ async def serving(
     with _explaining():
         traces = Traces(settings.trace_exporter, version("maitred"))
         pool = await _open_pool(settings, url, connection_class)
-        store = SqlStore(pool, _store_settings(settings))
-        server = GrpcServer(_rpc_settings(settings), _use_cases(settings, store), traces.provider)
-        lifecycle = _lifecycle(settings, pool, store, server, traces)
+        news = News.of(settings, url, pool)
+        store = SqlStore(pool, _store_settings(settings), news.announcer.announce)
+        server = GrpcServer(_rpc_settings(settings), _use_cases(settings, store, news), traces.provider)
+        lifecycle = _lifecycle(settings, pool, store, server, traces, news)
         await lifecycle.start()
     try:
         yield RunningServer(server, lifecycle)
@@ -232,19 +234,18 @@ async def _database_findings(settings: Settings, found: Database) -> list[Findin
     ]
 
 
-def _use_cases(settings: Settings, store: SqlStore) -> UseCases:
-    inventories = CachedInventories(settings.inventories_cached_max, settings.inventory_ttl_s)
+def _use_cases(settings: Settings, store: SqlStore, news: News) -> UseCases:
     limits = HoldLimits(
         settings.hold_ttl_s_default,
         settings.hold_ttl_s_min,
         settings.hold_ttl_s_max,
         settings.hold_life_s_max,
     )
-    return UseCases.on(store, inventories, uuid4, limits)
+    return UseCases.on(store, news.inventories, uuid4, limits, WatchFloor(news.floor_log, news.feed))
 
 
 def _lifecycle(
-    settings: Settings, pool: Pool, store: SqlStore, server: GrpcServer, traces: Traces
+    settings: Settings, pool: Pool, store: SqlStore, server: GrpcServer, traces: Traces, news: News
 ) -> Lifecycle:
     """Stopped from the last to the first: no call is in work any more when its connections are closed."""
     watch: list[asyncio.Task[None]] = []
@@ -268,8 +269,11 @@ def _lifecycle(
     parts = (
         Part("traces", start_traces, stop_traces),
         Part("pool", stop=close_pool),
+        *news.parts(),
         Part("server", server.start, server.stop),
         Part("database watch", start_watch, stop_watch),
+        # Stopped first: watchers are sent to another process before this one closes its doors.
+        news.feed_part(),
     )
     return Lifecycle(parts, settings.drain_s)
 
@@ -299,16 +303,8 @@ async def _keep_alive(postgres: EmbeddedPostgres) -> None:
 
 
 async def _open_pool(settings: Settings, url: str, connection_class: type[DriverConnection] | None) -> Pool:
-    pool_settings = PoolSettings(
-        url,
-        size_min=settings.pool_size_min,
-        size_max=settings.pool_size_max,
-        statement_timeout_s=settings.deadline_s_max,
-        statement_cache_size=settings.statement_cache_size,
-    )
-    pool = await (
-        open_pool(pool_settings, connection_class) if connection_class else open_pool(pool_settings)
-    )
+    wanted = pool_settings(settings, url)
+    pool = await (open_pool(wanted, connection_class) if connection_class else open_pool(wanted))
     try:
         await require_schema(pool)
     except BaseException:
@@ -347,6 +343,7 @@ def _rpc_settings(settings: Settings) -> RpcSettings:
         host=settings.host,
         port=settings.port,
         calls_max=settings.calls_in_flight_max,
+        streams_max=settings.streams_max,
         deadlines=DeadlineLimits(settings.deadline_s_default, settings.deadline_s_max),
     )
 

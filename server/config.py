@@ -18,7 +18,7 @@ COMMAND_LINE_VARIABLES = frozenset(
     f"{ENV_PREFIX}CLI_{name}"
     for name in (
         "ACTOR ADDRESS AVOID BEST BOOKING DATE EVERY FROM HOLD LIMIT OUT OUTPUT PARTY PNG PREFER REASON REQUIRE "
-        "RESTAURANT START STAY SVG TABLES TENANT TIMEOUT TO TTL VERIFY_DATABASE ZONE"
+        "RESTAURANT START STAY SVG TABLES TENANT TIMEOUT TO TTL VERIFY_DATABASE WATCH ZONE"
     ).split()
 )
 
@@ -87,10 +87,30 @@ class Settings(BaseSettings):
     calls_in_flight_max: int = Field(
         2_000, ge=1, le=100_000, description="calls in work before SERVER_OVERLOADED"
     )
+    streams_max: int = Field(
+        5_000, ge=1, le=1_000_000, description="watched floors at a time before SERVER_OVERLOADED"
+    )
+    watch_queue_max: int = Field(
+        256, ge=8, le=100_000, description="changes that wait for a slow watcher before it has to resume"
+    )
+    watch_poll_s: float = Field(
+        1.0, gt=0, le=60, description="how often watched floors are looked at when nothing is announced"
+    )
+    announce_interval_s: float = Field(
+        0.05, ge=0.001, le=10, description="shortest time between two notifications of this process"
+    )
+    listen_probe_s: float = Field(
+        10.0, gt=0, le=300, description="how often it is proven that notifications arrive"
+    )
     drain_s: float = Field(20.0, ge=0, le=600, description="how long a shutdown waits for calls in work")
     health_interval_s: float = Field(
         1.0, gt=0, le=60, description="how often the database is asked whether it is there"
     )
+    cache: Literal["memory", "redis"] = Field(
+        "memory",
+        description="where floors are cached; redis shares them between processes, in front of the database",
+    )
+    redis_url: SecretStr | None = Field(None, description="Redis to share, redis:// or with TLS rediss://")
     inventories_cached_max: int = Field(1_000, ge=1, le=100_000, description="floors kept prepared in memory")
     inventory_ttl_s: float = Field(600.0, gt=0, le=86_400, description="how long a prepared floor is kept")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -109,6 +129,13 @@ class Settings(BaseSettings):
     def _is_postgres(cls, url: SecretStr | None) -> SecretStr | None:
         if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must start with postgresql://")
+        return url
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://")):
+            raise ValueError("must start with redis:// or rediss://")
         return url
 
     @model_validator(mode="after")
@@ -132,6 +159,7 @@ def _relations(settings: Settings) -> tuple[tuple[bool, str], ...]:
             settings.deadline_s_default <= settings.deadline_s_max,
             "deadline_s_default must not exceed deadline_s_max",
         ),
+        (settings.cache != "redis" or settings.redis_url is not None, "cache redis needs redis_url"),
     )
 
 
@@ -180,7 +208,7 @@ def _sentence(problem: Any) -> str:
 
 
 def _shown_input(name: str, value: object) -> str:
-    return "what was given" if name == "database_url" else repr(value)
+    return "what was given" if name in ("database_url", "redis_url") else repr(value)
 
 
 @dataclass(frozen=True, slots=True)

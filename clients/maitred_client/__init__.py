@@ -78,6 +78,11 @@ from maitred_client.errors import (
     TransportError,
     UnknownReasonError,
 )
+from maitred_client.floor_state import (
+    FloorClaim,
+    FloorGapError,
+    FloorState,
+)
 from maitred_client.reasons import (
     ERRORS,
     AssignmentNotFoundError,
@@ -128,6 +133,8 @@ from maitred_client.reasons import (
     TableOutOfServiceError,
     UnauthenticatedError,
     VersionMismatchError,
+    WatchTokenCompactedError,
+    WatchTokenInvalidError,
     WindowInPastError,
     ZoneNotRequestedError,
 )
@@ -163,6 +170,9 @@ __all__ = [
     "ErrorDetails",
     "FailedCheck",
     "FieldViolation",
+    "FloorClaim",
+    "FloorGapError",
+    "FloorState",
     "GarbledError",
     "HoldAlreadyConfirmedError",
     "HoldAlreadyReleasedError",
@@ -205,6 +215,8 @@ __all__ = [
     "UnauthenticatedError",
     "UnknownReasonError",
     "VersionMismatchError",
+    "WatchTokenCompactedError",
+    "WatchTokenInvalidError",
     "WindowInPastError",
     "ZoneNotRequestedError",
     "duration",

@@ -1,7 +1,7 @@
 """The client for asyncio."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
@@ -28,6 +28,7 @@ from maitred.v1 import (
 from maitred_client.calls import Request, call_settings, with_request_id
 from maitred_client.channel import DEFAULT_RETRY, RetryPolicy, channel_options
 from maitred_client.paging import pages_async
+from maitred_client.watching import watch_async
 
 Response = TypeVar("Response")
 
@@ -194,6 +195,16 @@ class AsyncMaitredClient:
     ) -> assignment_service_pb2.GetOperationResponse:
         """What became of a mutating call whose answer was lost; its request_id is on the exception that said so."""
         return await self._call(self._assignment.GetOperation, request, timeout_s)
+
+    def watch_floor(
+        self, request: assignment_service_pb2.WatchFloorRequest, *, timeout_s: float | None = None
+    ) -> AsyncGenerator[assignment_service_pb2.WatchFloorResponse, None]:
+        """A restaurant's floor: a snapshot, then every change, exactly once and in order; `FloorState` applies them.
+
+        Goes on by itself, wherever another server answers, when its stream ends or falls silent; when what it missed is
+        not kept any more, another snapshot comes. It lasts until it is closed (`aclose`), or for `timeout_s`.
+        """
+        return watch_async(self._assignment.WatchFloor, request, timeout_s, self._settings)
 
     async def put_restaurant(
         self, request: inventory_service_pb2.PutRestaurantRequest, *, timeout_s: float | None = None

@@ -1,6 +1,6 @@
 """The client for ordinary code and threads."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
@@ -26,6 +26,7 @@ from maitred.v1 import (
 from maitred_client.calls import Request, call_settings, with_request_id
 from maitred_client.channel import DEFAULT_RETRY, RetryPolicy, channel_options
 from maitred_client.paging import pages
+from maitred_client.watching import watch
 
 Response = TypeVar("Response")
 
@@ -185,6 +186,16 @@ class MaitredClient:
     ) -> assignment_service_pb2.GetOperationResponse:
         """What became of a mutating call whose answer was lost; its request_id is on the exception that said so."""
         return self._call(self._assignment.GetOperation, request, timeout_s)
+
+    def watch_floor(
+        self, request: assignment_service_pb2.WatchFloorRequest, *, timeout_s: float | None = None
+    ) -> Generator[assignment_service_pb2.WatchFloorResponse, None, None]:
+        """A restaurant's floor: a snapshot, then every change, exactly once and in order; `FloorState` applies them.
+
+        Goes on by itself, wherever another server answers, when its stream ends; when what it missed is not kept any
+        more, another snapshot comes. It lasts until it is closed (`close`), or for `timeout_s`.
+        """
+        return watch(self._assignment.WatchFloor, request, timeout_s, self._settings)
 
     def put_restaurant(
         self, request: inventory_service_pb2.PutRestaurantRequest, *, timeout_s: float | None = None

@@ -39,6 +39,7 @@ from server.orchestrator.unassign_tables import UnassignTables
 from server.orchestrator.unblock_tables import UnblockTables
 from server.orchestrator.update_table import UpdateTable
 from server.orchestrator.validate_selection import ValidateSelection
+from server.orchestrator.watch_floor import WatchFloor
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +80,20 @@ class UseCases:
     transition_booking: TransitionBooking
     check_invariants: CheckInvariants
     list_audit_entries: ListAuditEntries
+    watch_floor: WatchFloor
     get_outbox_stats: GetOutboxStats
     list_outbox_events: ListOutboxEvents
     redrive_outbox_events: RedriveOutboxEvents
 
     @classmethod
-    def on(cls, store: Store, inventories: InventorySource, new_id: NewId, limits: HoldLimits) -> "UseCases":
+    def on(
+        cls,
+        store: Store,
+        inventories: InventorySource,
+        new_id: NewId,
+        limits: HoldLimits,
+        watch_floor: WatchFloor,
+    ) -> "UseCases":
         """Every use case on one store."""
         once, catalogue = Once(store), store.catalogue
         return cls(
@@ -122,6 +131,7 @@ class UseCases:
             transition_booking=TransitionBooking(once, inventories, new_id),
             check_invariants=CheckInvariants(store),
             list_audit_entries=ListAuditEntries(catalogue),
+            watch_floor=watch_floor,
             get_outbox_stats=GetOutboxStats(catalogue),
             list_outbox_events=ListOutboxEvents(catalogue),
             redrive_outbox_events=RedriveOutboxEvents(once),

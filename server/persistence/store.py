@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from server.clock import Deadline
+from server.domain.announcement import Announcement
 from server.domain.invariants import InvariantReport
 from server.orchestrator.ports import Unit
 from server.persistence.failures import (
@@ -48,12 +49,19 @@ class StoreSettings:
     writers_per_restaurant: int = 2
 
 
-class SqlStore:
-    """Implements `Store` on a connection pool."""
+def _nobody(_: Announcement) -> None:
+    """Nobody wants to know."""
 
-    def __init__(self, pool: Pool, settings: StoreSettings) -> None:
+
+class SqlStore:
+    """Implements `Store` on a connection pool. `announce` is told of each committed change; it must not fail."""
+
+    def __init__(
+        self, pool: Pool, settings: StoreSettings, announce: Callable[[Announcement], None] = _nobody
+    ) -> None:
         self._pool = pool
         self._settings = settings
+        self._announce = announce
         self._lanes = Lanes(settings.writers_per_restaurant)
         self._catalogue = SqlCatalogue(_PooledAsking(pool, settings.read_timeout_s))
 
@@ -104,7 +112,10 @@ class SqlStore:
         lock_ms = min(remaining_ms, int(self._settings.lock_timeout_s * 1000))
         async with translating(), self._pool.acquire() as connection, connection.transaction():
             unit = SqlUnit(connection, remaining_ms, lock_ms, self._settings.ledger_ttl_s)
-            return await work(unit)
+            result = await work(unit)
+        for announcement in unit.written:
+            self._announce(announcement)
+        return result
 
     async def ping(self) -> bool:
         """Whether the database answers."""

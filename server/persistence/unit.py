@@ -4,6 +4,7 @@ from hashlib import blake2b
 from typing import TypeVar
 from uuid import UUID
 
+from server.domain.announcement import Announcement
 from server.domain.claims import Assignment, Claim
 from server.domain.floor import Floor
 from server.domain.restaurant import Restaurant
@@ -44,6 +45,8 @@ class SqlUnit(SqlReader):
         self._timeouts = (str(statement_timeout_ms), str(lock_timeout_ms))
         self._ledger_ttl_s = ledger_ttl_s
         self._request: RecordedRequest | None = None
+        self._locked: Restaurant | None = None
+        self.written: tuple[Announcement, ...] = ()
 
     async def recall(self, request: RecordedRequest, answer_type: type[AnswerT]) -> AnswerT | Refusal | None:
         self._request = request
@@ -63,7 +66,9 @@ class SqlUnit(SqlReader):
 
     async def lock_restaurant(self, tenant_id: UUID, restaurant_id: UUID) -> Standing | None:
         query = RESTAURANTS["lock_restaurant"]
-        return self._standing(await self._connection.fetchrow(query, tenant_id, restaurant_id))
+        standing = self._standing(await self._connection.fetchrow(query, tenant_id, restaurant_id))
+        self._locked = standing.restaurant if standing else None
+        return standing
 
     async def add_restaurant(self, restaurant: Restaurant) -> bool:
         await self._connection.execute(RESTAURANTS["add_tenant"], restaurant.tenant_id)
@@ -86,7 +91,14 @@ class SqlUnit(SqlReader):
         await self._write_booking(changes)
         await self._write_events(tenant_id, restaurant_id, version, changes)
         await self._write_audit(tenant_id, restaurant_id, version, changes.audit)
+        self._note_written(restaurant_id, version, changes.restaurant or self._locked)
         return version
+
+    def _note_written(self, restaurant_id: UUID, version: int, restaurant: Restaurant | None) -> None:
+        """What is to be announced once all of it is committed."""
+        assert restaurant is not None, "what is written is locked"
+        versions = (restaurant.inventory_version, restaurant.policy_version)
+        self.written = (*self.written, Announcement(restaurant_id, version, *versions))
 
     async def redrive_events(
         self, tenant_id: UUID, restaurant_id: UUID, event_ids: tuple[UUID, ...], event_type: str, limit: int

@@ -26,7 +26,9 @@ SERVICES: tuple[ServiceDescriptor, ...] = (
 _METHODS_BY_SCOPE = {
     READ: {
         "PlannerService": "PlanTables ExplainTable SearchAvailability",
-        "AssignmentService": "ValidateSelection GetHold ListHolds GetAssignment ListAssignments GetOperation",
+        "AssignmentService": (
+            "ValidateSelection GetHold ListHolds GetAssignment ListAssignments GetOperation WatchFloor"
+        ),
         "InventoryService": "GetRestaurant ListRestaurants GetServicePolicy GetFloor ListBlocks",
         "BookingService": "GetBooking ListBookings",
     },
@@ -56,6 +58,15 @@ def _scopes() -> Iterator[tuple[str, str]]:
 
 SCOPES: Mapping[str, str] = dict(_scopes())
 """Scope by method, as the path names it: /package.Service/Method."""
+
+
+STREAMS = frozenset(
+    f"/{service.full_name}/{method.name}"
+    for service in SERVICES
+    for method in service.methods
+    if method.server_streaming
+)
+"""Methods that answer with a stream. It lasts as long as both sides want, so no deadline is chosen for the caller."""
 
 
 def is_house_call(path: str) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from maitred_client import AsyncMaitredClient, RetryPolicy, new_request_id
 from maitred_client.messages import (
@@ -17,10 +18,12 @@ from maitred_client.messages import (
 )
 from server.bootstrap import serving
 from server.config import load_settings
+from server.rpc.watch_token import watch_token
 from tests.builders.world import evening, stamp
 from tests.builders.world_extras import UNKNOWN_ID, House
 from tests.conftest import Served
 from tests.support.database import Connection, age, expire, restaurant_locked
+from tests.support.watching import one_watch
 
 NO_RETRIES = RetryPolicy(attempts_max=1)
 
@@ -168,6 +171,21 @@ async def _old_etag(stage: Stage) -> object:
     booking = await stage.place.party(2)
     await stage.place.party(3, booking_id=booking.booking_id)
     return await stage.place.party(4, booking_id=booking.booking_id, etag=booking.etag)
+
+
+@provokes("WATCH_TOKEN_INVALID")
+async def _a_token_of_nobody(stage: Stage) -> object:
+    return await _watched(stage, "garbage")
+
+
+@provokes("WATCH_TOKEN_COMPACTED")
+async def _a_token_of_a_lost_future(stage: Stage) -> object:
+    return await _watched(stage, watch_token(UUID(stage.place.restaurant_id), 1_000))
+
+
+async def _watched(stage: Stage, token: str) -> object:
+    async with one_watch(stage.client, stage.place.restaurant_id, token) as call:
+        return await call.read()
 
 
 @provokes("INVALID_STATE_TRANSITION")

@@ -174,6 +174,7 @@ REQUESTS: Mapping[str, Callable[[Ids], Message]] = {
     "ListAssignments": lambda ids: pb.ListAssignmentsRequest(
         restaurant_id=ids.restaurant, window_start=FROM, window_end=UNTIL
     ),
+    "WatchFloor": lambda ids: pb.WatchFloorRequest(restaurant_id=ids.restaurant),
     "PutRestaurant": lambda ids: pb.PutRestaurantRequest(
         restaurant=pb.Restaurant(restaurant_id=ids.restaurant, name="Mine now", time_zone="UTC")
     ),

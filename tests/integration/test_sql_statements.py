@@ -51,6 +51,24 @@ CHECKS = {("invariants", name) for name in load_queries("invariants")} - {
 STANDINGS = {("restaurants", "standing"), ("restaurants", "lock_restaurant")}
 # Read on the spot, where the statement is run: one value, or a handful under their names.
 READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("announcements", "notify"): ("pg_notify",),
+    ("announcements", "database_identity"): ("identity",),
+    ("watching", "begin_viewing"): ("statement_timeout",),
+    ("watching", "floor_versions"): ("restaurant_id", "floor_version"),
+    ("watching", "changes"): (
+        "newest_version",
+        "compacted_version",
+        "id",
+        "tenant_id",
+        "restaurant_id",
+        "floor_version",
+        "position",
+        "created_at",
+        "event_type",
+        "booking_id",
+        "idempotency_key",
+        "payload",
+    ),
     ("restaurants", "add_restaurant"): ("restaurant_id",),
     ("restaurants", "raise_floor_version"): ("floor_version",),
     ("restaurants", "ping"): ("count",),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -17,6 +17,7 @@ from maitred.v1 import booking_service_pb2 as bookings
 from maitred.v1 import inventory_service_pb2 as inventory
 from maitred.v1 import ops_service_pb2 as ops
 from maitred.v1 import planner_service_pb2 as planner
+from server.rpc.watch_token import watch_token
 from tests.support.wire import Refused, Wire
 
 PLANNER, ASSIGNMENT = "/maitred.v1.PlannerService/", "/maitred.v1.AssignmentService/"
@@ -312,6 +313,13 @@ def _assignment_requests(world: World) -> dict[str, Message]:
         ),
         ASSIGNMENT + "ListAssignments": assignments.ListAssignmentsRequest(
             restaurant_id=rid, page_size=10, window_start=at(-24), window_end=at(24)
+        ),
+        ASSIGNMENT + "WatchFloor": assignments.WatchFloorRequest(
+            restaurant_id=rid,
+            resume_token=watch_token(UUID(rid), 1),
+            window_start=at(-24),
+            window_end=at(24),
+            heartbeat=Duration(seconds=10),
         ),
         ASSIGNMENT + "GetOperation": assignments.GetOperationRequest(
             method="HoldTables", operation_request_id=new_id()

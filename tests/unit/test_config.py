@@ -22,6 +22,7 @@ from server.config import (
 
 PASSWORD = "open-sesame"
 URL = f"postgresql://maitred:{PASSWORD}@db.example/maitred"
+SECRETS = {"database_url": URL, "redis_url": f"redis://maitred:{PASSWORD}@cache.example/1"}
 
 
 @pytest.fixture(autouse=True)
@@ -49,9 +50,9 @@ def test_the_defaults_are_valid_and_those_that_are_documented() -> None:
 def test_every_setting_can_be_given_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     defaults = load_settings()
     for view in describe(defaults):
-        monkeypatch.setenv(view.env, {"database_url": URL}.get(view.name, view.value))
+        monkeypatch.setenv(view.env, SECRETS.get(view.name, view.value))
     settings = load_settings()
-    assert settings.model_copy(update={"database_url": None}) == defaults
+    assert settings.model_copy(update=dict.fromkeys(SECRETS)) == defaults
     assert settings.database_url is not None
     assert settings.database_url.get_secret_value() == URL
 
@@ -85,6 +86,7 @@ def test_all_problems_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"hold_ttl_s_max": 100}, "hold_ttl_s_min, hold_ttl_s_default, hold_ttl_s_max must rise"),
         ({"hold_life_s_max": 899}, "hold_ttl_s_max must not exceed hold_life_s_max"),
         ({"deadline_s_default": 61}, "deadline_s_default must not exceed deadline_s_max"),
+        ({"cache": "redis"}, "cache redis needs redis_url"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(given: dict[str, object], problem: str) -> None:

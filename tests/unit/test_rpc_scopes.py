@@ -2,7 +2,7 @@
 
 from google.protobuf.descriptor import MethodDescriptor
 
-from server.rpc.scopes import ALL_SCOPES, INVENTORY, OPS, READ, SCOPES, SERVICES, WRITE
+from server.rpc.scopes import ALL_SCOPES, INVENTORY, OPS, READ, SCOPES, SERVICES, STREAMS, WRITE
 
 METHODS: dict[str, MethodDescriptor] = {
     f"/{service.full_name}/{method.name}": method for service in SERVICES for method in service.methods
@@ -34,5 +34,6 @@ def test_running_the_service_takes_a_scope_of_its_own() -> None:
     }
 
 
-def test_every_method_is_unary_as_the_interceptors_assume() -> None:
-    assert [path for path, m in METHODS.items() if m.client_streaming or m.server_streaming] == []
+def test_every_method_has_one_request_as_the_interceptors_assume() -> None:
+    assert [path for path, method in METHODS.items() if method.client_streaming] == []
+    assert {path for path, method in METHODS.items() if method.server_streaming} == STREAMS

@@ -14,6 +14,8 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from maitred.v1 import assignment_pb2 as _assignment_pb2
 from maitred.v1 import booking_pb2 as _booking_pb2
 from maitred.v1 import checks_pb2 as _checks_pb2
+from maitred.v1 import events_pb2 as _events_pb2
+from maitred.v1 import inventory_pb2 as _inventory_pb2
 from maitred.v1 import reasons_pb2 as _reasons_pb2
 import builtins as _builtins
 import sys
@@ -61,6 +63,34 @@ OPERATION_STATE_SUCCEEDED: OperationState.ValueType  # 3
 OPERATION_STATE_REFUSED: OperationState.ValueType  # 4
 """It was refused, and nothing changed."""
 Global___OperationState: _TypeAlias = OperationState  # noqa: Y015
+
+class _ResumeCause:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ResumeCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ResumeCause.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RESUME_CAUSE_UNSPECIFIED: _ResumeCause.ValueType  # 0
+    """Never sent."""
+    RESUME_CAUSE_SLOW: _ResumeCause.ValueType  # 1
+    """The caller reads more slowly than changes come; nothing is lost, what was missed is sent after resuming."""
+    RESUME_CAUSE_DRAINING: _ResumeCause.ValueType  # 2
+    """This server process is shutting down; another one will go on."""
+    RESUME_CAUSE_COMPACTED: _ResumeCause.ValueType  # 3
+    """What comes next is not kept any more, or the database was restored to an earlier state."""
+
+class ResumeCause(_ResumeCause, metaclass=_ResumeCauseEnumTypeWrapper):
+    """Why a stream ends before the caller ends it."""
+
+RESUME_CAUSE_UNSPECIFIED: ResumeCause.ValueType  # 0
+"""Never sent."""
+RESUME_CAUSE_SLOW: ResumeCause.ValueType  # 1
+"""The caller reads more slowly than changes come; nothing is lost, what was missed is sent after resuming."""
+RESUME_CAUSE_DRAINING: ResumeCause.ValueType  # 2
+"""This server process is shutting down; another one will go on."""
+RESUME_CAUSE_COMPACTED: ResumeCause.ValueType  # 3
+"""What comes next is not kept any more, or the database was restored to an earlier state."""
+Global___ResumeCause: _TypeAlias = ResumeCause  # noqa: Y015
 
 @_typing.final
 class ValidateSelectionRequest(_message.Message):
@@ -1158,3 +1188,249 @@ class GetOperationResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetOperationResponse: _TypeAlias = GetOperationResponse  # noqa: Y015
+
+@_typing.final
+class WatchFloorRequest(_message.Message):
+    """Request of WatchFloor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESTAURANT_ID_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    WINDOW_START_FIELD_NUMBER: _builtins.int
+    WINDOW_END_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    restaurant_id: _builtins.str
+    """The restaurant."""
+    resume_token: _builtins.str
+    """The token of the last message that was received and used; empty asks for a snapshot first."""
+    @_builtins.property
+    def window_start(self) -> _timestamp_pb2.Timestamp:
+        """The snapshot has what overlaps the time from here on. Default now."""
+
+    @_builtins.property
+    def window_end(self) -> _timestamp_pb2.Timestamp:
+        """The snapshot has what overlaps the time before this. Default 366 days after window_start. Changes are sent whatever
+        window they are about.
+        """
+
+    @_builtins.property
+    def heartbeat(self) -> _duration_pb2.Duration:
+        """The longest silence: 1 s to 60 s. Default 15 s."""
+
+    def __init__(
+        self,
+        *,
+        restaurant_id: _builtins.str = ...,
+        resume_token: _builtins.str = ...,
+        window_start: _timestamp_pb2.Timestamp | None = ...,
+        window_end: _timestamp_pb2.Timestamp | None = ...,
+        heartbeat: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["heartbeat", b"heartbeat", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeat", b"heartbeat", "restaurant_id", b"restaurant_id", "resume_token", b"resume_token", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchFloorRequest: _TypeAlias = WatchFloorRequest  # noqa: Y015
+
+@_typing.final
+class WatchFloorResponse(_message.Message):
+    """Response of WatchFloor: one of many."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    DELTA_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    RESUME_REQUIRED_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Where to go on when the stream ends after this message. Empty while a snapshot is not complete."""
+    @_builtins.property
+    def snapshot(self) -> Global___FloorSnapshot:
+        """The floor as it is, in one or more parts."""
+
+    @_builtins.property
+    def delta(self) -> Global___FloorDelta:
+        """The next change."""
+
+    @_builtins.property
+    def heartbeat(self) -> Global___FloorHeartbeat:
+        """Nothing has happened for a while."""
+
+    @_builtins.property
+    def resume_required(self) -> Global___ResumeRequired:
+        """The stream ends here; call again with this message's token."""
+
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.str = ...,
+        snapshot: Global___FloorSnapshot | None = ...,
+        delta: Global___FloorDelta | None = ...,
+        heartbeat: Global___FloorHeartbeat | None = ...,
+        resume_required: Global___ResumeRequired | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "heartbeat", b"heartbeat", "resume_required", b"resume_required", "sight", b"sight", "snapshot", b"snapshot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "heartbeat", b"heartbeat", "resume_required", b"resume_required", "resume_token", b"resume_token", "sight", b"sight", "snapshot", b"snapshot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_sight: _TypeAlias = _typing.Literal["snapshot", "delta", "heartbeat", "resume_required"]  # noqa: Y015
+    _WhichOneofArgType_sight: _TypeAlias = _typing.Literal["sight", b"sight"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_sight) -> _WhichOneofReturnType_sight | None: ...
+
+Global___WatchFloorResponse: _TypeAlias = WatchFloorResponse  # noqa: Y015
+
+@_typing.final
+class FloorSnapshot(_message.Message):
+    """A floor and what is claimed on it, all at one floor version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PART_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    FLOOR_VERSION_FIELD_NUMBER: _builtins.int
+    RESTAURANT_FIELD_NUMBER: _builtins.int
+    FLOOR_FIELD_NUMBER: _builtins.int
+    TAKEN_AT_FIELD_NUMBER: _builtins.int
+    WINDOW_START_FIELD_NUMBER: _builtins.int
+    WINDOW_END_FIELD_NUMBER: _builtins.int
+    HOLDS_FIELD_NUMBER: _builtins.int
+    ASSIGNMENTS_FIELD_NUMBER: _builtins.int
+    BLOCKS_FIELD_NUMBER: _builtins.int
+    part: _builtins.int
+    """The part of the snapshot that this is, from 1. Part 1 begins a new snapshot: what came before it is void."""
+    last: _builtins.bool
+    """True in the last part; changes follow."""
+    floor_version: _builtins.int
+    """The floor version at which it was taken. In every part."""
+    @_builtins.property
+    def restaurant(self) -> _inventory_pb2.Restaurant:
+        """The restaurant with its versions. In part 1."""
+
+    @_builtins.property
+    def floor(self) -> _inventory_pb2.Floor:
+        """Zones, tables and adjacency. In part 1."""
+
+    @_builtins.property
+    def taken_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was taken, by the database's clock. In part 1."""
+
+    @_builtins.property
+    def window_start(self) -> _timestamp_pb2.Timestamp:
+        """Start of the window it covers. In part 1."""
+
+    @_builtins.property
+    def window_end(self) -> _timestamp_pb2.Timestamp:
+        """End of the window it covers. In part 1."""
+
+    @_builtins.property
+    def holds(self) -> _containers.RepeatedCompositeFieldContainer[_assignment_pb2.Hold]:
+        """Live holds that overlap the window."""
+
+    @_builtins.property
+    def assignments(self) -> _containers.RepeatedCompositeFieldContainer[_assignment_pb2.Assignment]:
+        """Active assignments that overlap the window."""
+
+    @_builtins.property
+    def blocks(self) -> _containers.RepeatedCompositeFieldContainer[_inventory_pb2.Block]:
+        """Blocks that overlap the window and were not lifted."""
+
+    def __init__(
+        self,
+        *,
+        part: _builtins.int = ...,
+        last: _builtins.bool = ...,
+        floor_version: _builtins.int = ...,
+        restaurant: _inventory_pb2.Restaurant | None = ...,
+        floor: _inventory_pb2.Floor | None = ...,
+        taken_at: _timestamp_pb2.Timestamp | None = ...,
+        window_start: _timestamp_pb2.Timestamp | None = ...,
+        window_end: _timestamp_pb2.Timestamp | None = ...,
+        holds: _abc.Iterable[_assignment_pb2.Hold] | None = ...,
+        assignments: _abc.Iterable[_assignment_pb2.Assignment] | None = ...,
+        blocks: _abc.Iterable[_inventory_pb2.Block] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["floor", b"floor", "restaurant", b"restaurant", "taken_at", b"taken_at", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignments", b"assignments", "blocks", b"blocks", "floor", b"floor", "floor_version", b"floor_version", "holds", b"holds", "last", b"last", "part", b"part", "restaurant", b"restaurant", "taken_at", b"taken_at", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FloorSnapshot: _TypeAlias = FloorSnapshot  # noqa: Y015
+
+@_typing.final
+class FloorDelta(_message.Message):
+    """One committed change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FLOOR_VERSION_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    floor_version: _builtins.int
+    """The floor version that the change made: one more than the one before."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_events_pb2.CapacityEvent]:
+        """All that happened in it, in order. A hold whose time is over has no event of its own until somebody meets or sweeps
+        it: whoever shows holds compares their expires_at with the clock.
+        """
+
+    def __init__(
+        self,
+        *,
+        floor_version: _builtins.int = ...,
+        events: _abc.Iterable[_events_pb2.CapacityEvent] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "floor_version", b"floor_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FloorDelta: _TypeAlias = FloorDelta  # noqa: Y015
+
+@_typing.final
+class FloorHeartbeat(_message.Message):
+    """Nothing has happened for a while."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FLOOR_VERSION_FIELD_NUMBER: _builtins.int
+    floor_version: _builtins.int
+    """Everything up to this floor version was sent."""
+    def __init__(
+        self,
+        *,
+        floor_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["floor_version", b"floor_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FloorHeartbeat: _TypeAlias = FloorHeartbeat  # noqa: Y015
+
+@_typing.final
+class ResumeRequired(_message.Message):
+    """The stream ends, and the caller shall go on in another one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAUSE_FIELD_NUMBER: _builtins.int
+    cause: Global___ResumeCause.ValueType
+    """Why."""
+    def __init__(
+        self,
+        *,
+        cause: Global___ResumeCause.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeRequired: _TypeAlias = ResumeRequired  # noqa: Y015

@@ -107,6 +107,11 @@ class AssignmentServiceStub:
                 request_serializer=maitred_dot_v1_dot_assignment__service__pb2.GetOperationRequest.SerializeToString,
                 response_deserializer=maitred_dot_v1_dot_assignment__service__pb2.GetOperationResponse.FromString,
                 _registered_method=True)
+        self.WatchFloor = channel.unary_stream(
+                '/maitred.v1.AssignmentService/WatchFloor',
+                request_serializer=maitred_dot_v1_dot_assignment__service__pb2.WatchFloorRequest.SerializeToString,
+                response_deserializer=maitred_dot_v1_dot_assignment__service__pb2.WatchFloorResponse.FromString,
+                _registered_method=True)
 
 
 class AssignmentServiceServicer:
@@ -222,6 +227,16 @@ class AssignmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchFloor(self, request, context):
+        """Follows a restaurant's floor: a snapshot, then every change as it is committed, each floor version exactly once and
+        in order. Every message but the first parts of a snapshot has a resume_token: sent back in another call, it makes the
+        stream go on right there, without a snapshot, or be refused with WATCH_TOKEN_COMPACTED when what was missed is not
+        kept any more. The stream lasts until one side ends it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AssignmentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -294,6 +309,11 @@ def add_AssignmentServiceServicer_to_server(servicer, server):
                     servicer.GetOperation,
                     request_deserializer=maitred_dot_v1_dot_assignment__service__pb2.GetOperationRequest.FromString,
                     response_serializer=maitred_dot_v1_dot_assignment__service__pb2.GetOperationResponse.SerializeToString,
+            ),
+            'WatchFloor': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchFloor,
+                    request_deserializer=maitred_dot_v1_dot_assignment__service__pb2.WatchFloorRequest.FromString,
+                    response_serializer=maitred_dot_v1_dot_assignment__service__pb2.WatchFloorResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -677,6 +697,33 @@ class AssignmentService:
             '/maitred.v1.AssignmentService/GetOperation',
             maitred_dot_v1_dot_assignment__service__pb2.GetOperationRequest.SerializeToString,
             maitred_dot_v1_dot_assignment__service__pb2.GetOperationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchFloor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/maitred.v1.AssignmentService/WatchFloor',
+            maitred_dot_v1_dot_assignment__service__pb2.WatchFloorRequest.SerializeToString,
+            maitred_dot_v1_dot_assignment__service__pb2.WatchFloorResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -80,6 +80,12 @@ class AssignmentServiceStub:
     days unless the server is configured otherwise. Asking changes nothing; repeating the call with the same request_id
     gets the same answer, or makes it happen if it has not.
     """
+    WatchFloor: _grpc.UnaryStreamMultiCallable[_assignment_service_pb2.WatchFloorRequest, _assignment_service_pb2.WatchFloorResponse]
+    """Follows a restaurant's floor: a snapshot, then every change as it is committed, each floor version exactly once and
+    in order. Every message but the first parts of a snapshot has a resume_token: sent back in another call, it makes the
+    stream go on right there, without a snapshot, or be refused with WATCH_TOKEN_COMPACTED when what was missed is not
+    kept any more. The stream lasts until one side ends it.
+    """
 
 @_typing.type_check_only
 class AssignmentServiceAsyncStub(AssignmentServiceStub):
@@ -132,6 +138,12 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
     """What became of a mutating call, of this or any other service, whose answer was lost. Answers are remembered for seven
     days unless the server is configured otherwise. Asking changes nothing; repeating the call with the same request_id
     gets the same answer, or makes it happen if it has not.
+    """
+    WatchFloor: _aio.UnaryStreamMultiCallable[_assignment_service_pb2.WatchFloorRequest, _assignment_service_pb2.WatchFloorResponse]  # type: ignore[assignment]
+    """Follows a restaurant's floor: a snapshot, then every change as it is committed, each floor version exactly once and
+    in order. Every message but the first parts of a snapshot has a resume_token: sent back in another call, it makes the
+    stream go on right there, without a snapshot, or be refused with WATCH_TOKEN_COMPACTED when what was missed is not
+    kept any more. The stream lasts until one side ends it.
     """
 
 class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -266,6 +278,18 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
         """What became of a mutating call, of this or any other service, whose answer was lost. Answers are remembered for seven
         days unless the server is configured otherwise. Asking changes nothing; repeating the call with the same request_id
         gets the same answer, or makes it happen if it has not.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchFloor(
+        self,
+        request: _assignment_service_pb2.WatchFloorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_assignment_service_pb2.WatchFloorResponse], _abc.AsyncIterator[_assignment_service_pb2.WatchFloorResponse]]:
+        """Follows a restaurant's floor: a snapshot, then every change as it is committed, each floor version exactly once and
+        in order. Every message but the first parts of a snapshot has a resume_token: sent back in another call, it makes the
+        stream go on right there, without a snapshot, or be refused with WATCH_TOKEN_COMPACTED when what was missed is not
+        kept any more. The stream lasts until one side ends it.
         """
 
 def add_AssignmentServiceServicer_to_server(servicer: AssignmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

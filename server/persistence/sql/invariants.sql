@@ -336,13 +336,17 @@ LIMIT $2;
 
 -- name: one_event_per_change
 -- Every floor version of a restaurant, from 1 to the present one, is one change with its events; there are no others.
+-- Versions are left out up to the one up to which delivered events were deleted.
 WITH told AS (
     SELECT
         o.restaurant_id,
         o.floor_version,
         count(DISTINCT o.idempotency_key) AS requests
     FROM capacity_outbox AS o
-    WHERE $1::uuid [] IS NULL OR o.restaurant_id = any($1)
+    LEFT JOIN outbox_streams AS s ON o.restaurant_id = s.restaurant_id
+    WHERE
+        o.floor_version > coalesce(s.compacted_version, 0)
+        AND ($1::uuid [] IS NULL OR o.restaurant_id = any($1))
     GROUP BY o.restaurant_id, o.floor_version
 ),
 
@@ -351,7 +355,8 @@ made AS (
         r.restaurant_id,
         v.floor_version
     FROM restaurants AS r
-    CROSS JOIN generate_series(1::bigint, r.floor_version) AS v (floor_version)
+    LEFT JOIN outbox_streams AS s ON r.restaurant_id = s.restaurant_id
+    CROSS JOIN generate_series(coalesce(s.compacted_version, 0) + 1, r.floor_version) AS v (floor_version)
     WHERE $1::uuid [] IS NULL OR r.restaurant_id = any($1)
 ),
 

@@ -194,7 +194,8 @@ WHERE
 RETURNING s.restaurant_id;
 
 -- name: delete_delivered
--- Deletes up to $2 events that were delivered and are older than the retention; says how many.
+-- Deletes up to $2 events that were delivered and are older than the retention, and says how many; the same statement marks
+-- how far back each restaurant's events are incomplete now, so that no watcher takes what is left for all there was.
 WITH old AS (
     DELETE FROM capacity_outbox AS o
     WHERE o.ctid = ANY(ARRAY(
@@ -202,7 +203,18 @@ WITH old AS (
         WHERE c.created_at < clock_timestamp() - make_interval(secs => $1) AND c.status = 'done'
         LIMIT $2
     ))
-    RETURNING o.id
+    RETURNING o.restaurant_id, o.floor_version
+),
+
+marked AS (
+    INSERT INTO outbox_streams AS s (restaurant_id, compacted_version)
+    SELECT
+        o.restaurant_id,
+        max(o.floor_version)
+    FROM old AS o
+    GROUP BY o.restaurant_id
+    ON CONFLICT (restaurant_id) DO UPDATE
+    SET compacted_version = greatest(s.compacted_version, excluded.compacted_version)
 )
 
 SELECT count(*) AS deleted FROM old;

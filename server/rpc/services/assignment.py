@@ -1,12 +1,14 @@
 # ruff: noqa: N802  # the contract gives the methods their names
 """The assignment service."""
 
+from contextlib import aclosing
+
 from maitred.v1 import assignment_service_pb2 as pb
 from maitred.v1 import assignment_service_pb2_grpc
 from server.orchestrator.use_cases import UseCases
 from server.rpc.call import current_call
 from server.rpc.interceptors.unary import Context
-from server.rpc.messages import assignment, operation
+from server.rpc.messages import assignment, operation, watching
 from server.rpc.messages.claims import assignment_message, hold_message
 
 
@@ -117,3 +119,12 @@ class AssignmentService(assignment_service_pb2_grpc.AssignmentServiceServicer):
             call.caller, operation.read_get_operation(request), call.deadline
         )
         return operation.get_operation_response(answer)
+
+    async def WatchFloor(  # type: ignore[override]  # the stubs only know generators
+        self, request: pb.WatchFloorRequest, context: Context
+    ) -> None:
+        caller, question = current_call.get().caller, watching.read_watch_floor(request)
+        async with aclosing(self._use.watch_floor(caller, question)) as sights:
+            async for sight in sights:
+                for message in watching.watch_floor_responses(question.restaurant_id, sight):
+                    await context.write(message)
