@@ -6,13 +6,13 @@ CREATE TABLE telemetry_events (
     occurred_at timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL DEFAULT now(),
     event_type text NOT NULL,
-    schema_version integer NOT NULL,
+    schema text NOT NULL,
     tenant_id uuid,
     restaurant_id uuid,
     booking_id uuid,
     context jsonb NOT NULL,
     CONSTRAINT telemetry_events_context_object CHECK (jsonb_typeof(context) = 'object')
 );
-COMMENT ON COLUMN telemetry_events.schema_version IS 'How the context of this type of event is to be read.';
+COMMENT ON COLUMN telemetry_events.schema IS 'What the context is, its version included: a message of the contract, for example maitred.v1.HoldEvent.';
 -- Rows come in the order of time, so a summary per block finds a period or the old ones, and costs the writer little.
 CREATE INDEX telemetry_events_by_age ON telemetry_events USING brin (occurred_at) WITH (pages_per_range = 16);

@@ -25,7 +25,7 @@ class SqlTelemetryStore:
             event.event_id,
             event.occurred_at,
             event.event_type,
-            event.schema_version,
+            event.schema,
             event.tenant_id,
             event.restaurant_id,
             event.booking_id,

@@ -9,7 +9,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class TelemetryEvent:
-    """One thing that happened. `context` holds no personal data, and `schema_version` says how it is to be read.
+    """One thing that happened. `context` holds no personal data; `schema` names how it is to be read, its version included.
 
     Tenant and restaurant are None for what happened to no restaurant in particular.
     """
@@ -17,7 +17,7 @@ class TelemetryEvent:
     event_id: UUID
     occurred_at: datetime
     event_type: str
-    schema_version: int
+    schema: str
     tenant_id: UUID | None
     restaurant_id: UUID | None
     booking_id: UUID | None

@@ -1,6 +1,7 @@
 """Events published to a NATS JetStream stream."""
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,6 +51,30 @@ def subject(event: OutboxEvent) -> str:
     return f"maitred.{event.event_type}.{event.restaurant_id}"
 
 
+class ConnectionLostError(Exception):
+    """The connection went away before the stream had answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Connection:
+    """A client, and the news that its connection is gone: requests on it would wait for an answer in vain."""
+
+    client: Client
+    lost: asyncio.Event
+
+    async def unless_lost(self, work: Coroutine[None, None, object]) -> None:
+        working = asyncio.ensure_future(work)
+        losing = asyncio.ensure_future(self.lost.wait())
+        try:
+            await asyncio.wait({working, losing}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise ConnectionLostError("the connection was lost before the stream had answered")
+            await working
+        finally:
+            working.cancel()
+            losing.cancel()
+
+
 class NatsSink:
     """Publishes each event as a CloudEvent and waits until the stream has it.
 
@@ -61,61 +86,72 @@ class NatsSink:
 
     def __init__(self, settings: NatsSettings) -> None:
         self._settings = settings
-        self._client: Client | None = None
+        self._connection: _Connection | None = None
         self._connecting = asyncio.Lock()
 
     async def open(self) -> None:
         """The first event connects: a server that is away keeps nobody from starting."""
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await self._let_go(client)
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await self._let_go(connection.client)
 
     async def deliver(self, event: OutboxEvent) -> None:
         body = cloud_event(event)
-        stream = await self._stream()
         headers = {Header.MSG_ID: str(event.event_id), "Content-Type": CONTENT_TYPE}
+        settings, connection = self._settings, await self._connected()
+        publishing = self._stream(connection.client).publish(
+            subject(event), body, settings.timeout_s, settings.stream, headers
+        )
         try:
-            await stream.publish(
-                subject(event), body, self._settings.timeout_s, self._settings.stream, headers
-            )
+            await connection.unless_lost(publishing)
         except nats.errors.MaxPayloadError:
             raise Undeliverable(f"{len(body)} bytes are more than the server takes") from None
 
     async def probe(self) -> None:
         """Asks for the stream."""
-        stream = await self._stream()
-        await stream.stream_info(self._settings.stream)
+        connection = await self._connected()
+        await connection.unless_lost(self._stream(connection.client).stream_info(self._settings.stream))
 
-    async def _stream(self) -> JetStreamContext:
-        """The stream's context, on a connection that was there a moment ago."""
+    def _stream(self, client: Client) -> JetStreamContext:
+        return client.jetstream(timeout=self._settings.timeout_s)
+
+    async def _connected(self) -> _Connection:
+        """A connection that was there a moment ago."""
         async with self._connecting:
-            if self._client is None or not self._client.is_connected:
-                self._client = await self._connected(self._client)
-            return self._client.jetstream(timeout=self._settings.timeout_s)
+            before = self._connection
+            if before is not None and before.client.is_connected:
+                return before
+            if before is not None:
+                await self._let_go(before.client)
+            self._connection = await self._connect()
+            return self._connection
 
-    async def _connected(self, before: Client | None) -> Client:
-        if before is not None:
-            await self._let_go(before)
-        client = Client()
+    async def _connect(self) -> _Connection:
+        """A new connection to any of the servers, with the stream there."""
+        client, lost = Client(), asyncio.Event()
+
+        async def note_loss() -> None:
+            lost.set()
+
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 await client.connect(
                     list(self._settings.servers),
                     name="maitred",
                     error_cb=_tell,
+                    closed_cb=note_loss,
                     allow_reconnect=False,
                     max_reconnect_attempts=1,
                     reconnect_time_wait=0,
-                    connect_timeout=max(1, int(self._settings.timeout_s)),
                     ping_interval=PING_INTERVAL_S,
                 )
-                await self._require_stream(client.jetstream(timeout=self._settings.timeout_s))
+                await self._require_stream(self._stream(client))
         except BaseException:
             await self._let_go(client)
             raise
-        return client
+        return _Connection(client, lost)
 
     async def _require_stream(self, manager: JetStreamContext) -> None:
         """Makes the stream, or checks the one that is there. How somebody else set it up is left as it is."""

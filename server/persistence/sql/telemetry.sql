@@ -1,7 +1,7 @@
 -- name: record_event
 -- Keeps one event, unless it is there already.
 INSERT INTO telemetry_events (
-    event_id, occurred_at, event_type, schema_version, tenant_id, restaurant_id, booking_id, context
+    event_id, occurred_at, event_type, schema, tenant_id, restaurant_id, booking_id, context
 )
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb)
 ON CONFLICT (event_id) DO NOTHING;
