@@ -9,7 +9,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class TelemetryEvent:
-    """One thing that happened. `context` holds no personal data; `schema` names how it is to be read, its version included.
+    """One thing that happened. `context` holds no personal data; `schema` says what it is, its version included.
 
     Tenant and restaurant are None for what happened to no restaurant in particular.
     """

@@ -56,6 +56,8 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("ledger", "open_request"): ("statement_timeout", "lock_timeout", "claimed"),
     ("ledger", "recall"): ("request_hash", "field_digests", "refused", "answer", "created_at"),
     ("ledger", "in_progress"): ("in_progress",),
+    ("telemetry", "probe"): ("writable",),
+    ("telemetry", "delete_older"): ("deleted",),
 }
 # These look at the server rather than at our tables, and are tested where they are used.
 ABOUT_THE_SERVER = ("embedded", "inspection", "migrator")

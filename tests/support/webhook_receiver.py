@@ -9,7 +9,7 @@ from aiohttp import web
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """One request as it came in."""
+    """One request as it came in, the names of its headers in lower case."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -41,8 +41,12 @@ class WebhookReceiver:
         elif request.method == "POST":
             body = await request.read()
             if answer.status < 300:
-                self.posted.append(Posted(dict(request.headers), body, request.transport))
+                self.posted.append(Posted(_lower(request.headers), body, request.transport))
         return web.Response(status=answer.status, headers=dict(answer.headers), body=answer.body)
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 @asynccontextmanager

@@ -79,7 +79,7 @@ def test_an_event_of_an_unknown_type_cannot_be_delivered(event_type: str) -> Non
 )
 def test_a_payload_that_contradicts_the_contract_cannot_be_delivered(wrong: dict[str, Any]) -> None:
     event = on_its_way(payload={**EVENTS[0].payload, **wrong})
-    with pytest.raises(Undeliverable, match="is no maitred.v1.HoldEvent"):
+    with pytest.raises(Undeliverable, match=r"is no maitred\.v1\.HoldEvent"):
         cloud_event(event)
 
 

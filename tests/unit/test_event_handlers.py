@@ -6,7 +6,7 @@ import pytest
 
 from server.outbox.backoff import Backoff
 from server.outbox.delivery import DeadPolicy, Delivery, DeliveryRules
-from server.outbox.events import LAST_POSITION, Outcome, OutboxEvent, Place, Run
+from server.outbox.events import LAST_POSITION, OutboxEvent, Outcome, Place, Run
 from server.outbox.handlers import ByType, EverySink
 from server.outbox.ports import Handler, RetryLater, Undeliverable
 from server.receivers import event_handler
@@ -53,7 +53,7 @@ async def test_an_event_of_an_unknown_type_is_dead_and_reaches_no_sink() -> None
     unknown = on_its_way(event_type="capacity.hold.imagined")
     assert await outcome(event_handler([sink]), unknown) == [Outcome.DEAD]
     assert sink.taken == []
-    with pytest.raises(Undeliverable, match="no handler for events of type capacity.hold.imagined"):
+    with pytest.raises(Undeliverable, match=r"no handler for events of type capacity\.hold\.imagined"):
         await ByType({})(unknown)
 
 

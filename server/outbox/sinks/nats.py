@@ -11,7 +11,7 @@ import structlog
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import Header, StorageType, StreamConfig
-from nats.js.errors import NotFoundError
+from nats.js.errors import NoStreamResponseError, NotFoundError
 
 from server.outbox.encoding import CONTENT_TYPE, cloud_event
 from server.outbox.events import OutboxEvent
@@ -108,6 +108,10 @@ class NatsSink:
             await connection.unless_lost(publishing)
         except nats.errors.MaxPayloadError:
             raise Undeliverable(f"{len(body)} bytes are more than the server takes") from None
+        except NoStreamResponseError:
+            # Somebody took the stream away: the next connection makes it again.
+            await self._let_go(connection.client)
+            raise
 
     async def probe(self) -> None:
         """Asks for the stream."""
