@@ -31,6 +31,11 @@ from tests.support.nats_server import NatsServer
 from tests.support.programs import ROOT
 
 EXAMPLES = ROOT / "docs" / "examples"
+PRINT_TABLES = """
+import json, pathlib, sys
+from inbox import Inbox
+print(json.dumps(Inbox(pathlib.Path(sys.argv[1])).tables()))
+"""
 
 
 class Consumer:
@@ -52,9 +57,8 @@ class Consumer:
 
     async def tables(self) -> dict[str, list[str]]:
         """What the example believes, read by its own code."""
-        program = "import json, pathlib, sys; from inbox import Inbox; print(json.dumps(Inbox(pathlib.Path(sys.argv[1])).tables()))"
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", program, self._state, stdout=PIPE, cwd=EXAMPLES
+            sys.executable, "-c", PRINT_TABLES, self._state, stdout=PIPE, cwd=EXAMPLES
         )
         out, _ = await process.communicate()
         told: dict[str, list[str]] = json.loads(out)

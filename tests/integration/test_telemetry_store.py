@@ -57,9 +57,7 @@ async def test_old_events_are_forgotten_a_bounded_number_at_a_time(
     assert {found["event_id"] for found in kept} == {event.event_id for event in young}
 
 
-async def test_a_database_without_the_table_fails_the_probe(
-    store: TelemetryStore, database_url: str
-) -> None:
+async def test_a_database_without_the_table_fails_the_probe(store: TelemetryStore, database_url: str) -> None:
     await store.probe()
     async with connected(database_url) as connection:
         await connection.execute("ALTER TABLE telemetry_events RENAME TO elsewhere")
