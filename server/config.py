@@ -220,6 +220,10 @@ def _sink_relations(settings: Settings) -> tuple[tuple[bool, str], ...]:
     url = settings.webhook_url
     encrypted = url is None or url.get_secret_value().startswith("https://") or _is_loopback(url)
     return (
+        (
+            "log" not in settings.sinks or settings.log_level in ("debug", "info"),
+            "sinks has log, which writes at level info: log_level must not be higher",
+        ),
         (not webhook or url is not None, "sinks has webhook, which needs webhook_url"),
         (
             not webhook or bool(listed(settings.webhook_secret)),

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -65,7 +65,7 @@ Making = Callable[[Places, float], AbstractAsyncContextManager[Receiver]]
 
 @asynccontextmanager
 async def log_receiver(_places: Places, _timeout_s: float) -> AsyncIterator[Receiver]:
-    with structlog.testing.capture_logs() as lines:
+    with _everything_logged() as lines:
 
         async def received() -> list[Received]:
             told = [line for line in lines if line["event"] == "capacity_event"]
@@ -163,6 +163,18 @@ async def delete_stream(stream: JetStreamContext) -> None:
         await stream.delete_stream(STREAM)
     except NotFoundError:
         return
+
+
+@contextmanager
+def _everything_logged() -> Iterator[list[MutableMapping[str, Any]]]:
+    """The lines of the log, whatever the level was that a server has left behind."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
+    try:
+        with structlog.testing.capture_logs() as lines:
+            yield lines
+    finally:
+        structlog.configure(**before)
 
 
 def _sink(settings: Settings) -> Sink:

@@ -149,6 +149,20 @@ async def test_a_receiver_that_hangs_is_given_up_and_served_once_it_answers(
 
 
 @pytest.mark.parametrize("name", FAR_AWAY)
+async def test_many_events_that_meet_a_receiver_that_hangs_do_not_wait_for_each_other(
+    name: str, places: Places
+) -> None:
+    async with RECEIVERS[name](places, HASTE_S) as receiver:
+        await receiver.sink.open()
+        receiver.way.stick()
+        attempts = (receiver.sink.deliver(on_its_way()) for _ in range(2 * int(PATIENCE_S / HASTE_S)))
+        async with asyncio.timeout(PATIENCE_S):
+            ends = await asyncio.gather(*attempts, return_exceptions=True)
+        assert {isinstance(end, TimeoutError) for end in ends} == {True}
+        await receiver.sink.close()
+
+
+@pytest.mark.parametrize("name", FAR_AWAY)
 async def test_a_sink_closes_although_its_receiver_hangs(name: str, places: Places) -> None:
     async with RECEIVERS[name](places, HASTE_S) as receiver:
         await receiver.sink.open()

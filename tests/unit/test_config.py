@@ -105,6 +105,10 @@ def test_all_problems_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
             {"sinks": "log, webhook", "webhook_url": "https://hooks.example"},
             "sinks has webhook, which needs webhook_secret",
         ),
+        (
+            {"sinks": "log", "log_level": "warning"},
+            "sinks has log, which writes at level info: log_level must not be higher",
+        ),
         ({"sinks": "nats"}, "sinks has nats, which needs nats_url"),
         ({"sinks": "nats", "nats_url": " , "}, "sinks has nats, which needs nats_url"),
     ],

@@ -1,6 +1,7 @@
 """Events as the contract has them, and as CloudEvents."""
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -36,6 +37,10 @@ def name_of(event: Event) -> str:
 def test_there_is_an_event_of_every_type_and_the_contract_knows_them_all() -> None:
     assert {event.event_type for event in EVENTS} == set(EventType)
     assert {event_type.value for event_type in EventType} <= EVENT_TYPES
+
+
+def test_a_type_has_three_words_so_that_a_subject_filter_can_choose_a_restaurant() -> None:
+    assert [name for name in EVENT_TYPES if not re.fullmatch(r"capacity\.[a-z_]+\.[a-z_]+", name)] == []
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=name_of)

@@ -87,12 +87,16 @@ class NatsSink:
     def __init__(self, settings: NatsSettings) -> None:
         self._settings = settings
         self._connection: _Connection | None = None
-        self._connecting = asyncio.Lock()
+        self._connecting: asyncio.Task[_Connection] | None = None
 
     async def open(self) -> None:
         """The first event connects: a server that is away keeps nobody from starting."""
 
     async def close(self) -> None:
+        connecting, self._connecting = self._connecting, None
+        if connecting is not None:
+            connecting.cancel()
+            await asyncio.gather(connecting, return_exceptions=True)
         connection, self._connection = self._connection, None
         if connection is not None:
             await self._let_go(connection.client)
@@ -122,15 +126,19 @@ class NatsSink:
         return client.jetstream(timeout=self._settings.timeout_s)
 
     async def _connected(self) -> _Connection:
-        """A connection that was there a moment ago."""
-        async with self._connecting:
-            before = self._connection
-            if before is not None and before.client.is_connected:
-                return before
-            if before is not None:
-                await self._let_go(before.client)
-            self._connection = await self._connect()
+        """A connection that was there a moment ago. All who need a new one wait for the same attempt and its end."""
+        if self._connection is not None and self._connection.client.is_connected:
             return self._connection
+        if self._connecting is None or self._connecting.done():
+            self._connecting = asyncio.create_task(self._replace_connection())
+            self._connecting.add_done_callback(_note_end)
+        return await asyncio.shield(self._connecting)
+
+    async def _replace_connection(self) -> _Connection:
+        if self._connection is not None:
+            await self._let_go(self._connection.client)
+        self._connection = await self._connect()
+        return self._connection
 
     async def _connect(self) -> _Connection:
         """A new connection to any of the servers, with the stream there."""
@@ -184,6 +192,12 @@ class NatsSink:
                 await client.close()
         except (TimeoutError, OSError, nats.errors.Error) as problem:
             log.debug("nats_connection_not_closed", problem=repr(problem))
+
+
+def _note_end(connecting: asyncio.Task[_Connection]) -> None:
+    """Everybody who waited may have been cut short meanwhile; then nobody is left to see why it failed."""
+    if not connecting.cancelled() and connecting.exception() is not None:
+        log.debug("nats_not_connected", problem=repr(connecting.exception()))
 
 
 async def _tell(problem: Exception) -> None:
