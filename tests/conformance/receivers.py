@@ -3,10 +3,11 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
 
 import nats
 import structlog
@@ -24,8 +25,6 @@ from tests.support.postgres import TestServer
 from tests.support.webhook_receiver import receiving_webhooks
 
 SECRET = "whsec_dGhpcyBpcyBhIHNlY3JldCBmb3IgdGVzdHM="
-STREAM = "MAITRED"
-DATABASE = "maitred_sinks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +112,15 @@ async def webhook_receiver(_places: Places, timeout_s: float) -> AsyncIterator[R
 async def nats_receiver(places: Places, timeout_s: float) -> AsyncIterator[Receiver]:
     async with (
         gate_to(_reach("127.0.0.1", places.nats.port)) as gate,
-        jetstream(places.nats) as stream,
+        own_stream(places.nats) as stream,
     ):
         settings = load_settings(
             sinks="nats",
             nats_url=f"nats://127.0.0.1:{gate.port}",
-            nats_stream=STREAM,
+            nats_stream=stream.name,
             nats_timeout_s=timeout_s,
         )
-        try:
-            yield Receiver(_sink(settings), lambda: in_stream(stream), gate, drops_repeats=True)
-        finally:
-            await delete_stream(stream)
+        yield Receiver(_sink(settings), stream.received, gate, drops_repeats=True)
 
 
 RECEIVERS: Mapping[str, Making] = {
@@ -135,34 +131,44 @@ RECEIVERS: Mapping[str, Making] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class OwnStream:
+    """A stream of the test's own, which the sink makes, and a connection to it past the gate.
+
+    Its name was never used before: what a server has been told to delete may be back when the same name comes again at
+    once.
+    """
+
+    name: str
+    context: JetStreamContext
+
+    async def received(self) -> list[Received]:
+        """What the stream holds, in its order."""
+        try:
+            last = (await self.context.stream_info(self.name)).state.last_seq
+        except NotFoundError:
+            return []
+        messages = [await self.context.get_msg(self.name, number) for number in range(1, last + 1)]
+        return [
+            Received((message.headers or {})["Nats-Msg-Id"], (message.data or b"").decode())
+            for message in messages
+        ]
+
+    async def delete(self) -> None:
+        with suppress(NotFoundError):
+            await self.context.delete_stream(self.name)
+
+
 @asynccontextmanager
-async def jetstream(server: NatsServer) -> AsyncIterator[JetStreamContext]:
-    """A connection of the test's own, past the gate."""
+async def own_stream(server: NatsServer) -> AsyncIterator[OwnStream]:
+    """Deleted in the end: two streams cannot have the same subjects."""
     client = await nats.connect(server.url)
     try:
-        yield client.jetstream()
+        stream = OwnStream(f"TEST_{uuid4().hex}", client.jetstream())
+        yield stream
+        await stream.delete()
     finally:
         await client.close()
-
-
-async def in_stream(stream: JetStreamContext) -> list[Received]:
-    """What the stream holds, in its order."""
-    try:
-        last = (await stream.stream_info(STREAM)).state.last_seq
-    except NotFoundError:
-        return []
-    messages = [await stream.get_msg(STREAM, number) for number in range(1, last + 1)]
-    return [
-        Received((message.headers or {})["Nats-Msg-Id"], (message.data or b"").decode())
-        for message in messages
-    ]
-
-
-async def delete_stream(stream: JetStreamContext) -> None:
-    try:
-        await stream.delete_stream(STREAM)
-    except NotFoundError:
-        return
 
 
 @contextmanager
