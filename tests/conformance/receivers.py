@@ -46,12 +46,13 @@ class Received:
 @dataclass(frozen=True, slots=True)
 class Receiver:
     """What a sink delivers to. `gate` is None where nothing can come between; `drops_repeats` says that it does so
-    itself."""
+    itself, `connections_max` how many connections the sink may make while nothing goes wrong."""
 
     sink: Sink
     received: Callable[[], Awaitable[list[Received]]]
     gate: Gate | None = None
     drops_repeats: bool = False
+    connections_max: int = 0
 
     @property
     def way(self) -> Gate:
@@ -86,7 +87,9 @@ async def telemetry_receiver(places: Places, timeout_s: float) -> AsyncIterator[
         pool = await open_pool(PoolSettings(through, size_min=1, size_max=4, connect_timeout_s=timeout_s))
         try:
             settings = load_settings(sinks="telemetry", telemetry_timeout_s=timeout_s)
-            yield Receiver(build_sinks(settings, pool)[0], received, gate, drops_repeats=True)
+            yield Receiver(
+                build_sinks(settings, pool)[0], received, gate, drops_repeats=True, connections_max=4
+            )
         finally:
             pool.terminate()
 
@@ -104,8 +107,9 @@ async def webhook_receiver(_places: Places, timeout_s: float) -> AsyncIterator[R
             webhook_secret=SECRET,
             webhook_timeout_s=timeout_s,
             webhook_connect_timeout_s=timeout_s,
+            webhook_connections_max=8,
         )
-        yield Receiver(_sink(settings), received, gate)
+        yield Receiver(_sink(settings), received, gate, connections_max=8)
 
 
 @asynccontextmanager
@@ -120,7 +124,7 @@ async def nats_receiver(places: Places, timeout_s: float) -> AsyncIterator[Recei
             nats_stream=stream.name,
             nats_timeout_s=timeout_s,
         )
-        yield Receiver(_sink(settings), stream.received, gate, drops_repeats=True)
+        yield Receiver(_sink(settings), stream.received, gate, drops_repeats=True, connections_max=1)
 
 
 RECEIVERS: Mapping[str, Making] = {

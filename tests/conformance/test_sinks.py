@@ -67,10 +67,11 @@ async def test_a_repeat_is_dropped_or_can_be_recognised(receiver: Receiver) -> N
     assert len(set(received)) == 2
 
 
-async def test_many_events_at_once_all_arrive(receiver: Receiver) -> None:
+async def test_many_events_at_once_all_arrive_over_few_connections(receiver: Receiver) -> None:
     events = [on_its_way(floor_version=n) for n in range(1, 41)]
     await asyncio.gather(*(receiver.sink.deliver(event) for event in events))
     assert sorted(await ids(receiver)) == sorted(str(event.event_id) for event in events)
+    assert receiver.gate is None or 0 < receiver.gate.entered <= receiver.connections_max
 
 
 async def test_an_event_of_an_unknown_type_is_never_taken_for_delivered(receiver: Receiver) -> None:
@@ -115,6 +116,20 @@ async def test_a_receiver_that_goes_away_is_found_again(far_receiver: Receiver) 
     await far_receiver.way.open()
     await far_receiver.sink.deliver(meanwhile)
     assert await ids(far_receiver) == [str(before.event_id), str(meanwhile.event_id)]
+
+
+async def test_a_connection_that_is_cut_during_a_delivery_ends_it_at_once(far_receiver: Receiver) -> None:
+    before, cut = on_its_way(), on_its_way()
+    await far_receiver.sink.deliver(before)
+    far_receiver.way.stick()
+    delivering = asyncio.create_task(require_again(far_receiver, cut))
+    await far_receiver.way.swallowed.wait()
+    await far_receiver.way.shut()
+    await delivering
+    far_receiver.way.loosen()
+    await far_receiver.way.open()
+    await far_receiver.sink.deliver(cut)
+    assert await ids(far_receiver) == [str(before.event_id), str(cut.event_id)]
 
 
 @pytest.mark.parametrize("name", ["webhook", "nats"])

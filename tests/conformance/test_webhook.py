@@ -38,7 +38,8 @@ class Hooked:
 @pytest.fixture
 async def hooked() -> AsyncIterator[Hooked]:
     async with receiving_webhooks() as server:
-        url = f"http://127.0.0.1:{server.port}/events"
+        # By name: of a mere address, no cookie would be kept anyway.
+        url = f"http://localhost:{server.port}/events"
         keys = read_secret(SECRET), read_secret(OTHER_SECRET)
         sink = WebhookSink(WebhookSettings(url, keys, 20.0, 20.0, 4), NOW.timestamp)
         await sink.open()

@@ -21,17 +21,24 @@ def require_round_trip(event_type: str, payload: Mapping[str, Any]) -> None:
     """Whatever the payload says, the message says too, and nothing else."""
     message = message_of(event_type, payload)
     told = MessageToDict(message, always_print_fields_with_no_presence=True)
-    given = {name: _plain(value) for name, value in payload.items() if value is not None}
-    said = {name: _plain(value) for name, value in told.items() if name in given or value not in ([], {}, "")}
+    given = {name: _instant(value) for name, value in payload.items() if value is not None}
+    said = {
+        name: _number(_instant(value))
+        for name, value in told.items()
+        if name in given or value not in ([], {}, "")
+    }
     assert said == given, event_type
     assert message_of(event_type, told) == message
 
 
-def _plain(value: Any) -> Any:
-    """Instants as instants and numbers as numbers, however they are written."""
-    if isinstance(value, str) and value.isdigit():
-        return int(value)
+def _instant(value: Any) -> Any:
+    """An instant as an instant, however it is written; anything else as it is."""
     try:
         return datetime.fromisoformat(value) if isinstance(value, str) and "T" in value else value
     except ValueError:
         return value
+
+
+def _number(value: Any) -> Any:
+    """A number of 64 bits as a number: protobuf writes it as text and reads it in either form."""
+    return int(value) if isinstance(value, str) and value.isdigit() else value

@@ -10,7 +10,10 @@ Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Gate:
-    """An address on loopback behind which a receiver is."""
+    """An address on loopback behind which a receiver is.
+
+    `entered` counts the connections that were made. `swallowed` is set once something has come and is stuck.
+    """
 
     def __init__(self, reach: Callable[[], Awaitable[Streams]]) -> None:
         self._reach = reach
@@ -19,6 +22,8 @@ class Gate:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self.port = 0
+        self.entered = 0
+        self.swallowed = asyncio.Event()
 
     async def open(self) -> None:
         """Leads to the receiver; after it was shut, at the same address as before."""
@@ -36,6 +41,7 @@ class Gate:
 
     def stick(self) -> None:
         """Takes what comes and passes nothing on, as a receiver does that hangs."""
+        self.swallowed.clear()
         self._flowing.clear()
 
     def loosen(self) -> None:
@@ -46,6 +52,7 @@ class Gate:
         way = asyncio.current_task()
         assert way is not None
         self._ways.add(way)
+        self.entered += 1
         try:
             inner_reader, inner_writer = await self._reach()
             try:
@@ -67,6 +74,8 @@ class Gate:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
+                if not self._flowing.is_set():
+                    self.swallowed.set()
                 await self._flowing.wait()
                 writer.write(data)
                 await writer.drain()
