@@ -1,7 +1,6 @@
 """One frozen settings value: defaults, ranges, relations, and printing without secrets."""
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -172,8 +171,8 @@ class Settings(BaseSettings):
     @field_validator("webhook_url")
     @classmethod
     def _is_http(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not re.fullmatch(r"https?://[^/\s]+\S*", url.get_secret_value()):
-            raise ValueError("must start with https:// or http://")
+        if url is not None and not _is_address(url.get_secret_value(), ("http", "https")):
+            raise ValueError("must be an address that starts with https:// or http://")
         return url
 
     @field_validator("webhook_secret")
@@ -186,8 +185,8 @@ class Settings(BaseSettings):
     @field_validator("nats_url")
     @classmethod
     def _is_nats(cls, url: SecretStr | None) -> SecretStr | None:
-        if not all(re.fullmatch(r"(nats|tls)://[^/\s]+/?", each) for each in listed(url)):
-            raise ValueError("each must start with nats:// or tls://")
+        if not all(_is_address(each, ("nats", "tls")) for each in listed(url)):
+            raise ValueError("each must be an address that starts with nats:// or tls://")
         return url
 
     @model_validator(mode="after")
@@ -218,7 +217,7 @@ def _relations(settings: Settings) -> tuple[tuple[bool, str], ...]:
 def _sink_relations(settings: Settings) -> tuple[tuple[bool, str], ...]:
     webhook, nats = "webhook" in settings.sinks, "nats" in settings.sinks
     url = settings.webhook_url
-    encrypted = url is None or url.get_secret_value().startswith("https://") or _is_loopback(url)
+    encrypted = url is None or _is_encrypted(url) or _is_loopback(url)
     return (
         (
             "log" not in settings.sinks or settings.log_level in ("debug", "info"),
@@ -245,6 +244,24 @@ def listed(secret: SecretStr | None) -> tuple[str, ...]:
     """The parts of a secret setting that are parted by commas."""
     text = "" if secret is None else secret.get_secret_value()
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
+    """Whether everything in it can be read, so that no error has to show it later."""
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in schemes
+            and bool(parts.hostname)
+            and parts.port != 0
+            and not set(url) & set(" \t\n")
+        )
+    except ValueError:
+        return False
+
+
+def _is_encrypted(url: SecretStr) -> bool:
+    return urlsplit(url.get_secret_value()).scheme == "https"
 
 
 def _is_loopback(url: SecretStr) -> bool:

@@ -219,6 +219,10 @@ def test_events_leave_this_machine_unencrypted_only_when_that_is_allowed(url: st
     [
         ("webhook_url", f"ftp://{PASSWORD}.example"),
         ("webhook_url", f"https:///{PASSWORD}"),
+        ("webhook_url", f"https://hooks.example:99999/{PASSWORD}"),
+        ("webhook_url", f"https://[hooks.example/{PASSWORD}"),
+        ("webhook_url", f"https://hooks.example/{PASSWORD} and more"),
+        ("nats_url", f"nats://nats.example:{PASSWORD}"),
         ("webhook_secret", PASSWORD),
         ("webhook_secret", f"{WEBHOOK_SECRET},whsec_{PASSWORD}"),
         ("nats_url", f"http://{PASSWORD}@nats.example"),
