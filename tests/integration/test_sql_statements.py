@@ -51,13 +51,13 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("restaurants", "add_restaurant"): ("restaurant_id",),
     ("restaurants", "raise_floor_version"): ("floor_version",),
     ("restaurants", "ping"): ("count",),
+    ("telemetry", "probe"): ("writable",),
+    ("telemetry", "delete_older"): ("deleted",),
     ("invariants", "begin_looking"): ("statement_timeout", "now"),
     ("invariants", "restaurants_of"): ("restaurant_id",),
     ("ledger", "open_request"): ("statement_timeout", "lock_timeout", "claimed"),
     ("ledger", "recall"): ("request_hash", "field_digests", "refused", "answer", "created_at"),
     ("ledger", "in_progress"): ("in_progress",),
-    ("telemetry", "probe"): ("writable",),
-    ("telemetry", "delete_older"): ("deleted",),
 }
 # These look at the server rather than at our tables, and are tested where they are used.
 ABOUT_THE_SERVER = ("embedded", "inspection", "migrator")
