@@ -1,5 +1,6 @@
 """What the world is told about committed changes. No personal data."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,6 +9,8 @@ from uuid import UUID
 from server.domain.booking import Booking, BookingStatus
 from server.domain.claims import Assignment, Block, Hold
 from server.domain.restaurant import Restaurant
+
+_EMAIL = re.compile(r"[^\s@<>,;:\"']+@[^\s@<>,;:\"']+")
 
 
 class EventType(StrEnum):
@@ -35,6 +38,11 @@ class Event:
     booking_id: UUID | None = None
 
 
+def without_addresses(actor: str) -> str:
+    """The actor in the caller's own word, with e-mail addresses taken out: they are personal data."""
+    return _EMAIL.sub("[redacted-email]", actor)
+
+
 def hold_event(event_type: EventType, hold: Hold, zone_id: UUID | None, actor: str, cause: str = "") -> Event:
     """A change of a hold. It goes through each state once, so type and id name the fact.
 
@@ -53,7 +61,7 @@ def hold_event(event_type: EventType, hold: Hold, zone_id: UUID | None, actor: s
             "startAt": hold.window.start.isoformat(),
             "endAt": hold.window.end.isoformat(),
             "expiresAt": hold.expires_at.isoformat(),
-            "actorId": actor,
+            "actorId": without_addresses(actor),
             "metadata": {"cause": cause} if cause else {},
         },
         hold.booking_id,

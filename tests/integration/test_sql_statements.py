@@ -72,6 +72,8 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("restaurants", "add_restaurant"): ("restaurant_id",),
     ("restaurants", "raise_floor_version"): ("floor_version",),
     ("restaurants", "ping"): ("count",),
+    ("telemetry", "probe"): ("writable",),
+    ("telemetry", "delete_older"): ("deleted",),
     ("invariants", "begin_looking"): ("statement_timeout", "now"),
     ("invariants", "restaurants_of"): ("restaurant_id",),
     ("ledger", "open_request"): ("statement_timeout", "lock_timeout", "claimed"),
