@@ -274,8 +274,9 @@ async def plan_for(place: House, size: int) -> PlanTablesResponse:
 
 
 async def test_a_stored_booking_and_the_same_wish_get_the_same_plans(place: House) -> None:
+    wish = await plan_for(place, 5)
     booking: Booking = await place.party(5)
-    assert await place.plan(booking) == await plan_for(place, 5)
+    assert await place.plan(booking) == wish
 
 
 async def test_preferences_rank_and_what_is_unmet_is_told(place: House) -> None:

@@ -27,6 +27,7 @@ READERS: Mapping[tuple[str, str], Callable[[rows.Row], object]] = {
     ("inventory", "inventory"): rows.inventory,
     ("bookings", "booking"): rows.booking,
     ("bookings", "bookings_page"): rows.booking,
+    ("bookings", "waiting_bookings"): lambda row: (rows.waiting(row), row["found"]),
     ("bookings", "history"): rows.booking_change,
     ("holds", "hold"): rows.hold,
     ("holds", "live_holds_of"): rows.hold,

@@ -29,9 +29,9 @@ def test_the_example_of_the_documentation() -> None:
     ).plans
     rows = [(numbers(plan), list(terms(plan).values()), plan.cost, round(plan.score, 1)) for plan in plans]
     assert rows == [
-        ((1,), [0, 0, 7.0, 1.40, 0.50, 0], 8.90, 98.5),
-        ((2,), [38, 0, 0.0, 1.74, 0.50, 0], 40.24, 93.4),
-        ((3, 4), [0, 114, 7.0, 2.12, 1.00, 0], 124.12, 82.1),
+        ((1,), [0, 0, 7.0, 1.40, 0.50, 0, 0, 0], 8.90, 98.5),
+        ((2,), [38, 0, 0.0, 1.74, 0.50, 0, 0, 0], 40.24, 93.4),
+        ((3, 4), [0, 114, 7.0, 2.12, 1.00, 0, 0, 0], 124.12, 82.1),
     ]
     assert list(terms(plans[0])) == [
         "spare_seats",
@@ -40,6 +40,8 @@ def test_the_example_of_the_documentation() -> None:
         "open_gaps",
         "merge_partners",
         "preferred_attributes",
+        "preferred_zone",
+        "lookahead",
     ]
 
 
