@@ -8,8 +8,9 @@ from server.domain.booking import Party
 from server.domain.policy import PlanEngine, ServicePolicy
 from server.errors import Reason
 from server.planner.catalog import TableSets
-from server.planner.legacy import MICRO, legacy_terms, measure, scarcities
+from server.planner.legacy import legacy_terms, measure, scarcities
 from server.planner.plan import Plan, PlanResult
+from server.planner.ranking import MICRO
 from tests.builders.floors import floor, table, table_id
 from tests.builders.questions import ask, at, evening_policy
 
@@ -24,7 +25,7 @@ PLACE = floor(
     ],
     [(2, 3), (2, 4)],
 )
-WORKED = {
+WORKED: dict[int, dict[str, float]] = {
     2: {"M1": 16, "M2": 16, "H1": 32, "A6": 42},
     3: {"M1": 11, "M2": 11, "H1": 27, "A6": 37, "M1+M2": 49, "H1+M1": 66},
     4: {"H1": 22, "A6": 32, "M1+M2": 44, "H1+M1": 61},

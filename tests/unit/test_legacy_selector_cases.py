@@ -109,7 +109,8 @@ class Selector:
 
     @property
     def config(self) -> Mapping[str, Any]:
-        return self.given.get("config", {})
+        config: Mapping[str, Any] = self.given.get("config", {})
+        return config
 
     @cached_property
     def question(self) -> Question:
