@@ -102,6 +102,16 @@ async def test_a_booking_whose_hold_waits_to_be_confirmed_loses_nothing(bistro: 
     assert (answer.waiting_found, lookahead(answer.plans[0])) == (1, 0)
 
 
+async def test_what_is_taken_after_closing_counts_for_a_booking_that_stays_so_long(bistro: World) -> None:
+    six = await bistro.booking(party=6, start=evening(21))
+    await bistro.booking(party=8, start=evening(22))
+    assert tables(bistro, (await planned(bistro, six)).plans[0]) == {"A3", "B3"}
+    await bistro.block("E8", start=evening(23), end=evening(23, 30))
+    answer = await planned(bistro, six)
+    assert tables(bistro, answer.plans[0]) == {"E8"}
+    assert lookahead(answer.plans[0]) == 0
+
+
 async def test_waiting_bookings_that_are_over_are_no_longer_waited_for(
     client: AsyncMaitredClient, server: Served
 ) -> None:

@@ -88,6 +88,13 @@ def test_of_three_who_compete_for_two_tables_the_loss_of_one_table_counts_once()
     assert charges(ranked(row(8, 8), 8, *waiting)) == {(1,): 30 * 8 * 18, (2,): 30 * 8 * 18}
 
 
+def test_who_has_fewer_sets_is_promised_one_before_who_is_larger() -> None:
+    place = floor([table(1, 6), table(2, 8, zone=2)])
+    picky, larger = waits(1, 5, zone=zone_id(1)), waits(2, 6)
+    # The five get table 1, so the six count on table 2, and on nothing else.
+    assert charges(ranked(place, 6, picky, larger)) == {(1,): 30 * 5 * 18, (2,): 30 * 6 * 18}
+
+
 def test_a_booking_s_own_hold_is_not_in_its_way_and_others_are() -> None:
     place = floor([table(1, 8), table(2, 8), table(3, 8)])
     taken = [claim(1, at(20), at(21), ClaimKind.HOLD), claim(2, at(20, 30), at(21))]
