@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from maitred_client import instant
-from maitred_client.messages import Floor, Plan, PlanOutcome, PlanTablesResponse
+from maitred_client.messages import Floor, Plan, PlanEngine, PlanOutcome, PlanTablesResponse
 from server.cli.output import facts, grid
 from server.cli.replay import reason_word
 
@@ -28,6 +28,7 @@ def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Itera
             ("outcome", OUTCOMES.get(response.outcome, Text("unknown"))),
             ("window", f"{start:%a %Y-%m-%d %H:%M}–{end:%H:%M %Z}, {response.period}"),
             ("looked at", f"{response.tables_considered} tables, {response.combinations_considered} merges"),
+            ("ranked by", _ranked_by(response)),
         )
     )
     if response.plans:
@@ -38,6 +39,13 @@ def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Itera
     if response.rejections:
         yield ""
         yield _rejections(response, floor)
+
+
+def _ranked_by(response: PlanTablesResponse) -> str:
+    engine = PlanEngine.Name(response.engine).removeprefix("PLAN_ENGINE_").lower()
+    considered, found = response.waiting_considered, response.waiting_found
+    waiting = f"{considered} of {found}" if considered < found else str(found)
+    return f"{engine}, with {waiting} waiting bookings in mind"
 
 
 def _plans(response: PlanTablesResponse, floor: Floor) -> RenderableType:
@@ -62,13 +70,15 @@ def _plans(response: PlanTablesResponse, floor: Floor) -> RenderableType:
 
 
 def _terms(plan: Plan) -> str:
-    """The terms that are not zero, the largest first, and which preferred attributes are missing."""
+    """The terms that are not zero, the largest first, and which preferences are not met."""
     terms = sorted(plan.breakdown, key=lambda term: -abs(term.cost))
     words = [
         f"{term.name.replace('_', ' ')} {term.cost:.2f}" for term in terms if abs(term.cost) >= SHOWN_MIN
     ]
-    unmet = f" (no {', '.join(plan.unmet_preferred_attributes)})" if plan.unmet_preferred_attributes else ""
-    return ", ".join(words) + unmet
+    unmet = [f"no {name}" for name in plan.unmet_preferred_attributes]
+    if plan.zone_preference_unmet:
+        unmet.append("other zone")
+    return ", ".join(words) + (f" ({', '.join(unmet)})" if unmet else "")
 
 
 def _rejections(response: PlanTablesResponse, floor: Floor) -> RenderableType:

@@ -19,6 +19,13 @@ class AdjacencyMode(StrEnum):
     HUB = "hub"
 
 
+class PlanEngine(StrEnum):
+    """What ranks the sets that fit a party."""
+
+    V2 = "v2"
+    LEGACY = "legacy"
+
+
 @dataclass(frozen=True, slots=True)
 class TurnTime:
     """How long a party of up to `party_size_max` stays."""
@@ -70,7 +77,7 @@ class Combinations:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What ranking charges for. The units are in docs/planner.md."""
+    """What the v2 engine charges for. The units are in docs/planner.md."""
 
     spare_seat: float = 1.0
     merge: float = 6.0
@@ -78,6 +85,8 @@ class Weights:
     open_gap: float = 0.01
     merge_partner: float = 0.5
     preferred_attribute: float = 20.0
+    lookahead: float = 30.0
+    preferred_zone: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,7 @@ class ServicePolicy:
     slack_max: int = 4
     combinations: Combinations = Combinations()
     weights: Weights = Weights()
+    engine: PlanEngine = PlanEngine.V2
 
     @property
     def buffer_before(self) -> timedelta:

@@ -57,6 +57,7 @@ class Need(NamedTuple):
 
 
 Shortlister: TypeAlias = Callable[[Need], Shortlist]
+Snuggest: TypeAlias = Callable[[Need], tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class TableSets:
     position_of: Mapping[int, int] = field(repr=False, compare=False)
     equipped: Mapping[str, int] = field(repr=False, compare=False)
     _shortlist: Shortlister = field(repr=False, compare=False)
+    _snuggest: Snuggest = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, floor: Floor, combinations: Combinations) -> "TableSets":
@@ -90,6 +92,7 @@ class TableSets:
         in_service = _mask(tables, lambda table: table.in_service)
         usable = tuple(mask & in_service if combinations.enabled else 0 for mask in touching)
         size = min(SHORTLISTS_MAX, max(1, SHORTLISTED_MERGES_MAX // max(1, len(ordered))))
+        shortlist = lru_cache(maxsize=size)(lambda need: _shortlist(tables, ordered, need))
         return cls(
             floor,
             combinations,
@@ -98,12 +101,17 @@ class TableSets:
             # Keyed by the number inside the id: hashing a UUID object costs several times as much.
             {table.table_id.int: index for index, table in enumerate(tables)},
             _equipped(tables),
-            lru_cache(maxsize=size)(lambda need: _shortlist(tables, ordered, need)),
+            shortlist,
+            lru_cache(maxsize=size)(lambda need: _snuggest(tables, shortlist(need))),
         )
 
     def shortlist(self, party: Party, slack_max: int) -> Shortlist:
         """The sets that seat the party whenever they are free."""
-        return self._shortlist(Need(party.party_size, party.zone_id, party.required_attributes, slack_max))
+        return self._shortlist(_need(party, slack_max))
+
+    def snuggest(self, party: Party, slack_max: int) -> tuple[int, ...]:
+        """The masks of the same sets: fewest tables first, then fewest seats, then by id."""
+        return self._snuggest(_need(party, slack_max))
 
     def mask_of(self, table_ids: Iterable[UUID]) -> int:
         """The given tables as a mask; ids of no table of this floor are left out."""
@@ -117,6 +125,16 @@ class TableSets:
     def ids_in(self, mask: int, limit: int) -> tuple[UUID, ...]:
         """The first `limit` tables of a mask, ordered by id."""
         return tuple(self.floor.tables[index].table_id for index in positions(mask)[:limit])
+
+
+def _need(party: Party, slack_max: int) -> Need:
+    return Need(party.party_size, party.zone_id, party.required_attributes, slack_max)
+
+
+def _snuggest(tables: tuple[Table, ...], shortlist: Shortlist) -> tuple[int, ...]:
+    singles = sorted(positions(shortlist.singles), key=lambda at: (tables[at].capacity, at))
+    merges = sorted(shortlist.merges, key=lambda merge: (len(merge.members), merge.seats, merge.members))
+    return (*(1 << at for at in singles), *(merge.mask for merge in merges))
 
 
 def count_combinations(floor: Floor, combinations: Combinations, stop_at: int) -> int:

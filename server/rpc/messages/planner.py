@@ -26,6 +26,7 @@ from server.rpc.messages.assignment import selection_summary
 from server.rpc.messages.booking import read_party
 from server.rpc.messages.checks import REASONS, conflict_message, put_check
 from server.rpc.messages.claims import texts
+from server.rpc.messages.policy import ENGINES
 from server.rpc.messages.time import instant_message, set_instant
 
 OUTCOMES: Mapping[PlanOutcome, "pb.PlanOutcome.ValueType"] = {
@@ -108,6 +109,9 @@ def plan_tables_response(planned: Planned) -> pb.PlanTablesResponse:
         period=stay.period,
         inventory_version=planned.restaurant.inventory_version,
         policy_version=planned.restaurant.policy_version,
+        engine=ENGINES[planned.engine],
+        waiting_considered=planned.waiting_considered,
+        waiting_found=planned.waiting_found,
     )
 
 
@@ -124,6 +128,7 @@ def _plan_message(plan: Plan) -> pb.Plan:
         score=plan.score,
         breakdown=[pb.ScoreTerm(name=term.name, cost=term.cost) for term in plan.breakdown],
         unmet_preferred_attributes=plan.unmet_preferred_attributes,
+        zone_preference_unmet=plan.zone_preference_unmet,
         context_version=plan.context_version,
     )
 

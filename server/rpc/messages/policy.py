@@ -23,6 +23,7 @@ from server.domain.policy import (
     WEEK,
     AdjacencyMode,
     Combinations,
+    PlanEngine,
     ServicePeriod,
     ServicePolicy,
     TurnTime,
@@ -43,6 +44,13 @@ MODES: Mapping[AdjacencyMode, "pb.AdjacencyMode.ValueType"] = {
 MODES_READ: Mapping[int, AdjacencyMode] = {
     pb.ADJACENCY_MODE_UNSPECIFIED: DEFAULTS.combinations.adjacency_mode,
     **{number: mode for mode, number in MODES.items()},
+}
+ENGINES: Mapping[PlanEngine, "pb.PlanEngine.ValueType"] = {
+    engine: pb.PlanEngine.Value(f"PLAN_ENGINE_{engine.name}") for engine in PlanEngine
+}
+ENGINES_READ: Mapping[int, PlanEngine] = {
+    pb.PLAN_ENGINE_UNSPECIFIED: DEFAULTS.engine,
+    **{number: engine for engine, number in ENGINES.items()},
 }
 
 
@@ -68,6 +76,7 @@ def _read_policy(fields: Fields) -> ServicePolicy:
         slack_max=fields.optional_integer("slack_max", 0, SLACK_LIMIT_MAX, DEFAULTS.slack_max),
         combinations=_read_combinations(fields.part("combinations")),
         weights=_read_weights(fields.part("weights")),
+        engine=fields.choice("engine", ENGINES_READ),
     )
 
 
@@ -127,6 +136,7 @@ def policy_message(put: PolicyPut) -> pb.ServicePolicy:
             adjacency_mode=MODES[policy.combinations.adjacency_mode],
         ),
         weights=_weights_message(policy.weights),
+        engine=ENGINES[policy.engine],
     )
 
 
@@ -155,6 +165,8 @@ def _weights_message(weights: Weights) -> pb.PlanWeights:
         open_gap=weights.open_gap,
         merge_partner=weights.merge_partner,
         preferred_attribute=weights.preferred_attribute,
+        lookahead=weights.lookahead,
+        preferred_zone=weights.preferred_zone,
     )
 
 
