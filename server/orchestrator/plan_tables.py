@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from server.clock import Deadline
+from server.domain.booking import Party
 from server.domain.hours import opening_at
 from server.domain.restaurant import Caller, Restaurant
 from server.domain.window import Stay, Window
-from server.orchestrator.ports import Catalogue, InventorySource
+from server.orchestrator.ports import Catalogue, InventorySource, Reader
 from server.orchestrator.situation import Situation, foreign, look
 from server.orchestrator.subject import Subject, need_of
 from server.planner.plan import PlanResult, Question, plan_tables
@@ -36,23 +37,37 @@ class PlanTables:
     async def __call__(self, caller: Caller, question: PlanTablesQuestion, deadline: Deadline) -> Planned:
         situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
         party, stay = await need_of(self.catalogue, situation, question.subject)
-        horizon = _horizon(situation, stay)
-        claims = await self.catalogue.claims(question.restaurant_id, horizon)
-        result = plan_tables(
-            Question(
-                floor=situation.prepared.inventory.floor,
-                sets=situation.sets,
-                policy=situation.policy,
-                party=party,
-                stay=stay,
-                claims=foreign(claims, situation.now, question.subject.booking_id),
-                horizon=horizon,
-                avoid=frozenset(question.avoid),
-                plans_max=question.plans_max,
-                policy_version=situation.restaurant.policy_version,
-            )
+        booking_id = question.subject.booking_id
+        asked = await question_for(
+            self.catalogue, situation, party, stay, booking_id, question.avoid, question.plans_max
         )
-        return Planned(result, stay, situation.restaurant)
+        return Planned(plan_tables(asked), stay, situation.restaurant)
+
+
+async def question_for(
+    reader: Reader,
+    situation: Situation,
+    party: Party,
+    stay: Stay,
+    booking_id: UUID | None,
+    avoid: tuple[UUID, ...],
+    plans_max: int,
+) -> Question:
+    """What the planner is asked for a party: the claims of everybody but `booking_id` are read for it."""
+    horizon = _horizon(situation, stay)
+    claims = await reader.claims(situation.restaurant.restaurant_id, horizon)
+    return Question(
+        floor=situation.prepared.inventory.floor,
+        sets=situation.sets,
+        policy=situation.policy,
+        party=party,
+        stay=stay,
+        claims=foreign(claims, situation.now, booking_id),
+        horizon=horizon,
+        avoid=frozenset(avoid),
+        plans_max=plans_max,
+        policy_version=situation.restaurant.policy_version,
+    )
 
 
 def _horizon(situation: Situation, stay: Stay) -> Window:
