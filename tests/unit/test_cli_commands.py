@@ -10,6 +10,7 @@ from server.cli import main
 from server.cli.failures import MEANINGS, ExitCode
 
 COMMANDS = (
+    "auto-assign",
     "availability",
     "confirm",
     "config",
