@@ -165,7 +165,6 @@ class AutoAssign:
         return booking.assignment_epoch
 
     async def _written(self, unit: Unit, run: Run) -> AutoAssigned:
-        run.written = False
         answer = await self._assigned(unit, run)
         run.require_time()
         run.written = True
@@ -193,7 +192,7 @@ class AutoAssign:
         if isinstance(wanted, Reason):
             attempts.append(Attempt(_table_ids(plan), wanted))
             plan = await _best(unit, situation, booking, run)
-            wanted = await candidate(unit, situation, booking, _table_ids(plan))
+            wanted = await _set_of(plan, unit, situation, booking)
             wanted.require_fit()
         run.require_time()
         return await self._taken(unit, wanted, plan, run, tuple(attempts))
@@ -279,10 +278,15 @@ async def _best(reader: Reader, situation: Situation, booking: Booking, run: Run
     return result.plans[0]
 
 
+async def _set_of(plan: Plan, unit: Unit, situation: Situation, booking: Booking) -> Candidate:
+    """The plan's set with what decides now whether the booking can have it."""
+    return await candidate(unit, situation, booking, _table_ids(plan))
+
+
 async def _checked(unit: Unit, situation: Situation, booking: Booking, plan: Plan) -> Candidate | Reason:
     """The plan's set as it is now, or why it is to be given up. A table of it may be gone altogether."""
     try:
-        wanted = await candidate(unit, situation, booking, _table_ids(plan))
+        wanted = await _set_of(plan, unit, situation, booking)
     except ServiceError as error:
         if error.reason is not Reason.TABLE_NOT_FOUND:
             raise

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -26,8 +26,9 @@ from server.domain.restaurant import Caller
 from server.errors import Reason, ServiceError
 from server.orchestrator.auto_assign import AutoAssign, AutoAssignCommand
 from server.orchestrator.auto_assigned import AutoAssigned
+from server.orchestrator.auto_assigned import AutoAssignOutcome as Outcome
 from server.orchestrator.idempotency import Once
-from server.persistence.pool import DriverConnection, PoolSettings, open_pool
+from server.persistence.pool import DriverConnection, Pool, PoolSettings, open_pool
 from server.persistence.store import SqlStore, StoreSettings
 from server.telemetry.metrics import AutoAssignMetrics
 from tests.builders.world import World, small_world
@@ -49,6 +50,7 @@ MARGIN_S = PATIENCE_S / 2
 
 # BEGIN, the ledger twice, reading and locking, writing, COMMIT: each of them is waited for.
 STATEMENTS_MIN = 12
+CONNECTIONS = 4
 
 
 @pytest.fixture
@@ -160,6 +162,7 @@ class Direct:
 
     world: World
     use: AutoAssign
+    pool: Pool
     caller: Caller
     counted: InMemoryMetricReader
 
@@ -179,20 +182,20 @@ class Direct:
 @asynccontextmanager
 async def direct(server: Served) -> AsyncIterator[Direct]:
     reader = InMemoryMetricReader()
-    pool = await open_pool(PoolSettings(server.database_url, size_max=4))
+    pool = await open_pool(PoolSettings(server.database_url, size_max=CONNECTIONS))
     store = SqlStore(pool, StoreSettings())
     use = AutoAssign(
         Once(store),
         store.catalogue,
         CachedInventories(10, 600),
         uuid4,
-        0.2,
+        MARGIN_S,
         AutoAssignMetrics(MeterProvider([reader])),
     )
     try:
         async with server.client() as client:
             yield Direct(
-                await small_world(client), use, Caller(server.tenant_id, "worker", frozenset()), reader
+                await small_world(client), use, pool, Caller(server.tenant_id, "worker", frozenset()), reader
             )
     finally:
         await pool.close()
@@ -251,6 +254,16 @@ async def test_whoever_cancels_it_anywhere_leaves_all_or_nothing_and_never_a_hol
             "cancelled": len(cancelled),
             "completed_in_time": len(ends) - len(cancelled),
         }
+
+
+async def test_a_caller_is_answered_in_time_even_if_there_is_no_connection_to_be_had(server: Served) -> None:
+    async with direct(server) as here, AsyncExitStack() as busy:
+        booking = await here.world.booking()
+        for _ in range(CONNECTIONS):
+            await busy.enter_async_context(here.pool.acquire())
+        async with asyncio.timeout(PATIENCE_S / 2):
+            answer = await here.run(booking.booking_id, seconds=PATIENCE_S / 2)
+        assert answer == AutoAssigned(Outcome.TIMEOUT_BEFORE_CONFIRM, None)
 
 
 async def test_each_end_is_counted_by_its_outcome(server: Served) -> None:
