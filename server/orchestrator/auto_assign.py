@@ -147,6 +147,7 @@ class AutoAssign:
         """How the ledger knows the call. A caller that sends the derived id of the present need means just that."""
         caller, command = run.caller, run.command
         chosen = command.request_id
+        run.epoch = None
         if chosen is None or chosen.version == DERIVED_ID_VERSION:
             epoch = await self._epoch(caller, command)
             derived = auto_assign_request_id(

@@ -1,14 +1,18 @@
 """Between planning and locking somebody else is faster, or policy, floor or booking change: it is planned again."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from uuid import UUID
 
 import pytest
 
 from maitred_client import NoFeasiblePlanError
 from maitred_client.messages import AutoAssignOutcome, AutoAssignResponse, ErrorReason, Floor, ServicePolicy
+from server.domain.derived_request import auto_assign_request_id
 from tests.builders.world import evening
 from tests.builders.world_extras import House, refused
 from tests.races.behind_faults import LOCK, Interrupted, first, interrupted
+
+PATIENCE_S = 10.0
 
 Change = Callable[[House], Awaitable[object]]
 
@@ -137,3 +141,26 @@ async def test_a_booking_that_changes_meanwhile_gets_tables_for_what_it_wants_no
     assert (answer.booking, answer.assignment.party_size) == (changed, 2)
     assert changed.assignment_epoch == booking.assignment_epoch + 1
     assert await place.auto_assign(changed) == answer
+
+
+async def test_who_sends_the_derived_id_of_a_need_that_changes_meanwhile_is_answered_for_the_new_one(
+    scene: Interrupted,
+) -> None:
+    """The id is then one like any other, and stays with the call that brought it."""
+    place = scene.place
+    booking = await place.party(6)
+    derived = auto_assign_request_id(
+        scene.server.tenant_id, UUID(place.restaurant_id), UUID(booking.booking_id), booking.assignment_epoch
+    )
+    request = place.auto_assign_request(booking.booking_id, request_id=str(derived))
+    await scene.strike_at(
+        LOCK, first(lambda: place.party(2, booking_id=booking.booking_id, start=evening(20)))
+    )
+    answer = await place.client.auto_assign(request, timeout_s=PATIENCE_S)
+    assert (answer.assignment.party_size, answer.request_id) == (2, request.request_id)
+    assert await place.client.auto_assign(request) == answer
+    again = await place.auto_assign(booking)
+    assert (again.outcome, again.assignment) == (
+        AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_ALREADY_ASSIGNED,
+        answer.assignment,
+    )
