@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from server.clock import Deadline
+from server.domain.booking import Party
 from server.domain.hours import opening_at
 from server.domain.limits import WAITING_BOOKINGS_MAX
 from server.domain.policy import PlanEngine
 from server.domain.restaurant import Caller, Restaurant
 from server.domain.window import Stay, Window
-from server.orchestrator.ports import Catalogue, InventorySource
+from server.orchestrator.ports import Catalogue, InventorySource, Reader
 from server.orchestrator.situation import Situation, foreign, look
 from server.orchestrator.subject import Subject, need_of
 from server.planner.lookahead import Waiting
@@ -45,38 +47,56 @@ class PlanTables:
     async def __call__(self, caller: Caller, question: PlanTablesQuestion, deadline: Deadline) -> Planned:
         situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
         party, stay = await need_of(self.catalogue, situation, question.subject)
-        horizon = _horizon(situation, stay)
-        waiting, waiting_found = await self.catalogue.waiting(
-            question.restaurant_id,
-            stay.window,
-            situation.now,
-            question.subject.booking_id,
-            WAITING_BOOKINGS_MAX,
-        )
-        claims = await self.catalogue.claims(question.restaurant_id, _range(horizon, waiting))
-        result = plan_tables(
-            Question(
-                floor=situation.prepared.inventory.floor,
-                sets=situation.sets,
-                policy=situation.policy,
-                party=party,
-                stay=stay,
-                claims=foreign(claims, situation.now, question.subject.booking_id),
-                horizon=horizon,
-                avoid=frozenset(question.avoid),
-                plans_max=question.plans_max,
-                policy_version=situation.restaurant.policy_version,
-                waiting=waiting,
-            )
+        booking_id = question.subject.booking_id
+        asked = await question_for(
+            self.catalogue, situation, party, stay, booking_id, question.avoid, question.plans_max
         )
         return Planned(
-            result,
+            plan_tables(asked.question),
             stay,
             situation.restaurant,
             situation.policy.engine,
-            len(waiting),
-            waiting_found,
+            len(asked.question.waiting),
+            asked.waiting_found,
         )
+
+
+class Asked(NamedTuple):
+    """A question for the planner, and how many bookings wait for tables, those included that it leaves out."""
+
+    question: Question
+    waiting_found: int
+
+
+async def question_for(
+    reader: Reader,
+    situation: Situation,
+    party: Party,
+    stay: Stay,
+    booking_id: UUID | None,
+    avoid: tuple[UUID, ...],
+    plans_max: int,
+) -> Asked:
+    """What the planner is asked for a party: the claims of everybody but `booking_id` are read for it."""
+    restaurant_id, horizon = situation.restaurant.restaurant_id, _horizon(situation, stay)
+    waiting, waiting_found = await reader.waiting(
+        restaurant_id, stay.window, situation.now, booking_id, WAITING_BOOKINGS_MAX
+    )
+    claims = await reader.claims(restaurant_id, _range(horizon, waiting))
+    question = Question(
+        floor=situation.prepared.inventory.floor,
+        sets=situation.sets,
+        policy=situation.policy,
+        party=party,
+        stay=stay,
+        claims=foreign(claims, situation.now, booking_id),
+        horizon=horizon,
+        avoid=frozenset(avoid),
+        plans_max=plans_max,
+        policy_version=situation.restaurant.policy_version,
+        waiting=waiting,
+    )
+    return Asked(question, waiting_found)
 
 
 def _range(horizon: Window, waiting: Iterable[Waiting]) -> Window:
