@@ -1,16 +1,21 @@
 """Which table sets would fit a booking, best first."""
 
+import asyncio
 from dataclasses import dataclass
 from uuid import UUID
 
 from server.clock import Deadline
 from server.domain.hours import opening_at
+from server.domain.overrides import beyond_policy
+from server.domain.policy import ServicePolicy
 from server.domain.restaurant import Caller, Restaurant
 from server.domain.window import Stay, Window
+from server.errors import Reason
 from server.orchestrator.ports import Catalogue, InventorySource
 from server.orchestrator.situation import Situation, foreign, look
 from server.orchestrator.subject import Subject, need_of
-from server.planner.plan import PlanResult, Question, plan_tables
+from server.planner.plan import Plan, PlanResult, Question, plan_tables
+from server.planner.relax import relax
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,7 @@ class PlanTablesQuestion:
     subject: Subject
     plans_max: int
     avoid: tuple[UUID, ...] = ()
+    overflow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,11 @@ class Planned:
     result: PlanResult
     stay: Stay
     restaurant: Restaurant
+    policy: ServicePolicy
+
+    def beyond_policy(self, plan: Plan) -> tuple[Reason, ...]:
+        """What the plan relaxes without the policy granting it to everybody: holding it takes a permission."""
+        return beyond_policy(plan.relaxed, self.policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +49,23 @@ class PlanTables:
         party, stay = await need_of(self.catalogue, situation, question.subject)
         horizon = _horizon(situation, stay)
         claims = await self.catalogue.claims(question.restaurant_id, horizon)
-        result = plan_tables(
-            Question(
-                floor=situation.prepared.inventory.floor,
-                sets=situation.sets,
-                policy=situation.policy,
-                party=party,
-                stay=stay,
-                claims=foreign(claims, situation.now, question.subject.booking_id),
-                horizon=horizon,
-                avoid=frozenset(question.avoid),
-                plans_max=question.plans_max,
-                policy_version=situation.restaurant.policy_version,
-            )
+        asked = Question(
+            floor=situation.prepared.inventory.floor,
+            sets=situation.sets,
+            policy=situation.policy,
+            party=party,
+            stay=stay,
+            claims=foreign(claims, situation.now, question.subject.booking_id),
+            horizon=horizon,
+            avoid=frozenset(question.avoid),
+            plans_max=question.plans_max,
+            policy_version=situation.restaurant.policy_version,
         )
-        return Planned(result, stay, situation.restaurant)
+        result = plan_tables(asked)
+        if not result.plans_found:
+            # Several more searches, and larger merges to list first: other calls go on meanwhile.
+            result = await asyncio.to_thread(relax, asked, result, question.overflow)
+        return Planned(result, stay, situation.restaurant, situation.policy)
 
 
 def _horizon(situation: Situation, stay: Stay) -> Window:

@@ -25,9 +25,10 @@ from server.planner.occupancy import Occupancy, occupancy
 
 
 class PlanOutcome(StrEnum):
-    """Whether anything fits: now, at another time, or never on this floor under this policy."""
+    """Whether anything fits: now, now with rules relaxed, at another time, or never on this floor under this policy."""
 
     FEASIBLE = "feasible"
+    RELAXED = "relaxed"
     FULLY_TAKEN = "fully_taken"
     NEEDS_STAFF = "needs_staff"
 
@@ -38,7 +39,8 @@ class Question:
 
     `sets` are those of this floor and of the policy's combination rule. `claims` are the live claims of
     others, with none missing that touches the `horizon`; idle gaps end at the horizon. `avoid` are tables to
-    leave out.
+    leave out. `relaxed` are rules out of `RELAXABLE` that the plans may break; for COMBINATION_TOO_LARGE the
+    sets and the policy have to allow the larger merges.
     """
 
     floor: Floor
@@ -51,12 +53,13 @@ class Question:
     avoid: frozenset[UUID]
     plans_max: int
     policy_version: int
+    relaxed: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A table set that fits. `cost` ranks, lower is better, and is the sum of `breakdown`; `score` is 0 to
-    100.
+    100. `relaxed` are the rules it breaks; as overrides they make it holdable.
     """
 
     tables: tuple[Table, ...]
@@ -70,6 +73,7 @@ class Plan:
     breakdown: tuple[ScoreTerm, ...]
     unmet_preferred_attributes: tuple[str, ...]
     context_version: str
+    relaxed: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,11 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class PlanResult:
-    """The best plans first, and every other set counted once under the first reason that applies to it."""
+    """The best plans first, and every other set counted once under the first reason that applies to it.
+
+    When the outcome is RELAXED, everything but the plans and their number describes the search by all rules.
+    `relaxations_skipped` could not be tried because the floor has too many merges of that kind.
+    """
 
     outcome: PlanOutcome
     plans: tuple[Plan, ...]
@@ -94,6 +102,7 @@ class PlanResult:
     rejections: tuple[Rejection, ...]
     tables_considered: int
     combinations_considered: int
+    relaxations_skipped: tuple[Reason, ...] = ()
 
 
 class Candidates(NamedTuple):
@@ -137,7 +146,7 @@ def plan_tables(question: Question) -> PlanResult:
     sets, policy = question.sets, question.policy
     if sets.combinations != policy.combinations or sets.floor != question.floor:
         raise ValueError("the table sets were made for another floor or combination rule")
-    shortlist = sets.shortlist(question.party, policy.slack_max)
+    shortlist = sets.shortlist(question.party, policy.slack_max, question.relaxed)
     allowed, avoided = Candidates(shortlist.singles, shortlist.merges).without(
         [(Reason.TABLE_AVOIDED, sets.mask_of(question.avoid))]
     )
@@ -150,7 +159,7 @@ def plan_tables(question: Question) -> PlanResult:
         found,
         _rejections(sets, (*shortlist.refused, *avoided, *busy)),
         len(question.floor.tables),
-        len(sets.merges),
+        len(sets.merges_for(question.party.party_size)),
     )
 
 
@@ -228,4 +237,5 @@ def _plan(question: Question, tariff: Tariff, costs: Mapping[int, TableCost], ch
         # A set that is free has no claim of others in its window, and other claims are no part of its
         # context.
         context_version=context_version(selection, question.policy_version, ()),
+        relaxed=question.relaxed,
     )
