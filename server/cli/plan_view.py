@@ -9,10 +9,12 @@ from rich.text import Text
 from maitred_client import instant
 from maitred_client.messages import Floor, Plan, PlanEngine, PlanOutcome, PlanTablesResponse
 from server.cli.output import facts, grid
+from server.cli.overriding import reason_names
 from server.cli.replay import reason_word
 
 OUTCOMES = {
     PlanOutcome.PLAN_OUTCOME_FEASIBLE: Text("something fits", style="bold green"),
+    PlanOutcome.PLAN_OUTCOME_RELAXED: Text("something fits when rules are relaxed", style="bold yellow"),
     PlanOutcome.PLAN_OUTCOME_FULLY_TAKEN: Text("everything that fits is taken", style="bold yellow"),
     PlanOutcome.PLAN_OUTCOME_NEEDS_STAFF: Text("nothing here seats this party", style="bold red"),
 }
@@ -29,6 +31,7 @@ def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Itera
             ("window", f"{start:%a %Y-%m-%d %H:%M}–{end:%H:%M %Z}, {response.period}"),
             ("looked at", f"{response.tables_considered} tables, {response.combinations_considered} merges"),
             ("ranked by", _ranked_by(response)),
+            *_relaxed(response),
         )
     )
     if response.plans:
@@ -46,6 +49,16 @@ def _ranked_by(response: PlanTablesResponse) -> str:
     considered, found = response.waiting_considered, response.waiting_found
     waiting = f"{considered} of {found}" if considered < found else str(found)
     return f"{engine}, with {waiting} waiting bookings in mind"
+
+
+def _relaxed(response: PlanTablesResponse) -> Iterator[tuple[str, str]]:
+    """What all plans of one answer relax alike, and what could not be tried."""
+    for plan in response.plans[:1]:
+        if plan.relaxed:
+            scope = " (takes the scope override)" if plan.needs_permission else ""
+            yield "relaxed", reason_names(plan.relaxed) + scope
+    if response.relaxations_skipped:
+        yield "not tried", f"{reason_names(response.relaxations_skipped)}: too many merges on this floor"
 
 
 def _plans(response: PlanTablesResponse, floor: Floor) -> RenderableType:

@@ -16,7 +16,7 @@ from server.orchestrator.auto_assigned import Attempt, AutoAssigned, AutoAssignO
 from server.orchestrator.candidate import Candidate, candidate
 from server.orchestrator.idempotency import REQUEST_FIELD, Once, method_of, payload_digests
 from server.orchestrator.identity import NewId
-from server.orchestrator.plan_tables import question_for
+from server.orchestrator.plan_tables import answered, question_for
 from server.orchestrator.ports import Catalogue, InventorySource, Reader, RecordedRequest, Unit
 from server.orchestrator.situation import (
     Situation,
@@ -28,7 +28,7 @@ from server.orchestrator.situation import (
     require_future,
 )
 from server.orchestrator.unassign_tables import active_assignment
-from server.planner.plan import Plan, plan_tables
+from server.planner.plan import Plan
 from server.telemetry.metrics import AutoAssignMetrics
 
 DERIVED_ID_VERSION = 5
@@ -269,11 +269,11 @@ async def _already(unit: Unit, booking: Booking, run: Run) -> AutoAssigned:
 
 
 async def _best(reader: Reader, situation: Situation, booking: Booking, run: Run) -> Plan:
-    """The best plan, or NO_FEASIBLE_PLAN."""
+    """The best plan, or NO_FEASIBLE_PLAN. Where nothing regular is free it relaxes what the policy allows to anybody."""
     party, avoid = booking.party, run.command.avoid
     asked = await question_for(reader, situation, party, booking.stay, booking.booking_id, avoid, 1)
     run.require_time()
-    result = plan_tables(asked.question)
+    result = await answered(asked.question)
     if not result.plans:
         raise no_feasible_plan(booking, result)
     return result.plans[0]
@@ -281,7 +281,7 @@ async def _best(reader: Reader, situation: Situation, booking: Booking, run: Run
 
 async def _set_of(plan: Plan, unit: Unit, situation: Situation, booking: Booking) -> Candidate:
     """The plan's set with what decides now whether the booking can have it."""
-    return await candidate(unit, situation, booking, _table_ids(plan))
+    return await candidate(unit, situation, booking, _table_ids(plan), overrides=plan.relaxed)
 
 
 async def _checked(unit: Unit, situation: Situation, booking: Booking, plan: Plan) -> Candidate | Reason:

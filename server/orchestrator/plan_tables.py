@@ -1,5 +1,6 @@
 """Which table sets would fit a booking, best first."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,14 +10,17 @@ from server.clock import Deadline
 from server.domain.booking import Party
 from server.domain.hours import opening_at
 from server.domain.limits import WAITING_BOOKINGS_MAX
-from server.domain.policy import PlanEngine
+from server.domain.overrides import beyond_policy
+from server.domain.policy import ServicePolicy
 from server.domain.restaurant import Caller, Restaurant
 from server.domain.window import Stay, Window
+from server.errors import Reason
 from server.orchestrator.ports import Catalogue, InventorySource, Reader
 from server.orchestrator.situation import Situation, foreign, look
 from server.orchestrator.subject import Subject, need_of
 from server.planner.lookahead import Waiting
-from server.planner.plan import PlanResult, Question, plan_tables
+from server.planner.plan import Plan, PlanResult, Question, plan_tables
+from server.planner.relax import relax
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class PlanTablesQuestion:
     subject: Subject
     plans_max: int
     avoid: tuple[UUID, ...] = ()
+    overflow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +39,13 @@ class Planned:
     result: PlanResult
     stay: Stay
     restaurant: Restaurant
-    engine: PlanEngine
+    policy: ServicePolicy
     waiting_considered: int
     waiting_found: int
+
+    def beyond_policy(self, plan: Plan) -> tuple[Reason, ...]:
+        """What the plan relaxes without the policy granting it to everybody: holding it takes a permission."""
+        return beyond_policy(plan.relaxed, self.policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +61,10 @@ class PlanTables:
             self.catalogue, situation, party, stay, booking_id, question.avoid, question.plans_max
         )
         return Planned(
-            plan_tables(asked.question),
+            await answered(asked.question, question.overflow),
             stay,
             situation.restaurant,
-            situation.policy.engine,
+            situation.policy,
             len(asked.question.waiting),
             asked.waiting_found,
         )
@@ -66,6 +75,15 @@ class Asked(NamedTuple):
 
     question: Question
     waiting_found: int
+
+
+async def answered(question: Question, overflow: bool = False) -> PlanResult:
+    """The regular plans, or else those of the first relaxation that brings any."""
+    result = plan_tables(question)
+    if result.plans_found:
+        return result
+    # Several more searches, and larger merges to list first: other calls go on meanwhile.
+    return await asyncio.to_thread(relax, question, result, overflow)
 
 
 async def question_for(

@@ -76,9 +76,11 @@ class UnassignTables:
     ) -> Unassigned:
         """Leaves fewer tables, which still have to seat the party by the same rules.
 
-        As after a move, what was answered for the need so far is no answer any more.
+        What was overridden for the assignment stays so, but never that the party has seats: how few it puts up with was
+        decided for the tables it had. As after a move, what was answered for the need so far is no answer any more.
         """
-        require(check_set(situation.select(booking.party, assignment.window, kept)))
+        overrides = tuple(each for each in assignment.overrides if each is not Reason.CAPACITY_INSUFFICIENT)
+        require(check_set(situation.select(booking.party, assignment.window, kept, overrides)))
         new_need = booking.has_current_tables
         rest = replace(
             assignment,
@@ -88,6 +90,7 @@ class UnassignTables:
             merge_group_id=self.new_id() if len(kept) > 1 else None,
             actor=intent.caller.actor,
             created_at=situation.now,
+            overrides=overrides,
         )
         after = moved_on(booking, situation.now, status=booking.status, assignment=rest, new_need=new_need)
         leaning, claims = await _leaning(unit, booking, assignment, rest)

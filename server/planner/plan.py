@@ -27,9 +27,10 @@ ENGINES: Mapping[PlanEngine, Engine] = {PlanEngine.V2: rank_v2, PlanEngine.LEGAC
 
 
 class PlanOutcome(StrEnum):
-    """Whether anything fits: now, at another time, or never on this floor under this policy."""
+    """Whether anything fits: now, now with rules relaxed, at another time, or never on this floor under this policy."""
 
     FEASIBLE = "feasible"
+    RELAXED = "relaxed"
     FULLY_TAKEN = "fully_taken"
     NEEDS_STAFF = "needs_staff"
 
@@ -40,7 +41,9 @@ class Question:
 
     `sets` are those of this floor and of the policy's combination rule. `claims` are the live claims of
     others, with none missing that touches the `horizon` or the window of a booking that is `waiting`; idle gaps end
-    at the horizon. `avoid` are tables to leave out. The party itself is not among the waiting.
+    at the horizon. `avoid` are tables to leave out. The party itself is not among the waiting. `relaxed` are rules out
+    of `RELAXABLE` that the plans may break; for COMBINATION_TOO_LARGE the sets and the policy have to allow the larger
+    merges.
     """
 
     floor: Floor
@@ -54,12 +57,13 @@ class Question:
     plans_max: int
     policy_version: int
     waiting: tuple[Waiting, ...] = ()
+    relaxed: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A table set that fits. `cost` ranks, lower is better, and is the sum of `breakdown`; `score` is 0 to
-    100. The policy's engine made all three.
+    100. The policy's engine made all three. `relaxed` are the rules it breaks; as overrides they make it holdable.
     """
 
     tables: tuple[Table, ...]
@@ -74,6 +78,7 @@ class Plan:
     unmet_preferred_attributes: tuple[str, ...]
     zone_preference_unmet: bool
     context_version: str
+    relaxed: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,11 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class PlanResult:
-    """The best plans first, and every other set counted once under the first reason that applies to it."""
+    """The best plans first, and every other set counted once under the first reason that applies to it.
+
+    When the outcome is RELAXED, everything but the plans and their number describes the search by all rules.
+    `relaxations_skipped` could not be tried because the floor has too many merges of that kind.
+    """
 
     outcome: PlanOutcome
     plans: tuple[Plan, ...]
@@ -98,6 +107,7 @@ class PlanResult:
     rejections: tuple[Rejection, ...]
     tables_considered: int
     combinations_considered: int
+    relaxations_skipped: tuple[Reason, ...] = ()
 
 
 class Candidates(NamedTuple):
@@ -129,7 +139,7 @@ def plan_tables(question: Question) -> PlanResult:
     sets, policy = question.sets, question.policy
     if sets.combinations != policy.combinations or sets.floor != question.floor:
         raise ValueError("the table sets were made for another floor or combination rule")
-    shortlist = sets.shortlist(question.party, policy.slack_max)
+    shortlist = sets.shortlist(question.party, policy.slack_max, question.relaxed)
     allowed, avoided = Candidates(shortlist.singles, shortlist.merges).without(
         [(Reason.TABLE_AVOIDED, sets.mask_of(question.avoid))]
     )
@@ -142,7 +152,7 @@ def plan_tables(question: Question) -> PlanResult:
         found,
         _rejections(sets, (*shortlist.refused, *avoided, *busy)),
         len(question.floor.tables),
-        len(sets.merges),
+        len(sets.merges_for(question.party.party_size)),
     )
 
 
@@ -202,4 +212,5 @@ def _plan(question: Question, ranking: Ranking, choice: Ranked) -> Plan:
         # A set that is free has no claim of others in its window, and other claims are no part of its
         # context.
         context_version=context_version(selection, question.policy_version, ()),
+        relaxed=question.relaxed,
     )

@@ -41,6 +41,10 @@ class _PlanOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PlanOutco
     """Something would fit the party, but all of it is taken for this window."""
     PLAN_OUTCOME_NEEDS_STAFF: _PlanOutcome.ValueType  # 3
     """No table and no combination of this floor seats the party under the policy, whatever the time. Staff must decide."""
+    PLAN_OUTCOME_RELAXED: _PlanOutcome.ValueType  # 4
+    """Nothing fits by all rules, but at least one plan fits when those of ServicePolicy.relaxations are relaxed that the
+    plans name. As little as possible is relaxed: one rule before two, in the policy's order.
+    """
 
 class PlanOutcome(_PlanOutcome, metaclass=_PlanOutcomeEnumTypeWrapper):
     """Whether anything fits."""
@@ -53,6 +57,10 @@ PLAN_OUTCOME_FULLY_TAKEN: PlanOutcome.ValueType  # 2
 """Something would fit the party, but all of it is taken for this window."""
 PLAN_OUTCOME_NEEDS_STAFF: PlanOutcome.ValueType  # 3
 """No table and no combination of this floor seats the party under the policy, whatever the time. Staff must decide."""
+PLAN_OUTCOME_RELAXED: PlanOutcome.ValueType  # 4
+"""Nothing fits by all rules, but at least one plan fits when those of ServicePolicy.relaxations are relaxed that the
+plans name. As little as possible is relaxed: one rule before two, in the policy's order.
+"""
 Global___PlanOutcome: _TypeAlias = PlanOutcome  # noqa: Y015
 
 @_typing.final
@@ -66,12 +74,17 @@ class PlanTablesRequest(_message.Message):
     PARTY_FIELD_NUMBER: _builtins.int
     AVOID_TABLE_IDS_FIELD_NUMBER: _builtins.int
     PLANS_MAX_FIELD_NUMBER: _builtins.int
+    OVERFLOW_FIELD_NUMBER: _builtins.int
     restaurant_id: _builtins.str
     """The restaurant."""
     booking_id: _builtins.str
     """A stored booking. Its own holds and tables are not in its way."""
     plans_max: _builtins.int
     """How many plans to return, 1 to 50; 0 means 5."""
+    overflow: _builtins.bool
+    """Also try sets that leave more seats empty than slack_max allows, as the last thing that is relaxed, even if the policy
+    does not list SLACK_BUDGET_EXCEEDED among its relaxations. Without it such sets are plans only if the policy does.
+    """
     @_builtins.property
     def party(self) -> _booking_pb2.PartyRequest:
         """A booking that does not exist yet."""
@@ -88,10 +101,11 @@ class PlanTablesRequest(_message.Message):
         party: _booking_pb2.PartyRequest | None = ...,
         avoid_table_ids: _abc.Iterable[_builtins.str] | None = ...,
         plans_max: _builtins.int = ...,
+        overflow: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "party", b"party", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["avoid_table_ids", b"avoid_table_ids", "booking_id", b"booking_id", "party", b"party", "plans_max", b"plans_max", "restaurant_id", b"restaurant_id", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avoid_table_ids", b"avoid_table_ids", "booking_id", b"booking_id", "overflow", b"overflow", "party", b"party", "plans_max", b"plans_max", "restaurant_id", b"restaurant_id", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["booking_id", "party"]  # noqa: Y015
     _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
@@ -119,15 +133,16 @@ class PlanTablesResponse(_message.Message):
     ENGINE_FIELD_NUMBER: _builtins.int
     WAITING_CONSIDERED_FIELD_NUMBER: _builtins.int
     WAITING_FOUND_FIELD_NUMBER: _builtins.int
+    RELAXATIONS_SKIPPED_FIELD_NUMBER: _builtins.int
     outcome: Global___PlanOutcome.ValueType
     """Whether anything fits. "Nothing fits" is an answer, not an error: rejections say why."""
     plans_found: _builtins.int
-    """How many plans there are in all."""
+    """How many plans there are in all, with the same rules relaxed when the outcome is PLAN_OUTCOME_RELAXED."""
     tables_considered: _builtins.int
     """How many single tables were looked at."""
     combinations_considered: _builtins.int
     """How many combinations were looked at: every set of 2 to tables_max movable tables of one zone that the policy's
-    adjacency mode accepts as one merge.
+    adjacency mode accepts as one merge. Adjacency is not asked of parties below adjacency_party_size_min.
     """
     period: _builtins.str
     """The service period the start falls in."""
@@ -150,7 +165,7 @@ class PlanTablesResponse(_message.Message):
     @_builtins.property
     def rejections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rejection]:
         """Every table and combination that was left out, counted once under the first reason that applies in the order of
-        ErrorReason.
+        ErrorReason, by all rules: what is relaxed changes nothing here.
         """
 
     @_builtins.property
@@ -160,6 +175,10 @@ class PlanTablesResponse(_message.Message):
     @_builtins.property
     def window_end(self) -> _timestamp_pb2.Timestamp:
         """End of the window, exclusive."""
+
+    @_builtins.property
+    def relaxations_skipped(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """COMBINATION_TOO_LARGE, when it could not be relaxed because the floor has too many of the larger merges to look at."""
 
     def __init__(
         self,
@@ -178,10 +197,11 @@ class PlanTablesResponse(_message.Message):
         engine: _inventory_pb2.PlanEngine.ValueType = ...,
         waiting_considered: _builtins.int = ...,
         waiting_found: _builtins.int = ...,
+        relaxations_skipped: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["combinations_considered", b"combinations_considered", "engine", b"engine", "inventory_version", b"inventory_version", "outcome", b"outcome", "period", b"period", "plans", b"plans", "plans_found", b"plans_found", "policy_version", b"policy_version", "rejections", b"rejections", "tables_considered", b"tables_considered", "waiting_considered", b"waiting_considered", "waiting_found", b"waiting_found", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["combinations_considered", b"combinations_considered", "engine", b"engine", "inventory_version", b"inventory_version", "outcome", b"outcome", "period", b"period", "plans", b"plans", "plans_found", b"plans_found", "policy_version", b"policy_version", "rejections", b"rejections", "relaxations_skipped", b"relaxations_skipped", "tables_considered", b"tables_considered", "waiting_considered", b"waiting_considered", "waiting_found", b"waiting_found", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -206,6 +226,8 @@ class Plan(_message.Message):
     UNMET_PREFERRED_ATTRIBUTES_FIELD_NUMBER: _builtins.int
     CONTEXT_VERSION_FIELD_NUMBER: _builtins.int
     ZONE_PREFERENCE_UNMET_FIELD_NUMBER: _builtins.int
+    RELAXED_FIELD_NUMBER: _builtins.int
+    NEEDS_PERMISSION_FIELD_NUMBER: _builtins.int
     zone_id: _builtins.str
     """Their zone."""
     capacity: _builtins.int
@@ -228,6 +250,8 @@ class Plan(_message.Message):
     """
     zone_preference_unmet: _builtins.bool
     """True when the party prefers zones and this set is in none of them."""
+    needs_permission: _builtins.bool
+    """Whether overriding them needs the scope override, because the policy does not relax all of them."""
     @_builtins.property
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The tables, ordered by id."""
@@ -248,6 +272,12 @@ class Plan(_message.Message):
     def unmet_preferred_attributes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Preferred attributes that no table or not every table of the set has."""
 
+    @_builtins.property
+    def relaxed(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """The rules that the set breaks; empty unless the outcome is PLAN_OUTCOME_RELAXED. Sent as overrides with the same
+        tables they make the plan holdable as it stands.
+        """
+
     def __init__(
         self,
         *,
@@ -264,10 +294,12 @@ class Plan(_message.Message):
         unmet_preferred_attributes: _abc.Iterable[_builtins.str] | None = ...,
         context_version: _builtins.str = ...,
         zone_preference_unmet: _builtins.bool = ...,
+        relaxed: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
+        needs_permission: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjacency", b"adjacency", "breakdown", b"breakdown", "capacity", b"capacity", "context_version", b"context_version", "cost", b"cost", "merged", b"merged", "score", b"score", "slack", b"slack", "table_ids", b"table_ids", "table_names", b"table_names", "unmet_preferred_attributes", b"unmet_preferred_attributes", "zone_id", b"zone_id", "zone_preference_unmet", b"zone_preference_unmet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjacency", b"adjacency", "breakdown", b"breakdown", "capacity", b"capacity", "context_version", b"context_version", "cost", b"cost", "merged", b"merged", "needs_permission", b"needs_permission", "relaxed", b"relaxed", "score", b"score", "slack", b"slack", "table_ids", b"table_ids", "table_names", b"table_names", "unmet_preferred_attributes", b"unmet_preferred_attributes", "zone_id", b"zone_id", "zone_preference_unmet", b"zone_preference_unmet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -373,6 +405,7 @@ class ExplainTableRequest(_message.Message):
     BOOKING_ID_FIELD_NUMBER: _builtins.int
     PARTY_FIELD_NUMBER: _builtins.int
     TABLE_IDS_FIELD_NUMBER: _builtins.int
+    OVERRIDES_FIELD_NUMBER: _builtins.int
     restaurant_id: _builtins.str
     """The restaurant."""
     booking_id: _builtins.str
@@ -387,6 +420,12 @@ class ExplainTableRequest(_message.Message):
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """1 to 10 different tables, explained as one set."""
 
+    @_builtins.property
+    def overrides(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """What would happen with these rules set aside: broken, they come out as warnings. The same values and the same
+        permission as in HoldTablesRequest.overrides.
+        """
+
     def __init__(
         self,
         *,
@@ -394,10 +433,11 @@ class ExplainTableRequest(_message.Message):
         booking_id: _builtins.str = ...,
         party: _booking_pb2.PartyRequest | None = ...,
         table_ids: _abc.Iterable[_builtins.str] | None = ...,
+        overrides: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "party", b"party", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "party", b"party", "restaurant_id", b"restaurant_id", "subject", b"subject", "table_ids", b"table_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "overrides", b"overrides", "party", b"party", "restaurant_id", b"restaurant_id", "subject", b"subject", "table_ids", b"table_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["booking_id", "party"]  # noqa: Y015
     _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
@@ -571,7 +611,7 @@ class Availability(_message.Message):
     WINDOW_END_FIELD_NUMBER: _builtins.int
     PERIOD_FIELD_NUMBER: _builtins.int
     available: _builtins.bool
-    """Whether a table or a merge fits and is free. A restaurant that is closed, a stay that does not fit before closing and
+    """Whether a table or a merge fits and is free by all rules. A restaurant that is closed, a stay that does not fit before closing and
     a time that is over are answers as well, never errors of the call.
     """
     zone_id: _builtins.str

@@ -24,7 +24,7 @@ from server.planner.plan import Plan, PlanOutcome, Rejection
 from server.rpc.fields import Fields, reading
 from server.rpc.messages.assignment import selection_summary
 from server.rpc.messages.booking import read_party
-from server.rpc.messages.checks import REASONS, conflict_message, put_check
+from server.rpc.messages.checks import REASONS, conflict_message, put_check, read_overrides, reason_messages
 from server.rpc.messages.claims import texts
 from server.rpc.messages.policy import ENGINES
 from server.rpc.messages.time import instant_message, set_instant
@@ -41,6 +41,7 @@ def read_plan_tables(request: pb.PlanTablesRequest) -> PlanTablesQuestion:
             subject=_read_subject(fields),
             plans_max=fields.integer("plans_max", 1, PLANS_MAX, zero_means=PLANS_DEFAULT),
             avoid=fields.uuids("avoid_table_ids", AVOID_TABLES_MAX),
+            overflow=fields.boolean("overflow"),
         )
 
 
@@ -50,6 +51,7 @@ def read_explain_table(request: pb.ExplainTableRequest) -> ExplainTableQuestion:
             fields.uuid("restaurant_id"),
             _read_subject(fields),
             fields.uuids("table_ids", SELECTION_TABLES_MAX, 1),
+            read_overrides(fields),
         )
 
 
@@ -99,7 +101,7 @@ def plan_tables_response(planned: Planned) -> pb.PlanTablesResponse:
     result, stay = planned.result, planned.stay
     return pb.PlanTablesResponse(
         outcome=OUTCOMES[result.outcome],
-        plans=map(_plan_message, result.plans),
+        plans=(_plan_message(plan, bool(planned.beyond_policy(plan))) for plan in result.plans),
         plans_found=result.plans_found,
         rejections=map(_rejection_message, result.rejections),
         tables_considered=result.tables_considered,
@@ -109,13 +111,14 @@ def plan_tables_response(planned: Planned) -> pb.PlanTablesResponse:
         period=stay.period,
         inventory_version=planned.restaurant.inventory_version,
         policy_version=planned.restaurant.policy_version,
-        engine=ENGINES[planned.engine],
+        engine=ENGINES[planned.policy.engine],
         waiting_considered=planned.waiting_considered,
         waiting_found=planned.waiting_found,
+        relaxations_skipped=reason_messages(result.relaxations_skipped),
     )
 
 
-def _plan_message(plan: Plan) -> pb.Plan:
+def _plan_message(plan: Plan, needs_permission: bool) -> pb.Plan:
     return pb.Plan(
         table_ids=[str(table.table_id) for table in plan.tables],
         table_names=[table.name for table in plan.tables],
@@ -130,6 +133,8 @@ def _plan_message(plan: Plan) -> pb.Plan:
         unmet_preferred_attributes=plan.unmet_preferred_attributes,
         zone_preference_unmet=plan.zone_preference_unmet,
         context_version=plan.context_version,
+        relaxed=reason_messages(plan.relaxed),
+        needs_permission=needs_permission,
     )
 
 
@@ -164,7 +169,7 @@ def _availability_message(answer: Availability) -> pb.Availability:
     tables, stay = answer.vacancy.tables, answer.stay
     message = pb.Availability(
         available=bool(tables),
-        reasons=[REASONS[reason] for reason in answer.vacancy.reasons],
+        reasons=reason_messages(answer.vacancy.reasons),
         table_ids=[str(table.table_id) for table in tables],
         table_names=[table.name for table in tables],
         zone_id=str(tables[0].zone_id) if tables else "",

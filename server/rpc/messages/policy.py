@@ -20,6 +20,7 @@ from server.domain.limits import (
 )
 from server.domain.policy import (
     MINUTES_PER_DAY,
+    RELAXABLE,
     WEEK,
     AdjacencyMode,
     Combinations,
@@ -30,8 +31,10 @@ from server.domain.policy import (
     Weights,
 )
 from server.domain.restaurant import policy_etag
+from server.errors import Reason
 from server.orchestrator.put_service_policy import PolicyPut, PutServicePolicyCommand
 from server.rpc.fields import Fields, reading
+from server.rpc.messages.checks import REASONS, reason_messages
 from server.rpc.messages.time import duration_message
 
 DEFAULTS = ServicePolicy(())
@@ -52,6 +55,7 @@ ENGINES_READ: Mapping[int, PlanEngine] = {
     pb.PLAN_ENGINE_UNSPECIFIED: DEFAULTS.engine,
     **{number: engine for engine, number in ENGINES.items()},
 }
+RELAXATIONS_READ: Mapping[int, Reason] = {REASONS[reason]: reason for reason in RELAXABLE}
 
 
 def read_put_service_policy(
@@ -77,7 +81,14 @@ def _read_policy(fields: Fields) -> ServicePolicy:
         combinations=_read_combinations(fields.part("combinations")),
         weights=_read_weights(fields.part("weights")),
         engine=fields.choice("engine", ENGINES_READ),
+        relaxations=_read_relaxations(fields),
     )
+
+
+def _read_relaxations(fields: Fields) -> tuple[Reason, ...]:
+    if not fields.is_set("relaxations"):
+        return DEFAULTS.relaxations
+    return fields.part("relaxations").choices("reasons", RELAXATIONS_READ)
 
 
 def _read_period(fields: Fields) -> ServicePeriod:
@@ -107,6 +118,9 @@ def _read_combinations(fields: Fields) -> Combinations:
             "tables_max", MERGE_TABLES_MIN, MERGE_TABLES_MAX, default.tables_max
         ),
         adjacency_mode=fields.choice("adjacency_mode", MODES_READ),
+        adjacency_party_size_min=fields.integer("adjacency_party_size_min", 1, PARTY_SIZE_MAX)
+        if fields.is_set("adjacency_party_size_min")
+        else None,
     )
 
 
@@ -134,9 +148,11 @@ def policy_message(put: PolicyPut) -> pb.ServicePolicy:
             enabled=policy.combinations.enabled,
             tables_max=policy.combinations.tables_max,
             adjacency_mode=MODES[policy.combinations.adjacency_mode],
+            adjacency_party_size_min=policy.combinations.adjacency_party_size_min,
         ),
         weights=_weights_message(policy.weights),
         engine=ENGINES[policy.engine],
+        relaxations=pb.RelaxationPolicy(reasons=reason_messages(policy.relaxations)),
     )
 
 
