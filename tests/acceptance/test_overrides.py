@@ -40,6 +40,7 @@ from maitred_client.messages import (
 from tests.builders.overrides import OVERRIDABLE, host, overriding, reasons, words
 from tests.builders.world_extras import House, always_open_policy, house, refused
 from tests.conftest import Served
+from tests.support.database import connected
 
 NEVER = (
     "COMBINATION_CROSSES_ZONES",
@@ -152,6 +153,15 @@ async def test_what_was_overridden_is_no_broken_invariant(place: House) -> None:
     booking = await break_everything(place)
     await place.confirm(await hold(place, booking, "W1", "W2", "W3", "W4", rules=OVERRIDABLE))
     assert await violations(place) == 0
+
+
+async def test_no_override_excuses_a_merge_of_fixed_tables(place: House, server: Served) -> None:
+    """Past the service, which accepts no such override."""
+    booking = await break_everything(place)
+    await place.confirm(await hold(place, booking, "W1", "W2", "W3", "W4", rules=OVERRIDABLE))
+    async with connected(server.database_url) as database:
+        await database.execute("UPDATE tables SET movable = false WHERE table_id = $1", place.tables["W2"])
+    assert await violations(place) == 1
 
 
 # Permission
