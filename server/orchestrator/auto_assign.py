@@ -269,7 +269,7 @@ async def _already(unit: Unit, booking: Booking, run: Run) -> AutoAssigned:
 
 
 async def _best(reader: Reader, situation: Situation, booking: Booking, run: Run) -> Plan:
-    """The best plan, or NO_FEASIBLE_PLAN. Where nothing regular is free it relaxes what the policy allows to anybody."""
+    """The best plan, or NO_FEASIBLE_PLAN. When nothing regular is free, it relaxes what the policy lists."""
     party, avoid = booking.party, run.command.avoid
     asked = await question_for(reader, situation, party, booking.stay, booking.booking_id, avoid, 1)
     run.require_time()
