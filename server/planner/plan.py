@@ -1,7 +1,9 @@
 """Which tables for a party: the one question that the planner answers."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from functools import reduce
 from heapq import nsmallest
@@ -18,7 +20,7 @@ from server.domain.policy import ServicePolicy
 from server.domain.rules import CONFLICT_REASON, Selection
 from server.domain.window import Stay, Window
 from server.errors import Reason
-from server.planner.catalog import Merge, Refused, TableSets
+from server.planner.catalog import Merge, Refused, Shortlist, TableSets
 from server.planner.cost import MICRO, ScoreTerm, TableCost, Tariff, table_costs
 from server.planner.merges import as_mask, positions
 from server.planner.occupancy import Occupancy, occupancy
@@ -75,18 +77,26 @@ class Plan:
 @dataclass(frozen=True, slots=True)
 class Rejection:
     """How many single tables and combinations fell to a reason; `table_ids` are the first of those tables by
-    id.
+    id, `examples` the first of those combinations: the smaller ones first, then by ids.
+
+    `free_from` is the first instant at which one of them is rid of everything that is in its way now, if nothing
+    new comes and no party leaves early; None when no claim is the reason.
     """
 
     reason: Reason
     tables: int
     combinations: int
     table_ids: tuple[UUID, ...]
+    examples: tuple[tuple[UUID, ...], ...] = ()
+    free_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PlanResult:
-    """The best plans first, and every other set counted once under the first reason that applies to it."""
+    """The best plans first, and every other set counted once under the first reason that applies to it.
+
+    `largest` is the most people that one set in service, in the zone and with the attributes asked for can seat.
+    """
 
     outcome: PlanOutcome
     plans: tuple[Plan, ...]
@@ -94,6 +104,15 @@ class PlanResult:
     rejections: tuple[Rejection, ...]
     tables_considered: int
     combinations_considered: int
+    largest: int
+
+
+class Removed(NamedTuple):
+    """All that one ground removed: the single tables as a mask, and the merges in their order."""
+
+    reason: Reason
+    singles: int
+    merges: Sequence[Merge]
 
 
 class Candidates(NamedTuple):
@@ -102,18 +121,19 @@ class Candidates(NamedTuple):
     singles: int
     merges: Sequence[Merge]
 
-    def without(self, grounds: Iterable[tuple[Reason, int]]) -> "tuple[Candidates, list[Refused]]":
+    def without(self, grounds: Iterable[tuple[Reason, int]]) -> "tuple[Candidates, list[Removed]]":
         """What is left without the sets that contain a table of some ground, each filed under the first
         such.
         """
         singles, merges = self
-        refused = []
+        removed = []
         for reason, mask in grounds:
             if mask:
-                kept = [merge for merge in merges if not merge.mask & mask]
-                refused.append(Refused(reason, singles & mask, len(merges) - len(kept)))
-                singles, merges = singles & ~mask, kept
-        return Candidates(singles, merges), refused
+                removed.append(
+                    Removed(reason, singles & mask, [merge for merge in merges if merge.mask & mask])
+                )
+                singles, merges = singles & ~mask, [merge for merge in merges if not merge.mask & mask]
+        return Candidates(singles, merges), removed
 
 
 class Ranked(NamedTuple):
@@ -138,9 +158,7 @@ def plan_tables(question: Question) -> PlanResult:
     if sets.combinations != policy.combinations or sets.floor != question.floor:
         raise ValueError("the table sets were made for another floor or combination rule")
     shortlist = sets.shortlist(question.party, policy.slack_max)
-    allowed, avoided = Candidates(shortlist.singles, shortlist.merges).without(
-        [(Reason.TABLE_AVOIDED, sets.mask_of(question.avoid))]
-    )
+    allowed, avoided = _allowed(question, shortlist)
     occupied = occupancy(sets, question.claims, question.stay.window, question.horizon)
     free, busy = allowed.without((reason, occupied.taken[kind]) for kind, reason in CONFLICT_REASON.items())
     found, plans = _best(question, free, occupied)
@@ -148,10 +166,25 @@ def plan_tables(question: Question) -> PlanResult:
         _outcome(found, allowed),
         plans,
         found,
-        _rejections(sets, (*shortlist.refused, *avoided, *busy)),
+        (
+            *_rejections(sets, (*shortlist.refused, *(Refused.of(*each) for each in avoided))),
+            *_conflicts(sets, busy, occupied),
+        ),
         len(question.floor.tables),
         len(sets.merges),
+        shortlist.largest,
     )
+
+
+def sets_that_would_do(question: Question) -> Candidates:
+    """The sets that seat the party whenever they are free, without the avoided ones."""
+    shortlist = question.sets.shortlist(question.party, question.policy.slack_max)
+    return _allowed(question, shortlist)[0]
+
+
+def _allowed(question: Question, shortlist: Shortlist) -> tuple[Candidates, list[Removed]]:
+    avoided = (Reason.TABLE_AVOIDED, question.sets.mask_of(question.avoid))
+    return Candidates(shortlist.singles, shortlist.merges).without([avoided])
 
 
 def _outcome(found: int, allowed: Candidates) -> PlanOutcome:
@@ -160,12 +193,35 @@ def _outcome(found: int, allowed: Candidates) -> PlanOutcome:
     return PlanOutcome.FULLY_TAKEN if allowed.singles or allowed.merges else PlanOutcome.NEEDS_STAFF
 
 
-def _rejections(sets: TableSets, refused: Iterable[Refused]) -> tuple[Rejection, ...]:
-    return tuple(
-        Rejection(reason, singles.bit_count(), merges, sets.ids_in(singles, REJECTED_TABLES_LISTED_MAX))
-        for reason, singles, merges in refused
-        if singles or merges
-    )
+def _rejections(sets: TableSets, refused: Iterable[Refused]) -> Iterator[Rejection]:
+    tables = sets.floor.tables
+    for reason, singles, merges, examples in refused:
+        if singles or merges:
+            yield Rejection(
+                reason,
+                singles.bit_count(),
+                merges,
+                sets.ids_in(singles, REJECTED_TABLES_LISTED_MAX),
+                tuple(tuple(tables[at].table_id for at in merge.members) for merge in examples),
+            )
+
+
+def _conflicts(sets: TableSets, busy: Iterable[Removed], occupied: Occupancy) -> Iterator[Rejection]:
+    """The rejections for claims, with the time at which the first set comes free."""
+    for removed in busy:
+        for rejection in _rejections(sets, [Refused.of(*removed)]):
+            yield replace(rejection, free_from=_free_from(removed, occupied.free_from))
+
+
+def _free_from(removed: Removed, free_from: Mapping[int, datetime]) -> datetime:
+    """The first instant by which all that is in the way of one of these sets has let go of it."""
+
+    def some_set_is_free(by: datetime) -> bool:
+        late = as_mask(tuple(at for at, instant in free_from.items() if instant > by))
+        return bool(removed.singles & ~late) or any(not merge.mask & late for merge in removed.merges)
+
+    instants = sorted(set(free_from.values()))
+    return instants[bisect_left(instants, True, key=some_set_is_free)]
 
 
 def _best(question: Question, free: Candidates, occupied: Occupancy) -> tuple[int, tuple[Plan, ...]]:

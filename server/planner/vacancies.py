@@ -120,11 +120,11 @@ def _vacancy(sets: TableSets, need: Need, taken: Mapping[ClaimKind, int]) -> Vac
     if not need.snuggest:
         return Vacancy((), _by_weight(need.shortlist.refused))
     grounds = [(reason, taken[kind]) for kind, reason in CONFLICT_REASON.items()]
-    _, refused = Candidates(need.shortlist.singles, need.shortlist.merges).without(grounds)
-    return Vacancy((), _by_weight(refused))
+    _, removed = Candidates(need.shortlist.singles, need.shortlist.merges).without(grounds)
+    return Vacancy((), _by_weight(Refused.of(*each) for each in removed))
 
 
 def _by_weight(refused: Iterable[Refused]) -> tuple[Reason, ...]:
-    counts = {reason: singles.bit_count() + merges for reason, singles, merges in refused}
+    counts = {each.reason: each.singles.bit_count() + each.merges for each in refused}
     found = [reason for reason, count in counts.items() if count]
     return tuple(sorted(found, key=lambda reason: (-counts[reason], PRECEDENCE[reason])))
