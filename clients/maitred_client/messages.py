@@ -61,6 +61,7 @@ from maitred.v1.booking_service_pb2 import (
 from maitred.v1.checks_pb2 import (
     Check,
     CheckStatus,
+    RejectionCure,
 )
 from maitred.v1.errors_pb2 import (
     Conflict,
@@ -119,6 +120,8 @@ from maitred.v1.ops_service_pb2 import (
     ListAuditEntriesResponse,
 )
 from maitred.v1.planner_service_pb2 import (
+    Alternative,
+    AlternativeKind,
     Availability,
     AvailabilityQuestion,
     ExplainTableRequest,
@@ -132,6 +135,7 @@ from maitred.v1.planner_service_pb2 import (
     SearchAvailabilityRequest,
     SearchAvailabilityResponse,
     TablePair,
+    TableSet,
 )
 from maitred.v1.reasons_pb2 import (
     ClaimKind,
@@ -141,6 +145,8 @@ from maitred.v1.reasons_pb2 import (
 __all__ = [
     "Adjacency",
     "AdjacencyMode",
+    "Alternative",
+    "AlternativeKind",
     "AssignTablesRequest",
     "AssignTablesResponse",
     "Assignment",
@@ -226,6 +232,7 @@ __all__ = [
     "ReassignTablesRequest",
     "ReassignTablesResponse",
     "Rejection",
+    "RejectionCure",
     "ReleaseHoldRequest",
     "ReleaseHoldResponse",
     "ReplaceHoldRequest",
@@ -239,6 +246,7 @@ __all__ = [
     "ServicePolicy",
     "Table",
     "TablePair",
+    "TableSet",
     "TableState",
     "Timestamp",
     "TransitionBookingRequest",

@@ -65,31 +65,40 @@ def plan(
         int,
         typer.Option("--limit", envvar="MAITRED_CLI_LIMIT", min=1, max=50, help="How many plans to show."),
     ] = 5,
+    alternatives: Annotated[
+        int,
+        typer.Option(
+            "--alternatives",
+            envvar="MAITRED_CLI_ALTERNATIVES",
+            min=0,
+            max=20,
+            help="How many other times and zones to show; 0: up to 6, when nothing fits.",
+        ),
+    ] = 0,
     output: Output = Format.TABLE,
     address: Address = ADDRESS_DEFAULT,
     tenant: Tenant = SAMPLE_TENANT,
     actor: Actor = "maitred-cli",
     timeout: Timeout = 10.0,
 ) -> None:
-    """Shows which tables fit, the best first, and why the others don't. Changes nothing.
+    """Shows which tables fit, the best first, why the others don't, and what else there is. Changes nothing.
 
     Example: [bold]maitred plan --party 4 --start 20:00 --prefer window[/]
     """
     wanted = Wanted(booking, party, start, stay, zone, require, prefer)
-    drive(_plan(Connection(address, tenant, actor, timeout), restaurant, wanted, avoid, limit, output))
+    request = PlanTablesRequest(plans_max=limit, alternatives_max=alternatives)
+    drive(_plan(Connection(address, tenant, actor, timeout), restaurant, wanted, avoid, request, output))
 
 
 async def _plan(
-    connection: Connection, name: str, wanted: Wanted, avoid: str, limit: int, output: Format
+    connection: Connection, name: str, wanted: Wanted, avoid: str, request: PlanTablesRequest, output: Format
 ) -> None:
+    """`request` has the limits; the rest is looked up."""
     async with connection.open() as client:
         restaurant = await find_restaurant(client, name)
         floor = await get_floor(client, restaurant)
-        request = PlanTablesRequest(
-            restaurant_id=restaurant.restaurant_id,
-            plans_max=limit,
-            avoid_table_ids=table_ids(floor, avoid, "--avoid"),
-        )
+        request.restaurant_id = restaurant.restaurant_id
+        request.avoid_table_ids.extend(table_ids(floor, avoid, "--avoid"))
         if wanted.booking is not None:
             request.booking_id = str(wanted.booking)
         else:

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from server.clock import Deadline
-from server.domain.hours import opening_at
+from server.domain.booking import Party
+from server.domain.floor import Floor
+from server.domain.hours import planning_horizon
 from server.domain.restaurant import Caller, Restaurant
-from server.domain.window import Stay, Window
+from server.domain.window import Stay
 from server.orchestrator.ports import Catalogue, InventorySource
-from server.orchestrator.situation import Situation, foreign, look
+from server.orchestrator.situation import foreign, look
 from server.orchestrator.subject import Subject, need_of
+from server.orchestrator.what_would_help import Help, what_would_help
 from server.planner.plan import PlanResult, Question, plan_tables
 
 
@@ -19,13 +22,19 @@ class PlanTablesQuestion:
     subject: Subject
     plans_max: int
     avoid: tuple[UUID, ...] = ()
+    alternatives_max: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
+    """`floor` is the one that was planned on."""
+
     result: PlanResult
+    asked: Party
     stay: Stay
     restaurant: Restaurant
+    floor: Floor
+    help: Help
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +45,23 @@ class PlanTables:
     async def __call__(self, caller: Caller, question: PlanTablesQuestion, deadline: Deadline) -> Planned:
         situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
         party, stay = await need_of(self.catalogue, situation, question.subject)
-        horizon = _horizon(situation, stay)
+        floor = situation.prepared.inventory.floor
+        horizon = planning_horizon(situation.policy, situation.restaurant.time_zone, stay)
         claims = await self.catalogue.claims(question.restaurant_id, horizon)
-        result = plan_tables(
-            Question(
-                floor=situation.prepared.inventory.floor,
-                sets=situation.sets,
-                policy=situation.policy,
-                party=party,
-                stay=stay,
-                claims=foreign(claims, situation.now, question.subject.booking_id),
-                horizon=horizon,
-                avoid=frozenset(question.avoid),
-                plans_max=question.plans_max,
-                policy_version=situation.restaurant.policy_version,
-            )
+        asked = Question(
+            floor=floor,
+            sets=situation.sets,
+            policy=situation.policy,
+            party=party,
+            stay=stay,
+            claims=foreign(claims, situation.now, question.subject.booking_id),
+            horizon=horizon,
+            avoid=frozenset(question.avoid),
+            plans_max=question.plans_max,
+            policy_version=situation.restaurant.policy_version,
         )
-        return Planned(result, stay, situation.restaurant)
-
-
-def _horizon(situation: Situation, stay: Stay) -> Window:
-    """The range in which gaps are measured: the service period, and the stay's own window where it reaches beyond."""
-    opening = opening_at(situation.policy, situation.restaurant.time_zone, stay.dining.start)
-    span = opening.span if opening else stay.window
-    return Window(min(span.start, stay.window.start), max(span.end, stay.window.end))
+        result = plan_tables(asked)
+        instead = await what_would_help(
+            self.catalogue, situation, asked, result, question.subject.booking_id, question.alternatives_max
+        )
+        return Planned(result, party, stay, situation.restaurant, floor, instead)

@@ -72,6 +72,24 @@ def find_vacancies(
     return tuple(vacancies)
 
 
+def vacant_slots(
+    sets: TableSets, slack_max: int, slots: Sequence[Slot], claims: Iterable[Claim], avoid: Iterable[UUID]
+) -> tuple[Slot, ...]:
+    """Those of the slots that have a vacancy without the tables to avoid, in their order."""
+    taken = _taken(sets, claims, {slot.stay.window for slot in slots})
+    avoided = sets.mask_of(avoid)
+    lists = ((slot, sets.shortlist(slot.party, slack_max)) for slot in slots)
+    return tuple(
+        slot
+        for slot, shortlist in lists
+        if _some_set_is_free(shortlist, reduce(or_, taken[slot.stay.window].values(), avoided))
+    )
+
+
+def _some_set_is_free(shortlist: Shortlist, busy: int) -> bool:
+    return bool(shortlist.singles & ~busy) or any(not merge.mask & busy for merge in shortlist.merges)
+
+
 def _need(sets: TableSets, shortlist: Shortlist) -> Need:
     tables = sets.floor.tables
     singles = sorted(positions(shortlist.singles), key=lambda at: (tables[at].capacity, at))
