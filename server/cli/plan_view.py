@@ -23,7 +23,7 @@ SHOWN_MIN = 0.005
 
 
 def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Iterator[RenderableType]:
-    """Outcome, ranked plans with the terms of their cost, what was left out for which reason, and what else there is."""
+    """Outcome, ranked plans with the terms of their cost, what was left out and why, and what else there is."""
     start, end = (instant(each).astimezone(zone) for each in (response.window_start, response.window_end))
     yield facts(
         (

@@ -208,20 +208,30 @@ def _rejections(sets: TableSets, refused: Iterable[Refused]) -> Iterator[Rejecti
 
 def _conflicts(sets: TableSets, busy: Iterable[Removed], occupied: Occupancy) -> Iterator[Rejection]:
     """The rejections for claims, with the time at which the first set comes free."""
+    releases = _releases(occupied)
     for removed in busy:
         for rejection in _rejections(sets, [Refused.of(*removed)]):
-            yield replace(rejection, free_from=_free_from(removed, occupied.free_from))
+            yield replace(rejection, free_from=_free_from(removed, releases))
 
 
-def _free_from(removed: Removed, free_from: Mapping[int, datetime]) -> datetime:
+def _releases(occupied: Occupancy) -> list[tuple[datetime, int]]:
+    """The instants at which taken tables come free, rising, each with the tables that are still taken then."""
+    still_taken = 0
+    releases = []
+    for position, instant in sorted(occupied.free_from.items(), key=lambda item: item[1], reverse=True):
+        releases.append((instant, still_taken))
+        still_taken |= 1 << position
+    return releases[::-1]
+
+
+def _free_from(removed: Removed, releases: Sequence[tuple[datetime, int]]) -> datetime:
     """The first instant by which all that is in the way of one of these sets has let go of it."""
 
-    def some_set_is_free(by: datetime) -> bool:
-        late = as_mask(tuple(at for at, instant in free_from.items() if instant > by))
-        return bool(removed.singles & ~late) or any(not merge.mask & late for merge in removed.merges)
+    def some_set_is_free(release: tuple[datetime, int]) -> bool:
+        taken = release[1]
+        return bool(removed.singles & ~taken) or any(not merge.mask & taken for merge in removed.merges)
 
-    instants = sorted(set(free_from.values()))
-    return instants[bisect_left(instants, True, key=some_set_is_free)]
+    return releases[bisect_left(releases, True, key=some_set_is_free)][0]
 
 
 def _best(question: Question, free: Candidates, occupied: Occupancy) -> tuple[int, tuple[Plan, ...]]:
