@@ -62,6 +62,12 @@ class PermissionMissingError(MaitredError, reason="PERMISSION_MISSING", retry=Re
     remedy = "Ask for the named scope, or let somebody call who has it."
 
 
+class OverrideNotPermittedError(MaitredError, reason="OVERRIDE_NOT_PERMITTED", retry=RetryClass.HUMAN):
+    """The call overrides rules that the restaurant's policy does not relax, and the caller lacks the scope for it."""
+
+    remedy = "Leave the named reasons out of overrides, or let somebody call who has the scope."
+
+
 class RestaurantNotFoundError(MaitredError, reason="RESTAURANT_NOT_FOUND", retry=RetryClass.NO):
     """There is no such restaurant for this tenant; another tenant's restaurant looks exactly the same."""
 
@@ -235,7 +241,9 @@ class CombinationTableNotMovableError(
 
 
 class CombinationNotAdjacentError(MaitredError, reason="COMBINATION_NOT_ADJACENT", retry=RetryClass.REPLAN):
-    """The chosen tables cannot be pushed together under the policy's adjacency mode."""
+    """The chosen tables cannot be pushed together under the policy's adjacency mode, and the party is not below the
+    size from which adjacency is needed.
+    """
 
     remedy = "Choose tables that touch one another; PlanTables lists the merges that exist."
 

@@ -22,6 +22,8 @@ KINDS = {
     AlternativeKind.ALTERNATIVE_KIND_EARLIER: "come earlier",
     AlternativeKind.ALTERNATIVE_KIND_LATER: "come later",
     AlternativeKind.ALTERNATIVE_KIND_OTHER_ZONE: "sit in another zone",
+    AlternativeKind.ALTERNATIVE_KIND_LARGER_COMBINATION: "merge more tables",
+    AlternativeKind.ALTERNATIVE_KIND_RELAXED: "relax the rules",
 }
 CURES = {
     RejectionCure.REJECTION_CURE_HOLD_ENDS: "the hold ends",

@@ -6,7 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from server.domain.window import Window
-from server.errors import ClaimKind, Conflict
+from server.errors import ClaimKind, Conflict, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,10 @@ class HoldState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Tables kept for a booking until `expires_at`. `state` is what it is by the database's clock when read."""
+    """Tables kept for a booking until `expires_at`. `state` is what it is by the database's clock when read.
+
+    `overrides` are the rules that were set aside for it, in order of precedence.
+    """
 
     hold_id: UUID
     restaurant_id: UUID
@@ -56,6 +59,7 @@ class Hold:
     policy_version: int
     inventory_version: int
     assignment_epoch: int
+    overrides: tuple[Reason, ...] = ()
 
 
 class AssignmentState(StrEnum):
@@ -66,7 +70,9 @@ class AssignmentState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The tables of a booking. `merge_group_id` is set exactly when there is more than one."""
+    """The tables of a booking. `merge_group_id` is set exactly when there is more than one; `overrides` are the rules
+    that were set aside for it, in order of precedence.
+    """
 
     assignment_id: UUID
     restaurant_id: UUID
@@ -80,6 +86,7 @@ class Assignment:
     created_at: datetime
     merge_group_id: UUID | None = None
     hold_id: UUID | None = None
+    overrides: tuple[Reason, ...] = ()
 
 
 class BlockCause(StrEnum):

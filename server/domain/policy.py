@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from server.errors import FieldViolation
+from server.errors import FieldViolation, Reason
 
 MINUTES_PER_DAY = 24 * 60
 WEEK = 7
+
+RELAXABLE = (Reason.CAPACITY_BELOW_MIN_PARTY, Reason.SLACK_BUDGET_EXCEEDED, Reason.COMBINATION_TOO_LARGE)
+"""The rules that planning may relax when nothing regular is free."""
 
 
 class AdjacencyMode(StrEnum):
@@ -61,11 +64,25 @@ class ServicePeriod:
 
 @dataclass(frozen=True, slots=True)
 class Combinations:
-    """How tables may be merged; `tables_max` is 2 to 5."""
+    """How tables may be merged; `tables_max` is 2 to 5.
+
+    `adjacency_party_size_min` is the smallest party for which the tables of a merge have to be adjacent; smaller ones
+    may have any movable tables of one zone. None means that adjacency is asked for every party.
+    """
 
     enabled: bool = True
     tables_max: int = 3
     adjacency_mode: AdjacencyMode = AdjacencyMode.CONNECTED
+    adjacency_party_size_min: int | None = None
+
+    @property
+    def some_merge_freely(self) -> bool:
+        """Whether there are parties of whose merges no adjacency is asked."""
+        return self.adjacency_party_size_min is not None and self.adjacency_party_size_min > 1
+
+    def adjacency_needed(self, party_size: int) -> bool:
+        """Whether the tables of a merge for such a party have to be adjacent."""
+        return self.adjacency_party_size_min is None or party_size >= self.adjacency_party_size_min
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +99,17 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class ServicePolicy:
+    """`relaxations` are rules out of `RELAXABLE` that planning may relax, in this order, when nothing regular is free,
+    and that everybody may override.
+    """
+
     periods: tuple[ServicePeriod, ...]
     buffer_before_s: int = 0
     buffer_after_s: int = 0
     slack_max: int = 4
     combinations: Combinations = Combinations()
     weights: Weights = Weights()
+    relaxations: tuple[Reason, ...] = (Reason.CAPACITY_BELOW_MIN_PARTY,)
 
     @property
     def buffer_before(self) -> timedelta:

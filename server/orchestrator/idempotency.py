@@ -1,8 +1,9 @@
 """Every mutating call has one effect and one answer, however often it is sent."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, fields
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import Field, dataclass, fields
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, TypeVar
 from uuid import UUID
 
@@ -16,6 +17,9 @@ AnswerT = TypeVar("AnswerT")
 DIGEST_BYTES = 8
 # Metadata of a command's field whose name in the contract is another.
 REQUEST_FIELD = "request_field"
+# Metadata of a field that the command did not have from the start. With its default it is no part of the digests, so
+# that a call which was answered before the field came is still known when it is repeated.
+ADDED_LATER: Mapping[str, bool] = MappingProxyType({"added_later": True})
 
 # Failures that say nothing about the request itself: recording them would make a passing trouble permanent.
 NOT_RECORDED = frozenset(
@@ -111,7 +115,11 @@ def recorded_request(caller: Caller, command: Command) -> RecordedRequest:
             blake2b(repr(getattr(command, field.name)).encode(), digest_size=DIGEST_BYTES).hexdigest(),
         )
         for field in fields(command)
-        if field.name != "request_id"
+        if field.name != "request_id" and not _left_out(command, field)
     )
     method = type(command).__name__.removesuffix("Command")
     return RecordedRequest(caller.tenant_id, method, command.request_id, digests)
+
+
+def _left_out(command: Command, field: Field[Any]) -> bool:
+    return ADDED_LATER.items() <= field.metadata.items() and getattr(command, field.name) == field.default

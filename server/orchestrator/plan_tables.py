@@ -1,5 +1,6 @@
 """Which table sets would fit a booking, best first."""
 
+import asyncio
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -7,13 +8,17 @@ from server.clock import Deadline
 from server.domain.booking import Party
 from server.domain.floor import Floor
 from server.domain.hours import planning_horizon
+from server.domain.overrides import beyond_policy
+from server.domain.policy import ServicePolicy
 from server.domain.restaurant import Caller, Restaurant
 from server.domain.window import Stay
+from server.errors import Reason
 from server.orchestrator.ports import Catalogue, InventorySource
 from server.orchestrator.situation import foreign, look
 from server.orchestrator.subject import Subject, need_of
 from server.orchestrator.what_would_help import Help, what_would_help
-from server.planner.plan import PlanResult, Question, plan_tables
+from server.planner.plan import Plan, PlanResult, Question, plan_tables
+from server.planner.relax import relax
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,7 @@ class PlanTablesQuestion:
     subject: Subject
     plans_max: int
     avoid: tuple[UUID, ...] = ()
+    overflow: bool = False
     alternatives_max: int = 0
 
 
@@ -33,8 +39,13 @@ class Planned:
     asked: Party
     stay: Stay
     restaurant: Restaurant
+    policy: ServicePolicy
     floor: Floor
     help: Help
+
+    def beyond_policy(self, plan: Plan) -> tuple[Reason, ...]:
+        """What the plan relaxes without the policy granting it to everybody: holding it takes a permission."""
+        return beyond_policy(plan.relaxed, self.policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,10 @@ class PlanTables:
             policy_version=situation.restaurant.policy_version,
         )
         result = plan_tables(asked)
+        if not result.plans_found:
+            # Several more searches, and larger merges to list first: other calls go on meanwhile.
+            result = await asyncio.to_thread(relax, asked, result, question.overflow)
         instead = await what_would_help(
             self.catalogue, situation, asked, result, question.subject.booking_id, question.alternatives_max
         )
-        return Planned(result, party, stay, situation.restaurant, floor, instead)
+        return Planned(result, party, stay, situation.restaurant, situation.policy, floor, instead)

@@ -20,7 +20,7 @@ from server.orchestrator.assigning import (
     moved_on,
     new_assignment,
 )
-from server.orchestrator.candidate import candidate
+from server.orchestrator.candidate import candidate, overrides_noted
 from server.orchestrator.changes import Changes
 from server.orchestrator.hold_tables import closed_hold_events
 from server.orchestrator.idempotency import Once
@@ -74,7 +74,7 @@ class TransitionBooking:
         had = await unit.last_assignment_of(before.restaurant_id, before.booking_id)
         if had is None:
             raise InvariantError(f"no-show booking {before.booking_id} never had tables")
-        wanted = await candidate(unit, situation, before, had.table_ids)
+        wanted = await candidate(unit, situation, before, had.table_ids, overrides=had.overrides)
         wanted.require_fit()
         assignment = new_assignment(wanted, intent.caller, self.new_id)
         after = moved_on(before, situation.now, status=BookingStatus.CONFIRMED, assignment=assignment)
@@ -91,7 +91,7 @@ class TransitionBooking:
                 assignment_event(EventType.ASSIGNMENT_SYNC, assignment, after.revision, intent.request_id),
                 booking_event(EventType.BOOKING_TRANSITIONED, after, before.status),
             ),
-            audit=(audit("undo_no_show", after, intent, assignment),),
+            audit=(audit("undo_no_show", after, intent, assignment, overrides_noted(wanted)),),
         )
         return after, changes
 

@@ -74,8 +74,13 @@ class UnassignTables:
         kept: tuple[UUID, ...],
         intent: Intent,
     ) -> Unassigned:
-        """Leaves fewer tables, which still have to seat the party by the same rules."""
-        require(check_set(situation.select(booking.party, assignment.window, kept)))
+        """Leaves fewer tables, which still have to seat the party by the same rules.
+
+        What was overridden for the assignment stays so, but never that the party has seats: how few it puts up with was
+        decided for the tables it had.
+        """
+        overrides = tuple(each for each in assignment.overrides if each is not Reason.CAPACITY_INSUFFICIENT)
+        require(check_set(situation.select(booking.party, assignment.window, kept, overrides)))
         rest = replace(
             assignment,
             assignment_id=self.new_id(),
@@ -83,6 +88,7 @@ class UnassignTables:
             merge_group_id=self.new_id() if len(kept) > 1 else None,
             actor=intent.caller.actor,
             created_at=situation.now,
+            overrides=overrides,
         )
         after = moved_on(booking, situation.now, status=booking.status, assignment=rest)
         leaning, claims = await _leaning(unit, booking, assignment, rest)

@@ -33,8 +33,7 @@ async def what_would_help(
 
     `question` is the one that `result` answers, for the booking or for a party that has not booked.
     """
-    feasible = result.outcome is PlanOutcome.FEASIBLE
-    limit = alternatives_max or (0 if feasible else ALTERNATIVES_DEFAULT)
+    limit = alternatives_max or (0 if result.plans_found else ALTERNATIVES_DEFAULT)
     if not limit:
         return Help()
     policy, time_zone = situation.policy, situation.restaurant.time_zone
@@ -50,7 +49,7 @@ async def what_would_help(
 
     def search() -> Help:
         return Help(
-            find_alternatives(question, slots, time_zone, limit),
+            find_alternatives(question, slots, time_zone, limit, fits=result.outcome is PlanOutcome.FEASIBLE),
             bool(in_the_way) and moving_one_would_help(question, in_the_way, live),
         )
 

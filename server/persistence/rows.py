@@ -1,6 +1,6 @@
 """Rows of the database as values of the domain."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from server.domain.invariants import InvariantCounts, InvariantViolation
 from server.domain.policy import ServicePolicy
 from server.domain.restaurant import Restaurant
 from server.domain.window import Stay, Window
-from server.errors import ClaimKind
+from server.errors import ClaimKind, Reason
 from server.orchestrator.ports import AuditRecord, Inventory
 from server.persistence.documents import decode
 
@@ -136,6 +136,7 @@ def hold(row: Row) -> Hold:
         row["policy_version"],
         row["inventory_version"],
         row["assignment_epoch"],
+        _reasons(row["overrides"]),
     )
 
 
@@ -154,6 +155,7 @@ def hold_document(hold: Hold) -> dict[str, object]:
         "policy_version": hold.policy_version,
         "inventory_version": hold.inventory_version,
         "assignment_epoch": hold.assignment_epoch,
+        "overrides": hold.overrides,
     }
 
 
@@ -171,6 +173,7 @@ def assignment(row: Row) -> Assignment:
         row["created_at"],
         row["merge_group_id"],
         row["hold_id"],
+        _reasons(row["overrides"]),
     )
 
 
@@ -188,7 +191,12 @@ def assignment_document(assignment: Assignment) -> dict[str, object]:
         "hold_id": assignment.hold_id,
         "actor": assignment.actor,
         "created_at": assignment.created_at,
+        "overrides": assignment.overrides,
     }
+
+
+def _reasons(names: Iterable[str]) -> tuple[Reason, ...]:
+    return tuple(Reason(name) for name in names)
 
 
 def block(row: Row) -> Block:

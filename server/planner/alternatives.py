@@ -1,4 +1,4 @@
-"""What else a party could have: other times of the service date, other zones. docs/planner.md says in which order."""
+"""What else a party could have: other times of the service date, other zones, sets that break a soft rule."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,10 +9,11 @@ from itertools import islice, zip_longest
 from server.domain.booking import Party
 from server.domain.hours import planning_horizon, service_date, starts_on, stay_for
 from server.domain.limits import ALTERNATIVE_STEP_S
-from server.domain.policy import ServicePolicy
+from server.domain.policy import RELAXABLE, ServicePolicy
 from server.domain.window import Stay, Window
-from server.errors import ServiceError
+from server.errors import Reason, ServiceError
 from server.planner.plan import Plan, Question, plan_tables
+from server.planner.relax import relaxation_steps, relaxed_question
 from server.planner.vacancies import Slot, vacant_slots
 
 
@@ -22,11 +23,16 @@ class AlternativeKind(StrEnum):
     EARLIER = "earlier"
     LATER = "later"
     OTHER_ZONE = "other_zone"
+    LARGER_COMBINATION = "larger_combination"
+    RELAXED = "relaxed"
 
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """A plan that can be held once the booking wants `party`, whose stay is `stay` then."""
+    """A plan that can be held once the booking wants `party`, whose stay is `stay` then.
+
+    What the plan relaxes has to be overridden.
+    """
 
     kind: AlternativeKind
     party: Party
@@ -59,16 +65,19 @@ def span_of(slots: Iterable[Slot], policy: ServicePolicy, time_zone: str, first:
 
 
 def find_alternatives(
-    question: Question, slots: Sequence[Slot], time_zone: str, limit: int
+    question: Question, slots: Sequence[Slot], time_zone: str, limit: int, *, fits: bool
 ) -> tuple[Alternative, ...]:
     """The first `limit` alternatives to what was asked, in rounds.
 
+    `fits` says that the question has plans by all rules; only if it has none are rules relaxed here.
+
     `slots` are the other starts, and none of the question's claims that touches `span_of` them is missing. In each
     round stands the next of every kind: the nearest start before and after the one asked for, the best set in the
-    zone whose best set costs least. Within a round the ones nearest in time come first, then those of the kind that
-    is named first.
+    zone whose best set costs least, the best set that breaks the next rules. Within a round the ones nearest in time
+    come first, then those of the kind that is named first.
     """
     asked = question.stay.dining.start
+    relaxed = [] if fits else _relaxed(question)
     vacant = vacant_slots(question.sets, question.policy.slack_max, slots, question.claims, question.avoid)
     earlier = [slot for slot in reversed(vacant) if slot.party.start < asked]
     later = [slot for slot in vacant if slot.party.start > asked]
@@ -77,6 +86,8 @@ def find_alternatives(
         [_moved(AlternativeKind.EARLIER, question, slot, time_zone) for slot in earlier[:limit]],
         [_moved(AlternativeKind.LATER, question, slot, time_zone) for slot in later[:limit]],
         _other_zones(question, time_zone),
+        [offer for offer in relaxed if offer.kind is AlternativeKind.LARGER_COMBINATION],
+        [offer for offer in relaxed if offer.kind is AlternativeKind.RELAXED],
     )
     return tuple(map(_alternative, islice(offers, limit)))
 
@@ -122,3 +133,20 @@ def _other_zones(question: Question, time_zone: str) -> list[Offer]:
             offer = _moved(AlternativeKind.OTHER_ZONE, question, slot, time_zone)
             found += [(plan.cost, zone.zone_id, offer) for plan in plan_tables(offer.question).plans]
     return [offer for _, _, offer in sorted(found, key=lambda each: each[:2])]
+
+
+def _relaxed(question: Question) -> list[Offer]:
+    """One offer for each choice of soft rules that makes room when they are relaxed, and none fewer of them do.
+
+    The policy need not list them: staff may override more than it grants to everybody. Since nothing fits by fewer
+    rules, every plan breaks exactly those of its choice.
+    """
+    offers: list[Offer] = []
+    for step in relaxation_steps(replace(question.policy, relaxations=RELAXABLE)):
+        asked = relaxed_question(replace(question, plans_max=1), step)
+        enough = any(set(offer.question.relaxed) <= set(step) for offer in offers)
+        if asked is not None and not enough and plan_tables(asked).plans_found:
+            larger = Reason.COMBINATION_TOO_LARGE in step
+            kind = AlternativeKind.LARGER_COMBINATION if larger else AlternativeKind.RELAXED
+            offers.append(Offer(kind, asked))
+    return offers

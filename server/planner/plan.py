@@ -27,9 +27,10 @@ from server.planner.occupancy import Occupancy, occupancy
 
 
 class PlanOutcome(StrEnum):
-    """Whether anything fits: now, at another time, or never on this floor under this policy."""
+    """Whether anything fits: now, now with rules relaxed, at another time, or never on this floor under this policy."""
 
     FEASIBLE = "feasible"
+    RELAXED = "relaxed"
     FULLY_TAKEN = "fully_taken"
     NEEDS_STAFF = "needs_staff"
 
@@ -40,7 +41,8 @@ class Question:
 
     `sets` are those of this floor and of the policy's combination rule. `claims` are the live claims of
     others, with none missing that touches the `horizon`; idle gaps end at the horizon. `avoid` are tables to
-    leave out.
+    leave out. `relaxed` are rules out of `RELAXABLE` that the plans may break; for COMBINATION_TOO_LARGE the
+    sets and the policy have to allow the larger merges.
     """
 
     floor: Floor
@@ -53,12 +55,13 @@ class Question:
     avoid: frozenset[UUID]
     plans_max: int
     policy_version: int
+    relaxed: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A table set that fits. `cost` ranks, lower is better, and is the sum of `breakdown`; `score` is 0 to
-    100.
+    100. `relaxed` are the rules it breaks; as overrides they make it holdable.
     """
 
     tables: tuple[Table, ...]
@@ -72,6 +75,7 @@ class Plan:
     breakdown: tuple[ScoreTerm, ...]
     unmet_preferred_attributes: tuple[str, ...]
     context_version: str
+    relaxed: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,8 @@ class PlanResult:
     """The best plans first, and every other set counted once under the first reason that applies to it.
 
     `largest` is the most people that one set in service, in the zone and with the attributes asked for can seat.
+    When the outcome is RELAXED, everything but the plans and their number describes the search by all rules.
+    `relaxations_skipped` could not be tried because the floor has too many merges of that kind.
     """
 
     outcome: PlanOutcome
@@ -105,6 +111,7 @@ class PlanResult:
     tables_considered: int
     combinations_considered: int
     largest: int
+    relaxations_skipped: tuple[Reason, ...] = ()
 
 
 class Removed(NamedTuple):
@@ -157,7 +164,7 @@ def plan_tables(question: Question) -> PlanResult:
     sets, policy = question.sets, question.policy
     if sets.combinations != policy.combinations or sets.floor != question.floor:
         raise ValueError("the table sets were made for another floor or combination rule")
-    shortlist = sets.shortlist(question.party, policy.slack_max)
+    shortlist = sets.shortlist(question.party, policy.slack_max, question.relaxed)
     allowed, avoided = _allowed(question, shortlist)
     occupied = occupancy(sets, question.claims, question.stay.window, question.horizon)
     free, busy = allowed.without((reason, occupied.taken[kind]) for kind, reason in CONFLICT_REASON.items())
@@ -171,7 +178,7 @@ def plan_tables(question: Question) -> PlanResult:
             *_conflicts(sets, busy, occupied),
         ),
         len(question.floor.tables),
-        len(sets.merges),
+        len(sets.merges_for(question.party.party_size)),
         shortlist.largest,
     )
 
@@ -294,4 +301,5 @@ def _plan(question: Question, tariff: Tariff, costs: Mapping[int, TableCost], ch
         # A set that is free has no claim of others in its window, and other claims are no part of its
         # context.
         context_version=context_version(selection, question.policy_version, ()),
+        relaxed=question.relaxed,
     )

@@ -8,6 +8,7 @@ from datetime import timedelta
 from maitred_client import AsyncMaitredClient, RetryPolicy, new_request_id
 from maitred_client.messages import (
     BookingAction,
+    ErrorReason,
     GetAssignmentRequest,
     GetRestaurantRequest,
     ListBookingsRequest,
@@ -320,6 +321,17 @@ async def _kept_for_large_parties(stage: Stage) -> object:
 @provokes("SLACK_BUDGET_EXCEEDED")
 async def _too_many_chairs(stage: Stage) -> object:
     return await _assign(stage, 1, "F6")
+
+
+@provokes("OVERRIDE_NOT_PERMITTED")
+async def _may_write_but_not_override(stage: Stage) -> object:
+    booking = await stage.place.party(5)
+    request = stage.place.hold_request(booking.booking_id, ["W1"])
+    request.overrides.append(ErrorReason.ERROR_REASON_CAPACITY_INSUFFICIENT)
+    async with AsyncMaitredClient(
+        stage.server.address, tenant_id=stage.server.tenant_id, scopes=["read", "write"]
+    ) as writer:
+        return await writer.hold_tables(request)
 
 
 @provokes("TABLE_BLOCKED")

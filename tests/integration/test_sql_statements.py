@@ -78,6 +78,8 @@ SAMPLES: Mapping[str, object] = {
     "uuid[]": [UUID(int=1)],
     "text[]": ["window"],
 }
+# Columns of several words that only certain words may be in.
+WORD_LISTS: Mapping[str, list[str]] = {"overrides": ["CAPACITY_INSUFFICIENT", "SLACK_BUDGET_EXCEEDED"]}
 
 
 class Recorded(Mapping[str, Any]):
@@ -92,6 +94,8 @@ class Recorded(Mapping[str, Any]):
         kind = self._types[column]
         if kind in ("json", "jsonb"):
             return DOCUMENTS[column]
+        if column in WORD_LISTS:
+            return WORD_LISTS[column]
         return WORDS.get(column, "text") if kind == "text" else SAMPLES[kind]
 
     def __iter__(self) -> Iterator[str]:

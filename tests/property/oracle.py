@@ -57,7 +57,10 @@ class Oracle:
     def may_be_merged(self, ids: tuple[UUID, ...]) -> bool:
         if len({self.tables[i].zone_id for i in ids}) > 1 or not all(self.tables[i].movable for i in ids):
             return False
-        mode = self.question.policy.combinations.adjacency_mode.value
+        rules = self.question.policy.combinations
+        if self.question.party.party_size < (rules.adjacency_party_size_min or 0):
+            return True
+        mode = rules.adjacency_mode.value
         if mode == "pairwise":
             return all(b in self.touching[a] for a, b in subsets(ids, 2))
         if mode == "hub":

@@ -48,7 +48,12 @@ def _policy(rng: Random, mode: AdjacencyMode) -> ServicePolicy:
         turn_min=sorted(rng.sample((45, 60, 75, 85, 90, 118), rng.randint(1, 3))),
         buffer_after_min=rng.choice((0, 5, 7)),
         slack_max=rng.choice((0, 1, 4, 4, 4, 100)),
-        combinations=Combinations(rng.random() < 0.95, rng.choice((2, 3, 3, 4, 4, 5)), mode),
+        combinations=Combinations(
+            rng.random() < 0.95,
+            rng.choice((2, 3, 3, 4, 4, 5)),
+            mode,
+            rng.choice((None, None, None, 1, 3, 6, 9)),
+        ),
         weights=weights,
     )
 

@@ -7,11 +7,14 @@ from random import Random
 import pytest
 
 from server.domain.claims import Claim
+from server.domain.floor import Floor, Table
 from server.domain.hours import opening_at, planning_horizon, service_date, stay_for
-from server.domain.policy import AdjacencyMode, ServicePeriod, ServicePolicy, TurnTime
+from server.domain.policy import RELAXABLE, AdjacencyMode, ServicePeriod, ServicePolicy, TurnTime
+from server.domain.rules import Selection, check_selection, failed
 from server.domain.window import Window
-from server.errors import ClaimKind, ServiceError
+from server.errors import ClaimKind, Reason, ServiceError
 from server.planner.alternatives import Alternative, AlternativeKind, find_alternatives, other_starts, span_of
+from server.planner.catalog import TableSets
 from server.planner.plan import Plan, Question, plan_tables
 from tests.builders.floors import zone_id
 from tests.builders.questions import claim
@@ -22,6 +25,7 @@ FLOORS = range(60)
 STARTS_PER_FLOOR = 2
 EVERYTHING = 10_000
 QUARTER = timedelta(minutes=15)
+BROKEN_RULES = {AlternativeKind.LARGER_COMBINATION, AlternativeKind.RELAXED}
 MODES = pytest.mark.parametrize("mode", AdjacencyMode)
 # In one of these zones the clock changes in the night of the questions, in the other it never does.
 TIME_ZONES = ("UTC", "Europe/London")
@@ -69,8 +73,68 @@ def test_other_zones_are_offered_cheapest_first_with_the_plan_that_each_would_ge
 def test_each_alternative_carries_the_plan_that_would_be_made_for_it(mode: AdjacencyMode) -> None:
     for question, time_zone, now in days("plans", mode):
         for each in alternatives(question, time_zone, now, 6):
+            if each.kind in BROKEN_RULES:
+                continue
             assert each.plan == best(question, each.stay.dining.start, time_zone, each.party.zone_id)
             assert each.stay.dining.start == each.party.start >= now
+
+
+@MODES
+def test_when_nothing_fits_every_least_choice_of_rules_that_makes_room_is_offered(
+    mode: AdjacencyMode,
+) -> None:
+    offered = set()
+    for number, (question, time_zone, now) in enumerate(days("relaxed", mode)):
+        question = tight(question, Random(number))
+        answer = [
+            each for each in alternatives(question, time_zone, now, EVERYTHING) if each.kind in BROKEN_RULES
+        ]
+        choices = [frozenset(each.plan.relaxed) for each in answer]
+        assert len(set(choices)) == len(choices)
+        assert set(choices) == least(rules_broken_by_free_sets(question))
+        for each in answer:
+            assert broken_by(question, each.plan.tables) == set(each.plan.relaxed)
+            larger = Reason.COMBINATION_TOO_LARGE in each.plan.relaxed
+            assert (each.kind is AlternativeKind.LARGER_COMBINATION) == larger
+            assert (each.party, each.stay) == (question.party, question.stay)
+        offered |= set(choices)
+    assert len(offered) > len(RELAXABLE)
+
+
+def tight(question: Question, rng: Random) -> Question:
+    """The same question where hardly anything is allowed."""
+    combinations = replace(question.policy.combinations, tables_max=2)
+    policy = replace(question.policy, slack_max=0, combinations=combinations)
+    tables = [
+        replace(table, min_party=rng.randint(1, table.capacity) if rng.random() < 0.7 else 1)
+        for table in question.floor.tables
+    ]
+    place = Floor.of(question.floor.zones, tables, question.floor.adjacency)
+    return replace(question, floor=place, policy=policy, sets=TableSets.of(place, combinations))
+
+
+def rules_broken_by_free_sets(question: Question) -> set[frozenset[Reason]]:
+    """For every set of up to five tables what keeps the party from it, unless it is more than soft rules."""
+    larger = question.sets.with_largest_merges()
+    assert larger is not None
+    tables = question.floor.tables
+    singles = [(table,) for table in tables]
+    merges = larger.merges_for(question.party.party_size)
+    merged = [tuple(tables[at] for at in merge.members) for merge in merges]
+    broken = {frozenset(broken_by(question, chosen)) for chosen in (*singles, *merged)}
+    return {reasons for reasons in broken if reasons <= set(RELAXABLE)}
+
+
+def broken_by(question: Question, tables: tuple[Table, ...]) -> set[Reason]:
+    chosen = Selection(question.floor, question.policy, question.party, question.stay.window, tables)
+    mine = [each for each in question.claims if each.table_id in chosen.table_ids]
+    reasons = {check.reason for check in failed(check_selection(chosen, mine))}
+    return reasons | ({Reason.TABLE_AVOIDED} if question.avoid & set(chosen.table_ids) else set())
+
+
+def least(choices: set[frozenset[Reason]]) -> set[frozenset[Reason]]:
+    """None of them when something fits as it is."""
+    return {each for each in choices if each and not any(other < each for other in choices)}
 
 
 @MODES
@@ -103,7 +167,12 @@ def days(seed: str, mode: AdjacencyMode) -> list[tuple[Question, str, datetime]]
     for number in FLOORS:
         rng = Random(f"{seed}.{number}.{mode}")
         question = random_question(f"{seed}.{number}", mode)
-        policy = replace(night_policy(rng), combinations=question.policy.combinations)
+        rules = question.policy
+        policy = replace(
+            night_policy(rng),
+            combinations=rules.combinations,
+            slack_max=rules.slack_max,
+        )
         time_zone, night = rng.choice(TIME_ZONES), rng.choice(NIGHTS)
         for _ in range(STARTS_PER_FLOOR):
             start = night + timedelta(minutes=rng.randint(17 * 60, 26 * 60))
@@ -154,7 +223,9 @@ def alternatives(question: Question, time_zone: str, now: datetime, limit: int) 
     slots = other_starts(policy, time_zone, question.party, question.stay.dining.start, now)
     span = span_of(slots, policy, time_zone, question.horizon)
     claims = [each for each in question.claims if each.window.overlaps(span)]
-    return find_alternatives(replace(question, claims=claims), slots, time_zone, limit)
+    return find_alternatives(
+        replace(question, claims=claims), slots, time_zone, limit, fits=bool(plan_tables(question).plans)
+    )
 
 
 def feasible_starts(question: Question, time_zone: str, now: datetime) -> list[datetime]:

@@ -9,6 +9,7 @@ import pytest
 
 from server.domain.booking import Booking, BookingStatus, Party
 from server.domain.claims import Claim
+from server.domain.floor import Table
 from server.domain.policy import AdjacencyMode
 from server.domain.rules import Selection, check_selection, failed
 from server.domain.window import Stay, Window
@@ -18,7 +19,6 @@ from server.planner.plan import PlanOutcome, Question, plan_tables
 from tests.builders.bookings import ASSIGNMENT, booking
 from tests.builders.questions import EVENING
 from tests.property.random_worlds import random_question
-from tests.property.test_planner_keeps_its_word import every_selection
 
 FLOORS = range(600)
 NOW = EVENING - timedelta(hours=1)
@@ -51,7 +51,7 @@ def evening_of_others(seed: str, mode: AdjacencyMode) -> tuple[Question, list[Bo
     for _ in range(4 * len(question.floor.tables)):
         start = question.stay.window.start + timedelta(minutes=30 * rng.randint(-5, 5))
         window = Window(start, start + timedelta(minutes=rng.choice((60, 93, 120))))
-        chosen = rng.choice(every_selection(question)).tables
+        chosen = rng.choice(every_set(question))
         ids = {table.table_id for table in chosen}
         if any(each.table_id in ids and each.window.overlaps(window) for each in live):
             continue
@@ -88,8 +88,8 @@ def some_move_helps(question: Question, bookings: list[Booking], live: list[Clai
 def helps(question: Question, who: Booking, live: list[Claim]) -> bool:
     """Tries the booking on every other set, and then the party on every set, by the rules of the house."""
     without = [each for each in live if each.booking_id != who.booking_id]
-    for moved_to in every_selection(question):
-        selection = Selection(question.floor, question.policy, who.party, who.window, moved_to.tables)
+    for tables in every_set(question):
+        selection = Selection(question.floor, question.policy, who.party, who.window, tables)
         if failed(check_selection(selection, on(selection, without))):
             continue
         moved = [
@@ -100,6 +100,12 @@ def helps(question: Question, who: Booking, live: list[Claim]) -> bool:
         if plan_tables(replace(question, claims=after)).plans:
             return True
     return False
+
+
+def every_set(question: Question) -> list[tuple[Table, ...]]:
+    """Whatever any party might have."""
+    tables, merges = question.floor.tables, question.sets.free_merges
+    return [*((table,) for table in tables), *(tuple(tables[at] for at in each.members) for each in merges)]
 
 
 def on(selection: Selection, claims: list[Claim]) -> list[Claim]:

@@ -71,6 +71,7 @@ class ValidateSelectionRequest(_message.Message):
     RESTAURANT_ID_FIELD_NUMBER: _builtins.int
     BOOKING_ID_FIELD_NUMBER: _builtins.int
     TABLE_IDS_FIELD_NUMBER: _builtins.int
+    OVERRIDES_FIELD_NUMBER: _builtins.int
     restaurant_id: _builtins.str
     """The restaurant."""
     booking_id: _builtins.str
@@ -79,16 +80,23 @@ class ValidateSelectionRequest(_message.Message):
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """1 to 10 different tables."""
 
+    @_builtins.property
+    def overrides(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """What would happen with these rules set aside: broken, they come out as warnings. The same values and the same
+        permission as in HoldTablesRequest.overrides.
+        """
+
     def __init__(
         self,
         *,
         restaurant_id: _builtins.str = ...,
         booking_id: _builtins.str = ...,
         table_ids: _abc.Iterable[_builtins.str] | None = ...,
+        overrides: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "overrides", b"overrides", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -202,6 +210,7 @@ class HoldTablesRequest(_message.Message):
     TTL_FIELD_NUMBER: _builtins.int
     CONTEXT_VERSION_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    OVERRIDES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
@@ -224,6 +233,16 @@ class HoldTablesRequest(_message.Message):
         booking's window.
         """
 
+    @_builtins.property
+    def overrides(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """Rules to set aside for this set; each once. Accepted are ZONE_NOT_REQUESTED, REQUIRED_ATTRIBUTE_UNMET,
+        COMBINATION_DISABLED, COMBINATION_TOO_LARGE, COMBINATION_NOT_ADJACENT, CAPACITY_INSUFFICIENT,
+        CAPACITY_BELOW_MIN_PARTY and SLACK_BUDGET_EXCEEDED; never what keeps tables from being given twice. What the
+        restaurant's policy relaxes needs no permission; anything else needs the scope override, whether or not this set
+        breaks the rule, or is refused with OVERRIDE_NOT_PERMITTED. An override that is not needed changes nothing.
+        The hold keeps them for its confirmation.
+        """
+
     def __init__(
         self,
         *,
@@ -235,10 +254,11 @@ class HoldTablesRequest(_message.Message):
         ttl: _duration_pb2.Duration | None = ...,
         context_version: _builtins.str = ...,
         etag: _builtins.str = ...,
+        overrides: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "booking_id", b"booking_id", "context_version", b"context_version", "etag", b"etag", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "booking_id", b"booking_id", "context_version", b"context_version", "etag", b"etag", "overrides", b"overrides", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -355,6 +375,7 @@ class ReplaceHoldRequest(_message.Message):
     TTL_FIELD_NUMBER: _builtins.int
     CONTEXT_VERSION_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    OVERRIDES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
@@ -375,6 +396,10 @@ class ReplaceHoldRequest(_message.Message):
     def ttl(self) -> _duration_pb2.Duration:
         """How long to hold the new set; see HoldTablesRequest.ttl."""
 
+    @_builtins.property
+    def overrides(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """Rules to set aside for this set; see HoldTablesRequest.overrides."""
+
     def __init__(
         self,
         *,
@@ -386,10 +411,11 @@ class ReplaceHoldRequest(_message.Message):
         ttl: _duration_pb2.Duration | None = ...,
         context_version: _builtins.str = ...,
         etag: _builtins.str = ...,
+        overrides: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "context_version", b"context_version", "etag", b"etag", "hold_id", b"hold_id", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "context_version", b"context_version", "etag", b"etag", "hold_id", b"hold_id", "overrides", b"overrides", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -713,6 +739,7 @@ class AssignTablesRequest(_message.Message):
     CONTEXT_VERSION_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    OVERRIDES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
@@ -731,6 +758,10 @@ class AssignTablesRequest(_message.Message):
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """1 to 10 different tables."""
 
+    @_builtins.property
+    def overrides(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """Rules to set aside for this set; see HoldTablesRequest.overrides."""
+
     def __init__(
         self,
         *,
@@ -742,10 +773,11 @@ class AssignTablesRequest(_message.Message):
         context_version: _builtins.str = ...,
         etag: _builtins.str = ...,
         reason: _builtins.str = ...,
+        overrides: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "booking_id", b"booking_id", "context_version", b"context_version", "etag", b"etag", "reason", b"reason", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "booking_id", b"booking_id", "context_version", b"context_version", "etag", b"etag", "overrides", b"overrides", "reason", b"reason", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -795,6 +827,7 @@ class ReassignTablesRequest(_message.Message):
     CONTEXT_VERSION_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    OVERRIDES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
@@ -815,6 +848,10 @@ class ReassignTablesRequest(_message.Message):
         present time and party, are refused with BOOKING_ALREADY_ASSIGNED.
         """
 
+    @_builtins.property
+    def overrides(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """Rules to set aside for this set; see HoldTablesRequest.overrides."""
+
     def __init__(
         self,
         *,
@@ -826,10 +863,11 @@ class ReassignTablesRequest(_message.Message):
         context_version: _builtins.str = ...,
         etag: _builtins.str = ...,
         reason: _builtins.str = ...,
+        overrides: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "booking_id", b"booking_id", "context_version", b"context_version", "etag", b"etag", "reason", b"reason", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "booking_id", b"booking_id", "context_version", b"context_version", "etag", b"etag", "overrides", b"overrides", "reason", b"reason", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -169,7 +169,8 @@ class AssignmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ConfirmHold(self, request, context):
-        """Turns a hold into an assignment and the booking into a confirmed one. Other holds of the booking are released.
+        """Turns a hold into an assignment and the booking into a confirmed one. Other holds of the booking are released. The
+        hold's overrides become the assignment's; their permission was decided when the hold was made.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -192,8 +193,8 @@ class AssignmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UnassignTables(self, request, context):
-        """Takes tables away from a booking. The rest must still seat the party; without any table left the booking is pending
-        again.
+        """Takes tables away from a booking. The rest must still seat the party, whatever was overridden; other overrides of
+        the assignment stay in force. Without any table left the booking is pending again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -59,7 +59,9 @@ class AssignmentServiceStub:
     ListHolds: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ListHoldsRequest, _assignment_service_pb2.ListHoldsResponse]
     """Holds of a restaurant, newest last."""
     ConfirmHold: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ConfirmHoldRequest, _assignment_service_pb2.ConfirmHoldResponse]
-    """Turns a hold into an assignment and the booking into a confirmed one. Other holds of the booking are released."""
+    """Turns a hold into an assignment and the booking into a confirmed one. Other holds of the booking are released. The
+    hold's overrides become the assignment's; their permission was decided when the hold was made.
+    """
     AssignTables: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.AssignTablesRequest, _assignment_service_pb2.AssignTablesResponse]
     """Assigns tables without a hold, by the same rules. Replaces tables that the booking got for an earlier time or party."""
     ReassignTables: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ReassignTablesRequest, _assignment_service_pb2.ReassignTablesResponse]
@@ -68,8 +70,8 @@ class AssignmentServiceStub:
     AssignTables; the booking keeps its status and check-in time, its live holds are released.
     """
     UnassignTables: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.UnassignTablesRequest, _assignment_service_pb2.UnassignTablesResponse]
-    """Takes tables away from a booking. The rest must still seat the party; without any table left the booking is pending
-    again.
+    """Takes tables away from a booking. The rest must still seat the party, whatever was overridden; other overrides of
+    the assignment stay in force. Without any table left the booking is pending again.
     """
     GetAssignment: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.GetAssignmentRequest, _assignment_service_pb2.GetAssignmentResponse]
     """The tables a booking has now."""
@@ -112,7 +114,9 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
     ListHolds: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ListHoldsRequest, _assignment_service_pb2.ListHoldsResponse]  # type: ignore[assignment]
     """Holds of a restaurant, newest last."""
     ConfirmHold: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ConfirmHoldRequest, _assignment_service_pb2.ConfirmHoldResponse]  # type: ignore[assignment]
-    """Turns a hold into an assignment and the booking into a confirmed one. Other holds of the booking are released."""
+    """Turns a hold into an assignment and the booking into a confirmed one. Other holds of the booking are released. The
+    hold's overrides become the assignment's; their permission was decided when the hold was made.
+    """
     AssignTables: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.AssignTablesRequest, _assignment_service_pb2.AssignTablesResponse]  # type: ignore[assignment]
     """Assigns tables without a hold, by the same rules. Replaces tables that the booking got for an earlier time or party."""
     ReassignTables: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ReassignTablesRequest, _assignment_service_pb2.ReassignTablesResponse]  # type: ignore[assignment]
@@ -121,8 +125,8 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
     AssignTables; the booking keeps its status and check-in time, its live holds are released.
     """
     UnassignTables: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.UnassignTablesRequest, _assignment_service_pb2.UnassignTablesResponse]  # type: ignore[assignment]
-    """Takes tables away from a booking. The rest must still seat the party; without any table left the booking is pending
-    again.
+    """Takes tables away from a booking. The rest must still seat the party, whatever was overridden; other overrides of
+    the assignment stay in force. Without any table left the booking is pending again.
     """
     GetAssignment: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.GetAssignmentRequest, _assignment_service_pb2.GetAssignmentResponse]  # type: ignore[assignment]
     """The tables a booking has now."""
@@ -210,7 +214,9 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _assignment_service_pb2.ConfirmHoldRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_assignment_service_pb2.ConfirmHoldResponse, _abc.Awaitable[_assignment_service_pb2.ConfirmHoldResponse]]:
-        """Turns a hold into an assignment and the booking into a confirmed one. Other holds of the booking are released."""
+        """Turns a hold into an assignment and the booking into a confirmed one. Other holds of the booking are released. The
+        hold's overrides become the assignment's; their permission was decided when the hold was made.
+        """
 
     @_abc_1.abstractmethod
     def AssignTables(
@@ -237,8 +243,8 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _assignment_service_pb2.UnassignTablesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_assignment_service_pb2.UnassignTablesResponse, _abc.Awaitable[_assignment_service_pb2.UnassignTablesResponse]]:
-        """Takes tables away from a booking. The rest must still seat the party; without any table left the booking is pending
-        again.
+        """Takes tables away from a booking. The rest must still seat the party, whatever was overridden; other overrides of
+        the assignment stay in force. Without any table left the booking is pending again.
         """
 
     @_abc_1.abstractmethod

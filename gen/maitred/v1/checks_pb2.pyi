@@ -75,7 +75,7 @@ class _CheckStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CheckStat
     CHECK_STATUS_OK: _CheckStatus.ValueType  # 1
     """The rule holds."""
     CHECK_STATUS_WARNING: _CheckStatus.ValueType  # 2
-    """The set can be used, but a person should look at it."""
+    """The rule is broken and was overridden: the set can be used, but a person should look at it."""
     CHECK_STATUS_ERROR: _CheckStatus.ValueType  # 3
     """The set cannot be held or assigned."""
 
@@ -87,7 +87,7 @@ CHECK_STATUS_UNSPECIFIED: CheckStatus.ValueType  # 0
 CHECK_STATUS_OK: CheckStatus.ValueType  # 1
 """The rule holds."""
 CHECK_STATUS_WARNING: CheckStatus.ValueType  # 2
-"""The set can be used, but a person should look at it."""
+"""The rule is broken and was overridden: the set can be used, but a person should look at it."""
 CHECK_STATUS_ERROR: CheckStatus.ValueType  # 3
 """The set cannot be held or assigned."""
 Global___CheckStatus: _TypeAlias = CheckStatus  # noqa: Y015

@@ -24,43 +24,46 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from maitred.v1 import reasons_pb2 as maitred_dot_v1_dot_reasons__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1amaitred/v1/inventory.proto\x12\nmaitred.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xef\x01\n\nRestaurant\x12#\n\rrestaurant_id\x18\x01 \x01(\tR\x0crestaurantId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1b\n\ttime_zone\x18\x03 \x01(\tR\x08timeZone\x12%\n\x0epolicy_version\x18\x04 \x01(\x03R\rpolicyVersion\x12+\n\x11inventory_version\x18\x05 \x01(\x03R\x10inventoryVersion\x12#\n\rfloor_version\x18\x06 \x01(\x03R\x0c\x66loorVersion\x12\x12\n\x04\x65tag\x18\x07 \x01(\tR\x04\x65tag\"R\n\x04Zone\x12\x17\n\x07zone_id\x18\x01 \x01(\tR\x06zoneId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n\nsort_order\x18\x03 \x01(\x05R\tsortOrder\"\x8d\x02\n\x05Table\x12\x19\n\x08table_id\x18\x01 \x01(\tR\x07tableId\x12\x17\n\x07zone_id\x18\x02 \x01(\tR\x06zoneId\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x1a\n\x08\x63\x61pacity\x18\x04 \x01(\x05R\x08\x63\x61pacity\x12\x1b\n\tmin_party\x18\x05 \x01(\x05R\x08minParty\x12\x1b\n\tmax_party\x18\x06 \x01(\x05R\x08maxParty\x12\x18\n\x07movable\x18\x07 \x01(\x08R\x07movable\x12\x1e\n\nattributes\x18\x08 \x03(\tR\nattributes\x12,\n\x05state\x18\t \x01(\x0e\x32\x16.maitred.v1.TableStateR\x05state\"=\n\tAdjacency\x12\x17\n\x07table_a\x18\x01 \x01(\tR\x06tableA\x12\x17\n\x07table_b\x18\x02 \x01(\tR\x06tableB\"\xf5\x01\n\x05\x46loor\x12#\n\rrestaurant_id\x18\x01 \x01(\tR\x0crestaurantId\x12+\n\x11inventory_version\x18\x02 \x01(\x03R\x10inventoryVersion\x12\x12\n\x04\x65tag\x18\x03 \x01(\tR\x04\x65tag\x12&\n\x05zones\x18\x04 \x03(\x0b\x32\x10.maitred.v1.ZoneR\x05zones\x12)\n\x06tables\x18\x05 \x03(\x0b\x32\x11.maitred.v1.TableR\x06tables\x12\x33\n\tadjacency\x18\x06 \x03(\x0b\x32\x15.maitred.v1.AdjacencyR\tadjacency\"\xa3\x03\n\rServicePolicy\x12%\n\x0epolicy_version\x18\x01 \x01(\x03R\rpolicyVersion\x12\x12\n\x04\x65tag\x18\x02 \x01(\tR\x04\x65tag\x12\x33\n\x07periods\x18\x03 \x03(\x0b\x32\x19.maitred.v1.ServicePeriodR\x07periods\x12>\n\rbuffer_before\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0c\x62ufferBefore\x12<\n\x0c\x62uffer_after\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0b\x62ufferAfter\x12 \n\tslack_max\x18\x06 \x01(\x05H\x00R\x08slackMax\x88\x01\x01\x12\x41\n\x0c\x63ombinations\x18\x07 \x01(\x0b\x32\x1d.maitred.v1.CombinationPolicyR\x0c\x63ombinations\x12\x31\n\x07weights\x18\x08 \x01(\x0b\x32\x17.maitred.v1.PlanWeightsR\x07weightsB\x0c\n\n_slack_max\"\x92\x02\n\rServicePeriod\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12)\n\x04\x64\x61ys\x18\x02 \x03(\x0e\x32\x15.maitred.v1.DayOfWeekR\x04\x64\x61ys\x12\x14\n\x05opens\x18\x03 \x01(\tR\x05opens\x12\x16\n\x06\x63loses\x18\x04 \x01(\tR\x06\x63loses\x12\x1f\n\x0bmay_overrun\x18\x05 \x01(\x08R\nmayOverrun\x12\x33\n\nturn_times\x18\x06 \x03(\x0b\x32\x14.maitred.v1.TurnTimeR\tturnTimes\x12>\n\rshortest_stay\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0cshortestStay\"g\n\x08TurnTime\x12$\n\x0eparty_size_max\x18\x01 \x01(\x05R\x0cpartySizeMax\x12\x35\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08\x64uration\"\xb3\x01\n\x11\x43ombinationPolicy\x12\x1d\n\x07\x65nabled\x18\x01 \x01(\x08H\x00R\x07\x65nabled\x88\x01\x01\x12\"\n\ntables_max\x18\x02 \x01(\x05H\x01R\ttablesMax\x88\x01\x01\x12@\n\x0e\x61\x64jacency_mode\x18\x03 \x01(\x0e\x32\x19.maitred.v1.AdjacencyModeR\radjacencyModeB\n\n\x08_enabledB\r\n\x0b_tables_max\"\xd5\x02\n\x0bPlanWeights\x12\"\n\nspare_seat\x18\x01 \x01(\x01H\x00R\tspareSeat\x88\x01\x01\x12\x19\n\x05merge\x18\x02 \x01(\x01H\x01R\x05merge\x88\x01\x01\x12&\n\x0cunusable_gap\x18\x03 \x01(\x01H\x02R\x0bunusableGap\x88\x01\x01\x12\x1e\n\x08open_gap\x18\x04 \x01(\x01H\x03R\x07openGap\x88\x01\x01\x12(\n\rmerge_partner\x18\x05 \x01(\x01H\x04R\x0cmergePartner\x88\x01\x01\x12\x34\n\x13preferred_attribute\x18\x06 \x01(\x01H\x05R\x12preferredAttribute\x88\x01\x01\x42\r\n\x0b_spare_seatB\x08\n\x06_mergeB\x0f\n\r_unusable_gapB\x0b\n\t_open_gapB\x10\n\x0e_merge_partnerB\x16\n\x14_preferred_attribute\"\xe8\x02\n\x05\x42lock\x12\x19\n\x08\x62lock_id\x18\x01 \x01(\tR\x07\x62lockId\x12\x1b\n\ttable_ids\x18\x02 \x03(\tR\x08tableIds\x12=\n\x0cwindow_start\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bwindowStart\x12\x39\n\nwindow_end\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\twindowEnd\x12,\n\x05\x63\x61use\x18\x05 \x01(\x0e\x32\x16.maitred.v1.BlockCauseR\x05\x63\x61use\x12\x12\n\x04note\x18\x06 \x01(\tR\x04note\x12\x1a\n\x08released\x18\x07 \x01(\x08R\x08released\x12\x14\n\x05\x61\x63tor\x18\x08 \x01(\tR\x05\x61\x63tor\x12\x39\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt*e\n\nTableState\x12\x1b\n\x17TABLE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16TABLE_STATE_IN_SERVICE\x10\x01\x12\x1e\n\x1aTABLE_STATE_OUT_OF_SERVICE\x10\x02*\x82\x01\n\rAdjacencyMode\x12\x1e\n\x1a\x41\x44JACENCY_MODE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x41\x44JACENCY_MODE_CONNECTED\x10\x01\x12\x1b\n\x17\x41\x44JACENCY_MODE_PAIRWISE\x10\x02\x12\x16\n\x12\x41\x44JACENCY_MODE_HUB\x10\x03*\xd8\x01\n\tDayOfWeek\x12\x1b\n\x17\x44\x41Y_OF_WEEK_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44\x41Y_OF_WEEK_MONDAY\x10\x01\x12\x17\n\x13\x44\x41Y_OF_WEEK_TUESDAY\x10\x02\x12\x19\n\x15\x44\x41Y_OF_WEEK_WEDNESDAY\x10\x03\x12\x18\n\x14\x44\x41Y_OF_WEEK_THURSDAY\x10\x04\x12\x16\n\x12\x44\x41Y_OF_WEEK_FRIDAY\x10\x05\x12\x18\n\x14\x44\x41Y_OF_WEEK_SATURDAY\x10\x06\x12\x16\n\x12\x44\x41Y_OF_WEEK_SUNDAY\x10\x07*|\n\nBlockCause\x12\x1b\n\x17\x42LOCK_CAUSE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x42LOCK_CAUSE_MAINTENANCE\x10\x01\x12\x1d\n\x19\x42LOCK_CAUSE_PRIVATE_EVENT\x10\x02\x12\x15\n\x11\x42LOCK_CAUSE_OTHER\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1amaitred/v1/inventory.proto\x12\nmaitred.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18maitred/v1/reasons.proto\"\xef\x01\n\nRestaurant\x12#\n\rrestaurant_id\x18\x01 \x01(\tR\x0crestaurantId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1b\n\ttime_zone\x18\x03 \x01(\tR\x08timeZone\x12%\n\x0epolicy_version\x18\x04 \x01(\x03R\rpolicyVersion\x12+\n\x11inventory_version\x18\x05 \x01(\x03R\x10inventoryVersion\x12#\n\rfloor_version\x18\x06 \x01(\x03R\x0c\x66loorVersion\x12\x12\n\x04\x65tag\x18\x07 \x01(\tR\x04\x65tag\"R\n\x04Zone\x12\x17\n\x07zone_id\x18\x01 \x01(\tR\x06zoneId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n\nsort_order\x18\x03 \x01(\x05R\tsortOrder\"\x8d\x02\n\x05Table\x12\x19\n\x08table_id\x18\x01 \x01(\tR\x07tableId\x12\x17\n\x07zone_id\x18\x02 \x01(\tR\x06zoneId\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x1a\n\x08\x63\x61pacity\x18\x04 \x01(\x05R\x08\x63\x61pacity\x12\x1b\n\tmin_party\x18\x05 \x01(\x05R\x08minParty\x12\x1b\n\tmax_party\x18\x06 \x01(\x05R\x08maxParty\x12\x18\n\x07movable\x18\x07 \x01(\x08R\x07movable\x12\x1e\n\nattributes\x18\x08 \x03(\tR\nattributes\x12,\n\x05state\x18\t \x01(\x0e\x32\x16.maitred.v1.TableStateR\x05state\"=\n\tAdjacency\x12\x17\n\x07table_a\x18\x01 \x01(\tR\x06tableA\x12\x17\n\x07table_b\x18\x02 \x01(\tR\x06tableB\"\xf5\x01\n\x05\x46loor\x12#\n\rrestaurant_id\x18\x01 \x01(\tR\x0crestaurantId\x12+\n\x11inventory_version\x18\x02 \x01(\x03R\x10inventoryVersion\x12\x12\n\x04\x65tag\x18\x03 \x01(\tR\x04\x65tag\x12&\n\x05zones\x18\x04 \x03(\x0b\x32\x10.maitred.v1.ZoneR\x05zones\x12)\n\x06tables\x18\x05 \x03(\x0b\x32\x11.maitred.v1.TableR\x06tables\x12\x33\n\tadjacency\x18\x06 \x03(\x0b\x32\x15.maitred.v1.AdjacencyR\tadjacency\"\xe3\x03\n\rServicePolicy\x12%\n\x0epolicy_version\x18\x01 \x01(\x03R\rpolicyVersion\x12\x12\n\x04\x65tag\x18\x02 \x01(\tR\x04\x65tag\x12\x33\n\x07periods\x18\x03 \x03(\x0b\x32\x19.maitred.v1.ServicePeriodR\x07periods\x12>\n\rbuffer_before\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0c\x62ufferBefore\x12<\n\x0c\x62uffer_after\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0b\x62ufferAfter\x12 \n\tslack_max\x18\x06 \x01(\x05H\x00R\x08slackMax\x88\x01\x01\x12\x41\n\x0c\x63ombinations\x18\x07 \x01(\x0b\x32\x1d.maitred.v1.CombinationPolicyR\x0c\x63ombinations\x12\x31\n\x07weights\x18\x08 \x01(\x0b\x32\x17.maitred.v1.PlanWeightsR\x07weights\x12>\n\x0brelaxations\x18\x0b \x01(\x0b\x32\x1c.maitred.v1.RelaxationPolicyR\x0brelaxationsB\x0c\n\n_slack_max\"\x92\x02\n\rServicePeriod\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12)\n\x04\x64\x61ys\x18\x02 \x03(\x0e\x32\x15.maitred.v1.DayOfWeekR\x04\x64\x61ys\x12\x14\n\x05opens\x18\x03 \x01(\tR\x05opens\x12\x16\n\x06\x63loses\x18\x04 \x01(\tR\x06\x63loses\x12\x1f\n\x0bmay_overrun\x18\x05 \x01(\x08R\nmayOverrun\x12\x33\n\nturn_times\x18\x06 \x03(\x0b\x32\x14.maitred.v1.TurnTimeR\tturnTimes\x12>\n\rshortest_stay\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0cshortestStay\"g\n\x08TurnTime\x12$\n\x0eparty_size_max\x18\x01 \x01(\x05R\x0cpartySizeMax\x12\x35\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08\x64uration\"\x8e\x02\n\x11\x43ombinationPolicy\x12\x1d\n\x07\x65nabled\x18\x01 \x01(\x08H\x00R\x07\x65nabled\x88\x01\x01\x12\"\n\ntables_max\x18\x02 \x01(\x05H\x01R\ttablesMax\x88\x01\x01\x12@\n\x0e\x61\x64jacency_mode\x18\x03 \x01(\x0e\x32\x19.maitred.v1.AdjacencyModeR\radjacencyMode\x12<\n\x18\x61\x64jacency_party_size_min\x18\x04 \x01(\x05H\x02R\x15\x61\x64jacencyPartySizeMin\x88\x01\x01\x42\n\n\x08_enabledB\r\n\x0b_tables_maxB\x1b\n\x19_adjacency_party_size_min\"E\n\x10RelaxationPolicy\x12\x31\n\x07reasons\x18\x01 \x03(\x0e\x32\x17.maitred.v1.ErrorReasonR\x07reasons\"\xd5\x02\n\x0bPlanWeights\x12\"\n\nspare_seat\x18\x01 \x01(\x01H\x00R\tspareSeat\x88\x01\x01\x12\x19\n\x05merge\x18\x02 \x01(\x01H\x01R\x05merge\x88\x01\x01\x12&\n\x0cunusable_gap\x18\x03 \x01(\x01H\x02R\x0bunusableGap\x88\x01\x01\x12\x1e\n\x08open_gap\x18\x04 \x01(\x01H\x03R\x07openGap\x88\x01\x01\x12(\n\rmerge_partner\x18\x05 \x01(\x01H\x04R\x0cmergePartner\x88\x01\x01\x12\x34\n\x13preferred_attribute\x18\x06 \x01(\x01H\x05R\x12preferredAttribute\x88\x01\x01\x42\r\n\x0b_spare_seatB\x08\n\x06_mergeB\x0f\n\r_unusable_gapB\x0b\n\t_open_gapB\x10\n\x0e_merge_partnerB\x16\n\x14_preferred_attribute\"\xe8\x02\n\x05\x42lock\x12\x19\n\x08\x62lock_id\x18\x01 \x01(\tR\x07\x62lockId\x12\x1b\n\ttable_ids\x18\x02 \x03(\tR\x08tableIds\x12=\n\x0cwindow_start\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bwindowStart\x12\x39\n\nwindow_end\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\twindowEnd\x12,\n\x05\x63\x61use\x18\x05 \x01(\x0e\x32\x16.maitred.v1.BlockCauseR\x05\x63\x61use\x12\x12\n\x04note\x18\x06 \x01(\tR\x04note\x12\x1a\n\x08released\x18\x07 \x01(\x08R\x08released\x12\x14\n\x05\x61\x63tor\x18\x08 \x01(\tR\x05\x61\x63tor\x12\x39\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt*e\n\nTableState\x12\x1b\n\x17TABLE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16TABLE_STATE_IN_SERVICE\x10\x01\x12\x1e\n\x1aTABLE_STATE_OUT_OF_SERVICE\x10\x02*\x82\x01\n\rAdjacencyMode\x12\x1e\n\x1a\x41\x44JACENCY_MODE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x41\x44JACENCY_MODE_CONNECTED\x10\x01\x12\x1b\n\x17\x41\x44JACENCY_MODE_PAIRWISE\x10\x02\x12\x16\n\x12\x41\x44JACENCY_MODE_HUB\x10\x03*\xd8\x01\n\tDayOfWeek\x12\x1b\n\x17\x44\x41Y_OF_WEEK_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44\x41Y_OF_WEEK_MONDAY\x10\x01\x12\x17\n\x13\x44\x41Y_OF_WEEK_TUESDAY\x10\x02\x12\x19\n\x15\x44\x41Y_OF_WEEK_WEDNESDAY\x10\x03\x12\x18\n\x14\x44\x41Y_OF_WEEK_THURSDAY\x10\x04\x12\x16\n\x12\x44\x41Y_OF_WEEK_FRIDAY\x10\x05\x12\x18\n\x14\x44\x41Y_OF_WEEK_SATURDAY\x10\x06\x12\x16\n\x12\x44\x41Y_OF_WEEK_SUNDAY\x10\x07*|\n\nBlockCause\x12\x1b\n\x17\x42LOCK_CAUSE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x42LOCK_CAUSE_MAINTENANCE\x10\x01\x12\x1d\n\x19\x42LOCK_CAUSE_PRIVATE_EVENT\x10\x02\x12\x15\n\x11\x42LOCK_CAUSE_OTHER\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'maitred.v1.inventory_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TABLESTATE']._serialized_start=2709
-  _globals['_TABLESTATE']._serialized_end=2810
-  _globals['_ADJACENCYMODE']._serialized_start=2813
-  _globals['_ADJACENCYMODE']._serialized_end=2943
-  _globals['_DAYOFWEEK']._serialized_start=2946
-  _globals['_DAYOFWEEK']._serialized_end=3162
-  _globals['_BLOCKCAUSE']._serialized_start=3164
-  _globals['_BLOCKCAUSE']._serialized_end=3288
-  _globals['_RESTAURANT']._serialized_start=108
-  _globals['_RESTAURANT']._serialized_end=347
-  _globals['_ZONE']._serialized_start=349
-  _globals['_ZONE']._serialized_end=431
-  _globals['_TABLE']._serialized_start=434
-  _globals['_TABLE']._serialized_end=703
-  _globals['_ADJACENCY']._serialized_start=705
-  _globals['_ADJACENCY']._serialized_end=766
-  _globals['_FLOOR']._serialized_start=769
-  _globals['_FLOOR']._serialized_end=1014
-  _globals['_SERVICEPOLICY']._serialized_start=1017
-  _globals['_SERVICEPOLICY']._serialized_end=1436
-  _globals['_SERVICEPERIOD']._serialized_start=1439
-  _globals['_SERVICEPERIOD']._serialized_end=1713
-  _globals['_TURNTIME']._serialized_start=1715
-  _globals['_TURNTIME']._serialized_end=1818
-  _globals['_COMBINATIONPOLICY']._serialized_start=1821
-  _globals['_COMBINATIONPOLICY']._serialized_end=2000
-  _globals['_PLANWEIGHTS']._serialized_start=2003
-  _globals['_PLANWEIGHTS']._serialized_end=2344
-  _globals['_BLOCK']._serialized_start=2347
-  _globals['_BLOCK']._serialized_end=2707
+  _globals['_TABLESTATE']._serialized_start=2961
+  _globals['_TABLESTATE']._serialized_end=3062
+  _globals['_ADJACENCYMODE']._serialized_start=3065
+  _globals['_ADJACENCYMODE']._serialized_end=3195
+  _globals['_DAYOFWEEK']._serialized_start=3198
+  _globals['_DAYOFWEEK']._serialized_end=3414
+  _globals['_BLOCKCAUSE']._serialized_start=3416
+  _globals['_BLOCKCAUSE']._serialized_end=3540
+  _globals['_RESTAURANT']._serialized_start=134
+  _globals['_RESTAURANT']._serialized_end=373
+  _globals['_ZONE']._serialized_start=375
+  _globals['_ZONE']._serialized_end=457
+  _globals['_TABLE']._serialized_start=460
+  _globals['_TABLE']._serialized_end=729
+  _globals['_ADJACENCY']._serialized_start=731
+  _globals['_ADJACENCY']._serialized_end=792
+  _globals['_FLOOR']._serialized_start=795
+  _globals['_FLOOR']._serialized_end=1040
+  _globals['_SERVICEPOLICY']._serialized_start=1043
+  _globals['_SERVICEPOLICY']._serialized_end=1526
+  _globals['_SERVICEPERIOD']._serialized_start=1529
+  _globals['_SERVICEPERIOD']._serialized_end=1803
+  _globals['_TURNTIME']._serialized_start=1805
+  _globals['_TURNTIME']._serialized_end=1908
+  _globals['_COMBINATIONPOLICY']._serialized_start=1911
+  _globals['_COMBINATIONPOLICY']._serialized_end=2181
+  _globals['_RELAXATIONPOLICY']._serialized_start=2183
+  _globals['_RELAXATIONPOLICY']._serialized_end=2252
+  _globals['_PLANWEIGHTS']._serialized_start=2255
+  _globals['_PLANWEIGHTS']._serialized_end=2596
+  _globals['_BLOCK']._serialized_start=2599
+  _globals['_BLOCK']._serialized_end=2959
 # @@protoc_insertion_point(module_scope)

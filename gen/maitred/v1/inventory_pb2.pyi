@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from maitred.v1 import reasons_pb2 as _reasons_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -369,6 +370,7 @@ class ServicePolicy(_message.Message):
     SLACK_MAX_FIELD_NUMBER: _builtins.int
     COMBINATIONS_FIELD_NUMBER: _builtins.int
     WEIGHTS_FIELD_NUMBER: _builtins.int
+    RELAXATIONS_FIELD_NUMBER: _builtins.int
     policy_version: _builtins.int
     """Rises with every change. Output only."""
     etag: _builtins.str
@@ -395,6 +397,10 @@ class ServicePolicy(_message.Message):
     def weights(self) -> Global___PlanWeights:
         """What ranking charges for; unset terms take their defaults."""
 
+    @_builtins.property
+    def relaxations(self) -> Global___RelaxationPolicy:
+        """Which rules planning may relax when nothing regular is free. Unset: CAPACITY_BELOW_MIN_PARTY alone. Set and empty: none."""
+
     def __init__(
         self,
         *,
@@ -406,10 +412,11 @@ class ServicePolicy(_message.Message):
         slack_max: _builtins.int | None = ...,
         combinations: Global___CombinationPolicy | None = ...,
         weights: Global___PlanWeights | None = ...,
+        relaxations: Global___RelaxationPolicy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "combinations", b"combinations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "combinations", b"combinations", "relaxations", b"relaxations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "combinations", b"combinations", "etag", b"etag", "periods", b"periods", "policy_version", b"policy_version", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "combinations", b"combinations", "etag", b"etag", "periods", b"periods", "policy_version", b"policy_version", "relaxations", b"relaxations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__slack_max: _TypeAlias = _typing.Literal["slack_max"]  # noqa: Y015
     _WhichOneofArgType__slack_max: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max"]  # noqa: Y015
@@ -508,33 +515,70 @@ class CombinationPolicy(_message.Message):
     ENABLED_FIELD_NUMBER: _builtins.int
     TABLES_MAX_FIELD_NUMBER: _builtins.int
     ADJACENCY_MODE_FIELD_NUMBER: _builtins.int
+    ADJACENCY_PARTY_SIZE_MIN_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
     """Whether merging is allowed at all. Default true."""
     tables_max: _builtins.int
     """Most tables in one merge, 2 to 5. Default 3."""
     adjacency_mode: Global___AdjacencyMode.ValueType
     """What "can be pushed together" means for more than two tables. Default connected."""
+    adjacency_party_size_min: _builtins.int
+    """The smallest party for which the tables of a merge have to be adjacent, 1 to 500. Smaller parties may have any movable
+    tables of one zone. Unset, adjacency is needed for every party. Like every other rule it holds for planning,
+    searching, validating, explaining, holding, confirming and assigning.
+    """
     def __init__(
         self,
         *,
         enabled: _builtins.bool | None = ...,
         tables_max: _builtins.int | None = ...,
         adjacency_mode: Global___AdjacencyMode.ValueType = ...,
+        adjacency_party_size_min: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_tables_max", b"_tables_max", "enabled", b"enabled", "tables_max", b"tables_max"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_adjacency_party_size_min", b"_adjacency_party_size_min", "_enabled", b"_enabled", "_tables_max", b"_tables_max", "adjacency_party_size_min", b"adjacency_party_size_min", "enabled", b"enabled", "tables_max", b"tables_max"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_tables_max", b"_tables_max", "adjacency_mode", b"adjacency_mode", "enabled", b"enabled", "tables_max", b"tables_max"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adjacency_party_size_min", b"_adjacency_party_size_min", "_enabled", b"_enabled", "_tables_max", b"_tables_max", "adjacency_mode", b"adjacency_mode", "adjacency_party_size_min", b"adjacency_party_size_min", "enabled", b"enabled", "tables_max", b"tables_max"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__adjacency_party_size_min: _TypeAlias = _typing.Literal["adjacency_party_size_min"]  # noqa: Y015
+    _WhichOneofArgType__adjacency_party_size_min: _TypeAlias = _typing.Literal["_adjacency_party_size_min", b"_adjacency_party_size_min"]  # noqa: Y015
     _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
     _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
     _WhichOneofReturnType__tables_max: _TypeAlias = _typing.Literal["tables_max"]  # noqa: Y015
     _WhichOneofArgType__tables_max: _TypeAlias = _typing.Literal["_tables_max", b"_tables_max"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__adjacency_party_size_min) -> _WhichOneofReturnType__adjacency_party_size_min | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tables_max) -> _WhichOneofReturnType__tables_max | None: ...
 
 Global___CombinationPolicy: _TypeAlias = CombinationPolicy  # noqa: Y015
+
+@_typing.final
+class RelaxationPolicy(_message.Message):
+    """Rules that give way when nothing regular is free."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """In the order in which they are tried, each once: CAPACITY_BELOW_MIN_PARTY, SLACK_BUDGET_EXCEEDED,
+        COMBINATION_TOO_LARGE (merges of up to 5 tables). Everybody may override these rules, without a permission.
+        """
+
+    def __init__(
+        self,
+        *,
+        reasons: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reasons", b"reasons"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RelaxationPolicy: _TypeAlias = RelaxationPolicy  # noqa: Y015
 
 @_typing.final
 class PlanWeights(_message.Message):

@@ -40,6 +40,10 @@ class _PlanOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PlanOutco
     """Something would fit the party, but all of it is taken for this window."""
     PLAN_OUTCOME_NEEDS_STAFF: _PlanOutcome.ValueType  # 3
     """No table and no combination of this floor seats the party under the policy, whatever the time. Staff must decide."""
+    PLAN_OUTCOME_RELAXED: _PlanOutcome.ValueType  # 4
+    """Nothing fits by all rules, but at least one plan fits when those of ServicePolicy.relaxations are relaxed that the
+    plans name. As little as possible is relaxed: one rule before two, in the policy's order.
+    """
 
 class PlanOutcome(_PlanOutcome, metaclass=_PlanOutcomeEnumTypeWrapper):
     """Whether anything fits."""
@@ -52,6 +56,10 @@ PLAN_OUTCOME_FULLY_TAKEN: PlanOutcome.ValueType  # 2
 """Something would fit the party, but all of it is taken for this window."""
 PLAN_OUTCOME_NEEDS_STAFF: PlanOutcome.ValueType  # 3
 """No table and no combination of this floor seats the party under the policy, whatever the time. Staff must decide."""
+PLAN_OUTCOME_RELAXED: PlanOutcome.ValueType  # 4
+"""Nothing fits by all rules, but at least one plan fits when those of ServicePolicy.relaxations are relaxed that the
+plans name. As little as possible is relaxed: one rule before two, in the policy's order.
+"""
 Global___PlanOutcome: _TypeAlias = PlanOutcome  # noqa: Y015
 
 class _AlternativeKind:
@@ -68,6 +76,15 @@ class _AlternativeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Alter
     """A later start on the same service date, at a quarter of an hour."""
     ALTERNATIVE_KIND_OTHER_ZONE: _AlternativeKind.ValueType  # 3
     """The same start in another zone than the one asked for."""
+    ALTERNATIVE_KIND_LARGER_COMBINATION: _AlternativeKind.ValueType  # 4
+    """The same start on a combination of more tables than the policy allows, up to 5. Plan.relaxed names
+    COMBINATION_TOO_LARGE, and other rules only if it takes them as well. Only offered when nothing fits by all rules,
+    and never on a floor with more than 25,000 combinations of up to 5 tables.
+    """
+    ALTERNATIVE_KIND_RELAXED: _AlternativeKind.ValueType  # 5
+    """The same start on a set that breaks soft rules: those of SLACK_BUDGET_EXCEEDED and CAPACITY_BELOW_MIN_PARTY that
+    Plan.relaxed names, whether the policy relaxes them or not. Only offered when nothing fits by all rules.
+    """
 
 class AlternativeKind(_AlternativeKind, metaclass=_AlternativeKindEnumTypeWrapper):
     """In what an alternative differs from what was asked for."""
@@ -80,6 +97,15 @@ ALTERNATIVE_KIND_LATER: AlternativeKind.ValueType  # 2
 """A later start on the same service date, at a quarter of an hour."""
 ALTERNATIVE_KIND_OTHER_ZONE: AlternativeKind.ValueType  # 3
 """The same start in another zone than the one asked for."""
+ALTERNATIVE_KIND_LARGER_COMBINATION: AlternativeKind.ValueType  # 4
+"""The same start on a combination of more tables than the policy allows, up to 5. Plan.relaxed names
+COMBINATION_TOO_LARGE, and other rules only if it takes them as well. Only offered when nothing fits by all rules,
+and never on a floor with more than 25,000 combinations of up to 5 tables.
+"""
+ALTERNATIVE_KIND_RELAXED: AlternativeKind.ValueType  # 5
+"""The same start on a set that breaks soft rules: those of SLACK_BUDGET_EXCEEDED and CAPACITY_BELOW_MIN_PARTY that
+Plan.relaxed names, whether the policy relaxes them or not. Only offered when nothing fits by all rules.
+"""
 Global___AlternativeKind: _TypeAlias = AlternativeKind  # noqa: Y015
 
 @_typing.final
@@ -93,6 +119,7 @@ class PlanTablesRequest(_message.Message):
     PARTY_FIELD_NUMBER: _builtins.int
     AVOID_TABLE_IDS_FIELD_NUMBER: _builtins.int
     PLANS_MAX_FIELD_NUMBER: _builtins.int
+    OVERFLOW_FIELD_NUMBER: _builtins.int
     ALTERNATIVES_MAX_FIELD_NUMBER: _builtins.int
     restaurant_id: _builtins.str
     """The restaurant."""
@@ -100,9 +127,13 @@ class PlanTablesRequest(_message.Message):
     """A stored booking. Its own holds and tables are not in its way."""
     plans_max: _builtins.int
     """How many plans to return, 1 to 50; 0 means 5."""
+    overflow: _builtins.bool
+    """Also try sets that leave more seats empty than slack_max allows, as the last thing that is relaxed, even if the policy
+    does not list SLACK_BUDGET_EXCEEDED among its relaxations. Without it such sets are plans only if the policy does.
+    """
     alternatives_max: _builtins.int
-    """How many alternatives to return at most, 1 to 20, whether something fits or not. 0 means up to 6 when nothing fits,
-    and none otherwise.
+    """How many alternatives to return at most, 1 to 20, whether something fits or not. 0 means up to 6 when there
+    are no plans, and none otherwise.
     """
     @_builtins.property
     def party(self) -> _booking_pb2.PartyRequest:
@@ -120,11 +151,12 @@ class PlanTablesRequest(_message.Message):
         party: _booking_pb2.PartyRequest | None = ...,
         avoid_table_ids: _abc.Iterable[_builtins.str] | None = ...,
         plans_max: _builtins.int = ...,
+        overflow: _builtins.bool = ...,
         alternatives_max: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "party", b"party", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives_max", b"alternatives_max", "avoid_table_ids", b"avoid_table_ids", "booking_id", b"booking_id", "party", b"party", "plans_max", b"plans_max", "restaurant_id", b"restaurant_id", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives_max", b"alternatives_max", "avoid_table_ids", b"avoid_table_ids", "booking_id", b"booking_id", "overflow", b"overflow", "party", b"party", "plans_max", b"plans_max", "restaurant_id", b"restaurant_id", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["booking_id", "party"]  # noqa: Y015
     _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
@@ -152,15 +184,16 @@ class PlanTablesResponse(_message.Message):
     ALTERNATIVES_FIELD_NUMBER: _builtins.int
     LARGEST_CAPACITY_FIELD_NUMBER: _builtins.int
     MOVING_ONE_BOOKING_WOULD_HELP_FIELD_NUMBER: _builtins.int
+    RELAXATIONS_SKIPPED_FIELD_NUMBER: _builtins.int
     outcome: Global___PlanOutcome.ValueType
     """Whether anything fits. "Nothing fits" is an answer, not an error: rejections say why."""
     plans_found: _builtins.int
-    """How many plans there are in all."""
+    """How many plans there are in all, with the same rules relaxed when the outcome is PLAN_OUTCOME_RELAXED."""
     tables_considered: _builtins.int
     """How many single tables were looked at."""
     combinations_considered: _builtins.int
     """How many combinations were looked at: every set of 2 to tables_max movable tables of one zone that the policy's
-    adjacency mode accepts as one merge.
+    adjacency mode accepts as one merge. Adjacency is not asked of parties below adjacency_party_size_min.
     """
     period: _builtins.str
     """The service period the start falls in."""
@@ -183,7 +216,7 @@ class PlanTablesResponse(_message.Message):
     @_builtins.property
     def rejections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rejection]:
         """Every table and combination that was left out, counted once under the first reason that applies in the order of
-        ErrorReason.
+        ErrorReason, by all rules: what is relaxed changes nothing here.
         """
 
     @_builtins.property
@@ -200,6 +233,10 @@ class PlanTablesResponse(_message.Message):
         of every kind that still has one, those nearest in time first. The nearest feasible start before and the nearest one
         after the start asked for are always in the first round.
         """
+
+    @_builtins.property
+    def relaxations_skipped(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """COMBINATION_TOO_LARGE, when it could not be relaxed because the floor has too many of the larger merges to look at."""
 
     def __init__(
         self,
@@ -218,10 +255,11 @@ class PlanTablesResponse(_message.Message):
         alternatives: _abc.Iterable[Global___Alternative] | None = ...,
         largest_capacity: _builtins.int = ...,
         moving_one_booking_would_help: _builtins.bool = ...,
+        relaxations_skipped: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives", b"alternatives", "combinations_considered", b"combinations_considered", "inventory_version", b"inventory_version", "largest_capacity", b"largest_capacity", "moving_one_booking_would_help", b"moving_one_booking_would_help", "outcome", b"outcome", "period", b"period", "plans", b"plans", "plans_found", b"plans_found", "policy_version", b"policy_version", "rejections", b"rejections", "tables_considered", b"tables_considered", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives", b"alternatives", "combinations_considered", b"combinations_considered", "inventory_version", b"inventory_version", "largest_capacity", b"largest_capacity", "moving_one_booking_would_help", b"moving_one_booking_would_help", "outcome", b"outcome", "period", b"period", "plans", b"plans", "plans_found", b"plans_found", "policy_version", b"policy_version", "rejections", b"rejections", "relaxations_skipped", b"relaxations_skipped", "tables_considered", b"tables_considered", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -245,6 +283,8 @@ class Plan(_message.Message):
     BREAKDOWN_FIELD_NUMBER: _builtins.int
     UNMET_PREFERRED_ATTRIBUTES_FIELD_NUMBER: _builtins.int
     CONTEXT_VERSION_FIELD_NUMBER: _builtins.int
+    RELAXED_FIELD_NUMBER: _builtins.int
+    NEEDS_PERMISSION_FIELD_NUMBER: _builtins.int
     zone_id: _builtins.str
     """Their zone."""
     capacity: _builtins.int
@@ -261,6 +301,8 @@ class Plan(_message.Message):
     """What the plan was made from. Send it with HoldTables or AssignTables for the same tables to be refused with
     STALE_CONTEXT if something they depend on has changed; changes elsewhere on the floor don't matter.
     """
+    needs_permission: _builtins.bool
+    """Whether overriding them needs the scope override, because the policy does not relax all of them."""
     @_builtins.property
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The tables, ordered by id."""
@@ -281,6 +323,12 @@ class Plan(_message.Message):
     def unmet_preferred_attributes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Preferred attributes that no table or not every table of the set has."""
 
+    @_builtins.property
+    def relaxed(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """The rules that the set breaks; empty unless the outcome is PLAN_OUTCOME_RELAXED or the plan is an alternative. Sent as overrides with the same
+        tables they make the plan holdable as it stands.
+        """
+
     def __init__(
         self,
         *,
@@ -296,10 +344,12 @@ class Plan(_message.Message):
         breakdown: _abc.Iterable[Global___ScoreTerm] | None = ...,
         unmet_preferred_attributes: _abc.Iterable[_builtins.str] | None = ...,
         context_version: _builtins.str = ...,
+        relaxed: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
+        needs_permission: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjacency", b"adjacency", "breakdown", b"breakdown", "capacity", b"capacity", "context_version", b"context_version", "cost", b"cost", "merged", b"merged", "score", b"score", "slack", b"slack", "table_ids", b"table_ids", "table_names", b"table_names", "unmet_preferred_attributes", b"unmet_preferred_attributes", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjacency", b"adjacency", "breakdown", b"breakdown", "capacity", b"capacity", "context_version", b"context_version", "cost", b"cost", "merged", b"merged", "needs_permission", b"needs_permission", "relaxed", b"relaxed", "score", b"score", "slack", b"slack", "table_ids", b"table_ids", "table_names", b"table_names", "unmet_preferred_attributes", b"unmet_preferred_attributes", "zone_id", b"zone_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -458,7 +508,7 @@ Global___TableSet: _TypeAlias = TableSet  # noqa: Y015
 @_typing.final
 class Alternative(_message.Message):
     """Something that the party could have instead. To hold it: put the booking with `party`, unless that is what it wants
-    already, then hold the plan's tables with the plan's context_version.
+    already, then hold the plan's tables with the plan's context_version, and with what the plan relaxes as overrides.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -523,6 +573,7 @@ class ExplainTableRequest(_message.Message):
     BOOKING_ID_FIELD_NUMBER: _builtins.int
     PARTY_FIELD_NUMBER: _builtins.int
     TABLE_IDS_FIELD_NUMBER: _builtins.int
+    OVERRIDES_FIELD_NUMBER: _builtins.int
     restaurant_id: _builtins.str
     """The restaurant."""
     booking_id: _builtins.str
@@ -537,6 +588,12 @@ class ExplainTableRequest(_message.Message):
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """1 to 10 different tables, explained as one set."""
 
+    @_builtins.property
+    def overrides(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """What would happen with these rules set aside: broken, they come out as warnings. The same values and the same
+        permission as in HoldTablesRequest.overrides.
+        """
+
     def __init__(
         self,
         *,
@@ -544,10 +601,11 @@ class ExplainTableRequest(_message.Message):
         booking_id: _builtins.str = ...,
         party: _booking_pb2.PartyRequest | None = ...,
         table_ids: _abc.Iterable[_builtins.str] | None = ...,
+        overrides: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "party", b"party", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "party", b"party", "restaurant_id", b"restaurant_id", "subject", b"subject", "table_ids", b"table_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "overrides", b"overrides", "party", b"party", "restaurant_id", b"restaurant_id", "subject", b"subject", "table_ids", b"table_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["booking_id", "party"]  # noqa: Y015
     _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
@@ -721,7 +779,7 @@ class Availability(_message.Message):
     WINDOW_END_FIELD_NUMBER: _builtins.int
     PERIOD_FIELD_NUMBER: _builtins.int
     available: _builtins.bool
-    """Whether a table or a merge fits and is free. A restaurant that is closed, a stay that does not fit before closing and
+    """Whether a table or a merge fits and is free by all rules. A restaurant that is closed, a stay that does not fit before closing and
     a time that is over are answers as well, never errors of the call.
     """
     zone_id: _builtins.str

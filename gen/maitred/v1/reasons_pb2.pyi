@@ -81,6 +81,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Retry: HUMAN
     Remedy: Ask for the named scope, or let somebody call who has it.
     """
+    ERROR_REASON_OVERRIDE_NOT_PERMITTED: _ErrorReason.ValueType  # 51
+    """The call overrides rules that the restaurant's policy does not relax, and the caller lacks the scope for it.
+    Status: PERMISSION_DENIED
+    Metadata: reasons, scope
+    Retry: HUMAN
+    Remedy: Leave the named reasons out of overrides, or let somebody call who has the scope.
+    """
     ERROR_REASON_RESTAURANT_NOT_FOUND: _ErrorReason.ValueType  # 9
     """There is no such restaurant for this tenant; another tenant's restaurant looks exactly the same.
     Status: NOT_FOUND
@@ -274,9 +281,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Choose movable tables for a merge.
     """
     ERROR_REASON_COMBINATION_NOT_ADJACENT: _ErrorReason.ValueType  # 35
-    """The chosen tables cannot be pushed together under the policy's adjacency mode.
+    """The chosen tables cannot be pushed together under the policy's adjacency mode, and the party is not below the size
+    from which adjacency is needed.
     Status: FAILED_PRECONDITION + FailedChecks
-    Metadata: table_ids, adjacency_mode
+    Metadata: table_ids, adjacency_mode, adjacency_party_size_min
     Retry: REPLAN
     Remedy: Choose tables that touch one another; PlanTables lists the merges that exist.
     """
@@ -451,6 +459,13 @@ Status: PERMISSION_DENIED
 Metadata: method, scope
 Retry: HUMAN
 Remedy: Ask for the named scope, or let somebody call who has it.
+"""
+ERROR_REASON_OVERRIDE_NOT_PERMITTED: ErrorReason.ValueType  # 51
+"""The call overrides rules that the restaurant's policy does not relax, and the caller lacks the scope for it.
+Status: PERMISSION_DENIED
+Metadata: reasons, scope
+Retry: HUMAN
+Remedy: Leave the named reasons out of overrides, or let somebody call who has the scope.
 """
 ERROR_REASON_RESTAURANT_NOT_FOUND: ErrorReason.ValueType  # 9
 """There is no such restaurant for this tenant; another tenant's restaurant looks exactly the same.
@@ -645,9 +660,10 @@ Retry: REPLAN
 Remedy: Choose movable tables for a merge.
 """
 ERROR_REASON_COMBINATION_NOT_ADJACENT: ErrorReason.ValueType  # 35
-"""The chosen tables cannot be pushed together under the policy's adjacency mode.
+"""The chosen tables cannot be pushed together under the policy's adjacency mode, and the party is not below the size
+from which adjacency is needed.
 Status: FAILED_PRECONDITION + FailedChecks
-Metadata: table_ids, adjacency_mode
+Metadata: table_ids, adjacency_mode, adjacency_party_size_min
 Retry: REPLAN
 Remedy: Choose tables that touch one another; PlanTables lists the merges that exist.
 """

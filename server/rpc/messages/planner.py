@@ -29,7 +29,14 @@ from server.planner.plan import Plan, PlanOutcome, Rejection
 from server.rpc.fields import Fields, reading
 from server.rpc.messages.assignment import selection_summary
 from server.rpc.messages.booking import party_message, read_party
-from server.rpc.messages.checks import REASONS, conflict_message, cures_of, put_check
+from server.rpc.messages.checks import (
+    REASONS,
+    conflict_message,
+    cures_of,
+    put_check,
+    read_overrides,
+    reason_messages,
+)
 from server.rpc.messages.claims import texts
 from server.rpc.messages.time import instant_message, set_instant
 
@@ -51,6 +58,7 @@ def read_plan_tables(request: pb.PlanTablesRequest) -> PlanTablesQuestion:
             subject=_read_subject(fields),
             plans_max=fields.integer("plans_max", 1, PLANS_MAX, zero_means=PLANS_DEFAULT),
             avoid=fields.uuids("avoid_table_ids", AVOID_TABLES_MAX),
+            overflow=fields.boolean("overflow"),
             alternatives_max=fields.integer("alternatives_max", 1, ALTERNATIVES_MAX, zero_means=0),
         )
 
@@ -61,6 +69,7 @@ def read_explain_table(request: pb.ExplainTableRequest) -> ExplainTableQuestion:
             fields.uuid("restaurant_id"),
             _read_subject(fields),
             fields.uuids("table_ids", SELECTION_TABLES_MAX, 1),
+            read_overrides(fields),
         )
 
 
@@ -110,7 +119,7 @@ def plan_tables_response(planned: Planned) -> pb.PlanTablesResponse:
     result, stay, instead = planned.result, planned.stay, planned.help
     return pb.PlanTablesResponse(
         outcome=OUTCOMES[result.outcome],
-        plans=map(_plan_message, result.plans),
+        plans=(_plan_message(plan, bool(planned.beyond_policy(plan))) for plan in result.plans),
         plans_found=result.plans_found,
         rejections=(_rejection_message(each, planned.floor) for each in result.rejections),
         tables_considered=result.tables_considered,
@@ -120,26 +129,27 @@ def plan_tables_response(planned: Planned) -> pb.PlanTablesResponse:
         period=stay.period,
         inventory_version=planned.restaurant.inventory_version,
         policy_version=planned.restaurant.policy_version,
-        alternatives=(_alternative_message(each, planned.asked) for each in instead.alternatives),
+        relaxations_skipped=reason_messages(result.relaxations_skipped),
+        alternatives=(_alternative_message(each, planned) for each in instead.alternatives),
         largest_capacity=result.largest,
         moving_one_booking_would_help=instead.moving_one_booking,
     )
 
 
-def _alternative_message(alternative: Alternative, asked: Party) -> pb.Alternative:
-    party, window = alternative.party, alternative.stay.window
+def _alternative_message(alternative: Alternative, planned: Planned) -> pb.Alternative:
+    party, plan, window = alternative.party, alternative.plan, alternative.stay.window
     return pb.Alternative(
         kind=ALTERNATIVE_KINDS[alternative.kind],
         party=party_message(party),
-        changes=[name for name in CHANGEABLE if getattr(party, name) != getattr(asked, name)],
+        changes=[name for name in CHANGEABLE if getattr(party, name) != getattr(planned.asked, name)],
         window_start=instant_message(window.start),
         window_end=instant_message(window.end),
         period=alternative.stay.period,
-        plan=_plan_message(alternative.plan),
+        plan=_plan_message(plan, bool(planned.beyond_policy(plan))),
     )
 
 
-def _plan_message(plan: Plan) -> pb.Plan:
+def _plan_message(plan: Plan, needs_permission: bool) -> pb.Plan:
     return pb.Plan(
         table_ids=[str(table.table_id) for table in plan.tables],
         table_names=[table.name for table in plan.tables],
@@ -153,6 +163,8 @@ def _plan_message(plan: Plan) -> pb.Plan:
         breakdown=[pb.ScoreTerm(name=term.name, cost=term.cost) for term in plan.breakdown],
         unmet_preferred_attributes=plan.unmet_preferred_attributes,
         context_version=plan.context_version,
+        relaxed=reason_messages(plan.relaxed),
+        needs_permission=needs_permission,
     )
 
 
@@ -198,7 +210,7 @@ def _availability_message(answer: Availability) -> pb.Availability:
     tables, stay = answer.vacancy.tables, answer.stay
     message = pb.Availability(
         available=bool(tables),
-        reasons=[REASONS[reason] for reason in answer.vacancy.reasons],
+        reasons=reason_messages(answer.vacancy.reasons),
         table_ids=[str(table.table_id) for table in tables],
         table_names=[table.name for table in tables],
         zone_id=str(tables[0].zone_id) if tables else "",

@@ -20,6 +20,7 @@ from server.domain.limits import (
 )
 from server.domain.policy import (
     MINUTES_PER_DAY,
+    RELAXABLE,
     WEEK,
     AdjacencyMode,
     Combinations,
@@ -29,8 +30,10 @@ from server.domain.policy import (
     Weights,
 )
 from server.domain.restaurant import policy_etag
+from server.errors import Reason
 from server.orchestrator.put_service_policy import PolicyPut, PutServicePolicyCommand
 from server.rpc.fields import Fields, reading
+from server.rpc.messages.checks import REASONS, reason_messages
 from server.rpc.messages.time import duration_message
 
 DEFAULTS = ServicePolicy(())
@@ -44,6 +47,7 @@ MODES_READ: Mapping[int, AdjacencyMode] = {
     pb.ADJACENCY_MODE_UNSPECIFIED: DEFAULTS.combinations.adjacency_mode,
     **{number: mode for mode, number in MODES.items()},
 }
+RELAXATIONS_READ: Mapping[int, Reason] = {REASONS[reason]: reason for reason in RELAXABLE}
 
 
 def read_put_service_policy(
@@ -68,7 +72,14 @@ def _read_policy(fields: Fields) -> ServicePolicy:
         slack_max=fields.optional_integer("slack_max", 0, SLACK_LIMIT_MAX, DEFAULTS.slack_max),
         combinations=_read_combinations(fields.part("combinations")),
         weights=_read_weights(fields.part("weights")),
+        relaxations=_read_relaxations(fields),
     )
+
+
+def _read_relaxations(fields: Fields) -> tuple[Reason, ...]:
+    if not fields.is_set("relaxations"):
+        return DEFAULTS.relaxations
+    return fields.part("relaxations").choices("reasons", RELAXATIONS_READ)
 
 
 def _read_period(fields: Fields) -> ServicePeriod:
@@ -98,6 +109,9 @@ def _read_combinations(fields: Fields) -> Combinations:
             "tables_max", MERGE_TABLES_MIN, MERGE_TABLES_MAX, default.tables_max
         ),
         adjacency_mode=fields.choice("adjacency_mode", MODES_READ),
+        adjacency_party_size_min=fields.integer("adjacency_party_size_min", 1, PARTY_SIZE_MAX)
+        if fields.is_set("adjacency_party_size_min")
+        else None,
     )
 
 
@@ -125,8 +139,10 @@ def policy_message(put: PolicyPut) -> pb.ServicePolicy:
             enabled=policy.combinations.enabled,
             tables_max=policy.combinations.tables_max,
             adjacency_mode=MODES[policy.combinations.adjacency_mode],
+            adjacency_party_size_min=policy.combinations.adjacency_party_size_min,
         ),
         weights=_weights_message(policy.weights),
+        relaxations=pb.RelaxationPolicy(reasons=reason_messages(policy.relaxations)),
     )
 
 
