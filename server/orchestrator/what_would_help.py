@@ -29,7 +29,8 @@ async def what_would_help(
     booking_id: UUID | None,
     alternatives_max: int,
 ) -> Help:
-    """Up to `alternatives_max` alternatives, or with 0 the default number, and then only when nothing fits.
+    """Up to `alternatives_max` alternatives, or with 0 the default number, and then only when there are no
+    plans.
 
     `question` is the one that `result` answers, for the booking or for a party that has not booked.
     """
@@ -49,7 +50,7 @@ async def what_would_help(
 
     def search() -> Help:
         return Help(
-            find_alternatives(question, slots, time_zone, limit, fits=result.outcome is PlanOutcome.FEASIBLE),
+            find_alternatives(question, slots, time_zone, limit, fits=bool(result.plans_found)),
             bool(in_the_way) and moving_one_would_help(question, in_the_way, live),
         )
 

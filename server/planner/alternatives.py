@@ -69,7 +69,8 @@ def find_alternatives(
 ) -> tuple[Alternative, ...]:
     """The first `limit` alternatives to what was asked, in rounds.
 
-    `fits` says that the question has plans by all rules; only if it has none are rules relaxed here.
+    `fits` says that there are plans for the question already, by all rules or with those relaxed that the policy
+    relaxes; only without any are further rules relaxed here.
 
     `slots` are the other starts, and none of the question's claims that touches `span_of` them is missing. In each
     round stands the next of every kind: the nearest start before and after the one asked for, the best set in the
@@ -138,8 +139,8 @@ def _other_zones(question: Question, time_zone: str) -> list[Offer]:
 def _relaxed(question: Question) -> list[Offer]:
     """One offer for each choice of soft rules that makes room when they are relaxed, and none fewer of them do.
 
-    The policy need not list them: staff may override more than it grants to everybody. Since nothing fits by fewer
-    rules, every plan breaks exactly those of its choice.
+    The policy does not list all of them, or there would be a plan: staff may override more than it grants to
+    everybody. Since nothing fits by fewer rules, every plan breaks exactly those of its choice.
     """
     offers: list[Offer] = []
     for step in relaxation_steps(replace(question.policy, relaxations=RELAXABLE)):

@@ -12,6 +12,7 @@ from maitred_client.messages import (
     Alternative,
     AlternativeKind,
     Booking,
+    ErrorReason,
     HoldTablesRequest,
     PartyRequest,
     PlanOutcome,
@@ -27,6 +28,10 @@ from tests.support.database import rows
 
 EARLIER, LATER = AlternativeKind.ALTERNATIVE_KIND_EARLIER, AlternativeKind.ALTERNATIVE_KIND_LATER
 OTHER_ZONE = AlternativeKind.ALTERNATIVE_KIND_OTHER_ZONE
+LARGER, RELAXED = (
+    AlternativeKind.ALTERNATIVE_KIND_LARGER_COMBINATION,
+    AlternativeKind.ALTERNATIVE_KIND_RELAXED,
+)
 NAMES = [seats.name for seats in HOUSE_TABLES]
 SEEDS = range(4)
 QUARTER = timedelta(minutes=15)
@@ -65,6 +70,7 @@ async def hold_as_it_stands(place: House, alternative: Alternative, booking_id: 
         booking_id=booking_id,
         table_ids=alternative.plan.table_ids,
         context_version=alternative.plan.context_version,
+        overrides=alternative.plan.relaxed,
     )
     held = (await place.client.hold_tables(hold)).hold
     assert list(held.table_ids) == list(alternative.plan.table_ids)
@@ -136,6 +142,49 @@ async def test_a_booking_that_sits_on_old_tables_is_not_in_its_own_way(place: Ho
     assert starts(answer, EARLIER) == [evening(19, 15)]
     for each in answer.alternatives:
         await hold_as_it_stands(place, each, mine.booking_id)
+
+
+async def test_more_tables_than_the_policy_merges_can_be_held_with_what_the_plan_names(
+    place: House,
+) -> None:
+    wish = await place.party(15, zone="Hall")
+    answer = await plan(place, wish)
+    assert answer.outcome == PlanOutcome.PLAN_OUTCOME_NEEDS_STAFF
+    (larger,) = answer.alternatives
+    assert (larger.kind, list(larger.changes)) == (LARGER, [])
+    assert sorted(larger.plan.table_names) == ["W1", "W2", "W3", "W4"]
+    assert list(larger.plan.relaxed) == [ErrorReason.ERROR_REASON_COMBINATION_TOO_LARGE]
+    assert larger.plan.needs_permission
+    await hold_as_it_stands(place, larger, wish.booking_id)
+
+
+async def test_soft_rules_are_relaxed_as_little_as_possible(place: House) -> None:
+    for name in ("W1", "W2", "W3", "W4", "F6", "P1", "P2"):
+        await place.block(name)
+    await place.change_policy(lambda policy: policy.relaxations.ClearField("reasons"))
+    couple, four = await place.party(2), await place.party(4)
+    kept_for_more = ErrorReason.ERROR_REASON_CAPACITY_BELOW_MIN_PARTY
+    wasteful = ErrorReason.ERROR_REASON_SLACK_BUDGET_EXCEEDED
+    for wish, broken in ((couple, [kept_for_more, wasteful]), (four, [kept_for_more])):
+        answer = await plan(place, wish)
+        first = answer.alternatives[0]
+        assert (first.kind, list(first.plan.relaxed)) == (RELAXED, broken)
+        assert [each.kind for each in answer.alternatives[1:]].count(RELAXED) == 0
+        await hold_as_it_stands(place, first, wish.booking_id)
+
+
+async def test_no_rule_is_relaxed_while_there_are_plans(place: House) -> None:
+    booking = await place.party(4)
+    for blocked, outcome in (
+        ((), PlanOutcome.PLAN_OUTCOME_FEASIBLE),
+        (("W1", "W2", "W3", "W4", "F6", "P1", "P2"), PlanOutcome.PLAN_OUTCOME_RELAXED),
+    ):
+        for name in blocked:
+            await place.block(name)
+        assert list((await plan(place, booking)).alternatives) == []
+        answer = await plan(place, booking, 20)
+        assert answer.outcome == outcome
+        assert {each.kind for each in answer.alternatives} == {EARLIER, LATER}
 
 
 # Which there are

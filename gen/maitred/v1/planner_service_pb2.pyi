@@ -78,12 +78,13 @@ class _AlternativeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Alter
     """The same start in another zone than the one asked for."""
     ALTERNATIVE_KIND_LARGER_COMBINATION: _AlternativeKind.ValueType  # 4
     """The same start on a combination of more tables than the policy allows, up to 5. Plan.relaxed names
-    COMBINATION_TOO_LARGE, and other rules only if it takes them as well. Only offered when nothing fits by all rules,
-    and never on a floor with more than 25,000 combinations of up to 5 tables.
+    COMBINATION_TOO_LARGE, and other rules only if it takes them as well. Only offered when there are no plans, and
+    never on a floor with more than 25,000 combinations of up to 5 tables. Holding it needs the scope override.
     """
     ALTERNATIVE_KIND_RELAXED: _AlternativeKind.ValueType  # 5
     """The same start on a set that breaks soft rules: those of SLACK_BUDGET_EXCEEDED and CAPACITY_BELOW_MIN_PARTY that
-    Plan.relaxed names, whether the policy relaxes them or not. Only offered when nothing fits by all rules.
+    Plan.relaxed names. Only offered when there are no plans, so the policy does not relax all of them and holding it
+    needs the scope override.
     """
 
 class AlternativeKind(_AlternativeKind, metaclass=_AlternativeKindEnumTypeWrapper):
@@ -99,12 +100,13 @@ ALTERNATIVE_KIND_OTHER_ZONE: AlternativeKind.ValueType  # 3
 """The same start in another zone than the one asked for."""
 ALTERNATIVE_KIND_LARGER_COMBINATION: AlternativeKind.ValueType  # 4
 """The same start on a combination of more tables than the policy allows, up to 5. Plan.relaxed names
-COMBINATION_TOO_LARGE, and other rules only if it takes them as well. Only offered when nothing fits by all rules,
-and never on a floor with more than 25,000 combinations of up to 5 tables.
+COMBINATION_TOO_LARGE, and other rules only if it takes them as well. Only offered when there are no plans, and
+never on a floor with more than 25,000 combinations of up to 5 tables. Holding it needs the scope override.
 """
 ALTERNATIVE_KIND_RELAXED: AlternativeKind.ValueType  # 5
 """The same start on a set that breaks soft rules: those of SLACK_BUDGET_EXCEEDED and CAPACITY_BELOW_MIN_PARTY that
-Plan.relaxed names, whether the policy relaxes them or not. Only offered when nothing fits by all rules.
+Plan.relaxed names. Only offered when there are no plans, so the policy does not relax all of them and holding it
+needs the scope override.
 """
 Global___AlternativeKind: _TypeAlias = AlternativeKind  # noqa: Y015
 
