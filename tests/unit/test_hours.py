@@ -1,5 +1,6 @@
 """From a start to a stay: periods, turn times, buffers, closing time, clock changes."""
 
+import itertools
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -223,9 +224,7 @@ def test_the_starts_of_a_date_are_the_quarters_of_the_clock_in_all_its_periods()
 def test_a_night_in_which_the_clock_changes_has_fewer_or_more_starts(day: str, count: int) -> None:
     starts = quarters((NIGHT,), day)
     assert len(starts) == len(set(starts)) == count
-    assert {later - earlier for earlier, later in zip(starts, starts[1:], strict=False)} == {
-        timedelta(minutes=15)
-    }
+    assert {later - earlier for earlier, later in itertools.pairwise(starts)} == {timedelta(minutes=15)}
 
 
 def test_a_time_zone_off_the_hour_has_its_own_quarters() -> None:
