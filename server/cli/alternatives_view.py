@@ -17,6 +17,7 @@ from maitred_client.messages import (
     RejectionCure,
 )
 from server.cli.output import grid
+from server.cli.overriding import reason_names
 
 KINDS = {
     AlternativeKind.ALTERNATIVE_KIND_EARLIER: "come earlier",
@@ -57,7 +58,7 @@ def alternatives_view(alternatives: Iterable[Alternative], floor: Floor, zone: t
     """One line for each: what it takes and what there is then."""
     zones = {each.zone_id: each.name for each in floor.zones}
     return grid(
-        ("Instead", "Start", "Until", "Tables", "Zone", "Seats>", "Score>"),
+        ("Instead", "Start", "Until", "Tables", "Zone", "Seats>", "Score>", "Has to be overridden"),
         (
             (
                 KINDS.get(each.kind, "something else"),
@@ -67,6 +68,7 @@ def alternatives_view(alternatives: Iterable[Alternative], floor: Floor, zone: t
                 zones.get(each.plan.zone_id, ""),
                 each.plan.capacity,
                 f"{each.plan.score:.1f}",
+                reason_names(each.plan.relaxed),
             )
             for each in alternatives
         ),

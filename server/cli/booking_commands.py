@@ -33,6 +33,7 @@ from server.cli.options import (
     Timeout,
 )
 from server.cli.output import Format, note, show, write_json
+from server.cli.overriding import Overrides, overrides
 from server.cli.party_options import Booking, PartySize, Required, Start, StayMinutes, Wanted, Zone
 from server.cli.plan_view import plan_view
 from server.cli.replay import hold_request, refusal_reason
@@ -75,6 +76,14 @@ def plan(
             help="How many other times and zones to show; 0: up to 6, when nothing fits.",
         ),
     ] = 0,
+    overflow: Annotated[
+        bool,
+        typer.Option(
+            "--overflow",
+            envvar="MAITRED_CLI_OVERFLOW",
+            help="When nothing else fits, also try sets that leave more seats empty than the policy allows.",
+        ),
+    ] = False,
     output: Output = Format.TABLE,
     address: Address = ADDRESS_DEFAULT,
     tenant: Tenant = SAMPLE_TENANT,
@@ -86,14 +95,15 @@ def plan(
     Example: [bold]maitred plan --party 4 --start 20:00 --prefer window[/]
     """
     wanted = Wanted(booking, party, start, stay, zone, require, prefer)
-    request = PlanTablesRequest(plans_max=limit, alternatives_max=alternatives)
-    drive(_plan(Connection(address, tenant, actor, timeout), restaurant, wanted, avoid, request, output))
+    connection = Connection(address, tenant, actor, timeout)
+    request = PlanTablesRequest(plans_max=limit, overflow=overflow, alternatives_max=alternatives)
+    drive(_plan(connection, restaurant, wanted, request, avoid, output))
 
 
 async def _plan(
-    connection: Connection, name: str, wanted: Wanted, avoid: str, request: PlanTablesRequest, output: Format
+    connection: Connection, name: str, wanted: Wanted, request: PlanTablesRequest, avoid: str, output: Format
 ) -> None:
-    """`request` has the limits; the rest is looked up."""
+    """`request` lacks what has to be looked up first: the restaurant, for whom to plan, and which tables to avoid."""
     async with connection.open() as client:
         restaurant = await find_restaurant(client, name)
         floor = await get_floor(client, restaurant)
@@ -121,12 +131,18 @@ def hold(
         str, typer.Option("--tables", envvar="MAITRED_CLI_TABLES", help="Names or ids of tables: T1,T2.")
     ] = "",
     best: Annotated[
-        bool, typer.Option("--best", envvar="MAITRED_CLI_BEST", help="Plan first and hold the best plan.")
+        bool,
+        typer.Option(
+            "--best",
+            envvar="MAITRED_CLI_BEST",
+            help="Plan first and hold the best plan.",
+        ),
     ] = False,
     ttl: Annotated[
         int | None,
         typer.Option("--ttl", envvar="MAITRED_CLI_TTL", help="Seconds to hold; the server has a default."),
     ] = None,
+    override: Overrides = None,
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
     address: Address = ADDRESS_DEFAULT,
@@ -153,6 +169,7 @@ def hold(
                     booking_id=str(booking),
                     table_ids=table_ids(floor, tables, "--tables"),
                 )
+            request.overrides.extend(each for each in overrides(override) if each not in request.overrides)
             if ttl is not None:
                 request.ttl.CopyFrom(duration(dt.timedelta(seconds=ttl)))
             response = await client.hold_tables(request)

@@ -10,10 +10,12 @@ from maitred_client import instant
 from maitred_client.messages import Floor, Plan, PlanOutcome, PlanTablesResponse, Rejection
 from server.cli.alternatives_view import alternatives_view, hints, what_would_help
 from server.cli.output import facts, grid
+from server.cli.overriding import reason_names
 from server.cli.replay import reason_word
 
 OUTCOMES = {
     PlanOutcome.PLAN_OUTCOME_FEASIBLE: Text("something fits", style="bold green"),
+    PlanOutcome.PLAN_OUTCOME_RELAXED: Text("something fits when rules are relaxed", style="bold yellow"),
     PlanOutcome.PLAN_OUTCOME_FULLY_TAKEN: Text("everything that fits is taken", style="bold yellow"),
     PlanOutcome.PLAN_OUTCOME_NEEDS_STAFF: Text("nothing here seats this party", style="bold red"),
 }
@@ -30,6 +32,7 @@ def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Itera
             ("outcome", OUTCOMES.get(response.outcome, Text("unknown"))),
             ("window", f"{start:%a %Y-%m-%d %H:%M}–{end:%H:%M %Z}, {response.period}"),
             ("looked at", f"{response.tables_considered} tables, {response.combinations_considered} merges"),
+            *_relaxed(response),
             *hints(response),
         )
     )
@@ -44,6 +47,16 @@ def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Itera
     if response.alternatives:
         yield ""
         yield alternatives_view(response.alternatives, floor, zone)
+
+
+def _relaxed(response: PlanTablesResponse) -> Iterator[tuple[str, str]]:
+    """What all plans of one answer relax alike, and what could not be tried."""
+    for plan in response.plans[:1]:
+        if plan.relaxed:
+            scope = " (takes the scope override)" if plan.needs_permission else ""
+            yield "relaxed", reason_names(plan.relaxed) + scope
+    if response.relaxations_skipped:
+        yield "not tried", f"{reason_names(response.relaxations_skipped)}: too many merges on this floor"
 
 
 def _plans(response: PlanTablesResponse, floor: Floor) -> RenderableType:
