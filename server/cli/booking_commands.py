@@ -73,7 +73,7 @@ def plan(
             envvar="MAITRED_CLI_ALTERNATIVES",
             min=0,
             max=20,
-            help="How many other times and zones to show; 0: up to 6, when nothing fits.",
+            help="How many alternatives to show at most; 0: up to 6, when nothing fits.",
         ),
     ] = 0,
     overflow: Annotated[

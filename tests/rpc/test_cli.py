@@ -147,21 +147,6 @@ async def test_nothing_that_fits_is_told_with_its_reason(lumen: Lumen) -> None:
     assert shown.code == ExitCode.OK
     assert "nothing here seats this party" in shown.out
     assert re.search(r"CAPACITY_INSUFFICIENT +24 +39", shown.out)
-    assert re.search(r"largest set +seats \d+", shown.out)
-    assert "another floor, another wish" in shown.out.replace("\n", " ")
-
-
-async def test_a_plan_for_people_shows_what_else_there_is(lumen: Lumen) -> None:
-    start = f"{lumen.saturday.isoformat()}T20:00"
-    asked = ("plan", "--party", "4", "--start", start, "--zone", "main room", "--alternatives", "3")
-    shown = await lumen(*asked)
-    lines = [line.rstrip() for line in shown.out.splitlines()]
-    offered = lines[next(at for at, line in enumerate(lines) if line.startswith("Instead")) + 1 :]
-    assert [line.split("  ")[0] for line in offered] == ["sit in another zone", "come earlier", "come later"]
-    assert ["Sat 19:45" in offered[1], "Sat 20:15" in offered[2]] == [True, True]
-    told = (await lumen(*asked, "-o", "json")).json()
-    assert [each["changes"] for each in told["alternatives"]] == [["zone_id"], ["start"], ["start"]]
-    assert "Instead" not in (await lumen(*asked[:-2])).out
 
 
 async def test_a_plan_for_people_shows_scores_terms_and_reasons(lumen: Lumen) -> None:

@@ -31,7 +31,7 @@ class _RejectionCureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rejecti
     REJECTION_CURE_HOLD_ENDS: _RejectionCure.ValueType  # 1
     """A hold ends: capacity.hold.released or capacity.hold.expired."""
     REJECTION_CURE_ASSIGNMENT_RELEASED: _RejectionCure.ValueType  # 2
-    """A party gives up its tables or leaves early: capacity.assignment.released, capacity.assignment.sync."""
+    """A party gives up its tables, gets others or leaves early: capacity.assignment.released."""
     REJECTION_CURE_BLOCK_RELEASED: _RejectionCure.ValueType  # 3
     """A block is taken away: capacity.block.released."""
     REJECTION_CURE_TABLE_BACK_IN_SERVICE: _RejectionCure.ValueType  # 4
@@ -51,7 +51,7 @@ REJECTION_CURE_UNSPECIFIED: RejectionCure.ValueType  # 0
 REJECTION_CURE_HOLD_ENDS: RejectionCure.ValueType  # 1
 """A hold ends: capacity.hold.released or capacity.hold.expired."""
 REJECTION_CURE_ASSIGNMENT_RELEASED: RejectionCure.ValueType  # 2
-"""A party gives up its tables or leaves early: capacity.assignment.released, capacity.assignment.sync."""
+"""A party gives up its tables, gets others or leaves early: capacity.assignment.released."""
 REJECTION_CURE_BLOCK_RELEASED: RejectionCure.ValueType  # 3
 """A block is taken away: capacity.block.released."""
 REJECTION_CURE_TABLE_BACK_IN_SERVICE: RejectionCure.ValueType  # 4

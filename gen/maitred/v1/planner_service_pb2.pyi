@@ -210,6 +210,7 @@ class PlanTablesResponse(_message.Message):
     moving_one_booking_would_help: _builtins.bool
     """True when the outcome is FULLY_TAKEN and a set would come free if one other booking, which is confirmed and has not
     begun, moved to tables that are free for it: ReassignTables for it, then HoldTables, would do. Never says which.
+    On very large floors a move may be overlooked; docs/planner.md states the bounds.
     """
     @_builtins.property
     def plans(self) -> _containers.RepeatedCompositeFieldContainer[Global___Plan]:
