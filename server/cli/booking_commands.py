@@ -59,6 +59,10 @@ def plan(
     prefer: Annotated[
         str, typer.Option("--prefer", envvar="MAITRED_CLI_PREFER", help="Attributes that rank higher: a,b.")
     ] = "",
+    prefer_zone: Annotated[
+        str,
+        typer.Option("--prefer-zone", envvar="MAITRED_CLI_PREFER_ZONE", help="Zones that rank higher: a,b."),
+    ] = "",
     avoid: Annotated[
         str, typer.Option("--avoid", envvar="MAITRED_CLI_AVOID", help="Tables to leave out: T1,T2.")
     ] = "",
@@ -94,7 +98,7 @@ def plan(
 
     Example: [bold]maitred plan --party 4 --start 20:00 --prefer window[/]
     """
-    wanted = Wanted(booking, party, start, stay, zone, require, prefer)
+    wanted = Wanted(booking, party, start, stay, zone, require, prefer, prefer_zone)
     connection = Connection(address, tenant, actor, timeout)
     request = PlanTablesRequest(plans_max=limit, overflow=overflow, alternatives_max=alternatives)
     drive(_plan(connection, restaurant, wanted, request, avoid, output))

@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from maitred_client import instant
-from maitred_client.messages import Floor, Plan, PlanOutcome, PlanTablesResponse, Rejection
+from maitred_client.messages import Floor, Plan, PlanEngine, PlanOutcome, PlanTablesResponse, Rejection
 from server.cli.alternatives_view import alternatives_view, hints, what_would_help
 from server.cli.output import facts, grid
 from server.cli.overriding import reason_names
@@ -32,6 +32,7 @@ def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Itera
             ("outcome", OUTCOMES.get(response.outcome, Text("unknown"))),
             ("window", f"{start:%a %Y-%m-%d %H:%M}–{end:%H:%M %Z}, {response.period}"),
             ("looked at", f"{response.tables_considered} tables, {response.combinations_considered} merges"),
+            ("ranked by", _ranked_by(response)),
             *_relaxed(response),
             *hints(response),
         )
@@ -59,6 +60,13 @@ def _relaxed(response: PlanTablesResponse) -> Iterator[tuple[str, str]]:
         yield "not tried", f"{reason_names(response.relaxations_skipped)}: too many merges on this floor"
 
 
+def _ranked_by(response: PlanTablesResponse) -> str:
+    engine = PlanEngine.Name(response.engine).removeprefix("PLAN_ENGINE_").lower()
+    considered, found = response.waiting_considered, response.waiting_found
+    waiting = f"{considered} of {found}" if considered < found else str(found)
+    return f"{engine}, with {waiting} waiting bookings in mind"
+
+
 def _plans(response: PlanTablesResponse, floor: Floor) -> RenderableType:
     zones = {zone.zone_id: zone.name for zone in floor.zones}
     return grid(
@@ -81,13 +89,15 @@ def _plans(response: PlanTablesResponse, floor: Floor) -> RenderableType:
 
 
 def _terms(plan: Plan) -> str:
-    """The terms that are not zero, the largest first, and which preferred attributes are missing."""
+    """The terms that are not zero, the largest first, and which preferences are not met."""
     terms = sorted(plan.breakdown, key=lambda term: -abs(term.cost))
     words = [
         f"{term.name.replace('_', ' ')} {term.cost:.2f}" for term in terms if abs(term.cost) >= SHOWN_MIN
     ]
-    unmet = f" (no {', '.join(plan.unmet_preferred_attributes)})" if plan.unmet_preferred_attributes else ""
-    return ", ".join(words) + unmet
+    unmet = [f"no {name}" for name in plan.unmet_preferred_attributes]
+    if plan.zone_preference_unmet:
+        unmet.append("other zone")
+    return ", ".join(words) + (f" ({', '.join(unmet)})" if unmet else "")
 
 
 def _rejections(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> RenderableType:

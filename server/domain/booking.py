@@ -53,7 +53,7 @@ class Party:
     """What a party wants: the part of a booking that planning reads.
 
     `duration_s` replaces the policy's turn time. `zone_id` and `required_attributes` are hard, `preferred_attributes`
-    only rank. Attributes are sorted and unique.
+    and `preferred_zone_ids` only rank. Attributes and zones are sorted and unique.
     """
 
     party_size: int
@@ -62,6 +62,7 @@ class Party:
     zone_id: UUID | None = None
     required_attributes: tuple[str, ...] = ()
     preferred_attributes: tuple[str, ...] = ()
+    preferred_zone_ids: tuple[UUID, ...] = ()
 
     @property
     def duration(self) -> timedelta | None:

@@ -22,6 +22,13 @@ class AdjacencyMode(StrEnum):
     HUB = "hub"
 
 
+class PlanEngine(StrEnum):
+    """What ranks the sets that fit a party."""
+
+    V2 = "v2"
+    LEGACY = "legacy"
+
+
 @dataclass(frozen=True, slots=True)
 class TurnTime:
     """How long a party of up to `party_size_max` stays."""
@@ -87,7 +94,7 @@ class Combinations:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What ranking charges for. The units are in docs/planner.md."""
+    """What the v2 engine charges for. The units are in docs/planner.md."""
 
     spare_seat: float = 1.0
     merge: float = 6.0
@@ -95,6 +102,8 @@ class Weights:
     open_gap: float = 0.01
     merge_partner: float = 0.5
     preferred_attribute: float = 20.0
+    lookahead: float = 30.0
+    preferred_zone: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,7 @@ class ServicePolicy:
     combinations: Combinations = Combinations()
     weights: Weights = Weights()
     relaxations: tuple[Reason, ...] = (Reason.CAPACITY_BELOW_MIN_PARTY,)
+    engine: PlanEngine = PlanEngine.V2
 
     @property
     def buffer_before(self) -> timedelta:

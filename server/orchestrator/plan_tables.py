@@ -1,6 +1,7 @@
 """Which table sets would fit a booking, best first."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -8,15 +9,17 @@ from server.clock import Deadline
 from server.domain.booking import Party
 from server.domain.floor import Floor
 from server.domain.hours import planning_horizon
+from server.domain.limits import WAITING_BOOKINGS_MAX
 from server.domain.overrides import beyond_policy
 from server.domain.policy import ServicePolicy
 from server.domain.restaurant import Caller, Restaurant
-from server.domain.window import Stay
+from server.domain.window import Stay, Window
 from server.errors import Reason
 from server.orchestrator.ports import Catalogue, InventorySource
 from server.orchestrator.situation import foreign, look
 from server.orchestrator.subject import Subject, need_of
 from server.orchestrator.what_would_help import Help, what_would_help
+from server.planner.lookahead import Waiting
 from server.planner.plan import Plan, PlanResult, Question, plan_tables
 from server.planner.relax import relax
 
@@ -33,7 +36,10 @@ class PlanTablesQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """`floor` is the one that was planned on."""
+    """The answer and what made it; `floor` is the one that was planned on.
+
+    `waiting_considered` of `waiting_found` bookings could change the ranking.
+    """
 
     result: PlanResult
     asked: Party
@@ -42,6 +48,8 @@ class Planned:
     policy: ServicePolicy
     floor: Floor
     help: Help
+    waiting_considered: int
+    waiting_found: int
 
     def beyond_policy(self, plan: Plan) -> tuple[Reason, ...]:
         """What the plan relaxes without the policy granting it to everybody: holding it takes a permission."""
@@ -58,24 +66,45 @@ class PlanTables:
         party, stay = await need_of(self.catalogue, situation, question.subject)
         floor = situation.prepared.inventory.floor
         horizon = planning_horizon(situation.policy, situation.restaurant.time_zone, stay)
-        claims = await self.catalogue.claims(question.restaurant_id, horizon)
+        booking_id = question.subject.booking_id
+        waiting, waiting_found = await self.catalogue.waiting(
+            question.restaurant_id, stay.window, situation.now, booking_id, WAITING_BOOKINGS_MAX
+        )
+        claims = await self.catalogue.claims(question.restaurant_id, _range(horizon, waiting))
         asked = Question(
             floor=floor,
             sets=situation.sets,
             policy=situation.policy,
             party=party,
             stay=stay,
-            claims=foreign(claims, situation.now, question.subject.booking_id),
+            claims=foreign(claims, situation.now, booking_id),
             horizon=horizon,
             avoid=frozenset(question.avoid),
             plans_max=question.plans_max,
             policy_version=situation.restaurant.policy_version,
+            waiting=waiting,
         )
         result = plan_tables(asked)
         if not result.plans_found:
             # Several more searches, and larger merges to list first: other calls go on meanwhile.
             result = await asyncio.to_thread(relax, asked, result, question.overflow)
         instead = await what_would_help(
-            self.catalogue, situation, asked, result, question.subject.booking_id, question.alternatives_max
+            self.catalogue, situation, asked, result, booking_id, question.alternatives_max
         )
-        return Planned(result, party, stay, situation.restaurant, situation.policy, floor, instead)
+        return Planned(
+            result,
+            party,
+            stay,
+            situation.restaurant,
+            situation.policy,
+            floor,
+            instead,
+            len(waiting),
+            waiting_found,
+        )
+
+
+def _range(horizon: Window, waiting: Iterable[Waiting]) -> Window:
+    """What has to be known of the claims: all that touches the horizon or the window of a waiting booking."""
+    windows = [horizon, *(each.window for each in waiting)]
+    return Window(min(each.start for each in windows), max(each.end for each in windows))

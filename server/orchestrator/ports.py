@@ -17,6 +17,7 @@ from server.domain.window import Window
 from server.errors import Refusal
 from server.orchestrator.changes import Changes
 from server.planner.catalog import TableSets
+from server.planner.lookahead import Waiting
 
 AnswerT = TypeVar("AnswerT")
 ResultT = TypeVar("ResultT")
@@ -131,6 +132,15 @@ class Catalogue(Reader, Protocol):
     async def bookings(
         self, restaurant_id: UUID, window: Window, statuses: tuple[BookingStatus, ...], page: Page
     ) -> tuple[Booking, ...]: ...
+
+    async def waiting(
+        self, restaurant_id: UUID, stay: Window, now: datetime, booking_id: UUID | None, limit: int
+    ) -> tuple[tuple[Waiting, ...], int]:
+        """Other bookings that wait for tables in windows that overlap the stay's and are not over; and how many.
+
+        Those that start nearest to the stay come first, at most `limit`; equally near ones by start, then by id.
+        """
+        ...
 
     async def holds(
         self,

@@ -46,7 +46,8 @@ async def what_would_help(
         [span_of(slots, policy, time_zone, question.horizon), *(booking.window for booking in in_the_way)]
     )
     live = foreign(await catalogue.claims(situation.restaurant.restaurant_id, span), situation.now, None)
-    question = replace(question, claims=foreign(live, situation.now, booking_id))
+    # Bookings that wait for tables overlap the window asked about, not those of other starts: they charge nothing.
+    question = replace(question, claims=foreign(live, situation.now, booking_id), waiting=())
 
     def search() -> Help:
         return Help(

@@ -1,11 +1,12 @@
 """The orchestrator's questions, asked on one connection or on any of the pool."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
-from server.domain.booking import Booking, BookingChange, BookingStatus
+from server.domain.booking import ASSIGNABLE, Booking, BookingChange, BookingStatus
 from server.domain.claims import Assignment, Block, Claim, Hold, HoldState
+from server.domain.limits import WINDOW_MAX_S
 from server.domain.restaurant import Restaurant
 from server.domain.window import Window
 from server.errors import Refusal
@@ -13,6 +14,7 @@ from server.orchestrator.ports import AuditRecord, Inventory, Page, Recorded, St
 from server.persistence import rows
 from server.persistence.documents import decode
 from server.persistence.queries import load_queries
+from server.planner.lookahead import Waiting
 
 RESTAURANTS = load_queries("restaurants")
 INVENTORY = load_queries("inventory")
@@ -110,6 +112,22 @@ class SqlCatalogue(SqlReader):
             page.size,
         )
         return tuple(rows.booking(row) for row in found)
+
+    async def waiting(
+        self, restaurant_id: UUID, stay: Window, now: datetime, booking_id: UUID | None, limit: int
+    ) -> tuple[tuple[Waiting, ...], int]:
+        found = await self._asking.fetch(
+            BOOKINGS["waiting_bookings"],
+            restaurant_id,
+            max(stay.start, now),
+            stay.end,
+            stay.start - timedelta(seconds=WINDOW_MAX_S),
+            sorted(ASSIGNABLE),
+            booking_id,
+            stay.start,
+            limit,
+        )
+        return tuple(rows.waiting(row) for row in found), found[0]["found"] if found else 0
 
     async def holds(
         self,

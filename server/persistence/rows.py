@@ -22,6 +22,7 @@ from server.domain.window import Stay, Window
 from server.errors import ClaimKind, Reason
 from server.orchestrator.ports import AuditRecord, Inventory
 from server.persistence.documents import decode
+from server.planner.lookahead import Waiting
 
 Row = Mapping[str, Any]
 
@@ -67,6 +68,7 @@ def booking(row: Row) -> Booking:
             row["zone_id"],
             tuple(row["required_attributes"]),
             tuple(row["preferred_attributes"]),
+            tuple(row["preferred_zone_ids"]),
         ),
         Stay(Window(row["dining_start"], row["dining_end"]), window(row), row["period"]),
         BookingStatus(row["status"]),
@@ -79,6 +81,21 @@ def booking(row: Row) -> Booking:
         row["assigned_epoch"],
         row["checked_in_at"],
         row["checked_out_at"],
+    )
+
+
+def waiting(row: Row) -> Waiting:
+    """A row of `waiting_bookings`, without the number of all its rows."""
+    return Waiting(
+        row["booking_id"],
+        Party(
+            row["party_size"],
+            row["dining_start"],
+            row["duration_s"],
+            row["zone_id"],
+            tuple(row["required_attributes"]),
+        ),
+        window(row),
     )
 
 
@@ -99,6 +116,7 @@ def booking_values(booking: Booking) -> tuple[object, ...]:
         party.zone_id,
         list(party.required_attributes),
         list(party.preferred_attributes),
+        list(party.preferred_zone_ids),
         booking.reference,
         booking.revision,
         booking.assignment_epoch,

@@ -72,6 +72,7 @@ class Need(NamedTuple):
 
 
 Shortlister: TypeAlias = Callable[[Need], Shortlist]
+Snuggest: TypeAlias = Callable[[Need], tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class TableSets:
     position_of: Mapping[int, int] = field(repr=False, compare=False)
     equipped: Mapping[str, int] = field(repr=False, compare=False)
     _shortlist: Shortlister = field(repr=False, compare=False)
+    _snuggest: Snuggest = field(repr=False, compare=False)
     _largest: Callable[[], "TableSets | None"] = field(repr=False, compare=False)
 
     @classmethod
@@ -107,6 +109,7 @@ class TableSets:
         usable = tuple(mask & in_service if combinations.enabled else 0 for mask in touching)
         size = min(SHORTLISTS_MAX, max(1, SHORTLISTED_MERGES_MAX // max(1, len(free))))
 
+        @lru_cache(maxsize=size)
         def shortlist(need: Need) -> Shortlist:
             needs_adjacency = combinations.adjacency_needed(need.party_size)
             return _shortlist(tables, adjacent if needs_adjacency else free, need)
@@ -120,7 +123,8 @@ class TableSets:
             # Keyed by the number inside the id: hashing a UUID object costs several times as much.
             {table.table_id.int: index for index, table in enumerate(tables)},
             _equipped(tables),
-            lru_cache(maxsize=size)(shortlist),
+            shortlist,
+            lru_cache(maxsize=size)(lambda need: _snuggest(tables, shortlist(need))),
             cache(lambda: _with_merges_of(MERGE_TABLES_MAX, floor, combinations)),
         )
 
@@ -137,15 +141,11 @@ class TableSets:
 
     def shortlist(self, party: Party, slack_max: int, relaxed: Collection[Reason] = ()) -> Shortlist:
         """The sets that seat the party whenever they are free, by the rules less those that are relaxed."""
-        return self._shortlist(
-            Need(
-                party.party_size,
-                party.zone_id,
-                party.required_attributes,
-                None if Reason.SLACK_BUDGET_EXCEEDED in relaxed else slack_max,
-                Reason.CAPACITY_BELOW_MIN_PARTY in relaxed,
-            )
-        )
+        return self._shortlist(_need(party, slack_max, relaxed))
+
+    def snuggest(self, party: Party, slack_max: int) -> tuple[int, ...]:
+        """The masks of the sets that seat the party by all rules: fewest tables first, then fewest seats, then ids."""
+        return self._snuggest(_need(party, slack_max))
 
     def mask_of(self, table_ids: Iterable[UUID]) -> int:
         """The given tables as a mask; ids of no table of this floor are left out."""
@@ -159,6 +159,22 @@ class TableSets:
     def ids_in(self, mask: int, limit: int) -> tuple[UUID, ...]:
         """The first `limit` tables of a mask, ordered by id."""
         return tuple(self.floor.tables[index].table_id for index in positions(mask)[:limit])
+
+
+def _need(party: Party, slack_max: int, relaxed: Collection[Reason] = ()) -> Need:
+    return Need(
+        party.party_size,
+        party.zone_id,
+        party.required_attributes,
+        None if Reason.SLACK_BUDGET_EXCEEDED in relaxed else slack_max,
+        Reason.CAPACITY_BELOW_MIN_PARTY in relaxed,
+    )
+
+
+def _snuggest(tables: tuple[Table, ...], shortlist: Shortlist) -> tuple[int, ...]:
+    singles = sorted(positions(shortlist.singles), key=lambda at: (tables[at].capacity, at))
+    merges = sorted(shortlist.merges, key=lambda merge: (len(merge.members), merge.seats, merge.members))
+    return (*(1 << at for at in singles), *(merge.mask for merge in merges))
 
 
 def count_combinations(floor: Floor, combinations: Combinations, stop_at: int) -> int:

@@ -1,4 +1,4 @@
-"""What a table set costs for a window. The terms, their units and a worked example are in docs/planner.md."""
+"""What a table set costs in the v2 engine. The terms, their units and a worked example are in docs/planner.md."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,21 +8,13 @@ from server.domain.policy import ServicePolicy
 from server.domain.window import Window
 from server.planner.catalog import TableSets
 from server.planner.gaps import GAP_SLOTS_MAX, turn_slots, unusable_slots, window_slots
+from server.planner.lookahead import Outlook
 from server.planner.merges import positions
 from server.planner.occupancy import Occupancy
+from server.planner.ranking import MICRO, ScoreTerm
 
-# Costs are counted in millionths, as whole numbers: sums are exact, so equal sets tie whatever order they are
-# added in.
-MICRO = 1_000_000
 # The cost per slot of the window at which the score is half of 100.
 HALF_SCORE_COST = 30
-
-
-class ScoreTerm(NamedTuple):
-    """One term of a cost."""
-
-    name: str
-    cost: float
 
 
 class TableCost(NamedTuple):
@@ -46,11 +38,19 @@ class Tariff:
     open_gap: int
     merge_partner: int
     preferred_attribute: int
+    lookahead: int
+    preferred_zone: int
     unusable: tuple[int, ...]
-    lacking: tuple[tuple[str, int], ...]
+    # For each preferred attribute the tables that lack it.
+    lacking: tuple[int, ...]
+    # The tables outside the preferred zones; none when the party has no such preference.
+    elsewhere: int
+    outlook: Outlook
 
     @classmethod
-    def of(cls, sets: TableSets, policy: ServicePolicy, party: Party, window: Window) -> "Tariff":
+    def of(
+        cls, sets: TableSets, policy: ServicePolicy, party: Party, window: Window, outlook: Outlook
+    ) -> "Tariff":
         weights, slots = policy.weights, window_slots(window)
         return cls(
             sets,
@@ -62,8 +62,12 @@ class Tariff:
             _micro(weights.open_gap),
             _micro(weights.merge_partner),
             _micro(weights.preferred_attribute),
+            _micro(weights.lookahead),
+            _micro(weights.preferred_zone),
             unusable_slots(turn_slots(policy), slots + 2 * GAP_SLOTS_MAX),
-            tuple((name, ~sets.equipped.get(name, 0)) for name in party.preferred_attributes),
+            tuple(~sets.equipped.get(name, 0) for name in party.preferred_attributes),
+            _elsewhere(sets, party),
+            outlook,
         )
 
     def table(self, position: int, gaps: tuple[int, int]) -> TableCost:
@@ -78,15 +82,25 @@ class Tariff:
             self.merge_partner * self.sets.partners[position].bit_count(),
         )
 
-    def preferences(self, mask: int) -> int:
-        """The cost of the preferred attributes that a table of the set lacks."""
-        return self.preferred_attribute * sum(1 for _, lacking in self.lacking if mask & lacking)
+    @property
+    def charges_sets(self) -> bool:
+        """Whether any set can cost more than its seats, its merging and its tables."""
+        return bool(self.lacking or self.elsewhere or self.outlook.stakes)
 
-    def unmet(self, mask: int) -> tuple[str, ...]:
-        return tuple(name for name, lacking in self.lacking if mask & lacking)
+    def of_set(self, mask: int) -> int:
+        """What a set costs beside its seats, its merging and its tables."""
+        return sum(self._set_terms(mask).values())
+
+    def _set_terms(self, mask: int) -> dict[str, int]:
+        lost = sum(stake.party_size * stake.slots for stake in self.outlook.lost_to(mask))
+        return {
+            "preferred_attributes": self.preferred_attribute * sum(1 for each in self.lacking if mask & each),
+            "preferred_zone": self.preferred_zone if mask & self.elsewhere else 0,
+            "lookahead": self.lookahead * lost,
+        }
 
     def breakdown(self, mask: int, tables: list[TableCost]) -> tuple[ScoreTerm, ...]:
-        """The cost of a set by terms, always all six in the same order."""
+        """The cost of a set by terms, always all of them in the same order."""
         seats = sum(self.sets.floor.tables[index].capacity for index in positions(mask))
         terms = {
             "spare_seats": self.spare_seat * (seats - self.party_size),
@@ -94,7 +108,7 @@ class Tariff:
             "unusable_gaps": sum(table.unusable_gaps for table in tables),
             "open_gaps": sum(table.open_gaps for table in tables),
             "merge_partners": sum(table.merge_partners for table in tables),
-            "preferred_attributes": self.preferences(mask),
+            **self._set_terms(mask),
         }
         return tuple(ScoreTerm(name, cost / MICRO) for name, cost in terms.items())
 
@@ -102,6 +116,13 @@ class Tariff:
         """0 to 100 for people; a set that costs nothing, or less, has 100."""
         per_slot = max(0, cost) / MICRO / self.slots
         return 100 * HALF_SCORE_COST / (HALF_SCORE_COST + per_slot)
+
+
+def _elsewhere(sets: TableSets, party: Party) -> int:
+    wanted = party.preferred_zone_ids
+    if not wanted:
+        return 0
+    return sum(1 << at for at, table in enumerate(sets.floor.tables) if table.zone_id not in wanted)
 
 
 def table_costs(tariff: Tariff, occupancy: Occupancy, mask: int) -> dict[int, TableCost]:

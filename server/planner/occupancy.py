@@ -1,8 +1,9 @@
 """What the claims of others leave of each table around a window."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from server.domain.claims import Claim
 from server.domain.window import Window
@@ -55,3 +56,45 @@ def occupancy(sets: TableSets, claims: Iterable[Claim], window: Window, horizon:
             taken[claim.kind] |= 1 << position
             free_from[position] = max(claim.free_from, free_from.get(position, claim.free_from))
     return Occupancy(taken, free_from, window, horizon, since, until)
+
+
+class Claimed(NamedTuple):
+    """A claim with its table as a mask."""
+
+    start: datetime
+    end: datetime
+    kind: ClaimKind
+    table: int
+
+
+def taken_within(
+    sets: TableSets, claims: Iterable[Claim], windows: Iterable[Window]
+) -> dict[Window, Mapping[ClaimKind, int]]:
+    """For each window the tables taken in it, as a mask per kind of claim.
+
+    One sweep in order of time: a claim is looked at from the first window that ends after its start until a
+    window begins at its end or later.
+    """
+    coming = sorted(_claimed(sets, claims), key=lambda claim: claim.start)
+    met = 0
+    around: list[Claimed] = []
+    taken: dict[Window, Mapping[ClaimKind, int]] = {}
+    for window in sorted(windows):
+        start, end = window.start, window.end
+        while met < len(coming) and coming[met].start < end:
+            around.append(coming[met])
+            met += 1
+        around = [claim for claim in around if claim.end > start]
+        masks = dict.fromkeys(ClaimKind, 0)
+        for claim in around:
+            if claim.start < end:
+                masks[claim.kind] |= claim.table
+        taken[window] = masks
+    return taken
+
+
+def _claimed(sets: TableSets, claims: Iterable[Claim]) -> Iterator[Claimed]:
+    for claim in claims:
+        position = sets.position_of.get(claim.table_id.int)
+        if position is not None:
+            yield Claimed(claim.window.start, claim.window.end, claim.kind, 1 << position)

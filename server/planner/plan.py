@@ -5,9 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from functools import reduce
 from heapq import nsmallest
-from operator import or_
 from typing import NamedTuple
 from uuid import UUID
 
@@ -16,14 +14,18 @@ from server.domain.claims import Claim
 from server.domain.context import context_version
 from server.domain.floor import Edge, Floor, Table
 from server.domain.limits import REJECTED_TABLES_LISTED_MAX
-from server.domain.policy import ServicePolicy
+from server.domain.policy import PlanEngine, ServicePolicy
 from server.domain.rules import CONFLICT_REASON, Selection
 from server.domain.window import Stay, Window
 from server.errors import Reason
 from server.planner.catalog import Merge, Refused, Shortlist, TableSets
-from server.planner.cost import MICRO, ScoreTerm, TableCost, Tariff, table_costs
-from server.planner.merges import as_mask, positions
+from server.planner.legacy import rank_legacy
+from server.planner.lookahead import Waiting, look_ahead
 from server.planner.occupancy import Occupancy, occupancy
+from server.planner.ranking import MICRO, Choice, Engine, Ranked, Ranking, ScoreTerm
+from server.planner.v2 import rank_v2
+
+ENGINES: Mapping[PlanEngine, Engine] = {PlanEngine.V2: rank_v2, PlanEngine.LEGACY: rank_legacy}
 
 
 class PlanOutcome(StrEnum):
@@ -40,9 +42,10 @@ class Question:
     """Everything that an answer depends on.
 
     `sets` are those of this floor and of the policy's combination rule. `claims` are the live claims of
-    others, with none missing that touches the `horizon`; idle gaps end at the horizon. `avoid` are tables to
-    leave out. `relaxed` are rules out of `RELAXABLE` that the plans may break; for COMBINATION_TOO_LARGE the
-    sets and the policy have to allow the larger merges.
+    others, with none missing that touches the `horizon` or the window of a booking that is `waiting`; idle gaps end
+    at the horizon. `avoid` are tables to leave out. The party itself is not among the waiting. `relaxed` are rules
+    out of `RELAXABLE` that the plans may break; for COMBINATION_TOO_LARGE the sets and the policy have to allow the
+    larger merges.
     """
 
     floor: Floor
@@ -56,12 +59,13 @@ class Question:
     plans_max: int
     policy_version: int
     relaxed: tuple[Reason, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A table set that fits. `cost` ranks, lower is better, and is the sum of `breakdown`; `score` is 0 to
-    100. `relaxed` are the rules it breaks; as overrides they make it holdable.
+    100; the policy's engine made all three. `relaxed` are the rules it breaks; as overrides they make it holdable.
     """
 
     tables: tuple[Table, ...]
@@ -74,6 +78,7 @@ class Plan:
     score: float
     breakdown: tuple[ScoreTerm, ...]
     unmet_preferred_attributes: tuple[str, ...]
+    zone_preference_unmet: bool
     context_version: str
     relaxed: tuple[Reason, ...] = ()
 
@@ -141,18 +146,6 @@ class Candidates(NamedTuple):
                 )
                 singles, merges = singles & ~mask, [merge for merge in merges if not merge.mask & mask]
         return Candidates(singles, merges), removed
-
-
-class Ranked(NamedTuple):
-    """A free set with its cost in millionths, in the order of preference.
-
-    Of equal sets the one comes first whose tables could be merged with fewer tables that are free in the
-    window: it breaks up less. What is still equal stands in the order of the tables' ids.
-    """
-
-    cost: int
-    free_partners: int
-    members: tuple[int, ...]
 
 
 def plan_tables(question: Question) -> PlanResult:
@@ -243,50 +236,31 @@ def _free_from(removed: Removed, releases: Sequence[tuple[datetime, int]]) -> da
 
 def _best(question: Question, free: Candidates, occupied: Occupancy) -> tuple[int, tuple[Plan, ...]]:
     """How many sets are free, and the cheapest of them as plans."""
-    tariff = Tariff.of(question.sets, question.policy, question.party, question.stay.window)
-    in_use = reduce(or_, (merge.mask for merge in free.merges), free.singles)
-    costs = table_costs(tariff, occupied, in_use)
-    ranked = _rank(tariff, free, costs, _free_partners(question.sets, costs, occupied))
+    outlook = look_ahead(
+        question.sets, question.policy, question.stay.window, question.claims, question.waiting
+    )
+    choice = Choice(
+        question.sets,
+        question.policy,
+        question.party,
+        question.stay.window,
+        free.singles,
+        free.merges,
+        occupied,
+        outlook,
+    )
+    ranking = ENGINES[question.policy.engine](choice)
+    ranked = ranking.ranked()
     best = nsmallest(question.plans_max, ranked)
-    return len(ranked), tuple(_plan(question, tariff, costs, choice) for choice in best)
+    return len(ranked), tuple(_plan(question, ranking, each) for each in best)
 
 
-def _free_partners(sets: TableSets, tables: Iterable[int], occupied: Occupancy) -> dict[int, int]:
-    """How many tables that are free in the window each of these tables could be merged with."""
-    free = ~reduce(or_, occupied.taken.values())
-    return {position: (sets.partners[position] & free).bit_count() for position in tables}
-
-
-def _rank(
-    tariff: Tariff, free: Candidates, costs: Mapping[int, TableCost], partners: Mapping[int, int]
-) -> list[Ranked]:
-    """Every free set with its cost. Runs once per set, so it only adds up numbers that were made
-    beforehand.
-    """
-    of_table = {position: sum(cost) for position, cost in costs.items()}
-    tables, size = tariff.sets.floor.tables, tariff.party_size
-    spare, joining = tariff.spare_seat, tariff.merge
-    ranked = [
-        Ranked((tables[at].capacity - size) * spare + of_table[at], partners[at], (at,))
-        for at in positions(free.singles)
-    ]
-    ranked += [
-        Ranked(
-            (seats - size) * spare + (len(members) - 1) * joining + sum([of_table[at] for at in members]),
-            sum([partners[at] for at in members]),
-            members,
-        )
-        for _, members, seats in free.merges
-    ]
-    if not tariff.lacking:
-        return ranked
-    return [each._replace(cost=each.cost + tariff.preferences(as_mask(each.members))) for each in ranked]
-
-
-def _plan(question: Question, tariff: Tariff, costs: Mapping[int, TableCost], choice: Ranked) -> Plan:
+def _plan(question: Question, ranking: Ranking, choice: Ranked) -> Plan:
     tables = tuple(question.floor.tables[position] for position in choice.members)
-    selection = Selection(question.floor, question.policy, question.party, question.stay.window, tables)
-    mask = as_mask(choice.members)
+    party = question.party
+    selection = Selection(question.floor, question.policy, party, question.stay.window, tables)
+    lacking = (name for name in party.preferred_attributes if any(name not in t.attributes for t in tables))
+    zones = party.preferred_zone_ids
     return Plan(
         tables=tables,
         zone_id=tables[0].zone_id,
@@ -295,9 +269,10 @@ def _plan(question: Question, tariff: Tariff, costs: Mapping[int, TableCost], ch
         merged=len(tables) > 1,
         adjacency=question.floor.edges_within(selection.table_ids),
         cost=choice.cost / MICRO,
-        score=tariff.score(choice.cost),
-        breakdown=tariff.breakdown(mask, [costs[position] for position in choice.members]),
-        unmet_preferred_attributes=tariff.unmet(mask),
+        score=ranking.score(choice.cost),
+        breakdown=ranking.breakdown(choice),
+        unmet_preferred_attributes=tuple(lacking),
+        zone_preference_unmet=bool(zones) and tables[0].zone_id not in zones,
         # A set that is free has no claim of others in its window, and other claims are no part of its
         # context.
         context_version=context_version(selection, question.policy_version, ()),

@@ -236,7 +236,9 @@ async def test_what_touches_the_need_starts_a_new_epoch_and_ends_holds(what: str
     assert (await place.hold_now(hold)).state == HoldState.HOLD_STATE_RELEASED
 
 
-@pytest.mark.parametrize("wanted", [{"reference": "R-2"}, {"preferred": ["window"]}])
+@pytest.mark.parametrize(
+    "wanted", [{"reference": "R-2"}, {"preferred": ["window"]}, {"preferred_zones": ["Terrace"]}]
+)
 async def test_what_does_not_touch_the_need_keeps_tables_and_holds(
     wanted: dict[str, object], place: House
 ) -> None:

@@ -129,8 +129,13 @@ class Oracle:
         return (
             total
             + len(lacking) * weights.preferred_attribute
+            + (weights.preferred_zone if self.zone_unmet(chosen) else 0)
             + sum(self.table_cost(t, slots) for t in chosen)
         )
+
+    def zone_unmet(self, chosen: list[Table]) -> bool:
+        wanted = self.question.party.preferred_zone_ids
+        return bool(wanted) and any(table.zone_id not in wanted for table in chosen)
 
     def table_cost(self, table: Table, slots: int) -> float:
         weights, window, horizon = (

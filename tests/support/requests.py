@@ -159,8 +159,16 @@ def policy() -> inventory_pb2.ServicePolicy:
             enabled=True, tables_max=3, adjacency_mode=inventory_pb2.ADJACENCY_MODE_CONNECTED
         ),
         weights=inventory_pb2.PlanWeights(
-            spare_seat=1, merge=6, unusable_gap=0.25, open_gap=0.01, merge_partner=0.5, preferred_attribute=20
+            spare_seat=1,
+            merge=6,
+            unusable_gap=0.25,
+            open_gap=0.01,
+            merge_partner=0.5,
+            preferred_attribute=20,
+            lookahead=30,
+            preferred_zone=20,
         ),
+        engine=inventory_pb2.PLAN_ENGINE_V2,
     )
 
 

@@ -1,6 +1,7 @@
 """Which steps a booking can take from which status."""
 
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
@@ -92,6 +93,7 @@ def test_tables_given_for_an_earlier_need_are_not_current() -> None:
 def test_only_wishes_can_change_without_needing_other_tables() -> None:
     party = booking(S.PENDING).party
     assert party.needs_same_tables_as(replace(party, preferred_attributes=("quiet",)))
+    assert party.needs_same_tables_as(replace(party, preferred_zone_ids=(UUID(int=7),)))
     for changed in (
         replace(party, party_size=5),
         replace(party, start=at(19, 15)),

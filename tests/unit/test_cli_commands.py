@@ -5,9 +5,12 @@ import socket
 from pathlib import Path
 
 import pytest
+import typer
 
+from maitred_client.messages import Floor, Zone
 from server.cli import main
 from server.cli.failures import MEANINGS, ExitCode
+from server.cli.looking_up import zone_id_by_name
 
 COMMANDS = (
     "availability",
@@ -179,3 +182,11 @@ def test_config_shows_every_setting_and_hides_the_password(run: Run, monkeypatch
 def test_version_is_that_of_the_distribution(run: Run) -> None:
     assert run("--version") == ExitCode.OK
     assert run.out.startswith("maitred ")
+
+
+def test_a_zone_that_is_not_there_is_refused_under_the_option_that_named_it() -> None:
+    floor = Floor(zones=[Zone(zone_id="1", name="Hall")])
+    assert zone_id_by_name(floor, "hall", "--prefer-zone") == "1"
+    with pytest.raises(typer.BadParameter, match="no such zone: attic; there are: Hall") as refused:
+        zone_id_by_name(floor, "attic", "--prefer-zone")
+    assert refused.value.param_hint == "--prefer-zone"

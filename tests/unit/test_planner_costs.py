@@ -1,37 +1,47 @@
 """What table sets cost. The numbers of the worked example are those of docs/planner.md."""
 
+from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
+from server.domain.booking import Party
+from server.domain.floor import Floor
 from server.domain.policy import Combinations, Weights
 from server.domain.window import Window
 from server.planner.gaps import slots_covering, slots_within, turn_slots, unusable_slots
-from server.planner.plan import Plan
-from tests.builders.floors import floor, row, table
-from tests.builders.questions import ask, at, claim, evening_policy, numbers
+from server.planner.lookahead import Waiting
+from server.planner.plan import Plan, Question, plan_tables
+from tests.builders.floors import floor, row, table, zone_id
+from tests.builders.questions import ask, at, claim, evening_policy, numbers, question
 
 TURNS = (13, 19)
+EXAMPLE = floor([table(1, 4), table(2, 6), table(3, 2), table(4, 2)], [(1, 2), (3, 4)])
 
 
 def terms(plan: Plan) -> dict[str, float]:
     return {term.name: term.cost for term in plan.breakdown}
 
 
-def test_the_example_of_the_documentation() -> None:
-    place = floor([table(1, 4), table(2, 6), table(3, 2), table(4, 2)], [(1, 2), (3, 4)])
-    plans = ask(
+def documented(place: Floor) -> Question:
+    """The question of the worked example."""
+    return question(
         place,
         4,
         Window(at(19), at(20, 35)),
         policy=evening_policy(turn_min=(60, 90), buffer_after_min=5),
         claims=[claim(1, at(17), at(18, 30)), claim(2, at(17), at(19))],
-    ).plans
+    )
+
+
+def test_the_example_of_the_documentation() -> None:
+    plans = plan_tables(documented(EXAMPLE)).plans
     rows = [(numbers(plan), list(terms(plan).values()), plan.cost, round(plan.score, 1)) for plan in plans]
     assert rows == [
-        ((1,), [0, 0, 7.0, 1.40, 0.50, 0], 8.90, 98.5),
-        ((2,), [38, 0, 0.0, 1.74, 0.50, 0], 40.24, 93.4),
-        ((3, 4), [0, 114, 7.0, 2.12, 1.00, 0], 124.12, 82.1),
+        ((1,), [0, 0, 7.0, 1.40, 0.50, 0, 0, 0], 8.90, 98.5),
+        ((2,), [38, 0, 0.0, 1.74, 0.50, 0, 0, 0], 40.24, 93.4),
+        ((3, 4), [0, 114, 7.0, 2.12, 1.00, 0, 0, 0], 124.12, 82.1),
     ]
     assert list(terms(plans[0])) == [
         "spare_seats",
@@ -40,7 +50,30 @@ def test_the_example_of_the_documentation() -> None:
         "open_gaps",
         "merge_partners",
         "preferred_attributes",
+        "preferred_zone",
+        "lookahead",
     ]
+
+
+def test_the_example_of_the_documentation_with_a_preferred_zone() -> None:
+    # Table 2 stands apart and touches nothing, so it has no merge partner here.
+    place = floor([table(1, 4), table(2, 6, zone=2), table(3, 2), table(4, 2)], [(3, 4)])
+    party = Party(4, at(19), preferred_zone_ids=(zone_id(2),))
+    plans = plan_tables(replace(documented(place), party=party)).plans
+    assert {numbers(plan): terms(plan)["preferred_zone"] for plan in plans} == {(1,): 20, (2,): 0, (3, 4): 20}
+    assert [plan.zone_preference_unmet for plan in plans] == [numbers(plan) != (2,) for plan in plans]
+
+
+def test_the_example_of_the_documentation_with_a_booking_that_waits() -> None:
+    six = Window(at(20), at(21, 35))
+    waiting = (Waiting(UUID(int=1), Party(6, six.start), six),)
+    plans = plan_tables(replace(documented(EXAMPLE), waiting=waiting)).plans
+    assert [(numbers(plan), plan.cost) for plan in plans] == [
+        ((1,), 8.90),
+        ((3, 4), 124.12),
+        ((2,), 3_460.24),
+    ]
+    assert (terms(plans[2])["lookahead"], round(plans[2].score, 1)) == (3_420, 14.1)
 
 
 @pytest.mark.parametrize(

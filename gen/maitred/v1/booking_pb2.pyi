@@ -223,6 +223,7 @@ class PartyRequest(_message.Message):
     ZONE_ID_FIELD_NUMBER: _builtins.int
     REQUIRED_ATTRIBUTES_FIELD_NUMBER: _builtins.int
     PREFERRED_ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    PREFERRED_ZONE_IDS_FIELD_NUMBER: _builtins.int
     party_size: _builtins.int
     """1 to 500 people."""
     zone_id: _builtins.str
@@ -243,6 +244,10 @@ class PartyRequest(_message.Message):
     def preferred_attributes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Sets whose tables lack these rank lower; up to 16."""
 
+    @_builtins.property
+    def preferred_zone_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sets in none of these zones rank lower; up to 8 different zones, in any order. Answers have them ordered by id."""
+
     def __init__(
         self,
         *,
@@ -252,10 +257,11 @@ class PartyRequest(_message.Message):
         zone_id: _builtins.str = ...,
         required_attributes: _abc.Iterable[_builtins.str] | None = ...,
         preferred_attributes: _abc.Iterable[_builtins.str] | None = ...,
+        preferred_zone_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "party_size", b"party_size", "preferred_attributes", b"preferred_attributes", "required_attributes", b"required_attributes", "start", b"start", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "party_size", b"party_size", "preferred_attributes", b"preferred_attributes", "preferred_zone_ids", b"preferred_zone_ids", "required_attributes", b"required_attributes", "start", b"start", "zone_id", b"zone_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -46,6 +46,30 @@ TABLE_STATE_OUT_OF_SERVICE: TableState.ValueType  # 2
 """It can't, until this is changed. Claims it already has stay."""
 Global___TableState: _TypeAlias = TableState  # noqa: Y015
 
+class _PlanEngine:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PlanEngineEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PlanEngine.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PLAN_ENGINE_UNSPECIFIED: _PlanEngine.ValueType  # 0
+    """Read as v2."""
+    PLAN_ENGINE_V2: _PlanEngine.ValueType  # 1
+    """Charges for empty seats, merging and idle time over the length of the window, with the policy's weights."""
+    PLAN_ENGINE_LEGACY: _PlanEngine.ValueType  # 2
+    """The score of the system that maitred replaces, with its fixed weights; for comparison."""
+
+class PlanEngine(_PlanEngine, metaclass=_PlanEngineEnumTypeWrapper):
+    """What ranks the sets that fit a party. Which sets fit, and why the others don't, is the same for every engine."""
+
+PLAN_ENGINE_UNSPECIFIED: PlanEngine.ValueType  # 0
+"""Read as v2."""
+PLAN_ENGINE_V2: PlanEngine.ValueType  # 1
+"""Charges for empty seats, merging and idle time over the length of the window, with the policy's weights."""
+PLAN_ENGINE_LEGACY: PlanEngine.ValueType  # 2
+"""The score of the system that maitred replaces, with its fixed weights; for comparison."""
+Global___PlanEngine: _TypeAlias = PlanEngine  # noqa: Y015
+
 class _AdjacencyMode:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -370,6 +394,7 @@ class ServicePolicy(_message.Message):
     SLACK_MAX_FIELD_NUMBER: _builtins.int
     COMBINATIONS_FIELD_NUMBER: _builtins.int
     WEIGHTS_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
     RELAXATIONS_FIELD_NUMBER: _builtins.int
     policy_version: _builtins.int
     """Rises with every change. Output only."""
@@ -377,6 +402,8 @@ class ServicePolicy(_message.Message):
     """Opaque version, for optimistic changes. Output only in answers."""
     slack_max: _builtins.int
     """Most seats a set may leave empty, 0 to 100. Default 4."""
+    engine: Global___PlanEngine.ValueType
+    """What ranks the sets that fit. Default v2."""
     @_builtins.property
     def periods(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServicePeriod]:
         """When parties can start. 1 to 50; periods of the same day must not overlap."""
@@ -395,7 +422,7 @@ class ServicePolicy(_message.Message):
 
     @_builtins.property
     def weights(self) -> Global___PlanWeights:
-        """What ranking charges for; unset terms take their defaults."""
+        """What the v2 engine charges for; unset terms take their defaults. Other engines don't read them."""
 
     @_builtins.property
     def relaxations(self) -> Global___RelaxationPolicy:
@@ -412,11 +439,12 @@ class ServicePolicy(_message.Message):
         slack_max: _builtins.int | None = ...,
         combinations: Global___CombinationPolicy | None = ...,
         weights: Global___PlanWeights | None = ...,
+        engine: Global___PlanEngine.ValueType = ...,
         relaxations: Global___RelaxationPolicy | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "combinations", b"combinations", "relaxations", b"relaxations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "combinations", b"combinations", "etag", b"etag", "periods", b"periods", "policy_version", b"policy_version", "relaxations", b"relaxations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "combinations", b"combinations", "engine", b"engine", "etag", b"etag", "periods", b"periods", "policy_version", b"policy_version", "relaxations", b"relaxations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__slack_max: _TypeAlias = _typing.Literal["slack_max"]  # noqa: Y015
     _WhichOneofArgType__slack_max: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max"]  # noqa: Y015
@@ -582,7 +610,7 @@ Global___RelaxationPolicy: _TypeAlias = RelaxationPolicy  # noqa: Y015
 
 @_typing.final
 class PlanWeights(_message.Message):
-    """Weights of the ranking; the terms are explained in docs/planner.md. All are at least 0 and at most 1,000."""
+    """Weights of the v2 engine; the terms are explained in docs/planner.md. All are at least 0 and at most 1,000."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -592,6 +620,8 @@ class PlanWeights(_message.Message):
     OPEN_GAP_FIELD_NUMBER: _builtins.int
     MERGE_PARTNER_FIELD_NUMBER: _builtins.int
     PREFERRED_ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    LOOKAHEAD_FIELD_NUMBER: _builtins.int
+    PREFERRED_ZONE_FIELD_NUMBER: _builtins.int
     spare_seat: _builtins.float
     """Per empty seat and slot of the window. Default 1."""
     merge: _builtins.float
@@ -604,6 +634,12 @@ class PlanWeights(_message.Message):
     """Per table that a chosen table could be merged with. Default 0.5."""
     preferred_attribute: _builtins.float
     """Per preferred attribute that a chosen table lacks. Default 20."""
+    lookahead: _builtins.float
+    """Per person and slot of the window of each known booking that waits for tables and would find none any more.
+    Default 30.
+    """
+    preferred_zone: _builtins.float
+    """For a set in none of the party's preferred zones. Default 20."""
     def __init__(
         self,
         *,
@@ -613,11 +649,15 @@ class PlanWeights(_message.Message):
         open_gap: _builtins.float | None = ...,
         merge_partner: _builtins.float | None = ...,
         preferred_attribute: _builtins.float | None = ...,
+        lookahead: _builtins.float | None = ...,
+        preferred_zone: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_merge", b"_merge", "_merge_partner", b"_merge_partner", "_open_gap", b"_open_gap", "_preferred_attribute", b"_preferred_attribute", "_spare_seat", b"_spare_seat", "_unusable_gap", b"_unusable_gap", "merge", b"merge", "merge_partner", b"merge_partner", "open_gap", b"open_gap", "preferred_attribute", b"preferred_attribute", "spare_seat", b"spare_seat", "unusable_gap", b"unusable_gap"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_lookahead", b"_lookahead", "_merge", b"_merge", "_merge_partner", b"_merge_partner", "_open_gap", b"_open_gap", "_preferred_attribute", b"_preferred_attribute", "_preferred_zone", b"_preferred_zone", "_spare_seat", b"_spare_seat", "_unusable_gap", b"_unusable_gap", "lookahead", b"lookahead", "merge", b"merge", "merge_partner", b"merge_partner", "open_gap", b"open_gap", "preferred_attribute", b"preferred_attribute", "preferred_zone", b"preferred_zone", "spare_seat", b"spare_seat", "unusable_gap", b"unusable_gap"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_merge", b"_merge", "_merge_partner", b"_merge_partner", "_open_gap", b"_open_gap", "_preferred_attribute", b"_preferred_attribute", "_spare_seat", b"_spare_seat", "_unusable_gap", b"_unusable_gap", "merge", b"merge", "merge_partner", b"merge_partner", "open_gap", b"open_gap", "preferred_attribute", b"preferred_attribute", "spare_seat", b"spare_seat", "unusable_gap", b"unusable_gap"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lookahead", b"_lookahead", "_merge", b"_merge", "_merge_partner", b"_merge_partner", "_open_gap", b"_open_gap", "_preferred_attribute", b"_preferred_attribute", "_preferred_zone", b"_preferred_zone", "_spare_seat", b"_spare_seat", "_unusable_gap", b"_unusable_gap", "lookahead", b"lookahead", "merge", b"merge", "merge_partner", b"merge_partner", "open_gap", b"open_gap", "preferred_attribute", b"preferred_attribute", "preferred_zone", b"preferred_zone", "spare_seat", b"spare_seat", "unusable_gap", b"unusable_gap"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__lookahead: _TypeAlias = _typing.Literal["lookahead"]  # noqa: Y015
+    _WhichOneofArgType__lookahead: _TypeAlias = _typing.Literal["_lookahead", b"_lookahead"]  # noqa: Y015
     _WhichOneofReturnType__merge: _TypeAlias = _typing.Literal["merge"]  # noqa: Y015
     _WhichOneofArgType__merge: _TypeAlias = _typing.Literal["_merge", b"_merge"]  # noqa: Y015
     _WhichOneofReturnType__merge_partner: _TypeAlias = _typing.Literal["merge_partner"]  # noqa: Y015
@@ -626,10 +666,14 @@ class PlanWeights(_message.Message):
     _WhichOneofArgType__open_gap: _TypeAlias = _typing.Literal["_open_gap", b"_open_gap"]  # noqa: Y015
     _WhichOneofReturnType__preferred_attribute: _TypeAlias = _typing.Literal["preferred_attribute"]  # noqa: Y015
     _WhichOneofArgType__preferred_attribute: _TypeAlias = _typing.Literal["_preferred_attribute", b"_preferred_attribute"]  # noqa: Y015
+    _WhichOneofReturnType__preferred_zone: _TypeAlias = _typing.Literal["preferred_zone"]  # noqa: Y015
+    _WhichOneofArgType__preferred_zone: _TypeAlias = _typing.Literal["_preferred_zone", b"_preferred_zone"]  # noqa: Y015
     _WhichOneofReturnType__spare_seat: _TypeAlias = _typing.Literal["spare_seat"]  # noqa: Y015
     _WhichOneofArgType__spare_seat: _TypeAlias = _typing.Literal["_spare_seat", b"_spare_seat"]  # noqa: Y015
     _WhichOneofReturnType__unusable_gap: _TypeAlias = _typing.Literal["unusable_gap"]  # noqa: Y015
     _WhichOneofArgType__unusable_gap: _TypeAlias = _typing.Literal["_unusable_gap", b"_unusable_gap"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lookahead) -> _WhichOneofReturnType__lookahead | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__merge) -> _WhichOneofReturnType__merge | None: ...
     @_typing.overload
@@ -638,6 +682,8 @@ class PlanWeights(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__open_gap) -> _WhichOneofReturnType__open_gap | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__preferred_attribute) -> _WhichOneofReturnType__preferred_attribute | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__preferred_zone) -> _WhichOneofReturnType__preferred_zone | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__spare_seat) -> _WhichOneofReturnType__spare_seat | None: ...
     @_typing.overload

@@ -14,6 +14,7 @@ from maitred.v1 import assignment_service_pb2 as _assignment_service_pb2
 from maitred.v1 import booking_pb2 as _booking_pb2
 from maitred.v1 import checks_pb2 as _checks_pb2
 from maitred.v1 import errors_pb2 as _errors_pb2
+from maitred.v1 import inventory_pb2 as _inventory_pb2
 from maitred.v1 import reasons_pb2 as _reasons_pb2
 import builtins as _builtins
 import sys
@@ -187,6 +188,9 @@ class PlanTablesResponse(_message.Message):
     LARGEST_CAPACITY_FIELD_NUMBER: _builtins.int
     MOVING_ONE_BOOKING_WOULD_HELP_FIELD_NUMBER: _builtins.int
     RELAXATIONS_SKIPPED_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
+    WAITING_CONSIDERED_FIELD_NUMBER: _builtins.int
+    WAITING_FOUND_FIELD_NUMBER: _builtins.int
     outcome: Global___PlanOutcome.ValueType
     """Whether anything fits. "Nothing fits" is an answer, not an error: rejections say why."""
     plans_found: _builtins.int
@@ -211,6 +215,14 @@ class PlanTablesResponse(_message.Message):
     """True when the outcome is FULLY_TAKEN and a set would come free if one other booking, which is confirmed and has not
     begun, moved to tables that are free for it: ReassignTables for it, then HoldTables, would do. Never says which.
     On very large floors a move may be overlooked; docs/planner.md states the bounds.
+    """
+    engine: _inventory_pb2.PlanEngine.ValueType
+    """What ranked the plans: the policy's engine."""
+    waiting_considered: _builtins.int
+    """How many bookings that wait for tables the plans were charged for where they take the last tables from them."""
+    waiting_found: _builtins.int
+    """How many other bookings wait for tables in windows that overlap this one and are not over. Up to 50 of them, those
+    that start nearest, are considered.
     """
     @_builtins.property
     def plans(self) -> _containers.RepeatedCompositeFieldContainer[Global___Plan]:
@@ -259,10 +271,13 @@ class PlanTablesResponse(_message.Message):
         largest_capacity: _builtins.int = ...,
         moving_one_booking_would_help: _builtins.bool = ...,
         relaxations_skipped: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
+        engine: _inventory_pb2.PlanEngine.ValueType = ...,
+        waiting_considered: _builtins.int = ...,
+        waiting_found: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives", b"alternatives", "combinations_considered", b"combinations_considered", "inventory_version", b"inventory_version", "largest_capacity", b"largest_capacity", "moving_one_booking_would_help", b"moving_one_booking_would_help", "outcome", b"outcome", "period", b"period", "plans", b"plans", "plans_found", b"plans_found", "policy_version", b"policy_version", "rejections", b"rejections", "relaxations_skipped", b"relaxations_skipped", "tables_considered", b"tables_considered", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives", b"alternatives", "combinations_considered", b"combinations_considered", "engine", b"engine", "inventory_version", b"inventory_version", "largest_capacity", b"largest_capacity", "moving_one_booking_would_help", b"moving_one_booking_would_help", "outcome", b"outcome", "period", b"period", "plans", b"plans", "plans_found", b"plans_found", "policy_version", b"policy_version", "rejections", b"rejections", "relaxations_skipped", b"relaxations_skipped", "tables_considered", b"tables_considered", "waiting_considered", b"waiting_considered", "waiting_found", b"waiting_found", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -287,6 +302,7 @@ class Plan(_message.Message):
     UNMET_PREFERRED_ATTRIBUTES_FIELD_NUMBER: _builtins.int
     CONTEXT_VERSION_FIELD_NUMBER: _builtins.int
     RELAXED_FIELD_NUMBER: _builtins.int
+    ZONE_PREFERENCE_UNMET_FIELD_NUMBER: _builtins.int
     NEEDS_PERMISSION_FIELD_NUMBER: _builtins.int
     zone_id: _builtins.str
     """Their zone."""
@@ -297,13 +313,19 @@ class Plan(_message.Message):
     merged: _builtins.bool
     """True when more than one table is pushed together."""
     cost: _builtins.float
-    """What the set costs; lower is better. Comparable between plans of any floor with the same policy."""
+    """What the set costs; lower is better. Comparable between plans of any floor with the same policy; with the legacy
+    engine between plans of the same floor.
+    """
     score: _builtins.float
-    """Above 0, up to 100, for people: 100 × 30 / (30 + max(0, cost) / window length in slots of 5 minutes)."""
+    """Above 0, up to 100, for people: 100 × 30 / (30 + max(0, cost) / window length in slots of 5 minutes). The legacy
+    engine doesn't divide its cost.
+    """
     context_version: _builtins.str
     """What the plan was made from. Send it with HoldTables or AssignTables for the same tables to be refused with
     STALE_CONTEXT if something they depend on has changed; changes elsewhere on the floor don't matter.
     """
+    zone_preference_unmet: _builtins.bool
+    """True when the party prefers zones and this set is in none of them."""
     needs_permission: _builtins.bool
     """Whether overriding them needs the scope override, because the policy does not relax all of them."""
     @_builtins.property
@@ -328,8 +350,8 @@ class Plan(_message.Message):
 
     @_builtins.property
     def relaxed(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
-        """The rules that the set breaks; empty unless the outcome is PLAN_OUTCOME_RELAXED or the plan is an alternative. Sent as overrides with the same
-        tables they make the plan holdable as it stands.
+        """The rules that the set breaks; empty unless the outcome is PLAN_OUTCOME_RELAXED or the plan is an alternative. Sent as
+        overrides with the same tables they make the plan holdable as it stands.
         """
 
     def __init__(
@@ -348,11 +370,12 @@ class Plan(_message.Message):
         unmet_preferred_attributes: _abc.Iterable[_builtins.str] | None = ...,
         context_version: _builtins.str = ...,
         relaxed: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
+        zone_preference_unmet: _builtins.bool = ...,
         needs_permission: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjacency", b"adjacency", "breakdown", b"breakdown", "capacity", b"capacity", "context_version", b"context_version", "cost", b"cost", "merged", b"merged", "needs_permission", b"needs_permission", "relaxed", b"relaxed", "score", b"score", "slack", b"slack", "table_ids", b"table_ids", "table_names", b"table_names", "unmet_preferred_attributes", b"unmet_preferred_attributes", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjacency", b"adjacency", "breakdown", b"breakdown", "capacity", b"capacity", "context_version", b"context_version", "cost", b"cost", "merged", b"merged", "needs_permission", b"needs_permission", "relaxed", b"relaxed", "score", b"score", "slack", b"slack", "table_ids", b"table_ids", "table_names", b"table_names", "unmet_preferred_attributes", b"unmet_preferred_attributes", "zone_id", b"zone_id", "zone_preference_unmet", b"zone_preference_unmet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -393,7 +416,9 @@ class ScoreTerm(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """spare_seats, merge, unusable_gaps, open_gaps, merge_partners or preferred_attributes."""
+    """v2: spare_seats, merge, unusable_gaps, open_gaps, merge_partners, preferred_attributes, preferred_zone or lookahead.
+    legacy: overage, combination, fragmentation, scarcity or lookahead.
+    """
     cost: _builtins.float
     """What it adds to the cost; negative when the plan uses up a gap that was hard to fill."""
     def __init__(

@@ -38,6 +38,7 @@ from server.rpc.messages.checks import (
     reason_messages,
 )
 from server.rpc.messages.claims import texts
+from server.rpc.messages.policy import ENGINES
 from server.rpc.messages.time import instant_message, set_instant
 
 OUTCOMES: Mapping[PlanOutcome, "pb.PlanOutcome.ValueType"] = {
@@ -129,6 +130,9 @@ def plan_tables_response(planned: Planned) -> pb.PlanTablesResponse:
         period=stay.period,
         inventory_version=planned.restaurant.inventory_version,
         policy_version=planned.restaurant.policy_version,
+        engine=ENGINES[planned.policy.engine],
+        waiting_considered=planned.waiting_considered,
+        waiting_found=planned.waiting_found,
         relaxations_skipped=reason_messages(result.relaxations_skipped),
         alternatives=(_alternative_message(each, planned) for each in instead.alternatives),
         largest_capacity=result.largest,
@@ -162,6 +166,7 @@ def _plan_message(plan: Plan, needs_permission: bool) -> pb.Plan:
         score=plan.score,
         breakdown=[pb.ScoreTerm(name=term.name, cost=term.cost) for term in plan.breakdown],
         unmet_preferred_attributes=plan.unmet_preferred_attributes,
+        zone_preference_unmet=plan.zone_preference_unmet,
         context_version=plan.context_version,
         relaxed=reason_messages(plan.relaxed),
         needs_permission=needs_permission,

@@ -24,6 +24,7 @@ from server.domain.policy import (
     WEEK,
     AdjacencyMode,
     Combinations,
+    PlanEngine,
     ServicePeriod,
     ServicePolicy,
     TurnTime,
@@ -48,6 +49,13 @@ MODES_READ: Mapping[int, AdjacencyMode] = {
     **{number: mode for mode, number in MODES.items()},
 }
 RELAXATIONS_READ: Mapping[int, Reason] = {REASONS[reason]: reason for reason in RELAXABLE}
+ENGINES: Mapping[PlanEngine, "pb.PlanEngine.ValueType"] = {
+    engine: pb.PlanEngine.Value(f"PLAN_ENGINE_{engine.name}") for engine in PlanEngine
+}
+ENGINES_READ: Mapping[int, PlanEngine] = {
+    pb.PLAN_ENGINE_UNSPECIFIED: DEFAULTS.engine,
+    **{number: engine for engine, number in ENGINES.items()},
+}
 
 
 def read_put_service_policy(
@@ -73,6 +81,7 @@ def _read_policy(fields: Fields) -> ServicePolicy:
         combinations=_read_combinations(fields.part("combinations")),
         weights=_read_weights(fields.part("weights")),
         relaxations=_read_relaxations(fields),
+        engine=fields.choice("engine", ENGINES_READ),
     )
 
 
@@ -143,6 +152,7 @@ def policy_message(put: PolicyPut) -> pb.ServicePolicy:
         ),
         weights=_weights_message(policy.weights),
         relaxations=pb.RelaxationPolicy(reasons=reason_messages(policy.relaxations)),
+        engine=ENGINES[policy.engine],
     )
 
 
@@ -171,6 +181,8 @@ def _weights_message(weights: Weights) -> pb.PlanWeights:
         open_gap=weights.open_gap,
         merge_partner=weights.merge_partner,
         preferred_attribute=weights.preferred_attribute,
+        lookahead=weights.lookahead,
+        preferred_zone=weights.preferred_zone,
     )
 
 
