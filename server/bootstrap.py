@@ -240,7 +240,7 @@ def _use_cases(settings: Settings, store: SqlStore) -> UseCases:
         settings.hold_ttl_s_max,
         settings.hold_life_s_max,
     )
-    return UseCases.on(store, inventories, uuid4, limits)
+    return UseCases.on(store, inventories, uuid4, limits, settings.answer_margin_s)
 
 
 def _lifecycle(

@@ -50,6 +50,13 @@ def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Itera
         yield alternatives_view(response.alternatives, floor, zone)
 
 
+def _ranked_by(response: PlanTablesResponse) -> str:
+    engine = PlanEngine.Name(response.engine).removeprefix("PLAN_ENGINE_").lower()
+    considered, found = response.waiting_considered, response.waiting_found
+    waiting = f"{considered} of {found}" if considered < found else str(found)
+    return f"{engine}, with {waiting} waiting bookings in mind"
+
+
 def _relaxed(response: PlanTablesResponse) -> Iterator[tuple[str, str]]:
     """What all plans of one answer relax alike, and what could not be tried."""
     for plan in response.plans[:1]:
@@ -58,13 +65,6 @@ def _relaxed(response: PlanTablesResponse) -> Iterator[tuple[str, str]]:
             yield "relaxed", reason_names(plan.relaxed) + scope
     if response.relaxations_skipped:
         yield "not tried", f"{reason_names(response.relaxations_skipped)}: too many merges on this floor"
-
-
-def _ranked_by(response: PlanTablesResponse) -> str:
-    engine = PlanEngine.Name(response.engine).removeprefix("PLAN_ENGINE_").lower()
-    considered, found = response.waiting_considered, response.waiting_found
-    waiting = f"{considered} of {found}" if considered < found else str(found)
-    return f"{engine}, with {waiting} waiting bookings in mind"
 
 
 def _plans(response: PlanTablesResponse, floor: Floor) -> RenderableType:

@@ -118,8 +118,8 @@ class ServicePolicy:
     slack_max: int = 4
     combinations: Combinations = Combinations()
     weights: Weights = Weights()
-    relaxations: tuple[Reason, ...] = (Reason.CAPACITY_BELOW_MIN_PARTY,)
     engine: PlanEngine = PlanEngine.V2
+    relaxations: tuple[Reason, ...] = (Reason.CAPACITY_BELOW_MIN_PARTY,)
 
     @property
     def buffer_before(self) -> timedelta:

@@ -55,13 +55,18 @@ def new_assignment(
 
 
 async def give_tables(
-    unit: Unit, wanted: Candidate, assignment: Assignment, intent: Intent, confirmed: Hold | None = None
+    unit: Unit,
+    wanted: Candidate,
+    assignment: Assignment,
+    intent: Intent,
+    confirmed: Hold | None = None,
+    action: str = "assign",
 ) -> Assigned:
     """Writes the assignment and confirms the booking; `confirmed` is the hold that becomes the assignment."""
     after = moved_on(
         wanted.booking, wanted.situation.now, status=BookingStatus.CONFIRMED, assignment=assignment
     )
-    return await settle(unit, wanted, assignment, after, intent, "assign", confirmed)
+    return await settle(unit, wanted, assignment, after, intent, action, confirmed)
 
 
 async def settle(

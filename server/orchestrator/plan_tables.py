@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from server.clock import Deadline
@@ -15,8 +16,8 @@ from server.domain.policy import ServicePolicy
 from server.domain.restaurant import Caller, Restaurant
 from server.domain.window import Stay, Window
 from server.errors import Reason
-from server.orchestrator.ports import Catalogue, InventorySource
-from server.orchestrator.situation import foreign, look
+from server.orchestrator.ports import Catalogue, InventorySource, Reader
+from server.orchestrator.situation import Situation, foreign, look
 from server.orchestrator.subject import Subject, need_of
 from server.orchestrator.what_would_help import Help, what_would_help
 from server.planner.lookahead import Waiting
@@ -64,32 +65,13 @@ class PlanTables:
     async def __call__(self, caller: Caller, question: PlanTablesQuestion, deadline: Deadline) -> Planned:
         situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
         party, stay = await need_of(self.catalogue, situation, question.subject)
-        floor = situation.prepared.inventory.floor
-        horizon = planning_horizon(situation.policy, situation.restaurant.time_zone, stay)
         booking_id = question.subject.booking_id
-        waiting, waiting_found = await self.catalogue.waiting(
-            question.restaurant_id, stay.window, situation.now, booking_id, WAITING_BOOKINGS_MAX
+        asked = await question_for(
+            self.catalogue, situation, party, stay, booking_id, question.avoid, question.plans_max
         )
-        claims = await self.catalogue.claims(question.restaurant_id, _range(horizon, waiting))
-        asked = Question(
-            floor=floor,
-            sets=situation.sets,
-            policy=situation.policy,
-            party=party,
-            stay=stay,
-            claims=foreign(claims, situation.now, booking_id),
-            horizon=horizon,
-            avoid=frozenset(question.avoid),
-            plans_max=question.plans_max,
-            policy_version=situation.restaurant.policy_version,
-            waiting=waiting,
-        )
-        result = plan_tables(asked)
-        if not result.plans_found:
-            # Several more searches, and larger merges to list first: other calls go on meanwhile.
-            result = await asyncio.to_thread(relax, asked, result, question.overflow)
+        result = await answered(asked.question, question.overflow)
         instead = await what_would_help(
-            self.catalogue, situation, asked, result, booking_id, question.alternatives_max
+            self.catalogue, situation, asked.question, result, booking_id, question.alternatives_max
         )
         return Planned(
             result,
@@ -97,11 +79,59 @@ class PlanTables:
             stay,
             situation.restaurant,
             situation.policy,
-            floor,
+            situation.prepared.inventory.floor,
             instead,
-            len(waiting),
-            waiting_found,
+            len(asked.question.waiting),
+            asked.waiting_found,
         )
+
+
+class Asked(NamedTuple):
+    """A question for the planner, and how many bookings wait for tables, those included that it leaves out."""
+
+    question: Question
+    waiting_found: int
+
+
+async def answered(question: Question, overflow: bool = False) -> PlanResult:
+    """The regular plans, or else those of the first relaxation that brings any."""
+    result = plan_tables(question)
+    if result.plans_found:
+        return result
+    # Several more searches, and larger merges to list first: other calls go on meanwhile.
+    return await asyncio.to_thread(relax, question, result, overflow)
+
+
+async def question_for(
+    reader: Reader,
+    situation: Situation,
+    party: Party,
+    stay: Stay,
+    booking_id: UUID | None,
+    avoid: tuple[UUID, ...],
+    plans_max: int,
+) -> Asked:
+    """What the planner is asked for a party: the claims of everybody but `booking_id` are read for it."""
+    restaurant_id = situation.restaurant.restaurant_id
+    horizon = planning_horizon(situation.policy, situation.restaurant.time_zone, stay)
+    waiting, waiting_found = await reader.waiting(
+        restaurant_id, stay.window, situation.now, booking_id, WAITING_BOOKINGS_MAX
+    )
+    claims = await reader.claims(restaurant_id, _range(horizon, waiting))
+    question = Question(
+        floor=situation.prepared.inventory.floor,
+        sets=situation.sets,
+        policy=situation.policy,
+        party=party,
+        stay=stay,
+        claims=foreign(claims, situation.now, booking_id),
+        horizon=horizon,
+        avoid=frozenset(avoid),
+        plans_max=plans_max,
+        policy_version=situation.restaurant.policy_version,
+        waiting=waiting,
+    )
+    return Asked(question, waiting_found)
 
 
 def _range(horizon: Window, waiting: Iterable[Waiting]) -> Window:

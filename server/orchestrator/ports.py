@@ -119,6 +119,15 @@ class Reader(Protocol):
         """Claims that overlap the window, expired holds included; of all tables unless some are named."""
         ...
 
+    async def waiting(
+        self, restaurant_id: UUID, stay: Window, now: datetime, booking_id: UUID | None, limit: int
+    ) -> tuple[tuple[Waiting, ...], int]:
+        """Other bookings that wait for tables in windows that overlap the stay's and are not over; and how many.
+
+        Those that start nearest to the stay come first, at most `limit`; equally near ones by start, then by id.
+        """
+        ...
+
 
 class Catalogue(Reader, Protocol):
     """A `Reader` outside any transaction, with the lists that callers page through."""
@@ -132,15 +141,6 @@ class Catalogue(Reader, Protocol):
     async def bookings(
         self, restaurant_id: UUID, window: Window, statuses: tuple[BookingStatus, ...], page: Page
     ) -> tuple[Booking, ...]: ...
-
-    async def waiting(
-        self, restaurant_id: UUID, stay: Window, now: datetime, booking_id: UUID | None, limit: int
-    ) -> tuple[tuple[Waiting, ...], int]:
-        """Other bookings that wait for tables in windows that overlap the stay's and are not over; and how many.
-
-        Those that start nearest to the stay come first, at most `limit`; equally near ones by start, then by id.
-        """
-        ...
 
     async def holds(
         self,

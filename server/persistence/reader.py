@@ -84,6 +84,22 @@ class SqlReader:
         found = await self._asking.fetch(CLAIMS["claims"], restaurant_id, window.start, window.end, named)
         return tuple(rows.claim(row) for row in found)
 
+    async def waiting(
+        self, restaurant_id: UUID, stay: Window, now: datetime, booking_id: UUID | None, limit: int
+    ) -> tuple[tuple[Waiting, ...], int]:
+        found = await self._asking.fetch(
+            BOOKINGS["waiting_bookings"],
+            restaurant_id,
+            max(stay.start, now),
+            stay.end,
+            stay.start - timedelta(seconds=WINDOW_MAX_S),
+            sorted(ASSIGNABLE),
+            booking_id,
+            stay.start,
+            limit,
+        )
+        return tuple(rows.waiting(row) for row in found), found[0]["found"] if found else 0
+
 
 class SqlCatalogue(SqlReader):
     """Implements `Catalogue`: the questions outside a transaction, with the lists."""
@@ -112,22 +128,6 @@ class SqlCatalogue(SqlReader):
             page.size,
         )
         return tuple(rows.booking(row) for row in found)
-
-    async def waiting(
-        self, restaurant_id: UUID, stay: Window, now: datetime, booking_id: UUID | None, limit: int
-    ) -> tuple[tuple[Waiting, ...], int]:
-        found = await self._asking.fetch(
-            BOOKINGS["waiting_bookings"],
-            restaurant_id,
-            max(stay.start, now),
-            stay.end,
-            stay.start - timedelta(seconds=WINDOW_MAX_S),
-            sorted(ASSIGNABLE),
-            booking_id,
-            stay.start,
-            limit,
-        )
-        return tuple(rows.waiting(row) for row in found), found[0]["found"] if found else 0
 
     async def holds(
         self,

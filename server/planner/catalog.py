@@ -144,7 +144,7 @@ class TableSets:
         return self._shortlist(_need(party, slack_max, relaxed))
 
     def snuggest(self, party: Party, slack_max: int) -> tuple[int, ...]:
-        """The masks of the sets that seat the party by all rules: fewest tables first, then fewest seats, then ids."""
+        """The masks of the sets that no rule is relaxed for: fewest tables first, then fewest seats, then by id."""
         return self._snuggest(_need(party, slack_max))
 
     def mask_of(self, table_ids: Iterable[UUID]) -> int:

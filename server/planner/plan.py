@@ -43,9 +43,9 @@ class Question:
 
     `sets` are those of this floor and of the policy's combination rule. `claims` are the live claims of
     others, with none missing that touches the `horizon` or the window of a booking that is `waiting`; idle gaps end
-    at the horizon. `avoid` are tables to leave out. The party itself is not among the waiting. `relaxed` are rules
-    out of `RELAXABLE` that the plans may break; for COMBINATION_TOO_LARGE the sets and the policy have to allow the
-    larger merges.
+    at the horizon. `avoid` are tables to leave out. The party itself is not among the waiting. `relaxed` are rules out
+    of `RELAXABLE` that the plans may break; for COMBINATION_TOO_LARGE the sets and the policy have to allow the larger
+    merges.
     """
 
     floor: Floor
@@ -58,14 +58,14 @@ class Question:
     avoid: frozenset[UUID]
     plans_max: int
     policy_version: int
-    relaxed: tuple[Reason, ...] = ()
     waiting: tuple[Waiting, ...] = ()
+    relaxed: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A table set that fits. `cost` ranks, lower is better, and is the sum of `breakdown`; `score` is 0 to
-    100; the policy's engine made all three. `relaxed` are the rules it breaks; as overrides they make it holdable.
+    100. The policy's engine made all three. `relaxed` are the rules it breaks; as overrides they make it holdable.
     """
 
     tables: tuple[Table, ...]

@@ -34,7 +34,8 @@ _METHODS_BY_SCOPE = {
     },
     WRITE: {
         "AssignmentService": (
-            "HoldTables ExtendHold ReplaceHold ReleaseHold ConfirmHold AssignTables ReassignTables UnassignTables"
+            "HoldTables ExtendHold ReplaceHold ReleaseHold ConfirmHold AssignTables AutoAssign ReassignTables "
+            "UnassignTables"
         ),
         "BookingService": "PutBooking TransitionBooking",
     },

@@ -260,6 +260,14 @@ async def _last_month(stage: Stage) -> object:
     return await stage.place.party(start=evening() - timedelta(days=60))
 
 
+@provokes("CUTOFF_PASSED")
+async def _left_to_staff_by_now(stage: Stage) -> object:
+    booking = await stage.place.party()
+    request = stage.place.auto_assign_request(booking.booking_id)
+    request.cutoff.FromTimedelta(timedelta(days=31))
+    return await stage.client.auto_assign(request)
+
+
 # Which tables
 
 
@@ -350,6 +358,11 @@ async def _somebody_sits_there(stage: Stage) -> object:
 async def _somebody_holds_it(stage: Stage) -> object:
     await stage.place.hold(await stage.place.party(), "W1")
     return await _assign(stage, 2, "W1")
+
+
+@provokes("NO_FEASIBLE_PLAN")
+async def _a_coach_party(stage: Stage) -> object:
+    return await stage.place.auto_assign(await stage.place.party(60))
 
 
 # A server in need

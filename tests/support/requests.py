@@ -299,6 +299,15 @@ def _assignment_requests(world: World) -> dict[str, Message]:
             table_ids=tables,
             reason="by phone",
         ),
+        ASSIGNMENT + "AutoAssign": assignments.AutoAssignRequest(
+            request_id=new_id(),
+            actor="Ada",
+            restaurant_id=rid,
+            booking_id=booking_id,
+            avoid_table_ids=world.table_ids[2:4],
+            cutoff=Duration(seconds=3_600),
+            reason="by phone",
+        ),
         ASSIGNMENT + "ReassignTables": assignments.ReassignTablesRequest(
             request_id=new_id(),
             actor="Ada",

@@ -13,6 +13,7 @@ from server.cli.failures import MEANINGS, ExitCode
 from server.cli.looking_up import zone_id_by_name
 
 COMMANDS = (
+    "auto-assign",
     "availability",
     "confirm",
     "config",

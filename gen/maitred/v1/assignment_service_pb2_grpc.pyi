@@ -64,6 +64,12 @@ class AssignmentServiceStub:
     """
     AssignTables: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.AssignTablesRequest, _assignment_service_pb2.AssignTablesResponse]
     """Assigns tables without a hold, by the same rules. Replaces tables that the booking got for an earlier time or party."""
+    AutoAssign: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.AutoAssignRequest, _assignment_service_pb2.AutoAssignResponse]
+    """Finds the best tables for a booking and assigns them, within the call's deadline. It plans, and takes the best set by
+    the rules of AssignTables in one transaction; when somebody was faster, or policy or floor have changed, it plans
+    again. No hold is made, so none can be left behind, whatever fails or whoever stops waiting. When nothing fits the
+    call is refused with NO_FEASIBLE_PLAN. See AutoAssignRequest.request_id for how it is idempotent without one.
+    """
     ReassignTables: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ReassignTablesRequest, _assignment_service_pb2.ReassignTablesResponse]
     """Moves a confirmed or seated booking to other tables, which may include some of its present ones. It takes the new
     set before it gives the old one up, both or neither: refused, the booking stays where it is. The rules are those of
@@ -119,6 +125,12 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
     """
     AssignTables: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.AssignTablesRequest, _assignment_service_pb2.AssignTablesResponse]  # type: ignore[assignment]
     """Assigns tables without a hold, by the same rules. Replaces tables that the booking got for an earlier time or party."""
+    AutoAssign: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.AutoAssignRequest, _assignment_service_pb2.AutoAssignResponse]  # type: ignore[assignment]
+    """Finds the best tables for a booking and assigns them, within the call's deadline. It plans, and takes the best set by
+    the rules of AssignTables in one transaction; when somebody was faster, or policy or floor have changed, it plans
+    again. No hold is made, so none can be left behind, whatever fails or whoever stops waiting. When nothing fits the
+    call is refused with NO_FEASIBLE_PLAN. See AutoAssignRequest.request_id for how it is idempotent without one.
+    """
     ReassignTables: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ReassignTablesRequest, _assignment_service_pb2.ReassignTablesResponse]  # type: ignore[assignment]
     """Moves a confirmed or seated booking to other tables, which may include some of its present ones. It takes the new
     set before it gives the old one up, both or neither: refused, the booking stays where it is. The rules are those of
@@ -225,6 +237,18 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_assignment_service_pb2.AssignTablesResponse, _abc.Awaitable[_assignment_service_pb2.AssignTablesResponse]]:
         """Assigns tables without a hold, by the same rules. Replaces tables that the booking got for an earlier time or party."""
+
+    @_abc_1.abstractmethod
+    def AutoAssign(
+        self,
+        request: _assignment_service_pb2.AutoAssignRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_assignment_service_pb2.AutoAssignResponse, _abc.Awaitable[_assignment_service_pb2.AutoAssignResponse]]:
+        """Finds the best tables for a booking and assigns them, within the call's deadline. It plans, and takes the best set by
+        the rules of AssignTables in one transaction; when somebody was faster, or policy or floor have changed, it plans
+        again. No hold is made, so none can be left behind, whatever fails or whoever stops waiting. When nothing fits the
+        call is refused with NO_FEASIBLE_PLAN. See AutoAssignRequest.request_id for how it is idempotent without one.
+        """
 
     @_abc_1.abstractmethod
     def ReassignTables(

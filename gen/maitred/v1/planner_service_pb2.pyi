@@ -185,12 +185,12 @@ class PlanTablesResponse(_message.Message):
     INVENTORY_VERSION_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
     ALTERNATIVES_FIELD_NUMBER: _builtins.int
-    LARGEST_CAPACITY_FIELD_NUMBER: _builtins.int
-    MOVING_ONE_BOOKING_WOULD_HELP_FIELD_NUMBER: _builtins.int
-    RELAXATIONS_SKIPPED_FIELD_NUMBER: _builtins.int
     ENGINE_FIELD_NUMBER: _builtins.int
     WAITING_CONSIDERED_FIELD_NUMBER: _builtins.int
     WAITING_FOUND_FIELD_NUMBER: _builtins.int
+    RELAXATIONS_SKIPPED_FIELD_NUMBER: _builtins.int
+    MOVING_ONE_BOOKING_WOULD_HELP_FIELD_NUMBER: _builtins.int
+    LARGEST_CAPACITY_FIELD_NUMBER: _builtins.int
     outcome: Global___PlanOutcome.ValueType
     """Whether anything fits. "Nothing fits" is an answer, not an error: rejections say why."""
     plans_found: _builtins.int
@@ -207,15 +207,6 @@ class PlanTablesResponse(_message.Message):
     """The inventory that was planned on."""
     policy_version: _builtins.int
     """The policy that was planned with."""
-    largest_capacity: _builtins.int
-    """The most people that any one set seats that is in service, in the zone and with the attributes asked for, whoever
-    has it now. Staff need it for parties that are larger; they are never told "no" without it. 0 when there is none.
-    """
-    moving_one_booking_would_help: _builtins.bool
-    """True when the outcome is FULLY_TAKEN and a set would come free if one other booking, which is confirmed and has not
-    begun, moved to tables that are free for it: ReassignTables for it, then HoldTables, would do. Never says which.
-    On very large floors a move may be overlooked; docs/planner.md states the bounds.
-    """
     engine: _inventory_pb2.PlanEngine.ValueType
     """What ranked the plans: the policy's engine."""
     waiting_considered: _builtins.int
@@ -223,6 +214,15 @@ class PlanTablesResponse(_message.Message):
     waiting_found: _builtins.int
     """How many other bookings wait for tables in windows that overlap this one and are not over. Up to 50 of them, those
     that start nearest, are considered.
+    """
+    moving_one_booking_would_help: _builtins.bool
+    """True when the outcome is FULLY_TAKEN and a set would come free if one other booking, which is confirmed and has not
+    begun, moved to tables that are free for it: ReassignTables for it, then HoldTables, would do. Never says which.
+    On very large floors a move may be overlooked; docs/planner.md states the bounds.
+    """
+    largest_capacity: _builtins.int
+    """The most people that any one set seats that is in service, in the zone and with the attributes asked for, whoever
+    has it now. Staff need it for parties that are larger; they are never told "no" without it. 0 when there is none.
     """
     @_builtins.property
     def plans(self) -> _containers.RepeatedCompositeFieldContainer[Global___Plan]:
@@ -268,12 +268,12 @@ class PlanTablesResponse(_message.Message):
         inventory_version: _builtins.int = ...,
         policy_version: _builtins.int = ...,
         alternatives: _abc.Iterable[Global___Alternative] | None = ...,
-        largest_capacity: _builtins.int = ...,
-        moving_one_booking_would_help: _builtins.bool = ...,
-        relaxations_skipped: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
         engine: _inventory_pb2.PlanEngine.ValueType = ...,
         waiting_considered: _builtins.int = ...,
         waiting_found: _builtins.int = ...,
+        relaxations_skipped: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
+        moving_one_booking_would_help: _builtins.bool = ...,
+        largest_capacity: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -301,8 +301,8 @@ class Plan(_message.Message):
     BREAKDOWN_FIELD_NUMBER: _builtins.int
     UNMET_PREFERRED_ATTRIBUTES_FIELD_NUMBER: _builtins.int
     CONTEXT_VERSION_FIELD_NUMBER: _builtins.int
-    RELAXED_FIELD_NUMBER: _builtins.int
     ZONE_PREFERENCE_UNMET_FIELD_NUMBER: _builtins.int
+    RELAXED_FIELD_NUMBER: _builtins.int
     NEEDS_PERMISSION_FIELD_NUMBER: _builtins.int
     zone_id: _builtins.str
     """Their zone."""
@@ -369,8 +369,8 @@ class Plan(_message.Message):
         breakdown: _abc.Iterable[Global___ScoreTerm] | None = ...,
         unmet_preferred_attributes: _abc.Iterable[_builtins.str] | None = ...,
         context_version: _builtins.str = ...,
-        relaxed: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
         zone_preference_unmet: _builtins.bool = ...,
+        relaxed: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
         needs_permission: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015

@@ -216,6 +216,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Retry: AFTER_FIX
     Remedy: Choose a later start.
     """
+    ERROR_REASON_CUTOFF_PASSED: _ErrorReason.ValueType  # 53
+    """The stay begins sooner than the cutoff that the caller set for assigning automatically.
+    Status: FAILED_PRECONDITION
+    Metadata: start, cutoff_s, now
+    Retry: HUMAN
+    Remedy: Let staff assign the tables (AssignTables), or call with a shorter cutoff and a new request_id.
+    """
     ERROR_REASON_POLICY_DRIFT: _ErrorReason.ValueType  # 26
     """The policy or the floor changed after the hold was made, so that the held set no longer passes.
     Status: ABORTED + FailedChecks
@@ -343,6 +350,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Metadata: table_ids, window_start, window_end, free_from
     Retry: REPLAN
     Remedy: Plan again and call with a new request_id, or wait until free_from.
+    """
+    ERROR_REASON_NO_FEASIBLE_PLAN: _ErrorReason.ValueType  # 52
+    """No table and no merge could be assigned automatically. FailedChecks says why, one entry for each reason for which
+    sets were left out. With the outcome fully_taken something would seat the party but is taken (OFFER_ALTERNATIVES);
+    with needs_staff nothing on this floor seats it under the policy (ASK_STAFF).
+    Status: FAILED_PRECONDITION + FailedChecks
+    Metadata: booking_id, party_size, outcome, reasons, next_steps
+    Retry: AFTER_FIX or HUMAN
+    Remedy: Offer another time (SearchAvailability), or let staff decide when the outcome is needs_staff.
     """
     ERROR_REASON_SERVER_OVERLOADED: _ErrorReason.ValueType  # 44
     """The server has as many calls in work as it can bear.
@@ -595,6 +611,13 @@ Metadata: window_end, now
 Retry: AFTER_FIX
 Remedy: Choose a later start.
 """
+ERROR_REASON_CUTOFF_PASSED: ErrorReason.ValueType  # 53
+"""The stay begins sooner than the cutoff that the caller set for assigning automatically.
+Status: FAILED_PRECONDITION
+Metadata: start, cutoff_s, now
+Retry: HUMAN
+Remedy: Let staff assign the tables (AssignTables), or call with a shorter cutoff and a new request_id.
+"""
 ERROR_REASON_POLICY_DRIFT: ErrorReason.ValueType  # 26
 """The policy or the floor changed after the hold was made, so that the held set no longer passes.
 Status: ABORTED + FailedChecks
@@ -722,6 +745,15 @@ Status: ABORTED + ConflictDetail + FailedChecks
 Metadata: table_ids, window_start, window_end, free_from
 Retry: REPLAN
 Remedy: Plan again and call with a new request_id, or wait until free_from.
+"""
+ERROR_REASON_NO_FEASIBLE_PLAN: ErrorReason.ValueType  # 52
+"""No table and no merge could be assigned automatically. FailedChecks says why, one entry for each reason for which
+sets were left out. With the outcome fully_taken something would seat the party but is taken (OFFER_ALTERNATIVES);
+with needs_staff nothing on this floor seats it under the policy (ASK_STAFF).
+Status: FAILED_PRECONDITION + FailedChecks
+Metadata: booking_id, party_size, outcome, reasons, next_steps
+Retry: AFTER_FIX or HUMAN
+Remedy: Offer another time (SearchAvailability), or let staff decide when the outcome is needs_staff.
 """
 ERROR_REASON_SERVER_OVERLOADED: ErrorReason.ValueType  # 44
 """The server has as many calls in work as it can bear.

@@ -434,7 +434,7 @@ WITH answered AS (
         l.request_id,
         coalesce(l.answer -> 'hold', l.answer -> 'assignment') AS made
     FROM idempotency_ledger AS l
-    WHERE l.method IN ('HoldTables', 'ConfirmHold', 'AssignTables') AND NOT l.refused
+    WHERE l.method IN ('HoldTables', 'ConfirmHold', 'AssignTables', 'AutoAssign') AND NOT l.refused
 ),
 
 named AS (

@@ -48,7 +48,6 @@ MODES_READ: Mapping[int, AdjacencyMode] = {
     pb.ADJACENCY_MODE_UNSPECIFIED: DEFAULTS.combinations.adjacency_mode,
     **{number: mode for mode, number in MODES.items()},
 }
-RELAXATIONS_READ: Mapping[int, Reason] = {REASONS[reason]: reason for reason in RELAXABLE}
 ENGINES: Mapping[PlanEngine, "pb.PlanEngine.ValueType"] = {
     engine: pb.PlanEngine.Value(f"PLAN_ENGINE_{engine.name}") for engine in PlanEngine
 }
@@ -56,6 +55,7 @@ ENGINES_READ: Mapping[int, PlanEngine] = {
     pb.PLAN_ENGINE_UNSPECIFIED: DEFAULTS.engine,
     **{number: engine for engine, number in ENGINES.items()},
 }
+RELAXATIONS_READ: Mapping[int, Reason] = {REASONS[reason]: reason for reason in RELAXABLE}
 
 
 def read_put_service_policy(
@@ -80,8 +80,8 @@ def _read_policy(fields: Fields) -> ServicePolicy:
         slack_max=fields.optional_integer("slack_max", 0, SLACK_LIMIT_MAX, DEFAULTS.slack_max),
         combinations=_read_combinations(fields.part("combinations")),
         weights=_read_weights(fields.part("weights")),
-        relaxations=_read_relaxations(fields),
         engine=fields.choice("engine", ENGINES_READ),
+        relaxations=_read_relaxations(fields),
     )
 
 
@@ -151,8 +151,8 @@ def policy_message(put: PolicyPut) -> pb.ServicePolicy:
             adjacency_party_size_min=policy.combinations.adjacency_party_size_min,
         ),
         weights=_weights_message(policy.weights),
-        relaxations=pb.RelaxationPolicy(reasons=reason_messages(policy.relaxations)),
         engine=ENGINES[policy.engine],
+        relaxations=pb.RelaxationPolicy(reasons=reason_messages(policy.relaxations)),
     )
 
 
