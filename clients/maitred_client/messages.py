@@ -66,6 +66,7 @@ from maitred.v1.booking_service_pb2 import (
 from maitred.v1.checks_pb2 import (
     Check,
     CheckStatus,
+    RejectionCure,
 )
 from maitred.v1.errors_pb2 import (
     Conflict,
@@ -126,6 +127,8 @@ from maitred.v1.ops_service_pb2 import (
     ListAuditEntriesResponse,
 )
 from maitred.v1.planner_service_pb2 import (
+    Alternative,
+    AlternativeKind,
     Availability,
     AvailabilityQuestion,
     ExplainTableRequest,
@@ -139,6 +142,7 @@ from maitred.v1.planner_service_pb2 import (
     SearchAvailabilityRequest,
     SearchAvailabilityResponse,
     TablePair,
+    TableSet,
 )
 from maitred.v1.reasons_pb2 import (
     ClaimKind,
@@ -148,6 +152,8 @@ from maitred.v1.reasons_pb2 import (
 __all__ = [
     "Adjacency",
     "AdjacencyMode",
+    "Alternative",
+    "AlternativeKind",
     "AssignTablesRequest",
     "AssignTablesResponse",
     "Assignment",
@@ -239,6 +245,7 @@ __all__ = [
     "ReassignTablesRequest",
     "ReassignTablesResponse",
     "Rejection",
+    "RejectionCure",
     "RelaxationPolicy",
     "ReleaseHoldRequest",
     "ReleaseHoldResponse",
@@ -253,6 +260,7 @@ __all__ = [
     "ServicePolicy",
     "Table",
     "TablePair",
+    "TableSet",
     "TableState",
     "Timestamp",
     "TransitionBookingRequest",

@@ -70,6 +70,16 @@ def plan(
         int,
         typer.Option("--limit", envvar="MAITRED_CLI_LIMIT", min=1, max=50, help="How many plans to show."),
     ] = 5,
+    alternatives: Annotated[
+        int,
+        typer.Option(
+            "--alternatives",
+            envvar="MAITRED_CLI_ALTERNATIVES",
+            min=0,
+            max=20,
+            help="How many alternatives to show at most; 0: up to 6, when nothing fits.",
+        ),
+    ] = 0,
     overflow: Annotated[
         bool,
         typer.Option(
@@ -84,22 +94,14 @@ def plan(
     actor: Actor = "maitred-cli",
     timeout: Timeout = 10.0,
 ) -> None:
-    """Shows which tables fit, the best first, and why the others don't. Changes nothing.
+    """Shows which tables fit, the best first, why the others don't, and what else there is. Changes nothing.
 
     Example: [bold]maitred plan --party 4 --start 20:00 --prefer window[/]
     """
     wanted = Wanted(booking, party, start, stay, zone, require, prefer, prefer_zone)
     connection = Connection(address, tenant, actor, timeout)
-    drive(
-        _plan(
-            connection,
-            restaurant,
-            wanted,
-            PlanTablesRequest(plans_max=limit, overflow=overflow),
-            avoid,
-            output,
-        )
-    )
+    request = PlanTablesRequest(plans_max=limit, overflow=overflow, alternatives_max=alternatives)
+    drive(_plan(connection, restaurant, wanted, request, avoid, output))
 
 
 async def _plan(

@@ -1,13 +1,14 @@
 """A planner's answer as tables for people."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import tzinfo
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from maitred_client import instant
-from maitred_client.messages import Floor, Plan, PlanEngine, PlanOutcome, PlanTablesResponse
+from maitred_client.messages import Floor, Plan, PlanEngine, PlanOutcome, PlanTablesResponse, Rejection
+from server.cli.alternatives_view import alternatives_view, hints, what_would_help
 from server.cli.output import facts, grid
 from server.cli.overriding import reason_names
 from server.cli.replay import reason_word
@@ -19,11 +20,12 @@ OUTCOMES = {
     PlanOutcome.PLAN_OUTCOME_NEEDS_STAFF: Text("nothing here seats this party", style="bold red"),
 }
 NAMES_LISTED_MAX = 8
+MERGES_LISTED_MAX = 3
 SHOWN_MIN = 0.005
 
 
 def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Iterator[RenderableType]:
-    """Outcome, ranked plans with the terms of their cost, and what was left out for which reason."""
+    """Outcome, ranked plans with the terms of their cost, what was left out and why, and what else there is."""
     start, end = (instant(each).astimezone(zone) for each in (response.window_start, response.window_end))
     yield facts(
         (
@@ -32,6 +34,7 @@ def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Itera
             ("looked at", f"{response.tables_considered} tables, {response.combinations_considered} merges"),
             ("ranked by", _ranked_by(response)),
             *_relaxed(response),
+            *hints(response),
         )
     )
     if response.plans:
@@ -41,7 +44,10 @@ def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Itera
             yield Text(f"{response.plans_found - len(response.plans)} more plans: --limit", style="dim")
     if response.rejections:
         yield ""
-        yield _rejections(response, floor)
+        yield _rejections(response, floor, zone)
+    if response.alternatives:
+        yield ""
+        yield alternatives_view(response.alternatives, floor, zone)
 
 
 def _ranked_by(response: PlanTablesResponse) -> str:
@@ -94,20 +100,29 @@ def _terms(plan: Plan) -> str:
     return ", ".join(words) + (f" ({', '.join(unmet)})" if unmet else "")
 
 
-def _rejections(response: PlanTablesResponse, floor: Floor) -> RenderableType:
+def _rejections(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> RenderableType:
     names = {table.table_id: table.name for table in floor.tables}
     return grid(
-        ("Left out because", "Tables>", "Merges>", "Which tables"),
+        ("Left out because", "Tables>", "Merges>", "Which tables", "What would help"),
         (
             (
                 reason_word(rejection),
                 rejection.tables or "·",
                 rejection.combinations or "·",
-                _listed([names.get(table_id, table_id) for table_id in rejection.table_ids]),
+                _which(rejection, names),
+                what_would_help(rejection, zone),
             )
             for rejection in response.rejections
         ),
     )
+
+
+def _which(rejection: Rejection, names: Mapping[str, str]) -> str:
+    """The single tables, or when there are none the first merges."""
+    if rejection.table_ids:
+        return _listed([names.get(table_id, table_id) for table_id in rejection.table_ids])
+    merges = ["+".join(each.table_names) for each in rejection.example_combinations]
+    return _listed(merges[:MERGES_LISTED_MAX]) + (" …" if rejection.combinations > MERGES_LISTED_MAX else "")
 
 
 def _listed(names: list[str]) -> str:

@@ -24,9 +24,13 @@ class Claim:
         """Whether the claim still keeps others out; only holds expire."""
         return self.expires_at is None or self.expires_at > now
 
+    @property
+    def free_from(self) -> datetime:
+        """When it lets go of the table by itself: at the end of its window, or when it expires before."""
+        return self.window.end if self.expires_at is None else min(self.window.end, self.expires_at)
+
     def as_conflict(self) -> Conflict:
-        free_from = self.window.end if self.expires_at is None else min(self.window.end, self.expires_at)
-        return Conflict(self.table_id, self.kind, self.window.start, self.window.end, free_from)
+        return Conflict(self.table_id, self.kind, self.window.start, self.window.end, self.free_from)
 
 
 class HoldState(StrEnum):

@@ -10,6 +10,14 @@ BLOCK_TABLES_MAX = 100
 AVOID_TABLES_MAX = 100
 PLANS_MAX = 50
 PLANS_DEFAULT = 5
+ALTERNATIVES_MAX = 20
+ALTERNATIVES_DEFAULT = 6
+# The starts that alternatives are looked for at: every quarter of an hour, on the quarters of the clock.
+ALTERNATIVE_STEP_S = 15 * 60
+# What is looked at to say whether moving one booking would help: bookings, and pairs of a set that would be wanted
+# with a set that the moved booking could have instead.
+MOVABLE_BOOKINGS_MAX = 500
+MOVES_TRIED_MAX = 1_000_000
 # More waiting bookings than this overlap a window only in very large rooms; those that start nearest compete most.
 WAITING_BOOKINGS_MAX = 50
 AVAILABILITY_QUESTIONS_MAX = 500
@@ -52,9 +60,11 @@ CONFLICTS_EXPLAINED_MAX = 100
 CHECKS_LISTED_MAX = 32
 VIOLATIONS_LISTED_MAX = 32
 REJECTED_TABLES_LISTED_MAX = 100
+REJECTED_COMBINATIONS_LISTED_MAX = 10
 REJECTED_TABLES_REFUSED_MAX = 10
 
 assert PLANS_DEFAULT <= PLANS_MAX
+assert ALTERNATIVES_DEFAULT <= ALTERNATIVES_MAX
 assert PAGE_SIZE_DEFAULT <= PAGE_SIZE_MAX
 assert MERGE_TABLES_MIN <= MERGE_TABLES_MAX <= SELECTION_TABLES_MAX
 assert STAY_MIN_S < STAY_MAX_S

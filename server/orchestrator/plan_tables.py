@@ -8,7 +8,8 @@ from uuid import UUID
 
 from server.clock import Deadline
 from server.domain.booking import Party
-from server.domain.hours import opening_at
+from server.domain.floor import Floor
+from server.domain.hours import planning_horizon
 from server.domain.limits import WAITING_BOOKINGS_MAX
 from server.domain.overrides import beyond_policy
 from server.domain.policy import ServicePolicy
@@ -18,6 +19,7 @@ from server.errors import Reason
 from server.orchestrator.ports import Catalogue, InventorySource, Reader
 from server.orchestrator.situation import Situation, foreign, look
 from server.orchestrator.subject import Subject, need_of
+from server.orchestrator.what_would_help import Help, what_would_help
 from server.planner.lookahead import Waiting
 from server.planner.plan import Plan, PlanResult, Question, plan_tables
 from server.planner.relax import relax
@@ -30,16 +32,23 @@ class PlanTablesQuestion:
     plans_max: int
     avoid: tuple[UUID, ...] = ()
     overflow: bool = False
+    alternatives_max: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The answer and what made it. `waiting_considered` of `waiting_found` bookings could change the ranking."""
+    """The answer and what made it; `floor` is the one that was planned on.
+
+    `waiting_considered` of `waiting_found` bookings could change the ranking.
+    """
 
     result: PlanResult
+    asked: Party
     stay: Stay
     restaurant: Restaurant
     policy: ServicePolicy
+    floor: Floor
+    help: Help
     waiting_considered: int
     waiting_found: int
 
@@ -60,11 +69,18 @@ class PlanTables:
         asked = await question_for(
             self.catalogue, situation, party, stay, booking_id, question.avoid, question.plans_max
         )
+        result = await answered(asked.question, question.overflow)
+        instead = await what_would_help(
+            self.catalogue, situation, asked.question, result, booking_id, question.alternatives_max
+        )
         return Planned(
-            await answered(asked.question, question.overflow),
+            result,
+            party,
             stay,
             situation.restaurant,
             situation.policy,
+            situation.prepared.inventory.floor,
+            instead,
             len(asked.question.waiting),
             asked.waiting_found,
         )
@@ -96,7 +112,8 @@ async def question_for(
     plans_max: int,
 ) -> Asked:
     """What the planner is asked for a party: the claims of everybody but `booking_id` are read for it."""
-    restaurant_id, horizon = situation.restaurant.restaurant_id, _horizon(situation, stay)
+    restaurant_id = situation.restaurant.restaurant_id
+    horizon = planning_horizon(situation.policy, situation.restaurant.time_zone, stay)
     waiting, waiting_found = await reader.waiting(
         restaurant_id, stay.window, situation.now, booking_id, WAITING_BOOKINGS_MAX
     )
@@ -121,10 +138,3 @@ def _range(horizon: Window, waiting: Iterable[Waiting]) -> Window:
     """What has to be known of the claims: all that touches the horizon or the window of a waiting booking."""
     windows = [horizon, *(each.window for each in waiting)]
     return Window(min(each.start for each in windows), max(each.end for each in windows))
-
-
-def _horizon(situation: Situation, stay: Stay) -> Window:
-    """The range in which gaps are measured: the service period, and the stay's own window where it reaches beyond."""
-    opening = opening_at(situation.policy, situation.restaurant.time_zone, stay.dining.start)
-    span = opening.span if opening else stay.window
-    return Window(min(span.start, stay.window.start), max(span.end, stay.window.end))

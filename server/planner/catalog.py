@@ -1,15 +1,16 @@
 """The table sets of a floor, and for a party those among them that seat it."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, reduce
 from itertools import islice
+from operator import or_
 from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from server.domain.booking import Party
 from server.domain.floor import Floor, Table
-from server.domain.limits import COMBINATIONS_MAX, MERGE_TABLES_MAX
+from server.domain.limits import COMBINATIONS_MAX, MERGE_TABLES_MAX, REJECTED_COMBINATIONS_LISTED_MAX
 from server.domain.policy import Combinations
 from server.errors import PRECEDENCE, Reason
 from server.planner.merges import adjacent_merges, free_merges, movable_neighbours, positions
@@ -31,20 +32,29 @@ class Merge(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """What one reason removed: the single tables as a mask, and how many merges."""
+    """What one reason removed: the single tables as a mask, how many merges, and the first of those in their order."""
 
     reason: Reason
     singles: int
     merges: int
+    examples: tuple[Merge, ...]
+
+    @classmethod
+    def of(cls, reason: Reason, singles: int, merges: Sequence[Merge]) -> "Refused":
+        return cls(reason, singles, len(merges), tuple(merges[:REJECTED_COMBINATIONS_LISTED_MAX]))
 
 
 @dataclass(frozen=True, slots=True)
 class Shortlist:
-    """The sets that seat a party if they are free, and what the rules removed, in order of precedence."""
+    """The sets that seat a party if they are free, and what the rules removed, in order of precedence.
+
+    `largest` is the most people that one set in service, in the zone and with the attributes asked for can seat.
+    """
 
     singles: int
     merges: tuple[Merge, ...]
     refused: tuple[Refused, ...]
+    largest: int
 
 
 class Need(NamedTuple):
@@ -233,10 +243,18 @@ def _shortlist(tables: tuple[Table, ...], candidates: tuple[Merge, ...], need: N
         singles &= ~mask
     kept, together = _sift(candidates, unfit, singles, reserved, need)
     refused = (
-        Refused(reason, alone.get(reason, 0), together.get(reason, 0)) for reason in {**alone, **together}
+        Refused.of(reason, alone.get(reason, 0), together.get(reason, ())) for reason in {**alone, **together}
     )
     counted = sorted((r for r in refused if r.singles or r.merges), key=lambda r: PRECEDENCE[r.reason])
-    return Shortlist(singles, kept, tuple(counted))
+    return Shortlist(singles, kept, tuple(counted), _largest(tables, candidates, unfit))
+
+
+def _largest(
+    tables: tuple[Table, ...], candidates: tuple[Merge, ...], unfit: tuple[tuple[Reason, int], ...]
+) -> int:
+    wrong = reduce(or_, (mask for _, mask in unfit))
+    alone = max((table.seats_alone for at, table in enumerate(tables) if not wrong >> at & 1), default=0)
+    return max(alone, max((merge.seats for merge in candidates if not merge.mask & wrong), default=0))
 
 
 def _sift(
@@ -245,8 +263,8 @@ def _sift(
     singles: int,
     reserved: int,
     need: Need,
-) -> tuple[tuple[Merge, ...], dict[Reason, int]]:
-    """The merges that seat the party, and how many fell to each reason.
+) -> tuple[tuple[Merge, ...], dict[Reason, list[Merge]]]:
+    """The merges that seat the party, and those that fell to each reason.
 
     A merge is redundant when some of its tables already seat the party. Whatever the mode, from such a part
     one can come to the whole by adding one table at a time and stay a merge throughout. So it is enough to
@@ -255,7 +273,7 @@ def _sift(
     any_unfit = unfit[0][1] | unfit[1][1] | unfit[2][1]
     kept: list[Merge] = []
     seating: set[int] = set()
-    counts: dict[Reason, int] = {}
+    fallen: dict[Reason, list[Merge]] = {}
     for merge in candidates:
         mask = merge.mask
         reason: Reason | None
@@ -270,8 +288,8 @@ def _sift(
             seating.add(mask)
             kept.append(merge)
         else:
-            counts[reason] = counts.get(reason, 0) + 1
-    return tuple(kept), counts
+            fallen.setdefault(reason, []).append(merge)
+    return tuple(kept), fallen
 
 
 def _wrong_size(merge: Merge, reserved: int, need: Need) -> Reason | None:

@@ -14,11 +14,12 @@ from server.planner.gaps import slots_within
 
 @dataclass(frozen=True, slots=True)
 class Occupancy:
-    """Which tables are taken in the window, as a mask per kind of claim, and the idle slots beside it on the
-    others.
+    """Which tables are taken in the window, as a mask per kind of claim and with the instant from which nothing
+    that is in the way now keeps them, and the idle slots beside the window on the others.
     """
 
     taken: dict[ClaimKind, int]
+    free_from: dict[int, datetime]
     _window: Window
     _horizon: Window
     _free_since: dict[int, datetime]
@@ -37,6 +38,7 @@ def occupancy(sets: TableSets, claims: Iterable[Claim], window: Window, horizon:
     """
     start, end, position_of = window.start, window.end, sets.position_of
     taken = dict.fromkeys(ClaimKind, 0)
+    free_from: dict[int, datetime] = {}
     since: dict[int, datetime] = {}
     until: dict[int, datetime] = {}
     for claim in claims:
@@ -52,7 +54,8 @@ def occupancy(sets: TableSets, claims: Iterable[Claim], window: Window, horizon:
                 until[position] = claimed.start
         else:
             taken[claim.kind] |= 1 << position
-    return Occupancy(taken, window, horizon, since, until)
+            free_from[position] = max(claim.free_from, free_from.get(position, claim.free_from))
+    return Occupancy(taken, free_from, window, horizon, since, until)
 
 
 class Claimed(NamedTuple):

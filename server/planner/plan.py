@@ -1,7 +1,9 @@
 """Which tables for a party: the one question that the planner answers."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from heapq import nsmallest
 from typing import NamedTuple
@@ -16,7 +18,7 @@ from server.domain.policy import PlanEngine, ServicePolicy
 from server.domain.rules import CONFLICT_REASON, Selection
 from server.domain.window import Stay, Window
 from server.errors import Reason
-from server.planner.catalog import Merge, Refused, TableSets
+from server.planner.catalog import Merge, Refused, Shortlist, TableSets
 from server.planner.legacy import rank_legacy
 from server.planner.lookahead import Waiting, look_ahead
 from server.planner.occupancy import Occupancy, occupancy
@@ -84,19 +86,25 @@ class Plan:
 @dataclass(frozen=True, slots=True)
 class Rejection:
     """How many single tables and combinations fell to a reason; `table_ids` are the first of those tables by
-    id.
+    id, `examples` the first of those combinations: the smaller ones first, then by ids.
+
+    `free_from` is the first instant at which one of them is rid of everything that is in its way now, if nothing
+    new comes and no party leaves early; None when no claim is the reason.
     """
 
     reason: Reason
     tables: int
     combinations: int
     table_ids: tuple[UUID, ...]
+    examples: tuple[tuple[UUID, ...], ...] = ()
+    free_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PlanResult:
     """The best plans first, and every other set counted once under the first reason that applies to it.
 
+    `largest` is the most people that one set in service, in the zone and with the attributes asked for can seat.
     When the outcome is RELAXED, everything but the plans and their number describes the search by all rules.
     `relaxations_skipped` could not be tried because the floor has too many merges of that kind.
     """
@@ -107,7 +115,16 @@ class PlanResult:
     rejections: tuple[Rejection, ...]
     tables_considered: int
     combinations_considered: int
+    largest: int
     relaxations_skipped: tuple[Reason, ...] = ()
+
+
+class Removed(NamedTuple):
+    """All that one ground removed: the single tables as a mask, and the merges in their order."""
+
+    reason: Reason
+    singles: int
+    merges: Sequence[Merge]
 
 
 class Candidates(NamedTuple):
@@ -116,18 +133,19 @@ class Candidates(NamedTuple):
     singles: int
     merges: Sequence[Merge]
 
-    def without(self, grounds: Iterable[tuple[Reason, int]]) -> "tuple[Candidates, list[Refused]]":
+    def without(self, grounds: Iterable[tuple[Reason, int]]) -> "tuple[Candidates, list[Removed]]":
         """What is left without the sets that contain a table of some ground, each filed under the first
         such.
         """
         singles, merges = self
-        refused = []
+        removed = []
         for reason, mask in grounds:
             if mask:
-                kept = [merge for merge in merges if not merge.mask & mask]
-                refused.append(Refused(reason, singles & mask, len(merges) - len(kept)))
-                singles, merges = singles & ~mask, kept
-        return Candidates(singles, merges), refused
+                removed.append(
+                    Removed(reason, singles & mask, [merge for merge in merges if merge.mask & mask])
+                )
+                singles, merges = singles & ~mask, [merge for merge in merges if not merge.mask & mask]
+        return Candidates(singles, merges), removed
 
 
 def plan_tables(question: Question) -> PlanResult:
@@ -140,9 +158,7 @@ def plan_tables(question: Question) -> PlanResult:
     if sets.combinations != policy.combinations or sets.floor != question.floor:
         raise ValueError("the table sets were made for another floor or combination rule")
     shortlist = sets.shortlist(question.party, policy.slack_max, question.relaxed)
-    allowed, avoided = Candidates(shortlist.singles, shortlist.merges).without(
-        [(Reason.TABLE_AVOIDED, sets.mask_of(question.avoid))]
-    )
+    allowed, avoided = _allowed(question, shortlist)
     occupied = occupancy(sets, question.claims, question.stay.window, question.horizon)
     free, busy = allowed.without((reason, occupied.taken[kind]) for kind, reason in CONFLICT_REASON.items())
     found, plans = _best(question, free, occupied)
@@ -150,10 +166,25 @@ def plan_tables(question: Question) -> PlanResult:
         _outcome(found, allowed),
         plans,
         found,
-        _rejections(sets, (*shortlist.refused, *avoided, *busy)),
+        (
+            *_rejections(sets, (*shortlist.refused, *(Refused.of(*each) for each in avoided))),
+            *_conflicts(sets, busy, occupied),
+        ),
         len(question.floor.tables),
         len(sets.merges_for(question.party.party_size)),
+        shortlist.largest,
     )
+
+
+def sets_that_would_do(question: Question) -> Candidates:
+    """The sets that seat the party whenever they are free, without the avoided ones."""
+    shortlist = question.sets.shortlist(question.party, question.policy.slack_max)
+    return _allowed(question, shortlist)[0]
+
+
+def _allowed(question: Question, shortlist: Shortlist) -> tuple[Candidates, list[Removed]]:
+    avoided = (Reason.TABLE_AVOIDED, question.sets.mask_of(question.avoid))
+    return Candidates(shortlist.singles, shortlist.merges).without([avoided])
 
 
 def _outcome(found: int, allowed: Candidates) -> PlanOutcome:
@@ -162,12 +193,45 @@ def _outcome(found: int, allowed: Candidates) -> PlanOutcome:
     return PlanOutcome.FULLY_TAKEN if allowed.singles or allowed.merges else PlanOutcome.NEEDS_STAFF
 
 
-def _rejections(sets: TableSets, refused: Iterable[Refused]) -> tuple[Rejection, ...]:
-    return tuple(
-        Rejection(reason, singles.bit_count(), merges, sets.ids_in(singles, REJECTED_TABLES_LISTED_MAX))
-        for reason, singles, merges in refused
-        if singles or merges
-    )
+def _rejections(sets: TableSets, refused: Iterable[Refused]) -> Iterator[Rejection]:
+    tables = sets.floor.tables
+    for reason, singles, merges, examples in refused:
+        if singles or merges:
+            yield Rejection(
+                reason,
+                singles.bit_count(),
+                merges,
+                sets.ids_in(singles, REJECTED_TABLES_LISTED_MAX),
+                tuple(tuple(tables[at].table_id for at in merge.members) for merge in examples),
+            )
+
+
+def _conflicts(sets: TableSets, busy: Iterable[Removed], occupied: Occupancy) -> Iterator[Rejection]:
+    """The rejections for claims, with the time at which the first set comes free."""
+    releases = _releases(occupied)
+    for removed in busy:
+        for rejection in _rejections(sets, [Refused.of(*removed)]):
+            yield replace(rejection, free_from=_free_from(removed, releases))
+
+
+def _releases(occupied: Occupancy) -> list[tuple[datetime, int]]:
+    """The instants at which taken tables come free, rising, each with the tables that are still taken then."""
+    still_taken = 0
+    releases = []
+    for position, instant in sorted(occupied.free_from.items(), key=lambda item: item[1], reverse=True):
+        releases.append((instant, still_taken))
+        still_taken |= 1 << position
+    return releases[::-1]
+
+
+def _free_from(removed: Removed, releases: Sequence[tuple[datetime, int]]) -> datetime:
+    """The first instant by which all that is in the way of one of these sets has let go of it."""
+
+    def some_set_is_free(release: tuple[datetime, int]) -> bool:
+        taken = release[1]
+        return bool(removed.singles & ~taken) or any(not merge.mask & taken for merge in removed.merges)
+
+    return releases[bisect_left(releases, True, key=some_set_is_free)][0]
 
 
 def _best(question: Question, free: Candidates, occupied: Occupancy) -> tuple[int, tuple[Plan, ...]]:

@@ -62,6 +62,24 @@ def find_vacancies(
     return tuple(vacancies)
 
 
+def vacant_slots(
+    sets: TableSets, slack_max: int, slots: Sequence[Slot], claims: Iterable[Claim], avoid: Iterable[UUID]
+) -> tuple[Slot, ...]:
+    """Those of the slots that have a vacancy without the tables to avoid, in their order."""
+    taken = taken_within(sets, claims, {slot.stay.window for slot in slots})
+    avoided = sets.mask_of(avoid)
+    lists = ((slot, sets.shortlist(slot.party, slack_max)) for slot in slots)
+    return tuple(
+        slot
+        for slot, shortlist in lists
+        if _some_set_is_free(shortlist, reduce(or_, taken[slot.stay.window].values(), avoided))
+    )
+
+
+def _some_set_is_free(shortlist: Shortlist, busy: int) -> bool:
+    return bool(shortlist.singles & ~busy) or any(not merge.mask & busy for merge in shortlist.merges)
+
+
 def _vacancy(sets: TableSets, need: Need, taken: Mapping[ClaimKind, int]) -> Vacancy:
     busy = reduce(or_, taken.values())
     chosen = next((mask for mask in need.snuggest if not mask & busy), 0)
@@ -70,11 +88,11 @@ def _vacancy(sets: TableSets, need: Need, taken: Mapping[ClaimKind, int]) -> Vac
     if not need.snuggest:
         return Vacancy((), _by_weight(need.shortlist.refused))
     grounds = [(reason, taken[kind]) for kind, reason in CONFLICT_REASON.items()]
-    _, refused = Candidates(need.shortlist.singles, need.shortlist.merges).without(grounds)
-    return Vacancy((), _by_weight(refused))
+    _, removed = Candidates(need.shortlist.singles, need.shortlist.merges).without(grounds)
+    return Vacancy((), _by_weight(Refused.of(*each) for each in removed))
 
 
 def _by_weight(refused: Iterable[Refused]) -> tuple[Reason, ...]:
-    counts = {reason: singles.bit_count() + merges for reason, singles, merges in refused}
+    counts = {each.reason: each.singles.bit_count() + each.merges for each in refused}
     found = [reason for reason, count in counts.items() if count]
     return tuple(sorted(found, key=lambda reason: (-counts[reason], PRECEDENCE[reason])))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from maitred.v1 import checks_pb2, errors_pb2, reasons_pb2
+from server.domain.cures import CURES, Cure
 from server.domain.overrides import OVERRIDABLE
 from server.errors import PRECEDENCE, Check, CheckStatus, ClaimKind, Conflict, Reason
 from server.rpc.fields import Fields
@@ -30,6 +31,11 @@ CHECK_STATUSES: Mapping[CheckStatus, "checks_pb2.CheckStatus.ValueType"] = {
 }
 
 
+CURE_NAMES: Mapping[Cure, "checks_pb2.RejectionCure.ValueType"] = {
+    cure: checks_pb2.RejectionCure.Value(f"REJECTION_CURE_{cure.name}") for cure in Cure
+}
+
+
 def read_overrides(fields: Fields) -> tuple[Reason, ...]:
     """In order of precedence: a list in another order is the same intention."""
     return tuple(sorted(fields.choices("overrides", OVERRIDES_READ), key=PRECEDENCE.__getitem__))
@@ -39,6 +45,11 @@ def reason_messages(reasons: Iterable[Reason]) -> "list[reasons_pb2.ErrorReason.
     return [REASONS[reason] for reason in reasons]
 
 
+def cures_of(reason: Reason) -> "list[checks_pb2.RejectionCure.ValueType]":
+    """What could make the reason disappear."""
+    return [CURE_NAMES[cure] for cure in CURES.get(reason, ())]
+
+
 def put_check(message: checks_pb2.Check, check: Check, text_max: int | None = None) -> None:
     """Writes a check into its message; with `text_max`, its texts and lists are cut to about that many characters."""
     message.reason = REASONS[check.reason]
@@ -46,6 +57,8 @@ def put_check(message: checks_pb2.Check, check: Check, text_max: int | None = No
     message.message = shortened(check.message, text_max)
     listed = check.table_ids if text_max is None else check.table_ids[: max(1, text_max // UUID_CHARACTERS)]
     message.table_ids.extend(str(table_id) for table_id in listed)
+    if check.status is CheckStatus.ERROR:
+        message.cures.extend(cures_of(check.reason))
     for key, value in check.metadata.items():
         message.metadata[key] = shortened(value, text_max)
 
