@@ -72,7 +72,7 @@ async def fate(scene: Interrupted, request_id: str) -> tuple["OperationState.Val
 # Told apart
 
 
-@pytest.mark.parametrize("request_id", ["", new_request_id()])
+@pytest.mark.parametrize("request_id", ["", new_request_id()], ids=["derived", "of its own"])
 async def test_out_of_time_before_the_commit_nothing_has_changed(scene: Interrupted, request_id: str) -> None:
     place = scene.place
     booking = await place.party()
