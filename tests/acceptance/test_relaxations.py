@@ -5,6 +5,7 @@ import pytest
 from maitred_client import (
     InvalidArgumentFieldError,
     MaitredError,
+    NoFeasiblePlanError,
     OverrideNotPermittedError,
     SlackBudgetExceededError,
 )
@@ -189,3 +190,15 @@ async def test_a_plan_is_not_holdable_by_less_than_it_relaxes(place: House) -> N
         rest = [rule for rule in words(offered.relaxed) if rule != missing]
         request = overriding(place.hold_request(single.booking_id, ["L8"]), *rest)
         assert (await refused(place.client.hold_tables(request), MaitredError)).reason == missing
+
+
+async def test_automatic_assignment_relaxes_what_the_policy_lists_and_nothing_else(place: House) -> None:
+    await take(place, *ALL_BUT_THE_LARGEST)
+    await relaxing(place)
+    booking = await place.party(4)
+    error = await refused(place.auto_assign(booking), NoFeasiblePlanError)
+    assert error.metadata["outcome"] == "fully_taken"
+    await relaxing(place, MIN_PARTY)
+    answer = await place.auto_assign(booking)
+    assert list(answer.assignment.table_ids) == place.ids(["L8"])
+    assert words(answer.assignment.overrides) == [MIN_PARTY]
