@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from server.cli import (
+    bench_commands,
     booking_commands,
     floor_command,
     moving_commands,
@@ -48,6 +49,7 @@ moving_commands.register(app)
 question_commands.register(app)
 floor_command.register(app)
 verify_command.register(app)
+bench_commands.register(app)
 
 
 def _version(wanted: bool) -> None:

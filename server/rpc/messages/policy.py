@@ -7,6 +7,8 @@ from maitred.v1 import inventory_pb2 as pb
 from maitred.v1 import inventory_service_pb2
 from server.domain.limits import (
     BUFFER_MAX_S,
+    FORECAST_PARTIES_MAX,
+    FORECAST_SIZES_MAX,
     MERGE_TABLES_MAX,
     MERGE_TABLES_MIN,
     PARTY_SIZE_MAX,
@@ -23,6 +25,7 @@ from server.domain.policy import (
     WEEK,
     AdjacencyMode,
     Combinations,
+    ExpectedParties,
     PlanEngine,
     ServicePeriod,
     ServicePolicy,
@@ -76,6 +79,7 @@ def _read_policy(fields: Fields) -> ServicePolicy:
         slack_max=fields.optional_integer("slack_max", 0, SLACK_LIMIT_MAX, DEFAULTS.slack_max),
         combinations=_read_combinations(fields.part("combinations")),
         weights=_read_weights(fields.part("weights")),
+        forecast=_read_forecast(fields),
         engine=fields.choice("engine", ENGINES_READ),
     )
 
@@ -120,6 +124,14 @@ def _read_weights(fields: Fields) -> Weights:
     )
 
 
+def _read_forecast(fields: Fields) -> tuple[ExpectedParties, ...]:
+    expected = (
+        ExpectedParties(each.party_size("party_size"), each.optional_number("parties", FORECAST_PARTIES_MAX, 0.0))
+        for each in fields.items("forecast", FORECAST_SIZES_MAX)
+    )
+    return tuple(sorted(expected, key=lambda each: each.party_size))
+
+
 def policy_message(put: PolicyPut) -> pb.ServicePolicy:
     """As stored, defaults filled in."""
     policy = put.policy
@@ -136,6 +148,9 @@ def policy_message(put: PolicyPut) -> pb.ServicePolicy:
             adjacency_mode=MODES[policy.combinations.adjacency_mode],
         ),
         weights=_weights_message(policy.weights),
+        forecast=[
+            pb.ExpectedParties(party_size=each.party_size, parties=each.parties) for each in policy.forecast
+        ],
         engine=ENGINES[policy.engine],
     )
 
@@ -167,6 +182,8 @@ def _weights_message(weights: Weights) -> pb.PlanWeights:
         preferred_attribute=weights.preferred_attribute,
         lookahead=weights.lookahead,
         preferred_zone=weights.preferred_zone,
+        fragmentation=weights.fragmentation,
+        scarcity=weights.scarcity,
     )
 
 
