@@ -40,14 +40,31 @@ def planner(
     ] = SEEDS_DEFAULT,
     tables: Annotated[
         list[int] | None,
-        typer.Option("--tables", min=2, max=400, help="Tables of the room; repeat it for several rooms."),
+        typer.Option(
+            "--tables",
+            envvar="MAITRED_CLI_ROOMS",
+            min=2,
+            max=400,
+            help="Tables of the room; repeat it for several rooms.",
+        ),
     ] = None,
     loads: Annotated[
         list[int] | None,
-        typer.Option("--loads", min=10, max=300, help="Guests who ask, in percent of what the room can take."),
+        typer.Option(
+            "--loads",
+            envvar="MAITRED_CLI_LOADS",
+            min=10,
+            max=300,
+            help="Guests who ask, in percent of what the room can take; repeat it for several loads.",
+        ),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Two evenings of the rooms of 40 and 120 tables: under a minute.")
+        bool,
+        typer.Option(
+            "--quick",
+            envvar="MAITRED_CLI_QUICK",
+            help="At most two evenings per case and no room of 400 tables: under a minute.",
+        )
     ] = False,
     output: Output = Format.TABLE,
 ) -> None:

@@ -80,13 +80,13 @@ class Weights:
     """What the v2 engine charges for. The units are in docs/planner.md."""
 
     spare_seat: float = 1.0
-    merge: float = 1.25
-    unusable_gap: float = 0.7
-    open_gap: float = 0.015
-    merge_partner: float = 2.5
+    merge: float = 1.5
+    unusable_gap: float = 0.8
+    open_gap: float = 0.03
+    merge_partner: float = 2.0
     preferred_attribute: float = 20.0
     fragmentation: float = 0.8
-    scarcity: float = 11.0
+    scarcity: float = 8.0
     lookahead: float = 30.0
     preferred_zone: float = 20.0
 

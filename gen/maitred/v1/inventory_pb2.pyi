@@ -619,19 +619,19 @@ class PlanWeights(_message.Message):
     spare_seat: _builtins.float
     """Per empty seat and slot of the window. Default 1."""
     merge: _builtins.float
-    """Per table beyond the first and slot of the window. Default 1.25."""
+    """Per table beyond the first and slot of the window. Default 1.5."""
     unusable_gap: _builtins.float
-    """Per seat and slot of an idle gap that no whole turn can use. Default 0.7."""
+    """Per seat and slot of an idle gap that no whole turn can use. Default 0.8."""
     open_gap: _builtins.float
-    """Per seat and slot of what is left of the gap the window is cut from. Default 0.015."""
+    """Per seat and slot of what is left of the gap the window is cut from. Default 0.03."""
     merge_partner: _builtins.float
-    """Per table that a chosen table could be merged with. Default 2.5."""
+    """Per table that a chosen table could be merged with. Default 2."""
     preferred_attribute: _builtins.float
     """Per preferred attribute that a chosen table lacks. Default 20."""
     fragmentation: _builtins.float
     """Per slot of the window for which a table is free that a chosen table could be merged with. Default 0.8."""
     scarcity: _builtins.float
-    """Per seat of an idle gap into which, by the forecast, no further party fits. Default 11."""
+    """Per seat of an idle gap into which, by the forecast, no further party fits. Default 8."""
     lookahead: _builtins.float
     """Per person and slot of the window of each known booking that waits for tables and would find none any more.
     Default 30.
