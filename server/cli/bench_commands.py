@@ -64,7 +64,7 @@ def planner(
             "--quick",
             envvar="MAITRED_CLI_QUICK",
             help="At most two evenings per case and no room of 400 tables: under a minute.",
-        )
+        ),
     ] = False,
     output: Output = Format.TABLE,
 ) -> None:

@@ -146,7 +146,8 @@ def table_costs(tariff: Tariff, occupancy: Occupancy, mask: int) -> dict[int, Ta
     """The cost of each table of the mask; all of them must be free in the window."""
     free = occupancy.partners_free(tariff.sets, tariff.slots)
     return {
-        position: tariff.table(position, occupancy.gaps(position), free[position]) for position in positions(mask)
+        position: tariff.table(position, occupancy.gaps(position), free[position])
+        for position in positions(mask)
     }
 
 

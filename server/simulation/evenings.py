@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import count
-from math import exp
 from random import Random
 
 from server.domain.booking import Party
@@ -19,6 +17,7 @@ OPENS = datetime(2026, 5, 15, 17, tzinfo=UTC)
 SERVICE = timedelta(hours=6, minutes=30)
 GRID = timedelta(minutes=15)
 TIME_ZONE = "UTC"
+USUAL_ROOM = RoomMix()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class EveningMix:
     smaller than their tables, and come when they like.
     """
 
-    room: RoomMix = RoomMix()
+    room: RoomMix = USUAL_ROOM
     parties: tuple[tuple[int, float], ...] = (
         (1, 4), (2, 43), (3, 12), (4, 23), (5, 6), (6, 6), (7, 2), (8, 2.2), (9, 0.6), (10, 0.7), (11, 0.2), (12, 0.3),
     )  # fmt: skip
@@ -55,9 +54,7 @@ class EveningMix:
         closes = OPENS + SERVICE
         turns = tuple(TurnTime(size, minutes * 60) for size, minutes in self.turn_min)
         period = ServicePeriod("dinner", OPENS.hour * 60, closes.hour * 60 + closes.minute, turns)
-        return ServicePolicy(
-            (period,), buffer_after_s=self.buffer_after_min * 60, slack_max=self.slack_max
-        )
+        return ServicePolicy((period,), buffer_after_s=self.buffer_after_min * 60, slack_max=self.slack_max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +82,8 @@ class Evening:
 def make_evening(mix: EveningMix, tables: int, load: float, seed: int) -> Evening:
     """The evening of a seed.
 
-    `load` is the covers asked for as a share of what the room can take: its seats times the turns of a mean guest in the
-    service, times `seat_use`.
+    `load` is the covers asked for as a share of what the room can take: its seats times the turns of a mean guest
+    in the service, times `seat_use`.
     """
     rng = Random(f"{VERSION}/{tables}/{seed}")
     floor = make_room(mix.room, tables, rng)

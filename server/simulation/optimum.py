@@ -88,7 +88,9 @@ def _program(
     kinds = Counter(Kind(each.party.party_size, each.stay.window) for each in evening.requests)
     starts = sorted({kind.window.start for kind in kinds})
     tables = Counter(place_of(position) for position in range(len(sets.floor.tables)))
-    row_of = {(place, start): row for row, (place, start) in enumerate((p, s) for p in tables for s in starts)}
+    row_of = {
+        (place, start): row for row, (place, start) in enumerate((p, s) for p in tables for s in starts)
+    }
     limits = [tables[place] for place, _ in row_of]
     columns = []
     for kind, asked in kinds.items():
@@ -106,7 +108,7 @@ def _options(
 ) -> Iterable[tuple[tuple[Place, int], ...]]:
     """The places that a kind can be seated at, each with how many of them it takes, every way once."""
     shortlist = sets.shortlist(Party(kind.party_size, kind.window.start), evening.policy.slack_max)
-    chosen = [(position,) for position in positions(shortlist.singles)]
+    chosen: list[tuple[int, ...]] = [(position,) for position in positions(shortlist.singles)]
     chosen += [merge.members for merge in shortlist.merges]
     return sorted({tuple(sorted(Counter(map(place_of, members)).items())) for members in chosen})
 
@@ -116,7 +118,8 @@ def _solver(seconds_max: float) -> "Highs":
         from highspy import Highs
     except ImportError as missing:
         raise SolverMissing("the optimum needs the package highspy") from missing
-    solver = Highs()
+    make: Callable[[], Highs] = Highs
+    solver = make()
     for option, value in (
         ("output_flag", False),
         ("threads", 1),
@@ -129,7 +132,7 @@ def _solver(seconds_max: float) -> "Highs":
 
 def _pass(solver: "Highs", columns: list[Column], limits: list[int]) -> None:
     """Hands the program over, column by column: maximise covers, every row at most its limit."""
-    import numpy
+    import numpy as np
     from highspy import HighsLp, HighsVarType, MatrixFormat, ObjSense, kHighsInf
 
     starts, rows, values = [0], list[int](), list[int]()
@@ -140,14 +143,14 @@ def _pass(solver: "Highs", columns: list[Column], limits: list[int]) -> None:
     program = HighsLp()
     program.num_col_, program.num_row_ = len(columns), len(limits)
     program.sense_ = ObjSense.kMaximize
-    program.col_cost_ = numpy.array([column.covers for column in columns], dtype=float)
-    program.col_lower_ = numpy.zeros(len(columns))
-    program.col_upper_ = numpy.array([column.most for column in columns], dtype=float)
-    program.row_lower_ = numpy.full(len(limits), -kHighsInf)
-    program.row_upper_ = numpy.array(limits, dtype=float)
+    program.col_cost_ = np.array([column.covers for column in columns], dtype=float)
+    program.col_lower_ = np.zeros(len(columns))
+    program.col_upper_ = np.array([column.most for column in columns], dtype=float)
+    program.row_lower_ = np.full(len(limits), -kHighsInf)
+    program.row_upper_ = np.array(limits, dtype=float)
     program.a_matrix_.format_ = MatrixFormat.kColwise
-    program.a_matrix_.start_ = numpy.array(starts)
-    program.a_matrix_.index_ = numpy.array(rows)
-    program.a_matrix_.value_ = numpy.array(values, dtype=float)
+    program.a_matrix_.start_ = np.array(starts)
+    program.a_matrix_.index_ = np.array(rows)
+    program.a_matrix_.value_ = np.array(values, dtype=float)
     program.integrality_ = [HighsVarType.kInteger] * len(columns)
     solver.passModel(program)

@@ -25,6 +25,7 @@ SetOrder: TypeAlias = Callable[[int, Members], tuple[object, ...]]
 # Timing is left to the caller: a simulation has no clock.
 Seconds: TypeAlias = Callable[[], float]
 
+DEFAULT = Weights()
 # Charges for idle gaps, empty seats and merging alone, as if nothing were known of the parties to come.
 GAP_AWARE = Weights(
     spare_seat=1.0,
@@ -42,7 +43,7 @@ class Rule:
     """How a table set is chosen among those that fit: by the planner's engine and weights, or by an order."""
 
     engine: PlanEngine = PlanEngine.V2
-    weights: Weights = Weights()
+    weights: Weights = DEFAULT
     order: SetOrder | None = None
 
     def policy(self, policy: ServicePolicy) -> ServicePolicy:

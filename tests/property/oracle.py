@@ -154,7 +154,9 @@ class Oracle:
         # A table's part of this term is cut to a whole millionth.
         scarcity = round(weights.scarcity * 1e6) * table.capacity * deserted // 10**6 / 1e6
         merging = weights.merge_partner * len(self.partners(table))
-        merging += weights.fragmentation * sum(self.free_slots(other, slots) for other in self.partners(table))
+        merging += weights.fragmentation * sum(
+            self.free_slots(other, slots) for other in self.partners(table)
+        )
         return table.capacity * gaps + merging + scarcity
 
     def free_slots(self, table: Table, slots: int) -> int:

@@ -16,7 +16,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> ExitCode:
     monkeypatch.setattr(sys, "argv", ["maitred", *arguments])
     with pytest.raises(SystemExit) as ended:
         main()
-    return ExitCode(ended.value.code or 0)
+    return ExitCode(int(ended.value.code or 0))
 
 
 def test_the_planner_is_measured_beside_other_rules(

@@ -70,14 +70,18 @@ def test_help_lists_every_command_and_every_exit_code(run: Run) -> None:
     assert [meaning for meaning in MEANINGS.values() if meaning not in run.out] == []
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "bench planner", "migrate up", "migrate status", "migrate check"])
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, "bench planner", "migrate up", "migrate status", "migrate check"]
+)
 def test_help_of_every_command_teaches_with_an_example(run: Run, command: str) -> None:
     assert run(*command.split(), "--help") == ExitCode.OK
     assert "Example: " in run.out
     assert "maitred " in run.out.split("Example: ")[1]
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "bench planner", "migrate up", "migrate status", "migrate check"])
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, "bench planner", "migrate up", "migrate status", "migrate check"]
+)
 def test_every_option_names_its_environment_twin(run: Run, command: str) -> None:
     run(*command.split(), "--help")
     cells = run.out.replace("│", " ").split("\n")

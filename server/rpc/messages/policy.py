@@ -126,7 +126,9 @@ def _read_weights(fields: Fields) -> Weights:
 
 def _read_forecast(fields: Fields) -> tuple[ExpectedParties, ...]:
     expected = (
-        ExpectedParties(each.party_size("party_size"), each.optional_number("parties", FORECAST_PARTIES_MAX, 0.0))
+        ExpectedParties(
+            each.party_size("party_size"), each.optional_number("parties", FORECAST_PARTIES_MAX, 0.0)
+        )
         for each in fields.items("forecast", FORECAST_SIZES_MAX)
     )
     return tuple(sorted(expected, key=lambda each: each.party_size))
