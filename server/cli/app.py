@@ -8,6 +8,7 @@ import typer
 
 from server.cli import (
     auto_assign_command,
+    bench_commands,
     booking_commands,
     floor_command,
     moving_commands,
@@ -50,6 +51,7 @@ moving_commands.register(app)
 question_commands.register(app)
 floor_command.register(app)
 verify_command.register(app)
+bench_commands.register(app)
 
 
 def _version(wanted: bool) -> None:

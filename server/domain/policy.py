@@ -97,13 +97,23 @@ class Weights:
     """What the v2 engine charges for. The units are in docs/planner.md."""
 
     spare_seat: float = 1.0
-    merge: float = 6.0
-    unusable_gap: float = 0.25
-    open_gap: float = 0.01
-    merge_partner: float = 0.5
+    merge: float = 1.5
+    unusable_gap: float = 0.8
+    open_gap: float = 0.03
+    merge_partner: float = 2.0
     preferred_attribute: float = 20.0
+    fragmentation: float = 0.8
+    scarcity: float = 8.0
     lookahead: float = 30.0
     preferred_zone: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedParties:
+    """How many parties of a size usually ask for a table in one service period."""
+
+    party_size: int
+    parties: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +130,7 @@ class ServicePolicy:
     weights: Weights = Weights()
     engine: PlanEngine = PlanEngine.V2
     relaxations: tuple[Reason, ...] = (Reason.CAPACITY_BELOW_MIN_PARTY,)
+    forecast: tuple[ExpectedParties, ...] = ()
 
     @property
     def buffer_before(self) -> timedelta:
@@ -131,13 +142,17 @@ class ServicePolicy:
 
 
 def policy_problems(policy: ServicePolicy) -> Iterator[FieldViolation]:
-    """What makes a policy ambiguous as a whole: periods that overlap, turn times out of order."""
+    """What makes a policy ambiguous as a whole: periods that overlap, turn times out of order, sizes forecast
+    twice."""
     for index, period in enumerate(policy.periods):
         sizes = [turn.party_size_max for turn in period.turn_times]
         if sizes != sorted(set(sizes)):
             yield FieldViolation(
                 f"policy.periods[{index}].turn_times", "party_size_max must rise from each entry to the next"
             )
+    expected = [each.party_size for each in policy.forecast]
+    if len(set(expected)) < len(expected):
+        yield FieldViolation("policy.forecast", "each party_size may be named once")
     stretches = sorted(_weekly_stretches(policy))
     # The first stretch of the week is met again a week later, so that Sunday night is held against Monday.
     again = [

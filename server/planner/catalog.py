@@ -1,5 +1,6 @@
 """The table sets of a floor, and for a party those among them that seat it."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache, reduce
@@ -91,6 +92,10 @@ class TableSets:
     free_merges: tuple[Merge, ...] = field(repr=False)
     # For each table the mask of those in service that it can be merged with.
     partners: tuple[int, ...] = field(repr=False)
+    # For each table the positions of those that have it among their partners.
+    partner_of: tuple[tuple[int, ...], ...] = field(repr=False, compare=False)
+    # How many tables there are of each number of seats, by rising seats.
+    seat_mix: tuple[tuple[int, int], ...] = field(repr=False, compare=False)
     position_of: Mapping[int, int] = field(repr=False, compare=False)
     equipped: Mapping[str, int] = field(repr=False, compare=False)
     _shortlist: Shortlister = field(repr=False, compare=False)
@@ -120,6 +125,8 @@ class TableSets:
             adjacent,
             free,
             usable,
+            _transposed(usable),
+            tuple(sorted(Counter(table.capacity for table in tables).items())),
             # Keyed by the number inside the id: hashing a UUID object costs several times as much.
             {table.table_id.int: index for index, table in enumerate(tables)},
             _equipped(tables),
@@ -201,6 +208,14 @@ def _listed(tables: tuple[Table, ...], found: Iterator[int]) -> tuple[Merge, ...
         raise ValueError(f"the floor has more than {COMBINATIONS_MAX} combinations")
     merges = [_merge(tables, mask) for mask in masks]
     return tuple(sorted(merges, key=lambda merge: (len(merge.members), merge.members)))
+
+
+def _transposed(masks: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    of: list[list[int]] = [[] for _ in masks]
+    for index, mask in enumerate(masks):
+        for other in positions(mask):
+            of[other].append(index)
+    return tuple(map(tuple, of))
 
 
 def _merge(tables: tuple[Table, ...], mask: int) -> Merge:

@@ -7,6 +7,7 @@ from server.domain.booking import Party
 from server.domain.policy import ServicePolicy
 from server.domain.window import Window
 from server.planner.catalog import TableSets
+from server.planner.forecast import Desertion, desertion
 from server.planner.gaps import GAP_SLOTS_MAX, turn_slots, unusable_slots, window_slots
 from server.planner.lookahead import Outlook
 from server.planner.merges import positions
@@ -23,6 +24,8 @@ class TableCost(NamedTuple):
     unusable_gaps: int
     open_gaps: int
     merge_partners: int
+    fragmentation: int
+    scarcity: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,14 @@ class Tariff:
     unusable_gap: int
     open_gap: int
     merge_partner: int
+    fragmentation: int
+    scarcity: int
     preferred_attribute: int
     lookahead: int
     preferred_zone: int
     unusable: tuple[int, ...]
+    # By seats of a table, the chance that nobody comes for an idle gap.
+    deserted: Desertion
     # For each preferred attribute the tables that lack it.
     lacking: tuple[int, ...]
     # The tables outside the preferred zones; none when the party has no such preference.
@@ -61,25 +68,33 @@ class Tariff:
             _micro(weights.unusable_gap),
             _micro(weights.open_gap),
             _micro(weights.merge_partner),
+            _micro(weights.fragmentation),
+            _micro(weights.scarcity),
             _micro(weights.preferred_attribute),
             _micro(weights.lookahead),
             _micro(weights.preferred_zone),
             unusable_slots(turn_slots(policy), slots + 2 * GAP_SLOTS_MAX),
+            desertion(policy, sets.seat_mix),
             tuple(~sets.equipped.get(name, 0) for name in party.preferred_attributes),
             _elsewhere(sets, party),
             outlook,
         )
 
-    def table(self, position: int, gaps: tuple[int, int]) -> TableCost:
-        """The cost of a table with so many idle slots before and after the window."""
+    def table(self, position: int, gaps: tuple[int, int], partners_free: int) -> TableCost:
+        """The cost of a table with so many idle slots before and after the window, whose partners are free for so many
+        slots of the window together.
+        """
         before, after = gaps
+        whole = before + self.slots + after
         unusable = self.unusable
         seats = self.sets.floor.tables[position].capacity
-        newly_unusable = unusable[before] + unusable[after] - unusable[before + self.slots + after]
+        deserted = self.deserted[seats]
         return TableCost(
-            self.unusable_gap * seats * newly_unusable,
+            self.unusable_gap * seats * (unusable[before] + unusable[after] - unusable[whole]),
             self.open_gap * seats * (before + after),
             self.merge_partner * self.sets.partners[position].bit_count(),
+            self.fragmentation * partners_free,
+            self.scarcity * seats * (deserted[before] + deserted[after] - deserted[whole]) // MICRO,
         )
 
     @property
@@ -108,6 +123,8 @@ class Tariff:
             "unusable_gaps": sum(table.unusable_gaps for table in tables),
             "open_gaps": sum(table.open_gaps for table in tables),
             "merge_partners": sum(table.merge_partners for table in tables),
+            "fragmentation": sum(table.fragmentation for table in tables),
+            "scarcity": sum(table.scarcity for table in tables),
             **self._set_terms(mask),
         }
         return tuple(ScoreTerm(name, cost / MICRO) for name, cost in terms.items())
@@ -127,7 +144,11 @@ def _elsewhere(sets: TableSets, party: Party) -> int:
 
 def table_costs(tariff: Tariff, occupancy: Occupancy, mask: int) -> dict[int, TableCost]:
     """The cost of each table of the mask; all of them must be free in the window."""
-    return {position: tariff.table(position, occupancy.gaps(position)) for position in positions(mask)}
+    free = occupancy.partners_free(tariff.sets, tariff.slots)
+    return {
+        position: tariff.table(position, occupancy.gaps(position), free[position])
+        for position in positions(mask)
+    }
 
 
 def _micro(weight: float) -> int:

@@ -9,7 +9,7 @@ from server.domain.claims import Claim
 from server.domain.window import Window
 from server.errors import ClaimKind
 from server.planner.catalog import TableSets
-from server.planner.gaps import slots_within
+from server.planner.gaps import slots_covering, slots_within
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,23 @@ class Occupancy:
     _horizon: Window
     _free_since: dict[int, datetime]
     _free_until: dict[int, datetime]
+    # The part of the window that each of the tables taken in it is taken for, in slots.
+    _taken_slots: dict[int, int]
 
     def gaps(self, position: int) -> tuple[int, int]:
         """Idle slots before and after the window on a table that is free in it, bounded by the horizon."""
         since = self._free_since.get(position, self._horizon.start)
         until = self._free_until.get(position, self._horizon.end)
         return slots_within(self._window.start - since), slots_within(until - self._window.end)
+
+    def partners_free(self, sets: TableSets, slots: int) -> list[int]:
+        """For each table how many of the window's `slots` the tables that it can be merged with are free, together."""
+        free = [slots * partners.bit_count() for partners in sets.partners]
+        for position, taken in self._taken_slots.items():
+            lost = min(taken, slots)
+            for partner in sets.partner_of[position]:
+                free[partner] -= lost
+        return free
 
 
 def occupancy(sets: TableSets, claims: Iterable[Claim], window: Window, horizon: Window) -> Occupancy:
@@ -41,6 +52,7 @@ def occupancy(sets: TableSets, claims: Iterable[Claim], window: Window, horizon:
     free_from: dict[int, datetime] = {}
     since: dict[int, datetime] = {}
     until: dict[int, datetime] = {}
+    taken_slots: dict[int, int] = {}
     for claim in claims:
         position = position_of.get(claim.table_id.int)
         if position is None:
@@ -55,7 +67,9 @@ def occupancy(sets: TableSets, claims: Iterable[Claim], window: Window, horizon:
         else:
             taken[claim.kind] |= 1 << position
             free_from[position] = max(claim.free_from, free_from.get(position, claim.free_from))
-    return Occupancy(taken, free_from, window, horizon, since, until)
+            overlap = min(claimed.end, end) - max(claimed.start, start)
+            taken_slots[position] = taken_slots.get(position, 0) + slots_covering(overlap)
+    return Occupancy(taken, free_from, window, horizon, since, until, taken_slots)
 
 
 class Claimed(NamedTuple):

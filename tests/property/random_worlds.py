@@ -1,6 +1,6 @@
 """Random small restaurants, each made from a seed alone."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import timedelta
 from itertools import combinations as subsets
 from random import Random
@@ -9,7 +9,7 @@ from uuid import UUID
 from server.domain.booking import Party
 from server.domain.claims import Claim
 from server.domain.floor import Floor
-from server.domain.policy import AdjacencyMode, Combinations, ServicePolicy, Weights
+from server.domain.policy import AdjacencyMode, Combinations, ExpectedParties, ServicePolicy, Weights
 from server.domain.window import Window
 from server.errors import ClaimKind
 from server.planner.lookahead import Waiting
@@ -59,7 +59,7 @@ def _policy(rng: Random, mode: AdjacencyMode) -> ServicePolicy:
     weights = Weights()
     if rng.random() < 0.3:
         weights = Weights(*(rng.choice((0, 0.25, 1, 3.7, 40)) for _ in fields(Weights)))
-    return evening_policy(
+    policy = evening_policy(
         turn_min=sorted(rng.sample((45, 60, 75, 85, 90, 118), rng.randint(1, 3))),
         buffer_after_min=rng.choice((0, 5, 7)),
         slack_max=rng.choice((0, 1, 4, 4, 4, 100)),
@@ -70,6 +70,12 @@ def _policy(rng: Random, mode: AdjacencyMode) -> ServicePolicy:
             rng.choice((None, None, None, 1, 3, 6, 9)),
         ),
         weights=weights,
+    )
+    if rng.random() < 0.8:
+        return policy
+    sizes = sorted(rng.sample(range(1, 10), rng.randint(1, 4)))
+    return replace(
+        policy, forecast=tuple(ExpectedParties(size, rng.choice((0.0, 0.5, 3.0, 20.0))) for size in sizes)
     )
 
 

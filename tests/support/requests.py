@@ -167,7 +167,10 @@ def policy() -> inventory_pb2.ServicePolicy:
             preferred_attribute=20,
             lookahead=30,
             preferred_zone=20,
+            fragmentation=0.8,
+            scarcity=8,
         ),
+        forecast=[inventory_pb2.ExpectedParties(party_size=2, parties=40)],
         engine=inventory_pb2.PLAN_ENGINE_V2,
     )
 

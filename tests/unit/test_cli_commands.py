@@ -67,18 +67,22 @@ def nobody() -> str:
 
 def test_help_lists_every_command_and_every_exit_code(run: Run) -> None:
     assert run("--help") == ExitCode.OK
-    assert [command for command in (*COMMANDS, "migrate") if command not in run.out] == []
+    assert [command for command in (*COMMANDS, "migrate", "bench") if command not in run.out] == []
     assert [meaning for meaning in MEANINGS.values() if meaning not in run.out] == []
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "migrate up", "migrate status", "migrate check"])
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, "bench planner", "migrate up", "migrate status", "migrate check"]
+)
 def test_help_of_every_command_teaches_with_an_example(run: Run, command: str) -> None:
     assert run(*command.split(), "--help") == ExitCode.OK
     assert "Example: " in run.out
     assert "maitred " in run.out.split("Example: ")[1]
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "migrate up", "migrate status", "migrate check"])
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, "bench planner", "migrate up", "migrate status", "migrate check"]
+)
 def test_every_option_names_its_environment_twin(run: Run, command: str) -> None:
     run(*command.split(), "--help")
     cells = run.out.replace("│", " ").split("\n")

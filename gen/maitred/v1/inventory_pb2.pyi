@@ -394,6 +394,7 @@ class ServicePolicy(_message.Message):
     SLACK_MAX_FIELD_NUMBER: _builtins.int
     COMBINATIONS_FIELD_NUMBER: _builtins.int
     WEIGHTS_FIELD_NUMBER: _builtins.int
+    FORECAST_FIELD_NUMBER: _builtins.int
     ENGINE_FIELD_NUMBER: _builtins.int
     RELAXATIONS_FIELD_NUMBER: _builtins.int
     policy_version: _builtins.int
@@ -425,6 +426,12 @@ class ServicePolicy(_message.Message):
         """What the v2 engine charges for; unset terms take their defaults. Other engines don't read them."""
 
     @_builtins.property
+    def forecast(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExpectedParties]:
+        """How many parties of each size usually ask for tables in one period; at most one entry per size and 100 entries. Without
+        any, the usual mix of parties is taken, as many as fill the room.
+        """
+
+    @_builtins.property
     def relaxations(self) -> Global___RelaxationPolicy:
         """Which rules planning may relax when nothing regular is free. Unset: CAPACITY_BELOW_MIN_PARTY alone. Set and empty: none."""
 
@@ -439,18 +446,47 @@ class ServicePolicy(_message.Message):
         slack_max: _builtins.int | None = ...,
         combinations: Global___CombinationPolicy | None = ...,
         weights: Global___PlanWeights | None = ...,
+        forecast: _abc.Iterable[Global___ExpectedParties] | None = ...,
         engine: Global___PlanEngine.ValueType = ...,
         relaxations: Global___RelaxationPolicy | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "combinations", b"combinations", "relaxations", b"relaxations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "combinations", b"combinations", "engine", b"engine", "etag", b"etag", "periods", b"periods", "policy_version", b"policy_version", "relaxations", b"relaxations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "combinations", b"combinations", "engine", b"engine", "etag", b"etag", "forecast", b"forecast", "periods", b"periods", "policy_version", b"policy_version", "relaxations", b"relaxations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__slack_max: _TypeAlias = _typing.Literal["slack_max"]  # noqa: Y015
     _WhichOneofArgType__slack_max: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__slack_max) -> _WhichOneofReturnType__slack_max | None: ...
 
 Global___ServicePolicy: _TypeAlias = ServicePolicy  # noqa: Y015
+
+@_typing.final
+class ExpectedParties(_message.Message):
+    """How many parties of one size usually ask for tables in one service period."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTY_SIZE_FIELD_NUMBER: _builtins.int
+    PARTIES_FIELD_NUMBER: _builtins.int
+    party_size: _builtins.int
+    """Each size at most once."""
+    parties: _builtins.float
+    """0 to 100,000; need not be whole."""
+    def __init__(
+        self,
+        *,
+        party_size: _builtins.int = ...,
+        parties: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_parties", b"_parties", "parties", b"parties"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parties", b"_parties", "parties", b"parties", "party_size", b"party_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__parties: _TypeAlias = _typing.Literal["parties"]  # noqa: Y015
+    _WhichOneofArgType__parties: _TypeAlias = _typing.Literal["_parties", b"_parties"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__parties) -> _WhichOneofReturnType__parties | None: ...
+
+Global___ExpectedParties: _TypeAlias = ExpectedParties  # noqa: Y015
 
 @_typing.final
 class ServicePeriod(_message.Message):
@@ -620,20 +656,26 @@ class PlanWeights(_message.Message):
     OPEN_GAP_FIELD_NUMBER: _builtins.int
     MERGE_PARTNER_FIELD_NUMBER: _builtins.int
     PREFERRED_ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    FRAGMENTATION_FIELD_NUMBER: _builtins.int
+    SCARCITY_FIELD_NUMBER: _builtins.int
     LOOKAHEAD_FIELD_NUMBER: _builtins.int
     PREFERRED_ZONE_FIELD_NUMBER: _builtins.int
     spare_seat: _builtins.float
     """Per empty seat and slot of the window. Default 1."""
     merge: _builtins.float
-    """Per table beyond the first and slot of the window. Default 6."""
+    """Per table beyond the first and slot of the window. Default 1.5."""
     unusable_gap: _builtins.float
-    """Per seat and slot of an idle gap that no whole turn can use. Default 0.25."""
+    """Per seat and slot of an idle gap that no whole turn can use. Default 0.8."""
     open_gap: _builtins.float
-    """Per seat and slot of what is left of the gap the window is cut from. Default 0.01."""
+    """Per seat and slot of what is left of the gap the window is cut from. Default 0.03."""
     merge_partner: _builtins.float
-    """Per table that a chosen table could be merged with. Default 0.5."""
+    """Per table that a chosen table could be merged with. Default 2."""
     preferred_attribute: _builtins.float
     """Per preferred attribute that a chosen table lacks. Default 20."""
+    fragmentation: _builtins.float
+    """Per slot of the window for which a table is free that a chosen table could be merged with. Default 0.8."""
+    scarcity: _builtins.float
+    """Per seat of an idle gap into which, by the forecast, no further party fits. Default 8."""
     lookahead: _builtins.float
     """Per person and slot of the window of each known booking that waits for tables and would find none any more.
     Default 30.
@@ -649,13 +691,17 @@ class PlanWeights(_message.Message):
         open_gap: _builtins.float | None = ...,
         merge_partner: _builtins.float | None = ...,
         preferred_attribute: _builtins.float | None = ...,
+        fragmentation: _builtins.float | None = ...,
+        scarcity: _builtins.float | None = ...,
         lookahead: _builtins.float | None = ...,
         preferred_zone: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_lookahead", b"_lookahead", "_merge", b"_merge", "_merge_partner", b"_merge_partner", "_open_gap", b"_open_gap", "_preferred_attribute", b"_preferred_attribute", "_preferred_zone", b"_preferred_zone", "_spare_seat", b"_spare_seat", "_unusable_gap", b"_unusable_gap", "lookahead", b"lookahead", "merge", b"merge", "merge_partner", b"merge_partner", "open_gap", b"open_gap", "preferred_attribute", b"preferred_attribute", "preferred_zone", b"preferred_zone", "spare_seat", b"spare_seat", "unusable_gap", b"unusable_gap"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fragmentation", b"_fragmentation", "_lookahead", b"_lookahead", "_merge", b"_merge", "_merge_partner", b"_merge_partner", "_open_gap", b"_open_gap", "_preferred_attribute", b"_preferred_attribute", "_preferred_zone", b"_preferred_zone", "_scarcity", b"_scarcity", "_spare_seat", b"_spare_seat", "_unusable_gap", b"_unusable_gap", "fragmentation", b"fragmentation", "lookahead", b"lookahead", "merge", b"merge", "merge_partner", b"merge_partner", "open_gap", b"open_gap", "preferred_attribute", b"preferred_attribute", "preferred_zone", b"preferred_zone", "scarcity", b"scarcity", "spare_seat", b"spare_seat", "unusable_gap", b"unusable_gap"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lookahead", b"_lookahead", "_merge", b"_merge", "_merge_partner", b"_merge_partner", "_open_gap", b"_open_gap", "_preferred_attribute", b"_preferred_attribute", "_preferred_zone", b"_preferred_zone", "_spare_seat", b"_spare_seat", "_unusable_gap", b"_unusable_gap", "lookahead", b"lookahead", "merge", b"merge", "merge_partner", b"merge_partner", "open_gap", b"open_gap", "preferred_attribute", b"preferred_attribute", "preferred_zone", b"preferred_zone", "spare_seat", b"spare_seat", "unusable_gap", b"unusable_gap"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fragmentation", b"_fragmentation", "_lookahead", b"_lookahead", "_merge", b"_merge", "_merge_partner", b"_merge_partner", "_open_gap", b"_open_gap", "_preferred_attribute", b"_preferred_attribute", "_preferred_zone", b"_preferred_zone", "_scarcity", b"_scarcity", "_spare_seat", b"_spare_seat", "_unusable_gap", b"_unusable_gap", "fragmentation", b"fragmentation", "lookahead", b"lookahead", "merge", b"merge", "merge_partner", b"merge_partner", "open_gap", b"open_gap", "preferred_attribute", b"preferred_attribute", "preferred_zone", b"preferred_zone", "scarcity", b"scarcity", "spare_seat", b"spare_seat", "unusable_gap", b"unusable_gap"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__fragmentation: _TypeAlias = _typing.Literal["fragmentation"]  # noqa: Y015
+    _WhichOneofArgType__fragmentation: _TypeAlias = _typing.Literal["_fragmentation", b"_fragmentation"]  # noqa: Y015
     _WhichOneofReturnType__lookahead: _TypeAlias = _typing.Literal["lookahead"]  # noqa: Y015
     _WhichOneofArgType__lookahead: _TypeAlias = _typing.Literal["_lookahead", b"_lookahead"]  # noqa: Y015
     _WhichOneofReturnType__merge: _TypeAlias = _typing.Literal["merge"]  # noqa: Y015
@@ -668,10 +714,14 @@ class PlanWeights(_message.Message):
     _WhichOneofArgType__preferred_attribute: _TypeAlias = _typing.Literal["_preferred_attribute", b"_preferred_attribute"]  # noqa: Y015
     _WhichOneofReturnType__preferred_zone: _TypeAlias = _typing.Literal["preferred_zone"]  # noqa: Y015
     _WhichOneofArgType__preferred_zone: _TypeAlias = _typing.Literal["_preferred_zone", b"_preferred_zone"]  # noqa: Y015
+    _WhichOneofReturnType__scarcity: _TypeAlias = _typing.Literal["scarcity"]  # noqa: Y015
+    _WhichOneofArgType__scarcity: _TypeAlias = _typing.Literal["_scarcity", b"_scarcity"]  # noqa: Y015
     _WhichOneofReturnType__spare_seat: _TypeAlias = _typing.Literal["spare_seat"]  # noqa: Y015
     _WhichOneofArgType__spare_seat: _TypeAlias = _typing.Literal["_spare_seat", b"_spare_seat"]  # noqa: Y015
     _WhichOneofReturnType__unusable_gap: _TypeAlias = _typing.Literal["unusable_gap"]  # noqa: Y015
     _WhichOneofArgType__unusable_gap: _TypeAlias = _typing.Literal["_unusable_gap", b"_unusable_gap"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fragmentation) -> _WhichOneofReturnType__fragmentation | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__lookahead) -> _WhichOneofReturnType__lookahead | None: ...
     @_typing.overload
@@ -684,6 +734,8 @@ class PlanWeights(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__preferred_attribute) -> _WhichOneofReturnType__preferred_attribute | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__preferred_zone) -> _WhichOneofReturnType__preferred_zone | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__scarcity) -> _WhichOneofReturnType__scarcity | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__spare_seat) -> _WhichOneofReturnType__spare_seat | None: ...
     @_typing.overload

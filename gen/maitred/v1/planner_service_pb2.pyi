@@ -416,7 +416,8 @@ class ScoreTerm(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """v2: spare_seats, merge, unusable_gaps, open_gaps, merge_partners, preferred_attributes, preferred_zone or lookahead.
+    """v2: spare_seats, merge, unusable_gaps, open_gaps, merge_partners, fragmentation, scarcity,
+    preferred_attributes, preferred_zone or lookahead.
     legacy: overage, combination, fragmentation, scarcity or lookahead.
     """
     cost: _builtins.float

@@ -7,6 +7,8 @@ from maitred.v1 import inventory_pb2 as pb
 from maitred.v1 import inventory_service_pb2
 from server.domain.limits import (
     BUFFER_MAX_S,
+    FORECAST_PARTIES_MAX,
+    FORECAST_SIZES_MAX,
     MERGE_TABLES_MAX,
     MERGE_TABLES_MIN,
     PARTY_SIZE_MAX,
@@ -24,6 +26,7 @@ from server.domain.policy import (
     WEEK,
     AdjacencyMode,
     Combinations,
+    ExpectedParties,
     PlanEngine,
     ServicePeriod,
     ServicePolicy,
@@ -80,6 +83,7 @@ def _read_policy(fields: Fields) -> ServicePolicy:
         slack_max=fields.optional_integer("slack_max", 0, SLACK_LIMIT_MAX, DEFAULTS.slack_max),
         combinations=_read_combinations(fields.part("combinations")),
         weights=_read_weights(fields.part("weights")),
+        forecast=_read_forecast(fields),
         engine=fields.choice("engine", ENGINES_READ),
         relaxations=_read_relaxations(fields),
     )
@@ -134,6 +138,16 @@ def _read_weights(fields: Fields) -> Weights:
     )
 
 
+def _read_forecast(fields: Fields) -> tuple[ExpectedParties, ...]:
+    expected = (
+        ExpectedParties(
+            each.party_size("party_size"), each.optional_number("parties", FORECAST_PARTIES_MAX, 0.0)
+        )
+        for each in fields.items("forecast", FORECAST_SIZES_MAX)
+    )
+    return tuple(sorted(expected, key=lambda each: each.party_size))
+
+
 def policy_message(put: PolicyPut) -> pb.ServicePolicy:
     """As stored, defaults filled in."""
     policy = put.policy
@@ -151,6 +165,9 @@ def policy_message(put: PolicyPut) -> pb.ServicePolicy:
             adjacency_party_size_min=policy.combinations.adjacency_party_size_min,
         ),
         weights=_weights_message(policy.weights),
+        forecast=[
+            pb.ExpectedParties(party_size=each.party_size, parties=each.parties) for each in policy.forecast
+        ],
         engine=ENGINES[policy.engine],
         relaxations=pb.RelaxationPolicy(reasons=reason_messages(policy.relaxations)),
     )
@@ -183,6 +200,8 @@ def _weights_message(weights: Weights) -> pb.PlanWeights:
         preferred_attribute=weights.preferred_attribute,
         lookahead=weights.lookahead,
         preferred_zone=weights.preferred_zone,
+        fragmentation=weights.fragmentation,
+        scarcity=weights.scarcity,
     )
 
 
