@@ -82,12 +82,15 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class ServicePolicy:
+    """`check_in_lead_s` is how long before its start a party can be checked in; None means at any time."""
+
     periods: tuple[ServicePeriod, ...]
     buffer_before_s: int = 0
     buffer_after_s: int = 0
     slack_max: int = 4
     combinations: Combinations = Combinations()
     weights: Weights = Weights()
+    check_in_lead_s: int | None = None
 
     @property
     def buffer_before(self) -> timedelta:
@@ -96,6 +99,10 @@ class ServicePolicy:
     @property
     def buffer_after(self) -> timedelta:
         return timedelta(seconds=self.buffer_after_s)
+
+    @property
+    def check_in_lead(self) -> timedelta | None:
+        return None if self.check_in_lead_s is None else timedelta(seconds=self.check_in_lead_s)
 
 
 def policy_problems(policy: ServicePolicy) -> Iterator[FieldViolation]:

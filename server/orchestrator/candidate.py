@@ -93,6 +93,18 @@ async def candidate(
     return Candidate(situation, booking, selection, claims)
 
 
+async def from_now_on(reader: Reader, wanted: Candidate) -> Candidate:
+    """The set for what is left of the booking's window.
+
+    Whoever has left one of the tables since the window began is not in the way of a party that comes to it now.
+    """
+    booking, now = wanted.booking, wanted.situation.now
+    if now <= booking.window.start:
+        return wanted
+    rest = Window(now, booking.window.end)
+    return await candidate(reader, wanted.situation, booking, wanted.selection.table_ids, rest)
+
+
 def uncovered(
     table_id: UUID, window: Window, claims: tuple[Claim, ...], assignment_id: UUID | None
 ) -> Iterator[Window]:

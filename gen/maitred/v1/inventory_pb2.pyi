@@ -369,6 +369,7 @@ class ServicePolicy(_message.Message):
     SLACK_MAX_FIELD_NUMBER: _builtins.int
     COMBINATIONS_FIELD_NUMBER: _builtins.int
     WEIGHTS_FIELD_NUMBER: _builtins.int
+    CHECK_IN_LEAD_FIELD_NUMBER: _builtins.int
     policy_version: _builtins.int
     """Rises with every change. Output only."""
     etag: _builtins.str
@@ -395,6 +396,12 @@ class ServicePolicy(_message.Message):
     def weights(self) -> Global___PlanWeights:
         """What ranking charges for; unset terms take their defaults."""
 
+    @_builtins.property
+    def check_in_lead(self) -> _duration_pb2.Duration:
+        """How long before its dining start a party can be checked in, up to 24 hours; later is always possible. 0 means from
+        the start on. Unset means at any time.
+        """
+
     def __init__(
         self,
         *,
@@ -406,10 +413,11 @@ class ServicePolicy(_message.Message):
         slack_max: _builtins.int | None = ...,
         combinations: Global___CombinationPolicy | None = ...,
         weights: Global___PlanWeights | None = ...,
+        check_in_lead: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "combinations", b"combinations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "check_in_lead", b"check_in_lead", "combinations", b"combinations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "combinations", b"combinations", "etag", b"etag", "periods", b"periods", "policy_version", b"policy_version", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "check_in_lead", b"check_in_lead", "combinations", b"combinations", "etag", b"etag", "periods", b"periods", "policy_version", b"policy_version", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__slack_max: _TypeAlias = _typing.Literal["slack_max"]  # noqa: Y015
     _WhichOneofArgType__slack_max: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max"]  # noqa: Y015

@@ -7,6 +7,7 @@ from maitred.v1 import inventory_pb2 as pb
 from maitred.v1 import inventory_service_pb2
 from server.domain.limits import (
     BUFFER_MAX_S,
+    CHECK_IN_LEAD_MAX_S,
     MERGE_TABLES_MAX,
     MERGE_TABLES_MIN,
     PARTY_SIZE_MAX,
@@ -68,6 +69,7 @@ def _read_policy(fields: Fields) -> ServicePolicy:
         slack_max=fields.optional_integer("slack_max", 0, SLACK_LIMIT_MAX, DEFAULTS.slack_max),
         combinations=_read_combinations(fields.part("combinations")),
         weights=_read_weights(fields.part("weights")),
+        check_in_lead_s=fields.optional_seconds("check_in_lead", 0, CHECK_IN_LEAD_MAX_S),
     )
 
 
@@ -114,7 +116,7 @@ def _read_weights(fields: Fields) -> Weights:
 def policy_message(put: PolicyPut) -> pb.ServicePolicy:
     """As stored, defaults filled in."""
     policy = put.policy
-    return pb.ServicePolicy(
+    message = pb.ServicePolicy(
         policy_version=put.policy_version,
         etag=policy_etag(put.policy_version),
         periods=map(_period_message, policy.periods),
@@ -128,6 +130,9 @@ def policy_message(put: PolicyPut) -> pb.ServicePolicy:
         ),
         weights=_weights_message(policy.weights),
     )
+    if policy.check_in_lead_s is not None:
+        message.check_in_lead.CopyFrom(duration_message(policy.check_in_lead_s))
+    return message
 
 
 def _period_message(period: ServicePeriod) -> pb.ServicePeriod:
