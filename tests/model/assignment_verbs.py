@@ -25,7 +25,7 @@ from tests.model.words import Assignment, Booking
 
 class AssignTables(Verb):
     method = "assign_tables"
-    weight = 6
+    weight = 5
     arguments: ClassVar[Choices] = {
         "booking": BOOKINGS,
         "tables": SETS,
@@ -51,6 +51,7 @@ class AssignTables(Verb):
 
 class ReassignTables(Verb):
     method = "reassign_tables"
+    weight = 5
     arguments: ClassVar[Choices] = AssignTables.arguments
 
     def request(self, moment: Moment, given: Arguments) -> pb.ReassignTablesRequest:
@@ -86,6 +87,7 @@ class ReassignTables(Verb):
 
 class UnassignTables(Verb):
     method = "unassign_tables"
+    weight = 3
     arguments: ClassVar[Choices] = {
         "booking": BOOKINGS,
         "take": SETS,

@@ -50,7 +50,7 @@ ACTIONS = ["QUEUE", "CHECK_IN", "COMPLETE", "CANCEL", "NO_SHOW", "UNDO_NO_SHOW"]
 
 class PutBooking(Verb):
     method = "put_booking"
-    weight = 6
+    weight = 5
     arguments: ClassVar[Choices] = {
         "booking": any_of(0, 0, 0, 1, 1, 2, 3, 4),
         "party": PARTIES,
@@ -137,7 +137,7 @@ def _party_message(party: Party, preferred: list[str]) -> pb.PartyRequest:
 
 class TransitionBooking(Verb):
     method = "transition_booking"
-    weight = 8
+    weight = 5
     arguments: ClassVar[Choices] = {
         "booking": BOOKINGS,
         "action": any_of(*ACTIONS),

@@ -84,7 +84,7 @@ def keep(moment: Moment, booking: Booking, request: Any, hold_id: str) -> tuple[
 
 class HoldTables(Verb):
     method = "hold_tables"
-    weight = 8
+    weight = 10
     arguments: ClassVar[Choices] = {
         "booking": BOOKINGS,
         "tables": SETS,
@@ -120,6 +120,7 @@ class HoldTables(Verb):
 
 class ReplaceHold(Verb):
     method = "replace_hold"
+    weight = 5
     arguments: ClassVar[Choices] = {
         "hold": HOLDS,
         "tables": SETS,
@@ -192,6 +193,7 @@ class ExtendHold(Verb):
 
 class ReleaseHold(Verb):
     method = "release_hold"
+    weight = 1
     arguments: ClassVar[Choices] = {"hold": HOLDS}
 
     def request(self, moment: Moment, given: Arguments) -> pb.ReleaseHoldRequest:
@@ -214,7 +216,7 @@ class ReleaseHold(Verb):
 
 class ConfirmHold(Verb):
     method = "confirm_hold"
-    weight = 6
+    weight = 12
     arguments: ClassVar[Choices] = {
         "hold": HOLDS,
         "booking": any_of("own", "own", "own", "other"),

@@ -174,7 +174,7 @@ class PutRestaurant(Verb):
 
 class PutServicePolicy(Verb):
     method = "put_service_policy"
-    weight = 2
+    weight = 1
     arguments: ClassVar[Choices] = {"policy": POLICIES, "etag": ETAGS}
 
     def request(self, moment: Moment, given: Arguments) -> pb.PutServicePolicyRequest:
@@ -196,7 +196,7 @@ class PutServicePolicy(Verb):
 
 class PutFloor(Verb):
     method = "put_floor"
-    weight = 2
+    weight = 1
     arguments: ClassVar[Choices] = {"floor": FLOORS, "etag": ETAGS}
 
     def request(self, moment: Moment, given: Arguments) -> pb.PutFloorRequest:
@@ -221,7 +221,7 @@ class PutFloor(Verb):
 
 class UpdateTable(Verb):
     method = "update_table"
-    weight = 2
+    weight = 1
     arguments: ClassVar[Choices] = {
         "table": any_of(0, 1, 2, 3, UNKNOWN),
         "values": TABLES,
@@ -274,7 +274,7 @@ def _changed(before: Table, request: pb.UpdateTableRequest) -> Table:
 
 class BlockTables(Verb):
     method = "block_tables"
-    weight = 2
+    weight = 1
     arguments: ClassVar[Choices] = {
         "tables": SETS,
         "from_minute": any_of(-90, 0, 30, 60, 120, 240),
@@ -312,7 +312,7 @@ class BlockTables(Verb):
 
 class UnblockTables(Verb):
     method = "unblock_tables"
-    weight = 2
+    weight = 1
     arguments: ClassVar[Choices] = {"block": any_of(1, 1, 2, UNKNOWN)}
 
     def request(self, moment: Moment, given: Arguments) -> pb.UnblockTablesRequest:

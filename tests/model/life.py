@@ -31,7 +31,7 @@ ACTORS = ("host", "manager")
 # Small enough to be drawn evenly.
 DICE = st.integers(0, 2**24 - 1)
 # How often a request is sought that succeeds, and among how many.
-SOUGHT, TRIES = 0.75, 30
+SOUGHT, TRIES = 0.65, 30
 CHECKED_EVERY = 10
 _RUNS = count(1)
 # The contract's order of reasons is the order in which a call can get stuck.
