@@ -1,7 +1,10 @@
 -- name: begin_looking
--- Sets the look's time limit in milliseconds, 0 for none, and reads the clock.
+-- Sets the look's time limit in milliseconds, 0 for none, and reads the clock. Every check reads whole tables: it sorts
+-- and hashes in more memory than a call gets, and compiles nothing.
 SELECT
     set_config('statement_timeout', $1::text, true) AS statement_timeout,
+    set_config('work_mem', '128MB', true) AS work_mem,
+    set_config('jit', 'off', true) AS jit,
     clock_timestamp() AS now;
 
 -- name: restaurants_of
@@ -58,7 +61,8 @@ WITH in_order AS (
         c.block_id,
         upper(c.during) AS ends,
         lead(lower(c.during)) OVER following AS next_begins,
-        lead(c.kind || ' ' || coalesce(c.hold_id, c.assignment_id, c.block_id)) OVER following AS next_owner
+        lead(c.kind) OVER following AS next_kind,
+        lead(coalesce(c.hold_id, c.assignment_id, c.block_id)) OVER following AS next_owner
     FROM table_claims AS c
     WHERE c.enforced AND ($1::uuid [] IS NULL OR c.restaurant_id = any($1))
     WINDOW following AS (PARTITION BY c.restaurant_id, c.table_id ORDER BY lower(c.during))
@@ -72,7 +76,7 @@ SELECT
     i.assignment_id,
     i.block_id,
     ARRAY[i.table_id] AS table_ids,
-    'claimed until ' || i.ends || ', and from ' || i.next_begins || ' by ' || i.next_owner AS message
+    'claimed until ' || i.ends || ', and from ' || i.next_begins || ' by ' || i.next_kind || ' ' || i.next_owner AS message
 FROM in_order AS i
 WHERE i.next_begins < i.ends
 ORDER BY i.restaurant_id, i.table_id, i.next_begins
@@ -128,6 +132,7 @@ LIMIT $2;
 
 -- name: assignments_match_claims
 -- An active assignment claims exactly its tables for its whole window; a completed one does, or has given all back.
+-- As many claims as tables, all of them right, are one for each table: none is claimed twice for one instant.
 WITH broken AS (
     SELECT
         a.restaurant_id,
@@ -142,10 +147,12 @@ WITH broken AS (
     HAVING
         CASE
             WHEN a.state = 'active' OR (a.state = 'completed' AND count(c.claim_id) > 0) THEN NOT (
-                array_agg(c.table_id ORDER BY c.table_id) = a.table_ids
+                count(c.claim_id) = cardinality(a.table_ids)
                 AND coalesce(
                     bool_and(
-                        c.during = tstzrange(a.window_start, a.window_end) AND c.booking_id = a.booking_id
+                        c.table_id = any(a.table_ids)
+                        AND c.during = tstzrange(a.window_start, a.window_end)
+                        AND c.booking_id = a.booking_id
                     ), false
                 )
             )
@@ -306,19 +313,27 @@ broken AS (
         CASE
             WHEN m.crosses_zones THEN 'the merged tables stand in different zones'
             WHEN m.has_fixed THEN 'a table that cannot be moved is merged'
-            ELSE cardinality(a.table_ids) || ' tables, and the merge group is '
-                || CASE WHEN g.merge_group_id IS NULL THEN 'missing' ELSE 'there' END
+            ELSE cardinality(a.table_ids) || ' tables, and the merge group is missing'
         END AS message
     FROM assignments AS a
     LEFT JOIN merge_groups AS g ON a.restaurant_id = g.restaurant_id AND a.assignment_id = g.assignment_id
     LEFT JOIN merged AS m ON a.restaurant_id = m.restaurant_id AND a.assignment_id = m.assignment_id
     WHERE
         ($1::uuid [] IS NULL OR a.restaurant_id = any($1))
-        AND (
-            (cardinality(a.table_ids) > 1) <> (g.merge_group_id IS NOT NULL)
-            OR m.crosses_zones
-            OR m.has_fixed
-        )
+        AND cardinality(a.table_ids) > 1
+        AND (g.merge_group_id IS NULL OR m.crosses_zones OR m.has_fixed)
+    UNION ALL
+    SELECT
+        a.restaurant_id,
+        a.booking_id,
+        a.assignment_id,
+        a.table_ids,
+        '1 tables, and the merge group is there' AS message
+    FROM merge_groups AS g
+    INNER JOIN assignments AS a ON g.restaurant_id = a.restaurant_id AND g.assignment_id = a.assignment_id
+    WHERE
+        ($1::uuid [] IS NULL OR g.restaurant_id = any($1))
+        AND cardinality(a.table_ids) = 1
 )
 
 SELECT
@@ -336,37 +351,61 @@ LIMIT $2;
 
 -- name: one_event_per_change
 -- Every floor version of a restaurant, from 1 to the present one, is one change with its events; there are no others.
+-- Most restaurants are right as a whole; only the others are looked at version by version.
 WITH told AS (
     SELECT
         o.restaurant_id,
         o.floor_version,
-        count(DISTINCT o.idempotency_key) AS requests
+        min(o.idempotency_key COLLATE "C") <> max(o.idempotency_key COLLATE "C") AS is_mixed
     FROM capacity_outbox AS o
     WHERE $1::uuid [] IS NULL OR o.restaurant_id = any($1)
     GROUP BY o.restaurant_id, o.floor_version
 ),
 
-made AS (
+summed AS (
+    SELECT
+        t.restaurant_id,
+        count(*) AS versions,
+        min(t.floor_version) AS first_version,
+        max(t.floor_version) AS last_version,
+        bool_or(t.is_mixed) AS is_mixed
+    FROM told AS t
+    GROUP BY t.restaurant_id
+),
+
+suspicious AS (
     SELECT
         r.restaurant_id,
-        v.floor_version
+        r.floor_version
     FROM restaurants AS r
-    CROSS JOIN generate_series(1::bigint, r.floor_version) AS v (floor_version)
-    WHERE $1::uuid [] IS NULL OR r.restaurant_id = any($1)
+    LEFT JOIN summed AS s ON r.restaurant_id = s.restaurant_id
+    WHERE
+        ($1::uuid [] IS NULL OR r.restaurant_id = any($1))
+        AND (
+            (coalesce(s.versions, 0), s.first_version, s.last_version)
+            IS DISTINCT FROM (r.floor_version, 1::bigint, r.floor_version)
+            OR s.is_mixed
+        )
 ),
 
 broken AS (
     SELECT
-        restaurant_id,
-        floor_version,
+        s.restaurant_id,
+        v.floor_version,
         CASE
-            WHEN made.floor_version IS NULL THEN ' has events, but was never reached'
-            WHEN told.floor_version IS NULL THEN ' has no event'
-            ELSE ' has events of ' || told.requests || ' requests'
+            WHEN v.floor_version > s.floor_version OR v.floor_version < 1 THEN ' has events, but was never reached'
+            WHEN count(o.id) = 0 THEN ' has no event'
+            ELSE ' has events of ' || count(DISTINCT o.idempotency_key) || ' requests'
         END AS problem
-    FROM made
-    FULL JOIN told USING (restaurant_id, floor_version)
-    WHERE made.floor_version IS NULL OR told.requests IS DISTINCT FROM 1
+    FROM suspicious AS s
+    CROSS JOIN LATERAL (
+        SELECT generate_series(1::bigint, s.floor_version) AS floor_version
+        UNION
+        SELECT e.floor_version FROM capacity_outbox AS e WHERE e.restaurant_id = s.restaurant_id
+    ) AS v
+    LEFT JOIN capacity_outbox AS o ON s.restaurant_id = o.restaurant_id AND v.floor_version = o.floor_version
+    GROUP BY s.restaurant_id, s.floor_version, v.floor_version
+    HAVING v.floor_version NOT BETWEEN 1 AND s.floor_version OR count(DISTINCT o.idempotency_key) <> 1
 )
 
 SELECT
@@ -384,31 +423,55 @@ LIMIT $2;
 
 -- name: changes_audited
 -- Every floor version of a restaurant, from 1 to the present one, is in its audit log, and no other is.
+-- Most restaurants are right as a whole; only the others are looked at version by version.
 WITH logged AS (
-    SELECT DISTINCT
+    SELECT
         l.restaurant_id,
         l.floor_version
     FROM audit_log AS l
     WHERE $1::uuid [] IS NULL OR l.restaurant_id = any($1)
+    GROUP BY l.restaurant_id, l.floor_version
 ),
 
-made AS (
+summed AS (
+    SELECT
+        g.restaurant_id,
+        count(*) AS versions,
+        min(g.floor_version) AS first_version,
+        max(g.floor_version) AS last_version
+    FROM logged AS g
+    GROUP BY g.restaurant_id
+),
+
+suspicious AS (
     SELECT
         r.restaurant_id,
-        v.floor_version
+        r.floor_version
     FROM restaurants AS r
-    CROSS JOIN generate_series(1::bigint, r.floor_version) AS v (floor_version)
-    WHERE $1::uuid [] IS NULL OR r.restaurant_id = any($1)
+    LEFT JOIN summed AS s ON r.restaurant_id = s.restaurant_id
+    WHERE
+        ($1::uuid [] IS NULL OR r.restaurant_id = any($1))
+        AND (coalesce(s.versions, 0), s.first_version, s.last_version)
+        IS DISTINCT FROM (r.floor_version, 1::bigint, r.floor_version)
 ),
 
 broken AS (
     SELECT
-        restaurant_id,
-        floor_version,
-        made.floor_version IS NULL AS unknown
-    FROM made
-    FULL JOIN logged USING (restaurant_id, floor_version)
-    WHERE made.floor_version IS NULL OR logged.floor_version IS NULL
+        s.restaurant_id,
+        v.floor_version,
+        v.floor_version NOT BETWEEN 1 AND s.floor_version AS unknown
+    FROM suspicious AS s
+    CROSS JOIN LATERAL (
+        SELECT generate_series(1::bigint, s.floor_version) AS floor_version
+        UNION
+        SELECT e.floor_version FROM audit_log AS e WHERE e.restaurant_id = s.restaurant_id
+    ) AS v
+    WHERE
+        v.floor_version NOT BETWEEN 1 AND s.floor_version
+        OR NOT EXISTS (
+            SELECT FROM audit_log AS l
+            WHERE l.restaurant_id = s.restaurant_id AND l.floor_version = v.floor_version
+        )
 )
 
 SELECT
