@@ -1,10 +1,12 @@
 -- name: begin_looking
 -- Sets the look's time limit in milliseconds, 0 for none, and reads the clock. Every check reads whole tables: it sorts
--- and hashes in more memory than a call gets, and compiles nothing.
+-- and hashes in more memory than a call gets, compiles nothing, and does not walk two indexes side by side, which touches
+-- every row of both tables at random.
 SELECT
     set_config('statement_timeout', $1::text, true) AS statement_timeout,
     set_config('work_mem', '128MB', true) AS work_mem,
     set_config('jit', 'off', true) AS jit,
+    set_config('enable_mergejoin', 'off', true) AS enable_mergejoin,
     clock_timestamp() AS now;
 
 -- name: restaurants_of
@@ -84,7 +86,7 @@ LIMIT $2;
 
 -- name: status_matches_assignment
 -- A booking has an active assignment exactly while it is confirmed or checked in.
-WITH broken AS (
+WITH broken AS MATERIALIZED (
     SELECT
         b.restaurant_id,
         b.booking_id,
@@ -133,7 +135,7 @@ LIMIT $2;
 -- name: assignments_match_claims
 -- An active assignment claims exactly its tables for its whole window; a completed one does, or has given all back.
 -- As many claims as tables, all of them right, are one for each table: none is claimed twice for one instant.
-WITH broken AS (
+WITH broken AS MATERIALIZED (
     SELECT
         a.restaurant_id,
         a.booking_id,
@@ -175,7 +177,7 @@ LIMIT $2;
 
 -- name: holds_match_claims
 -- A live hold and its booking's assignment claim every held table for the whole window; a hold that ended claims none.
-WITH broken AS (
+WITH broken AS MATERIALIZED (
     SELECT
         h.restaurant_id,
         h.booking_id,
@@ -237,7 +239,7 @@ LIMIT $2;
 
 -- name: blocks_match_claims
 -- A block claims exactly its tables for its whole window; a released one claims none.
-WITH broken AS (
+WITH broken AS MATERIALIZED (
     SELECT
         k.restaurant_id,
         k.block_id,
@@ -304,7 +306,7 @@ merged AS (
     GROUP BY a.restaurant_id, a.assignment_id
 ),
 
-broken AS (
+broken AS MATERIALIZED (
     SELECT
         a.restaurant_id,
         a.booking_id,
@@ -388,7 +390,7 @@ suspicious AS (
         )
 ),
 
-broken AS (
+broken AS MATERIALIZED (
     SELECT
         s.restaurant_id,
         v.floor_version,
@@ -455,7 +457,7 @@ suspicious AS (
         IS DISTINCT FROM (r.floor_version, 1::bigint, r.floor_version)
 ),
 
-broken AS (
+broken AS MATERIALIZED (
     SELECT
         s.restaurant_id,
         v.floor_version,
@@ -490,63 +492,73 @@ LIMIT $2;
 
 -- name: ledger_matches_state
 -- What recorded answers say was held or assigned is there.
-WITH answered AS (
+WITH named AS (
     SELECT
         l.tenant_id,
         l.method,
         l.request_id,
-        coalesce(l.answer -> 'hold', l.answer -> 'assignment') AS made
+        m.restaurant_id,
+        m.booking_id,
+        m.assignment_id,
+        CASE WHEN l.method = 'HoldTables' THEN m.hold_id END AS hold_id
     FROM idempotency_ledger AS l
+    CROSS JOIN LATERAL jsonb_to_record(coalesce(l.answer -> 'hold', l.answer -> 'assignment')) AS m (
+        restaurant_id uuid, booking_id uuid, hold_id uuid, assignment_id uuid
+    )
     WHERE l.method IN ('HoldTables', 'ConfirmHold', 'AssignTables') AND NOT l.refused
 ),
 
-named AS (
+broken AS MATERIALIZED (
     SELECT
-        a.tenant_id,
-        a.method,
-        a.request_id,
-        (a.made ->> 'restaurant_id')::uuid AS restaurant_id,
-        (a.made ->> 'booking_id')::uuid AS booking_id,
-        (a.made ->> 'assignment_id')::uuid AS assignment_id,
-        CASE WHEN a.method = 'HoldTables' THEN (a.made ->> 'hold_id')::uuid END AS hold_id
-    FROM answered AS a
+        n.restaurant_id,
+        n.booking_id,
+        n.hold_id,
+        n.assignment_id,
+        n.method,
+        n.request_id
+    FROM named AS n
+    LEFT JOIN restaurants AS r ON n.restaurant_id = r.restaurant_id AND n.tenant_id = r.tenant_id
+    LEFT JOIN holds AS h
+        ON n.restaurant_id = h.restaurant_id AND n.hold_id = h.hold_id AND n.booking_id = h.booking_id
+    LEFT JOIN assignments AS a
+        ON
+            n.restaurant_id = a.restaurant_id
+            AND n.assignment_id = a.assignment_id
+            AND n.booking_id = a.booking_id
+    WHERE
+        ($1::uuid [] IS NULL OR n.restaurant_id = any($1))
+        AND (r.restaurant_id IS NULL OR coalesce(h.hold_id, a.assignment_id) IS NULL)
 )
 
 SELECT
     count(*) OVER () AS violations,
-    n.restaurant_id,
-    n.booking_id,
-    n.hold_id,
-    n.assignment_id,
+    b.restaurant_id,
+    b.booking_id,
+    b.hold_id,
+    b.assignment_id,
     NULL::uuid AS block_id,
     '{}'::uuid [] AS table_ids,
-    n.method || ' ' || n.request_id || ' answered with what is not there' AS message
-FROM named AS n
-LEFT JOIN restaurants AS r ON n.restaurant_id = r.restaurant_id AND n.tenant_id = r.tenant_id
-LEFT JOIN holds AS h
-    ON n.restaurant_id = h.restaurant_id AND n.hold_id = h.hold_id AND n.booking_id = h.booking_id
-LEFT JOIN assignments AS a
-    ON
-        n.restaurant_id = a.restaurant_id
-        AND n.assignment_id = a.assignment_id
-        AND n.booking_id = a.booking_id
-WHERE
-    ($1::uuid [] IS NULL OR n.restaurant_id = any($1))
-    AND (r.restaurant_id IS NULL OR coalesce(h.hold_id, a.assignment_id) IS NULL)
-ORDER BY n.restaurant_id, n.request_id
+    b.method || ' ' || b.request_id || ' answered with what is not there' AS message
+FROM broken AS b
+ORDER BY b.restaurant_id, b.request_id
 LIMIT $2;
 
 -- name: history_complete
 -- A booking's history has every revision from 1 to the booking's own, and ends with its status.
-WITH kept AS (
+WITH broken AS MATERIALIZED (
     SELECT
-        h.restaurant_id,
-        h.booking_id,
-        count(*) AS changes,
-        max(h.revision) AS last_revision
-    FROM booking_history AS h
-    WHERE $1::uuid [] IS NULL OR h.restaurant_id = any($1)
-    GROUP BY h.restaurant_id, h.booking_id
+        b.restaurant_id,
+        b.booking_id,
+        'revision ' || b.revision || ' ' || b.status || ', but ' || count(h.revision) || ' changes up to revision '
+        || coalesce(max(h.revision), 0) || ' '
+        || coalesce(max(h.to_status) FILTER (WHERE h.revision = b.revision), '') AS message
+    FROM bookings AS b
+    LEFT JOIN booking_history AS h ON b.restaurant_id = h.restaurant_id AND b.booking_id = h.booking_id
+    WHERE $1::uuid [] IS NULL OR b.restaurant_id = any($1)
+    GROUP BY b.restaurant_id, b.booking_id
+    HAVING
+        (count(h.revision), max(h.revision), bool_or(h.revision = b.revision AND h.to_status = b.status))
+        IS DISTINCT FROM (b.revision, b.revision, true)
 )
 
 SELECT
@@ -557,15 +569,8 @@ SELECT
     NULL::uuid AS assignment_id,
     NULL::uuid AS block_id,
     '{}'::uuid [] AS table_ids,
-    'revision ' || b.revision || ' ' || b.status || ', but ' || coalesce(k.changes, 0)
-    || ' changes up to revision ' || coalesce(k.last_revision, 0) || ' ' || coalesce(h.to_status, '') AS message
-FROM bookings AS b
-LEFT JOIN kept AS k ON b.restaurant_id = k.restaurant_id AND b.booking_id = k.booking_id
-LEFT JOIN booking_history AS h
-    ON k.restaurant_id = h.restaurant_id AND k.booking_id = h.booking_id AND k.last_revision = h.revision
-WHERE
-    ($1::uuid [] IS NULL OR b.restaurant_id = any($1))
-    AND (b.revision, b.revision, b.status) IS DISTINCT FROM (k.changes, k.last_revision, h.to_status)
+    b.message
+FROM broken AS b
 ORDER BY b.restaurant_id, b.booking_id
 LIMIT $2;
 
