@@ -50,7 +50,7 @@ ACTIONS = ["QUEUE", "CHECK_IN", "COMPLETE", "CANCEL", "NO_SHOW", "UNDO_NO_SHOW"]
 
 class PutBooking(Verb):
     method = "put_booking"
-    weight = 5
+    weight = 7
     arguments: ClassVar[Choices] = {
         "booking": any_of(0, 0, 0, 1, 1, 2, 3, 4),
         "party": PARTIES,
@@ -167,6 +167,13 @@ class TransitionBooking(Verb):
         if action == "UNDO_NO_SHOW":
             return found | _undo_problems(moment, booking)
         return found
+
+    def flavour(self, moment: Moment, request: pb.TransitionBookingRequest) -> str:
+        booking = moment.booking(request.booking_id)
+        if booking is None:
+            return ""
+        early, begun = _too_early(moment, booking), moment.now > booking.stay.window[0]
+        return f"{_action(request)} {booking.status} {booking.needs_tables} {early} {begun}"
 
     def happen(self, moment: Moment, request: pb.TransitionBookingRequest, answer: Any) -> Arguments:
         booking = moment.place.bookings[request.booking_id]

@@ -216,7 +216,7 @@ class ReleaseHold(Verb):
 
 class ConfirmHold(Verb):
     method = "confirm_hold"
-    weight = 12
+    weight = 8
     arguments: ClassVar[Choices] = {
         "hold": HOLDS,
         "booking": any_of("own", "own", "own", "other"),

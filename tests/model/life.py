@@ -30,12 +30,10 @@ TENANTS, PLACES = 2, 3
 ACTORS = ("host", "manager")
 # Small enough to be drawn evenly.
 DICE = st.integers(0, 2**24 - 1)
-# How often a request is sought that succeeds, and among how many.
-SOUGHT, TRIES = 0.65, 30
+# How often a request is sought that succeeds, and among how many of a kind.
+SOUGHT, TRIES = 0.75, 25
 CHECKED_EVERY = 10
 _RUNS = count(1)
-# The contract's order of reasons is the order in which a call can get stuck.
-_RANKS = {name.removeprefix("ERROR_REASON_"): rank for rank, name in enumerate(pb.ErrorReason.keys())}
 
 
 @dataclass(frozen=True)
@@ -79,6 +77,7 @@ class AssignmentLife(RuleBasedStateMachine):
         self.requests = (str(UUID(int=(run << 64) + number)) for number in count(1))
         self.steps = 0
         self.dice: Counter[int] = Counter()
+        self.seen: Counter[tuple[str, ...]] = Counter()
         self.house.pass_time(DAWN - self.house.now)
 
     # What a run starts with
@@ -106,7 +105,7 @@ class AssignmentLife(RuleBasedStateMachine):
         others = {self._wait: 2, self._wait_for_expiry: 2, self._look: 6, self._repeat: 5}
         weights = [verb.weight for verb in VERBS]
         if rng.random() * (sum(weights) + sum(others.values())) < sum(weights):
-            self.act(rng.choices(VERBS, weights, k=3), Call.any(rng), rng)
+            self.act(rng.choices(VERBS, weights, k=6), Call.any(rng), rng)
         else:
             rng.choices(list(others), list(others.values()))[0](rng)
 
@@ -195,22 +194,30 @@ class AssignmentLife(RuleBasedStateMachine):
                     compare_history(client, place, booking_id)
 
     def _chosen(self, verbs: Sequence[Verb], moment: Moment, rng: Random) -> tuple[Verb, Any, set[str]]:
-        """A request, and what has to refuse it.
+        """A request, and what has to refuse it: of many, one that succeeds or one that does not.
 
-        Chance alone rarely finds one that succeeds. Mostly it is sought; if there is none, what gets farthest is tried.
+        Chance alone rarely finds what succeeds, and finds the same refusals over and over. So success is sought more
+        often than not, and of either kind what this run has seen least.
         """
-        tried = []
         seeking = rng.random() < SOUGHT
-        for number in range(TRIES * len(verbs) if seeking else 1):
-            verb = verbs[number // TRIES]
-            request = verb.request(moment, {name: choose(rng) for name, choose in verb.arguments.items()})
-            malformed = verb.malformed(request)
-            problems = malformed or self._problems(verb, moment, request)
-            if not problems:
-                return verb, request, problems
-            first = -1 if malformed else min(_RANKS[reason] for reason in problems)
-            tried.append((first, -number, verb, request, problems))
-        return max(tried, key=lambda candidate: candidate[:2])[2:]
+        tried = []
+        for verb in verbs:
+            for _ in range(TRIES):
+                request = verb.request(moment, {name: choose(rng) for name, choose in verb.arguments.items()})
+                problems = verb.malformed(request) or self._problems(verb, moment, request)
+                if bool(problems) is not seeking:
+                    tried.append((verb, request, problems))
+            if tried:
+                break
+        kinds = [
+            (verb.method, *sorted(problems), verb.flavour(moment, request))
+            for verb, request, problems in tried
+        ]
+        if not tried:
+            tried, kinds = [(verb, request, problems)], [(verb.method, "", "")]
+        rarest = min(range(len(kinds)), key=lambda index: self.seen[kinds[index]])
+        self.seen[kinds[rarest]] += 1
+        return tried[rarest]
 
     def _problems(self, verb: Verb, moment: Moment, request: Any) -> set[str]:
         if moment.place.tenant != moment.tenant and not isinstance(verb, PutRestaurant):

@@ -163,6 +163,10 @@ class Verb(ABC):
     def problems(self, moment: Moment, request: Any) -> set[str]:
         """Every reason to refuse it, in a restaurant that the caller has; none when it has to succeed."""
 
+    def flavour(self, moment: Moment, request: Any) -> str:
+        """Tells requests apart that come to the same in different ways."""
+        return ""
+
     @abstractmethod
     def happen(self, moment: Moment, request: Any, answer: Any) -> Arguments:
         """Changes the model, and tells fields of the answer as they have to be."""
