@@ -85,6 +85,12 @@ class PutBooking(Verb):
         stay = stay_of(place.policy, place.time_zone, party)
         return found | ({stay} if isinstance(stay, str) else over(stay.window, moment.now))
 
+    def flavour(self, moment: Moment, request: pb.PutBookingRequest) -> str:
+        before = moment.booking(request.booking_id)
+        if before is None:
+            return "new"
+        return f"{before.status} {before.party.need == party_read(request.party).need}"
+
     def happen(self, moment: Moment, request: pb.PutBookingRequest, answer: Any) -> Arguments:
         place, party = moment.place, party_read(request.party)
         booking = moment.booking(request.booking_id)
@@ -137,7 +143,7 @@ def _party_message(party: Party, preferred: list[str]) -> pb.PartyRequest:
 
 class TransitionBooking(Verb):
     method = "transition_booking"
-    weight = 5
+    weight = 8
     arguments: ClassVar[Choices] = {
         "booking": BOOKINGS,
         "action": any_of(*ACTIONS),

@@ -31,7 +31,7 @@ ACTORS = ("host", "manager")
 # Small enough to be drawn evenly.
 DICE = st.integers(0, 2**24 - 1)
 # How often a request is sought that succeeds, and among how many of a kind.
-SOUGHT, TRIES = 0.75, 25
+SOUGHT, TRIES = 0.65, 20
 CHECKED_EVERY = 10
 _RUNS = count(1)
 
@@ -207,11 +207,10 @@ class AssignmentLife(RuleBasedStateMachine):
                 problems = verb.malformed(request) or self._problems(verb, moment, request)
                 if bool(problems) is not seeking:
                     tried.append((verb, request, problems))
-            if tried:
-                break
         kinds = [
-            (verb.method, *sorted(problems), verb.flavour(moment, request))
+            (verb.method, *(["STALE"] if "VERSION_MISMATCH" in problems else sorted(problems)), flavour)
             for verb, request, problems in tried
+            for flavour in ["" if "VERSION_MISMATCH" in problems else verb.flavour(moment, request)]
         ]
         if not tried:
             tried, kinds = [(verb, request, problems)], [(verb.method, "", "")]

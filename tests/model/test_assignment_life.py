@@ -8,7 +8,7 @@ from tests.model.life import VERBS, AssignmentLife
 from tests.model.running import playing
 from tests.support.postgres import TestServer
 
-RUNS, STEPS = 5, 100
+RUNS, STEPS = 3, 170
 # So many verbs have to succeed at least once in these runs; all do in longer ones.
 MOST_VERBS = 13
 
