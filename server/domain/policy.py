@@ -119,7 +119,8 @@ class ExpectedParties:
 @dataclass(frozen=True, slots=True)
 class ServicePolicy:
     """`relaxations` are rules out of `RELAXABLE` that planning may relax, in this order, when nothing regular is free,
-    and that everybody may override.
+    and that everybody may override. `check_in_lead_s` is how long before its start a party can be checked in; None
+    means at any time.
     """
 
     periods: tuple[ServicePeriod, ...]
@@ -131,6 +132,7 @@ class ServicePolicy:
     engine: PlanEngine = PlanEngine.V2
     relaxations: tuple[Reason, ...] = (Reason.CAPACITY_BELOW_MIN_PARTY,)
     forecast: tuple[ExpectedParties, ...] = ()
+    check_in_lead_s: int | None = None
 
     @property
     def buffer_before(self) -> timedelta:
@@ -139,6 +141,10 @@ class ServicePolicy:
     @property
     def buffer_after(self) -> timedelta:
         return timedelta(seconds=self.buffer_after_s)
+
+    @property
+    def check_in_lead(self) -> timedelta | None:
+        return None if self.check_in_lead_s is None else timedelta(seconds=self.check_in_lead_s)
 
 
 def policy_problems(policy: ServicePolicy) -> Iterator[FieldViolation]:

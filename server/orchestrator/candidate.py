@@ -100,6 +100,18 @@ async def candidate(
     return Candidate(situation, booking, selection, claims)
 
 
+async def from_now_on(reader: Reader, wanted: Candidate) -> Candidate:
+    """The set for what is left of the booking's window.
+
+    Whoever has left one of the tables since the window began is not in the way of a party that comes to it now.
+    """
+    booking, now, chosen = wanted.booking, wanted.situation.now, wanted.selection
+    if now <= booking.window.start:
+        return wanted
+    rest = Window(now, booking.window.end)
+    return await candidate(reader, wanted.situation, booking, chosen.table_ids, rest, chosen.overrides)
+
+
 def overrides_noted(wanted: Candidate) -> dict[str, list[str]]:
     """For the audit log: which rules were set aside, and which of them the set really breaks. Nothing without any."""
     if not wanted.selection.overrides:

@@ -7,10 +7,9 @@ from server.clock import Deadline
 from server.domain.booking import SEATED_OR_CONFIRMED, Booking, wrong_status
 from server.domain.claims import Assignment
 from server.domain.restaurant import Caller
-from server.domain.window import Window
 from server.errors import Reason, refuse
 from server.orchestrator.assigning import Assigned, Intent, moved_on, new_assignment, settle
-from server.orchestrator.candidate import Candidate, candidate
+from server.orchestrator.candidate import Candidate, candidate, from_now_on
 from server.orchestrator.idempotency import ADDED_LATER, Once
 from server.orchestrator.identity import NewId
 from server.orchestrator.ports import InventorySource, Unit
@@ -55,7 +54,7 @@ class ReassignTables:
             require_future(booking.window, situation.now)
             wanted = await candidate(unit, situation, booking, command.table_ids, overrides=command.overrides)
             wanted.require_context(command.context_version)
-            wanted = await _from_now_on(unit, wanted)
+            wanted = await from_now_on(unit, wanted)
             wanted.require_fit()
             assignment, after = self._moved(wanted, caller)
             return await settle(unit, wanted, assignment, after, intent, "reassign")
@@ -71,18 +70,6 @@ class ReassignTables:
             booking, wanted.situation.now, status=booking.status, assignment=assignment, new_need=True
         )
         return assignment, after
-
-
-async def _from_now_on(unit: Unit, wanted: Candidate) -> Candidate:
-    """The set for what is left of the window.
-
-    Whoever has left one of the tables since the window began is not in the way of a party that moves there now.
-    """
-    booking, now, chosen = wanted.booking, wanted.situation.now, wanted.selection
-    if now <= booking.window.start:
-        return wanted
-    rest = Window(now, booking.window.end)
-    return await candidate(unit, wanted.situation, booking, chosen.table_ids, rest, chosen.overrides)
 
 
 def _require_other_tables(booking: Booking, present: Assignment, table_ids: tuple[UUID, ...]) -> None:

@@ -146,6 +146,7 @@ async def test_a_refused_step_names_the_steps_that_are_allowed(place: House) -> 
         "current_status": "confirmed",
         "action": "complete",
         "allowed_actions": "check_in, cancel, no_show",
+        "allowed_from": "",
     }
 
 

@@ -153,6 +153,7 @@ def policy() -> inventory_pb2.ServicePolicy:
     return inventory_pb2.ServicePolicy(
         periods=[period],
         buffer_before=Duration(seconds=60),
+        check_in_lead=Duration(seconds=3_600),
         buffer_after=Duration(seconds=60),
         slack_max=4,
         combinations=inventory_pb2.CombinationPolicy(

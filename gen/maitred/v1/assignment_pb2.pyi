@@ -207,7 +207,9 @@ class Assignment(_message.Message):
 
     @_builtins.property
     def window_start(self) -> _timestamp_pb2.Timestamp:
-        """Start of the window, buffers included; the moment of the move for a party that was moved during its stay."""
+        """Start of the window, buffers included; the moment of the move for a party that was moved during its stay, and the
+        moment of the undo for a no-show that came after all.
+        """
 
     @_builtins.property
     def window_end(self) -> _timestamp_pb2.Timestamp:

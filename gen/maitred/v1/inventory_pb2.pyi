@@ -397,6 +397,7 @@ class ServicePolicy(_message.Message):
     FORECAST_FIELD_NUMBER: _builtins.int
     ENGINE_FIELD_NUMBER: _builtins.int
     RELAXATIONS_FIELD_NUMBER: _builtins.int
+    CHECK_IN_LEAD_FIELD_NUMBER: _builtins.int
     policy_version: _builtins.int
     """Rises with every change. Output only."""
     etag: _builtins.str
@@ -435,6 +436,12 @@ class ServicePolicy(_message.Message):
     def relaxations(self) -> Global___RelaxationPolicy:
         """Which rules planning may relax when nothing regular is free. Unset: CAPACITY_BELOW_MIN_PARTY alone. Set and empty: none."""
 
+    @_builtins.property
+    def check_in_lead(self) -> _duration_pb2.Duration:
+        """How long before its dining start a party can be checked in, up to 24 hours; later is always possible. 0 means from
+        the start on. Unset means at any time.
+        """
+
     def __init__(
         self,
         *,
@@ -449,10 +456,11 @@ class ServicePolicy(_message.Message):
         forecast: _abc.Iterable[Global___ExpectedParties] | None = ...,
         engine: Global___PlanEngine.ValueType = ...,
         relaxations: Global___RelaxationPolicy | None = ...,
+        check_in_lead: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "combinations", b"combinations", "relaxations", b"relaxations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "check_in_lead", b"check_in_lead", "combinations", b"combinations", "relaxations", b"relaxations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "combinations", b"combinations", "engine", b"engine", "etag", b"etag", "forecast", b"forecast", "periods", b"periods", "policy_version", b"policy_version", "relaxations", b"relaxations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "check_in_lead", b"check_in_lead", "combinations", b"combinations", "engine", b"engine", "etag", b"etag", "forecast", b"forecast", "periods", b"periods", "policy_version", b"policy_version", "relaxations", b"relaxations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__slack_max: _TypeAlias = _typing.Literal["slack_max"]  # noqa: Y015
     _WhichOneofArgType__slack_max: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max"]  # noqa: Y015

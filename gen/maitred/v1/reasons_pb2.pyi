@@ -139,9 +139,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_INVALID_STATE_TRANSITION: _ErrorReason.ValueType  # 16
     """The booking's status does not allow this step; or a changed booking should check in on tables that were given for
-    its earlier time or party.
+    its earlier time or party; or it is too early to check in, and allowed_from says from when on it is allowed (empty
+    when time changes nothing).
     Status: FAILED_PRECONDITION
-    Metadata: booking_id, current_status, action, allowed_actions
+    Metadata: booking_id, current_status, action, allowed_actions, allowed_from
     Retry: HUMAN
     Remedy: Choose one of the allowed actions, or decide with the guest what should happen.
     """
@@ -534,9 +535,10 @@ Remedy: Read the resource again, decide again, and call with the new etag and a 
 """
 ERROR_REASON_INVALID_STATE_TRANSITION: ErrorReason.ValueType  # 16
 """The booking's status does not allow this step; or a changed booking should check in on tables that were given for
-its earlier time or party.
+its earlier time or party; or it is too early to check in, and allowed_from says from when on it is allowed (empty
+when time changes nothing).
 Status: FAILED_PRECONDITION
-Metadata: booking_id, current_status, action, allowed_actions
+Metadata: booking_id, current_status, action, allowed_actions, allowed_from
 Retry: HUMAN
 Remedy: Choose one of the allowed actions, or decide with the guest what should happen.
 """

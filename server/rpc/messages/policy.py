@@ -7,6 +7,7 @@ from maitred.v1 import inventory_pb2 as pb
 from maitred.v1 import inventory_service_pb2
 from server.domain.limits import (
     BUFFER_MAX_S,
+    CHECK_IN_LEAD_MAX_S,
     FORECAST_PARTIES_MAX,
     FORECAST_SIZES_MAX,
     MERGE_TABLES_MAX,
@@ -86,6 +87,7 @@ def _read_policy(fields: Fields) -> ServicePolicy:
         forecast=_read_forecast(fields),
         engine=fields.choice("engine", ENGINES_READ),
         relaxations=_read_relaxations(fields),
+        check_in_lead_s=fields.optional_seconds("check_in_lead", 0, CHECK_IN_LEAD_MAX_S),
     )
 
 
@@ -151,7 +153,7 @@ def _read_forecast(fields: Fields) -> tuple[ExpectedParties, ...]:
 def policy_message(put: PolicyPut) -> pb.ServicePolicy:
     """As stored, defaults filled in."""
     policy = put.policy
-    return pb.ServicePolicy(
+    message = pb.ServicePolicy(
         policy_version=put.policy_version,
         etag=policy_etag(put.policy_version),
         periods=map(_period_message, policy.periods),
@@ -171,6 +173,9 @@ def policy_message(put: PolicyPut) -> pb.ServicePolicy:
         engine=ENGINES[policy.engine],
         relaxations=pb.RelaxationPolicy(reasons=reason_messages(policy.relaxations)),
     )
+    if policy.check_in_lead_s is not None:
+        message.check_in_lead.CopyFrom(duration_message(policy.check_in_lead_s))
+    return message
 
 
 def _period_message(period: ServicePeriod) -> pb.ServicePeriod:
