@@ -116,7 +116,8 @@ class VersionMismatchError(MaitredError, reason="VERSION_MISMATCH", retry=RetryC
 
 class InvalidStateTransitionError(MaitredError, reason="INVALID_STATE_TRANSITION", retry=RetryClass.HUMAN):
     """The booking's status does not allow this step; or a changed booking should check in on tables that were given
-    for its earlier time or party.
+    for its earlier time or party; or it is too early to check in, and allowed_from says from when on it is allowed
+    (empty when time changes nothing).
     """
 
     remedy = "Choose one of the allowed actions, or decide with the guest what should happen."

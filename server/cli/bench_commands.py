@@ -16,7 +16,7 @@ from server.simulation.optimum import SolverMissing
 
 SEEDS_DEFAULT = 10
 # The room of 400 tables takes most of the time, and its evenings differ little.
-LARGE_TABLES, LARGE_SEEDS_MAX = 400, 5
+LARGE_TABLES, LARGE_SEEDS_MAX = 400, 3
 
 bench = typer.Typer(help="Measures the parts of maitred against stated targets.", no_args_is_help=True)
 
@@ -72,7 +72,7 @@ def planner(
 
     Requests come one by one; each takes the first choice of a rule and keeps it, and nobody is declined whom a table
     would fit. Every rule has the same evenings. Without --tables and --loads, all cases that have a target are
-    measured. Up to 120 tables the optimum is exact; above, an upper bound stands for it, so ratios are too low rather
+    measured. Up to 40 tables the optimum is exact; above, an upper bound stands for it, so ratios are too low rather
     than too high. Needs the package highspy.
 
     Example: [bold]maitred bench planner --tables 120 --loads 100 --seeds 3[/]

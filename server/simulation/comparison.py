@@ -10,8 +10,8 @@ from server.simulation.optimum import Optimum, best_covers
 from server.simulation.seating import RULES, Seating, Seconds, seat
 
 # Up to this size of room the optimum is found table by table; above, tables of the same seats are counted together.
-EXACT_TABLES_MAX = 120
-SOLVER_SECONDS_MAX = 60.0
+EXACT_TABLES_MAX = 40
+SOLVER_SECONDS_MAX = 20.0
 
 # Accepted covers over the optimum that the default rule is meant to reach, by tables and load in percent.
 TARGETS: Mapping[tuple[int, int], float] = {

@@ -14,7 +14,7 @@ from server.planner.relax import relax
 from tests.property.oracle import Ids, Oracle
 from tests.property.random_worlds import random_question
 
-FLOORS = range(600)
+FLOORS = range(700)
 MODES = pytest.mark.parametrize("mode", AdjacencyMode)
 MIN_PARTY, SLACK, LARGE = RELAXABLE
 
