@@ -241,7 +241,8 @@ def _use_cases(settings: Settings, store: SqlStore, news: News) -> UseCases:
         settings.hold_ttl_s_max,
         settings.hold_life_s_max,
     )
-    return UseCases.on(store, news.inventories, uuid4, limits, WatchFloor(news.floor_log, news.feed))
+    watch_floor = WatchFloor(news.floor_log, news.feed)
+    return UseCases.on(store, news.inventories, uuid4, limits, settings.answer_margin_s, watch_floor)
 
 
 def _lifecycle(

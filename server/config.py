@@ -21,8 +21,23 @@ ENV_PREFIX = "MAITRED_"
 COMMAND_LINE_VARIABLES = frozenset(
     f"{ENV_PREFIX}CLI_{name}"
     for name in (
-        "ACTOR ADDRESS AVOID BEST BOOKING DATE EVERY FROM HOLD LIMIT OUT OUTPUT PARTY PNG PREFER REASON REQUIRE "
-        "RESTAURANT START STAY SVG TABLES TENANT TIMEOUT TO TTL VERIFY_DATABASE WATCH ZONE"
+        "ACTOR ADDRESS ALTERNATIVES AVOID "
+        "BEST BOOKING "
+        "CUTOFF "
+        "DATE "
+        "EVERY "
+        "FROM "
+        "HOLD "
+        "LIMIT LOADS "
+        "OUT OUTPUT OVERFLOW OVERRIDE "
+        "PARTY PNG PREFER PREFER_ZONE "
+        "QUICK "
+        "REASON REQUIRE RESTAURANT ROOMS "
+        "SEEDS START STAY SVG "
+        "TABLES TENANT TIMEOUT TO TTL "
+        "VERIFY_DATABASE "
+        "WATCH "
+        "ZONE "
     ).split()
 )
 
@@ -81,6 +96,12 @@ class Settings(BaseSettings):
     attempts_max: int = Field(5, ge=1, le=20, description="tries of a transaction that lost a race")
     deadline_s_default: float = Field(10.0, gt=0, le=600, description="for calls that bring no deadline")
     deadline_s_max: float = Field(60.0, gt=0, le=600, description="longest deadline that is honoured")
+    answer_margin_s: float = Field(
+        0.2,
+        gt=0,
+        le=10,
+        description="how much of its deadline an automatic assignment keeps for the answer; at most half of it",
+    )
     hold_ttl_s_default: float = Field(180.0, ge=1, le=86_400, description="life of a hold that asks for none")
     hold_ttl_s_min: float = Field(60.0, ge=1, le=86_400, description="shortest life of a hold")
     hold_ttl_s_max: float = Field(900.0, ge=1, le=86_400, description="longest life that a hold can ask for")

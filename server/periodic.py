@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from server.lifecycle import Grace, Part
+from server.lifecycle import Grace, Part, end_task
 
 log = structlog.get_logger(__name__)
 
@@ -58,9 +58,7 @@ class Periodic:
     async def stop(self) -> None:
         """Ends the present round; what it did not commit is left undone."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await end_task(task)
 
     def as_part(self) -> Part:
         async def stop(_: Grace) -> None:

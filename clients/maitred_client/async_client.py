@@ -43,7 +43,8 @@ class AsyncMaitredClient:
     are gRPC channel arguments that win over the client's own.
 
     A mutating request with an empty request_id gets a fresh one, on a copy; repeats of the call carry the
-    same one. Failed calls raise a class of MaitredError. Wrong arguments raise ValueError.
+    same one (`auto_assign` leaves it to the server). Failed calls raise a class of MaitredError. Wrong
+    arguments raise ValueError.
 
     >>> async def names() -> list[str]:
     ...     async with AsyncMaitredClient(address, tenant_id=tenant_id) as client:
@@ -157,6 +158,15 @@ class AsyncMaitredClient:
     ) -> assignment_service_pb2.AssignTablesResponse:
         """Gives a booking tables without a hold."""
         return await self._call(self._assignment.AssignTables, request, timeout_s)
+
+    async def auto_assign(
+        self, request: assignment_service_pb2.AutoAssignRequest, *, timeout_s: float | None = None
+    ) -> assignment_service_pb2.AutoAssignResponse:
+        """Finds the best tables for a booking and assigns them. The timeout is what the server plans with.
+
+        An empty request_id stays empty: the server derives it from the booking.
+        """
+        return await self._call(self._assignment.AutoAssign, request, timeout_s)
 
     async def reassign_tables(
         self, request: assignment_service_pb2.ReassignTablesRequest, *, timeout_s: float | None = None

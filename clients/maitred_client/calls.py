@@ -20,6 +20,9 @@ TENANT_HEADER = "x-maitred-tenant"
 ACTOR_HEADER = "x-maitred-actor"
 SCOPES_HEADER = "x-maitred-scopes"
 
+# The server derives the id itself when there is none, so that others who ask for the same have the same.
+DERIVED_BY_SERVER = frozenset({"maitred.v1.AutoAssignRequest"})
+
 Request = TypeVar("Request", bound=Message)
 
 
@@ -89,7 +92,12 @@ def call_metadata(
 
 def with_request_id(request: Request) -> Request:
     """The request itself, or a copy with a fresh request_id when it needs one and has none."""
-    if "request_id" not in request.DESCRIPTOR.fields_by_name or request_id_of(request):
+    kind = request.DESCRIPTOR
+    if (
+        "request_id" not in kind.fields_by_name
+        or request_id_of(request)
+        or kind.full_name in DERIVED_BY_SERVER
+    ):
         return request
     named = type(request)()
     named.CopyFrom(request)

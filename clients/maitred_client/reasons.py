@@ -1,12 +1,16 @@
 """One exception class per reason of the contract, in the order of `ErrorReason`.
 
-Docstring, retry class and remedy are those of the enum value's comment.
+Docstring, retry class and remedy are those of the enum value's comment; of several retry classes an error has the one
+that is meant.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from maitred_client.errors import MaitredError, RetryClass
+import grpc
+
+from maitred_client.details import ErrorDetails
+from maitred_client.errors import NO_DETAILS, MaitredError, RetryClass
 
 
 class InvalidArgumentFieldError(MaitredError, reason="INVALID_ARGUMENT_FIELD", retry=RetryClass.AFTER_FIX):
@@ -60,6 +64,12 @@ class PermissionMissingError(MaitredError, reason="PERMISSION_MISSING", retry=Re
     """The caller's scopes don't cover this method."""
 
     remedy = "Ask for the named scope, or let somebody call who has it."
+
+
+class OverrideNotPermittedError(MaitredError, reason="OVERRIDE_NOT_PERMITTED", retry=RetryClass.HUMAN):
+    """The call overrides rules that the restaurant's policy does not relax, and the caller lacks the scope for it."""
+
+    remedy = "Leave the named reasons out of overrides, or let somebody call who has the scope."
 
 
 class RestaurantNotFoundError(MaitredError, reason="RESTAURANT_NOT_FOUND", retry=RetryClass.NO):
@@ -123,7 +133,8 @@ class WatchTokenCompactedError(MaitredError, reason="WATCH_TOKEN_COMPACTED", ret
 
 class InvalidStateTransitionError(MaitredError, reason="INVALID_STATE_TRANSITION", retry=RetryClass.HUMAN):
     """The booking's status does not allow this step; or a changed booking should check in on tables that were given
-    for its earlier time or party.
+    for its earlier time or party; or it is too early to check in, and allowed_from says from when on it is allowed
+    (empty when time changes nothing).
     """
 
     remedy = "Choose one of the allowed actions, or decide with the guest what should happen."
@@ -193,6 +204,12 @@ class WindowInPastError(MaitredError, reason="WINDOW_IN_PAST", retry=RetryClass.
     remedy = "Choose a later start."
 
 
+class CutoffPassedError(MaitredError, reason="CUTOFF_PASSED", retry=RetryClass.HUMAN):
+    """The stay begins sooner than the cutoff that the caller set for assigning automatically."""
+
+    remedy = "Let staff assign the tables (AssignTables), or call with a shorter cutoff and a new request_id."
+
+
 class PolicyDriftError(MaitredError, reason="POLICY_DRIFT", retry=RetryClass.REPLAN):
     """The policy or the floor changed after the hold was made, so that the held set no longer passes."""
 
@@ -252,7 +269,9 @@ class CombinationTableNotMovableError(
 
 
 class CombinationNotAdjacentError(MaitredError, reason="COMBINATION_NOT_ADJACENT", retry=RetryClass.REPLAN):
-    """The chosen tables cannot be pushed together under the policy's adjacency mode."""
+    """The chosen tables cannot be pushed together under the policy's adjacency mode, and the party is not below the
+    size from which adjacency is needed.
+    """
 
     remedy = "Choose tables that touch one another; PlanTables lists the merges that exist."
 
@@ -303,6 +322,22 @@ class TableConflictHeldError(MaitredError, reason="TABLE_CONFLICT_HELD", retry=R
     """Another booking's unexpired hold overlaps the window."""
 
     remedy = "Plan again and call with a new request_id, or wait until free_from."
+
+
+class NoFeasiblePlanError(MaitredError, reason="NO_FEASIBLE_PLAN", retry=RetryClass.AFTER_FIX):
+    """No table and no merge could be assigned automatically. FailedChecks says why, one entry for each reason for which
+    sets were left out. With the outcome fully_taken something would seat the party but is taken (OFFER_ALTERNATIVES);
+    with needs_staff nothing on this floor seats it under the policy (ASK_STAFF).
+    """
+
+    remedy = "Offer another time (SearchAvailability), or let staff decide when the outcome is needs_staff."
+
+    def __init__(
+        self, code: grpc.StatusCode, message: str, details: ErrorDetails = NO_DETAILS, request_id: str = ""
+    ) -> None:
+        super().__init__(code, message, details, request_id)
+        if self.metadata.get("outcome") == "needs_staff":
+            self.retry = RetryClass.HUMAN
 
 
 class ServerOverloadedError(MaitredError, reason="SERVER_OVERLOADED", retry=RetryClass.WAIT):

@@ -39,7 +39,8 @@ class MaitredClient:
     are gRPC channel arguments that win over the client's own.
 
     A mutating request with an empty request_id gets a fresh one, on a copy; repeats of the call carry the
-    same one. Failed calls raise a class of MaitredError. Wrong arguments raise ValueError.
+    same one (`auto_assign` leaves it to the server). Failed calls raise a class of MaitredError. Wrong
+    arguments raise ValueError.
 
     >>> with MaitredClient(address, tenant_id=tenant_id, actor="host-stand") as client:
     ...     answer = client.list_restaurants(inventory_service_pb2.ListRestaurantsRequest(page_size=1))
@@ -149,6 +150,15 @@ class MaitredClient:
     ) -> assignment_service_pb2.AssignTablesResponse:
         """Gives a booking tables without a hold."""
         return self._call(self._assignment.AssignTables, request, timeout_s)
+
+    def auto_assign(
+        self, request: assignment_service_pb2.AutoAssignRequest, *, timeout_s: float | None = None
+    ) -> assignment_service_pb2.AutoAssignResponse:
+        """Finds the best tables for a booking and assigns them. The timeout is what the server plans with.
+
+        An empty request_id stays empty: the server derives it from the booking.
+        """
+        return self._call(self._assignment.AutoAssign, request, timeout_s)
 
     def reassign_tables(
         self, request: assignment_service_pb2.ReassignTablesRequest, *, timeout_s: float | None = None

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from server.cli import (
+    auto_assign_command,
+    bench_commands,
     booking_commands,
     floor_command,
     moving_commands,
@@ -44,10 +46,12 @@ app = typer.Typer(
 replay_commands.register(app)
 service_commands.register(app)
 booking_commands.register(app)
+auto_assign_command.register(app)
 moving_commands.register(app)
 question_commands.register(app)
 floor_command.register(app)
 verify_command.register(app)
+bench_commands.register(app)
 
 
 def _version(wanted: bool) -> None:

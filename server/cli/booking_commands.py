@@ -33,6 +33,7 @@ from server.cli.options import (
     Timeout,
 )
 from server.cli.output import Format, note, show, write_json
+from server.cli.overriding import Overrides, overrides
 from server.cli.party_options import Booking, PartySize, Required, Start, StayMinutes, Wanted, Zone
 from server.cli.plan_view import plan_view
 from server.cli.replay import hold_request, refusal_reason
@@ -58,6 +59,10 @@ def plan(
     prefer: Annotated[
         str, typer.Option("--prefer", envvar="MAITRED_CLI_PREFER", help="Attributes that rank higher: a,b.")
     ] = "",
+    prefer_zone: Annotated[
+        str,
+        typer.Option("--prefer-zone", envvar="MAITRED_CLI_PREFER_ZONE", help="Zones that rank higher: a,b."),
+    ] = "",
     avoid: Annotated[
         str, typer.Option("--avoid", envvar="MAITRED_CLI_AVOID", help="Tables to leave out: T1,T2.")
     ] = "",
@@ -65,31 +70,49 @@ def plan(
         int,
         typer.Option("--limit", envvar="MAITRED_CLI_LIMIT", min=1, max=50, help="How many plans to show."),
     ] = 5,
+    alternatives: Annotated[
+        int,
+        typer.Option(
+            "--alternatives",
+            envvar="MAITRED_CLI_ALTERNATIVES",
+            min=0,
+            max=20,
+            help="How many alternatives to show at most; 0: up to 6, when nothing fits.",
+        ),
+    ] = 0,
+    overflow: Annotated[
+        bool,
+        typer.Option(
+            "--overflow",
+            envvar="MAITRED_CLI_OVERFLOW",
+            help="When nothing else fits, also try sets that leave more seats empty than the policy allows.",
+        ),
+    ] = False,
     output: Output = Format.TABLE,
     address: Address = ADDRESS_DEFAULT,
     tenant: Tenant = SAMPLE_TENANT,
     actor: Actor = "maitred-cli",
     timeout: Timeout = 10.0,
 ) -> None:
-    """Shows which tables fit, the best first, and why the others don't. Changes nothing.
+    """Shows which tables fit, the best first, why the others don't, and what else there is. Changes nothing.
 
     Example: [bold]maitred plan --party 4 --start 20:00 --prefer window[/]
     """
-    wanted = Wanted(booking, party, start, stay, zone, require, prefer)
-    drive(_plan(Connection(address, tenant, actor, timeout), restaurant, wanted, avoid, limit, output))
+    wanted = Wanted(booking, party, start, stay, zone, require, prefer, prefer_zone)
+    connection = Connection(address, tenant, actor, timeout)
+    request = PlanTablesRequest(plans_max=limit, overflow=overflow, alternatives_max=alternatives)
+    drive(_plan(connection, restaurant, wanted, request, avoid, output))
 
 
 async def _plan(
-    connection: Connection, name: str, wanted: Wanted, avoid: str, limit: int, output: Format
+    connection: Connection, name: str, wanted: Wanted, request: PlanTablesRequest, avoid: str, output: Format
 ) -> None:
+    """`request` lacks what has to be looked up first: the restaurant, for whom to plan, and which tables to avoid."""
     async with connection.open() as client:
         restaurant = await find_restaurant(client, name)
         floor = await get_floor(client, restaurant)
-        request = PlanTablesRequest(
-            restaurant_id=restaurant.restaurant_id,
-            plans_max=limit,
-            avoid_table_ids=table_ids(floor, avoid, "--avoid"),
-        )
+        request.restaurant_id = restaurant.restaurant_id
+        request.avoid_table_ids.extend(table_ids(floor, avoid, "--avoid"))
         if wanted.booking is not None:
             request.booking_id = str(wanted.booking)
         else:
@@ -112,12 +135,18 @@ def hold(
         str, typer.Option("--tables", envvar="MAITRED_CLI_TABLES", help="Names or ids of tables: T1,T2.")
     ] = "",
     best: Annotated[
-        bool, typer.Option("--best", envvar="MAITRED_CLI_BEST", help="Plan first and hold the best plan.")
+        bool,
+        typer.Option(
+            "--best",
+            envvar="MAITRED_CLI_BEST",
+            help="Plan first and hold the best plan.",
+        ),
     ] = False,
     ttl: Annotated[
         int | None,
         typer.Option("--ttl", envvar="MAITRED_CLI_TTL", help="Seconds to hold; the server has a default."),
     ] = None,
+    override: Overrides = None,
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
     address: Address = ADDRESS_DEFAULT,
@@ -144,6 +173,7 @@ def hold(
                     booking_id=str(booking),
                     table_ids=table_ids(floor, tables, "--tables"),
                 )
+            request.overrides.extend(each for each in overrides(override) if each not in request.overrides)
             if ttl is not None:
                 request.ttl.CopyFrom(duration(dt.timedelta(seconds=ttl)))
             response = await client.hold_tables(request)

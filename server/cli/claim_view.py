@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from maitred_client import instant
 from maitred_client.messages import Assignment, BookingStatus, Floor, Hold, HoldState, Restaurant
 from server.cli.output import facts, show
+from server.cli.overriding import reason_names
 
 
 def show_hold(held: Hold, floor: Floor, restaurant: Restaurant) -> None:
@@ -20,6 +21,7 @@ def show_hold(held: Hold, floor: Floor, restaurant: Restaurant) -> None:
                 ("tables", _tables(held, floor)),
                 ("window", _window(held, zone)),
                 ("expires", f"{expires:%H:%M:%S %Z}"),
+                *_overridden(held),
             )
         )
     )
@@ -38,9 +40,14 @@ def show_assignment(
                 ("tables", _tables(assignment, floor)),
                 ("party", assignment.party_size),
                 ("window", _window(assignment, ZoneInfo(restaurant.time_zone))),
+                *_overridden(assignment),
             )
         )
     )
+
+
+def _overridden(claim: Hold | Assignment) -> list[tuple[str, str]]:
+    return [("overrides", reason_names(claim.overrides))] if claim.overrides else []
 
 
 def _tables(claim: Hold | Assignment, floor: Floor) -> str:

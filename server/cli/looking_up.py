@@ -77,7 +77,7 @@ async def get_floor(client: AsyncMaitredClient, restaurant: Restaurant) -> Floor
     return (await client.get_floor(GetFloorRequest(restaurant_id=restaurant.restaurant_id))).floor
 
 
-def zone_id_by_name(floor: Floor, wanted: str) -> str:
+def zone_id_by_name(floor: Floor, wanted: str, option: str = "--zone") -> str:
     """The id of a zone given by name or id; empty for no zone."""
     if not wanted:
         return ""
@@ -85,7 +85,7 @@ def zone_id_by_name(floor: Floor, wanted: str) -> str:
         if wanted.casefold() in (zone.name.casefold(), zone.zone_id):
             return zone.zone_id
     names = ", ".join(zone.name for zone in floor.zones)
-    raise typer.BadParameter(f"no such zone: {wanted}; there are: {names}", param_hint="--zone")
+    raise typer.BadParameter(f"no such zone: {wanted}; there are: {names}", param_hint=option)
 
 
 def table_ids(floor: Floor, names: str, option: str) -> list[str]:

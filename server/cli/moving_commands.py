@@ -24,6 +24,7 @@ from server.cli.options import (
     Timeout,
 )
 from server.cli.output import Format, write_json
+from server.cli.overriding import Overrides, overrides
 
 
 def register(app: typer.Typer) -> None:
@@ -83,6 +84,7 @@ def reassign(
     reason: Annotated[
         str, typer.Option("--reason", envvar="MAITRED_CLI_REASON", help="Why; kept in the booking's history.")
     ] = "",
+    override: Overrides = None,
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
     address: Address = ADDRESS_DEFAULT,
@@ -105,6 +107,7 @@ def reassign(
                     booking_id=str(booking),
                     table_ids=table_ids(floor, tables, "--tables"),
                     reason=reason,
+                    overrides=overrides(override),
                 )
             )
         if output is not Format.TABLE:

@@ -48,6 +48,7 @@ class Wanted:
     zone: str
     require: str
     prefer: str = ""
+    prefer_zone: str = ""
 
     def __post_init__(self) -> None:
         if (self.booking is None) == (self.party is None):
@@ -63,6 +64,9 @@ class Wanted:
             zone_id=zone_id_by_name(floor, self.zone),
             required_attributes=words(self.require),
             preferred_attributes=words(self.prefer),
+            preferred_zone_ids=[
+                zone_id_by_name(floor, name, "--prefer-zone") for name in words(self.prefer_zone)
+            ],
         )
         if self.stay is not None:
             party.duration.CopyFrom(duration(dt.timedelta(minutes=self.stay)))

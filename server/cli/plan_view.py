@@ -1,33 +1,40 @@
 """A planner's answer as tables for people."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import tzinfo
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from maitred_client import instant
-from maitred_client.messages import Floor, Plan, PlanOutcome, PlanTablesResponse
+from maitred_client.messages import Floor, Plan, PlanEngine, PlanOutcome, PlanTablesResponse, Rejection
+from server.cli.alternatives_view import alternatives_view, hints, what_would_help
 from server.cli.output import facts, grid
+from server.cli.overriding import reason_names
 from server.cli.replay import reason_word
 
 OUTCOMES = {
     PlanOutcome.PLAN_OUTCOME_FEASIBLE: Text("something fits", style="bold green"),
+    PlanOutcome.PLAN_OUTCOME_RELAXED: Text("something fits when rules are relaxed", style="bold yellow"),
     PlanOutcome.PLAN_OUTCOME_FULLY_TAKEN: Text("everything that fits is taken", style="bold yellow"),
     PlanOutcome.PLAN_OUTCOME_NEEDS_STAFF: Text("nothing here seats this party", style="bold red"),
 }
 NAMES_LISTED_MAX = 8
+MERGES_LISTED_MAX = 3
 SHOWN_MIN = 0.005
 
 
 def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Iterator[RenderableType]:
-    """Outcome, ranked plans with the terms of their cost, and what was left out for which reason."""
+    """Outcome, ranked plans with the terms of their cost, what was left out and why, and what else there is."""
     start, end = (instant(each).astimezone(zone) for each in (response.window_start, response.window_end))
     yield facts(
         (
             ("outcome", OUTCOMES.get(response.outcome, Text("unknown"))),
             ("window", f"{start:%a %Y-%m-%d %H:%M}–{end:%H:%M %Z}, {response.period}"),
             ("looked at", f"{response.tables_considered} tables, {response.combinations_considered} merges"),
+            ("ranked by", _ranked_by(response)),
+            *_relaxed(response),
+            *hints(response),
         )
     )
     if response.plans:
@@ -37,7 +44,27 @@ def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Itera
             yield Text(f"{response.plans_found - len(response.plans)} more plans: --limit", style="dim")
     if response.rejections:
         yield ""
-        yield _rejections(response, floor)
+        yield _rejections(response, floor, zone)
+    if response.alternatives:
+        yield ""
+        yield alternatives_view(response.alternatives, floor, zone)
+
+
+def _ranked_by(response: PlanTablesResponse) -> str:
+    engine = PlanEngine.Name(response.engine).removeprefix("PLAN_ENGINE_").lower()
+    considered, found = response.waiting_considered, response.waiting_found
+    waiting = f"{considered} of {found}" if considered < found else str(found)
+    return f"{engine}, with {waiting} waiting bookings in mind"
+
+
+def _relaxed(response: PlanTablesResponse) -> Iterator[tuple[str, str]]:
+    """What all plans of one answer relax alike, and what could not be tried."""
+    for plan in response.plans[:1]:
+        if plan.relaxed:
+            scope = " (takes the scope override)" if plan.needs_permission else ""
+            yield "relaxed", reason_names(plan.relaxed) + scope
+    if response.relaxations_skipped:
+        yield "not tried", f"{reason_names(response.relaxations_skipped)}: too many merges on this floor"
 
 
 def _plans(response: PlanTablesResponse, floor: Floor) -> RenderableType:
@@ -62,29 +89,40 @@ def _plans(response: PlanTablesResponse, floor: Floor) -> RenderableType:
 
 
 def _terms(plan: Plan) -> str:
-    """The terms that are not zero, the largest first, and which preferred attributes are missing."""
+    """The terms that are not zero, the largest first, and which preferences are not met."""
     terms = sorted(plan.breakdown, key=lambda term: -abs(term.cost))
     words = [
         f"{term.name.replace('_', ' ')} {term.cost:.2f}" for term in terms if abs(term.cost) >= SHOWN_MIN
     ]
-    unmet = f" (no {', '.join(plan.unmet_preferred_attributes)})" if plan.unmet_preferred_attributes else ""
-    return ", ".join(words) + unmet
+    unmet = [f"no {name}" for name in plan.unmet_preferred_attributes]
+    if plan.zone_preference_unmet:
+        unmet.append("other zone")
+    return ", ".join(words) + (f" ({', '.join(unmet)})" if unmet else "")
 
 
-def _rejections(response: PlanTablesResponse, floor: Floor) -> RenderableType:
+def _rejections(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> RenderableType:
     names = {table.table_id: table.name for table in floor.tables}
     return grid(
-        ("Left out because", "Tables>", "Merges>", "Which tables"),
+        ("Left out because", "Tables>", "Merges>", "Which tables", "What would help"),
         (
             (
                 reason_word(rejection),
                 rejection.tables or "·",
                 rejection.combinations or "·",
-                _listed([names.get(table_id, table_id) for table_id in rejection.table_ids]),
+                _which(rejection, names),
+                what_would_help(rejection, zone),
             )
             for rejection in response.rejections
         ),
     )
+
+
+def _which(rejection: Rejection, names: Mapping[str, str]) -> str:
+    """The single tables, or when there are none the first merges."""
+    if rejection.table_ids:
+        return _listed([names.get(table_id, table_id) for table_id in rejection.table_ids])
+    merges = ["+".join(each.table_names) for each in rejection.example_combinations]
+    return _listed(merges[:MERGES_LISTED_MAX]) + (" …" if rejection.combinations > MERGES_LISTED_MAX else "")
 
 
 def _listed(names: list[str]) -> str:

@@ -31,6 +31,7 @@ from server.cli.options import (
     Timeout,
 )
 from server.cli.output import Format, show, write_json
+from server.cli.overriding import Overrides, overrides
 from server.cli.party_options import Booking, PartySize, Required, Start, StayMinutes, Wanted, Zone, words
 
 QUESTIONS_MAX = 500
@@ -54,6 +55,7 @@ def explain(
     stay: StayMinutes = None,
     zone: Zone = "",
     require: Required = "",
+    override: Overrides = None,
     output: Output = Format.TABLE,
     address: Address = ADDRESS_DEFAULT,
     tenant: Tenant = SAMPLE_TENANT,
@@ -71,7 +73,9 @@ def explain(
             found = await find_restaurant(client, restaurant)
             floor = await get_floor(client, found)
             request = ExplainTableRequest(
-                restaurant_id=found.restaurant_id, table_ids=table_ids(floor, tables, "--tables")
+                restaurant_id=found.restaurant_id,
+                table_ids=table_ids(floor, tables, "--tables"),
+                overrides=overrides(override),
             )
             if wanted.booking is not None:
                 request.booking_id = str(wanted.booking)

@@ -123,6 +123,7 @@ def hold_request(restaurant_id: str, booking_id: str, plan: Plan) -> HoldTablesR
         booking_id=booking_id,
         table_ids=plan.table_ids,
         context_version=plan.context_version,
+        overrides=plan.relaxed,
     )
 
 

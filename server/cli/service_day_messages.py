@@ -19,6 +19,7 @@ from maitred_client.messages import (
     PutFloorRequest,
     PutRestaurantRequest,
     PutServicePolicyRequest,
+    RelaxationPolicy,
     Restaurant,
     ServicePeriod,
     ServicePolicy,
@@ -76,6 +77,8 @@ def policy_request(day: ServiceDay, restaurant_id: str) -> PutServicePolicyReque
             combinations=CombinationPolicy(
                 enabled=merging, tables_max=policy.max_tables if merging else MERGE_TABLES_MIN
             ),
+            # A recorded day is replayed by its own rules, so that figures of different days compare.
+            relaxations=RelaxationPolicy(),
         ),
     )
 

@@ -53,7 +53,7 @@ class Party:
     """What a party wants: the part of a booking that planning reads.
 
     `duration_s` replaces the policy's turn time. `zone_id` and `required_attributes` are hard, `preferred_attributes`
-    only rank. Attributes are sorted and unique.
+    and `preferred_zone_ids` only rank. Attributes and zones are sorted and unique.
     """
 
     party_size: int
@@ -62,6 +62,7 @@ class Party:
     zone_id: UUID | None = None
     required_attributes: tuple[str, ...] = ()
     preferred_attributes: tuple[str, ...] = ()
+    preferred_zone_ids: tuple[UUID, ...] = ()
 
     @property
     def duration(self) -> timedelta | None:
@@ -143,6 +144,23 @@ def allowed_actions(booking: Booking) -> Mapping[BookingAction, BookingStatus]:
     return {action: status for action, status in steps.items() if action is not BookingAction.CHECK_IN}
 
 
+def require_check_in_time(booking: Booking, lead: timedelta | None, now: datetime) -> None:
+    """INVALID_STATE_TRANSITION while it is earlier than `lead` before the party's start; no lead means any time."""
+    if lead is None or now >= booking.party.start - lead:
+        return
+    allowed_from = booking.party.start - lead
+    actions = ", ".join(action for action in allowed_actions(booking) if action is not BookingAction.CHECK_IN)
+    raise refuse(
+        Reason.INVALID_STATE_TRANSITION,
+        f"It is too early to check in; it is allowed from {allowed_from.isoformat()}. Allowed actions: {actions}.",
+        booking_id=booking.booking_id,
+        current_status=booking.status,
+        action=BookingAction.CHECK_IN,
+        allowed_actions=actions,
+        allowed_from=allowed_from.isoformat(),
+    )
+
+
 def require_assignable(booking: Booking) -> None:
     """Raises unless tables may be held for or assigned to the booking now."""
     if booking.status not in ASSIGNABLE:
@@ -170,4 +188,5 @@ def wrong_status(booking: Booking, action: str) -> ServiceError:
         current_status=booking.status,
         action=action,
         allowed_actions=actions,
+        allowed_from="",
     )

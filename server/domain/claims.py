@@ -6,7 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from server.domain.window import Window
-from server.errors import ClaimKind, Conflict
+from server.errors import ClaimKind, Conflict, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,13 @@ class Claim:
         """Whether the claim still keeps others out; only holds expire."""
         return self.expires_at is None or self.expires_at > now
 
+    @property
+    def free_from(self) -> datetime:
+        """When it lets go of the table by itself: at the end of its window, or when it expires before."""
+        return self.window.end if self.expires_at is None else min(self.window.end, self.expires_at)
+
     def as_conflict(self) -> Conflict:
-        free_from = self.window.end if self.expires_at is None else min(self.window.end, self.expires_at)
-        return Conflict(self.table_id, self.kind, self.window.start, self.window.end, free_from)
+        return Conflict(self.table_id, self.kind, self.window.start, self.window.end, self.free_from)
 
 
 class HoldState(StrEnum):
@@ -38,7 +42,10 @@ class HoldState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Tables kept for a booking until `expires_at`. `state` is what it is by the database's clock when read."""
+    """Tables kept for a booking until `expires_at`. `state` is what it is by the database's clock when read.
+
+    `overrides` are the rules that were set aside for it, in order of precedence.
+    """
 
     hold_id: UUID
     restaurant_id: UUID
@@ -52,6 +59,7 @@ class Hold:
     policy_version: int
     inventory_version: int
     assignment_epoch: int
+    overrides: tuple[Reason, ...] = ()
 
 
 class AssignmentState(StrEnum):
@@ -62,7 +70,9 @@ class AssignmentState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The tables of a booking. `merge_group_id` is set exactly when there is more than one."""
+    """The tables of a booking. `merge_group_id` is set exactly when there is more than one; `overrides` are the rules
+    that were set aside for it, in order of precedence.
+    """
 
     assignment_id: UUID
     restaurant_id: UUID
@@ -76,6 +86,7 @@ class Assignment:
     created_at: datetime
     merge_group_id: UUID | None = None
     hold_id: UUID | None = None
+    overrides: tuple[Reason, ...] = ()
 
 
 class BlockCause(StrEnum):

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from server.domain.booking import Booking, BookingStatus
@@ -36,6 +38,24 @@ class Event:
     dedupe_key: str
     payload: Mapping[str, object]
     booking_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedEvent:
+    """One committed fact. `event_id` is what receivers recognise a repeat by; `floor_version` and `position` order the
+    events of a restaurant.
+    """
+
+    event_id: UUID
+    tenant_id: UUID
+    restaurant_id: UUID
+    floor_version: int
+    position: int
+    created_at: datetime
+    event_type: str
+    booking_id: UUID | None
+    idempotency_key: str
+    payload: Mapping[str, Any]
 
 
 def without_addresses(actor: str) -> str:

@@ -14,6 +14,8 @@ from server.domain.policy import WEEK, ServicePeriod, ServicePolicy
 from server.domain.window import Stay, Window
 from server.errors import Reason, refuse
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 @dataclass(frozen=True, slots=True)
 class Opening:
@@ -48,12 +50,38 @@ def stay_for(
 
 def opening_at(policy: ServicePolicy, time_zone: str, start: datetime) -> Opening | None:
     """The service period in which a party can start at `start`, if any."""
-    local_date = start.astimezone(ZoneInfo(time_zone)).date()
-    for day in (local_date, local_date - timedelta(days=1)):
-        for opening in openings_on(policy, time_zone, day):
-            if opening.span.start <= start < opening.span.end:
-                return opening
-    return None
+    found = _opening_and_date(policy, time_zone, start)
+    return found[1] if found else None
+
+
+def service_date(policy: ServicePolicy, time_zone: str, start: datetime) -> date:
+    """The local date on which the period opened that `start` falls in: after midnight that is the day before.
+
+    Outside service hours it is the local date itself.
+    """
+    found = _opening_and_date(policy, time_zone, start)
+    return found[0] if found else start.astimezone(ZoneInfo(time_zone)).date()
+
+
+def starts_on(policy: ServicePolicy, time_zone: str, day: date, step: timedelta) -> list[datetime]:
+    """When a party can start on a service date, in rising order, at whole multiples of `step` since the epoch.
+
+    For a quarter of an hour these are the quarters of every local clock.
+    """
+    starts = set()
+    for opening in openings_on(policy, time_zone, day):
+        start = opening.span.start + (_EPOCH - opening.span.start) % step
+        while start < opening.span.end:
+            starts.add(start)
+            start += step
+    return sorted(starts)
+
+
+def planning_horizon(policy: ServicePolicy, time_zone: str, stay: Stay) -> Window:
+    """The range in which gaps are measured: the service period, and the stay's own window where it reaches beyond."""
+    opening = opening_at(policy, time_zone, stay.dining.start)
+    span = opening.span if opening else stay.window
+    return Window(min(span.start, stay.window.start), max(span.end, stay.window.end))
 
 
 def openings_on(policy: ServicePolicy, time_zone: str, day: date) -> Iterator[Opening]:
@@ -74,6 +102,15 @@ def next_opening(policy: ServicePolicy, time_zone: str, after: datetime) -> date
         starts = [opening.span.start for opening in openings if opening.span.start > after]
         if starts:
             return min(starts)
+    return None
+
+
+def _opening_and_date(policy: ServicePolicy, time_zone: str, start: datetime) -> tuple[date, Opening] | None:
+    local_date = start.astimezone(ZoneInfo(time_zone)).date()
+    for day in (local_date, local_date - timedelta(days=1)):
+        for opening in openings_on(policy, time_zone, day):
+            if opening.span.start <= start < opening.span.end:
+                return day, opening
     return None
 
 

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from server.errors import FieldViolation
+from server.errors import FieldViolation, Reason
 
 MINUTES_PER_DAY = 24 * 60
 WEEK = 7
+
+RELAXABLE = (Reason.CAPACITY_BELOW_MIN_PARTY, Reason.SLACK_BUDGET_EXCEEDED, Reason.COMBINATION_TOO_LARGE)
+"""The rules that planning may relax when nothing regular is free."""
 
 
 class AdjacencyMode(StrEnum):
@@ -17,6 +20,13 @@ class AdjacencyMode(StrEnum):
     CONNECTED = "connected"
     PAIRWISE = "pairwise"
     HUB = "hub"
+
+
+class PlanEngine(StrEnum):
+    """What ranks the sets that fit a party."""
+
+    V2 = "v2"
+    LEGACY = "legacy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,33 +71,68 @@ class ServicePeriod:
 
 @dataclass(frozen=True, slots=True)
 class Combinations:
-    """How tables may be merged; `tables_max` is 2 to 5."""
+    """How tables may be merged; `tables_max` is 2 to 5.
+
+    `adjacency_party_size_min` is the smallest party for which the tables of a merge have to be adjacent; smaller ones
+    may have any movable tables of one zone. None means that adjacency is asked for every party.
+    """
 
     enabled: bool = True
     tables_max: int = 3
     adjacency_mode: AdjacencyMode = AdjacencyMode.CONNECTED
+    adjacency_party_size_min: int | None = None
+
+    @property
+    def some_merge_freely(self) -> bool:
+        """Whether there are parties of whose merges no adjacency is asked."""
+        return self.adjacency_party_size_min is not None and self.adjacency_party_size_min > 1
+
+    def adjacency_needed(self, party_size: int) -> bool:
+        """Whether the tables of a merge for such a party have to be adjacent."""
+        return self.adjacency_party_size_min is None or party_size >= self.adjacency_party_size_min
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What ranking charges for. The units are in docs/planner.md."""
+    """What the v2 engine charges for. The units are in docs/planner.md."""
 
     spare_seat: float = 1.0
-    merge: float = 6.0
-    unusable_gap: float = 0.25
-    open_gap: float = 0.01
-    merge_partner: float = 0.5
+    merge: float = 1.5
+    unusable_gap: float = 0.8
+    open_gap: float = 0.03
+    merge_partner: float = 2.0
     preferred_attribute: float = 20.0
+    fragmentation: float = 0.8
+    scarcity: float = 8.0
+    lookahead: float = 30.0
+    preferred_zone: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedParties:
+    """How many parties of a size usually ask for a table in one service period."""
+
+    party_size: int
+    parties: float
 
 
 @dataclass(frozen=True, slots=True)
 class ServicePolicy:
+    """`relaxations` are rules out of `RELAXABLE` that planning may relax, in this order, when nothing regular is free,
+    and that everybody may override. `check_in_lead_s` is how long before its start a party can be checked in; None
+    means at any time.
+    """
+
     periods: tuple[ServicePeriod, ...]
     buffer_before_s: int = 0
     buffer_after_s: int = 0
     slack_max: int = 4
     combinations: Combinations = Combinations()
     weights: Weights = Weights()
+    engine: PlanEngine = PlanEngine.V2
+    relaxations: tuple[Reason, ...] = (Reason.CAPACITY_BELOW_MIN_PARTY,)
+    forecast: tuple[ExpectedParties, ...] = ()
+    check_in_lead_s: int | None = None
 
     @property
     def buffer_before(self) -> timedelta:
@@ -97,15 +142,23 @@ class ServicePolicy:
     def buffer_after(self) -> timedelta:
         return timedelta(seconds=self.buffer_after_s)
 
+    @property
+    def check_in_lead(self) -> timedelta | None:
+        return None if self.check_in_lead_s is None else timedelta(seconds=self.check_in_lead_s)
+
 
 def policy_problems(policy: ServicePolicy) -> Iterator[FieldViolation]:
-    """What makes a policy ambiguous as a whole: periods that overlap, turn times out of order."""
+    """What makes a policy ambiguous as a whole: periods that overlap, turn times out of order, sizes forecast
+    twice."""
     for index, period in enumerate(policy.periods):
         sizes = [turn.party_size_max for turn in period.turn_times]
         if sizes != sorted(set(sizes)):
             yield FieldViolation(
                 f"policy.periods[{index}].turn_times", "party_size_max must rise from each entry to the next"
             )
+    expected = [each.party_size for each in policy.forecast]
+    if len(set(expected)) < len(expected):
+        yield FieldViolation("policy.forecast", "each party_size may be named once")
     stretches = sorted(_weekly_stretches(policy))
     # The first stretch of the week is met again a week later, so that Sunday night is held against Monday.
     again = [

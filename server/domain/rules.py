@@ -3,7 +3,7 @@ them to all sets of a floor at once, and property tests hold it to the answers g
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from server.domain.booking import Party
@@ -33,13 +33,17 @@ CONFLICT_REASON = {
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A table set for a party, with everything the rules read. `tables` are ordered by id and unique."""
+    """A table set for a party, with everything the rules read. `tables` are ordered by id and unique.
+
+    `overrides` are rules that are set aside for it: broken, they come out as warnings.
+    """
 
     floor: Floor
     policy: ServicePolicy
     party: Party
     window: Window
     tables: tuple[Table, ...]
+    overrides: tuple[Reason, ...] = ()
 
     @property
     def capacity(self) -> int:
@@ -67,9 +71,10 @@ def select(
     window: Window,
     table_ids: Iterable[UUID],
     restaurant_id: UUID,
+    overrides: tuple[Reason, ...] = (),
 ) -> Selection:
     """The selection of these tables, or TABLE_NOT_FOUND naming the ids the floor does not have."""
-    return Selection(floor, policy, party, window, known_tables(floor, table_ids, restaurant_id))
+    return Selection(floor, policy, party, window, known_tables(floor, table_ids, restaurant_id), overrides)
 
 
 def known_tables(floor: Floor, table_ids: Iterable[UUID], restaurant_id: UUID) -> tuple[Table, ...]:
@@ -120,7 +125,8 @@ def check_set(selection: Selection) -> tuple[Check, ...]:
         _min_party(selection),
         _slack(selection),
     )
-    return tuple(sorted(checks, key=lambda check: PRECEDENCE[check.reason]))
+    ordered = sorted(checks, key=lambda check: PRECEDENCE[check.reason])
+    return tuple(_overridden(check) if check.reason in selection.overrides else check for check in ordered)
 
 
 def occupancy_checks(window: Window, foreign: Iterable[Claim]) -> tuple[Check, ...]:
@@ -139,6 +145,13 @@ def check_selection(selection: Selection, foreign: Iterable[Claim]) -> tuple[Che
 
 def failed(checks: Iterable[Check]) -> tuple[Check, ...]:
     return tuple(check for check in checks if check.status is CheckStatus.ERROR)
+
+
+def _overridden(check: Check) -> Check:
+    """A broken rule that was set aside: a warning that still says what is broken."""
+    if check.status is not CheckStatus.ERROR:
+        return check
+    return replace(check, status=CheckStatus.WARNING, message=f"Overridden: {check.message}")
 
 
 def in_the_way(foreign: Iterable[Claim], limit: int) -> tuple[Conflict, ...]:
@@ -224,7 +237,6 @@ def _combination(selection: Selection) -> Iterator[Check]:
     merged = len(tables) > 1
     zones = sorted({str(table.zone_id) for table in tables})
     fixed = [table for table in tables if not table.movable] if merged else []
-    apart = merged and not forms_merge(rules.adjacency_mode, selection.floor, selection.table_ids)
     yield _check(
         Reason.COMBINATION_DISABLED,
         merged and not rules.enabled,
@@ -257,13 +269,24 @@ def _combination(selection: Selection) -> Iterator[Check]:
         "No fixed table is merged.",
         fixed,
     )
-    yield _check(
+    yield _adjacent(selection)
+
+
+def _adjacent(selection: Selection) -> Check:
+    tables, rules = selection.tables, selection.policy.combinations
+    free, size_min = not rules.adjacency_needed(selection.party.party_size), rules.adjacency_party_size_min
+    adjacent = len(tables) == 1 or forms_merge(rules.adjacency_mode, selection.floor, selection.table_ids)
+    return _check(
         Reason.COMBINATION_NOT_ADJACENT,
-        apart,
-        f"{_names(tables)} cannot be pushed together ({rules.adjacency_mode}).",
-        "The tables can be pushed together, or there is only one.",
+        not adjacent and not free,
+        f"{_names(tables)} cannot be pushed together ({rules.adjacency_mode})"
+        + (f", which parties from {size_min} on need." if size_min else "."),
+        f"Parties below {size_min} may have tables that are not adjacent."
+        if free
+        else "The tables can be pushed together, or there is only one.",
         tables,
         adjacency_mode=rules.adjacency_mode,
+        adjacency_party_size_min=size_min or "",
     )
 
 

@@ -1,14 +1,15 @@
 """Assign tables to a booking without a hold."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from server.clock import Deadline
 from server.domain.booking import require_assignable
 from server.domain.restaurant import Caller
+from server.errors import Reason
 from server.orchestrator.assigning import Assigned, Intent, give_tables, new_assignment
 from server.orchestrator.candidate import candidate
-from server.orchestrator.idempotency import Once
+from server.orchestrator.idempotency import ADDED_LATER, Once
 from server.orchestrator.identity import NewId
 from server.orchestrator.ports import InventorySource, Unit
 from server.orchestrator.situation import known_booking, lock, require_etag, require_future
@@ -24,6 +25,7 @@ class AssignTablesCommand:
     context_version: str = ""
     etag: str = ""
     reason: str = ""
+    overrides: tuple[Reason, ...] = field(default=(), metadata=ADDED_LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,12 @@ class AssignTables:
 
         async def body(unit: Unit) -> Assigned:
             situation = await lock(unit, self.inventories, caller, command.restaurant_id)
+            situation.require_permission(caller, command.overrides)
             booking = await known_booking(unit, command.restaurant_id, command.booking_id)
             require_etag("booking", command.etag, booking.etag)
             require_assignable(booking)
             require_future(booking.window, situation.now)
-            wanted = await candidate(unit, situation, booking, command.table_ids)
+            wanted = await candidate(unit, situation, booking, command.table_ids, overrides=command.overrides)
             wanted.require_context(command.context_version)
             wanted.require_fit()
             assignment = new_assignment(wanted, caller, self.new_id)

@@ -1,8 +1,9 @@
 """What it means to give tables to a booking and to take them away: the part that several use cases share."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from server.domain.booking import Booking, BookingChange, BookingStatus
@@ -10,7 +11,7 @@ from server.domain.claims import Assignment, AssignmentState, Claim, Hold, HoldS
 from server.domain.events import Event, EventType, assignment_event, booking_event, hold_event
 from server.domain.restaurant import Caller
 from server.errors import ClaimKind
-from server.orchestrator.candidate import Candidate
+from server.orchestrator.candidate import Candidate, overrides_noted
 from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.hold_tables import closed_hold_events, hold_claims
 from server.orchestrator.identity import NewId
@@ -49,17 +50,23 @@ def new_assignment(
         wanted.situation.now,
         new_id() if len(selection.tables) > 1 else None,
         hold_id,
+        selection.overrides,
     )
 
 
 async def give_tables(
-    unit: Unit, wanted: Candidate, assignment: Assignment, intent: Intent, confirmed: Hold | None = None
+    unit: Unit,
+    wanted: Candidate,
+    assignment: Assignment,
+    intent: Intent,
+    confirmed: Hold | None = None,
+    action: str = "assign",
 ) -> Assigned:
     """Writes the assignment and confirms the booking; `confirmed` is the hold that becomes the assignment."""
     after = moved_on(
         wanted.booking, wanted.situation.now, status=BookingStatus.CONFIRMED, assignment=assignment
     )
-    return await settle(unit, wanted, assignment, after, intent, "assign", confirmed)
+    return await settle(unit, wanted, assignment, after, intent, action, confirmed)
 
 
 async def settle(
@@ -99,7 +106,7 @@ async def settle(
             ),
             *_given_events(wanted, assignment, after, previous, intent, confirmed),
         ),
-        audit=(audit(action, after, intent, assignment),),
+        audit=(audit(action, after, intent, assignment, overrides_noted(wanted)),),
     )
     await unit.write(intent.caller.tenant_id, booking.restaurant_id, changes)
     return Assigned(assignment, after)
@@ -145,8 +152,14 @@ def assignment_claims(assignment: Assignment) -> tuple[Claim, ...]:
     )
 
 
-def audit(action: str, booking: Booking, intent: Intent, assignment: Assignment | None) -> AuditEntry:
-    details: dict[str, object] = {"request_id": str(intent.request_id)}
+def audit(
+    action: str,
+    booking: Booking,
+    intent: Intent,
+    assignment: Assignment | None,
+    noted: Mapping[str, object] = MappingProxyType({}),
+) -> AuditEntry:
+    details: dict[str, object] = {"request_id": str(intent.request_id), **noted}
     if assignment is not None:
         details["assignment_id"] = str(assignment.assignment_id)
         details["table_ids"] = [str(table_id) for table_id in assignment.table_ids]

@@ -9,7 +9,7 @@ from server.domain.claims import Claim
 from server.domain.context import context_version
 from server.domain.rules import Selection, check_selection, check_set, failed, require
 from server.domain.window import Window
-from server.errors import ClaimKind, Reason, Refusal, ServiceError
+from server.errors import CheckStatus, ClaimKind, Reason, Refusal, ServiceError
 from server.orchestrator.ports import Reader
 from server.orchestrator.situation import Situation, expired_holds, foreign, own_holds
 
@@ -34,6 +34,12 @@ class Candidate:
     @property
     def own_holds(self) -> tuple[UUID, ...]:
         return own_holds(self.claims, self.situation.now, self.booking.booking_id)
+
+    @property
+    def overridden(self) -> tuple[Reason, ...]:
+        """The rules that the set breaks and that are set aside for it."""
+        checks = check_set(self.selection)
+        return tuple(check.reason for check in checks if check.status is CheckStatus.WARNING)
 
     @property
     def context_version(self) -> str:
@@ -85,12 +91,32 @@ async def candidate(
     booking: Booking,
     table_ids: tuple[UUID, ...],
     window: Window | None = None,
+    overrides: tuple[Reason, ...] = (),
 ) -> Candidate:
     """Reads what decides whether `booking` can have these tables for its window, or for the one given."""
-    selection = situation.select(booking.party, window or booking.window, table_ids)
+    selection = situation.select(booking.party, window or booking.window, table_ids, overrides)
     restaurant_id = situation.restaurant.restaurant_id
     claims = await reader.claims(restaurant_id, selection.window, selection.table_ids)
     return Candidate(situation, booking, selection, claims)
+
+
+async def from_now_on(reader: Reader, wanted: Candidate) -> Candidate:
+    """The set for what is left of the booking's window.
+
+    Whoever has left one of the tables since the window began is not in the way of a party that comes to it now.
+    """
+    booking, now, chosen = wanted.booking, wanted.situation.now, wanted.selection
+    if now <= booking.window.start:
+        return wanted
+    rest = Window(now, booking.window.end)
+    return await candidate(reader, wanted.situation, booking, chosen.table_ids, rest, chosen.overrides)
+
+
+def overrides_noted(wanted: Candidate) -> dict[str, list[str]]:
+    """For the audit log: which rules were set aside, and which of them the set really breaks. Nothing without any."""
+    if not wanted.selection.overrides:
+        return {}
+    return {"overrides": list(wanted.selection.overrides), "overridden": list(wanted.overridden)}
 
 
 def uncovered(

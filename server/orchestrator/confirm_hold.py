@@ -49,7 +49,7 @@ class ConfirmHold:
             require_assignable(booking)
             _require_same_need(hold, booking)
             require_future(hold.window, situation.now)
-            wanted = await candidate(unit, situation, booking, hold.table_ids, hold.window)
+            wanted = await candidate(unit, situation, booking, hold.table_ids, hold.window, hold.overrides)
             wanted.require_no_drift(hold.hold_id)
             wanted.require_fit()
             _require_claimed(wanted, hold)

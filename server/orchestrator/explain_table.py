@@ -8,7 +8,7 @@ from server.domain.context import context_version
 from server.domain.limits import CONFLICTS_EXPLAINED_MAX
 from server.domain.restaurant import Caller
 from server.domain.rules import Selection, check_selection, failed, in_the_way
-from server.errors import Check, Conflict
+from server.errors import Check, Conflict, Reason
 from server.orchestrator.ports import Catalogue, InventorySource
 from server.orchestrator.situation import foreign, look
 from server.orchestrator.subject import Subject, need_of
@@ -19,6 +19,7 @@ class ExplainTableQuestion:
     restaurant_id: UUID
     subject: Subject
     table_ids: tuple[UUID, ...]
+    overrides: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,9 @@ class ExplainTable:
 
     async def __call__(self, caller: Caller, question: ExplainTableQuestion, deadline: Deadline) -> Explained:
         situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
+        situation.require_permission(caller, question.overrides)
         party, stay = await need_of(self.catalogue, situation, question.subject)
-        selection = situation.select(party, stay.window, question.table_ids)
+        selection = situation.select(party, stay.window, question.table_ids, question.overrides)
         claims = await self.catalogue.claims(question.restaurant_id, selection.window, selection.table_ids)
         others = foreign(claims, situation.now, question.subject.booking_id)
         return Explained(

@@ -3,29 +3,14 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from server.domain.claims import Assignment, Block, Hold
+from server.domain.events import CommittedEvent
 from server.domain.restaurant import Restaurant
 from server.domain.window import Window
 from server.orchestrator.ports import Inventory
-
-
-@dataclass(frozen=True, slots=True)
-class CommittedEvent:
-    """One event of the outbox, as it was written."""
-
-    event_id: UUID
-    tenant_id: UUID
-    restaurant_id: UUID
-    floor_version: int
-    position: int
-    occurred_at: datetime
-    event_type: str
-    booking_id: UUID | None
-    request_id: str
-    payload: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)

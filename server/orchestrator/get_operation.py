@@ -12,6 +12,7 @@ from server.domain.claims import Block, Hold
 from server.domain.restaurant import Caller, Restaurant
 from server.errors import Refusal
 from server.orchestrator.assigning import Assigned
+from server.orchestrator.auto_assigned import AutoAssigned
 from server.orchestrator.hold_tables import Held
 from server.orchestrator.outbox_operations import Redriven
 from server.orchestrator.ports import Catalogue
@@ -29,6 +30,7 @@ ANSWERS: Mapping[str, type] = {
     "ReleaseHold": Hold,
     "ConfirmHold": Assigned,
     "AssignTables": Assigned,
+    "AutoAssign": AutoAssigned,
     "ReassignTables": Assigned,
     "UnassignTables": Unassigned,
     "PutRestaurant": Restaurant,

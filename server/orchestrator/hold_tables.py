@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Protocol
 from uuid import UUID
 
 from server.clock import Deadline
@@ -11,9 +12,9 @@ from server.domain.claims import Claim, Hold, HoldState
 from server.domain.events import Event, EventType, hold_event
 from server.domain.restaurant import Caller
 from server.errors import ClaimKind, Reason, refuse
-from server.orchestrator.candidate import Candidate, candidate, uncovered
+from server.orchestrator.candidate import Candidate, candidate, overrides_noted, uncovered
 from server.orchestrator.changes import AuditEntry, Changes
-from server.orchestrator.idempotency import REQUEST_FIELD, Once
+from server.orchestrator.idempotency import ADDED_LATER, REQUEST_FIELD, Once
 from server.orchestrator.identity import NewId
 from server.orchestrator.ports import InventorySource, Unit
 from server.orchestrator.situation import Situation, known_booking, lock, require_etag, require_future
@@ -31,6 +32,23 @@ class HoldTablesCommand:
     ttl_s: float | None = field(default=None, metadata={REQUEST_FIELD: "ttl"})
     context_version: str = ""
     etag: str = ""
+    overrides: tuple[Reason, ...] = field(default=(), metadata=ADDED_LATER)
+
+
+class Wish(Protocol):
+    """What a request says about the tables it asks for."""
+
+    @property
+    def table_ids(self) -> tuple[UUID, ...]: ...
+
+    @property
+    def context_version(self) -> str: ...
+
+    @property
+    def etag(self) -> str: ...
+
+    @property
+    def overrides(self) -> tuple[Reason, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +95,9 @@ class HoldTables:
 
         async def body(unit: Unit) -> Held:
             situation = await lock(unit, self.inventories, caller, command.restaurant_id)
+            situation.require_permission(caller, command.overrides)
             booking = await known_booking(unit, command.restaurant_id, command.booking_id)
-            wanted = await fitting(
-                unit, situation, booking, command.table_ids, command.context_version, command.etag
-            )
+            wanted = await fitting(unit, situation, booking, command)
             return await keep(unit, wanted, new_hold(wanted, self.new_id, ttl, caller), caller)
 
         return await self.once.run(caller, command, Held, body, deadline)
@@ -90,16 +107,14 @@ async def fitting(
     unit: Unit,
     situation: Situation,
     booking: Booking,
-    table_ids: tuple[UUID, ...],
-    expected_context: str,
-    expected_etag: str,
+    wish: Wish,
 ) -> Candidate:
     """The set, if the booking may have these tables now; raises otherwise. Its own holds are never in the way."""
-    require_etag("booking", expected_etag, booking.etag)
+    require_etag("booking", wish.etag, booking.etag)
     require_assignable(booking)
     require_future(booking.window, situation.now)
-    wanted = await candidate(unit, situation, booking, table_ids)
-    wanted.require_context(expected_context)
+    wanted = await candidate(unit, situation, booking, wish.table_ids, overrides=wish.overrides)
+    wanted.require_context(wish.context_version)
     wanted.require_fit()
     return wanted
 
@@ -119,6 +134,7 @@ def new_hold(wanted: Candidate, new_id: NewId, ttl: timedelta, caller: Caller) -
         restaurant.policy_version,
         restaurant.inventory_version,
         wanted.booking.assignment_epoch,
+        wanted.selection.overrides,
     )
 
 
@@ -159,7 +175,11 @@ async def _changes(
     }
     let_go = {} if replaced is None else {replaced: HoldState.RELEASED}
     gone = {**ended, **let_go}
-    details = {"hold_id": str(hold.hold_id), **({"replaced_hold_id": str(replaced)} if replaced else {})}
+    details = {
+        "hold_id": str(hold.hold_id),
+        **({"replaced_hold_id": str(replaced)} if replaced else {}),
+        **overrides_noted(wanted),
+    }
     return Changes(
         claims_dropped_of=tuple(gone),
         claims_added=tuple(hold_claims(hold, wanted.claims, wanted.booking.assignment_id)),

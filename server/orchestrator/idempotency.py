@@ -1,8 +1,9 @@
 """Every mutating call has one effect and one answer, however often it is sent."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, fields
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import Field, dataclass, fields
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, TypeVar
 from uuid import UUID
 
@@ -16,6 +17,9 @@ AnswerT = TypeVar("AnswerT")
 DIGEST_BYTES = 8
 # Metadata of a command's field whose name in the contract is another.
 REQUEST_FIELD = "request_field"
+# Metadata of a field that the command did not have from the start. With its default it is no part of the digests, so
+# that a call which was answered before the field came is still known when it is repeated.
+ADDED_LATER: Mapping[str, bool] = MappingProxyType({"added_later": True})
 
 # Failures that say nothing about the request itself: recording them would make a passing trouble permanent.
 NOT_RECORDED = frozenset(
@@ -32,10 +36,14 @@ NOT_RECORDED = frozenset(
 )
 
 
-class Command(Protocol):
-    """A mutating request: a frozen dataclass whose fields are exactly the payload, and the request_id."""
+class Payload(Protocol):
+    """A frozen dataclass."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+class Command(Payload, Protocol):
+    """A mutating request: a frozen dataclass whose fields are exactly the payload, and the request_id."""
 
     @property
     def request_id(self) -> UUID: ...
@@ -64,6 +72,22 @@ class Once:
         a transaction of its own, which keeps nobody waiting on the restaurant's lock.
         """
         request = recorded_request(caller, command)
+        return await self.run_as(request, command.restaurant_id, answer_type, body, deadline)
+
+    async def run_as(
+        self,
+        request: RecordedRequest,
+        restaurant_id: UUID,
+        answer_type: type[AnswerT],
+        body: Callable[[Unit], Awaitable[AnswerT]],
+        deadline: Deadline,
+        *,
+        remembers_refusals: bool = True,
+    ) -> AnswerT:
+        """The same for a request that the ledger knows by another name or payload than its command's.
+
+        Without `remembers_refusals` a refused request is decided anew when it is repeated.
+        """
 
         async def attempt(unit: Unit) -> AnswerT | Refusal:
             known = await unit.recall(request, answer_type)
@@ -74,9 +98,9 @@ class Once:
             return answer
 
         try:
-            outcome = await self.store.run(attempt, deadline, command.restaurant_id)
+            outcome = await self.store.run(attempt, deadline, restaurant_id)
         except ServiceError as error:
-            if error.reason in NOT_RECORDED:
+            if error.reason in NOT_RECORDED or not remembers_refusals:
                 raise
             outcome = await self._record_refusal(request, answer_type, error.refusal, deadline)
         if isinstance(outcome, Refusal):
@@ -101,17 +125,26 @@ class Once:
 
 
 def recorded_request(caller: Caller, command: Command) -> RecordedRequest:
-    """The ledger's view of a command: a digest per payload field, so that a reuse can name what differs.
+    """The ledger's view of a command."""
+    return RecordedRequest(caller.tenant_id, method_of(command), command.request_id, payload_digests(command))
 
-    Commands are named after their RPC, which is the word that callers know the method by.
-    """
-    digests = tuple(
+
+def method_of(command: Payload) -> str:
+    """Commands are named after their RPC, which is the word that callers know the method by."""
+    return type(command).__name__.removesuffix("Command")
+
+
+def payload_digests(command: Payload) -> tuple[tuple[str, str], ...]:
+    """A digest per payload field, so that a reuse can name what differs."""
+    return tuple(
         (
             field.metadata.get(REQUEST_FIELD, field.name),
             blake2b(repr(getattr(command, field.name)).encode(), digest_size=DIGEST_BYTES).hexdigest(),
         )
         for field in fields(command)
-        if field.name != "request_id"
+        if field.name != "request_id" and not _left_out(command, field)
     )
-    method = type(command).__name__.removesuffix("Command")
-    return RecordedRequest(caller.tenant_id, method, command.request_id, digests)
+
+
+def _left_out(command: Payload, field: Field[Any]) -> bool:
+    return ADDED_LATER.items() <= field.metadata.items() and getattr(command, field.name) == field.default

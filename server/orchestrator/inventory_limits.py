@@ -11,9 +11,12 @@ def require_enumerable(floor: Floor, combinations: Combinations, field_path: str
     """Refuses a floor with more possible merges than planning can look at one by one."""
     found = count_combinations(floor, combinations, COMBINATIONS_MAX + 1)
     if found > COMBINATIONS_MAX:
+        remedy = (
+            "ask for adjacency from every party" if combinations.some_merge_freely else "remove adjacencies"
+        )
         raise bad_field(
             field_path,
             f"the floor would have more than {COMBINATIONS_MAX} possible merges of up to "
-            f"{combinations.tables_max} tables; remove adjacencies, or allow fewer tables per merge",
+            f"{combinations.tables_max} tables; {remedy}, or allow fewer tables per merge",
             limit=COMBINATIONS_MAX,
         )

@@ -1,16 +1,28 @@
 """Which table sets would fit a booking, best first."""
 
+import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from server.clock import Deadline
-from server.domain.hours import opening_at
+from server.domain.booking import Party
+from server.domain.floor import Floor
+from server.domain.hours import planning_horizon
+from server.domain.limits import WAITING_BOOKINGS_MAX
+from server.domain.overrides import beyond_policy
+from server.domain.policy import ServicePolicy
 from server.domain.restaurant import Caller, Restaurant
 from server.domain.window import Stay, Window
-from server.orchestrator.ports import Catalogue, InventorySource
+from server.errors import Reason
+from server.orchestrator.ports import Catalogue, InventorySource, Reader
 from server.orchestrator.situation import Situation, foreign, look
 from server.orchestrator.subject import Subject, need_of
-from server.planner.plan import PlanResult, Question, plan_tables
+from server.orchestrator.what_would_help import Help, what_would_help
+from server.planner.lookahead import Waiting
+from server.planner.plan import Plan, PlanResult, Question, plan_tables
+from server.planner.relax import relax
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +31,30 @@ class PlanTablesQuestion:
     subject: Subject
     plans_max: int
     avoid: tuple[UUID, ...] = ()
+    overflow: bool = False
+    alternatives_max: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
+    """The answer and what made it; `floor` is the one that was planned on.
+
+    `waiting_considered` of `waiting_found` bookings could change the ranking.
+    """
+
     result: PlanResult
+    asked: Party
     stay: Stay
     restaurant: Restaurant
+    policy: ServicePolicy
+    floor: Floor
+    help: Help
+    waiting_considered: int
+    waiting_found: int
+
+    def beyond_policy(self, plan: Plan) -> tuple[Reason, ...]:
+        """What the plan relaxes without the policy granting it to everybody: holding it takes a permission."""
+        return beyond_policy(plan.relaxed, self.policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +65,76 @@ class PlanTables:
     async def __call__(self, caller: Caller, question: PlanTablesQuestion, deadline: Deadline) -> Planned:
         situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
         party, stay = await need_of(self.catalogue, situation, question.subject)
-        horizon = _horizon(situation, stay)
-        claims = await self.catalogue.claims(question.restaurant_id, horizon)
-        result = plan_tables(
-            Question(
-                floor=situation.prepared.inventory.floor,
-                sets=situation.sets,
-                policy=situation.policy,
-                party=party,
-                stay=stay,
-                claims=foreign(claims, situation.now, question.subject.booking_id),
-                horizon=horizon,
-                avoid=frozenset(question.avoid),
-                plans_max=question.plans_max,
-                policy_version=situation.restaurant.policy_version,
-            )
+        booking_id = question.subject.booking_id
+        asked = await question_for(
+            self.catalogue, situation, party, stay, booking_id, question.avoid, question.plans_max
         )
-        return Planned(result, stay, situation.restaurant)
+        result = await answered(asked.question, question.overflow)
+        instead = await what_would_help(
+            self.catalogue, situation, asked.question, result, booking_id, question.alternatives_max
+        )
+        return Planned(
+            result,
+            party,
+            stay,
+            situation.restaurant,
+            situation.policy,
+            situation.prepared.inventory.floor,
+            instead,
+            len(asked.question.waiting),
+            asked.waiting_found,
+        )
 
 
-def _horizon(situation: Situation, stay: Stay) -> Window:
-    """The range in which gaps are measured: the service period, and the stay's own window where it reaches beyond."""
-    opening = opening_at(situation.policy, situation.restaurant.time_zone, stay.dining.start)
-    span = opening.span if opening else stay.window
-    return Window(min(span.start, stay.window.start), max(span.end, stay.window.end))
+class Asked(NamedTuple):
+    """A question for the planner, and how many bookings wait for tables, those included that it leaves out."""
+
+    question: Question
+    waiting_found: int
+
+
+async def answered(question: Question, overflow: bool = False) -> PlanResult:
+    """The regular plans, or else those of the first relaxation that brings any."""
+    result = plan_tables(question)
+    if result.plans_found:
+        return result
+    # Several more searches, and larger merges to list first: other calls go on meanwhile.
+    return await asyncio.to_thread(relax, question, result, overflow)
+
+
+async def question_for(
+    reader: Reader,
+    situation: Situation,
+    party: Party,
+    stay: Stay,
+    booking_id: UUID | None,
+    avoid: tuple[UUID, ...],
+    plans_max: int,
+) -> Asked:
+    """What the planner is asked for a party: the claims of everybody but `booking_id` are read for it."""
+    restaurant_id = situation.restaurant.restaurant_id
+    horizon = planning_horizon(situation.policy, situation.restaurant.time_zone, stay)
+    waiting, waiting_found = await reader.waiting(
+        restaurant_id, stay.window, situation.now, booking_id, WAITING_BOOKINGS_MAX
+    )
+    claims = await reader.claims(restaurant_id, _range(horizon, waiting))
+    question = Question(
+        floor=situation.prepared.inventory.floor,
+        sets=situation.sets,
+        policy=situation.policy,
+        party=party,
+        stay=stay,
+        claims=foreign(claims, situation.now, booking_id),
+        horizon=horizon,
+        avoid=frozenset(avoid),
+        plans_max=plans_max,
+        policy_version=situation.restaurant.policy_version,
+        waiting=waiting,
+    )
+    return Asked(question, waiting_found)
+
+
+def _range(horizon: Window, waiting: Iterable[Waiting]) -> Window:
+    """What has to be known of the claims: all that touches the horizon or the window of a waiting booking."""
+    windows = [horizon, *(each.window for each in waiting)]
+    return Window(min(each.start for each in windows), max(each.end for each in windows))

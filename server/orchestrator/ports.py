@@ -18,6 +18,7 @@ from server.domain.window import Window
 from server.errors import Refusal
 from server.orchestrator.changes import AuditEntry, Changes
 from server.planner.catalog import TableSets
+from server.planner.lookahead import Waiting
 
 AnswerT = TypeVar("AnswerT")
 ResultT = TypeVar("ResultT")
@@ -159,6 +160,15 @@ class Reader(Protocol):
         self, restaurant_id: UUID, window: Window, table_ids: tuple[UUID, ...] | None = None
     ) -> tuple[Claim, ...]:
         """Claims that overlap the window, expired holds included; of all tables unless some are named."""
+        ...
+
+    async def waiting(
+        self, restaurant_id: UUID, stay: Window, now: datetime, booking_id: UUID | None, limit: int
+    ) -> tuple[tuple[Waiting, ...], int]:
+        """Other bookings that wait for tables in windows that overlap the stay's and are not over; and how many.
+
+        Those that start nearest to the stay come first, at most `limit`; equally near ones by start, then by id.
+        """
         ...
 
 

@@ -121,3 +121,6 @@ def _require_zone(situation: Situation, party: Party) -> None:
     zones = {zone.zone_id for zone in situation.prepared.inventory.floor.zones}
     if party.zone_id is not None and party.zone_id not in zones:
         raise bad_field("party.zone_id", f"{party.zone_id} is not a zone of this restaurant")
+    for zone_id in party.preferred_zone_ids:
+        if zone_id not in zones:
+            raise bad_field("party.preferred_zone_ids", f"{zone_id} is not a zone of this restaurant")

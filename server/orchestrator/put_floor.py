@@ -65,7 +65,10 @@ async def write_floor(
 ) -> Restaurant:
     """Makes `floor` the restaurant's next inventory version."""
     policy = situation.prepared.inventory.policy
-    require_enumerable(floor, policy.combinations if policy else Combinations(), "floor.adjacency")
+    combinations = policy.combinations if policy else Combinations()
+    require_enumerable(
+        floor, combinations, f"floor.{'tables' if combinations.some_merge_freely else 'adjacency'}"
+    )
     before = situation.restaurant
     after = replace(before, inventory_version=before.inventory_version + 1)
     changes = Changes(

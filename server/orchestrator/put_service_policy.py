@@ -5,7 +5,8 @@ from uuid import UUID
 
 from server.clock import Deadline
 from server.domain.events import inventory_event
-from server.domain.policy import ServicePolicy, policy_problems
+from server.domain.floor import Floor
+from server.domain.policy import Combinations, ServicePolicy, policy_problems
 from server.domain.restaurant import Caller, policy_etag
 from server.errors import bad_fields
 from server.orchestrator.changes import AuditEntry, Changes
@@ -47,7 +48,7 @@ class PutServicePolicy:
             require_etag("service policy", command.etag, policy_etag(before.policy_version))
             if inventory.policy == command.policy:
                 return PolicyPut(command.policy, before.policy_version)
-            require_enumerable(inventory.floor, command.policy.combinations, "policy.combinations.tables_max")
+            _require_enumerable(inventory.floor, command.policy.combinations)
             after = replace(before, policy_version=before.policy_version + 1)
             changes = Changes(
                 restaurant=after,
@@ -59,6 +60,11 @@ class PutServicePolicy:
             return PolicyPut(command.policy, after.policy_version)
 
         return await self.once.run(caller, command, PolicyPut, body, deadline)
+
+
+def _require_enumerable(floor: Floor, combinations: Combinations) -> None:
+    field = "adjacency_party_size_min" if combinations.some_merge_freely else "tables_max"
+    require_enumerable(floor, combinations, f"policy.combinations.{field}")
 
 
 def _require_consistent(policy: ServicePolicy) -> None:

@@ -1,17 +1,16 @@
 """Move a booking to other tables."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from server.clock import Deadline
 from server.domain.booking import SEATED_OR_CONFIRMED, Booking, wrong_status
 from server.domain.claims import Assignment
 from server.domain.restaurant import Caller
-from server.domain.window import Window
 from server.errors import Reason, refuse
 from server.orchestrator.assigning import Assigned, Intent, moved_on, new_assignment, settle
-from server.orchestrator.candidate import Candidate, candidate
-from server.orchestrator.idempotency import Once
+from server.orchestrator.candidate import Candidate, candidate, from_now_on
+from server.orchestrator.idempotency import ADDED_LATER, Once
 from server.orchestrator.identity import NewId
 from server.orchestrator.ports import InventorySource, Unit
 from server.orchestrator.situation import known_booking, lock, require_etag, require_future
@@ -30,6 +29,7 @@ class ReassignTablesCommand:
     context_version: str = ""
     etag: str = ""
     reason: str = ""
+    overrides: tuple[Reason, ...] = field(default=(), metadata=ADDED_LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class ReassignTables:
 
         async def body(unit: Unit) -> Assigned:
             situation = await lock(unit, self.inventories, caller, command.restaurant_id)
+            situation.require_permission(caller, command.overrides)
             booking = await known_booking(unit, command.restaurant_id, command.booking_id)
             require_etag("booking", command.etag, booking.etag)
             present = await active_assignment(unit, booking)
@@ -51,9 +52,9 @@ class ReassignTables:
                 raise wrong_status(booking, "reassign tables")
             _require_other_tables(booking, present, command.table_ids)
             require_future(booking.window, situation.now)
-            wanted = await candidate(unit, situation, booking, command.table_ids)
+            wanted = await candidate(unit, situation, booking, command.table_ids, overrides=command.overrides)
             wanted.require_context(command.context_version)
-            wanted = await _from_now_on(unit, wanted)
+            wanted = await from_now_on(unit, wanted)
             wanted.require_fit()
             assignment, after = self._moved(wanted, caller)
             return await settle(unit, wanted, assignment, after, intent, "reassign")
@@ -69,18 +70,6 @@ class ReassignTables:
             booking, wanted.situation.now, status=booking.status, assignment=assignment, new_need=True
         )
         return assignment, after
-
-
-async def _from_now_on(unit: Unit, wanted: Candidate) -> Candidate:
-    """The set for what is left of the window.
-
-    Whoever has left one of the tables since the window began is not in the way of a party that moves there now.
-    """
-    booking, now = wanted.booking, wanted.situation.now
-    if now <= booking.window.start:
-        return wanted
-    rest = Window(now, booking.window.end)
-    return await candidate(unit, wanted.situation, booking, wanted.selection.table_ids, rest)
 
 
 def _require_other_tables(booking: Booking, present: Assignment, table_ids: tuple[UUID, ...]) -> None:

@@ -6,9 +6,10 @@ from uuid import UUID
 from server.clock import Deadline
 from server.domain.claims import Hold
 from server.domain.restaurant import Caller
+from server.errors import Reason
 from server.orchestrator.confirm_hold import known_hold, require_active
 from server.orchestrator.hold_tables import HoldLimits, fitting, keep, new_hold
-from server.orchestrator.idempotency import REQUEST_FIELD, Once
+from server.orchestrator.idempotency import ADDED_LATER, REQUEST_FIELD, Once
 from server.orchestrator.identity import NewId
 from server.orchestrator.ports import InventorySource, Unit
 from server.orchestrator.situation import known_booking, lock
@@ -26,6 +27,7 @@ class ReplaceHoldCommand:
     ttl_s: float | None = field(default=None, metadata={REQUEST_FIELD: "ttl"})
     context_version: str = ""
     etag: str = ""
+    overrides: tuple[Reason, ...] = field(default=(), metadata=ADDED_LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,11 @@ class ReplaceHold:
 
         async def body(unit: Unit) -> Replaced:
             situation = await lock(unit, self.inventories, caller, command.restaurant_id)
+            situation.require_permission(caller, command.overrides)
             old = await known_hold(unit, command.restaurant_id, command.hold_id)
             require_active(old)
             booking = await known_booking(unit, command.restaurant_id, old.booking_id)
-            wanted = await fitting(
-                unit, situation, booking, command.table_ids, command.context_version, command.etag
-            )
+            wanted = await fitting(unit, situation, booking, command)
             new = new_hold(wanted, self.new_id, ttl, caller)
             held = await keep(unit, wanted, new, caller, replaced=old.hold_id)
             return Replaced(held.hold, old.hold_id, held.superseded)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from server.domain.booking import Booking, Party
 from server.domain.claims import Claim
+from server.domain.overrides import require_permission
 from server.domain.policy import ServicePolicy
 from server.domain.restaurant import Caller, Restaurant
 from server.domain.rules import Selection, select
@@ -42,7 +43,13 @@ class Situation:
     def sets(self) -> TableSets:
         return self.prepared.sets
 
-    def select(self, party: Party, window: Window, table_ids: Iterable[UUID]) -> Selection:
+    def select(
+        self,
+        party: Party,
+        window: Window,
+        table_ids: Iterable[UUID],
+        overrides: tuple[Reason, ...] = (),
+    ) -> Selection:
         return select(
             self.prepared.inventory.floor,
             self.policy,
@@ -50,7 +57,13 @@ class Situation:
             window,
             table_ids,
             self.restaurant.restaurant_id,
+            overrides,
         )
+
+    def require_permission(self, caller: Caller, overrides: tuple[Reason, ...]) -> None:
+        """OVERRIDE_NOT_PERMITTED unless the policy or the caller's scopes cover every override."""
+        if overrides:
+            require_permission(caller, self.policy, overrides)
 
 
 async def look(

@@ -5,7 +5,14 @@ from datetime import datetime
 from uuid import UUID
 
 from server.clock import Deadline
-from server.domain.booking import ASSIGNABLE, Booking, BookingAction, BookingStatus, next_status
+from server.domain.booking import (
+    ASSIGNABLE,
+    Booking,
+    BookingAction,
+    BookingStatus,
+    next_status,
+    require_check_in_time,
+)
 from server.domain.claims import Assignment, AssignmentState, HoldState
 from server.domain.events import Event, EventType, assignment_event, booking_event
 from server.domain.restaurant import Caller
@@ -20,13 +27,13 @@ from server.orchestrator.assigning import (
     moved_on,
     new_assignment,
 )
-from server.orchestrator.candidate import candidate
+from server.orchestrator.candidate import candidate, from_now_on, overrides_noted
 from server.orchestrator.changes import Changes
 from server.orchestrator.hold_tables import closed_hold_events
 from server.orchestrator.idempotency import Once
 from server.orchestrator.identity import NewId
 from server.orchestrator.ports import InventorySource, Unit
-from server.orchestrator.situation import Situation, known_booking, lock, require_etag
+from server.orchestrator.situation import Situation, known_booking, lock, require_etag, require_future
 from server.orchestrator.unassign_tables import active_assignment
 
 
@@ -58,6 +65,8 @@ class TransitionBooking:
             before = await known_booking(unit, command.restaurant_id, command.booking_id)
             require_etag("booking", command.etag, before.etag)
             status = next_status(before, command.action)
+            if command.action is BookingAction.CHECK_IN:
+                require_check_in_time(before, situation.policy.check_in_lead, situation.now)
             if command.action is BookingAction.UNDO_NO_SHOW:
                 after, changes = await self._undo_no_show(unit, situation, before, intent)
             else:
@@ -70,11 +79,13 @@ class TransitionBooking:
     async def _undo_no_show(
         self, unit: Unit, situation: Situation, before: Booking, intent: Intent
     ) -> tuple[Booking, Changes]:
-        """Confirmed again on the tables it had, if they are still free for its window."""
+        """Confirmed again on the tables it had, if they are still free for what is left of its window."""
         had = await unit.last_assignment_of(before.restaurant_id, before.booking_id)
         if had is None:
             raise InvariantError(f"no-show booking {before.booking_id} never had tables")
-        wanted = await candidate(unit, situation, before, had.table_ids)
+        require_future(before.window, situation.now)
+        again = await candidate(unit, situation, before, had.table_ids, overrides=had.overrides)
+        wanted = await from_now_on(unit, again)
         wanted.require_fit()
         assignment = new_assignment(wanted, intent.caller, self.new_id)
         after = moved_on(before, situation.now, status=BookingStatus.CONFIRMED, assignment=assignment)
@@ -91,7 +102,7 @@ class TransitionBooking:
                 assignment_event(EventType.ASSIGNMENT_SYNC, assignment, after.revision, intent.request_id),
                 booking_event(EventType.BOOKING_TRANSITIONED, after, before.status),
             ),
-            audit=(audit("undo_no_show", after, intent, assignment),),
+            audit=(audit("undo_no_show", after, intent, assignment, overrides_noted(wanted)),),
         )
         return after, changes
 

@@ -74,17 +74,25 @@ class UnassignTables:
         kept: tuple[UUID, ...],
         intent: Intent,
     ) -> Unassigned:
-        """Leaves fewer tables, which still have to seat the party by the same rules."""
-        require(check_set(situation.select(booking.party, assignment.window, kept)))
+        """Leaves fewer tables, which still have to seat the party by the same rules.
+
+        What was overridden for the assignment stays so, but never that the party has seats: how few it puts up with was
+        decided for the tables it had. As after a move, what was answered for the need so far is no answer any more.
+        """
+        overrides = tuple(each for each in assignment.overrides if each is not Reason.CAPACITY_INSUFFICIENT)
+        require(check_set(situation.select(booking.party, assignment.window, kept, overrides)))
+        new_need = booking.has_current_tables
         rest = replace(
             assignment,
             assignment_id=self.new_id(),
+            assignment_epoch=assignment.assignment_epoch + (1 if new_need else 0),
             table_ids=kept,
             merge_group_id=self.new_id() if len(kept) > 1 else None,
             actor=intent.caller.actor,
             created_at=situation.now,
+            overrides=overrides,
         )
-        after = moved_on(booking, situation.now, status=booking.status, assignment=rest)
+        after = moved_on(booking, situation.now, status=booking.status, assignment=rest, new_need=new_need)
         leaning, claims = await _leaning(unit, booking, assignment, rest)
         changes = Changes(
             claims_dropped_of=(assignment.assignment_id, *leaning),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from server.orchestrator.assign_tables import AssignTables
+from server.orchestrator.auto_assign import AutoAssign
 from server.orchestrator.block_tables import BlockTables
 from server.orchestrator.check_invariants import CheckInvariants
 from server.orchestrator.confirm_hold import ConfirmHold
@@ -40,6 +41,7 @@ from server.orchestrator.unblock_tables import UnblockTables
 from server.orchestrator.update_table import UpdateTable
 from server.orchestrator.validate_selection import ValidateSelection
 from server.orchestrator.watch_floor import WatchFloor
+from server.telemetry.metrics import AutoAssignMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class UseCases:
     list_holds: ListHolds
     confirm_hold: ConfirmHold
     assign_tables: AssignTables
+    auto_assign: AutoAssign
     reassign_tables: ReassignTables
     unassign_tables: UnassignTables
     get_assignment: GetAssignment
@@ -92,6 +95,7 @@ class UseCases:
         inventories: InventorySource,
         new_id: NewId,
         limits: HoldLimits,
+        answer_margin_s: float,
         watch_floor: WatchFloor,
     ) -> "UseCases":
         """Every use case on one store."""
@@ -109,6 +113,9 @@ class UseCases:
             list_holds=ListHolds(catalogue),
             confirm_hold=ConfirmHold(once, inventories, new_id),
             assign_tables=AssignTables(once, inventories, new_id),
+            auto_assign=AutoAssign(
+                once, catalogue, inventories, new_id, answer_margin_s, AutoAssignMetrics()
+            ),
             reassign_tables=ReassignTables(once, inventories, new_id),
             unassign_tables=UnassignTables(once, inventories, new_id),
             get_assignment=GetAssignment(catalogue),

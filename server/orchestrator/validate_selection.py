@@ -6,7 +6,7 @@ from uuid import UUID
 from server.clock import Deadline
 from server.domain.restaurant import Caller
 from server.domain.rules import Selection, check_selection, failed
-from server.errors import Check
+from server.errors import Check, Reason
 from server.orchestrator.candidate import candidate
 from server.orchestrator.ports import Catalogue, InventorySource
 from server.orchestrator.situation import known_booking, look
@@ -17,6 +17,7 @@ class SelectionQuestion:
     restaurant_id: UUID
     booking_id: UUID
     table_ids: tuple[UUID, ...]
+    overrides: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,10 @@ class ValidateSelection:
 
     async def __call__(self, caller: Caller, question: SelectionQuestion, deadline: Deadline) -> Validated:
         situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
+        situation.require_permission(caller, question.overrides)
         booking = await known_booking(self.catalogue, question.restaurant_id, question.booking_id)
-        wanted = await candidate(self.catalogue, situation, booking, question.table_ids)
+        wanted = await candidate(
+            self.catalogue, situation, booking, question.table_ids, overrides=question.overrides
+        )
         checks = check_selection(wanted.selection, wanted.foreign)
         return Validated(wanted.selection, checks, wanted.context_version)

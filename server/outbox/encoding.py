@@ -8,7 +8,7 @@ from cloudevents.core.v1.event import CloudEvent
 from google.protobuf.json_format import ParseDict, ParseError
 
 from maitred.v1.events_pb2 import CapacityEvent
-from server.outbox.events import OutboxEvent
+from server.domain.events import CommittedEvent
 from server.outbox.ports import Undeliverable
 
 CONTENT_TYPE: Final = JSONFormat.CONTENT_TYPE
@@ -53,13 +53,12 @@ def message_name(event_type: str) -> str:
     return message.full_name
 
 
-def capacity_event(event: OutboxEvent) -> CapacityEvent:
+def capacity_event(event: CommittedEvent) -> CapacityEvent:
     """The event as a message of the contract.
 
-    Members of the payload that this version of the contract lacks are left out: a newer server may have written them.
-    Raises `Undeliverable` for an unknown type, and for a payload that contradicts the contract.
+    What this version of the contract lacks, members of a payload or whole types of events, is left out: a newer server
+    may have written it. Raises `Undeliverable` for a payload that contradicts the contract.
     """
-    field = _field(event.event_type)
     message = CapacityEvent(
         event_id=str(event.event_id),
         event_type=event.event_type,
@@ -71,6 +70,9 @@ def capacity_event(event: OutboxEvent) -> CapacityEvent:
         request_id=event.idempotency_key,
     )
     message.occurred_at.FromDatetime(event.created_at)
+    field = _FIELDS.get(event.event_type)
+    if field is None:
+        return message
     data = getattr(message, field)
     data.SetInParent()
     try:
@@ -80,17 +82,18 @@ def capacity_event(event: OutboxEvent) -> CapacityEvent:
     return message
 
 
-def sequence(event: OutboxEvent) -> str:
+def sequence(event: CommittedEvent) -> str:
     """The event's place among those of its restaurant, as text that sorts like the place itself."""
     return f"{event.floor_version:019d}.{event.position:010d}"
 
 
-def cloud_event(event: OutboxEvent) -> bytes:
+def cloud_event(event: CommittedEvent) -> bytes:
     """The event as CloudEvents 1.0 in structured JSON form.
 
     `data` is the payload as it was committed, which any parser of protobuf JSON reads as the message that `dataschema`
-    names. Raises `Undeliverable` like `capacity_event`.
+    names. Raises `Undeliverable` for an unknown type, and for a payload that contradicts the contract.
     """
+    schema = message_name(event.event_type)
     capacity_event(event)
     attributes = {
         "specversion": "1.0",
@@ -100,7 +103,7 @@ def cloud_event(event: OutboxEvent) -> bytes:
         "subject": _subject(event),
         "time": event.created_at,
         "datacontenttype": "application/json",
-        "dataschema": f"urn:maitred:proto:{message_name(event.event_type)}",
+        "dataschema": f"urn:maitred:proto:{schema}",
         "tenantid": str(event.tenant_id),
         "restaurantid": str(event.restaurant_id),
         # Text, because an integer of CloudEvents has 32 bits.
@@ -117,6 +120,6 @@ def _field(event_type: str) -> str:
     return field
 
 
-def _subject(event: OutboxEvent) -> str:
+def _subject(event: CommittedEvent) -> str:
     collection, member = _SUBJECTS[_field(event.event_type)]
     return f"{collection}/{event.payload.get(member, '')}"

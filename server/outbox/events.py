@@ -1,31 +1,18 @@
 """An event on its way out, and what became of an attempt to deliver it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
+
+from server.domain.events import CommittedEvent
 
 
 @dataclass(frozen=True, slots=True)
-class OutboxEvent:
-    """One committed fact. `event_id` is what consumers recognise a repeat by.
+class OutboxEvent(CommittedEvent):
+    """A committed event with the attempts to deliver it so far."""
 
-    `floor_version` and `position` order the events of a restaurant. `attempt_count` are the attempts before this one.
-    """
-
-    event_id: UUID
-    tenant_id: UUID
-    restaurant_id: UUID
-    floor_version: int
-    position: int
-    created_at: datetime
-    event_type: str
     attempt_count: int
-    booking_id: UUID | None
-    idempotency_key: str
-    payload: Mapping[str, Any]
 
     @property
     def place(self) -> "Place":

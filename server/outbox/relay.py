@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 
 from server.errors import ServiceError
+from server.lifecycle import end_task
 from server.outbox.delivery import Delivery
 from server.outbox.events import Run, Settlement
 from server.outbox.ports import EventQueue
@@ -63,14 +64,10 @@ class Relay:
             return
         fill, settle, extend = self._tasks
         self._tasks = []
-        fill.cancel()
-        extend.cancel()
-        for task in tuple(self._in_work):
-            task.cancel()
-        await asyncio.gather(*self._in_work, return_exceptions=True)
+        for task in (fill, extend, *self._in_work):
+            await end_task(task)
         await self._settled.join()
-        settle.cancel()
-        await asyncio.gather(fill, settle, extend, return_exceptions=True)
+        await end_task(settle)
 
     def wake(self) -> None:
         """Something was committed: look now."""

@@ -9,10 +9,11 @@ from typing import Any
 from uuid import UUID
 
 from server.domain.claims import AssignmentState, HoldState
+from server.domain.events import CommittedEvent
 from server.domain.limits import LIST_WINDOW_MAX_S, SNAPSHOT_ROWS_MAX
 from server.domain.window import Window
 from server.errors import bad_field
-from server.orchestrator.floor_log import CommittedEvent, FloorChange, FloorChanges, FloorView
+from server.orchestrator.floor_log import FloorChange, FloorChanges, FloorView
 from server.orchestrator.ports import Page
 from server.persistence.documents import decode
 from server.persistence.failures import ContentionError, deadline_exceeded, translating, unavailable

@@ -111,8 +111,8 @@ def _event(row: Row) -> OutboxEvent:
         row["position"],
         row["created_at"],
         row["event_type"],
-        row["attempt_count"],
         row["booking_id"],
         row["idempotency_key"],
         decode(row["payload"], dict[str, object]),
+        row["attempt_count"],
     )

@@ -1,11 +1,12 @@
 """The orchestrator's questions, asked on one connection or on any of the pool."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
-from server.domain.booking import Booking, BookingChange, BookingStatus
+from server.domain.booking import ASSIGNABLE, Booking, BookingChange, BookingStatus
 from server.domain.claims import Assignment, Block, Claim, Hold, HoldState
+from server.domain.limits import WINDOW_MAX_S
 from server.domain.restaurant import Restaurant
 from server.domain.window import Window
 from server.errors import Refusal
@@ -22,6 +23,7 @@ from server.orchestrator.ports import (
 from server.persistence import rows
 from server.persistence.documents import decode
 from server.persistence.queries import load_queries
+from server.planner.lookahead import Waiting
 
 RESTAURANTS = load_queries("restaurants")
 INVENTORY = load_queries("inventory")
@@ -95,6 +97,22 @@ class SqlReader:
         named = None if table_ids is None else list(table_ids)
         found = await self._asking.fetch(CLAIMS["claims"], restaurant_id, window.start, window.end, named)
         return tuple(rows.claim(row) for row in found)
+
+    async def waiting(
+        self, restaurant_id: UUID, stay: Window, now: datetime, booking_id: UUID | None, limit: int
+    ) -> tuple[tuple[Waiting, ...], int]:
+        found = await self._asking.fetch(
+            BOOKINGS["waiting_bookings"],
+            restaurant_id,
+            max(stay.start, now),
+            stay.end,
+            stay.start - timedelta(seconds=WINDOW_MAX_S),
+            sorted(ASSIGNABLE),
+            booking_id,
+            stay.start,
+            limit,
+        )
+        return tuple(rows.waiting(row) for row in found), found[0]["found"] if found else 0
 
 
 class SqlCatalogue(SqlReader):

@@ -1,6 +1,6 @@
 """Rows of the database as values of the domain."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -19,9 +19,10 @@ from server.domain.invariants import InvariantCounts, InvariantViolation
 from server.domain.policy import ServicePolicy
 from server.domain.restaurant import Restaurant
 from server.domain.window import Stay, Window
-from server.errors import ClaimKind
+from server.errors import ClaimKind, Reason
 from server.orchestrator.ports import AuditRecord, Inventory, OutboxRecord, OutboxStatus
 from server.persistence.documents import decode
+from server.planner.lookahead import Waiting
 
 Row = Mapping[str, Any]
 
@@ -67,6 +68,7 @@ def booking(row: Row) -> Booking:
             row["zone_id"],
             tuple(row["required_attributes"]),
             tuple(row["preferred_attributes"]),
+            tuple(row["preferred_zone_ids"]),
         ),
         Stay(Window(row["dining_start"], row["dining_end"]), window(row), row["period"]),
         BookingStatus(row["status"]),
@@ -79,6 +81,21 @@ def booking(row: Row) -> Booking:
         row["assigned_epoch"],
         row["checked_in_at"],
         row["checked_out_at"],
+    )
+
+
+def waiting(row: Row) -> Waiting:
+    """A row of `waiting_bookings`, without the number of all its rows."""
+    return Waiting(
+        row["booking_id"],
+        Party(
+            row["party_size"],
+            row["dining_start"],
+            row["duration_s"],
+            row["zone_id"],
+            tuple(row["required_attributes"]),
+        ),
+        window(row),
     )
 
 
@@ -99,6 +116,7 @@ def booking_values(booking: Booking) -> tuple[object, ...]:
         party.zone_id,
         list(party.required_attributes),
         list(party.preferred_attributes),
+        list(party.preferred_zone_ids),
         booking.reference,
         booking.revision,
         booking.assignment_epoch,
@@ -136,6 +154,7 @@ def hold(row: Row) -> Hold:
         row["policy_version"],
         row["inventory_version"],
         row["assignment_epoch"],
+        _reasons(row["overrides"]),
     )
 
 
@@ -154,6 +173,7 @@ def hold_document(hold: Hold) -> dict[str, object]:
         "policy_version": hold.policy_version,
         "inventory_version": hold.inventory_version,
         "assignment_epoch": hold.assignment_epoch,
+        "overrides": hold.overrides,
     }
 
 
@@ -171,6 +191,7 @@ def assignment(row: Row) -> Assignment:
         row["created_at"],
         row["merge_group_id"],
         row["hold_id"],
+        _reasons(row["overrides"]),
     )
 
 
@@ -188,7 +209,12 @@ def assignment_document(assignment: Assignment) -> dict[str, object]:
         "hold_id": assignment.hold_id,
         "actor": assignment.actor,
         "created_at": assignment.created_at,
+        "overrides": assignment.overrides,
     }
+
+
+def _reasons(names: Iterable[str]) -> tuple[Reason, ...]:
+    return tuple(Reason(name) for name in names)
 
 
 def block(row: Row) -> Block:

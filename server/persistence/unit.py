@@ -327,7 +327,8 @@ def _in_progress(request: RecordedRequest) -> ServiceError:
 
 
 def _reused(request: RecordedRequest, recorded: dict[str, str]) -> ServiceError:
-    differing = sorted(name for name, digest in request.field_digests if recorded.get(name) != digest)
+    sent = dict(request.field_digests)
+    differing = sorted(name for name in sent | recorded if recorded.get(name) != sent.get(name))
     return refuse(
         Reason.REQUEST_ID_REUSED,
         f"The request_id was used before with another {' and '.join(differing) or 'payload'}.",

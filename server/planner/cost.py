@@ -1,4 +1,4 @@
-"""What a table set costs for a window. The terms, their units and a worked example are in docs/planner.md."""
+"""What a table set costs in the v2 engine. The terms, their units and a worked example are in docs/planner.md."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,22 +7,15 @@ from server.domain.booking import Party
 from server.domain.policy import ServicePolicy
 from server.domain.window import Window
 from server.planner.catalog import TableSets
+from server.planner.forecast import Desertion, desertion
 from server.planner.gaps import GAP_SLOTS_MAX, turn_slots, unusable_slots, window_slots
+from server.planner.lookahead import Outlook
 from server.planner.merges import positions
 from server.planner.occupancy import Occupancy
+from server.planner.ranking import MICRO, ScoreTerm
 
-# Costs are counted in millionths, as whole numbers: sums are exact, so equal sets tie whatever order they are
-# added in.
-MICRO = 1_000_000
 # The cost per slot of the window at which the score is half of 100.
 HALF_SCORE_COST = 30
-
-
-class ScoreTerm(NamedTuple):
-    """One term of a cost."""
-
-    name: str
-    cost: float
 
 
 class TableCost(NamedTuple):
@@ -31,6 +24,8 @@ class TableCost(NamedTuple):
     unusable_gaps: int
     open_gaps: int
     merge_partners: int
+    fragmentation: int
+    scarcity: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +40,24 @@ class Tariff:
     unusable_gap: int
     open_gap: int
     merge_partner: int
+    fragmentation: int
+    scarcity: int
     preferred_attribute: int
+    lookahead: int
+    preferred_zone: int
     unusable: tuple[int, ...]
-    lacking: tuple[tuple[str, int], ...]
+    # By seats of a table, the chance that nobody comes for an idle gap.
+    deserted: Desertion
+    # For each preferred attribute the tables that lack it.
+    lacking: tuple[int, ...]
+    # The tables outside the preferred zones; none when the party has no such preference.
+    elsewhere: int
+    outlook: Outlook
 
     @classmethod
-    def of(cls, sets: TableSets, policy: ServicePolicy, party: Party, window: Window) -> "Tariff":
+    def of(
+        cls, sets: TableSets, policy: ServicePolicy, party: Party, window: Window, outlook: Outlook
+    ) -> "Tariff":
         weights, slots = policy.weights, window_slots(window)
         return cls(
             sets,
@@ -61,32 +68,54 @@ class Tariff:
             _micro(weights.unusable_gap),
             _micro(weights.open_gap),
             _micro(weights.merge_partner),
+            _micro(weights.fragmentation),
+            _micro(weights.scarcity),
             _micro(weights.preferred_attribute),
+            _micro(weights.lookahead),
+            _micro(weights.preferred_zone),
             unusable_slots(turn_slots(policy), slots + 2 * GAP_SLOTS_MAX),
-            tuple((name, ~sets.equipped.get(name, 0)) for name in party.preferred_attributes),
+            desertion(policy, sets.seat_mix),
+            tuple(~sets.equipped.get(name, 0) for name in party.preferred_attributes),
+            _elsewhere(sets, party),
+            outlook,
         )
 
-    def table(self, position: int, gaps: tuple[int, int]) -> TableCost:
-        """The cost of a table with so many idle slots before and after the window."""
+    def table(self, position: int, gaps: tuple[int, int], partners_free: int) -> TableCost:
+        """The cost of a table with so many idle slots before and after the window, whose partners are free for so many
+        slots of the window together.
+        """
         before, after = gaps
+        whole = before + self.slots + after
         unusable = self.unusable
         seats = self.sets.floor.tables[position].capacity
-        newly_unusable = unusable[before] + unusable[after] - unusable[before + self.slots + after]
+        deserted = self.deserted[seats]
         return TableCost(
-            self.unusable_gap * seats * newly_unusable,
+            self.unusable_gap * seats * (unusable[before] + unusable[after] - unusable[whole]),
             self.open_gap * seats * (before + after),
             self.merge_partner * self.sets.partners[position].bit_count(),
+            self.fragmentation * partners_free,
+            self.scarcity * seats * (deserted[before] + deserted[after] - deserted[whole]) // MICRO,
         )
 
-    def preferences(self, mask: int) -> int:
-        """The cost of the preferred attributes that a table of the set lacks."""
-        return self.preferred_attribute * sum(1 for _, lacking in self.lacking if mask & lacking)
+    @property
+    def charges_sets(self) -> bool:
+        """Whether any set can cost more than its seats, its merging and its tables."""
+        return bool(self.lacking or self.elsewhere or self.outlook.stakes)
 
-    def unmet(self, mask: int) -> tuple[str, ...]:
-        return tuple(name for name, lacking in self.lacking if mask & lacking)
+    def of_set(self, mask: int) -> int:
+        """What a set costs beside its seats, its merging and its tables."""
+        return sum(self._set_terms(mask).values())
+
+    def _set_terms(self, mask: int) -> dict[str, int]:
+        lost = sum(stake.party_size * stake.slots for stake in self.outlook.lost_to(mask))
+        return {
+            "preferred_attributes": self.preferred_attribute * sum(1 for each in self.lacking if mask & each),
+            "preferred_zone": self.preferred_zone if mask & self.elsewhere else 0,
+            "lookahead": self.lookahead * lost,
+        }
 
     def breakdown(self, mask: int, tables: list[TableCost]) -> tuple[ScoreTerm, ...]:
-        """The cost of a set by terms, always all six in the same order."""
+        """The cost of a set by terms, always all of them in the same order."""
         seats = sum(self.sets.floor.tables[index].capacity for index in positions(mask))
         terms = {
             "spare_seats": self.spare_seat * (seats - self.party_size),
@@ -94,7 +123,9 @@ class Tariff:
             "unusable_gaps": sum(table.unusable_gaps for table in tables),
             "open_gaps": sum(table.open_gaps for table in tables),
             "merge_partners": sum(table.merge_partners for table in tables),
-            "preferred_attributes": self.preferences(mask),
+            "fragmentation": sum(table.fragmentation for table in tables),
+            "scarcity": sum(table.scarcity for table in tables),
+            **self._set_terms(mask),
         }
         return tuple(ScoreTerm(name, cost / MICRO) for name, cost in terms.items())
 
@@ -104,9 +135,20 @@ class Tariff:
         return 100 * HALF_SCORE_COST / (HALF_SCORE_COST + per_slot)
 
 
+def _elsewhere(sets: TableSets, party: Party) -> int:
+    wanted = party.preferred_zone_ids
+    if not wanted:
+        return 0
+    return sum(1 << at for at, table in enumerate(sets.floor.tables) if table.zone_id not in wanted)
+
+
 def table_costs(tariff: Tariff, occupancy: Occupancy, mask: int) -> dict[int, TableCost]:
     """The cost of each table of the mask; all of them must be free in the window."""
-    return {position: tariff.table(position, occupancy.gaps(position)) for position in positions(mask)}
+    free = occupancy.partners_free(tariff.sets, tariff.slots)
+    return {
+        position: tariff.table(position, occupancy.gaps(position), free[position])
+        for position in positions(mask)
+    }
 
 
 def _micro(weight: float) -> int:

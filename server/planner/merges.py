@@ -1,10 +1,12 @@
 """Every set of tables that may be pushed together, each exactly once.
 
 Tables are bit positions in the floor's order, a set is an int with one bit per table. What counts as one
-merge is `domain.rules.forms_merge`; the searches here produce exactly the sets that it accepts.
+merge is `domain.rules.forms_merge`; the searches here produce exactly the sets that it accepts, or for parties who need
+no adjacency every set of one zone.
 """
 
 from collections.abc import Iterator
+from uuid import UUID
 
 from server.domain.floor import Floor
 from server.domain.policy import AdjacencyMode, Combinations
@@ -24,7 +26,19 @@ def movable_neighbours(floor: Floor) -> list[int]:
     return masks
 
 
-def merges(touching: list[int], combinations: Combinations) -> Iterator[int]:
+def movable_neighbourhoods(floor: Floor) -> list[int]:
+    """For each table the other movable tables of its zone, adjacent or not; nothing for a fixed table."""
+    zones: dict[UUID, int] = {}
+    for index, table in enumerate(floor.tables):
+        if table.movable:
+            zones[table.zone_id] = zones.get(table.zone_id, 0) | 1 << index
+    return [
+        zones[table.zone_id] & ~(1 << index) if table.movable else 0
+        for index, table in enumerate(floor.tables)
+    ]
+
+
+def adjacent_merges(touching: list[int], combinations: Combinations) -> Iterator[int]:
     """All sets of 2 to `tables_max` tables that are one merge under the adjacency mode; `touching` as of
     `movable_neighbours`.
     """
@@ -36,6 +50,13 @@ def merges(touching: list[int], combinations: Combinations) -> Iterator[int]:
         AdjacencyMode.HUB: _stars,
     }[combinations.adjacency_mode]
     return search(touching, combinations.tables_max)
+
+
+def free_merges(floor: Floor, combinations: Combinations) -> Iterator[int]:
+    """All sets of 2 to `tables_max` movable tables of one zone: what parties have who need no adjacency."""
+    if not combinations.enabled:
+        return iter(())
+    return _cliques(movable_neighbourhoods(floor), combinations.tables_max)
 
 
 def positions(mask: int) -> tuple[int, ...]:

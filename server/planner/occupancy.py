@@ -1,33 +1,46 @@
 """What the claims of others leave of each table around a window."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from server.domain.claims import Claim
 from server.domain.window import Window
 from server.errors import ClaimKind
 from server.planner.catalog import TableSets
-from server.planner.gaps import slots_within
+from server.planner.gaps import slots_covering, slots_within
 
 
 @dataclass(frozen=True, slots=True)
 class Occupancy:
-    """Which tables are taken in the window, as a mask per kind of claim, and the idle slots beside it on the
-    others.
+    """Which tables are taken in the window, as a mask per kind of claim and with the instant from which nothing
+    that is in the way now keeps them, and the idle slots beside the window on the others.
     """
 
     taken: dict[ClaimKind, int]
+    free_from: dict[int, datetime]
     _window: Window
     _horizon: Window
     _free_since: dict[int, datetime]
     _free_until: dict[int, datetime]
+    # The part of the window that each of the tables taken in it is taken for, in slots.
+    _taken_slots: dict[int, int]
 
     def gaps(self, position: int) -> tuple[int, int]:
         """Idle slots before and after the window on a table that is free in it, bounded by the horizon."""
         since = self._free_since.get(position, self._horizon.start)
         until = self._free_until.get(position, self._horizon.end)
         return slots_within(self._window.start - since), slots_within(until - self._window.end)
+
+    def partners_free(self, sets: TableSets, slots: int) -> list[int]:
+        """For each table how many of the window's `slots` the tables that it can be merged with are free, together."""
+        free = [slots * partners.bit_count() for partners in sets.partners]
+        for position, taken in self._taken_slots.items():
+            lost = min(taken, slots)
+            for partner in sets.partner_of[position]:
+                free[partner] -= lost
+        return free
 
 
 def occupancy(sets: TableSets, claims: Iterable[Claim], window: Window, horizon: Window) -> Occupancy:
@@ -36,8 +49,10 @@ def occupancy(sets: TableSets, claims: Iterable[Claim], window: Window, horizon:
     """
     start, end, position_of = window.start, window.end, sets.position_of
     taken = dict.fromkeys(ClaimKind, 0)
+    free_from: dict[int, datetime] = {}
     since: dict[int, datetime] = {}
     until: dict[int, datetime] = {}
+    taken_slots: dict[int, int] = {}
     for claim in claims:
         position = position_of.get(claim.table_id.int)
         if position is None:
@@ -51,4 +66,49 @@ def occupancy(sets: TableSets, claims: Iterable[Claim], window: Window, horizon:
                 until[position] = claimed.start
         else:
             taken[claim.kind] |= 1 << position
-    return Occupancy(taken, window, horizon, since, until)
+            free_from[position] = max(claim.free_from, free_from.get(position, claim.free_from))
+            overlap = min(claimed.end, end) - max(claimed.start, start)
+            taken_slots[position] = taken_slots.get(position, 0) + slots_covering(overlap)
+    return Occupancy(taken, free_from, window, horizon, since, until, taken_slots)
+
+
+class Claimed(NamedTuple):
+    """A claim with its table as a mask."""
+
+    start: datetime
+    end: datetime
+    kind: ClaimKind
+    table: int
+
+
+def taken_within(
+    sets: TableSets, claims: Iterable[Claim], windows: Iterable[Window]
+) -> dict[Window, Mapping[ClaimKind, int]]:
+    """For each window the tables taken in it, as a mask per kind of claim.
+
+    One sweep in order of time: a claim is looked at from the first window that ends after its start until a
+    window begins at its end or later.
+    """
+    coming = sorted(_claimed(sets, claims), key=lambda claim: claim.start)
+    met = 0
+    around: list[Claimed] = []
+    taken: dict[Window, Mapping[ClaimKind, int]] = {}
+    for window in sorted(windows):
+        start, end = window.start, window.end
+        while met < len(coming) and coming[met].start < end:
+            around.append(coming[met])
+            met += 1
+        around = [claim for claim in around if claim.end > start]
+        masks = dict.fromkeys(ClaimKind, 0)
+        for claim in around:
+            if claim.start < end:
+                masks[claim.kind] |= claim.table
+        taken[window] = masks
+    return taken
+
+
+def _claimed(sets: TableSets, claims: Iterable[Claim]) -> Iterator[Claimed]:
+    for claim in claims:
+        position = sets.position_of.get(claim.table_id.int)
+        if position is not None:
+            yield Claimed(claim.window.start, claim.window.end, claim.kind, 1 << position)

@@ -1,11 +1,11 @@
 """Which tables for a party: the one question that the planner answers."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
-from functools import reduce
 from heapq import nsmallest
-from operator import or_
 from typing import NamedTuple
 from uuid import UUID
 
@@ -14,20 +14,25 @@ from server.domain.claims import Claim
 from server.domain.context import context_version
 from server.domain.floor import Edge, Floor, Table
 from server.domain.limits import REJECTED_TABLES_LISTED_MAX
-from server.domain.policy import ServicePolicy
+from server.domain.policy import PlanEngine, ServicePolicy
 from server.domain.rules import CONFLICT_REASON, Selection
 from server.domain.window import Stay, Window
 from server.errors import Reason
-from server.planner.catalog import Merge, Refused, TableSets
-from server.planner.cost import MICRO, ScoreTerm, TableCost, Tariff, table_costs
-from server.planner.merges import as_mask, positions
+from server.planner.catalog import Merge, Refused, Shortlist, TableSets
+from server.planner.legacy import rank_legacy
+from server.planner.lookahead import Waiting, look_ahead
 from server.planner.occupancy import Occupancy, occupancy
+from server.planner.ranking import MICRO, Choice, Engine, Ranked, Ranking, ScoreTerm
+from server.planner.v2 import rank_v2
+
+ENGINES: Mapping[PlanEngine, Engine] = {PlanEngine.V2: rank_v2, PlanEngine.LEGACY: rank_legacy}
 
 
 class PlanOutcome(StrEnum):
-    """Whether anything fits: now, at another time, or never on this floor under this policy."""
+    """Whether anything fits: now, now with rules relaxed, at another time, or never on this floor under this policy."""
 
     FEASIBLE = "feasible"
+    RELAXED = "relaxed"
     FULLY_TAKEN = "fully_taken"
     NEEDS_STAFF = "needs_staff"
 
@@ -37,8 +42,10 @@ class Question:
     """Everything that an answer depends on.
 
     `sets` are those of this floor and of the policy's combination rule. `claims` are the live claims of
-    others, with none missing that touches the `horizon`; idle gaps end at the horizon. `avoid` are tables to
-    leave out.
+    others, with none missing that touches the `horizon` or the window of a booking that is `waiting`; idle gaps end
+    at the horizon. `avoid` are tables to leave out. The party itself is not among the waiting. `relaxed` are rules out
+    of `RELAXABLE` that the plans may break; for COMBINATION_TOO_LARGE the sets and the policy have to allow the larger
+    merges.
     """
 
     floor: Floor
@@ -51,12 +58,14 @@ class Question:
     avoid: frozenset[UUID]
     plans_max: int
     policy_version: int
+    waiting: tuple[Waiting, ...] = ()
+    relaxed: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A table set that fits. `cost` ranks, lower is better, and is the sum of `breakdown`; `score` is 0 to
-    100.
+    100. The policy's engine made all three. `relaxed` are the rules it breaks; as overrides they make it holdable.
     """
 
     tables: tuple[Table, ...]
@@ -69,24 +78,36 @@ class Plan:
     score: float
     breakdown: tuple[ScoreTerm, ...]
     unmet_preferred_attributes: tuple[str, ...]
+    zone_preference_unmet: bool
     context_version: str
+    relaxed: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
     """How many single tables and combinations fell to a reason; `table_ids` are the first of those tables by
-    id.
+    id, `examples` the first of those combinations: the smaller ones first, then by ids.
+
+    `free_from` is the first instant at which one of them is rid of everything that is in its way now, if nothing
+    new comes and no party leaves early; None when no claim is the reason.
     """
 
     reason: Reason
     tables: int
     combinations: int
     table_ids: tuple[UUID, ...]
+    examples: tuple[tuple[UUID, ...], ...] = ()
+    free_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PlanResult:
-    """The best plans first, and every other set counted once under the first reason that applies to it."""
+    """The best plans first, and every other set counted once under the first reason that applies to it.
+
+    `largest` is the most people that one set in service, in the zone and with the attributes asked for can seat.
+    When the outcome is RELAXED, everything but the plans and their number describes the search by all rules.
+    `relaxations_skipped` could not be tried because the floor has too many merges of that kind.
+    """
 
     outcome: PlanOutcome
     plans: tuple[Plan, ...]
@@ -94,6 +115,16 @@ class PlanResult:
     rejections: tuple[Rejection, ...]
     tables_considered: int
     combinations_considered: int
+    largest: int
+    relaxations_skipped: tuple[Reason, ...] = ()
+
+
+class Removed(NamedTuple):
+    """All that one ground removed: the single tables as a mask, and the merges in their order."""
+
+    reason: Reason
+    singles: int
+    merges: Sequence[Merge]
 
 
 class Candidates(NamedTuple):
@@ -102,30 +133,19 @@ class Candidates(NamedTuple):
     singles: int
     merges: Sequence[Merge]
 
-    def without(self, grounds: Iterable[tuple[Reason, int]]) -> "tuple[Candidates, list[Refused]]":
+    def without(self, grounds: Iterable[tuple[Reason, int]]) -> "tuple[Candidates, list[Removed]]":
         """What is left without the sets that contain a table of some ground, each filed under the first
         such.
         """
         singles, merges = self
-        refused = []
+        removed = []
         for reason, mask in grounds:
             if mask:
-                kept = [merge for merge in merges if not merge.mask & mask]
-                refused.append(Refused(reason, singles & mask, len(merges) - len(kept)))
-                singles, merges = singles & ~mask, kept
-        return Candidates(singles, merges), refused
-
-
-class Ranked(NamedTuple):
-    """A free set with its cost in millionths, in the order of preference.
-
-    Of equal sets the one comes first whose tables could be merged with fewer tables that are free in the
-    window: it breaks up less. What is still equal stands in the order of the tables' ids.
-    """
-
-    cost: int
-    free_partners: int
-    members: tuple[int, ...]
+                removed.append(
+                    Removed(reason, singles & mask, [merge for merge in merges if merge.mask & mask])
+                )
+                singles, merges = singles & ~mask, [merge for merge in merges if not merge.mask & mask]
+        return Candidates(singles, merges), removed
 
 
 def plan_tables(question: Question) -> PlanResult:
@@ -137,10 +157,8 @@ def plan_tables(question: Question) -> PlanResult:
     sets, policy = question.sets, question.policy
     if sets.combinations != policy.combinations or sets.floor != question.floor:
         raise ValueError("the table sets were made for another floor or combination rule")
-    shortlist = sets.shortlist(question.party, policy.slack_max)
-    allowed, avoided = Candidates(shortlist.singles, shortlist.merges).without(
-        [(Reason.TABLE_AVOIDED, sets.mask_of(question.avoid))]
-    )
+    shortlist = sets.shortlist(question.party, policy.slack_max, question.relaxed)
+    allowed, avoided = _allowed(question, shortlist)
     occupied = occupancy(sets, question.claims, question.stay.window, question.horizon)
     free, busy = allowed.without((reason, occupied.taken[kind]) for kind, reason in CONFLICT_REASON.items())
     found, plans = _best(question, free, occupied)
@@ -148,10 +166,25 @@ def plan_tables(question: Question) -> PlanResult:
         _outcome(found, allowed),
         plans,
         found,
-        _rejections(sets, (*shortlist.refused, *avoided, *busy)),
+        (
+            *_rejections(sets, (*shortlist.refused, *(Refused.of(*each) for each in avoided))),
+            *_conflicts(sets, busy, occupied),
+        ),
         len(question.floor.tables),
-        len(sets.merges),
+        len(sets.merges_for(question.party.party_size)),
+        shortlist.largest,
     )
+
+
+def sets_that_would_do(question: Question) -> Candidates:
+    """The sets that seat the party whenever they are free, without the avoided ones."""
+    shortlist = question.sets.shortlist(question.party, question.policy.slack_max)
+    return _allowed(question, shortlist)[0]
+
+
+def _allowed(question: Question, shortlist: Shortlist) -> tuple[Candidates, list[Removed]]:
+    avoided = (Reason.TABLE_AVOIDED, question.sets.mask_of(question.avoid))
+    return Candidates(shortlist.singles, shortlist.merges).without([avoided])
 
 
 def _outcome(found: int, allowed: Candidates) -> PlanOutcome:
@@ -160,60 +193,74 @@ def _outcome(found: int, allowed: Candidates) -> PlanOutcome:
     return PlanOutcome.FULLY_TAKEN if allowed.singles or allowed.merges else PlanOutcome.NEEDS_STAFF
 
 
-def _rejections(sets: TableSets, refused: Iterable[Refused]) -> tuple[Rejection, ...]:
-    return tuple(
-        Rejection(reason, singles.bit_count(), merges, sets.ids_in(singles, REJECTED_TABLES_LISTED_MAX))
-        for reason, singles, merges in refused
-        if singles or merges
-    )
+def _rejections(sets: TableSets, refused: Iterable[Refused]) -> Iterator[Rejection]:
+    tables = sets.floor.tables
+    for reason, singles, merges, examples in refused:
+        if singles or merges:
+            yield Rejection(
+                reason,
+                singles.bit_count(),
+                merges,
+                sets.ids_in(singles, REJECTED_TABLES_LISTED_MAX),
+                tuple(tuple(tables[at].table_id for at in merge.members) for merge in examples),
+            )
+
+
+def _conflicts(sets: TableSets, busy: Iterable[Removed], occupied: Occupancy) -> Iterator[Rejection]:
+    """The rejections for claims, with the time at which the first set comes free."""
+    releases = _releases(occupied)
+    for removed in busy:
+        for rejection in _rejections(sets, [Refused.of(*removed)]):
+            yield replace(rejection, free_from=_free_from(removed, releases))
+
+
+def _releases(occupied: Occupancy) -> list[tuple[datetime, int]]:
+    """The instants at which taken tables come free, rising, each with the tables that are still taken then."""
+    still_taken = 0
+    releases = []
+    for position, instant in sorted(occupied.free_from.items(), key=lambda item: item[1], reverse=True):
+        releases.append((instant, still_taken))
+        still_taken |= 1 << position
+    return releases[::-1]
+
+
+def _free_from(removed: Removed, releases: Sequence[tuple[datetime, int]]) -> datetime:
+    """The first instant by which all that is in the way of one of these sets has let go of it."""
+
+    def some_set_is_free(release: tuple[datetime, int]) -> bool:
+        taken = release[1]
+        return bool(removed.singles & ~taken) or any(not merge.mask & taken for merge in removed.merges)
+
+    return releases[bisect_left(releases, True, key=some_set_is_free)][0]
 
 
 def _best(question: Question, free: Candidates, occupied: Occupancy) -> tuple[int, tuple[Plan, ...]]:
     """How many sets are free, and the cheapest of them as plans."""
-    tariff = Tariff.of(question.sets, question.policy, question.party, question.stay.window)
-    in_use = reduce(or_, (merge.mask for merge in free.merges), free.singles)
-    costs = table_costs(tariff, occupied, in_use)
-    ranked = _rank(tariff, free, costs, _free_partners(question.sets, costs, occupied))
+    outlook = look_ahead(
+        question.sets, question.policy, question.stay.window, question.claims, question.waiting
+    )
+    choice = Choice(
+        question.sets,
+        question.policy,
+        question.party,
+        question.stay.window,
+        free.singles,
+        free.merges,
+        occupied,
+        outlook,
+    )
+    ranking = ENGINES[question.policy.engine](choice)
+    ranked = ranking.ranked()
     best = nsmallest(question.plans_max, ranked)
-    return len(ranked), tuple(_plan(question, tariff, costs, choice) for choice in best)
+    return len(ranked), tuple(_plan(question, ranking, each) for each in best)
 
 
-def _free_partners(sets: TableSets, tables: Iterable[int], occupied: Occupancy) -> dict[int, int]:
-    """How many tables that are free in the window each of these tables could be merged with."""
-    free = ~reduce(or_, occupied.taken.values())
-    return {position: (sets.partners[position] & free).bit_count() for position in tables}
-
-
-def _rank(
-    tariff: Tariff, free: Candidates, costs: Mapping[int, TableCost], partners: Mapping[int, int]
-) -> list[Ranked]:
-    """Every free set with its cost. Runs once per set, so it only adds up numbers that were made
-    beforehand.
-    """
-    of_table = {position: sum(cost) for position, cost in costs.items()}
-    tables, size = tariff.sets.floor.tables, tariff.party_size
-    spare, joining = tariff.spare_seat, tariff.merge
-    ranked = [
-        Ranked((tables[at].capacity - size) * spare + of_table[at], partners[at], (at,))
-        for at in positions(free.singles)
-    ]
-    ranked += [
-        Ranked(
-            (seats - size) * spare + (len(members) - 1) * joining + sum([of_table[at] for at in members]),
-            sum([partners[at] for at in members]),
-            members,
-        )
-        for _, members, seats in free.merges
-    ]
-    if not tariff.lacking:
-        return ranked
-    return [each._replace(cost=each.cost + tariff.preferences(as_mask(each.members))) for each in ranked]
-
-
-def _plan(question: Question, tariff: Tariff, costs: Mapping[int, TableCost], choice: Ranked) -> Plan:
+def _plan(question: Question, ranking: Ranking, choice: Ranked) -> Plan:
     tables = tuple(question.floor.tables[position] for position in choice.members)
-    selection = Selection(question.floor, question.policy, question.party, question.stay.window, tables)
-    mask = as_mask(choice.members)
+    party = question.party
+    selection = Selection(question.floor, question.policy, party, question.stay.window, tables)
+    lacking = (name for name in party.preferred_attributes if any(name not in t.attributes for t in tables))
+    zones = party.preferred_zone_ids
     return Plan(
         tables=tables,
         zone_id=tables[0].zone_id,
@@ -222,10 +269,12 @@ def _plan(question: Question, tariff: Tariff, costs: Mapping[int, TableCost], ch
         merged=len(tables) > 1,
         adjacency=question.floor.edges_within(selection.table_ids),
         cost=choice.cost / MICRO,
-        score=tariff.score(choice.cost),
-        breakdown=tariff.breakdown(mask, [costs[position] for position in choice.members]),
-        unmet_preferred_attributes=tariff.unmet(mask),
+        score=ranking.score(choice.cost),
+        breakdown=ranking.breakdown(choice),
+        unmet_preferred_attributes=tuple(lacking),
+        zone_preference_unmet=bool(zones) and tables[0].zone_id not in zones,
         # A set that is free has no claim of others in its window, and other claims are no part of its
         # context.
         context_version=context_version(selection, question.policy_version, ()),
+        relaxed=question.relaxed,
     )

@@ -1,21 +1,20 @@
 """Which of many parties would find a table. Shares the work that the questions have in common and ranks nothing."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import reduce
 from operator import or_
-from typing import NamedTuple
 from uuid import UUID
 
 from server.domain.booking import Party
 from server.domain.claims import Claim
 from server.domain.floor import Table
 from server.domain.rules import CONFLICT_REASON
-from server.domain.window import Stay, Window
+from server.domain.window import Stay
 from server.errors import PRECEDENCE, ClaimKind, Reason
 from server.planner.catalog import Refused, Shortlist, TableSets
 from server.planner.merges import positions
+from server.planner.occupancy import taken_within
 from server.planner.plan import Candidates
 
 
@@ -43,15 +42,6 @@ class Need:
     snuggest: tuple[int, ...]
 
 
-class Claimed(NamedTuple):
-    """A claim with its table as a mask."""
-
-    start: datetime
-    end: datetime
-    kind: ClaimKind
-    table: int
-
-
 def find_vacancies(
     sets: TableSets, slack_max: int, slots: Sequence[Slot], claims: Iterable[Claim]
 ) -> tuple[Vacancy, ...]:
@@ -60,56 +50,34 @@ def find_vacancies(
     `claims` are the live claims of others, with none missing that touches a slot's window. A slot has a vacancy
     exactly when `plan_tables` has a plan for it; the set is the one with the fewest tables, then the fewest seats.
     """
-    taken = _taken(sets, claims, {slot.stay.window for slot in slots})
+    taken = taken_within(sets, claims, {slot.stay.window for slot in slots})
     needs: dict[tuple[int, UUID | None, tuple[str, ...]], Need] = {}
     vacancies = []
     for slot in slots:
         party = slot.party
         key = (party.party_size, party.zone_id, party.required_attributes)
         if key not in needs:
-            needs[key] = _need(sets, sets.shortlist(party, slack_max))
+            needs[key] = Need(sets.shortlist(party, slack_max), sets.snuggest(party, slack_max))
         vacancies.append(_vacancy(sets, needs[key], taken[slot.stay.window]))
     return tuple(vacancies)
 
 
-def _need(sets: TableSets, shortlist: Shortlist) -> Need:
-    tables = sets.floor.tables
-    singles = sorted(positions(shortlist.singles), key=lambda at: (tables[at].capacity, at))
-    merges = sorted(shortlist.merges, key=lambda merge: (len(merge.members), merge.seats, merge.members))
-    return Need(shortlist, (*(1 << at for at in singles), *(merge.mask for merge in merges)))
+def vacant_slots(
+    sets: TableSets, slack_max: int, slots: Sequence[Slot], claims: Iterable[Claim], avoid: Iterable[UUID]
+) -> tuple[Slot, ...]:
+    """Those of the slots that have a vacancy without the tables to avoid, in their order."""
+    taken = taken_within(sets, claims, {slot.stay.window for slot in slots})
+    avoided = sets.mask_of(avoid)
+    lists = ((slot, sets.shortlist(slot.party, slack_max)) for slot in slots)
+    return tuple(
+        slot
+        for slot, shortlist in lists
+        if _some_set_is_free(shortlist, reduce(or_, taken[slot.stay.window].values(), avoided))
+    )
 
 
-def _claimed(sets: TableSets, claims: Iterable[Claim]) -> Iterator[Claimed]:
-    for claim in claims:
-        position = sets.position_of.get(claim.table_id.int)
-        if position is not None:
-            yield Claimed(claim.window.start, claim.window.end, claim.kind, 1 << position)
-
-
-def _taken(
-    sets: TableSets, claims: Iterable[Claim], windows: Iterable[Window]
-) -> dict[Window, Mapping[ClaimKind, int]]:
-    """For each window the tables taken in it, as a mask per kind of claim.
-
-    One sweep in order of time: a claim is looked at from the first window that ends after its start until a
-    window begins at its end or later.
-    """
-    coming = sorted(_claimed(sets, claims), key=lambda claim: claim.start)
-    met = 0
-    around: list[Claimed] = []
-    taken: dict[Window, Mapping[ClaimKind, int]] = {}
-    for window in sorted(windows):
-        start, end = window.start, window.end
-        while met < len(coming) and coming[met].start < end:
-            around.append(coming[met])
-            met += 1
-        around = [claim for claim in around if claim.end > start]
-        masks = dict.fromkeys(ClaimKind, 0)
-        for claim in around:
-            if claim.start < end:
-                masks[claim.kind] |= claim.table
-        taken[window] = masks
-    return taken
+def _some_set_is_free(shortlist: Shortlist, busy: int) -> bool:
+    return bool(shortlist.singles & ~busy) or any(not merge.mask & busy for merge in shortlist.merges)
 
 
 def _vacancy(sets: TableSets, need: Need, taken: Mapping[ClaimKind, int]) -> Vacancy:
@@ -120,11 +88,11 @@ def _vacancy(sets: TableSets, need: Need, taken: Mapping[ClaimKind, int]) -> Vac
     if not need.snuggest:
         return Vacancy((), _by_weight(need.shortlist.refused))
     grounds = [(reason, taken[kind]) for kind, reason in CONFLICT_REASON.items()]
-    _, refused = Candidates(need.shortlist.singles, need.shortlist.merges).without(grounds)
-    return Vacancy((), _by_weight(refused))
+    _, removed = Candidates(need.shortlist.singles, need.shortlist.merges).without(grounds)
+    return Vacancy((), _by_weight(Refused.of(*each) for each in removed))
 
 
 def _by_weight(refused: Iterable[Refused]) -> tuple[Reason, ...]:
-    counts = {reason: singles.bit_count() + merges for reason, singles, merges in refused}
+    counts = {each.reason: each.singles.bit_count() + each.merges for each in refused}
     found = [reason for reason, count in counts.items() if count]
     return tuple(sorted(found, key=lambda reason: (-counts[reason], PRECEDENCE[reason])))

@@ -225,9 +225,7 @@ class Fields:
         """A value of an enum; numbers that the contract doesn't name are refused."""
         number: int = getattr(self._message, name)
         if number not in values:
-            self.bad(
-                name, f"is {number}; it must be one of {self._names(name, values)}", self._names(name, values)
-            )
+            self._bad_choice(name, name, number, values)
         return values.get(number, next(iter(values.values())))
 
     def choices(self, name: str, values: Mapping[int, ValueT]) -> tuple[ValueT, ...]:
@@ -237,7 +235,7 @@ class Fields:
             return ()
         for index, number in enumerate(numbers):
             if number not in values:
-                self.bad(f"{name}[{index}]", f"is {number}; it must be one of {self._names(name, values)}")
+                self._bad_choice(f"{name}[{index}]", name, number, values)
             elif number in numbers[:index]:
                 self.bad(f"{name}[{index}]", "is already in the list", "unique")
         return tuple(values[number] for number in numbers if number in values)
@@ -351,6 +349,9 @@ class Fields:
                 Reason.INVALID_WINDOW,
             )
 
-    def _names(self, name: str, values: Mapping[int, object]) -> str:
-        kind = self._message.DESCRIPTOR.fields_by_name[name].enum_type
-        return ", ".join(kind.values_by_number[number].name for number in values if number)
+    def _bad_choice(self, path: str, name: str, number: int, values: Mapping[int, object]) -> None:
+        """Names the value, when the contract does, and what is accepted."""
+        known = self._message.DESCRIPTOR.fields_by_name[name].enum_type.values_by_number
+        sent = known[number].name if number in known else number
+        accepted = ", ".join(known[each].name for each in values if each)
+        self.bad(path, f"is {sent}; it must be one of {accepted}", accepted)

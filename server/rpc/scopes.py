@@ -11,9 +11,11 @@ from maitred.v1 import (
     ops_service_pb2,
     planner_service_pb2,
 )
+from server.domain.overrides import OVERRIDE_SCOPE
 
 READ, WRITE, INVENTORY, OPS = "read", "write", "inventory", "ops"
-ALL_SCOPES = frozenset({READ, WRITE, INVENTORY, OPS})
+# No method asks for the scope to override rules: it adds to what a call may ask for. Use cases decide by the policy.
+ALL_SCOPES = frozenset({READ, WRITE, INVENTORY, OPS, OVERRIDE_SCOPE})
 
 SERVICES: tuple[ServiceDescriptor, ...] = (
     planner_service_pb2.DESCRIPTOR.services_by_name["PlannerService"],
@@ -34,7 +36,8 @@ _METHODS_BY_SCOPE = {
     },
     WRITE: {
         "AssignmentService": (
-            "HoldTables ExtendHold ReplaceHold ReleaseHold ConfirmHold AssignTables ReassignTables UnassignTables"
+            "HoldTables ExtendHold ReplaceHold ReleaseHold ConfirmHold AssignTables AutoAssign ReassignTables "
+            "UnassignTables"
         ),
         "BookingService": "PutBooking TransitionBooking",
     },

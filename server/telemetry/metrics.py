@@ -78,3 +78,19 @@ class WatchMetrics:
 
     def sent_back(self, cause: str) -> None:
         self._sent_back.add(1, {"cause": cause})
+
+
+class AutoAssignMetrics:
+    """Counts what came of assigning bookings automatically."""
+
+    def __init__(self, provider: metrics.MeterProvider | None = None) -> None:
+        meter = metrics.get_meter("maitred", meter_provider=provider)
+        self._outcomes = meter.create_counter(
+            "maitred.auto_assign.outcomes",
+            unit="{booking}",
+            description="How automatic assignments ended: an outcome, the reason of a refusal, or cancelled.",
+        )
+
+    def ended(self, outcome: str) -> None:
+        """Notes one call or background run by its outcome in lower case."""
+        self._outcomes.add(1, {"outcome": outcome})

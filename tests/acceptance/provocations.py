@@ -9,6 +9,7 @@ from uuid import UUID
 from maitred_client import AsyncMaitredClient, RetryPolicy, new_request_id
 from maitred_client.messages import (
     BookingAction,
+    ErrorReason,
     GetAssignmentRequest,
     GetRestaurantRequest,
     ListBookingsRequest,
@@ -277,6 +278,14 @@ async def _last_month(stage: Stage) -> object:
     return await stage.place.party(start=evening() - timedelta(days=60))
 
 
+@provokes("CUTOFF_PASSED")
+async def _left_to_staff_by_now(stage: Stage) -> object:
+    booking = await stage.place.party()
+    request = stage.place.auto_assign_request(booking.booking_id)
+    request.cutoff.FromTimedelta(timedelta(days=31))
+    return await stage.client.auto_assign(request)
+
+
 # Which tables
 
 
@@ -340,6 +349,17 @@ async def _too_many_chairs(stage: Stage) -> object:
     return await _assign(stage, 1, "F6")
 
 
+@provokes("OVERRIDE_NOT_PERMITTED")
+async def _may_write_but_not_override(stage: Stage) -> object:
+    booking = await stage.place.party(5)
+    request = stage.place.hold_request(booking.booking_id, ["W1"])
+    request.overrides.append(ErrorReason.ERROR_REASON_CAPACITY_INSUFFICIENT)
+    async with AsyncMaitredClient(
+        stage.server.address, tenant_id=stage.server.tenant_id, scopes=["read", "write"]
+    ) as writer:
+        return await writer.hold_tables(request)
+
+
 @provokes("TABLE_BLOCKED")
 async def _under_repair(stage: Stage) -> object:
     await stage.place.block("W1")
@@ -356,6 +376,11 @@ async def _somebody_sits_there(stage: Stage) -> object:
 async def _somebody_holds_it(stage: Stage) -> object:
     await stage.place.hold(await stage.place.party(), "W1")
     return await _assign(stage, 2, "W1")
+
+
+@provokes("NO_FEASIBLE_PLAN")
+async def _a_coach_party(stage: Stage) -> object:
+    return await stage.place.auto_assign(await stage.place.party(60))
 
 
 # A server in need

@@ -146,6 +146,7 @@ async def test_a_refused_step_names_the_steps_that_are_allowed(place: House) -> 
         "current_status": "confirmed",
         "action": "complete",
         "allowed_actions": "check_in, cancel, no_show",
+        "allowed_from": "",
     }
 
 
@@ -236,7 +237,9 @@ async def test_what_touches_the_need_starts_a_new_epoch_and_ends_holds(what: str
     assert (await place.hold_now(hold)).state == HoldState.HOLD_STATE_RELEASED
 
 
-@pytest.mark.parametrize("wanted", [{"reference": "R-2"}, {"preferred": ["window"]}])
+@pytest.mark.parametrize(
+    "wanted", [{"reference": "R-2"}, {"preferred": ["window"]}, {"preferred_zones": ["Terrace"]}]
+)
 async def test_what_does_not_touch_the_need_keeps_tables_and_holds(
     wanted: dict[str, object], place: House
 ) -> None:

@@ -106,7 +106,7 @@ async def test_defaults_are_filled_in(place: House) -> None:
     assert stored.combinations.tables_max == 3
     assert stored.combinations.adjacency_mode == AdjacencyMode.ADJACENCY_MODE_CONNECTED
     assert stored.buffer_after.seconds == 0
-    assert stored.weights.merge == 6
+    assert stored.weights.merge == 1.5
     assert await place.policy() == stored
 
 

@@ -9,6 +9,7 @@ import pytest
 from maitred_client import (
     AsyncMaitredClient,
     CombinationNotAdjacentError,
+    InvalidArgumentFieldError,
     MaitredError,
     PolicyDriftError,
 )
@@ -274,8 +275,9 @@ async def plan_for(place: House, size: int) -> PlanTablesResponse:
 
 
 async def test_a_stored_booking_and_the_same_wish_get_the_same_plans(place: House) -> None:
+    wish = await plan_for(place, 5)
     booking: Booking = await place.party(5)
-    assert await place.plan(booking) == await plan_for(place, 5)
+    assert await place.plan(booking) == wish
 
 
 async def test_preferences_rank_and_what_is_unmet_is_told(place: House) -> None:
@@ -283,6 +285,33 @@ async def test_preferences_rank_and_what_is_unmet_is_told(place: House) -> None:
     assert list(plans[0].table_ids) == place.ids(["W1"])
     assert not plans[0].unmet_preferred_attributes
     assert all(list(found.unmet_preferred_attributes) == ["window"] for found in plans[1:])
+
+
+async def test_a_preferred_zone_ranks_first_and_every_set_elsewhere_says_so(place: House) -> None:
+    booking = await place.party(4, preferred_zones=["Terrace", "Hall"])
+    assert list(booking.party.preferred_zone_ids) == sorted(place.zones.values())
+    assert not any(plan.zone_preference_unmet for plan in (await place.plan(booking)).plans)
+    changed = await place.party(4, booking_id=booking.booking_id, preferred_zones=["Terrace"])
+    assert list(changed.party.preferred_zone_ids) == [place.zones["Terrace"]]
+    plans = (await place.plan(changed)).plans
+    terrace = [plan.zone_id == place.zones["Terrace"] for plan in plans]
+    assert terrace[:2] == [True, True]
+    assert not any(terrace[2:])
+    assert [plan.zone_preference_unmet for plan in plans] == [not each for each in terrace]
+    assert {term.cost for plan in plans for term in plan.breakdown if term.name == "preferred_zone"} == {
+        0,
+        20,
+    }
+    # A wish is no condition: the sets that fit are the same.
+    assert {tuple(plan.table_ids) for plan in plans} == {
+        tuple(plan.table_ids) for plan in (await place.plan(await place.party(4))).plans
+    }
+
+
+async def test_a_preferred_zone_has_to_be_one_of_the_restaurant(place: House) -> None:
+    nowhere = House(place.client, place.restaurant_id, place.zone_id, place.tables, {"Attic": str(uuid4())})
+    error = await refused(nowhere.party(2, preferred_zones=["Attic"]), InvalidArgumentFieldError)
+    assert [violation.field for violation in error.violations] == ["party.preferred_zone_ids"]
 
 
 async def test_only_as_many_plans_as_asked_for(place: House) -> None:

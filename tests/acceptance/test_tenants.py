@@ -164,6 +164,7 @@ REQUESTS: Mapping[str, Callable[[Ids], Message]] = {
     "AssignTables": lambda ids: pb.AssignTablesRequest(
         restaurant_id=ids.restaurant, booking_id=ids.booking, table_ids=[ids.table]
     ),
+    "AutoAssign": lambda ids: pb.AutoAssignRequest(restaurant_id=ids.restaurant, booking_id=ids.booking),
     "ReassignTables": lambda ids: pb.ReassignTablesRequest(
         restaurant_id=ids.restaurant, booking_id=ids.seated, table_ids=[ids.table]
     ),

@@ -1,7 +1,7 @@
 """A recorded service day as the planner sees it, and what becomes of its requests one by one."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from server.domain.policy import Combinations, ServicePeriod, ServicePolicy, Tur
 from server.domain.window import Stay, Window
 from server.errors import ClaimKind, ServiceError
 from server.planner.catalog import TableSets
+from server.planner.lookahead import Waiting
 from server.planner.plan import Question, plan_tables
 
 SHORTEST_STAY_S = 15 * 60
@@ -64,8 +65,11 @@ def read_day(trace: Mapping[str, Any], number_of: Callable[[int], int] = lambda 
     )
 
 
-def seat_one_by_one(day: ServiceDay) -> list[int | None]:
-    """For each request in order how many tables its best plan takes, or None when nothing fits."""
+def seat_one_by_one(day: ServiceDay, *, all_known: bool = False) -> list[int | None]:
+    """For each request in order how many tables its best plan takes, or None when nothing fits.
+
+    With `all_known` the requests that come later are bookings that wait for tables.
+    """
     sets = TableSets.of(day.floor, day.policy.combinations)
     claims: list[Claim] = []
     seated: list[int | None] = []
@@ -75,7 +79,10 @@ def seat_one_by_one(day: ServiceDay) -> list[int | None]:
         except ServiceError:
             seated.append(None)
             continue
-        plans = plan_tables(_question(day, sets, Party(size, start), stay, claims)).plans
+        asked = _question(day, sets, Party(size, start), stay, claims)
+        if all_known:
+            asked = replace(asked, waiting=_waiting(day, len(seated) + 1))
+        plans = plan_tables(asked).plans
         seated.append(len(plans[0].tables) if plans else None)
         owner = UUID(int=len(seated))
         claims += (
@@ -84,6 +91,17 @@ def seat_one_by_one(day: ServiceDay) -> list[int | None]:
             for table in plan.tables
         )
     return seated
+
+
+def _waiting(day: ServiceDay, first: int) -> tuple[Waiting, ...]:
+    waiting = []
+    for number, (start, size) in enumerate(day.requests[first:], first):
+        try:
+            stay = stay_for(day.policy, day.time_zone, size, start)
+        except ServiceError:
+            continue
+        waiting.append(Waiting(UUID(int=1 << 96 | number), Party(size, start), stay.window))
+    return tuple(waiting)
 
 
 def _question(

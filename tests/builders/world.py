@@ -14,6 +14,8 @@ from maitred_client.messages import (
     Adjacency,
     Assignment,
     AssignTablesRequest,
+    AutoAssignRequest,
+    AutoAssignResponse,
     Block,
     BlockCause,
     BlockTablesRequest,
@@ -137,6 +139,17 @@ class World:
             table_ids=self.ids(names),
         )
 
+    def auto_assign_request(
+        self, booking_id: str, *, avoid: Iterable[str] = (), request_id: str = ""
+    ) -> AutoAssignRequest:
+        """Without a request_id the server derives one."""
+        return AutoAssignRequest(
+            request_id=request_id,
+            restaurant_id=self.restaurant_id,
+            booking_id=booking_id,
+            avoid_table_ids=self.ids(avoid),
+        )
+
     def extend_request(self, hold_id: str, *, ttl_s: int = 0, request_id: str = "") -> ExtendHoldRequest:
         return ExtendHoldRequest(
             request_id=request_id or new_request_id(),
@@ -247,6 +260,10 @@ class World:
     async def assign(self, booking: Booking, *names: str) -> Assignment:
         request = self.assign_request(booking.booking_id, names)
         return (await self.client.assign_tables(request, timeout_s=CALL_TIMEOUT_S)).assignment
+
+    async def auto_assign(self, booking: Booking, *, avoid: Iterable[str] = ()) -> AutoAssignResponse:
+        request = self.auto_assign_request(booking.booking_id, avoid=avoid)
+        return await self.client.auto_assign(request, timeout_s=CALL_TIMEOUT_S)
 
     async def seated(self, *names: str, party: int = 2, start: datetime | None = None) -> Booking:
         """A new booking that has these tables."""

@@ -87,6 +87,7 @@ class House(World):
         zone: str = "",
         required: Iterable[str] = (),
         preferred: Iterable[str] = (),
+        preferred_zones: Iterable[str] = (),
         reference: str = "",
         etag: str = "",
     ) -> Booking:
@@ -98,6 +99,7 @@ class House(World):
             zone_id=self.zones[zone] if zone else "",
             required_attributes=required,
             preferred_attributes=preferred,
+            preferred_zone_ids=[self.zones[name] for name in preferred_zones],
         )
         request = PutBookingRequest(
             restaurant_id=self.restaurant_id,

@@ -93,9 +93,7 @@ async def test_a_redis_that_is_away_is_no_error(redis: TestRedis) -> None:
     await cache.close()
 
 
-async def test_servers_share_floors_and_go_on_without_redis(
-    redis: TestRedis, server: Served
-) -> None:
+async def test_servers_share_floors_and_go_on_without_redis(redis: TestRedis, server: Served) -> None:
     settings: Settings = load_settings(port=0, log_level="error", cache="redis", redis_url=redis.url)
     async with serving(settings, server.database_url) as running:
         through = Served(running.address, server.database_url, server.tenant_id)

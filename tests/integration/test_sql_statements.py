@@ -28,6 +28,7 @@ READERS: Mapping[tuple[str, str], Callable[[rows.Row], object]] = {
     ("inventory", "inventory"): rows.inventory,
     ("bookings", "booking"): rows.booking,
     ("bookings", "bookings_page"): rows.booking,
+    ("bookings", "waiting_bookings"): lambda row: (rows.waiting(row), row["found"]),
     ("bookings", "history"): rows.booking_change,
     ("holds", "hold"): rows.hold,
     ("holds", "live_holds_of"): rows.hold,
@@ -74,7 +75,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("restaurants", "ping"): ("count",),
     ("telemetry", "probe"): ("writable",),
     ("telemetry", "delete_older"): ("deleted",),
-    ("invariants", "begin_looking"): ("statement_timeout", "now"),
+    ("invariants", "begin_looking"): ("statement_timeout", "work_mem", "jit", "enable_mergejoin", "now"),
     ("invariants", "restaurants_of"): ("restaurant_id",),
     ("ledger", "open_request"): ("statement_timeout", "lock_timeout", "claimed"),
     ("ledger", "recall"): ("request_hash", "field_digests", "refused", "answer", "created_at"),
@@ -119,6 +120,8 @@ SAMPLES: Mapping[str, object] = {
     "uuid[]": [UUID(int=1)],
     "text[]": ["window"],
 }
+# Columns of several words that only certain words may be in.
+WORD_LISTS: Mapping[str, list[str]] = {"overrides": ["CAPACITY_INSUFFICIENT", "SLACK_BUDGET_EXCEEDED"]}
 
 
 class Recorded(Mapping[str, Any]):
@@ -133,6 +136,8 @@ class Recorded(Mapping[str, Any]):
         kind = self._types[column]
         if kind in ("json", "jsonb"):
             return DOCUMENTS[column]
+        if column in WORD_LISTS:
+            return WORD_LISTS[column]
         return WORDS.get(column, "text") if kind == "text" else SAMPLES[kind]
 
     def __iter__(self) -> Iterator[str]:
@@ -281,6 +286,53 @@ async def test_the_claims_of_a_window_are_found_by_an_index_among_a_hundred_thou
         scans = list(_scans(json.loads(explained)[0]["Plan"]))
         assert scans
         assert all("Index" in scan for scan in scans), scans
+
+
+MANY_BOOKINGS = f"""
+    SET session_replication_role = replica;
+    INSERT INTO bookings (
+        restaurant_id, booking_id, status, party_size, dining_start, dining_end, window_start, window_end, period,
+        reference, revision, assignment_epoch, assignment_id, created_at, updated_at
+    )
+    SELECT
+        md5('r' || r)::uuid, md5(r || 'b' || b)::uuid, CASE WHEN b % 2 = 0 THEN 'confirmed' ELSE 'pending' END, 2,
+        start, start + interval '2 hours', start, start + interval '2 hours', 'dinner',
+        '', 1, 1, CASE WHEN b % 2 = 0 THEN md5(r || 'a' || b)::uuid END, start, start
+    FROM generate_series(1, 10) AS r, generate_series(1, 2000) AS b,
+        LATERAL (SELECT '{EVENING}'::timestamptz + b * interval '15 minutes' AS start) AS time;
+    INSERT INTO assignments (
+        restaurant_id, assignment_id, booking_id, table_ids, window_start, window_end, assignment_epoch, party_size,
+        actor, created_at
+    )
+    SELECT
+        restaurant_id, assignment_id, booking_id, ARRAY[booking_id], window_start, window_end,
+        1, party_size, '', created_at
+    FROM bookings WHERE assignment_id IS NOT NULL;
+    SET session_replication_role = DEFAULT;
+    ANALYZE bookings;
+    ANALYZE assignments;
+"""
+
+
+async def test_those_who_wait_are_found_by_an_index_among_twenty_thousand_bookings(
+    connection: Connection,
+) -> None:
+    await connection.execute(MANY_BOOKINGS)
+    restaurant_id = await connection.fetchval("SELECT md5('r7')::uuid")
+    start = EVENING + timedelta(hours=101)
+    statuses = ["confirmed", "pending", "pending_allocation"]
+    earliest = start - timedelta(hours=16)
+    values = (restaurant_id, start, start + timedelta(hours=2), earliest, statuses, None, start, 3)
+    query = load_queries("bookings")["waiting_bookings"]
+    found = await connection.fetch(query, *values)
+    # Of fifteen bookings in these hours every other one has its tables.
+    assert [row["found"] for row in found] == [8, 8, 8]
+    minutes = [abs(row["window_start"] - start) / timedelta(minutes=1) for row in found]
+    assert minutes == sorted(minutes)
+    explained = await connection.fetchval(f"EXPLAIN (FORMAT json) {query}", *values)
+    scans = list(_scans(json.loads(explained)[0]["Plan"]))
+    assert scans
+    assert all("Index" in scan for scan in scans), scans
 
 
 def _scans(plan: Mapping[str, Any]) -> Iterator[str]:

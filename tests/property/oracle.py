@@ -4,10 +4,12 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations as subsets
+from math import exp
 from typing import TypeAlias
 from uuid import UUID
 
 from server.domain.floor import Table
+from server.domain.policy import ServicePeriod
 from server.planner.plan import Question
 
 Ids: TypeAlias = frozenset[UUID]
@@ -57,7 +59,10 @@ class Oracle:
     def may_be_merged(self, ids: tuple[UUID, ...]) -> bool:
         if len({self.tables[i].zone_id for i in ids}) > 1 or not all(self.tables[i].movable for i in ids):
             return False
-        mode = self.question.policy.combinations.adjacency_mode.value
+        rules = self.question.policy.combinations
+        if self.question.party.party_size < (rules.adjacency_party_size_min or 0):
+            return True
+        mode = rules.adjacency_mode.value
         if mode == "pairwise":
             return all(b in self.touching[a] for a, b in subsets(ids, 2))
         if mode == "hub":
@@ -126,8 +131,13 @@ class Oracle:
         return (
             total
             + len(lacking) * weights.preferred_attribute
+            + (weights.preferred_zone if self.zone_unmet(chosen) else 0)
             + sum(self.table_cost(t, slots) for t in chosen)
         )
+
+    def zone_unmet(self, chosen: list[Table]) -> bool:
+        wanted = self.question.party.preferred_zone_ids
+        return bool(wanted) and any(table.zone_id not in wanted for table in chosen)
 
     def table_cost(self, table: Table, slots: int) -> float:
         weights, window, horizon = (
@@ -142,7 +152,57 @@ class Oracle:
         after = max(0, int((until - window.end).total_seconds() // 300))
         lost = self.unusable(before) + self.unusable(after) - self.unusable(before + slots + after)
         gaps = weights.unusable_gap * lost + weights.open_gap * (before + after)
-        return table.capacity * gaps + weights.merge_partner * self.partners(table)
+        deserted = self.deserted(table, before) + self.deserted(table, after)
+        deserted -= self.deserted(table, before + slots + after)
+        # A table's part of this term is cut to a whole millionth.
+        scarcity = round(weights.scarcity * 1e6) * table.capacity * deserted // 10**6 / 1e6
+        merging = weights.merge_partner * len(self.partners(table))
+        merging += weights.fragmentation * sum(
+            self.free_slots(other, slots) for other in self.partners(table)
+        )
+        return table.capacity * gaps + merging + scarcity
+
+    def free_slots(self, table: Table, slots: int) -> int:
+        window = self.question.stay.window
+        claimed = [c.window for c in self.question.claims if c.table_id == table.table_id]
+        within = [(max(w.start, window.start), min(w.end, window.end)) for w in claimed]
+        lost = sum(-(-round((end - start).total_seconds()) // 300) for start, end in within if start < end)
+        return slots - min(slots, lost)
+
+    def deserted(self, table: Table, gap: int) -> int:
+        """How likely no expected party fits into an idle gap of the table, in millionths."""
+        if gap == 0:
+            return 0
+        capacities = [other.capacity for other in self.tables.values()]
+        smaller = max([c for c in capacities if c < table.capacity], default=0)
+        hoped = 0.0
+        for period in self.question.policy.periods:
+            for size, parties in self.expected(period).items():
+                if smaller < size <= table.capacity:
+                    starts = self.starts(period, size, self.length(period))
+                    share = self.starts(period, size, gap) / max(1, starts)
+                    hoped += share * parties / capacities.count(table.capacity)
+        return round(1e6 * exp(-2.5 * hoped / len(self.question.policy.periods)))
+
+    def expected(self, period: ServicePeriod) -> dict[int, float]:
+        forecast = self.question.policy.forecast
+        if forecast:
+            return {each.party_size: each.parties for each in forecast}
+        usual = {1: 5, 2: 45, 3: 12, 4: 22, 5: 6, 6: 6, 7: 2, 8: 2}
+        seats = sum(table.capacity for table in self.tables.values())
+        taken = sum(share * size * self.turn(period, size) for size, share in usual.items())
+        return {size: share * 0.6 * seats * self.length(period) / taken for size, share in usual.items()}
+
+    def starts(self, period: ServicePeriod, size: int, slots: int) -> int:
+        return max(0, (slots - self.turn(period, size)) // 3 + 1)
+
+    def turn(self, period: ServicePeriod, size: int) -> int:
+        policy = self.question.policy
+        stay = period.turn_time(size).total_seconds() + policy.buffer_before_s + policy.buffer_after_s
+        return int(-(-stay // 300))
+
+    def length(self, period: ServicePeriod) -> int:
+        return -(-(period.closes_after_min - period.opens_min) // 5)
 
     def unusable(self, gap: int) -> int:
         policy = self.question.policy
@@ -150,11 +210,11 @@ class Oracle:
         turns = {-(-(t.duration_s + buffers) // 300) for p in policy.periods for t in p.turn_times}
         return gap - most_used(tuple(sorted(turns)), gap)
 
-    def partners(self, table: Table) -> int:
+    def partners(self, table: Table) -> list[Table]:
         if not table.movable or not self.question.policy.combinations.enabled:
-            return 0
+            return []
         others = [self.tables[i] for i in self.touching[table.table_id]]
-        return sum(1 for o in others if o.movable and o.in_service and o.zone_id == table.zone_id)
+        return [o for o in others if o.movable and o.in_service and o.zone_id == table.zone_id]
 
     def truth(self) -> Truth:
         costs: dict[Ids, float] = {}

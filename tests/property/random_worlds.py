@@ -1,15 +1,18 @@
 """Random small restaurants, each made from a seed alone."""
 
+from dataclasses import fields, replace
 from datetime import timedelta
 from itertools import combinations as subsets
 from random import Random
+from uuid import UUID
 
 from server.domain.booking import Party
 from server.domain.claims import Claim
 from server.domain.floor import Floor
-from server.domain.policy import AdjacencyMode, Combinations, ServicePolicy, Weights
+from server.domain.policy import AdjacencyMode, Combinations, ExpectedParties, ServicePolicy, Weights
 from server.domain.window import Window
 from server.errors import ClaimKind
+from server.planner.lookahead import Waiting
 from server.planner.plan import Question
 from tests.builders.floors import floor, table, zone_id
 from tests.builders.questions import EVENING, claim, evening_policy, question
@@ -40,16 +43,39 @@ def random_question(seed: str, mode: AdjacencyMode, tables_max: int = 8) -> Ques
     )
 
 
+def random_waiting(seed: str, question: Question, count: int) -> tuple[Waiting, ...]:
+    """So many bookings that wait for tables around the question's window."""
+    rng = Random(f"waiting/{seed}")
+    around = question.stay.window
+    waiting = []
+    for number in range(1, count + 1):
+        start = around.start + timedelta(minutes=rng.choice((-90, -45, 0, 0, 15, 30, 60, 90, 130)))
+        window = Window(start, start + timedelta(minutes=rng.choice((60, 65, 90, 120))))
+        waiting.append(Waiting(UUID(int=number), _party(rng, window), window))
+    return tuple(waiting)
+
+
 def _policy(rng: Random, mode: AdjacencyMode) -> ServicePolicy:
     weights = Weights()
     if rng.random() < 0.3:
-        weights = Weights(*(rng.choice((0, 0.25, 1, 3.7, 40)) for _ in range(6)))
-    return evening_policy(
+        weights = Weights(*(rng.choice((0, 0.25, 1, 3.7, 40)) for _ in fields(Weights)))
+    policy = evening_policy(
         turn_min=sorted(rng.sample((45, 60, 75, 85, 90, 118), rng.randint(1, 3))),
         buffer_after_min=rng.choice((0, 5, 7)),
         slack_max=rng.choice((0, 1, 4, 4, 4, 100)),
-        combinations=Combinations(rng.random() < 0.95, rng.choice((2, 3, 3, 4, 4, 5)), mode),
+        combinations=Combinations(
+            rng.random() < 0.95,
+            rng.choice((2, 3, 3, 4, 4, 5)),
+            mode,
+            rng.choice((None, None, None, 1, 3, 6, 9)),
+        ),
         weights=weights,
+    )
+    if rng.random() < 0.8:
+        return policy
+    sizes = sorted(rng.sample(range(1, 10), rng.randint(1, 4)))
+    return replace(
+        policy, forecast=tuple(ExpectedParties(size, rng.choice((0.0, 0.5, 3.0, 20.0))) for size in sizes)
     )
 
 
@@ -85,6 +111,9 @@ def _party(rng: Random, window: Window) -> Party:
         zone_id=zone_id(1) if rng.random() < 0.1 else None,
         required_attributes=tuple(sorted(rng.sample(ATTRIBUTES, 1))) if rng.random() < 0.15 else (),
         preferred_attributes=tuple(sorted(rng.sample(ATTRIBUTES, rng.choice((0, 0, 0, 1, 2))))),
+        preferred_zone_ids=tuple(
+            zone_id(n) for n in sorted(rng.sample((1, 2, 3), rng.choice((0, 0, 0, 1, 2))))
+        ),
     )
 
 

@@ -27,7 +27,8 @@ def test_every_set_that_fits_is_found_priced_right_and_every_other_is_refused_fo
 
 
 def compare(question: Question, answer: PlanResult) -> list[str]:
-    truth = Oracle(question).truth()
+    oracle = Oracle(question)
+    truth = oracle.truth()
     found = {frozenset(table.table_id for table in plan.tables): plan for plan in answer.plans}
     costs = [plan.cost for plan in answer.plans]
     problems = []
@@ -40,6 +41,8 @@ def compare(question: Question, answer: PlanResult) -> list[str]:
         problems.append("not ordered by cost")
     if any(abs(sum(term.cost for term in plan.breakdown) - plan.cost) > 1e-6 for plan in answer.plans):
         problems.append("a breakdown is not the cost")
+    if any(plan.zone_preference_unmet != oracle.zone_unmet(list(plan.tables)) for plan in answer.plans):
+        problems.append("an unmet zone preference is not told, or one that is met")
     if {r.reason: r.tables for r in answer.rejections if r.tables} != truth.singles:
         problems.append(f"tables refused: {answer.rejections} instead of {truth.singles}")
     if {r.reason: r.combinations for r in answer.rejections if r.combinations} != truth.merges:

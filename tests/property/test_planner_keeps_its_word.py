@@ -42,13 +42,15 @@ def test_a_set_is_a_plan_exactly_when_the_rules_of_the_house_pass_it(mode: Adjac
 def test_every_merge_is_listed_once_and_is_one_for_the_rules(mode: AdjacencyMode) -> None:
     for number in FLOORS:
         question = random_question(f"merges.{number}", mode)
-        merges = question.sets.merges
+        merges, free = question.sets.merges, question.sets.free_merges
         assert len({merge.mask for merge in merges}) == len(merges)
+        assert len({merge.mask for merge in free}) == len(free)
         for merge in merges:
             ids = [question.floor.tables[index].table_id for index in merge.members]
             assert forms_merge(mode, question.floor, ids), f"seed merges.{number}, {mode}"
+        assert set(merges) <= set(free)
         counted = count_combinations(question.floor, question.policy.combinations, 10**6)
-        assert counted == len(merges)
+        assert counted == len(free)
 
 
 @MODES
@@ -81,7 +83,9 @@ def test_a_plan_carries_the_context_that_validation_computes(mode: AdjacencyMode
 
 def every_selection(question: Question) -> list[Selection]:
     tables = question.floor.tables
-    members = [(index,) for index in range(len(tables))] + [merge.members for merge in question.sets.merges]
+    members = [(index,) for index in range(len(tables))] + [
+        merge.members for merge in question.sets.merges_for(question.party.party_size)
+    ]
     return [
         Selection(
             question.floor,

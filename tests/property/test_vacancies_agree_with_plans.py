@@ -30,7 +30,7 @@ def test_there_is_a_vacancy_exactly_when_there_is_a_plan(mode: AdjacencyMode) ->
             seen.add(planned.outcome)
             expected = snuggest(planned), dominating(planned)
             assert (vacancy.tables, vacancy.reasons) == expected, f"seed vacancies.{number}, {mode}"
-    assert seen == set(PlanOutcome)
+    assert seen == set(PlanOutcome) - {PlanOutcome.RELAXED}
 
 
 @MODES

@@ -63,7 +63,7 @@ class Crowd:
         if method in ("hold_tables", "replace_hold"):
             self.holds.append(answer.hold)
             self.open_holds[answer.hold.hold_id] = answer.hold
-        if method in ("assign_tables", "confirm_hold"):
+        if method in ("assign_tables", "auto_assign", "confirm_hold"):
             self.seated_ids.append(answer.booking.booking_id)
         if method == "block_tables":
             self.block_ids.append(answer.block.block_id)
@@ -72,6 +72,7 @@ class Crowd:
         kinds: list[tuple[float, Callable[[random.Random], tuple[str, Message]]]] = [
             (5, self._hold),
             (3, self._assign),
+            (1, self._auto_assign),
             (2, self._unassign),
             (2, self._change),
             (2, self._transition),
@@ -95,6 +96,11 @@ class Crowd:
     def _assign(self, rng: random.Random) -> tuple[str, Message]:
         booking_id = rng.choice(self.booking_ids)
         return "assign_tables", self.world.assign_request(booking_id, self._tables_for(booking_id, rng))
+
+    def _auto_assign(self, rng: random.Random) -> tuple[str, Message]:
+        """It always finds a table, so it only looks after the last few: the others are left to the hosts."""
+        booking_id = rng.choice(self.booking_ids[-RECENT:])
+        return "auto_assign", self.world.auto_assign_request(booking_id, request_id=new_request_id())
 
     def _reassign(self, rng: random.Random) -> tuple[str, Message]:
         booking_id = rng.choice(self.seated_ids[-RECENT:])

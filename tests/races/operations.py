@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from google.protobuf.message import Message
 
+from maitred_client import new_request_id
 from maitred_client.messages import BookingAction
 from tests.builders.world import World, evening
 
@@ -53,6 +54,12 @@ async def _assign(world: World, start: datetime) -> Message:
     booking = await world.booking(party=6, start=start)
     await world.hold(booking, "T3", "T4")
     return world.assign_request(booking.booking_id, ["T2", "T3"])
+
+
+async def _auto_assign(world: World, start: datetime) -> Message:
+    booking = await world.booking(party=6, start=start)
+    await world.hold(booking, "T3", "T4")
+    return world.auto_assign_request(booking.booking_id, request_id=new_request_id())
 
 
 async def _unassign(world: World, start: datetime) -> Message:
@@ -118,6 +125,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "confirm": Operation("confirm_hold", _confirm),
     "confirm for a changed booking": Operation("confirm_hold", _confirm_moved),
     "assign": Operation("assign_tables", _assign),
+    "auto-assign": Operation("auto_assign", _auto_assign),
     "unassign": Operation("unassign_tables", _unassign),
     "extend": Operation("extend_hold", _extend),
     "replace": Operation("replace_hold", _replace),

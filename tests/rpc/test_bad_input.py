@@ -201,6 +201,7 @@ async def test_a_tenant_lists_its_own_restaurants_alone(wire: Wire, world: World
         (ASSIGNMENT + "ConfirmHold", "table_ids", "table_ids", "HOLD_MISMATCH"),
         (ASSIGNMENT + "AssignTables", "booking_id", "booking_id", "BOOKING_NOT_FOUND"),
         (ASSIGNMENT + "AssignTables", "table_ids", "table_ids", "TABLE_NOT_FOUND"),
+        (ASSIGNMENT + "AutoAssign", "booking_id", "booking_id", "BOOKING_NOT_FOUND"),
         (ASSIGNMENT + "ReassignTables", "booking_id", "booking_id", "BOOKING_NOT_FOUND"),
         (ASSIGNMENT + "UnassignTables", "booking_id", "booking_id", "BOOKING_NOT_FOUND"),
         (ASSIGNMENT + "GetAssignment", "booking_id", "booking_id", "BOOKING_NOT_FOUND"),

@@ -151,12 +151,15 @@ async def test_nothing_that_fits_is_told_with_its_reason(lumen: Lumen) -> None:
 
 async def test_a_plan_for_people_shows_scores_terms_and_reasons(lumen: Lumen) -> None:
     start = f"{lumen.saturday.isoformat()}T20:00"
-    shown = await lumen("plan", "--party", "4", "--start", start, "--prefer", "window", "--zone", "main room")
+    wishes = ("--prefer", "window", "--prefer-zone", "terrace, private room")
+    shown = await lumen("plan", "--party", "4", "--start", start, *wishes, "--zone", "main room")
     assert shown.code == ExitCode.OK
     assert "something fits" in shown.out
     assert "preferred attributes 20.00" in shown.out
+    assert "preferred zone 20.00" in shown.out
     assert "ZONE_NOT_REQUESTED" in shown.out
     assert "20:00–21:45 CE" in shown.out
+    assert re.search(r"ranked by +v2, with \d+ waiting bookings in mind", shown.out)
 
 
 async def test_json_lines_have_one_plan_per_line(lumen: Lumen) -> None:

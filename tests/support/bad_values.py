@@ -9,6 +9,8 @@ from uuid import UUID
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from maitred_client.calls import DERIVED_BY_SERVER
+
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
 MANY = 30_000
@@ -78,9 +80,11 @@ def _step(locate: Locate, name: str, index: int | None) -> Locate:
     return further
 
 
-def _for_all_restaurants(field: FieldDescriptor) -> bool:
+def _may_be_missing(field: FieldDescriptor) -> bool:
+    """Whether an empty restaurant_id means all of them, or the server derives the request_id."""
     owner = field.containing_type
-    return owner is not None and owner.full_name in FOR_ALL_RESTAURANTS
+    may = DERIVED_BY_SERVER if field.name == "request_id" else FOR_ALL_RESTAURANTS
+    return owner is not None and owner.full_name in may
 
 
 Spoil = Callable[[Any, str], None]
@@ -112,7 +116,7 @@ def _values(field: FieldDescriptor) -> Iterator[tuple[str, object]]:
         if field.name.endswith("_id") or (field.name.startswith("table_") and field.name != "table_ids"):
             yield "is SQL", "'; SELECT 1; --"
             yield "lacks its hyphens", UUID(int=1).hex
-        if field.name in ("request_id", "restaurant_id") and not _for_all_restaurants(field):
+        if field.name in ("request_id", "restaurant_id") and not _may_be_missing(field):
             yield "is missing", ""
     elif field.type == FieldDescriptor.TYPE_INT32:
         yield "is the smallest number", -INT32_MAX - 1

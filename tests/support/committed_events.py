@@ -17,10 +17,10 @@ async def committed_events(url: str) -> list[OutboxEvent]:
             row["position"],
             row["created_at"],
             row["event_type"],
-            row["attempt_count"],
             row["booking_id"],
             row["idempotency_key"],
             decode(row["payload"], dict[str, object]),
+            row["attempt_count"],
         )
         for row in await rows(url, query)
     ]

@@ -154,14 +154,26 @@ def policy() -> inventory_pb2.ServicePolicy:
     return inventory_pb2.ServicePolicy(
         periods=[period],
         buffer_before=Duration(seconds=60),
+        check_in_lead=Duration(seconds=3_600),
         buffer_after=Duration(seconds=60),
         slack_max=4,
         combinations=inventory_pb2.CombinationPolicy(
             enabled=True, tables_max=3, adjacency_mode=inventory_pb2.ADJACENCY_MODE_CONNECTED
         ),
         weights=inventory_pb2.PlanWeights(
-            spare_seat=1, merge=6, unusable_gap=0.25, open_gap=0.01, merge_partner=0.5, preferred_attribute=20
+            spare_seat=1,
+            merge=6,
+            unusable_gap=0.25,
+            open_gap=0.01,
+            merge_partner=0.5,
+            preferred_attribute=20,
+            lookahead=30,
+            preferred_zone=20,
+            fragmentation=0.8,
+            scarcity=8,
         ),
+        forecast=[inventory_pb2.ExpectedParties(party_size=2, parties=40)],
+        engine=inventory_pb2.PLAN_ENGINE_V2,
     )
 
 
@@ -290,6 +302,15 @@ def _assignment_requests(world: World) -> dict[str, Message]:
             restaurant_id=rid,
             booking_id=booking_id,
             table_ids=tables,
+            reason="by phone",
+        ),
+        ASSIGNMENT + "AutoAssign": assignments.AutoAssignRequest(
+            request_id=new_id(),
+            actor="Ada",
+            restaurant_id=rid,
+            booking_id=booking_id,
+            avoid_table_ids=world.table_ids[2:4],
+            cutoff=Duration(seconds=3_600),
             reason="by phone",
         ),
         ASSIGNMENT + "ReassignTables": assignments.ReassignTablesRequest(

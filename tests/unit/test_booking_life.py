@@ -1,22 +1,29 @@
 """Which steps a booking can take from which status."""
 
+import re
 from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
 from server.domain.booking import (
     ASSIGNABLE,
+    TRANSITIONS,
     Booking,
     BookingAction,
     BookingStatus,
     next_status,
     require_assignable,
+    require_check_in_time,
 )
 from server.errors import Reason, ServiceError
 from tests.builders.bookings import ASSIGNMENT, BOOKING, booking
 from tests.builders.questions import at
+from tests.support.programs import ROOT
 
 S, A = BookingStatus, BookingAction
+HEADINGS = {("from", "action", "to")}
 
 ALLOWED = {
     (S.PENDING, A.QUEUE): S.PENDING_ALLOCATION,
@@ -70,6 +77,34 @@ def test_a_moved_party_does_not_sit_down_at_tables_for_another_time() -> None:
     assert next_status(moved, A.CANCEL) is S.CANCELLED
 
 
+def test_the_documented_steps_are_those_of_the_house() -> None:
+    page = (ROOT / "docs" / "booking-life.md").read_text()
+    steps = {(str(before), str(action), str(after)) for (before, action), after in ALLOWED.items()}
+    assert set(re.findall(r"^\| (\w+) \| (\w+) \| (\w+) \|$", page, re.MULTILINE)) - HEADINGS == steps
+    drawn = re.findall(r"^ +(\w+) --> (\w+): (\w+)$", page, re.MULTILINE)
+    by_calls = {("confirmed", "UnassignTables", "pending")}
+    assert {(before, action, after) for before, after, action in drawn} == steps | by_calls
+    assert {before: dict(steps) for before, steps in TRANSITIONS.items() if steps} == {
+        status: {action: after for (before, action), after in ALLOWED.items() if before is status}
+        for status in {before for before, _ in ALLOWED}
+    }
+
+
+@pytest.mark.parametrize(("lead", "early"), [(None, 10_000), (30, 30), (0, 0), (0, -600), (30, 29)])
+def test_a_party_checks_in_from_the_lead_on(lead: int | None, early: int) -> None:
+    present, now = booking(S.CONFIRMED, assigned_epoch=1), at(19) - timedelta(minutes=early)
+    require_check_in_time(present, None if lead is None else timedelta(minutes=lead), now)
+
+
+def test_a_party_that_is_too_early_is_told_when_to_come() -> None:
+    present, lead = booking(S.CONFIRMED, assigned_epoch=1), timedelta(minutes=30)
+    with pytest.raises(ServiceError) as caught:
+        require_check_in_time(present, lead, at(19) - lead - timedelta(seconds=1))
+    assert caught.value.reason is Reason.INVALID_STATE_TRANSITION
+    assert caught.value.refusal.metadata["allowed_from"] == (at(19) - lead).isoformat()
+    assert caught.value.refusal.metadata["allowed_actions"] == "cancel, no_show"
+
+
 def test_a_booking_with_its_tables_gets_no_others() -> None:
     with pytest.raises(ServiceError) as caught:
         require_assignable(booking(S.CONFIRMED, assigned_epoch=1))
@@ -92,6 +127,7 @@ def test_tables_given_for_an_earlier_need_are_not_current() -> None:
 def test_only_wishes_can_change_without_needing_other_tables() -> None:
     party = booking(S.PENDING).party
     assert party.needs_same_tables_as(replace(party, preferred_attributes=("quiet",)))
+    assert party.needs_same_tables_as(replace(party, preferred_zone_ids=(UUID(int=7),)))
     for changed in (
         replace(party, party_size=5),
         replace(party, start=at(19, 15)),

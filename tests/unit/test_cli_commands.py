@@ -5,11 +5,15 @@ import socket
 from pathlib import Path
 
 import pytest
+import typer
 
+from maitred_client.messages import Floor, Zone
 from server.cli import main
 from server.cli.failures import MEANINGS, ExitCode
+from server.cli.looking_up import zone_id_by_name
 
 COMMANDS = (
+    "auto-assign",
     "availability",
     "confirm",
     "config",
@@ -63,18 +67,22 @@ def nobody() -> str:
 
 def test_help_lists_every_command_and_every_exit_code(run: Run) -> None:
     assert run("--help") == ExitCode.OK
-    assert [command for command in (*COMMANDS, "migrate") if command not in run.out] == []
+    assert [command for command in (*COMMANDS, "migrate", "bench") if command not in run.out] == []
     assert [meaning for meaning in MEANINGS.values() if meaning not in run.out] == []
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "migrate up", "migrate status", "migrate check"])
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, "bench planner", "migrate up", "migrate status", "migrate check"]
+)
 def test_help_of_every_command_teaches_with_an_example(run: Run, command: str) -> None:
     assert run(*command.split(), "--help") == ExitCode.OK
     assert "Example: " in run.out
     assert "maitred " in run.out.split("Example: ")[1]
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "migrate up", "migrate status", "migrate check"])
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, "bench planner", "migrate up", "migrate status", "migrate check"]
+)
 def test_every_option_names_its_environment_twin(run: Run, command: str) -> None:
     run(*command.split(), "--help")
     cells = run.out.replace("│", " ").split("\n")
@@ -179,3 +187,11 @@ def test_config_shows_every_setting_and_hides_the_password(run: Run, monkeypatch
 def test_version_is_that_of_the_distribution(run: Run) -> None:
     assert run("--version") == ExitCode.OK
     assert run.out.startswith("maitred ")
+
+
+def test_a_zone_that_is_not_there_is_refused_under_the_option_that_named_it() -> None:
+    floor = Floor(zones=[Zone(zone_id="1", name="Hall")])
+    assert zone_id_by_name(floor, "hall", "--prefer-zone") == "1"
+    with pytest.raises(typer.BadParameter, match="no such zone: attic; there are: Hall") as refused:
+        zone_id_by_name(floor, "attic", "--prefer-zone")
+    assert refused.value.param_hint == "--prefer-zone"

@@ -47,7 +47,7 @@ def test_the_class_of_a_reason_says_what_the_contract_says(word: str) -> None:
     kind = ERRORS.get(word)
     assert kind is not None, f"add a class for {word} to maitred_client/reasons.py"
     what, _, rest = COMMENTS[word].partition(" Status: ")
-    labels = re.fullmatch(r".* Retry: (\w+) Remedy: (.*)", rest)
+    labels = re.fullmatch(r".* Retry: (\w+)(?: or \w+)* Remedy: (.*)", rest)
     assert labels is not None, f"the comment of {word} lacks Retry or Remedy"
     assert (kind.retry, kind.remedy) == (labels[1], labels[2])
     assert " ".join((kind.__doc__ or "").split()) == what

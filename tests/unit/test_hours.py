@@ -1,11 +1,12 @@
 """From a start to a stay: periods, turn times, buffers, closing time, clock changes."""
 
+import itertools
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from server.domain.hours import next_opening, opening_at, openings_on, stay_for
+from server.domain.hours import next_opening, opening_at, openings_on, service_date, starts_on, stay_for
 from server.domain.policy import ServicePeriod, ServicePolicy, TurnTime
 from server.domain.window import Stay, Window
 from server.errors import Reason, ServiceError
@@ -197,3 +198,35 @@ def test_both_passes_of_a_repeated_hour_are_inside_the_night() -> None:
     for instant in ("2025-10-26T00:30", "2025-10-26T01:30", "2025-10-26T02:59"):
         assert opening_at(policy(NIGHT), LONDON, utc(instant)) is not None
     assert opening_at(policy(NIGHT), LONDON, utc("2025-10-26T03:00")) is None
+
+
+def quarters(periods: tuple[ServicePeriod, ...], day: str, time_zone: str = LONDON) -> list[datetime]:
+    return starts_on(policy(*periods), time_zone, date.fromisoformat(day), timedelta(minutes=15))
+
+
+def test_after_midnight_the_service_date_is_still_that_of_the_evening() -> None:
+    night = policy(NIGHT)
+    assert service_date(night, LONDON, local("2026-05-16T02:45")) == date(2026, 5, 15)
+    assert service_date(night, LONDON, local("2026-05-15T22:00")) == date(2026, 5, 15)
+    assert service_date(night, LONDON, local("2026-05-16T03:00")) == date(2026, 5, 16)
+
+
+def test_the_starts_of_a_date_are_the_quarters_of_the_clock_in_all_its_periods() -> None:
+    odd = ServicePeriod("odd", 12 * 60 + 10, 13 * 60 + 1, TURNS)
+    starts = [
+        start.astimezone(ZoneInfo(LONDON)).strftime("%H:%M") for start in quarters((NIGHT, odd), "2026-05-15")
+    ]
+    assert starts[:5] == ["12:15", "12:30", "12:45", "13:00", "22:00"]
+    assert (starts[-1], len(starts)) == ("02:45", 4 + 20)
+
+
+@pytest.mark.parametrize(("day", "count"), [("2026-03-28", 16), ("2026-10-24", 24), ("2026-05-15", 20)])
+def test_a_night_in_which_the_clock_changes_has_fewer_or_more_starts(day: str, count: int) -> None:
+    starts = quarters((NIGHT,), day)
+    assert len(starts) == len(set(starts)) == count
+    assert {later - earlier for earlier, later in itertools.pairwise(starts)} == {timedelta(minutes=15)}
+
+
+def test_a_time_zone_off_the_hour_has_its_own_quarters() -> None:
+    (first, *_) = quarters((LUNCH,), "2026-05-15", "Asia/Kathmandu")
+    assert first == utc("2026-05-15T06:15")

@@ -1,37 +1,49 @@
 """What table sets cost. The numbers of the worked example are those of docs/planner.md."""
 
+from dataclasses import replace
 from datetime import timedelta
+from math import exp
+from uuid import UUID
 
 import pytest
 
-from server.domain.policy import Combinations, Weights
+from server.domain.booking import Party
+from server.domain.floor import Floor
+from server.domain.policy import Combinations, ExpectedParties, Weights
 from server.domain.window import Window
+from server.planner.forecast import desertion, expected_parties
 from server.planner.gaps import slots_covering, slots_within, turn_slots, unusable_slots
-from server.planner.plan import Plan
-from tests.builders.floors import floor, row, table
-from tests.builders.questions import ask, at, claim, evening_policy, numbers
+from server.planner.lookahead import Waiting
+from server.planner.plan import Plan, Question, plan_tables
+from tests.builders.floors import floor, row, table, zone_id
+from tests.builders.questions import ask, at, claim, evening_policy, numbers, question
 
 TURNS = (13, 19)
+EXAMPLE = floor([table(1, 4), table(2, 6), table(3, 2), table(4, 2)], [(1, 2), (3, 4)])
 
 
 def terms(plan: Plan) -> dict[str, float]:
     return {term.name: term.cost for term in plan.breakdown}
 
 
-def test_the_example_of_the_documentation() -> None:
-    place = floor([table(1, 4), table(2, 6), table(3, 2), table(4, 2)], [(1, 2), (3, 4)])
-    plans = ask(
+def documented(place: Floor) -> Question:
+    """The question of the worked example."""
+    return question(
         place,
         4,
         Window(at(19), at(20, 35)),
         policy=evening_policy(turn_min=(60, 90), buffer_after_min=5),
         claims=[claim(1, at(17), at(18, 30)), claim(2, at(17), at(19))],
-    ).plans
+    )
+
+
+def test_the_example_of_the_documentation() -> None:
+    plans = plan_tables(documented(EXAMPLE)).plans
     rows = [(numbers(plan), list(terms(plan).values()), plan.cost, round(plan.score, 1)) for plan in plans]
     assert rows == [
-        ((1,), [0, 0, 7.0, 1.40, 0.50, 0], 8.90, 98.5),
-        ((2,), [38, 0, 0.0, 1.74, 0.50, 0], 40.24, 93.4),
-        ((3, 4), [0, 114, 7.0, 2.12, 1.00, 0], 124.12, 82.1),
+        ((2,), [38, 0, 0.0, 5.22, 2.0, 15.2, 15.33528, 0, 0, 0], 75.75528, 88.3),
+        ((1,), [0, 0, 22.4, 4.20, 2.0, 15.2, 35.823712, 0, 0, 0], 79.623712, 87.7),
+        ((3, 4), [0, 28.5, 22.4, 6.36, 4.0, 30.4, 11.833472, 0, 0, 0], 103.493472, 84.6),
     ]
     assert list(terms(plans[0])) == [
         "spare_seats",
@@ -39,8 +51,33 @@ def test_the_example_of_the_documentation() -> None:
         "unusable_gaps",
         "open_gaps",
         "merge_partners",
+        "fragmentation",
+        "scarcity",
         "preferred_attributes",
+        "preferred_zone",
+        "lookahead",
     ]
+
+
+def test_the_example_of_the_documentation_with_a_preferred_zone() -> None:
+    # Table 2 stands apart and touches nothing, so it has no merge partner here.
+    place = floor([table(1, 4), table(2, 6, zone=2), table(3, 2), table(4, 2)], [(3, 4)])
+    party = Party(4, at(19), preferred_zone_ids=(zone_id(2),))
+    plans = plan_tables(replace(documented(place), party=party)).plans
+    assert {numbers(plan): terms(plan)["preferred_zone"] for plan in plans} == {(1,): 20, (2,): 0, (3, 4): 20}
+    assert [plan.zone_preference_unmet for plan in plans] == [numbers(plan) != (2,) for plan in plans]
+
+
+def test_the_example_of_the_documentation_with_a_booking_that_waits() -> None:
+    six = Window(at(20), at(21, 35))
+    waiting = (Waiting(UUID(int=1), Party(6, six.start), six),)
+    plans = plan_tables(replace(documented(EXAMPLE), waiting=waiting)).plans
+    assert [(numbers(plan), plan.cost) for plan in plans] == [
+        ((1,), 79.623712),
+        ((3, 4), 103.493472),
+        ((2,), 3_495.75528),
+    ]
+    assert (terms(plans[2])["lookahead"], round(plans[2].score, 1)) == (3_420, 14.0)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +118,7 @@ def test_filling_a_gap_that_was_hard_to_fill_is_rewarded_and_its_score_stays_wit
 def test_idle_time_ends_at_the_horizon() -> None:
     near = Window(at(18, 55), at(20, 40))
     plan = ask(row(4), 4, horizon=near).plans[0]
-    assert terms(plan)["open_gaps"] == pytest.approx(0.01 * 4 * (1 + 2))
+    assert terms(plan)["open_gaps"] == pytest.approx(0.03 * 4 * (1 + 2))
     inside = ask(row(4), 4, horizon=Window(at(19, 30), at(20))).plans[0]
     assert terms(inside)["open_gaps"] == 0
 
@@ -92,7 +129,7 @@ def test_only_tables_that_could_be_merged_count_as_partners() -> None:
         [(1, 2), (1, 3), (1, 4)],
     )
     by_table = {numbers(plan): terms(plan)["merge_partners"] for plan in ask(place, 4).plans}
-    assert by_table == {(1,): 0.5, (2,): 0.0, (4,): 0.5}
+    assert by_table == {(1,): 2.0, (2,): 0.0, (4,): 2.0}
     alone = ask(place, 4, policy=evening_policy(combinations=Combinations(enabled=False))).plans
     assert {terms(plan)["merge_partners"] for plan in alone} == {0.0}
 
@@ -100,5 +137,47 @@ def test_only_tables_that_could_be_merged_count_as_partners() -> None:
 def test_a_weight_changes_its_own_term_alone() -> None:
     place = row(4, 2)
     usual = ask(place, 5).plans[0]
-    doubled = ask(place, 5, policy=evening_policy(weights=Weights(merge=12))).plans[0]
+    doubled = ask(place, 5, policy=evening_policy(weights=Weights(merge=3))).plans[0]
     assert terms(doubled) == terms(usual) | {"merge": 2 * terms(usual)["merge"]}
+
+
+def test_a_merge_that_is_broken_up_for_part_of_the_window_costs_that_part() -> None:
+    # From 19:00 to 20:30, table 2 could be pushed to table 1 until it is taken at 19:30.
+    plan = ask(row(4, 2), 4, claims=[claim(2, at(19, 30), at(21))]).plans[0]
+    assert numbers(plan) == (1,)
+    assert terms(plan)["fragmentation"] == pytest.approx(0.8 * 6)
+    taken = ask(row(4, 2), 4, claims=[claim(2, at(18), at(20)), claim(2, at(20), at(21))]).plans[0]
+    assert terms(taken)["fragmentation"] == 0
+
+
+def test_an_idle_gap_costs_by_how_unlikely_anybody_comes_for_it() -> None:
+    around = [claim(1, at(17), at(18)), claim(1, at(21, 30), at(23))]
+    policy = evening_policy(turn_min=(60,), weights=Weights(scarcity=1))
+    nobody = replace(policy, forecast=(ExpectedParties(2, 100.0),))
+    many = replace(policy, forecast=(ExpectedParties(3, 100.0),))
+    # The table for 4 stands beside one for 2, so parties of two are expected there.
+    place = row(4, 2)
+    costs = {
+        name: terms(ask(place, 4, policy=each, claims=around).plans[0])["scarcity"]
+        for name, each in (("nobody", nobody), ("many", many))
+    }
+    # One gap of an hour and a half becomes two of an hour, each as deserted as the first was.
+    assert costs["nobody"] == pytest.approx(4 * (1 + 1 - 1))
+    assert costs["many"] == pytest.approx(0, abs=1e-4)
+
+
+def test_without_a_forecast_as_many_of_the_usual_parties_are_expected_as_fill_the_room() -> None:
+    policy = evening_policy(turn_min=(90,))
+    usual = expected_parties(policy, policy.periods[0], ((2, 10), (4, 5)))
+    assert usual[2] == pytest.approx(9 * usual[1])
+    guests = sum(size * parties for size, parties in usual.items())
+    # Six hours hold four turns of ninety minutes; six seats in ten are used.
+    assert guests == pytest.approx(0.6 * (10 * 2 + 5 * 4) * 4)
+
+
+def test_a_table_gets_the_parties_that_no_smaller_table_takes() -> None:
+    policy = replace(evening_policy(turn_min=(60,)), forecast=(ExpectedParties(3, 2.1),))
+    chances = desertion(policy, ((2, 1), (4, 1)))
+    assert set(chances[2]) == {0, 1_000_000}
+    # An hour fits one of the 21 starts of the evening: a tenth of a party, drawn two and a half times as strongly.
+    assert chances[4][11:13] == (1_000_000, round(1_000_000 * exp(-2.5 * 0.1)))

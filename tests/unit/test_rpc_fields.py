@@ -19,7 +19,14 @@ from maitred.v1 import (
     inventory_service_pb2,
     planner_service_pb2,
 )
-from server.domain.policy import AdjacencyMode, Combinations, Weights
+from server.domain.policy import (
+    AdjacencyMode,
+    Combinations,
+    ExpectedParties,
+    ServicePolicy,
+    Weights,
+    policy_problems,
+)
 from server.errors import Reason, Refusal, ServiceError
 from server.orchestrator.put_service_policy import PolicyPut
 from server.orchestrator.subject import Subject
@@ -227,7 +234,7 @@ def test_defaults_of_a_policy_are_filled_in_and_survive_the_way_there_and_back()
     assert (policy.slack_max, policy.combinations, policy.weights) == (4, Combinations(), Weights())
     assert policy.periods[0].closes_min == 24 * 60
     message = policy_message(PolicyPut(policy, 7))
-    assert (message.etag, message.weights.merge) == ("p7", 6.0)
+    assert (message.etag, message.weights.merge) == ("p7", 1.5)
     again = inventory_service_pb2.PutServicePolicyRequest(request_id=A, restaurant_id=A, policy=message)
     assert read_put_service_policy(again).policy == policy
 
@@ -236,6 +243,29 @@ def test_defaults_of_a_policy_are_filled_in_and_survive_the_way_there_and_back()
 def test_a_weight_is_a_number_within_its_range(weight: float) -> None:
     request = put_policy(weights=inventory_pb2.PlanWeights(merge=weight))
     assert fields_of(refusal(read_put_service_policy, request)) == ["policy.weights.merge"]
+
+
+def test_a_forecast_is_ordered_by_size_and_survives_the_way_there_and_back() -> None:
+    entries = [inventory_pb2.ExpectedParties(party_size=size, parties=size / 2) for size in (4, 2)]
+    policy = read_put_service_policy(put_policy(forecast=entries)).policy
+    assert policy.forecast == (ExpectedParties(2, 1.0), ExpectedParties(4, 2.0))
+    assert list(policy_message(PolicyPut(policy, 1)).forecast) == entries[::-1]
+
+
+def test_a_forecast_names_possible_sizes_and_numbers() -> None:
+    entries = [
+        inventory_pb2.ExpectedParties(party_size=0, parties=1),
+        inventory_pb2.ExpectedParties(party_size=2, parties=-1),
+    ]
+    found = fields_of(refusal(read_put_service_policy, put_policy(forecast=entries)))
+    assert found == ["policy.forecast[0].party_size", "policy.forecast[1].parties"]
+    many = [inventory_pb2.ExpectedParties(party_size=size) for size in range(1, 102)]
+    assert fields_of(refusal(read_put_service_policy, put_policy(forecast=many))) == ["policy.forecast"]
+
+
+def test_a_forecast_that_names_a_size_twice_is_a_problem_of_the_policy() -> None:
+    twice = ServicePolicy((), forecast=(ExpectedParties(2, 1.0), ExpectedParties(2, 3.0)))
+    assert [problem.field for problem in policy_problems(twice)] == ["policy.forecast"]
 
 
 @pytest.mark.parametrize("time", ["", "9:00", "09:60", "24:01", "25:00", "09:00:00", "٠٩:٠٠", "-1:00"])

@@ -2,6 +2,7 @@
 
 from google.protobuf.descriptor import MethodDescriptor
 
+from server.domain.overrides import OVERRIDE_SCOPE
 from server.rpc.scopes import ALL_SCOPES, INVENTORY, OPS, READ, SCOPES, SERVICES, STREAMS, WRITE
 
 METHODS: dict[str, MethodDescriptor] = {
@@ -17,7 +18,12 @@ def mutates(method: MethodDescriptor) -> bool:
 def test_every_method_has_a_scope_and_no_scope_is_for_nothing() -> None:
     assert METHODS
     assert set(SCOPES) == set(METHODS)
-    assert set(SCOPES.values()) == ALL_SCOPES
+    assert set(SCOPES.values()) == ALL_SCOPES - {OVERRIDE_SCOPE}
+
+
+def test_overriding_rules_is_a_scope_that_adds_to_a_method_and_opens_none() -> None:
+    assert OVERRIDE_SCOPE in ALL_SCOPES
+    assert OVERRIDE_SCOPE not in SCOPES.values()
 
 
 def test_questions_need_read_and_changes_never_do() -> None:

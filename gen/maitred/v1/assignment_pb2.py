@@ -23,21 +23,22 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from maitred.v1 import reasons_pb2 as maitred_dot_v1_dot_reasons__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bmaitred/v1/assignment.proto\x12\nmaitred.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\x04\n\x04Hold\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\x12#\n\rrestaurant_id\x18\x02 \x01(\tR\x0crestaurantId\x12\x1d\n\nbooking_id\x18\x03 \x01(\tR\tbookingId\x12\x1b\n\ttable_ids\x18\x04 \x03(\tR\x08tableIds\x12=\n\x0cwindow_start\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bwindowStart\x12\x39\n\nwindow_end\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\twindowEnd\x12+\n\x05state\x18\x07 \x01(\x0e\x32\x15.maitred.v1.HoldStateR\x05state\x12\x39\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\x12\x39\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x14\n\x05\x61\x63tor\x18\n \x01(\tR\x05\x61\x63tor\x12%\n\x0epolicy_version\x18\x0b \x01(\x03R\rpolicyVersion\x12+\n\x11inventory_version\x18\x0c \x01(\x03R\x10inventoryVersion\"\x99\x04\n\nAssignment\x12#\n\rassignment_id\x18\x01 \x01(\tR\x0c\x61ssignmentId\x12#\n\rrestaurant_id\x18\x02 \x01(\tR\x0crestaurantId\x12\x1d\n\nbooking_id\x18\x03 \x01(\tR\tbookingId\x12\x1b\n\ttable_ids\x18\x04 \x03(\tR\x08tableIds\x12=\n\x0cwindow_start\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bwindowStart\x12\x39\n\nwindow_end\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\twindowEnd\x12\x31\n\x05state\x18\x07 \x01(\x0e\x32\x1b.maitred.v1.AssignmentStateR\x05state\x12$\n\x0emerge_group_id\x18\x08 \x01(\tR\x0cmergeGroupId\x12\x17\n\x07hold_id\x18\t \x01(\tR\x06holdId\x12)\n\x10\x61ssignment_epoch\x18\n \x01(\x03R\x0f\x61ssignmentEpoch\x12\x14\n\x05\x61\x63tor\x18\x0b \x01(\tR\x05\x61\x63tor\x12\x39\n\ncreated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x1d\n\nparty_size\x18\r \x01(\x05R\tpartySize*\x89\x01\n\tHoldState\x12\x1a\n\x16HOLD_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11HOLD_STATE_ACTIVE\x10\x01\x12\x18\n\x14HOLD_STATE_CONFIRMED\x10\x02\x12\x17\n\x13HOLD_STATE_RELEASED\x10\x03\x12\x16\n\x12HOLD_STATE_EXPIRED\x10\x04*\x8f\x01\n\x0f\x41ssignmentState\x12 \n\x1c\x41SSIGNMENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41SSIGNMENT_STATE_ACTIVE\x10\x01\x12\x1e\n\x1a\x41SSIGNMENT_STATE_COMPLETED\x10\x02\x12\x1d\n\x19\x41SSIGNMENT_STATE_RELEASED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bmaitred/v1/assignment.proto\x12\nmaitred.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18maitred/v1/reasons.proto\"\xbe\x04\n\x04Hold\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\x12#\n\rrestaurant_id\x18\x02 \x01(\tR\x0crestaurantId\x12\x1d\n\nbooking_id\x18\x03 \x01(\tR\tbookingId\x12\x1b\n\ttable_ids\x18\x04 \x03(\tR\x08tableIds\x12=\n\x0cwindow_start\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bwindowStart\x12\x39\n\nwindow_end\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\twindowEnd\x12+\n\x05state\x18\x07 \x01(\x0e\x32\x15.maitred.v1.HoldStateR\x05state\x12\x39\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\x12\x39\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x14\n\x05\x61\x63tor\x18\n \x01(\tR\x05\x61\x63tor\x12%\n\x0epolicy_version\x18\x0b \x01(\x03R\rpolicyVersion\x12+\n\x11inventory_version\x18\x0c \x01(\x03R\x10inventoryVersion\x12\x35\n\toverrides\x18\r \x03(\x0e\x32\x17.maitred.v1.ErrorReasonR\toverrides\"\xd0\x04\n\nAssignment\x12#\n\rassignment_id\x18\x01 \x01(\tR\x0c\x61ssignmentId\x12#\n\rrestaurant_id\x18\x02 \x01(\tR\x0crestaurantId\x12\x1d\n\nbooking_id\x18\x03 \x01(\tR\tbookingId\x12\x1b\n\ttable_ids\x18\x04 \x03(\tR\x08tableIds\x12=\n\x0cwindow_start\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bwindowStart\x12\x39\n\nwindow_end\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\twindowEnd\x12\x31\n\x05state\x18\x07 \x01(\x0e\x32\x1b.maitred.v1.AssignmentStateR\x05state\x12$\n\x0emerge_group_id\x18\x08 \x01(\tR\x0cmergeGroupId\x12\x17\n\x07hold_id\x18\t \x01(\tR\x06holdId\x12)\n\x10\x61ssignment_epoch\x18\n \x01(\x03R\x0f\x61ssignmentEpoch\x12\x14\n\x05\x61\x63tor\x18\x0b \x01(\tR\x05\x61\x63tor\x12\x39\n\ncreated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x1d\n\nparty_size\x18\r \x01(\x05R\tpartySize\x12\x35\n\toverrides\x18\x0e \x03(\x0e\x32\x17.maitred.v1.ErrorReasonR\toverrides*\x89\x01\n\tHoldState\x12\x1a\n\x16HOLD_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11HOLD_STATE_ACTIVE\x10\x01\x12\x18\n\x14HOLD_STATE_CONFIRMED\x10\x02\x12\x17\n\x13HOLD_STATE_RELEASED\x10\x03\x12\x16\n\x12HOLD_STATE_EXPIRED\x10\x04*\x8f\x01\n\x0f\x41ssignmentState\x12 \n\x1c\x41SSIGNMENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41SSIGNMENT_STATE_ACTIVE\x10\x01\x12\x1e\n\x1a\x41SSIGNMENT_STATE_COMPLETED\x10\x02\x12\x1d\n\x19\x41SSIGNMENT_STATE_RELEASED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'maitred.v1.assignment_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_HOLDSTATE']._serialized_start=1139
-  _globals['_HOLDSTATE']._serialized_end=1276
-  _globals['_ASSIGNMENTSTATE']._serialized_start=1279
-  _globals['_ASSIGNMENTSTATE']._serialized_end=1422
-  _globals['_HOLD']._serialized_start=77
-  _globals['_HOLD']._serialized_end=596
-  _globals['_ASSIGNMENT']._serialized_start=599
-  _globals['_ASSIGNMENT']._serialized_end=1136
+  _globals['_HOLDSTATE']._serialized_start=1275
+  _globals['_HOLDSTATE']._serialized_end=1412
+  _globals['_ASSIGNMENTSTATE']._serialized_start=1415
+  _globals['_ASSIGNMENTSTATE']._serialized_end=1558
+  _globals['_HOLD']._serialized_start=103
+  _globals['_HOLD']._serialized_end=677
+  _globals['_ASSIGNMENT']._serialized_start=680
+  _globals['_ASSIGNMENT']._serialized_end=1272
 # @@protoc_insertion_point(module_scope)

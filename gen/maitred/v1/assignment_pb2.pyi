@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from maitred.v1 import reasons_pb2 as _reasons_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -98,6 +99,7 @@ class Hold(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
     INVENTORY_VERSION_FIELD_NUMBER: _builtins.int
+    OVERRIDES_FIELD_NUMBER: _builtins.int
     hold_id: _builtins.str
     """UUID given by the service."""
     restaurant_id: _builtins.str
@@ -132,6 +134,10 @@ class Hold(_message.Message):
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was made, by the database's clock."""
 
+    @_builtins.property
+    def overrides(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """The rules that were set aside for it, in order of precedence, whether or not the set breaks them."""
+
     def __init__(
         self,
         *,
@@ -147,10 +153,11 @@ class Hold(_message.Message):
         actor: _builtins.str = ...,
         policy_version: _builtins.int = ...,
         inventory_version: _builtins.int = ...,
+        overrides: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "booking_id", b"booking_id", "created_at", b"created_at", "expires_at", b"expires_at", "hold_id", b"hold_id", "inventory_version", b"inventory_version", "policy_version", b"policy_version", "restaurant_id", b"restaurant_id", "state", b"state", "table_ids", b"table_ids", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "booking_id", b"booking_id", "created_at", b"created_at", "expires_at", b"expires_at", "hold_id", b"hold_id", "inventory_version", b"inventory_version", "overrides", b"overrides", "policy_version", b"policy_version", "restaurant_id", b"restaurant_id", "state", b"state", "table_ids", b"table_ids", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -175,6 +182,7 @@ class Assignment(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     PARTY_SIZE_FIELD_NUMBER: _builtins.int
+    OVERRIDES_FIELD_NUMBER: _builtins.int
     assignment_id: _builtins.str
     """UUID given by the service."""
     restaurant_id: _builtins.str
@@ -199,7 +207,9 @@ class Assignment(_message.Message):
 
     @_builtins.property
     def window_start(self) -> _timestamp_pb2.Timestamp:
-        """Start of the window, buffers included; the moment of the move for a party that was moved during its stay."""
+        """Start of the window, buffers included; the moment of the move for a party that was moved during its stay, and the
+        moment of the undo for a no-show that came after all.
+        """
 
     @_builtins.property
     def window_end(self) -> _timestamp_pb2.Timestamp:
@@ -208,6 +218,10 @@ class Assignment(_message.Message):
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When, by the database's clock."""
+
+    @_builtins.property
+    def overrides(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """The rules that were set aside for it, in order of precedence, whether or not the set breaks them."""
 
     def __init__(
         self,
@@ -225,10 +239,11 @@ class Assignment(_message.Message):
         actor: _builtins.str = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         party_size: _builtins.int = ...,
+        overrides: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "assignment_epoch", b"assignment_epoch", "assignment_id", b"assignment_id", "booking_id", b"booking_id", "created_at", b"created_at", "hold_id", b"hold_id", "merge_group_id", b"merge_group_id", "party_size", b"party_size", "restaurant_id", b"restaurant_id", "state", b"state", "table_ids", b"table_ids", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "assignment_epoch", b"assignment_epoch", "assignment_id", b"assignment_id", "booking_id", b"booking_id", "created_at", b"created_at", "hold_id", b"hold_id", "merge_group_id", b"merge_group_id", "overrides", b"overrides", "party_size", b"party_size", "restaurant_id", b"restaurant_id", "state", b"state", "table_ids", b"table_ids", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,6 +28,70 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _AutoAssignOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AutoAssignOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AutoAssignOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AUTO_ASSIGN_OUTCOME_UNSPECIFIED: _AutoAssignOutcome.ValueType  # 0
+    """Never sent."""
+    AUTO_ASSIGN_OUTCOME_COMPLETED_IN_TIME: _AutoAssignOutcome.ValueType  # 1
+    """The tables are assigned, and the answer was ready in time."""
+    AUTO_ASSIGN_OUTCOME_TIMEOUT_BEFORE_CONFIRM: _AutoAssignOutcome.ValueType  # 2
+    """Time ran out before anything was committed: this call has changed nothing, and nothing is recorded."""
+    AUTO_ASSIGN_OUTCOME_TIMEOUT_AFTER_CONFIRM: _AutoAssignOutcome.ValueType  # 3
+    """The tables are assigned, but time ran out while they were committed. A repeat of the call and GetOperation give the
+    same assignment as COMPLETED_IN_TIME: the recorded answer was written before anybody knew how long the commit took.
+    """
+    AUTO_ASSIGN_OUTCOME_ALREADY_ASSIGNED: _AutoAssignOutcome.ValueType  # 4
+    """The booking had tables for its present time and party already. Nothing has changed."""
+
+class AutoAssignOutcome(_AutoAssignOutcome, metaclass=_AutoAssignOutcomeEnumTypeWrapper):
+    """What came of AutoAssign."""
+
+AUTO_ASSIGN_OUTCOME_UNSPECIFIED: AutoAssignOutcome.ValueType  # 0
+"""Never sent."""
+AUTO_ASSIGN_OUTCOME_COMPLETED_IN_TIME: AutoAssignOutcome.ValueType  # 1
+"""The tables are assigned, and the answer was ready in time."""
+AUTO_ASSIGN_OUTCOME_TIMEOUT_BEFORE_CONFIRM: AutoAssignOutcome.ValueType  # 2
+"""Time ran out before anything was committed: this call has changed nothing, and nothing is recorded."""
+AUTO_ASSIGN_OUTCOME_TIMEOUT_AFTER_CONFIRM: AutoAssignOutcome.ValueType  # 3
+"""The tables are assigned, but time ran out while they were committed. A repeat of the call and GetOperation give the
+same assignment as COMPLETED_IN_TIME: the recorded answer was written before anybody knew how long the commit took.
+"""
+AUTO_ASSIGN_OUTCOME_ALREADY_ASSIGNED: AutoAssignOutcome.ValueType  # 4
+"""The booking had tables for its present time and party already. Nothing has changed."""
+Global___AutoAssignOutcome: _TypeAlias = AutoAssignOutcome  # noqa: Y015
+
+class _NextStep:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _NextStepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NextStep.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    NEXT_STEP_UNSPECIFIED: _NextStep.ValueType  # 0
+    """Never sent."""
+    NEXT_STEP_RETRY_SAME_REQUEST: _NextStep.ValueType  # 1
+    """Repeat the identical call, with more time if possible."""
+    NEXT_STEP_OFFER_ALTERNATIVES: _NextStep.ValueType  # 2
+    """Offer the guest another time, zone or party size. Named in the metadata of NO_FEASIBLE_PLAN only."""
+    NEXT_STEP_ASK_STAFF: _NextStep.ValueType  # 3
+    """Let staff decide. Named in the metadata of NO_FEASIBLE_PLAN only."""
+
+class NextStep(_NextStep, metaclass=_NextStepEnumTypeWrapper):
+    """What a caller does next."""
+
+NEXT_STEP_UNSPECIFIED: NextStep.ValueType  # 0
+"""Never sent."""
+NEXT_STEP_RETRY_SAME_REQUEST: NextStep.ValueType  # 1
+"""Repeat the identical call, with more time if possible."""
+NEXT_STEP_OFFER_ALTERNATIVES: NextStep.ValueType  # 2
+"""Offer the guest another time, zone or party size. Named in the metadata of NO_FEASIBLE_PLAN only."""
+NEXT_STEP_ASK_STAFF: NextStep.ValueType  # 3
+"""Let staff decide. Named in the metadata of NO_FEASIBLE_PLAN only."""
+Global___NextStep: _TypeAlias = NextStep  # noqa: Y015
+
 class _OperationState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -101,6 +165,7 @@ class ValidateSelectionRequest(_message.Message):
     RESTAURANT_ID_FIELD_NUMBER: _builtins.int
     BOOKING_ID_FIELD_NUMBER: _builtins.int
     TABLE_IDS_FIELD_NUMBER: _builtins.int
+    OVERRIDES_FIELD_NUMBER: _builtins.int
     restaurant_id: _builtins.str
     """The restaurant."""
     booking_id: _builtins.str
@@ -109,16 +174,23 @@ class ValidateSelectionRequest(_message.Message):
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """1 to 10 different tables."""
 
+    @_builtins.property
+    def overrides(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """What would happen with these rules set aside: broken, they come out as warnings. The same values and the same
+        permission as in HoldTablesRequest.overrides.
+        """
+
     def __init__(
         self,
         *,
         restaurant_id: _builtins.str = ...,
         booking_id: _builtins.str = ...,
         table_ids: _abc.Iterable[_builtins.str] | None = ...,
+        overrides: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "overrides", b"overrides", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -232,6 +304,7 @@ class HoldTablesRequest(_message.Message):
     TTL_FIELD_NUMBER: _builtins.int
     CONTEXT_VERSION_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    OVERRIDES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
@@ -254,6 +327,16 @@ class HoldTablesRequest(_message.Message):
         booking's window.
         """
 
+    @_builtins.property
+    def overrides(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """Rules to set aside for this set; each once. Accepted are ZONE_NOT_REQUESTED, REQUIRED_ATTRIBUTE_UNMET,
+        COMBINATION_DISABLED, COMBINATION_TOO_LARGE, COMBINATION_NOT_ADJACENT, CAPACITY_INSUFFICIENT,
+        CAPACITY_BELOW_MIN_PARTY and SLACK_BUDGET_EXCEEDED; never what keeps tables from being given twice. What the
+        restaurant's policy relaxes needs no permission; anything else needs the scope override, whether or not this set
+        breaks the rule, or is refused with OVERRIDE_NOT_PERMITTED. An override that is not needed changes nothing.
+        The hold keeps them for its confirmation.
+        """
+
     def __init__(
         self,
         *,
@@ -265,10 +348,11 @@ class HoldTablesRequest(_message.Message):
         ttl: _duration_pb2.Duration | None = ...,
         context_version: _builtins.str = ...,
         etag: _builtins.str = ...,
+        overrides: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "booking_id", b"booking_id", "context_version", b"context_version", "etag", b"etag", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "booking_id", b"booking_id", "context_version", b"context_version", "etag", b"etag", "overrides", b"overrides", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -385,6 +469,7 @@ class ReplaceHoldRequest(_message.Message):
     TTL_FIELD_NUMBER: _builtins.int
     CONTEXT_VERSION_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    OVERRIDES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
@@ -405,6 +490,10 @@ class ReplaceHoldRequest(_message.Message):
     def ttl(self) -> _duration_pb2.Duration:
         """How long to hold the new set; see HoldTablesRequest.ttl."""
 
+    @_builtins.property
+    def overrides(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """Rules to set aside for this set; see HoldTablesRequest.overrides."""
+
     def __init__(
         self,
         *,
@@ -416,10 +505,11 @@ class ReplaceHoldRequest(_message.Message):
         ttl: _duration_pb2.Duration | None = ...,
         context_version: _builtins.str = ...,
         etag: _builtins.str = ...,
+        overrides: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "context_version", b"context_version", "etag", b"etag", "hold_id", b"hold_id", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "context_version", b"context_version", "etag", b"etag", "hold_id", b"hold_id", "overrides", b"overrides", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -743,6 +833,7 @@ class AssignTablesRequest(_message.Message):
     CONTEXT_VERSION_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    OVERRIDES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
@@ -761,6 +852,10 @@ class AssignTablesRequest(_message.Message):
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """1 to 10 different tables."""
 
+    @_builtins.property
+    def overrides(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """Rules to set aside for this set; see HoldTablesRequest.overrides."""
+
     def __init__(
         self,
         *,
@@ -772,10 +867,11 @@ class AssignTablesRequest(_message.Message):
         context_version: _builtins.str = ...,
         etag: _builtins.str = ...,
         reason: _builtins.str = ...,
+        overrides: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "booking_id", b"booking_id", "context_version", b"context_version", "etag", b"etag", "reason", b"reason", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "booking_id", b"booking_id", "context_version", b"context_version", "etag", b"etag", "overrides", b"overrides", "reason", b"reason", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -812,6 +908,157 @@ class AssignTablesResponse(_message.Message):
 Global___AssignTablesResponse: _TypeAlias = AssignTablesResponse  # noqa: Y015
 
 @_typing.final
+class AutoAssignRequest(_message.Message):
+    """Request of AutoAssign."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    RESTAURANT_ID_FIELD_NUMBER: _builtins.int
+    BOOKING_ID_FIELD_NUMBER: _builtins.int
+    AVOID_TABLE_IDS_FIELD_NUMBER: _builtins.int
+    CUTOFF_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID that names this intention; retries carry the same one. May be left empty: it is then derived from the booking
+    and its assignment epoch, so that everybody who assigns the booking automatically asks under the same id, and
+    whoever comes second gets the recorded answer and changes nothing. It is the version 5 UUID of the name
+    "<tenant_id>/<restaurant_id>/<booking_id>/<assignment_epoch>", ids in lower case, in the namespace
+    a65e93e2-3872-5c91-95df-1d3997928c8c. Under the derived id refusals are not recorded and the other fields are not
+    compared: a refused call may be repeated when tables have come free.
+    """
+    actor: _builtins.str
+    """Who asks, when that is not the caller itself."""
+    restaurant_id: _builtins.str
+    """The restaurant."""
+    booking_id: _builtins.str
+    """The booking."""
+    etag: _builtins.str
+    """When set, the booking's etag must still be this one."""
+    reason: _builtins.str
+    """Why, up to 500 characters; kept in the booking's history and the audit log."""
+    @_builtins.property
+    def avoid_table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tables to leave out; up to 100."""
+
+    @_builtins.property
+    def cutoff(self) -> _duration_pb2.Duration:
+        """How long before the party sits down assigning ends; 0 s to 31 days in whole seconds. Nearer to the start than this
+        the call is refused with CUTOFF_PASSED. Without it tables are assigned until the window is over.
+        """
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        restaurant_id: _builtins.str = ...,
+        booking_id: _builtins.str = ...,
+        avoid_table_ids: _abc.Iterable[_builtins.str] | None = ...,
+        cutoff: _duration_pb2.Duration | None = ...,
+        etag: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cutoff", b"cutoff"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "avoid_table_ids", b"avoid_table_ids", "booking_id", b"booking_id", "cutoff", b"cutoff", "etag", b"etag", "reason", b"reason", "request_id", b"request_id", "restaurant_id", b"restaurant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AutoAssignRequest: _TypeAlias = AutoAssignRequest  # noqa: Y015
+
+@_typing.final
+class AutoAssignResponse(_message.Message):
+    """Response of AutoAssign."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    ASSIGNMENT_FIELD_NUMBER: _builtins.int
+    BOOKING_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    NEXT_STEPS_FIELD_NUMBER: _builtins.int
+    outcome: Global___AutoAssignOutcome.ValueType
+    """What came of it."""
+    request_id: _builtins.str
+    """The request_id of the call: the caller's or the derived one. GetOperation knows the answer by it."""
+    cost: _builtins.float
+    """Cost of the assigned plan; see Plan.cost. 0 when this call assigned nothing."""
+    score: _builtins.float
+    """Its score; see Plan.score. 0 when this call assigned nothing."""
+    @_builtins.property
+    def assignment(self) -> _assignment_pb2.Assignment:
+        """The assignment; unset after TIMEOUT_BEFORE_CONFIRM."""
+
+    @_builtins.property
+    def booking(self) -> _booking_pb2.Booking:
+        """The booking as it is with it; unset after TIMEOUT_BEFORE_CONFIRM."""
+
+    @_builtins.property
+    def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___AutoAssignAttempt]:
+        """The sets that were tried, in this order. The last one was assigned, unless it has a reason."""
+
+    @_builtins.property
+    def next_steps(self) -> _containers.RepeatedScalarFieldContainer[Global___NextStep.ValueType]:
+        """What the caller does next; nothing after a success."""
+
+    def __init__(
+        self,
+        *,
+        outcome: Global___AutoAssignOutcome.ValueType = ...,
+        assignment: _assignment_pb2.Assignment | None = ...,
+        booking: _booking_pb2.Booking | None = ...,
+        request_id: _builtins.str = ...,
+        attempts: _abc.Iterable[Global___AutoAssignAttempt] | None = ...,
+        cost: _builtins.float = ...,
+        score: _builtins.float = ...,
+        next_steps: _abc.Iterable[Global___NextStep.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "booking", b"booking"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "attempts", b"attempts", "booking", b"booking", "cost", b"cost", "next_steps", b"next_steps", "outcome", b"outcome", "request_id", b"request_id", "score", b"score"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AutoAssignResponse: _TypeAlias = AutoAssignResponse  # noqa: Y015
+
+@_typing.final
+class AutoAssignAttempt(_message.Message):
+    """A table set that AutoAssign tried."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _reasons_pb2.ErrorReason.ValueType
+    """Why it was given up for another one: what is in the way now, POLICY_DRIFT when the changed policy or floor no longer
+    allows it, STALE_CONTEXT when it would still do but was ranked by what is no longer true. Unset for the set that was
+    assigned.
+    """
+    @_builtins.property
+    def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The tables, ordered by id."""
+
+    def __init__(
+        self,
+        *,
+        table_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _reasons_pb2.ErrorReason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "table_ids", b"table_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AutoAssignAttempt: _TypeAlias = AutoAssignAttempt  # noqa: Y015
+
+@_typing.final
 class ReassignTablesRequest(_message.Message):
     """Request of ReassignTables."""
 
@@ -825,6 +1072,7 @@ class ReassignTablesRequest(_message.Message):
     CONTEXT_VERSION_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    OVERRIDES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
@@ -845,6 +1093,10 @@ class ReassignTablesRequest(_message.Message):
         present time and party, are refused with BOOKING_ALREADY_ASSIGNED.
         """
 
+    @_builtins.property
+    def overrides(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """Rules to set aside for this set; see HoldTablesRequest.overrides."""
+
     def __init__(
         self,
         *,
@@ -856,10 +1108,11 @@ class ReassignTablesRequest(_message.Message):
         context_version: _builtins.str = ...,
         etag: _builtins.str = ...,
         reason: _builtins.str = ...,
+        overrides: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "booking_id", b"booking_id", "context_version", b"context_version", "etag", b"etag", "reason", b"reason", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "booking_id", b"booking_id", "context_version", b"context_version", "etag", b"etag", "overrides", b"overrides", "reason", b"reason", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -82,6 +82,11 @@ class AssignmentServiceStub:
                 request_serializer=maitred_dot_v1_dot_assignment__service__pb2.AssignTablesRequest.SerializeToString,
                 response_deserializer=maitred_dot_v1_dot_assignment__service__pb2.AssignTablesResponse.FromString,
                 _registered_method=True)
+        self.AutoAssign = channel.unary_unary(
+                '/maitred.v1.AssignmentService/AutoAssign',
+                request_serializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignRequest.SerializeToString,
+                response_deserializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignResponse.FromString,
+                _registered_method=True)
         self.ReassignTables = channel.unary_unary(
                 '/maitred.v1.AssignmentService/ReassignTables',
                 request_serializer=maitred_dot_v1_dot_assignment__service__pb2.ReassignTablesRequest.SerializeToString,
@@ -174,7 +179,8 @@ class AssignmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ConfirmHold(self, request, context):
-        """Turns a hold into an assignment and the booking into a confirmed one. Other holds of the booking are released.
+        """Turns a hold into an assignment and the booking into a confirmed one. Other holds of the booking are released. The
+        hold's overrides become the assignment's; their permission was decided when the hold was made.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -182,6 +188,16 @@ class AssignmentServiceServicer:
 
     def AssignTables(self, request, context):
         """Assigns tables without a hold, by the same rules. Replaces tables that the booking got for an earlier time or party.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AutoAssign(self, request, context):
+        """Finds the best tables for a booking and assigns them, within the call's deadline. It plans, and takes the best set by
+        the rules of AssignTables in one transaction; when somebody was faster, or policy or floor have changed, it plans
+        again. No hold is made, so none can be left behind, whatever fails or whoever stops waiting. When nothing fits the
+        call is refused with NO_FEASIBLE_PLAN. See AutoAssignRequest.request_id for how it is idempotent without one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -197,8 +213,8 @@ class AssignmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UnassignTables(self, request, context):
-        """Takes tables away from a booking. The rest must still seat the party; without any table left the booking is pending
-        again.
+        """Takes tables away from a booking. The rest must still seat the party, whatever was overridden; other overrides of
+        the assignment stay in force. Without any table left the booking is pending again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -284,6 +300,11 @@ def add_AssignmentServiceServicer_to_server(servicer, server):
                     servicer.AssignTables,
                     request_deserializer=maitred_dot_v1_dot_assignment__service__pb2.AssignTablesRequest.FromString,
                     response_serializer=maitred_dot_v1_dot_assignment__service__pb2.AssignTablesResponse.SerializeToString,
+            ),
+            'AutoAssign': grpc.unary_unary_rpc_method_handler(
+                    servicer.AutoAssign,
+                    request_deserializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignRequest.FromString,
+                    response_serializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignResponse.SerializeToString,
             ),
             'ReassignTables': grpc.unary_unary_rpc_method_handler(
                     servicer.ReassignTables,
@@ -562,6 +583,33 @@ class AssignmentService:
             '/maitred.v1.AssignmentService/AssignTables',
             maitred_dot_v1_dot_assignment__service__pb2.AssignTablesRequest.SerializeToString,
             maitred_dot_v1_dot_assignment__service__pb2.AssignTablesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AutoAssign(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/maitred.v1.AssignmentService/AutoAssign',
+            maitred_dot_v1_dot_assignment__service__pb2.AutoAssignRequest.SerializeToString,
+            maitred_dot_v1_dot_assignment__service__pb2.AutoAssignResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -59,17 +59,25 @@ class AssignmentServiceStub:
     ListHolds: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ListHoldsRequest, _assignment_service_pb2.ListHoldsResponse]
     """Holds of a restaurant, newest last."""
     ConfirmHold: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ConfirmHoldRequest, _assignment_service_pb2.ConfirmHoldResponse]
-    """Turns a hold into an assignment and the booking into a confirmed one. Other holds of the booking are released."""
+    """Turns a hold into an assignment and the booking into a confirmed one. Other holds of the booking are released. The
+    hold's overrides become the assignment's; their permission was decided when the hold was made.
+    """
     AssignTables: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.AssignTablesRequest, _assignment_service_pb2.AssignTablesResponse]
     """Assigns tables without a hold, by the same rules. Replaces tables that the booking got for an earlier time or party."""
+    AutoAssign: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.AutoAssignRequest, _assignment_service_pb2.AutoAssignResponse]
+    """Finds the best tables for a booking and assigns them, within the call's deadline. It plans, and takes the best set by
+    the rules of AssignTables in one transaction; when somebody was faster, or policy or floor have changed, it plans
+    again. No hold is made, so none can be left behind, whatever fails or whoever stops waiting. When nothing fits the
+    call is refused with NO_FEASIBLE_PLAN. See AutoAssignRequest.request_id for how it is idempotent without one.
+    """
     ReassignTables: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ReassignTablesRequest, _assignment_service_pb2.ReassignTablesResponse]
     """Moves a confirmed or seated booking to other tables, which may include some of its present ones. It takes the new
     set before it gives the old one up, both or neither: refused, the booking stays where it is. The rules are those of
     AssignTables; the booking keeps its status and check-in time, its live holds are released.
     """
     UnassignTables: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.UnassignTablesRequest, _assignment_service_pb2.UnassignTablesResponse]
-    """Takes tables away from a booking. The rest must still seat the party; without any table left the booking is pending
-    again.
+    """Takes tables away from a booking. The rest must still seat the party, whatever was overridden; other overrides of
+    the assignment stay in force. Without any table left the booking is pending again.
     """
     GetAssignment: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.GetAssignmentRequest, _assignment_service_pb2.GetAssignmentResponse]
     """The tables a booking has now."""
@@ -118,17 +126,25 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
     ListHolds: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ListHoldsRequest, _assignment_service_pb2.ListHoldsResponse]  # type: ignore[assignment]
     """Holds of a restaurant, newest last."""
     ConfirmHold: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ConfirmHoldRequest, _assignment_service_pb2.ConfirmHoldResponse]  # type: ignore[assignment]
-    """Turns a hold into an assignment and the booking into a confirmed one. Other holds of the booking are released."""
+    """Turns a hold into an assignment and the booking into a confirmed one. Other holds of the booking are released. The
+    hold's overrides become the assignment's; their permission was decided when the hold was made.
+    """
     AssignTables: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.AssignTablesRequest, _assignment_service_pb2.AssignTablesResponse]  # type: ignore[assignment]
     """Assigns tables without a hold, by the same rules. Replaces tables that the booking got for an earlier time or party."""
+    AutoAssign: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.AutoAssignRequest, _assignment_service_pb2.AutoAssignResponse]  # type: ignore[assignment]
+    """Finds the best tables for a booking and assigns them, within the call's deadline. It plans, and takes the best set by
+    the rules of AssignTables in one transaction; when somebody was faster, or policy or floor have changed, it plans
+    again. No hold is made, so none can be left behind, whatever fails or whoever stops waiting. When nothing fits the
+    call is refused with NO_FEASIBLE_PLAN. See AutoAssignRequest.request_id for how it is idempotent without one.
+    """
     ReassignTables: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ReassignTablesRequest, _assignment_service_pb2.ReassignTablesResponse]  # type: ignore[assignment]
     """Moves a confirmed or seated booking to other tables, which may include some of its present ones. It takes the new
     set before it gives the old one up, both or neither: refused, the booking stays where it is. The rules are those of
     AssignTables; the booking keeps its status and check-in time, its live holds are released.
     """
     UnassignTables: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.UnassignTablesRequest, _assignment_service_pb2.UnassignTablesResponse]  # type: ignore[assignment]
-    """Takes tables away from a booking. The rest must still seat the party; without any table left the booking is pending
-    again.
+    """Takes tables away from a booking. The rest must still seat the party, whatever was overridden; other overrides of
+    the assignment stay in force. Without any table left the booking is pending again.
     """
     GetAssignment: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.GetAssignmentRequest, _assignment_service_pb2.GetAssignmentResponse]  # type: ignore[assignment]
     """The tables a booking has now."""
@@ -222,7 +238,9 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _assignment_service_pb2.ConfirmHoldRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_assignment_service_pb2.ConfirmHoldResponse, _abc.Awaitable[_assignment_service_pb2.ConfirmHoldResponse]]:
-        """Turns a hold into an assignment and the booking into a confirmed one. Other holds of the booking are released."""
+        """Turns a hold into an assignment and the booking into a confirmed one. Other holds of the booking are released. The
+        hold's overrides become the assignment's; their permission was decided when the hold was made.
+        """
 
     @_abc_1.abstractmethod
     def AssignTables(
@@ -231,6 +249,18 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_assignment_service_pb2.AssignTablesResponse, _abc.Awaitable[_assignment_service_pb2.AssignTablesResponse]]:
         """Assigns tables without a hold, by the same rules. Replaces tables that the booking got for an earlier time or party."""
+
+    @_abc_1.abstractmethod
+    def AutoAssign(
+        self,
+        request: _assignment_service_pb2.AutoAssignRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_assignment_service_pb2.AutoAssignResponse, _abc.Awaitable[_assignment_service_pb2.AutoAssignResponse]]:
+        """Finds the best tables for a booking and assigns them, within the call's deadline. It plans, and takes the best set by
+        the rules of AssignTables in one transaction; when somebody was faster, or policy or floor have changed, it plans
+        again. No hold is made, so none can be left behind, whatever fails or whoever stops waiting. When nothing fits the
+        call is refused with NO_FEASIBLE_PLAN. See AutoAssignRequest.request_id for how it is idempotent without one.
+        """
 
     @_abc_1.abstractmethod
     def ReassignTables(
@@ -249,8 +279,8 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _assignment_service_pb2.UnassignTablesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_assignment_service_pb2.UnassignTablesResponse, _abc.Awaitable[_assignment_service_pb2.UnassignTablesResponse]]:
-        """Takes tables away from a booking. The rest must still seat the party; without any table left the booking is pending
-        again.
+        """Takes tables away from a booking. The rest must still seat the party, whatever was overridden; other overrides of
+        the assignment stay in force. Without any table left the booking is pending again.
         """
 
     @_abc_1.abstractmethod

@@ -76,7 +76,9 @@ class _BookingActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Booking
     BOOKING_ACTION_QUEUE: _BookingAction.ValueType  # 1
     """pending → pending_allocation."""
     BOOKING_ACTION_CHECK_IN: _BookingAction.ValueType  # 2
-    """confirmed → checked_in. Refused while needs_tables says that the tables were given for an earlier time or party."""
+    """confirmed → checked_in. Refused while needs_tables says that the tables were given for an earlier time or party, and
+    earlier than the policy's check_in_lead allows.
+    """
     BOOKING_ACTION_COMPLETE: _BookingAction.ValueType  # 3
     """checked_in → completed. What is left of the window is given back."""
     BOOKING_ACTION_CANCEL: _BookingAction.ValueType  # 4
@@ -84,7 +86,9 @@ class _BookingActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Booking
     BOOKING_ACTION_NO_SHOW: _BookingAction.ValueType  # 5
     """confirmed, checked_in → no_show. Tables are given back."""
     BOOKING_ACTION_UNDO_NO_SHOW: _BookingAction.ValueType  # 6
-    """no_show → confirmed, if the same tables are still free; refused with the conflict otherwise."""
+    """no_show → confirmed, if the same tables are still free for the booking's window, or for what is left of it when it
+    has begun; refused with the conflict otherwise, and with WINDOW_IN_PAST when it is over.
+    """
 
 class BookingAction(_BookingAction, metaclass=_BookingActionEnumTypeWrapper):
     """A step in a booking's life. Confirming is not among them: a booking is confirmed by getting tables."""
@@ -94,7 +98,9 @@ BOOKING_ACTION_UNSPECIFIED: BookingAction.ValueType  # 0
 BOOKING_ACTION_QUEUE: BookingAction.ValueType  # 1
 """pending → pending_allocation."""
 BOOKING_ACTION_CHECK_IN: BookingAction.ValueType  # 2
-"""confirmed → checked_in. Refused while needs_tables says that the tables were given for an earlier time or party."""
+"""confirmed → checked_in. Refused while needs_tables says that the tables were given for an earlier time or party, and
+earlier than the policy's check_in_lead allows.
+"""
 BOOKING_ACTION_COMPLETE: BookingAction.ValueType  # 3
 """checked_in → completed. What is left of the window is given back."""
 BOOKING_ACTION_CANCEL: BookingAction.ValueType  # 4
@@ -102,7 +108,9 @@ BOOKING_ACTION_CANCEL: BookingAction.ValueType  # 4
 BOOKING_ACTION_NO_SHOW: BookingAction.ValueType  # 5
 """confirmed, checked_in → no_show. Tables are given back."""
 BOOKING_ACTION_UNDO_NO_SHOW: BookingAction.ValueType  # 6
-"""no_show → confirmed, if the same tables are still free; refused with the conflict otherwise."""
+"""no_show → confirmed, if the same tables are still free for the booking's window, or for what is left of it when it
+has begun; refused with the conflict otherwise, and with WINDOW_IN_PAST when it is over.
+"""
 Global___BookingAction: _TypeAlias = BookingAction  # noqa: Y015
 
 @_typing.final
@@ -223,6 +231,7 @@ class PartyRequest(_message.Message):
     ZONE_ID_FIELD_NUMBER: _builtins.int
     REQUIRED_ATTRIBUTES_FIELD_NUMBER: _builtins.int
     PREFERRED_ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    PREFERRED_ZONE_IDS_FIELD_NUMBER: _builtins.int
     party_size: _builtins.int
     """1 to 500 people."""
     zone_id: _builtins.str
@@ -243,6 +252,10 @@ class PartyRequest(_message.Message):
     def preferred_attributes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Sets whose tables lack these rank lower; up to 16."""
 
+    @_builtins.property
+    def preferred_zone_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sets in none of these zones rank lower; up to 8 different zones, in any order. Answers have them ordered by id."""
+
     def __init__(
         self,
         *,
@@ -252,10 +265,11 @@ class PartyRequest(_message.Message):
         zone_id: _builtins.str = ...,
         required_attributes: _abc.Iterable[_builtins.str] | None = ...,
         preferred_attributes: _abc.Iterable[_builtins.str] | None = ...,
+        preferred_zone_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "party_size", b"party_size", "preferred_attributes", b"preferred_attributes", "required_attributes", b"required_attributes", "start", b"start", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "party_size", b"party_size", "preferred_attributes", b"preferred_attributes", "preferred_zone_ids", b"preferred_zone_ids", "required_attributes", b"required_attributes", "start", b"start", "zone_id", b"zone_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

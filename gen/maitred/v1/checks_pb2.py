@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from maitred.v1 import reasons_pb2 as maitred_dot_v1_dot_reasons__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17maitred/v1/checks.proto\x12\nmaitred.v1\x1a\x18maitred/v1/reasons.proto\"\x9a\x02\n\x05\x43heck\x12/\n\x06reason\x18\x01 \x01(\x0e\x32\x17.maitred.v1.ErrorReasonR\x06reason\x12/\n\x06status\x18\x02 \x01(\x0e\x32\x17.maitred.v1.CheckStatusR\x06status\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x1b\n\ttable_ids\x18\x04 \x03(\tR\x08tableIds\x12;\n\x08metadata\x18\x05 \x03(\x0b\x32\x1f.maitred.v1.Check.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01*r\n\x0b\x43heckStatus\x12\x1c\n\x18\x43HECK_STATUS_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43HECK_STATUS_OK\x10\x01\x12\x18\n\x14\x43HECK_STATUS_WARNING\x10\x02\x12\x16\n\x12\x43HECK_STATUS_ERROR\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17maitred/v1/checks.proto\x12\nmaitred.v1\x1a\x18maitred/v1/reasons.proto\"\xcb\x02\n\x05\x43heck\x12/\n\x06reason\x18\x01 \x01(\x0e\x32\x17.maitred.v1.ErrorReasonR\x06reason\x12/\n\x06status\x18\x02 \x01(\x0e\x32\x17.maitred.v1.CheckStatusR\x06status\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x1b\n\ttable_ids\x18\x04 \x03(\tR\x08tableIds\x12;\n\x08metadata\x18\x05 \x03(\x0b\x32\x1f.maitred.v1.Check.MetadataEntryR\x08metadata\x12/\n\x05\x63ures\x18\x06 \x03(\x0e\x32\x19.maitred.v1.RejectionCureR\x05\x63ures\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01*\xab\x02\n\rRejectionCure\x12\x1e\n\x1aREJECTION_CURE_UNSPECIFIED\x10\x00\x12\x1c\n\x18REJECTION_CURE_HOLD_ENDS\x10\x01\x12&\n\"REJECTION_CURE_ASSIGNMENT_RELEASED\x10\x02\x12!\n\x1dREJECTION_CURE_BLOCK_RELEASED\x10\x03\x12(\n$REJECTION_CURE_TABLE_BACK_IN_SERVICE\x10\x04\x12 \n\x1cREJECTION_CURE_FLOOR_CHANGED\x10\x05\x12!\n\x1dREJECTION_CURE_POLICY_CHANGED\x10\x06\x12\"\n\x1eREJECTION_CURE_BOOKING_CHANGED\x10\x07*r\n\x0b\x43heckStatus\x12\x1c\n\x18\x43HECK_STATUS_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43HECK_STATUS_OK\x10\x01\x12\x18\n\x14\x43HECK_STATUS_WARNING\x10\x02\x12\x16\n\x12\x43HECK_STATUS_ERROR\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,10 +34,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CHECK_METADATAENTRY']._loaded_options = None
   _globals['_CHECK_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_CHECKSTATUS']._serialized_start=350
-  _globals['_CHECKSTATUS']._serialized_end=464
+  _globals['_REJECTIONCURE']._serialized_start=400
+  _globals['_REJECTIONCURE']._serialized_end=699
+  _globals['_CHECKSTATUS']._serialized_start=701
+  _globals['_CHECKSTATUS']._serialized_end=815
   _globals['_CHECK']._serialized_start=66
-  _globals['_CHECK']._serialized_end=348
-  _globals['_CHECK_METADATAENTRY']._serialized_start=289
-  _globals['_CHECK_METADATAENTRY']._serialized_end=348
+  _globals['_CHECK']._serialized_end=397
+  _globals['_CHECK_METADATAENTRY']._serialized_start=338
+  _globals['_CHECK_METADATAENTRY']._serialized_end=397
 # @@protoc_insertion_point(module_scope)

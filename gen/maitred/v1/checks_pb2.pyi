@@ -20,6 +20,50 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _RejectionCure:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RejectionCureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RejectionCure.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REJECTION_CURE_UNSPECIFIED: _RejectionCure.ValueType  # 0
+    """Never sent."""
+    REJECTION_CURE_HOLD_ENDS: _RejectionCure.ValueType  # 1
+    """A hold ends: capacity.hold.released or capacity.hold.expired."""
+    REJECTION_CURE_ASSIGNMENT_RELEASED: _RejectionCure.ValueType  # 2
+    """A party gives up its tables, gets others or leaves early: capacity.assignment.released."""
+    REJECTION_CURE_BLOCK_RELEASED: _RejectionCure.ValueType  # 3
+    """A block is taken away: capacity.block.released."""
+    REJECTION_CURE_TABLE_BACK_IN_SERVICE: _RejectionCure.ValueType  # 4
+    """A table comes back into service: capacity.inventory.changed."""
+    REJECTION_CURE_FLOOR_CHANGED: _RejectionCure.ValueType  # 5
+    """Tables get other seats, attributes, zones or neighbours: capacity.inventory.changed."""
+    REJECTION_CURE_POLICY_CHANGED: _RejectionCure.ValueType  # 6
+    """The service policy allows more: capacity.inventory.changed."""
+    REJECTION_CURE_BOOKING_CHANGED: _RejectionCure.ValueType  # 7
+    """The booking itself asks for something else: capacity.booking.changed."""
+
+class RejectionCure(_RejectionCure, metaclass=_RejectionCureEnumTypeWrapper):
+    """A change after which a table set may be possible, and the outbox events that tell of it."""
+
+REJECTION_CURE_UNSPECIFIED: RejectionCure.ValueType  # 0
+"""Never sent."""
+REJECTION_CURE_HOLD_ENDS: RejectionCure.ValueType  # 1
+"""A hold ends: capacity.hold.released or capacity.hold.expired."""
+REJECTION_CURE_ASSIGNMENT_RELEASED: RejectionCure.ValueType  # 2
+"""A party gives up its tables, gets others or leaves early: capacity.assignment.released."""
+REJECTION_CURE_BLOCK_RELEASED: RejectionCure.ValueType  # 3
+"""A block is taken away: capacity.block.released."""
+REJECTION_CURE_TABLE_BACK_IN_SERVICE: RejectionCure.ValueType  # 4
+"""A table comes back into service: capacity.inventory.changed."""
+REJECTION_CURE_FLOOR_CHANGED: RejectionCure.ValueType  # 5
+"""Tables get other seats, attributes, zones or neighbours: capacity.inventory.changed."""
+REJECTION_CURE_POLICY_CHANGED: RejectionCure.ValueType  # 6
+"""The service policy allows more: capacity.inventory.changed."""
+REJECTION_CURE_BOOKING_CHANGED: RejectionCure.ValueType  # 7
+"""The booking itself asks for something else: capacity.booking.changed."""
+Global___RejectionCure: _TypeAlias = RejectionCure  # noqa: Y015
+
 class _CheckStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -31,7 +75,7 @@ class _CheckStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CheckStat
     CHECK_STATUS_OK: _CheckStatus.ValueType  # 1
     """The rule holds."""
     CHECK_STATUS_WARNING: _CheckStatus.ValueType  # 2
-    """The set can be used, but a person should look at it."""
+    """The rule is broken and was overridden: the set can be used, but a person should look at it."""
     CHECK_STATUS_ERROR: _CheckStatus.ValueType  # 3
     """The set cannot be held or assigned."""
 
@@ -43,7 +87,7 @@ CHECK_STATUS_UNSPECIFIED: CheckStatus.ValueType  # 0
 CHECK_STATUS_OK: CheckStatus.ValueType  # 1
 """The rule holds."""
 CHECK_STATUS_WARNING: CheckStatus.ValueType  # 2
-"""The set can be used, but a person should look at it."""
+"""The rule is broken and was overridden: the set can be used, but a person should look at it."""
 CHECK_STATUS_ERROR: CheckStatus.ValueType  # 3
 """The set cannot be held or assigned."""
 Global___CheckStatus: _TypeAlias = CheckStatus  # noqa: Y015
@@ -79,6 +123,7 @@ class Check(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     TABLE_IDS_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    CURES_FIELD_NUMBER: _builtins.int
     reason: _reasons_pb2.ErrorReason.ValueType
     """The rule, named by the reason it gives when it fails. Unique within one answer."""
     status: Global___CheckStatus.ValueType
@@ -93,6 +138,10 @@ class Check(_message.Message):
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Every value the message mentions, under the keys that ErrorReason documents."""
 
+    @_builtins.property
+    def cures(self) -> _containers.RepeatedScalarFieldContainer[Global___RejectionCure.ValueType]:
+        """When it fails: what could make it pass, any of them. Another check may fail after that."""
+
     def __init__(
         self,
         *,
@@ -101,10 +150,11 @@ class Check(_message.Message):
         message: _builtins.str = ...,
         table_ids: _abc.Iterable[_builtins.str] | None = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        cures: _abc.Iterable[Global___RejectionCure.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "metadata", b"metadata", "reason", b"reason", "status", b"status", "table_ids", b"table_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cures", b"cures", "message", b"message", "metadata", b"metadata", "reason", b"reason", "status", b"status", "table_ids", b"table_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

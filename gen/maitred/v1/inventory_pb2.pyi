@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from maitred.v1 import reasons_pb2 as _reasons_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -44,6 +45,30 @@ TABLE_STATE_IN_SERVICE: TableState.ValueType  # 1
 TABLE_STATE_OUT_OF_SERVICE: TableState.ValueType  # 2
 """It can't, until this is changed. Claims it already has stay."""
 Global___TableState: _TypeAlias = TableState  # noqa: Y015
+
+class _PlanEngine:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PlanEngineEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PlanEngine.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PLAN_ENGINE_UNSPECIFIED: _PlanEngine.ValueType  # 0
+    """Read as v2."""
+    PLAN_ENGINE_V2: _PlanEngine.ValueType  # 1
+    """Charges for empty seats, merging and idle time over the length of the window, with the policy's weights."""
+    PLAN_ENGINE_LEGACY: _PlanEngine.ValueType  # 2
+    """The score of the system that maitred replaces, with its fixed weights; for comparison."""
+
+class PlanEngine(_PlanEngine, metaclass=_PlanEngineEnumTypeWrapper):
+    """What ranks the sets that fit a party. Which sets fit, and why the others don't, is the same for every engine."""
+
+PLAN_ENGINE_UNSPECIFIED: PlanEngine.ValueType  # 0
+"""Read as v2."""
+PLAN_ENGINE_V2: PlanEngine.ValueType  # 1
+"""Charges for empty seats, merging and idle time over the length of the window, with the policy's weights."""
+PLAN_ENGINE_LEGACY: PlanEngine.ValueType  # 2
+"""The score of the system that maitred replaces, with its fixed weights; for comparison."""
+Global___PlanEngine: _TypeAlias = PlanEngine  # noqa: Y015
 
 class _AdjacencyMode:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -369,12 +394,18 @@ class ServicePolicy(_message.Message):
     SLACK_MAX_FIELD_NUMBER: _builtins.int
     COMBINATIONS_FIELD_NUMBER: _builtins.int
     WEIGHTS_FIELD_NUMBER: _builtins.int
+    FORECAST_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
+    RELAXATIONS_FIELD_NUMBER: _builtins.int
+    CHECK_IN_LEAD_FIELD_NUMBER: _builtins.int
     policy_version: _builtins.int
     """Rises with every change. Output only."""
     etag: _builtins.str
     """Opaque version, for optimistic changes. Output only in answers."""
     slack_max: _builtins.int
     """Most seats a set may leave empty, 0 to 100. Default 4."""
+    engine: Global___PlanEngine.ValueType
+    """What ranks the sets that fit. Default v2."""
     @_builtins.property
     def periods(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServicePeriod]:
         """When parties can start. 1 to 50; periods of the same day must not overlap."""
@@ -393,7 +424,23 @@ class ServicePolicy(_message.Message):
 
     @_builtins.property
     def weights(self) -> Global___PlanWeights:
-        """What ranking charges for; unset terms take their defaults."""
+        """What the v2 engine charges for; unset terms take their defaults. Other engines don't read them."""
+
+    @_builtins.property
+    def forecast(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExpectedParties]:
+        """How many parties of each size usually ask for tables in one period; at most one entry per size and 100 entries. Without
+        any, the usual mix of parties is taken, as many as fill the room.
+        """
+
+    @_builtins.property
+    def relaxations(self) -> Global___RelaxationPolicy:
+        """Which rules planning may relax when nothing regular is free. Unset: CAPACITY_BELOW_MIN_PARTY alone. Set and empty: none."""
+
+    @_builtins.property
+    def check_in_lead(self) -> _duration_pb2.Duration:
+        """How long before its dining start a party can be checked in, up to 24 hours; later is always possible. 0 means from
+        the start on. Unset means at any time.
+        """
 
     def __init__(
         self,
@@ -406,16 +453,48 @@ class ServicePolicy(_message.Message):
         slack_max: _builtins.int | None = ...,
         combinations: Global___CombinationPolicy | None = ...,
         weights: Global___PlanWeights | None = ...,
+        forecast: _abc.Iterable[Global___ExpectedParties] | None = ...,
+        engine: Global___PlanEngine.ValueType = ...,
+        relaxations: Global___RelaxationPolicy | None = ...,
+        check_in_lead: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "combinations", b"combinations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "check_in_lead", b"check_in_lead", "combinations", b"combinations", "relaxations", b"relaxations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "combinations", b"combinations", "etag", b"etag", "periods", b"periods", "policy_version", b"policy_version", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "check_in_lead", b"check_in_lead", "combinations", b"combinations", "engine", b"engine", "etag", b"etag", "forecast", b"forecast", "periods", b"periods", "policy_version", b"policy_version", "relaxations", b"relaxations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__slack_max: _TypeAlias = _typing.Literal["slack_max"]  # noqa: Y015
     _WhichOneofArgType__slack_max: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__slack_max) -> _WhichOneofReturnType__slack_max | None: ...
 
 Global___ServicePolicy: _TypeAlias = ServicePolicy  # noqa: Y015
+
+@_typing.final
+class ExpectedParties(_message.Message):
+    """How many parties of one size usually ask for tables in one service period."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTY_SIZE_FIELD_NUMBER: _builtins.int
+    PARTIES_FIELD_NUMBER: _builtins.int
+    party_size: _builtins.int
+    """Each size at most once."""
+    parties: _builtins.float
+    """0 to 100,000; need not be whole."""
+    def __init__(
+        self,
+        *,
+        party_size: _builtins.int = ...,
+        parties: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_parties", b"_parties", "parties", b"parties"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parties", b"_parties", "parties", b"parties", "party_size", b"party_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__parties: _TypeAlias = _typing.Literal["parties"]  # noqa: Y015
+    _WhichOneofArgType__parties: _TypeAlias = _typing.Literal["_parties", b"_parties"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__parties) -> _WhichOneofReturnType__parties | None: ...
+
+Global___ExpectedParties: _TypeAlias = ExpectedParties  # noqa: Y015
 
 @_typing.final
 class ServicePeriod(_message.Message):
@@ -508,27 +587,38 @@ class CombinationPolicy(_message.Message):
     ENABLED_FIELD_NUMBER: _builtins.int
     TABLES_MAX_FIELD_NUMBER: _builtins.int
     ADJACENCY_MODE_FIELD_NUMBER: _builtins.int
+    ADJACENCY_PARTY_SIZE_MIN_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
     """Whether merging is allowed at all. Default true."""
     tables_max: _builtins.int
     """Most tables in one merge, 2 to 5. Default 3."""
     adjacency_mode: Global___AdjacencyMode.ValueType
     """What "can be pushed together" means for more than two tables. Default connected."""
+    adjacency_party_size_min: _builtins.int
+    """The smallest party for which the tables of a merge have to be adjacent, 1 to 500. Smaller parties may have any movable
+    tables of one zone. Unset, adjacency is needed for every party. Like every other rule it holds for planning,
+    searching, validating, explaining, holding, confirming and assigning.
+    """
     def __init__(
         self,
         *,
         enabled: _builtins.bool | None = ...,
         tables_max: _builtins.int | None = ...,
         adjacency_mode: Global___AdjacencyMode.ValueType = ...,
+        adjacency_party_size_min: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_tables_max", b"_tables_max", "enabled", b"enabled", "tables_max", b"tables_max"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_adjacency_party_size_min", b"_adjacency_party_size_min", "_enabled", b"_enabled", "_tables_max", b"_tables_max", "adjacency_party_size_min", b"adjacency_party_size_min", "enabled", b"enabled", "tables_max", b"tables_max"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_tables_max", b"_tables_max", "adjacency_mode", b"adjacency_mode", "enabled", b"enabled", "tables_max", b"tables_max"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adjacency_party_size_min", b"_adjacency_party_size_min", "_enabled", b"_enabled", "_tables_max", b"_tables_max", "adjacency_mode", b"adjacency_mode", "adjacency_party_size_min", b"adjacency_party_size_min", "enabled", b"enabled", "tables_max", b"tables_max"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__adjacency_party_size_min: _TypeAlias = _typing.Literal["adjacency_party_size_min"]  # noqa: Y015
+    _WhichOneofArgType__adjacency_party_size_min: _TypeAlias = _typing.Literal["_adjacency_party_size_min", b"_adjacency_party_size_min"]  # noqa: Y015
     _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
     _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
     _WhichOneofReturnType__tables_max: _TypeAlias = _typing.Literal["tables_max"]  # noqa: Y015
     _WhichOneofArgType__tables_max: _TypeAlias = _typing.Literal["_tables_max", b"_tables_max"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__adjacency_party_size_min) -> _WhichOneofReturnType__adjacency_party_size_min | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
     @_typing.overload
@@ -537,8 +627,34 @@ class CombinationPolicy(_message.Message):
 Global___CombinationPolicy: _TypeAlias = CombinationPolicy  # noqa: Y015
 
 @_typing.final
+class RelaxationPolicy(_message.Message):
+    """Rules that give way when nothing regular is free."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """In the order in which they are tried, each once: CAPACITY_BELOW_MIN_PARTY, SLACK_BUDGET_EXCEEDED,
+        COMBINATION_TOO_LARGE (merges of up to 5 tables). Everybody may override these rules, without a permission.
+        """
+
+    def __init__(
+        self,
+        *,
+        reasons: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reasons", b"reasons"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RelaxationPolicy: _TypeAlias = RelaxationPolicy  # noqa: Y015
+
+@_typing.final
 class PlanWeights(_message.Message):
-    """Weights of the ranking; the terms are explained in docs/planner.md. All are at least 0 and at most 1,000."""
+    """Weights of the v2 engine; the terms are explained in docs/planner.md. All are at least 0 and at most 1,000."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -548,18 +664,32 @@ class PlanWeights(_message.Message):
     OPEN_GAP_FIELD_NUMBER: _builtins.int
     MERGE_PARTNER_FIELD_NUMBER: _builtins.int
     PREFERRED_ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    FRAGMENTATION_FIELD_NUMBER: _builtins.int
+    SCARCITY_FIELD_NUMBER: _builtins.int
+    LOOKAHEAD_FIELD_NUMBER: _builtins.int
+    PREFERRED_ZONE_FIELD_NUMBER: _builtins.int
     spare_seat: _builtins.float
     """Per empty seat and slot of the window. Default 1."""
     merge: _builtins.float
-    """Per table beyond the first and slot of the window. Default 6."""
+    """Per table beyond the first and slot of the window. Default 1.5."""
     unusable_gap: _builtins.float
-    """Per seat and slot of an idle gap that no whole turn can use. Default 0.25."""
+    """Per seat and slot of an idle gap that no whole turn can use. Default 0.8."""
     open_gap: _builtins.float
-    """Per seat and slot of what is left of the gap the window is cut from. Default 0.01."""
+    """Per seat and slot of what is left of the gap the window is cut from. Default 0.03."""
     merge_partner: _builtins.float
-    """Per table that a chosen table could be merged with. Default 0.5."""
+    """Per table that a chosen table could be merged with. Default 2."""
     preferred_attribute: _builtins.float
     """Per preferred attribute that a chosen table lacks. Default 20."""
+    fragmentation: _builtins.float
+    """Per slot of the window for which a table is free that a chosen table could be merged with. Default 0.8."""
+    scarcity: _builtins.float
+    """Per seat of an idle gap into which, by the forecast, no further party fits. Default 8."""
+    lookahead: _builtins.float
+    """Per person and slot of the window of each known booking that waits for tables and would find none any more.
+    Default 30.
+    """
+    preferred_zone: _builtins.float
+    """For a set in none of the party's preferred zones. Default 20."""
     def __init__(
         self,
         *,
@@ -569,11 +699,19 @@ class PlanWeights(_message.Message):
         open_gap: _builtins.float | None = ...,
         merge_partner: _builtins.float | None = ...,
         preferred_attribute: _builtins.float | None = ...,
+        fragmentation: _builtins.float | None = ...,
+        scarcity: _builtins.float | None = ...,
+        lookahead: _builtins.float | None = ...,
+        preferred_zone: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_merge", b"_merge", "_merge_partner", b"_merge_partner", "_open_gap", b"_open_gap", "_preferred_attribute", b"_preferred_attribute", "_spare_seat", b"_spare_seat", "_unusable_gap", b"_unusable_gap", "merge", b"merge", "merge_partner", b"merge_partner", "open_gap", b"open_gap", "preferred_attribute", b"preferred_attribute", "spare_seat", b"spare_seat", "unusable_gap", b"unusable_gap"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fragmentation", b"_fragmentation", "_lookahead", b"_lookahead", "_merge", b"_merge", "_merge_partner", b"_merge_partner", "_open_gap", b"_open_gap", "_preferred_attribute", b"_preferred_attribute", "_preferred_zone", b"_preferred_zone", "_scarcity", b"_scarcity", "_spare_seat", b"_spare_seat", "_unusable_gap", b"_unusable_gap", "fragmentation", b"fragmentation", "lookahead", b"lookahead", "merge", b"merge", "merge_partner", b"merge_partner", "open_gap", b"open_gap", "preferred_attribute", b"preferred_attribute", "preferred_zone", b"preferred_zone", "scarcity", b"scarcity", "spare_seat", b"spare_seat", "unusable_gap", b"unusable_gap"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_merge", b"_merge", "_merge_partner", b"_merge_partner", "_open_gap", b"_open_gap", "_preferred_attribute", b"_preferred_attribute", "_spare_seat", b"_spare_seat", "_unusable_gap", b"_unusable_gap", "merge", b"merge", "merge_partner", b"merge_partner", "open_gap", b"open_gap", "preferred_attribute", b"preferred_attribute", "spare_seat", b"spare_seat", "unusable_gap", b"unusable_gap"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fragmentation", b"_fragmentation", "_lookahead", b"_lookahead", "_merge", b"_merge", "_merge_partner", b"_merge_partner", "_open_gap", b"_open_gap", "_preferred_attribute", b"_preferred_attribute", "_preferred_zone", b"_preferred_zone", "_scarcity", b"_scarcity", "_spare_seat", b"_spare_seat", "_unusable_gap", b"_unusable_gap", "fragmentation", b"fragmentation", "lookahead", b"lookahead", "merge", b"merge", "merge_partner", b"merge_partner", "open_gap", b"open_gap", "preferred_attribute", b"preferred_attribute", "preferred_zone", b"preferred_zone", "scarcity", b"scarcity", "spare_seat", b"spare_seat", "unusable_gap", b"unusable_gap"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__fragmentation: _TypeAlias = _typing.Literal["fragmentation"]  # noqa: Y015
+    _WhichOneofArgType__fragmentation: _TypeAlias = _typing.Literal["_fragmentation", b"_fragmentation"]  # noqa: Y015
+    _WhichOneofReturnType__lookahead: _TypeAlias = _typing.Literal["lookahead"]  # noqa: Y015
+    _WhichOneofArgType__lookahead: _TypeAlias = _typing.Literal["_lookahead", b"_lookahead"]  # noqa: Y015
     _WhichOneofReturnType__merge: _TypeAlias = _typing.Literal["merge"]  # noqa: Y015
     _WhichOneofArgType__merge: _TypeAlias = _typing.Literal["_merge", b"_merge"]  # noqa: Y015
     _WhichOneofReturnType__merge_partner: _TypeAlias = _typing.Literal["merge_partner"]  # noqa: Y015
@@ -582,10 +720,18 @@ class PlanWeights(_message.Message):
     _WhichOneofArgType__open_gap: _TypeAlias = _typing.Literal["_open_gap", b"_open_gap"]  # noqa: Y015
     _WhichOneofReturnType__preferred_attribute: _TypeAlias = _typing.Literal["preferred_attribute"]  # noqa: Y015
     _WhichOneofArgType__preferred_attribute: _TypeAlias = _typing.Literal["_preferred_attribute", b"_preferred_attribute"]  # noqa: Y015
+    _WhichOneofReturnType__preferred_zone: _TypeAlias = _typing.Literal["preferred_zone"]  # noqa: Y015
+    _WhichOneofArgType__preferred_zone: _TypeAlias = _typing.Literal["_preferred_zone", b"_preferred_zone"]  # noqa: Y015
+    _WhichOneofReturnType__scarcity: _TypeAlias = _typing.Literal["scarcity"]  # noqa: Y015
+    _WhichOneofArgType__scarcity: _TypeAlias = _typing.Literal["_scarcity", b"_scarcity"]  # noqa: Y015
     _WhichOneofReturnType__spare_seat: _TypeAlias = _typing.Literal["spare_seat"]  # noqa: Y015
     _WhichOneofArgType__spare_seat: _TypeAlias = _typing.Literal["_spare_seat", b"_spare_seat"]  # noqa: Y015
     _WhichOneofReturnType__unusable_gap: _TypeAlias = _typing.Literal["unusable_gap"]  # noqa: Y015
     _WhichOneofArgType__unusable_gap: _TypeAlias = _typing.Literal["_unusable_gap", b"_unusable_gap"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fragmentation) -> _WhichOneofReturnType__fragmentation | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lookahead) -> _WhichOneofReturnType__lookahead | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__merge) -> _WhichOneofReturnType__merge | None: ...
     @_typing.overload
@@ -594,6 +740,10 @@ class PlanWeights(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__open_gap) -> _WhichOneofReturnType__open_gap | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__preferred_attribute) -> _WhichOneofReturnType__preferred_attribute | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__preferred_zone) -> _WhichOneofReturnType__preferred_zone | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__scarcity) -> _WhichOneofReturnType__scarcity | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__spare_seat) -> _WhichOneofReturnType__spare_seat | None: ...
     @_typing.overload

@@ -14,6 +14,7 @@ from maitred.v1 import assignment_service_pb2 as _assignment_service_pb2
 from maitred.v1 import booking_pb2 as _booking_pb2
 from maitred.v1 import checks_pb2 as _checks_pb2
 from maitred.v1 import errors_pb2 as _errors_pb2
+from maitred.v1 import inventory_pb2 as _inventory_pb2
 from maitred.v1 import reasons_pb2 as _reasons_pb2
 import builtins as _builtins
 import sys
@@ -40,6 +41,10 @@ class _PlanOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PlanOutco
     """Something would fit the party, but all of it is taken for this window."""
     PLAN_OUTCOME_NEEDS_STAFF: _PlanOutcome.ValueType  # 3
     """No table and no combination of this floor seats the party under the policy, whatever the time. Staff must decide."""
+    PLAN_OUTCOME_RELAXED: _PlanOutcome.ValueType  # 4
+    """Nothing fits by all rules, but at least one plan fits when those of ServicePolicy.relaxations are relaxed that the
+    plans name. As little as possible is relaxed: one rule before two, in the policy's order.
+    """
 
 class PlanOutcome(_PlanOutcome, metaclass=_PlanOutcomeEnumTypeWrapper):
     """Whether anything fits."""
@@ -52,7 +57,59 @@ PLAN_OUTCOME_FULLY_TAKEN: PlanOutcome.ValueType  # 2
 """Something would fit the party, but all of it is taken for this window."""
 PLAN_OUTCOME_NEEDS_STAFF: PlanOutcome.ValueType  # 3
 """No table and no combination of this floor seats the party under the policy, whatever the time. Staff must decide."""
+PLAN_OUTCOME_RELAXED: PlanOutcome.ValueType  # 4
+"""Nothing fits by all rules, but at least one plan fits when those of ServicePolicy.relaxations are relaxed that the
+plans name. As little as possible is relaxed: one rule before two, in the policy's order.
+"""
 Global___PlanOutcome: _TypeAlias = PlanOutcome  # noqa: Y015
+
+class _AlternativeKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AlternativeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlternativeKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ALTERNATIVE_KIND_UNSPECIFIED: _AlternativeKind.ValueType  # 0
+    """Never sent."""
+    ALTERNATIVE_KIND_EARLIER: _AlternativeKind.ValueType  # 1
+    """An earlier start on the same service date, at a quarter of an hour, not in the past."""
+    ALTERNATIVE_KIND_LATER: _AlternativeKind.ValueType  # 2
+    """A later start on the same service date, at a quarter of an hour."""
+    ALTERNATIVE_KIND_OTHER_ZONE: _AlternativeKind.ValueType  # 3
+    """The same start in another zone than the one asked for."""
+    ALTERNATIVE_KIND_LARGER_COMBINATION: _AlternativeKind.ValueType  # 4
+    """The same start on a combination of more tables than the policy allows, up to 5. Plan.relaxed names
+    COMBINATION_TOO_LARGE, and other rules only if it takes them as well. Only offered when there are no plans, and
+    never on a floor with more than 25,000 combinations of up to 5 tables. Holding it needs the scope override.
+    """
+    ALTERNATIVE_KIND_RELAXED: _AlternativeKind.ValueType  # 5
+    """The same start on a set that breaks soft rules: those of SLACK_BUDGET_EXCEEDED and CAPACITY_BELOW_MIN_PARTY that
+    Plan.relaxed names. Only offered when there are no plans, so the policy does not relax all of them and holding it
+    needs the scope override.
+    """
+
+class AlternativeKind(_AlternativeKind, metaclass=_AlternativeKindEnumTypeWrapper):
+    """In what an alternative differs from what was asked for."""
+
+ALTERNATIVE_KIND_UNSPECIFIED: AlternativeKind.ValueType  # 0
+"""Never sent."""
+ALTERNATIVE_KIND_EARLIER: AlternativeKind.ValueType  # 1
+"""An earlier start on the same service date, at a quarter of an hour, not in the past."""
+ALTERNATIVE_KIND_LATER: AlternativeKind.ValueType  # 2
+"""A later start on the same service date, at a quarter of an hour."""
+ALTERNATIVE_KIND_OTHER_ZONE: AlternativeKind.ValueType  # 3
+"""The same start in another zone than the one asked for."""
+ALTERNATIVE_KIND_LARGER_COMBINATION: AlternativeKind.ValueType  # 4
+"""The same start on a combination of more tables than the policy allows, up to 5. Plan.relaxed names
+COMBINATION_TOO_LARGE, and other rules only if it takes them as well. Only offered when there are no plans, and
+never on a floor with more than 25,000 combinations of up to 5 tables. Holding it needs the scope override.
+"""
+ALTERNATIVE_KIND_RELAXED: AlternativeKind.ValueType  # 5
+"""The same start on a set that breaks soft rules: those of SLACK_BUDGET_EXCEEDED and CAPACITY_BELOW_MIN_PARTY that
+Plan.relaxed names. Only offered when there are no plans, so the policy does not relax all of them and holding it
+needs the scope override.
+"""
+Global___AlternativeKind: _TypeAlias = AlternativeKind  # noqa: Y015
 
 @_typing.final
 class PlanTablesRequest(_message.Message):
@@ -65,12 +122,22 @@ class PlanTablesRequest(_message.Message):
     PARTY_FIELD_NUMBER: _builtins.int
     AVOID_TABLE_IDS_FIELD_NUMBER: _builtins.int
     PLANS_MAX_FIELD_NUMBER: _builtins.int
+    OVERFLOW_FIELD_NUMBER: _builtins.int
+    ALTERNATIVES_MAX_FIELD_NUMBER: _builtins.int
     restaurant_id: _builtins.str
     """The restaurant."""
     booking_id: _builtins.str
     """A stored booking. Its own holds and tables are not in its way."""
     plans_max: _builtins.int
     """How many plans to return, 1 to 50; 0 means 5."""
+    overflow: _builtins.bool
+    """Also try sets that leave more seats empty than slack_max allows, as the last thing that is relaxed, even if the policy
+    does not list SLACK_BUDGET_EXCEEDED among its relaxations. Without it such sets are plans only if the policy does.
+    """
+    alternatives_max: _builtins.int
+    """How many alternatives to return at most, 1 to 20, whether something fits or not. 0 means up to 6 when there
+    are no plans, and none otherwise.
+    """
     @_builtins.property
     def party(self) -> _booking_pb2.PartyRequest:
         """A booking that does not exist yet."""
@@ -87,10 +154,12 @@ class PlanTablesRequest(_message.Message):
         party: _booking_pb2.PartyRequest | None = ...,
         avoid_table_ids: _abc.Iterable[_builtins.str] | None = ...,
         plans_max: _builtins.int = ...,
+        overflow: _builtins.bool = ...,
+        alternatives_max: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "party", b"party", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["avoid_table_ids", b"avoid_table_ids", "booking_id", b"booking_id", "party", b"party", "plans_max", b"plans_max", "restaurant_id", b"restaurant_id", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives_max", b"alternatives_max", "avoid_table_ids", b"avoid_table_ids", "booking_id", b"booking_id", "overflow", b"overflow", "party", b"party", "plans_max", b"plans_max", "restaurant_id", b"restaurant_id", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["booking_id", "party"]  # noqa: Y015
     _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
@@ -115,15 +184,22 @@ class PlanTablesResponse(_message.Message):
     PERIOD_FIELD_NUMBER: _builtins.int
     INVENTORY_VERSION_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    ALTERNATIVES_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
+    WAITING_CONSIDERED_FIELD_NUMBER: _builtins.int
+    WAITING_FOUND_FIELD_NUMBER: _builtins.int
+    RELAXATIONS_SKIPPED_FIELD_NUMBER: _builtins.int
+    MOVING_ONE_BOOKING_WOULD_HELP_FIELD_NUMBER: _builtins.int
+    LARGEST_CAPACITY_FIELD_NUMBER: _builtins.int
     outcome: Global___PlanOutcome.ValueType
     """Whether anything fits. "Nothing fits" is an answer, not an error: rejections say why."""
     plans_found: _builtins.int
-    """How many plans there are in all."""
+    """How many plans there are in all, with the same rules relaxed when the outcome is PLAN_OUTCOME_RELAXED."""
     tables_considered: _builtins.int
     """How many single tables were looked at."""
     combinations_considered: _builtins.int
     """How many combinations were looked at: every set of 2 to tables_max movable tables of one zone that the policy's
-    adjacency mode accepts as one merge.
+    adjacency mode accepts as one merge. Adjacency is not asked of parties below adjacency_party_size_min.
     """
     period: _builtins.str
     """The service period the start falls in."""
@@ -131,6 +207,23 @@ class PlanTablesResponse(_message.Message):
     """The inventory that was planned on."""
     policy_version: _builtins.int
     """The policy that was planned with."""
+    engine: _inventory_pb2.PlanEngine.ValueType
+    """What ranked the plans: the policy's engine."""
+    waiting_considered: _builtins.int
+    """How many bookings that wait for tables the plans were charged for where they take the last tables from them."""
+    waiting_found: _builtins.int
+    """How many other bookings wait for tables in windows that overlap this one and are not over. Up to 50 of them, those
+    that start nearest, are considered.
+    """
+    moving_one_booking_would_help: _builtins.bool
+    """True when the outcome is FULLY_TAKEN and a set would come free if one other booking, which is confirmed and has not
+    begun, moved to tables that are free for it: ReassignTables for it, then HoldTables, would do. Never says which.
+    On very large floors a move may be overlooked; docs/planner.md states the bounds.
+    """
+    largest_capacity: _builtins.int
+    """The most people that any one set seats that is in service, in the zone and with the attributes asked for, whoever
+    has it now. Staff need it for parties that are larger; they are never told "no" without it. 0 when there is none.
+    """
     @_builtins.property
     def plans(self) -> _containers.RepeatedCompositeFieldContainer[Global___Plan]:
         """The best plans, best first."""
@@ -138,7 +231,7 @@ class PlanTablesResponse(_message.Message):
     @_builtins.property
     def rejections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rejection]:
         """Every table and combination that was left out, counted once under the first reason that applies in the order of
-        ErrorReason.
+        ErrorReason, by all rules: what is relaxed changes nothing here.
         """
 
     @_builtins.property
@@ -148,6 +241,17 @@ class PlanTablesResponse(_message.Message):
     @_builtins.property
     def window_end(self) -> _timestamp_pb2.Timestamp:
         """End of the window, exclusive."""
+
+    @_builtins.property
+    def alternatives(self) -> _containers.RepeatedCompositeFieldContainer[Global___Alternative]:
+        """What the party could have instead, the first choice first. They come in rounds: each round has the next alternative
+        of every kind that still has one, those nearest in time first. The nearest feasible start before and the nearest one
+        after the start asked for are always in the first round.
+        """
+
+    @_builtins.property
+    def relaxations_skipped(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """COMBINATION_TOO_LARGE, when it could not be relaxed because the floor has too many of the larger merges to look at."""
 
     def __init__(
         self,
@@ -163,10 +267,17 @@ class PlanTablesResponse(_message.Message):
         period: _builtins.str = ...,
         inventory_version: _builtins.int = ...,
         policy_version: _builtins.int = ...,
+        alternatives: _abc.Iterable[Global___Alternative] | None = ...,
+        engine: _inventory_pb2.PlanEngine.ValueType = ...,
+        waiting_considered: _builtins.int = ...,
+        waiting_found: _builtins.int = ...,
+        relaxations_skipped: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
+        moving_one_booking_would_help: _builtins.bool = ...,
+        largest_capacity: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["combinations_considered", b"combinations_considered", "inventory_version", b"inventory_version", "outcome", b"outcome", "period", b"period", "plans", b"plans", "plans_found", b"plans_found", "policy_version", b"policy_version", "rejections", b"rejections", "tables_considered", b"tables_considered", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives", b"alternatives", "combinations_considered", b"combinations_considered", "engine", b"engine", "inventory_version", b"inventory_version", "largest_capacity", b"largest_capacity", "moving_one_booking_would_help", b"moving_one_booking_would_help", "outcome", b"outcome", "period", b"period", "plans", b"plans", "plans_found", b"plans_found", "policy_version", b"policy_version", "rejections", b"rejections", "relaxations_skipped", b"relaxations_skipped", "tables_considered", b"tables_considered", "waiting_considered", b"waiting_considered", "waiting_found", b"waiting_found", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -190,6 +301,9 @@ class Plan(_message.Message):
     BREAKDOWN_FIELD_NUMBER: _builtins.int
     UNMET_PREFERRED_ATTRIBUTES_FIELD_NUMBER: _builtins.int
     CONTEXT_VERSION_FIELD_NUMBER: _builtins.int
+    ZONE_PREFERENCE_UNMET_FIELD_NUMBER: _builtins.int
+    RELAXED_FIELD_NUMBER: _builtins.int
+    NEEDS_PERMISSION_FIELD_NUMBER: _builtins.int
     zone_id: _builtins.str
     """Their zone."""
     capacity: _builtins.int
@@ -199,13 +313,21 @@ class Plan(_message.Message):
     merged: _builtins.bool
     """True when more than one table is pushed together."""
     cost: _builtins.float
-    """What the set costs; lower is better. Comparable between plans of any floor with the same policy."""
+    """What the set costs; lower is better. Comparable between plans of any floor with the same policy; with the legacy
+    engine between plans of the same floor.
+    """
     score: _builtins.float
-    """Above 0, up to 100, for people: 100 × 30 / (30 + max(0, cost) / window length in slots of 5 minutes)."""
+    """Above 0, up to 100, for people: 100 × 30 / (30 + max(0, cost) / window length in slots of 5 minutes). The legacy
+    engine doesn't divide its cost.
+    """
     context_version: _builtins.str
     """What the plan was made from. Send it with HoldTables or AssignTables for the same tables to be refused with
     STALE_CONTEXT if something they depend on has changed; changes elsewhere on the floor don't matter.
     """
+    zone_preference_unmet: _builtins.bool
+    """True when the party prefers zones and this set is in none of them."""
+    needs_permission: _builtins.bool
+    """Whether overriding them needs the scope override, because the policy does not relax all of them."""
     @_builtins.property
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The tables, ordered by id."""
@@ -226,6 +348,12 @@ class Plan(_message.Message):
     def unmet_preferred_attributes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Preferred attributes that no table or not every table of the set has."""
 
+    @_builtins.property
+    def relaxed(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """The rules that the set breaks; empty unless the outcome is PLAN_OUTCOME_RELAXED or the plan is an alternative. Sent as
+        overrides with the same tables they make the plan holdable as it stands.
+        """
+
     def __init__(
         self,
         *,
@@ -241,10 +369,13 @@ class Plan(_message.Message):
         breakdown: _abc.Iterable[Global___ScoreTerm] | None = ...,
         unmet_preferred_attributes: _abc.Iterable[_builtins.str] | None = ...,
         context_version: _builtins.str = ...,
+        zone_preference_unmet: _builtins.bool = ...,
+        relaxed: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
+        needs_permission: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjacency", b"adjacency", "breakdown", b"breakdown", "capacity", b"capacity", "context_version", b"context_version", "cost", b"cost", "merged", b"merged", "score", b"score", "slack", b"slack", "table_ids", b"table_ids", "table_names", b"table_names", "unmet_preferred_attributes", b"unmet_preferred_attributes", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjacency", b"adjacency", "breakdown", b"breakdown", "capacity", b"capacity", "context_version", b"context_version", "cost", b"cost", "merged", b"merged", "needs_permission", b"needs_permission", "relaxed", b"relaxed", "score", b"score", "slack", b"slack", "table_ids", b"table_ids", "table_names", b"table_names", "unmet_preferred_attributes", b"unmet_preferred_attributes", "zone_id", b"zone_id", "zone_preference_unmet", b"zone_preference_unmet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -285,7 +416,10 @@ class ScoreTerm(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """spare_seats, merge, unusable_gaps, open_gaps, merge_partners or preferred_attributes."""
+    """v2: spare_seats, merge, unusable_gaps, open_gaps, merge_partners, fragmentation, scarcity,
+    preferred_attributes, preferred_zone or lookahead.
+    legacy: overage, combination, fragmentation, scarcity or lookahead.
+    """
     cost: _builtins.float
     """What it adds to the cost; negative when the plan uses up a gap that was hard to fill."""
     def __init__(
@@ -312,15 +446,42 @@ class Rejection(_message.Message):
     TABLES_FIELD_NUMBER: _builtins.int
     COMBINATIONS_FIELD_NUMBER: _builtins.int
     TABLE_IDS_FIELD_NUMBER: _builtins.int
+    MOVING_MAY_HELP_FIELD_NUMBER: _builtins.int
+    CURES_FIELD_NUMBER: _builtins.int
+    FREE_FROM_FIELD_NUMBER: _builtins.int
+    EXAMPLE_COMBINATIONS_FIELD_NUMBER: _builtins.int
+    TABLE_NAMES_FIELD_NUMBER: _builtins.int
     reason: _reasons_pb2.ErrorReason.ValueType
     """The reason."""
     tables: _builtins.int
     """How many single tables."""
     combinations: _builtins.int
     """How many combinations."""
+    moving_may_help: _builtins.bool
+    """True when a party is in the way, not a block or a rule: it may be able to sit elsewhere."""
     @_builtins.property
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The single tables, ordered by id, at most 100."""
+
+    @_builtins.property
+    def cures(self) -> _containers.RepeatedScalarFieldContainer[_checks_pb2.RejectionCure.ValueType]:
+        """What could make this reason disappear, any of them. Another reason may come after it. Empty when nothing does:
+        tables to avoid are the caller's own wish, and a part of a redundant combination seats the party alone.
+        """
+
+    @_builtins.property
+    def free_from(self) -> _timestamp_pb2.Timestamp:
+        """For tables that are taken: the first instant at which one of these tables or combinations is rid of everything in its
+        way now. Assignments and blocks end with their window, holds when they expire.
+        """
+
+    @_builtins.property
+    def example_combinations(self) -> _containers.RepeatedCompositeFieldContainer[Global___TableSet]:
+        """The first combinations, at most 10: those of fewer tables first, then in the order of their ids."""
+
+    @_builtins.property
+    def table_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The names of the single tables, in the order of table_ids."""
 
     def __init__(
         self,
@@ -329,14 +490,107 @@ class Rejection(_message.Message):
         tables: _builtins.int = ...,
         combinations: _builtins.int = ...,
         table_ids: _abc.Iterable[_builtins.str] | None = ...,
+        moving_may_help: _builtins.bool = ...,
+        cures: _abc.Iterable[_checks_pb2.RejectionCure.ValueType] | None = ...,
+        free_from: _timestamp_pb2.Timestamp | None = ...,
+        example_combinations: _abc.Iterable[Global___TableSet] | None = ...,
+        table_names: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["free_from", b"free_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["combinations", b"combinations", "reason", b"reason", "table_ids", b"table_ids", "tables", b"tables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["combinations", b"combinations", "cures", b"cures", "example_combinations", b"example_combinations", "free_from", b"free_from", "moving_may_help", b"moving_may_help", "reason", b"reason", "table_ids", b"table_ids", "table_names", b"table_names", "tables", b"tables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Rejection: _TypeAlias = Rejection  # noqa: Y015
+
+@_typing.final
+class TableSet(_message.Message):
+    """Some tables together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_IDS_FIELD_NUMBER: _builtins.int
+    TABLE_NAMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The tables, ordered by id."""
+
+    @_builtins.property
+    def table_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Their names, in the same order."""
+
+    def __init__(
+        self,
+        *,
+        table_ids: _abc.Iterable[_builtins.str] | None = ...,
+        table_names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["table_ids", b"table_ids", "table_names", b"table_names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TableSet: _TypeAlias = TableSet  # noqa: Y015
+
+@_typing.final
+class Alternative(_message.Message):
+    """Something that the party could have instead. To hold it: put the booking with `party`, unless that is what it wants
+    already, then hold the plan's tables with the plan's context_version, and with what the plan relaxes as overrides.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    PARTY_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    WINDOW_START_FIELD_NUMBER: _builtins.int
+    WINDOW_END_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
+    kind: Global___AlternativeKind.ValueType
+    """In what it differs from what was asked for."""
+    period: _builtins.str
+    """The service period the start falls in."""
+    @_builtins.property
+    def party(self) -> _booking_pb2.PartyRequest:
+        """What the booking has to want."""
+
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The fields of the party that differ from what was asked for: start or zone_id; none when the party stays as it is."""
+
+    @_builtins.property
+    def window_start(self) -> _timestamp_pb2.Timestamp:
+        """Start of the window the tables are needed for, buffers included."""
+
+    @_builtins.property
+    def window_end(self) -> _timestamp_pb2.Timestamp:
+        """End of the window, exclusive."""
+
+    @_builtins.property
+    def plan(self) -> Global___Plan:
+        """The best plan for it."""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___AlternativeKind.ValueType = ...,
+        party: _booking_pb2.PartyRequest | None = ...,
+        changes: _abc.Iterable[_builtins.str] | None = ...,
+        window_start: _timestamp_pb2.Timestamp | None = ...,
+        window_end: _timestamp_pb2.Timestamp | None = ...,
+        period: _builtins.str = ...,
+        plan: Global___Plan | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["party", b"party", "plan", b"plan", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "kind", b"kind", "party", b"party", "period", b"period", "plan", b"plan", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Alternative: _TypeAlias = Alternative  # noqa: Y015
 
 @_typing.final
 class ExplainTableRequest(_message.Message):
@@ -348,6 +602,7 @@ class ExplainTableRequest(_message.Message):
     BOOKING_ID_FIELD_NUMBER: _builtins.int
     PARTY_FIELD_NUMBER: _builtins.int
     TABLE_IDS_FIELD_NUMBER: _builtins.int
+    OVERRIDES_FIELD_NUMBER: _builtins.int
     restaurant_id: _builtins.str
     """The restaurant."""
     booking_id: _builtins.str
@@ -362,6 +617,12 @@ class ExplainTableRequest(_message.Message):
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """1 to 10 different tables, explained as one set."""
 
+    @_builtins.property
+    def overrides(self) -> _containers.RepeatedScalarFieldContainer[_reasons_pb2.ErrorReason.ValueType]:
+        """What would happen with these rules set aside: broken, they come out as warnings. The same values and the same
+        permission as in HoldTablesRequest.overrides.
+        """
+
     def __init__(
         self,
         *,
@@ -369,10 +630,11 @@ class ExplainTableRequest(_message.Message):
         booking_id: _builtins.str = ...,
         party: _booking_pb2.PartyRequest | None = ...,
         table_ids: _abc.Iterable[_builtins.str] | None = ...,
+        overrides: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "party", b"party", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "party", b"party", "restaurant_id", b"restaurant_id", "subject", b"subject", "table_ids", b"table_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "overrides", b"overrides", "party", b"party", "restaurant_id", b"restaurant_id", "subject", b"subject", "table_ids", b"table_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["booking_id", "party"]  # noqa: Y015
     _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
@@ -546,7 +808,7 @@ class Availability(_message.Message):
     WINDOW_END_FIELD_NUMBER: _builtins.int
     PERIOD_FIELD_NUMBER: _builtins.int
     available: _builtins.bool
-    """Whether a table or a merge fits and is free. A restaurant that is closed, a stay that does not fit before closing and
+    """Whether a table or a merge fits and is free by all rules. A restaurant that is closed, a stay that does not fit before closing and
     a time that is over are answers as well, never errors of the call.
     """
     zone_id: _builtins.str

@@ -75,7 +75,8 @@ class PlannerServiceServicer:
     def SearchAvailability(self, request, context):
         """Whether parties that have not booked yet would get tables: many sizes and starts in one call, exactly one answer per
         question, in the order of the questions, all of them from one reading of the claims. Hold and assign decide by the
-        same rules, so what is available now can be held now. Advisory: nothing is kept for the caller.
+        same rules, so what is available now can be held now, without overrides: nothing is relaxed here. Advisory: nothing
+        is kept for the caller.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

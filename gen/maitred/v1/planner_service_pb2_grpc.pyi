@@ -44,7 +44,8 @@ class PlannerServiceStub:
     SearchAvailability: _grpc.UnaryUnaryMultiCallable[_planner_service_pb2.SearchAvailabilityRequest, _planner_service_pb2.SearchAvailabilityResponse]
     """Whether parties that have not booked yet would get tables: many sizes and starts in one call, exactly one answer per
     question, in the order of the questions, all of them from one reading of the claims. Hold and assign decide by the
-    same rules, so what is available now can be held now. Advisory: nothing is kept for the caller.
+    same rules, so what is available now can be held now, without overrides: nothing is relaxed here. Advisory: nothing
+    is kept for the caller.
     """
 
 @_typing.type_check_only
@@ -63,7 +64,8 @@ class PlannerServiceAsyncStub(PlannerServiceStub):
     SearchAvailability: _aio.UnaryUnaryMultiCallable[_planner_service_pb2.SearchAvailabilityRequest, _planner_service_pb2.SearchAvailabilityResponse]  # type: ignore[assignment]
     """Whether parties that have not booked yet would get tables: many sizes and starts in one call, exactly one answer per
     question, in the order of the questions, all of them from one reading of the claims. Hold and assign decide by the
-    same rules, so what is available now can be held now. Advisory: nothing is kept for the caller.
+    same rules, so what is available now can be held now, without overrides: nothing is relaxed here. Advisory: nothing
+    is kept for the caller.
     """
 
 class PlannerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -97,7 +99,8 @@ class PlannerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_planner_service_pb2.SearchAvailabilityResponse, _abc.Awaitable[_planner_service_pb2.SearchAvailabilityResponse]]:
         """Whether parties that have not booked yet would get tables: many sizes and starts in one call, exactly one answer per
         question, in the order of the questions, all of them from one reading of the claims. Hold and assign decide by the
-        same rules, so what is available now can be held now. Advisory: nothing is kept for the caller.
+        same rules, so what is available now can be held now, without overrides: nothing is relaxed here. Advisory: nothing
+        is kept for the caller.
         """
 
 def add_PlannerServiceServicer_to_server(servicer: PlannerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -81,6 +81,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Retry: HUMAN
     Remedy: Ask for the named scope, or let somebody call who has it.
     """
+    ERROR_REASON_OVERRIDE_NOT_PERMITTED: _ErrorReason.ValueType  # 51
+    """The call overrides rules that the restaurant's policy does not relax, and the caller lacks the scope for it.
+    Status: PERMISSION_DENIED
+    Metadata: reasons, scope
+    Retry: HUMAN
+    Remedy: Leave the named reasons out of overrides, or let somebody call who has the scope.
+    """
     ERROR_REASON_RESTAURANT_NOT_FOUND: _ErrorReason.ValueType  # 9
     """There is no such restaurant for this tenant; another tenant's restaurant looks exactly the same.
     Status: NOT_FOUND
@@ -146,9 +153,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_INVALID_STATE_TRANSITION: _ErrorReason.ValueType  # 16
     """The booking's status does not allow this step; or a changed booking should check in on tables that were given for
-    its earlier time or party.
+    its earlier time or party; or it is too early to check in, and allowed_from says from when on it is allowed (empty
+    when time changes nothing).
     Status: FAILED_PRECONDITION
-    Metadata: booking_id, current_status, action, allowed_actions
+    Metadata: booking_id, current_status, action, allowed_actions, allowed_from
     Retry: HUMAN
     Remedy: Choose one of the allowed actions, or decide with the guest what should happen.
     """
@@ -223,6 +231,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Retry: AFTER_FIX
     Remedy: Choose a later start.
     """
+    ERROR_REASON_CUTOFF_PASSED: _ErrorReason.ValueType  # 53
+    """The stay begins sooner than the cutoff that the caller set for assigning automatically.
+    Status: FAILED_PRECONDITION
+    Metadata: start, cutoff_s, now
+    Retry: HUMAN
+    Remedy: Let staff assign the tables (AssignTables), or call with a shorter cutoff and a new request_id.
+    """
     ERROR_REASON_POLICY_DRIFT: _ErrorReason.ValueType  # 26
     """The policy or the floor changed after the hold was made, so that the held set no longer passes.
     Status: ABORTED + FailedChecks
@@ -288,9 +303,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Choose movable tables for a merge.
     """
     ERROR_REASON_COMBINATION_NOT_ADJACENT: _ErrorReason.ValueType  # 35
-    """The chosen tables cannot be pushed together under the policy's adjacency mode.
+    """The chosen tables cannot be pushed together under the policy's adjacency mode, and the party is not below the size
+    from which adjacency is needed.
     Status: FAILED_PRECONDITION + FailedChecks
-    Metadata: table_ids, adjacency_mode
+    Metadata: table_ids, adjacency_mode, adjacency_party_size_min
     Retry: REPLAN
     Remedy: Choose tables that touch one another; PlanTables lists the merges that exist.
     """
@@ -349,6 +365,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Metadata: table_ids, window_start, window_end, free_from
     Retry: REPLAN
     Remedy: Plan again and call with a new request_id, or wait until free_from.
+    """
+    ERROR_REASON_NO_FEASIBLE_PLAN: _ErrorReason.ValueType  # 52
+    """No table and no merge could be assigned automatically. FailedChecks says why, one entry for each reason for which
+    sets were left out. With the outcome fully_taken something would seat the party but is taken (OFFER_ALTERNATIVES);
+    with needs_staff nothing on this floor seats it under the policy (ASK_STAFF).
+    Status: FAILED_PRECONDITION + FailedChecks
+    Metadata: booking_id, party_size, outcome, reasons, next_steps
+    Retry: AFTER_FIX or HUMAN
+    Remedy: Offer another time (SearchAvailability), or let staff decide when the outcome is needs_staff.
     """
     ERROR_REASON_SERVER_OVERLOADED: _ErrorReason.ValueType  # 44
     """The server has as many calls in work as it can bear.
@@ -466,6 +491,13 @@ Metadata: method, scope
 Retry: HUMAN
 Remedy: Ask for the named scope, or let somebody call who has it.
 """
+ERROR_REASON_OVERRIDE_NOT_PERMITTED: ErrorReason.ValueType  # 51
+"""The call overrides rules that the restaurant's policy does not relax, and the caller lacks the scope for it.
+Status: PERMISSION_DENIED
+Metadata: reasons, scope
+Retry: HUMAN
+Remedy: Leave the named reasons out of overrides, or let somebody call who has the scope.
+"""
 ERROR_REASON_RESTAURANT_NOT_FOUND: ErrorReason.ValueType  # 9
 """There is no such restaurant for this tenant; another tenant's restaurant looks exactly the same.
 Status: NOT_FOUND
@@ -531,9 +563,10 @@ Remedy: Watch again without a resume_token; the stream starts with a snapshot.
 """
 ERROR_REASON_INVALID_STATE_TRANSITION: ErrorReason.ValueType  # 16
 """The booking's status does not allow this step; or a changed booking should check in on tables that were given for
-its earlier time or party.
+its earlier time or party; or it is too early to check in, and allowed_from says from when on it is allowed (empty
+when time changes nothing).
 Status: FAILED_PRECONDITION
-Metadata: booking_id, current_status, action, allowed_actions
+Metadata: booking_id, current_status, action, allowed_actions, allowed_from
 Retry: HUMAN
 Remedy: Choose one of the allowed actions, or decide with the guest what should happen.
 """
@@ -608,6 +641,13 @@ Metadata: window_end, now
 Retry: AFTER_FIX
 Remedy: Choose a later start.
 """
+ERROR_REASON_CUTOFF_PASSED: ErrorReason.ValueType  # 53
+"""The stay begins sooner than the cutoff that the caller set for assigning automatically.
+Status: FAILED_PRECONDITION
+Metadata: start, cutoff_s, now
+Retry: HUMAN
+Remedy: Let staff assign the tables (AssignTables), or call with a shorter cutoff and a new request_id.
+"""
 ERROR_REASON_POLICY_DRIFT: ErrorReason.ValueType  # 26
 """The policy or the floor changed after the hold was made, so that the held set no longer passes.
 Status: ABORTED + FailedChecks
@@ -673,9 +713,10 @@ Retry: REPLAN
 Remedy: Choose movable tables for a merge.
 """
 ERROR_REASON_COMBINATION_NOT_ADJACENT: ErrorReason.ValueType  # 35
-"""The chosen tables cannot be pushed together under the policy's adjacency mode.
+"""The chosen tables cannot be pushed together under the policy's adjacency mode, and the party is not below the size
+from which adjacency is needed.
 Status: FAILED_PRECONDITION + FailedChecks
-Metadata: table_ids, adjacency_mode
+Metadata: table_ids, adjacency_mode, adjacency_party_size_min
 Retry: REPLAN
 Remedy: Choose tables that touch one another; PlanTables lists the merges that exist.
 """
@@ -734,6 +775,15 @@ Status: ABORTED + ConflictDetail + FailedChecks
 Metadata: table_ids, window_start, window_end, free_from
 Retry: REPLAN
 Remedy: Plan again and call with a new request_id, or wait until free_from.
+"""
+ERROR_REASON_NO_FEASIBLE_PLAN: ErrorReason.ValueType  # 52
+"""No table and no merge could be assigned automatically. FailedChecks says why, one entry for each reason for which
+sets were left out. With the outcome fully_taken something would seat the party but is taken (OFFER_ALTERNATIVES);
+with needs_staff nothing on this floor seats it under the policy (ASK_STAFF).
+Status: FAILED_PRECONDITION + FailedChecks
+Metadata: booking_id, party_size, outcome, reasons, next_steps
+Retry: AFTER_FIX or HUMAN
+Remedy: Offer another time (SearchAvailability), or let staff decide when the outcome is needs_staff.
 """
 ERROR_REASON_SERVER_OVERLOADED: ErrorReason.ValueType  # 44
 """The server has as many calls in work as it can bear.

@@ -13,7 +13,8 @@ SELECT
     a.actor,
     a.created_at,
     m.merge_group_id,
-    a.hold_id
+    a.hold_id,
+    a.overrides
 FROM assignments AS a
 LEFT JOIN merge_groups AS m ON a.restaurant_id = m.restaurant_id AND a.assignment_id = m.assignment_id
 WHERE a.restaurant_id = $1 AND a.assignment_id = $2;
@@ -33,7 +34,8 @@ SELECT
     a.actor,
     a.created_at,
     m.merge_group_id,
-    a.hold_id
+    a.hold_id,
+    a.overrides
 FROM assignments AS a
 LEFT JOIN merge_groups AS m ON a.restaurant_id = m.restaurant_id AND a.assignment_id = m.assignment_id
 WHERE a.restaurant_id = $1 AND a.booking_id = $2
@@ -55,7 +57,8 @@ SELECT
     a.actor,
     a.created_at,
     m.merge_group_id,
-    a.hold_id
+    a.hold_id,
+    a.overrides
 FROM assignments AS a
 LEFT JOIN merge_groups AS m ON a.restaurant_id = m.restaurant_id AND a.assignment_id = m.assignment_id
 WHERE
@@ -71,14 +74,15 @@ LIMIT $6;
 -- New assignments, as JSON objects.
 INSERT INTO assignments (
     restaurant_id, assignment_id, booking_id, table_ids, window_start, window_end, state, assignment_epoch,
-    party_size, hold_id, actor, created_at
+    party_size, hold_id, actor, created_at, overrides
 )
 SELECT
     $1, a.assignment_id, a.booking_id, a.table_ids, a.window_start, a.window_end, a.state, a.assignment_epoch,
-    a.party_size, a.hold_id, a.actor, a.created_at
+    a.party_size, a.hold_id, a.actor, a.created_at, a.overrides
 FROM jsonb_to_recordset($2::text::jsonb) AS a (
     assignment_id uuid, booking_id uuid, table_ids uuid [], window_start timestamptz, window_end timestamptz,
-    state text, assignment_epoch bigint, party_size int, hold_id uuid, actor text, created_at timestamptz
+    state text, assignment_epoch bigint, party_size int, hold_id uuid, actor text, created_at timestamptz,
+    overrides text []
 );
 
 -- name: add_merge_groups

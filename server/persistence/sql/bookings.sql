@@ -14,6 +14,7 @@ SELECT
     b.zone_id,
     b.required_attributes,
     b.preferred_attributes,
+    b.preferred_zone_ids,
     b.reference,
     b.revision,
     b.assignment_epoch,
@@ -43,6 +44,7 @@ SELECT
     b.zone_id,
     b.required_attributes,
     b.preferred_attributes,
+    b.preferred_zone_ids,
     b.reference,
     b.revision,
     b.assignment_epoch,
@@ -63,14 +65,40 @@ WHERE
 ORDER BY b.window_start, b.booking_id
 LIMIT $7;
 
+-- name: waiting_bookings
+-- Bookings but one that wait for tables in windows overlapping a window, those that start nearest to it first, with
+-- how many there are in all; $4 is an instant before which no window that overlaps can start.
+SELECT
+    b.booking_id,
+    b.party_size,
+    b.dining_start,
+    b.window_start,
+    b.window_end,
+    b.duration_s,
+    b.zone_id,
+    b.required_attributes,
+    count(*) OVER () AS found
+FROM bookings AS b
+LEFT JOIN assignments AS a ON b.restaurant_id = a.restaurant_id AND b.assignment_id = a.assignment_id
+WHERE
+    b.restaurant_id = $1
+    AND b.window_end > $2
+    AND b.window_start < $3
+    AND b.window_start > $4
+    AND b.status = any($5::text [])
+    AND (b.assignment_id IS NULL OR a.assignment_epoch <> b.assignment_epoch)
+    AND b.booking_id IS DISTINCT FROM $6::uuid
+ORDER BY abs(extract(EPOCH FROM b.window_start - $7::timestamptz)), b.window_start, b.booking_id
+LIMIT $8;
+
 -- name: put_booking
 -- Writes a booking as it is now.
 INSERT INTO bookings (
     restaurant_id, booking_id, status, party_size, dining_start, dining_end, window_start, window_end, period,
-    duration_s, zone_id, required_attributes, preferred_attributes, reference, revision, assignment_epoch,
-    assignment_id, checked_in_at, checked_out_at, created_at, updated_at
+    duration_s, zone_id, required_attributes, preferred_attributes, preferred_zone_ids, reference, revision,
+    assignment_epoch, assignment_id, checked_in_at, checked_out_at, created_at, updated_at
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 ON CONFLICT (restaurant_id, booking_id) DO UPDATE
 SET
     status = excluded.status,
@@ -84,6 +112,7 @@ SET
     zone_id = excluded.zone_id,
     required_attributes = excluded.required_attributes,
     preferred_attributes = excluded.preferred_attributes,
+    preferred_zone_ids = excluded.preferred_zone_ids,
     reference = excluded.reference,
     revision = excluded.revision,
     assignment_epoch = excluded.assignment_epoch,

@@ -13,7 +13,8 @@ SELECT
     h.actor,
     h.policy_version,
     h.inventory_version,
-    h.assignment_epoch
+    h.assignment_epoch,
+    h.overrides
 FROM holds AS h
 WHERE h.restaurant_id = $1 AND h.hold_id = $2;
 
@@ -32,7 +33,8 @@ SELECT
     h.actor,
     h.policy_version,
     h.inventory_version,
-    h.assignment_epoch
+    h.assignment_epoch,
+    h.overrides
 FROM holds AS h
 WHERE h.restaurant_id = $1 AND h.booking_id = $2 AND h.state = 'active' AND h.expires_at > clock_timestamp()
 ORDER BY h.created_at, h.hold_id;
@@ -52,7 +54,8 @@ SELECT
     h.actor,
     h.policy_version,
     h.inventory_version,
-    h.assignment_epoch
+    h.assignment_epoch,
+    h.overrides
 FROM holds AS h
 WHERE
     h.restaurant_id = $1
@@ -69,15 +72,15 @@ LIMIT $8;
 -- New holds, as JSON objects.
 INSERT INTO holds (
     restaurant_id, hold_id, booking_id, table_ids, window_start, window_end, state, expires_at, created_at, actor,
-    policy_version, inventory_version, assignment_epoch
+    policy_version, inventory_version, assignment_epoch, overrides
 )
 SELECT
     $1, h.hold_id, h.booking_id, h.table_ids, h.window_start, h.window_end, h.state, h.expires_at, h.created_at,
-    h.actor, h.policy_version, h.inventory_version, h.assignment_epoch
+    h.actor, h.policy_version, h.inventory_version, h.assignment_epoch, h.overrides
 FROM jsonb_to_recordset($2::text::jsonb) AS h (
     hold_id uuid, booking_id uuid, table_ids uuid [], window_start timestamptz, window_end timestamptz, state text,
     expires_at timestamptz, created_at timestamptz, actor text, policy_version bigint, inventory_version bigint,
-    assignment_epoch bigint
+    assignment_epoch bigint, overrides text []
 );
 
 -- name: set_hold_states

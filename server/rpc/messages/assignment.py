@@ -19,7 +19,7 @@ from server.orchestrator.unassign_tables import Unassigned, UnassignTablesComman
 from server.orchestrator.validate_selection import SelectionQuestion, Validated
 from server.rpc.fields import reading
 from server.rpc.messages.booking import booking_message
-from server.rpc.messages.checks import put_check
+from server.rpc.messages.checks import put_check, read_overrides
 from server.rpc.messages.claims import HOLD_STATES_READ, assignment_message, hold_message, texts
 from server.rpc.messages.time import instant_message
 from server.rpc.page_token import ListKey, page_token
@@ -31,6 +31,7 @@ def read_validate_selection(request: pb.ValidateSelectionRequest) -> SelectionQu
             fields.uuid("restaurant_id"),
             fields.uuid("booking_id"),
             fields.uuids("table_ids", SELECTION_TABLES_MAX, 1),
+            read_overrides(fields),
         )
 
 
@@ -45,6 +46,7 @@ def read_hold_tables(request: pb.HoldTablesRequest) -> HoldTablesCommand:
             ttl_s=fields.optional_span("ttl"),
             context_version=fields.token("context_version"),
             etag=fields.token("etag"),
+            overrides=read_overrides(fields),
         )
 
 
@@ -70,6 +72,7 @@ def read_replace_hold(request: pb.ReplaceHoldRequest) -> ReplaceHoldCommand:
             ttl_s=fields.optional_span("ttl"),
             context_version=fields.token("context_version"),
             etag=fields.token("etag"),
+            overrides=read_overrides(fields),
         )
 
 
@@ -124,6 +127,7 @@ def read_assign_tables(request: pb.AssignTablesRequest) -> AssignTablesCommand:
             context_version=fields.token("context_version"),
             etag=fields.token("etag"),
             reason=fields.text("reason", TEXT_LENGTH_MAX),
+            overrides=read_overrides(fields),
         )
 
 
@@ -138,6 +142,7 @@ def read_reassign_tables(request: pb.ReassignTablesRequest) -> ReassignTablesCom
             context_version=fields.token("context_version"),
             etag=fields.token("etag"),
             reason=fields.text("reason", TEXT_LENGTH_MAX),
+            overrides=read_overrides(fields),
         )
 
 

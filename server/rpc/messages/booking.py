@@ -6,6 +6,7 @@ from maitred.v1 import booking_pb2, booking_service_pb2
 from server.domain.booking import Booking, BookingAction, BookingChange, BookingStatus, Party
 from server.domain.limits import (
     LIST_WINDOW_MAX_S,
+    PREFERRED_ZONES_MAX,
     REFERENCE_LENGTH_MAX,
     STAY_MAX_S,
     STAY_MIN_S,
@@ -36,6 +37,7 @@ def read_party(fields: Fields) -> Party:
         zone_id=fields.optional_uuid("zone_id"),
         required_attributes=fields.attributes("required_attributes"),
         preferred_attributes=fields.attributes("preferred_attributes"),
+        preferred_zone_ids=tuple(sorted(fields.uuids("preferred_zone_ids", PREFERRED_ZONES_MAX))),
     )
 
 
@@ -89,6 +91,7 @@ def party_message(party: Party) -> booking_pb2.PartyRequest:
         zone_id=str(party.zone_id) if party.zone_id else "",
         required_attributes=party.required_attributes,
         preferred_attributes=party.preferred_attributes,
+        preferred_zone_ids=[str(zone_id) for zone_id in party.preferred_zone_ids],
     )
     if party.duration_s is not None:
         message.duration.CopyFrom(duration_message(party.duration_s))

@@ -1,9 +1,12 @@
 """Reasons, checks and what is in the way, in the contract's form."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from maitred.v1 import checks_pb2, errors_pb2, reasons_pb2
-from server.errors import Check, CheckStatus, ClaimKind, Conflict, Reason
+from server.domain.cures import CURES, Cure
+from server.domain.overrides import OVERRIDABLE
+from server.errors import PRECEDENCE, Check, CheckStatus, ClaimKind, Conflict, Reason
+from server.rpc.fields import Fields
 from server.rpc.messages.text import shortened
 from server.rpc.messages.time import instant_message
 
@@ -12,6 +15,8 @@ UUID_CHARACTERS = 37
 REASONS: Mapping[Reason, "reasons_pb2.ErrorReason.ValueType"] = {
     reason: reasons_pb2.ErrorReason.Value(f"ERROR_REASON_{reason.value}") for reason in Reason
 }
+
+OVERRIDES_READ: Mapping[int, Reason] = {REASONS[reason]: reason for reason in OVERRIDABLE}
 
 CLAIM_KINDS: Mapping[ClaimKind, "reasons_pb2.ClaimKind.ValueType"] = {
     ClaimKind.HOLD: reasons_pb2.CLAIM_KIND_HOLD,
@@ -26,6 +31,25 @@ CHECK_STATUSES: Mapping[CheckStatus, "checks_pb2.CheckStatus.ValueType"] = {
 }
 
 
+CURE_NAMES: Mapping[Cure, "checks_pb2.RejectionCure.ValueType"] = {
+    cure: checks_pb2.RejectionCure.Value(f"REJECTION_CURE_{cure.name}") for cure in Cure
+}
+
+
+def read_overrides(fields: Fields) -> tuple[Reason, ...]:
+    """In order of precedence: a list in another order is the same intention."""
+    return tuple(sorted(fields.choices("overrides", OVERRIDES_READ), key=PRECEDENCE.__getitem__))
+
+
+def reason_messages(reasons: Iterable[Reason]) -> "list[reasons_pb2.ErrorReason.ValueType]":
+    return [REASONS[reason] for reason in reasons]
+
+
+def cures_of(reason: Reason) -> "list[checks_pb2.RejectionCure.ValueType]":
+    """What could make the reason disappear."""
+    return [CURE_NAMES[cure] for cure in CURES.get(reason, ())]
+
+
 def put_check(message: checks_pb2.Check, check: Check, text_max: int | None = None) -> None:
     """Writes a check into its message; with `text_max`, its texts and lists are cut to about that many characters."""
     message.reason = REASONS[check.reason]
@@ -33,6 +57,8 @@ def put_check(message: checks_pb2.Check, check: Check, text_max: int | None = No
     message.message = shortened(check.message, text_max)
     listed = check.table_ids if text_max is None else check.table_ids[: max(1, text_max // UUID_CHARACTERS)]
     message.table_ids.extend(str(table_id) for table_id in listed)
+    if check.status is CheckStatus.ERROR:
+        message.cures.extend(cures_of(check.reason))
     for key, value in check.metadata.items():
         message.metadata[key] = shortened(value, text_max)
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from maitred.v1 import assignment_pb2, inventory_pb2
 from server.domain.claims import Assignment, AssignmentState, Block, BlockCause, Hold, HoldState
+from server.rpc.messages.checks import reason_messages
 from server.rpc.messages.time import instant_message
 
 HOLD_STATES: Mapping[HoldState, "assignment_pb2.HoldState.ValueType"] = {
@@ -38,6 +39,7 @@ def hold_message(hold: Hold) -> assignment_pb2.Hold:
         actor=hold.actor,
         policy_version=hold.policy_version,
         inventory_version=hold.inventory_version,
+        overrides=reason_messages(hold.overrides),
     )
 
 
@@ -56,6 +58,7 @@ def assignment_message(assignment: Assignment) -> assignment_pb2.Assignment:
         actor=assignment.actor,
         created_at=instant_message(assignment.created_at),
         party_size=assignment.party_size,
+        overrides=reason_messages(assignment.overrides),
     )
 
 

@@ -11,7 +11,7 @@ from server.domain.limits import NAME_LENGTH_MAX
 from server.errors import Refusal
 from server.orchestrator.get_operation import ANSWERS, Operation, OperationQuestion, OperationState
 from server.rpc.fields import reading
-from server.rpc.messages import assignment, booking, floor, inventory, outbox, policy
+from server.rpc.messages import assignment, auto_assign, booking, floor, inventory, outbox, policy
 from server.rpc.messages.checks import REASONS
 from server.rpc.messages.claims import block_message, hold_message
 from server.rpc.messages.time import instant_message
@@ -23,6 +23,7 @@ RESPONSES: Mapping[str, Callable[[Any], Message]] = {
     "ReleaseHold": lambda hold: pb.ReleaseHoldResponse(hold=hold_message(hold)),
     "ConfirmHold": assignment.confirm_hold_response,
     "AssignTables": assignment.assign_tables_response,
+    "AutoAssign": auto_assign.auto_assign_response,
     "ReassignTables": assignment.reassign_tables_response,
     "UnassignTables": assignment.unassign_tables_response,
     "PutRestaurant": lambda put: inventory_service_pb2.PutRestaurantResponse(

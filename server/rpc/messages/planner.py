@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from uuid import UUID
 
 from maitred.v1 import planner_service_pb2 as pb
 from server.domain.booking import Party
+from server.domain.cures import MOVABLE
+from server.domain.floor import Floor
 from server.domain.limits import (
+    ALTERNATIVES_MAX,
     AVAILABILITY_DAYS_MAX,
     AVAILABILITY_QUESTIONS_MAX,
     AVOID_TABLES_MAX,
@@ -20,17 +24,32 @@ from server.orchestrator.explain_table import Explained, ExplainTableQuestion
 from server.orchestrator.plan_tables import Planned, PlanTablesQuestion
 from server.orchestrator.search_availability import Availability, AvailabilityQuestion
 from server.orchestrator.subject import Subject
+from server.planner.alternatives import Alternative, AlternativeKind
 from server.planner.plan import Plan, PlanOutcome, Rejection
 from server.rpc.fields import Fields, reading
 from server.rpc.messages.assignment import selection_summary
-from server.rpc.messages.booking import read_party
-from server.rpc.messages.checks import REASONS, conflict_message, put_check
+from server.rpc.messages.booking import party_message, read_party
+from server.rpc.messages.checks import (
+    REASONS,
+    conflict_message,
+    cures_of,
+    put_check,
+    read_overrides,
+    reason_messages,
+)
 from server.rpc.messages.claims import texts
+from server.rpc.messages.policy import ENGINES
 from server.rpc.messages.time import instant_message, set_instant
 
 OUTCOMES: Mapping[PlanOutcome, "pb.PlanOutcome.ValueType"] = {
     outcome: pb.PlanOutcome.Value(f"PLAN_OUTCOME_{outcome.name}") for outcome in PlanOutcome
 }
+
+ALTERNATIVE_KINDS: Mapping[AlternativeKind, "pb.AlternativeKind.ValueType"] = {
+    kind: pb.AlternativeKind.Value(f"ALTERNATIVE_KIND_{kind.name}") for kind in AlternativeKind
+}
+# What an alternative may ask the booking to want differently.
+CHANGEABLE = ("start", "zone_id")
 
 
 def read_plan_tables(request: pb.PlanTablesRequest) -> PlanTablesQuestion:
@@ -40,6 +59,8 @@ def read_plan_tables(request: pb.PlanTablesRequest) -> PlanTablesQuestion:
             subject=_read_subject(fields),
             plans_max=fields.integer("plans_max", 1, PLANS_MAX, zero_means=PLANS_DEFAULT),
             avoid=fields.uuids("avoid_table_ids", AVOID_TABLES_MAX),
+            overflow=fields.boolean("overflow"),
+            alternatives_max=fields.integer("alternatives_max", 1, ALTERNATIVES_MAX, zero_means=0),
         )
 
 
@@ -49,6 +70,7 @@ def read_explain_table(request: pb.ExplainTableRequest) -> ExplainTableQuestion:
             fields.uuid("restaurant_id"),
             _read_subject(fields),
             fields.uuids("table_ids", SELECTION_TABLES_MAX, 1),
+            read_overrides(fields),
         )
 
 
@@ -95,12 +117,12 @@ def _require_near(fields: Fields, parties: tuple[Party, ...]) -> None:
 
 
 def plan_tables_response(planned: Planned) -> pb.PlanTablesResponse:
-    result, stay = planned.result, planned.stay
+    result, stay, instead = planned.result, planned.stay, planned.help
     return pb.PlanTablesResponse(
         outcome=OUTCOMES[result.outcome],
-        plans=map(_plan_message, result.plans),
+        plans=(_plan_message(plan, bool(planned.beyond_policy(plan))) for plan in result.plans),
         plans_found=result.plans_found,
-        rejections=map(_rejection_message, result.rejections),
+        rejections=(_rejection_message(each, planned.floor) for each in result.rejections),
         tables_considered=result.tables_considered,
         combinations_considered=result.combinations_considered,
         window_start=instant_message(stay.window.start),
@@ -108,10 +130,30 @@ def plan_tables_response(planned: Planned) -> pb.PlanTablesResponse:
         period=stay.period,
         inventory_version=planned.restaurant.inventory_version,
         policy_version=planned.restaurant.policy_version,
+        engine=ENGINES[planned.policy.engine],
+        waiting_considered=planned.waiting_considered,
+        waiting_found=planned.waiting_found,
+        relaxations_skipped=reason_messages(result.relaxations_skipped),
+        alternatives=(_alternative_message(each, planned) for each in instead.alternatives),
+        largest_capacity=result.largest,
+        moving_one_booking_would_help=instead.moving_one_booking,
     )
 
 
-def _plan_message(plan: Plan) -> pb.Plan:
+def _alternative_message(alternative: Alternative, planned: Planned) -> pb.Alternative:
+    party, plan, window = alternative.party, alternative.plan, alternative.stay.window
+    return pb.Alternative(
+        kind=ALTERNATIVE_KINDS[alternative.kind],
+        party=party_message(party),
+        changes=[name for name in CHANGEABLE if getattr(party, name) != getattr(planned.asked, name)],
+        window_start=instant_message(window.start),
+        window_end=instant_message(window.end),
+        period=alternative.stay.period,
+        plan=_plan_message(plan, bool(planned.beyond_policy(plan))),
+    )
+
+
+def _plan_message(plan: Plan, needs_permission: bool) -> pb.Plan:
     return pb.Plan(
         table_ids=[str(table.table_id) for table in plan.tables],
         table_names=[table.name for table in plan.tables],
@@ -124,17 +166,31 @@ def _plan_message(plan: Plan) -> pb.Plan:
         score=plan.score,
         breakdown=[pb.ScoreTerm(name=term.name, cost=term.cost) for term in plan.breakdown],
         unmet_preferred_attributes=plan.unmet_preferred_attributes,
+        zone_preference_unmet=plan.zone_preference_unmet,
         context_version=plan.context_version,
+        relaxed=reason_messages(plan.relaxed),
+        needs_permission=needs_permission,
     )
 
 
-def _rejection_message(rejection: Rejection) -> pb.Rejection:
+def _rejection_message(rejection: Rejection, floor: Floor) -> pb.Rejection:
     return pb.Rejection(
         reason=REASONS[rejection.reason],
         tables=rejection.tables,
         combinations=rejection.combinations,
         table_ids=texts(rejection.table_ids),
+        table_names=_names(rejection.table_ids, floor),
+        moving_may_help=rejection.reason in MOVABLE,
+        cures=cures_of(rejection.reason),
+        free_from=instant_message(rejection.free_from) if rejection.free_from else None,
+        example_combinations=(
+            pb.TableSet(table_ids=texts(ids), table_names=_names(ids, floor)) for ids in rejection.examples
+        ),
     )
+
+
+def _names(table_ids: Iterable[UUID], floor: Floor) -> list[str]:
+    return [floor.by_id[table_id].name for table_id in table_ids]
 
 
 def explain_table_response(explained: Explained) -> pb.ExplainTableResponse:
@@ -159,7 +215,7 @@ def _availability_message(answer: Availability) -> pb.Availability:
     tables, stay = answer.vacancy.tables, answer.stay
     message = pb.Availability(
         available=bool(tables),
-        reasons=[REASONS[reason] for reason in answer.vacancy.reasons],
+        reasons=reason_messages(answer.vacancy.reasons),
         table_ids=[str(table.table_id) for table in tables],
         table_names=[table.name for table in tables],
         zone_id=str(tables[0].zone_id) if tables else "",

@@ -7,6 +7,9 @@ from maitred.v1 import inventory_pb2 as pb
 from maitred.v1 import inventory_service_pb2
 from server.domain.limits import (
     BUFFER_MAX_S,
+    CHECK_IN_LEAD_MAX_S,
+    FORECAST_PARTIES_MAX,
+    FORECAST_SIZES_MAX,
     MERGE_TABLES_MAX,
     MERGE_TABLES_MIN,
     PARTY_SIZE_MAX,
@@ -20,17 +23,22 @@ from server.domain.limits import (
 )
 from server.domain.policy import (
     MINUTES_PER_DAY,
+    RELAXABLE,
     WEEK,
     AdjacencyMode,
     Combinations,
+    ExpectedParties,
+    PlanEngine,
     ServicePeriod,
     ServicePolicy,
     TurnTime,
     Weights,
 )
 from server.domain.restaurant import policy_etag
+from server.errors import Reason
 from server.orchestrator.put_service_policy import PolicyPut, PutServicePolicyCommand
 from server.rpc.fields import Fields, reading
+from server.rpc.messages.checks import REASONS, reason_messages
 from server.rpc.messages.time import duration_message
 
 DEFAULTS = ServicePolicy(())
@@ -44,6 +52,14 @@ MODES_READ: Mapping[int, AdjacencyMode] = {
     pb.ADJACENCY_MODE_UNSPECIFIED: DEFAULTS.combinations.adjacency_mode,
     **{number: mode for mode, number in MODES.items()},
 }
+ENGINES: Mapping[PlanEngine, "pb.PlanEngine.ValueType"] = {
+    engine: pb.PlanEngine.Value(f"PLAN_ENGINE_{engine.name}") for engine in PlanEngine
+}
+ENGINES_READ: Mapping[int, PlanEngine] = {
+    pb.PLAN_ENGINE_UNSPECIFIED: DEFAULTS.engine,
+    **{number: engine for engine, number in ENGINES.items()},
+}
+RELAXATIONS_READ: Mapping[int, Reason] = {REASONS[reason]: reason for reason in RELAXABLE}
 
 
 def read_put_service_policy(
@@ -68,7 +84,17 @@ def _read_policy(fields: Fields) -> ServicePolicy:
         slack_max=fields.optional_integer("slack_max", 0, SLACK_LIMIT_MAX, DEFAULTS.slack_max),
         combinations=_read_combinations(fields.part("combinations")),
         weights=_read_weights(fields.part("weights")),
+        forecast=_read_forecast(fields),
+        engine=fields.choice("engine", ENGINES_READ),
+        relaxations=_read_relaxations(fields),
+        check_in_lead_s=fields.optional_seconds("check_in_lead", 0, CHECK_IN_LEAD_MAX_S),
     )
+
+
+def _read_relaxations(fields: Fields) -> tuple[Reason, ...]:
+    if not fields.is_set("relaxations"):
+        return DEFAULTS.relaxations
+    return fields.part("relaxations").choices("reasons", RELAXATIONS_READ)
 
 
 def _read_period(fields: Fields) -> ServicePeriod:
@@ -98,6 +124,9 @@ def _read_combinations(fields: Fields) -> Combinations:
             "tables_max", MERGE_TABLES_MIN, MERGE_TABLES_MAX, default.tables_max
         ),
         adjacency_mode=fields.choice("adjacency_mode", MODES_READ),
+        adjacency_party_size_min=fields.integer("adjacency_party_size_min", 1, PARTY_SIZE_MAX)
+        if fields.is_set("adjacency_party_size_min")
+        else None,
     )
 
 
@@ -111,10 +140,20 @@ def _read_weights(fields: Fields) -> Weights:
     )
 
 
+def _read_forecast(fields: Fields) -> tuple[ExpectedParties, ...]:
+    expected = (
+        ExpectedParties(
+            each.party_size("party_size"), each.optional_number("parties", FORECAST_PARTIES_MAX, 0.0)
+        )
+        for each in fields.items("forecast", FORECAST_SIZES_MAX)
+    )
+    return tuple(sorted(expected, key=lambda each: each.party_size))
+
+
 def policy_message(put: PolicyPut) -> pb.ServicePolicy:
     """As stored, defaults filled in."""
     policy = put.policy
-    return pb.ServicePolicy(
+    message = pb.ServicePolicy(
         policy_version=put.policy_version,
         etag=policy_etag(put.policy_version),
         periods=map(_period_message, policy.periods),
@@ -125,9 +164,18 @@ def policy_message(put: PolicyPut) -> pb.ServicePolicy:
             enabled=policy.combinations.enabled,
             tables_max=policy.combinations.tables_max,
             adjacency_mode=MODES[policy.combinations.adjacency_mode],
+            adjacency_party_size_min=policy.combinations.adjacency_party_size_min,
         ),
         weights=_weights_message(policy.weights),
+        forecast=[
+            pb.ExpectedParties(party_size=each.party_size, parties=each.parties) for each in policy.forecast
+        ],
+        engine=ENGINES[policy.engine],
+        relaxations=pb.RelaxationPolicy(reasons=reason_messages(policy.relaxations)),
     )
+    if policy.check_in_lead_s is not None:
+        message.check_in_lead.CopyFrom(duration_message(policy.check_in_lead_s))
+    return message
 
 
 def _period_message(period: ServicePeriod) -> pb.ServicePeriod:
@@ -155,6 +203,10 @@ def _weights_message(weights: Weights) -> pb.PlanWeights:
         open_gap=weights.open_gap,
         merge_partner=weights.merge_partner,
         preferred_attribute=weights.preferred_attribute,
+        lookahead=weights.lookahead,
+        preferred_zone=weights.preferred_zone,
+        fragmentation=weights.fragmentation,
+        scarcity=weights.scarcity,
     )
 
 

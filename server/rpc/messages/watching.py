@@ -17,10 +17,10 @@ from server.orchestrator.floor_feed import EndCause
 from server.orchestrator.floor_log import FloorChange, FloorView
 from server.orchestrator.put_floor import FloorPut
 from server.orchestrator.watch_floor import ResumeRequired, Sight, WatchFloorQuestion
+from server.outbox.encoding import capacity_event
 from server.rpc.fields import Fields, reading
 from server.rpc.forms import INSTANT_MIN
 from server.rpc.messages.claims import assignment_message, block_message, hold_message
-from server.rpc.messages.events import capacity_event
 from server.rpc.messages.floor import floor_message
 from server.rpc.messages.inventory import restaurant_message
 from server.rpc.messages.time import set_instant

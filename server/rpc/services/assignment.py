@@ -8,7 +8,7 @@ from maitred.v1 import assignment_service_pb2_grpc
 from server.orchestrator.use_cases import UseCases
 from server.rpc.call import current_call
 from server.rpc.interceptors.unary import Context
-from server.rpc.messages import assignment, operation, watching
+from server.rpc.messages import assignment, auto_assign, operation, watching
 from server.rpc.messages.claims import assignment_message, hold_message
 
 
@@ -74,6 +74,13 @@ class AssignmentService(assignment_service_pb2_grpc.AssignmentServiceServicer):
             call.caller, assignment.read_assign_tables(request), call.deadline
         )
         return assignment.assign_tables_response(answer)
+
+    async def AutoAssign(self, request: pb.AutoAssignRequest, context: Context) -> pb.AutoAssignResponse:
+        call = current_call.get()
+        answer = await self._use.auto_assign(
+            call.caller, auto_assign.read_auto_assign(request), call.deadline
+        )
+        return auto_assign.auto_assign_response(answer)
 
     async def ReassignTables(
         self, request: pb.ReassignTablesRequest, context: Context

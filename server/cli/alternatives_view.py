@@ -1,0 +1,75 @@
+"""What a party could have instead, and what would help, in people's words."""
+
+from collections.abc import Iterable, Iterator
+from datetime import tzinfo
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from maitred_client import instant
+from maitred_client.messages import (
+    Alternative,
+    AlternativeKind,
+    Floor,
+    PlanOutcome,
+    PlanTablesResponse,
+    Rejection,
+    RejectionCure,
+)
+from server.cli.output import grid
+from server.cli.overriding import reason_names
+
+KINDS = {
+    AlternativeKind.ALTERNATIVE_KIND_EARLIER: "come earlier",
+    AlternativeKind.ALTERNATIVE_KIND_LATER: "come later",
+    AlternativeKind.ALTERNATIVE_KIND_OTHER_ZONE: "sit in another zone",
+    AlternativeKind.ALTERNATIVE_KIND_LARGER_COMBINATION: "merge more tables",
+    AlternativeKind.ALTERNATIVE_KIND_RELAXED: "relax the rules",
+}
+CURES = {
+    RejectionCure.REJECTION_CURE_HOLD_ENDS: "the hold ends",
+    RejectionCure.REJECTION_CURE_ASSIGNMENT_RELEASED: "the party leaves",
+    RejectionCure.REJECTION_CURE_BLOCK_RELEASED: "the block is released",
+    RejectionCure.REJECTION_CURE_TABLE_BACK_IN_SERVICE: "the table is back in service",
+    RejectionCure.REJECTION_CURE_FLOOR_CHANGED: "another floor",
+    RejectionCure.REJECTION_CURE_POLICY_CHANGED: "another policy",
+    RejectionCure.REJECTION_CURE_BOOKING_CHANGED: "another wish",
+}
+
+
+def hints(response: PlanTablesResponse) -> Iterator[tuple[str, RenderableType]]:
+    """What staff should know when nothing fits."""
+    if response.outcome == PlanOutcome.PLAN_OUTCOME_NEEDS_STAFF:
+        yield "largest set", f"seats {response.largest_capacity}"
+    if response.moving_one_booking_would_help:
+        yield "would help", Text("moving one other booking makes room", style="bold")
+
+
+def what_would_help(rejection: Rejection, zone: tzinfo) -> str:
+    words = [CURES.get(cure, "something else") for cure in rejection.cures]
+    if rejection.moving_may_help:
+        words.append("they move")
+    if rejection.HasField("free_from"):
+        words.append(f"first free {instant(rejection.free_from).astimezone(zone):%a %H:%M}")
+    return ", ".join(words)
+
+
+def alternatives_view(alternatives: Iterable[Alternative], floor: Floor, zone: tzinfo) -> RenderableType:
+    """One line for each: what it takes and what there is then."""
+    zones = {each.zone_id: each.name for each in floor.zones}
+    return grid(
+        ("Instead", "Start", "Until", "Tables", "Zone", "Seats>", "Score>", "Has to be overridden"),
+        (
+            (
+                KINDS.get(each.kind, "something else"),
+                f"{instant(each.party.start).astimezone(zone):%a %H:%M}",
+                f"{instant(each.window_end).astimezone(zone):%H:%M}",
+                Text(" + ".join(each.plan.table_names), style="bold"),
+                zones.get(each.plan.zone_id, ""),
+                each.plan.capacity,
+                f"{each.plan.score:.1f}",
+                reason_names(each.plan.relaxed),
+            )
+            for each in alternatives
+        ),
+    )

@@ -1,0 +1,116 @@
+"""`auto-assign`: the best tables for a booking, found and given in one call."""
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.console import RenderableType
+
+from maitred_client import duration, to_dict
+from maitred_client.messages import (
+    AutoAssignOutcome,
+    AutoAssignRequest,
+    AutoAssignResponse,
+    ErrorReason,
+    Floor,
+)
+from server.cli.claim_view import show_assignment
+from server.cli.failures import CommandFailure, ExitCode
+from server.cli.help_text import add_command
+from server.cli.looking_up import drive, find_restaurant, get_floor, table_ids
+from server.cli.options import (
+    ADDRESS_DEFAULT,
+    SAMPLE_TENANT,
+    Actor,
+    Address,
+    Connection,
+    Output,
+    RestaurantName,
+    Tenant,
+    Timeout,
+)
+from server.cli.output import Format, facts, show, write_json
+
+OUT_OF_TIME = AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_TIMEOUT_BEFORE_CONFIRM
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command of this file."""
+    add_command(app, auto_assign, panel="Bookings", name="auto-assign")
+
+
+def auto_assign(
+    booking: Annotated[
+        UUID,
+        typer.Argument(metavar="BOOKING", help="Id of the booking.", envvar="MAITRED_CLI_BOOKING"),
+    ],
+    cutoff: Annotated[
+        int | None,
+        typer.Option(
+            "--cutoff",
+            envvar="MAITRED_CLI_CUTOFF",
+            min=0,
+            help="Minutes before the party sits down from which on staff assign, not this command.",
+        ),
+    ] = None,
+    avoid: Annotated[
+        str, typer.Option("--avoid", envvar="MAITRED_CLI_AVOID", help="Tables to leave out: T1,T2.")
+    ] = "",
+    reason: Annotated[
+        str, typer.Option("--reason", envvar="MAITRED_CLI_REASON", help="Why; kept in the booking's history.")
+    ] = "",
+    restaurant: RestaurantName = "",
+    output: Output = Format.TABLE,
+    address: Address = ADDRESS_DEFAULT,
+    tenant: Tenant = SAMPLE_TENANT,
+    actor: Actor = "maitred-cli",
+    timeout: Timeout = 10.0,
+) -> None:
+    """Finds the best tables for a booking and assigns them, within --timeout.
+
+    Doing it again changes nothing: a booking that has its tables keeps them. Exit code 3 says that nothing fits, or
+    that time ran out before anything was changed.
+
+    Example: [bold]maitred auto-assign 1b4e28ba-2fa1-4d52-883f-0016d3cca427 --cutoff 30 --avoid T1,T2[/]
+    """
+
+    async def work() -> None:
+        async with Connection(address, tenant, actor, timeout).open() as client:
+            found = await find_restaurant(client, restaurant)
+            floor = await get_floor(client, found)
+            request = AutoAssignRequest(
+                restaurant_id=found.restaurant_id,
+                booking_id=str(booking),
+                avoid_table_ids=table_ids(floor, avoid, "--avoid") if avoid else (),
+                reason=reason,
+            )
+            if cutoff is not None:
+                request.cutoff.CopyFrom(duration(dt.timedelta(minutes=cutoff)))
+            response = await client.auto_assign(request)
+        if output is not Format.TABLE:
+            write_json(to_dict(response), output)
+        elif response.HasField("assignment"):
+            show_assignment(response.assignment, response.booking.status, floor, found)
+            show(*_how(response, floor))
+        if response.outcome == OUT_OF_TIME:
+            raise CommandFailure(
+                ExitCode.REFUSED,
+                "time ran out before tables were assigned; nothing has changed",
+                "Repeat the same command, with a longer --timeout if need be.",
+            )
+
+    drive(work())
+
+
+def _how(response: AutoAssignResponse, floor: Floor) -> Iterator[RenderableType]:
+    names = {table.table_id: table.name for table in floor.tables}
+    outcome = AutoAssignOutcome.Name(response.outcome).removeprefix("AUTO_ASSIGN_OUTCOME_")
+    lines = [("outcome", outcome.lower().replace("_", " ")), ("request", response.request_id)]
+    for attempt in response.attempts:
+        if attempt.reason:
+            tried = " + ".join(names.get(table_id, table_id) for table_id in attempt.table_ids)
+            why = ErrorReason.Name(attempt.reason).removeprefix("ERROR_REASON_")
+            lines.append(("given up", f"{tried}: {why}"))
+    yield facts(lines)

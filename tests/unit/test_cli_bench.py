@@ -1,0 +1,53 @@
+"""`maitred bench`: the smallest run of each, through the command line."""
+
+import json
+import sys
+
+import pytest
+
+from server.cli import main
+from server.cli.failures import ExitCode
+from server.simulation.seating import RULES
+
+SMALLEST = ("bench", "planner", "--tables", "8", "--loads", "120", "--seeds", "2")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> ExitCode:
+    monkeypatch.setattr(sys, "argv", ["maitred", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ExitCode(int(ended.value.code or 0))
+
+
+def test_the_planner_is_measured_beside_other_rules(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("highspy", reason="highspy solves the integer programs; it is in the dev group")
+    assert run(monkeypatch, *SMALLEST, "-o", "json") is ExitCode.OK
+    (case,) = json.loads(capfd.readouterr().out)
+    assert (case["tables"], case["load_percent"], case["seeds"]) == (8, 120, [1, 2])
+    assert case["optimum_exact"]
+    assert list(case["rules"]) == list(RULES)
+    for figures in case["rules"].values():
+        pairs = zip(figures["covers"], case["covers_optimum"], strict=True)
+        ratios = [covers / best for covers, best in pairs]
+        assert 0 < figures["ratio_min"] <= figures["ratio_median"] <= figures["ratio_max"] <= 1
+        assert figures["ratio_median"] == pytest.approx(sum(ratios) / 2, abs=1e-4)
+
+
+def test_the_table_names_every_rule_and_what_was_possible(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("highspy", reason="highspy solves the integer programs; it is in the dev group")
+    monkeypatch.setenv("COLUMNS", "100")
+    assert run(monkeypatch, *SMALLEST) is ExitCode.OK
+    out = capfd.readouterr().out
+    assert [name for name in ("foresight", *RULES) if name.replace("_", " ") not in out] == []
+
+
+def test_without_the_solver_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "highspy", None)
+    assert run(monkeypatch, *SMALLEST) is ExitCode.NOT_READY
+    assert "pip install highspy" in capfd.readouterr().err
