@@ -35,12 +35,6 @@ CREATE SEQUENCE outbox_worker_ids AS integer CYCLE;
 ALTER TABLE capacity_outbox ADD COLUMN last_error text;
 ALTER TABLE capacity_outbox ADD COLUMN redriven_at timestamptz;
 
-CREATE INDEX capacity_outbox_dead ON capacity_outbox (restaurant_id, floor_version, position) WHERE status = 'dead';
-CREATE INDEX capacity_outbox_redriven ON capacity_outbox (restaurant_id, floor_version, position)
-WHERE redriven_at IS NOT NULL AND status = 'pending';
--- Rows come in the order of time, so a summary per block finds the old ones and costs the writer next to nothing.
-CREATE INDEX capacity_outbox_by_age ON capacity_outbox USING brin (created_at) WITH (pages_per_range = 16);
-
 -- Claims of the past, out of the way of those that are asked for all day.
 CREATE TABLE table_claims_archive (
     restaurant_id uuid NOT NULL,

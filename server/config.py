@@ -4,16 +4,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from server.outbox.sinks.signature import read_secret
+from server.delivery_settings import DeliverySettings, delivery_relations
 
 ENV_PREFIX = "MAITRED_"
 
@@ -41,8 +39,6 @@ COMMAND_LINE_VARIABLES = frozenset(
     ).split()
 )
 
-SinkName: TypeAlias = Literal["log", "telemetry", "webhook", "nats"]
-
 
 class SettingsError(Exception):
     """The settings don't make sense; `problems` has a sentence for each, all at once."""
@@ -60,7 +56,7 @@ def _data_dir() -> Path:
     return Path(data_home).expanduser() / "maitred"
 
 
-class Settings(BaseSettings):
+class Settings(DeliverySettings):
     """Everything that can be set, each from MAITRED_ and its name in capitals. Units are in the names."""
 
     model_config = SettingsConfigDict(
@@ -140,45 +136,6 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(None, description="Redis to share, redis:// or with TLS rediss://")
     inventories_cached_max: int = Field(1_000, ge=1, le=100_000, description="floors kept prepared in memory")
     inventory_ttl_s: float = Field(600.0, gt=0, le=86_400, description="how long a prepared floor is kept")
-    sinks: Annotated[tuple[SinkName, ...], NoDecode] = Field(
-        ("telemetry",), description="where events go, parted by commas: log, telemetry, webhook, nats"
-    )
-    telemetry_timeout_s: float = Field(
-        5.0, gt=0, le=60, description="wait for a connection, and then for the statement, that keeps an event"
-    )
-    telemetry_retention_s: float = Field(
-        90 * 86_400.0, ge=86_400, le=3_660 * 86_400, description="how long telemetry events are kept"
-    )
-    webhook_url: SecretStr | None = Field(None, description="where events are posted to; https, or loopback")
-    webhook_secret: SecretStr | None = Field(
-        None, description="whsec_ and base64 of 24 to 64 bytes; of several, parted by commas, each signs"
-    )
-    webhook_timeout_s: float = Field(10.0, gt=0, le=120, description="wait for the receiver's whole answer")
-    webhook_connect_timeout_s: float = Field(
-        3.0, gt=0, le=60, description="the part of webhook_timeout_s that a connection may take"
-    )
-    webhook_connections_max: int = Field(
-        32, ge=1, le=1_000, description="connections to the receiver at a time"
-    )
-    webhook_allow_plain_http: bool = Field(
-        False, description="post unencrypted to other machines; signed all the same"
-    )
-    nats_url: SecretStr | None = Field(
-        None, description="NATS servers of one cluster, nats:// or tls://, parted by commas"
-    )
-    nats_stream: str = Field(
-        "MAITRED", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="JetStream stream; made if it is not there"
-    )
-    nats_replicas: int = Field(1, ge=1, le=5, description="replicas of a stream that has to be made")
-    nats_max_age_s: float = Field(
-        7 * 86_400.0,
-        ge=600,
-        le=3_660 * 86_400,
-        description="how long a stream that has to be made keeps events",
-    )
-    nats_timeout_s: float = Field(
-        5.0, ge=0.1, le=60, description="wait for a connection, and for the stream's answer"
-    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least severe line logged"
     )
@@ -204,39 +161,6 @@ class Settings(BaseSettings):
             raise ValueError("must start with redis:// or rediss://")
         return url
 
-    @field_validator("sinks", mode="before")
-    @classmethod
-    def _parted(cls, sinks: object) -> object:
-        return tuple(name.strip() for name in sinks.split(",")) if isinstance(sinks, str) else sinks
-
-    @field_validator("sinks")
-    @classmethod
-    def _are_some(cls, sinks: tuple[SinkName, ...]) -> tuple[SinkName, ...]:
-        if not sinks or len(set(sinks)) < len(sinks):
-            raise ValueError("names at least one sink, and each once")
-        return sinks
-
-    @field_validator("webhook_url")
-    @classmethod
-    def _is_http(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not _is_address(url.get_secret_value(), ("http", "https")):
-            raise ValueError("must be an address that starts with https:// or http://")
-        return url
-
-    @field_validator("webhook_secret")
-    @classmethod
-    def _are_secrets(cls, secret: SecretStr | None) -> SecretStr | None:
-        for each in listed(secret):
-            read_secret(each)
-        return secret
-
-    @field_validator("nats_url")
-    @classmethod
-    def _is_nats(cls, url: SecretStr | None) -> SecretStr | None:
-        if not all(_is_address(each, ("nats", "tls")) for each in listed(url)):
-            raise ValueError("each must be an address that starts with nats:// or tls://")
-        return url
-
     @model_validator(mode="after")
     def _relations(self) -> "Settings":
         problems = [text for holds, text in _relations(self) if not holds]
@@ -259,66 +183,12 @@ def _relations(settings: Settings) -> tuple[tuple[bool, str], ...]:
             "deadline_s_default must not exceed deadline_s_max",
         ),
         (settings.cache != "redis" or settings.redis_url is not None, "cache redis needs redis_url"),
-        *_sink_relations(settings),
-    )
-
-
-def _sink_relations(settings: Settings) -> tuple[tuple[bool, str], ...]:
-    webhook, nats = "webhook" in settings.sinks, "nats" in settings.sinks
-    url = settings.webhook_url
-    encrypted = url is None or _is_encrypted(url) or _is_loopback(url)
-    return (
         (
             "log" not in settings.sinks or settings.log_level in ("debug", "info"),
             "sinks has log, which writes at level info: log_level must not be higher",
         ),
-        (not webhook or url is not None, "sinks has webhook, which needs webhook_url"),
-        (
-            not webhook or bool(listed(settings.webhook_secret)),
-            "sinks has webhook, which needs webhook_secret",
-        ),
-        (
-            encrypted or settings.webhook_allow_plain_http,
-            "webhook_url is not encrypted: use https, or set webhook_allow_plain_http",
-        ),
-        (
-            settings.webhook_connect_timeout_s <= settings.webhook_timeout_s,
-            "webhook_connect_timeout_s must not exceed webhook_timeout_s",
-        ),
-        (not nats or bool(listed(settings.nats_url)), "sinks has nats, which needs nats_url"),
+        *delivery_relations(settings),
     )
-
-
-def listed(secret: SecretStr | None) -> tuple[str, ...]:
-    """The parts of a secret setting that are parted by commas."""
-    text = "" if secret is None else secret.get_secret_value()
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
-    """Whether everything in it can be read, so that no error has to show it later."""
-    try:
-        parts = urlsplit(url)
-        return (
-            parts.scheme in schemes
-            and bool(parts.hostname)
-            and parts.port != 0
-            and not set(url) & set(" \t\n")
-        )
-    except ValueError:
-        return False
-
-
-def _is_encrypted(url: SecretStr) -> bool:
-    return urlsplit(url.get_secret_value()).scheme == "https"
-
-
-def _is_loopback(url: SecretStr) -> bool:
-    host = urlsplit(url.get_secret_value()).hostname or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def load_settings(**overrides: object) -> Settings:

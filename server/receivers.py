@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from server.config import Settings, listed
+from server.config import Settings
+from server.delivery_settings import listed
 from server.outbox.encoding import EVENT_TYPES
 from server.outbox.handlers import ByType, EverySink
 from server.outbox.ports import Handler

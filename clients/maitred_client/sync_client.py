@@ -18,7 +18,6 @@ from maitred.v1 import (
     inventory_pb2,
     inventory_service_pb2,
     inventory_service_pb2_grpc,
-    ops_service_pb2,
     ops_service_pb2_grpc,
     planner_service_pb2,
     planner_service_pb2_grpc,
@@ -26,12 +25,13 @@ from maitred.v1 import (
 from maitred_client.calls import Request, call_settings, with_request_id
 from maitred_client.channel import DEFAULT_RETRY, RetryPolicy, channel_options
 from maitred_client.paging import pages
+from maitred_client.sync_ops import OpsCalls
 from maitred_client.watching import watch
 
 Response = TypeVar("Response")
 
 
-class MaitredClient:
+class MaitredClient(OpsCalls):
     """Calls a maitred server and waits for each answer. May be shared between threads.
 
     `tenant_id` and `actor` say who calls, `scopes` what the caller may do. `timeout_s` is for one call and
@@ -317,50 +317,6 @@ class MaitredClient:
     ) -> booking_service_pb2.TransitionBookingResponse:
         """Takes one step in a booking's life."""
         return self._call(self._booking.TransitionBooking, request, timeout_s)
-
-    def check_invariants(
-        self, request: ops_service_pb2.CheckInvariantsRequest, *, timeout_s: float | None = None
-    ) -> ops_service_pb2.CheckInvariantsResponse:
-        """What contradicts itself in the stored data. Nothing is repaired."""
-        return self._call(self._ops.CheckInvariants, request, timeout_s)
-
-    def list_audit_entries(
-        self, request: ops_service_pb2.ListAuditEntriesRequest, *, timeout_s: float | None = None
-    ) -> ops_service_pb2.ListAuditEntriesResponse:
-        """One page of what was done in a restaurant, newest first."""
-        return self._call(self._ops.ListAuditEntries, request, timeout_s)
-
-    def iterate_audit_entries(
-        self, request: ops_service_pb2.ListAuditEntriesRequest, *, timeout_s: float | None = None
-    ) -> Iterator[ops_service_pb2.AuditEntry]:
-        """All entries from the request's page on, fetched page by page; the timeout is for each page."""
-        for page in pages(partial(self.list_audit_entries, timeout_s=timeout_s), request):
-            yield from page.entries
-
-    def get_outbox_stats(
-        self, request: ops_service_pb2.GetOutboxStatsRequest, *, timeout_s: float | None = None
-    ) -> ops_service_pb2.GetOutboxStatsResponse:
-        """How far events have got on their way out."""
-        return self._call(self._ops.GetOutboxStats, request, timeout_s)
-
-    def list_outbox_events(
-        self, request: ops_service_pb2.ListOutboxEventsRequest, *, timeout_s: float | None = None
-    ) -> ops_service_pb2.ListOutboxEventsResponse:
-        """One page of events and what became of them, oldest first."""
-        return self._call(self._ops.ListOutboxEvents, request, timeout_s)
-
-    def iterate_outbox_events(
-        self, request: ops_service_pb2.ListOutboxEventsRequest, *, timeout_s: float | None = None
-    ) -> Iterator[ops_service_pb2.OutboxEvent]:
-        """All events from the request's page on, fetched page by page; the timeout is for each page."""
-        for page in pages(partial(self.list_outbox_events, timeout_s=timeout_s), request):
-            yield from page.events
-
-    def redrive_outbox_events(
-        self, request: ops_service_pb2.RedriveOutboxEventsRequest, *, timeout_s: float | None = None
-    ) -> ops_service_pb2.RedriveOutboxEventsResponse:
-        """Gives dead events of a restaurant another life."""
-        return self._call(self._ops.RedriveOutboxEvents, request, timeout_s)
 
     def close(self) -> None:
         """Closes the channel; calls under way end with a TransportError. Closing twice is harmless."""

@@ -183,6 +183,7 @@ def good_requests(world: World) -> Mapping[str, Message]:
         **_inventory_requests(world),
         **_hold_requests(world),
         **_assignment_requests(world),
+        **_assignment_questions(world),
         **_booking_requests(world),
         **_ops_requests(world),
     }
@@ -329,6 +330,12 @@ def _assignment_requests(world: World) -> dict[str, Message]:
             table_ids=tables,
             reason="by phone",
         ),
+    }
+
+
+def _assignment_questions(world: World) -> dict[str, Message]:
+    rid, booking_id = world.restaurant_id, world.booking_id
+    return {
         ASSIGNMENT + "GetAssignment": assignments.GetAssignmentRequest(
             restaurant_id=rid, booking_id=booking_id
         ),
