@@ -109,7 +109,8 @@ SELECT
     h.actor,
     h.policy_version,
     h.inventory_version,
-    h.assignment_epoch
+    h.assignment_epoch,
+    h.overrides
 FROM holds AS h
 WHERE h.restaurant_id = $1 AND h.state = 'active' AND h.expires_at <= clock_timestamp()
 ORDER BY h.expires_at, h.hold_id
