@@ -375,11 +375,11 @@ def _booking_requests(world: World) -> dict[str, Message]:
 
 
 def _ops_requests(world: World) -> dict[str, Message]:
-    rid, day = world.restaurant_id, {"window_start": at(-24), "window_end": at(24)}
+    rid, start, end = world.restaurant_id, at(-24), at(24)
     return {
         OPS + "CheckInvariants": ops.CheckInvariantsRequest(restaurant_id=rid),
         OPS + "ListAuditEntries": ops.ListAuditEntriesRequest(
-            restaurant_id=rid, resource_id=world.booking_id, page_size=10, **day
+            restaurant_id=rid, resource_id=world.booking_id, window_start=start, window_end=end, page_size=10
         ),
         OPS + "GetOutboxStats": ops.GetOutboxStatsRequest(restaurant_id=rid),
         OPS + "ListOutboxEvents": ops.ListOutboxEventsRequest(
