@@ -40,6 +40,7 @@ from server.rpc.interceptors.identity import DeadlineLimits
 from server.rpc.server import GrpcServer, RpcSettings
 from server.telemetry.logs import LogForm, configure_logs
 from server.telemetry.traces import Traces, UnknownExporterError
+from server.worker import Worker
 
 log = structlog.get_logger(__name__)
 
@@ -147,6 +148,30 @@ async def serving(
         await lifecycle.stop()
 
 
+@asynccontextmanager
+async def working(settings: Settings, url: str) -> AsyncIterator[Lifecycle]:
+    """A worker on this database, stopped when the block is left. Raises `StartError`."""
+    configure_logs(_log_form(settings), settings.log_level)
+    with _explaining():
+        pool = await _open_pool(settings, url, None)
+        news = News.of(settings, url, pool)
+        store = SqlStore(pool, _store_settings(settings), news.announcer.announce)
+        worker = Worker.of(settings, url, pool, store)
+        news.listener.tell(worker.hearer())
+
+        async def close_pool(_: Grace) -> None:
+            await pool.close()
+
+        lifecycle = Lifecycle(
+            (Part("pool", stop=close_pool), *news.parts(), *worker.parts()), settings.drain_s
+        )
+        await lifecycle.start()
+    try:
+        yield lifecycle
+    finally:
+        await lifecycle.stop()
+
+
 async def migrate_up(settings: Settings, url: str, on_progress: Callable[[str], None] = print) -> None:
     """Applies what is pending. Raises `StartError`."""
     with _explaining():
@@ -171,7 +196,7 @@ async def diagnose(settings: Settings) -> tuple[Finding, ...]:
     """What runs here and whether it is in order. Changes nothing; an embedded database is started for the look."""
     findings = [Finding("maitred", True, f"{version('maitred')} on Python {platform.python_version()}")]
     try:
-        async with _seen_database(settings) as found:
+        async with seen_database(settings) as found:
             findings += await _database_findings(settings, found)
     except StartError as problem:
         findings.append(
@@ -189,7 +214,7 @@ async def diagnose(settings: Settings) -> tuple[Finding, ...]:
 
 async def verify_database(settings: Settings) -> InvariantReport:
     """Checks the data of all tenants without a server, and changes nothing. Raises `StartError`."""
-    async with _seen_database(settings) as found:
+    async with seen_database(settings) as found:
         with _explaining():
             if not (await database_facts(found.url)).schema_present:
                 raise NotMigratedError("the database has no maitred schema; run: maitred migrate up")
@@ -197,7 +222,7 @@ async def verify_database(settings: Settings) -> InvariantReport:
 
 
 @asynccontextmanager
-async def _seen_database(settings: Settings) -> AsyncIterator[Database]:
+async def seen_database(settings: Settings) -> AsyncIterator[Database]:
     """The database to look at: that of a maitred which is already running here, or the one that would be used."""
     if settings.database_url is None:
         with _explaining():

@@ -15,6 +15,52 @@ SinkName: TypeAlias = Literal["log", "telemetry", "webhook", "nats"]
 class DeliverySettings(BaseSettings):
     """The part of the settings that only a worker reads."""
 
+    relay_restaurants_max: int = Field(
+        16, ge=1, le=1_000, description="restaurants whose events a worker has in hand at a time"
+    )
+    relay_events_max: int = Field(
+        100, ge=1, le=10_000, description="events of one restaurant that a worker takes at a time"
+    )
+    relay_poll_s: float = Field(
+        1.0, gt=0, le=60, description="how often a worker looks for events that were not announced"
+    )
+    lease_s: float = Field(
+        60.0, ge=1, le=3_600, description="after how long the events of a cut-off worker are taken over"
+    )
+    event_timeout_s: float = Field(
+        40.0, gt=0, le=600, description="how long delivering one event may take before it is tried again"
+    )
+    event_attempts_max: int = Field(
+        10, ge=1, le=100, description="attempts before an event is given up as dead, the first included"
+    )
+    event_retry_s: float = Field(
+        0.25, gt=0, le=60, description="wait after a first failed attempt; it doubles"
+    )
+    event_retry_s_max: float = Field(30.0, gt=0, le=3_600, description="longest wait between two attempts")
+    event_dead_policy: Literal["continue", "block"] = Field(
+        "continue", description="whether a restaurant's later events go on past a dead one, or wait behind it"
+    )
+    event_retention_s: float = Field(
+        7 * 86_400.0,
+        ge=3_600,
+        le=3_660 * 86_400,
+        description="how long delivered events can be watched again",
+    )
+    rescue_s: float = Field(1.0, gt=0, le=60, description="how often a worker looks for workers that died")
+    sweep_s: float = Field(10.0, gt=0, le=60, description="how often expired holds are cleared away")
+    upkeep_s: float = Field(
+        60.0, ge=1, le=86_400, description="how often what is past its time is deleted or archived"
+    )
+    upkeep_rows_max: int = Field(1_000, ge=1, le=100_000, description="rows that one round of upkeep touches")
+    claims_kept_s: float = Field(
+        30 * 86_400.0,
+        ge=86_400,
+        le=3_660 * 86_400,
+        description="how long past claims stay before the archive",
+    )
+    verify_s: float = Field(
+        3_600.0, ge=10, le=7 * 86_400, description="how often a worker checks the invariants of all data"
+    )
     sinks: Annotated[tuple[SinkName, ...], NoDecode] = Field(
         ("telemetry",), description="where events go, parted by commas: log, telemetry, webhook, nats"
     )
@@ -95,6 +141,23 @@ def delivery_relations(settings: DeliverySettings) -> tuple[tuple[bool, str], ..
     url = settings.webhook_url
     encrypted = url is None or _is_encrypted(url) or _is_loopback(url)
     return (
+        (settings.event_timeout_s < settings.lease_s, "event_timeout_s must be less than lease_s"),
+        (
+            settings.event_retry_s <= settings.event_retry_s_max,
+            "event_retry_s must not exceed event_retry_s_max",
+        ),
+        (
+            "webhook" not in settings.sinks or settings.webhook_timeout_s < settings.event_timeout_s,
+            "webhook_timeout_s must be less than event_timeout_s",
+        ),
+        (
+            "nats" not in settings.sinks or 4 * settings.nats_timeout_s < settings.event_timeout_s,
+            "event_timeout_s must be more than four times nats_timeout_s",
+        ),
+        (
+            "telemetry" not in settings.sinks or 2 * settings.telemetry_timeout_s < settings.event_timeout_s,
+            "event_timeout_s must be more than twice telemetry_timeout_s",
+        ),
         (not webhook or url is not None, "sinks has webhook, which needs webhook_url"),
         (
             not webhook or bool(listed(settings.webhook_secret)),

@@ -52,7 +52,7 @@ class Listener:
     ) -> None:
         self._pool = replace(pool, application_name=APPLICATION_NAME)
         self._settings = settings
-        self._hearers = tuple(hearers)
+        self._hearers = list(hearers)
         self._probe_channel = f"maitred_probe_{token_hex(8)}"
         self._probe_heard = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -62,6 +62,10 @@ class Listener:
     @property
     def up(self) -> bool:
         return self._up
+
+    def tell(self, hearer: ChangeHearer) -> None:
+        """Somebody else wants to know, from the start on."""
+        self._hearers.append(hearer)
 
     async def start(self) -> None:
         """Returns at once: nobody has to wait for the channel, because nothing rests on it."""
