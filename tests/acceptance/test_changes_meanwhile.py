@@ -1,4 +1,4 @@
-"""Between looking and holding, and between holding and confirming: what matters is noticed, and only that."""
+"""A9, A10: Between looking and holding, and between holding and confirming: what matters is noticed, and only that."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Each check finds what it is about, names it, and is silent otherwise. The damage is done past the service."""
+"""V8: Each check finds what it is about, names it, and is silent otherwise. The damage is done past the service."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -36,9 +36,7 @@ async def furnished(client: AsyncMaitredClient, like: House | None = None) -> Ho
     floor = await like.floor()
     twin = House(client, place.restaurant_id, like.zone_id, like.tables, like.zones)
     await twin.put_floor(
-        Floor(
-            zones=reversed(floor.zones), tables=reversed(floor.tables), adjacency=reversed(floor.adjacency)
-        )
+        Floor(zones=reversed(floor.zones), tables=reversed(floor.tables), adjacency=reversed(floor.adjacency))
     )
     return twin
 

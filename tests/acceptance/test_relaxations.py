@@ -1,4 +1,4 @@
-"""When nothing regular is free: what gives way, in which order, and that what is offered can be held."""
+"""P5: When nothing regular is free: what gives way, in which order, and that what is offered can be held."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A7: the server is killed between commit and answer; another server gives the answer, and nothing happens twice."""
+"""A7, A16: A server is killed between commit and answer; another gives the answer, and nothing happens twice."""
 
 import asyncio
 from dataclasses import replace
