@@ -19,7 +19,7 @@ async def replayed(server: Served, date: dt.date) -> DayResult:
     """The first requests of the sample day, for a tenant of its own."""
     (day,) = read_service_days(SAMPLE_FILE)
     async with server.client(tenant_id=uuid4()) as client:
-        return await replay_day(client, replace(day, bookings=day.bookings[:REQUESTS]), date)
+        return await replay_day(client, day.model_copy(update={"bookings": day.bookings[:REQUESTS]}), date)
 
 
 def decisions(result: DayResult) -> list[BookingResult]:

@@ -33,7 +33,7 @@ KINDS: dict[str, type[MaitredError]] = {
 
 @pytest.fixture
 async def place(client: AsyncMaitredClient) -> House:
-    """Nobody asks for adjacency here, and the fixed tables touch their neighbours: only zone and movability are left."""
+    """Nobody asks for adjacency, and the fixed tables touch their neighbours: only zone and movability are left."""
     policy = house_policy()
     policy.combinations.adjacency_party_size_min = 100
     policy.slack_max = 100
