@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
 from google.protobuf.message import Message
 
 from maitred_client import InvalidArgumentFieldError, InvalidWindowError, instant, to_dict
@@ -15,7 +14,7 @@ from maitred_client.messages import (
     TransitionBookingRequest,
 )
 from tests.builders.overrides import overriding
-from tests.builders.world import stamp
+from tests.builders.world import evening, stamp
 from tests.builders.world_extras import House, refused
 from tests.conftest import Served
 from tests.support.database import row
@@ -99,21 +98,24 @@ GIVING_AND_TAKING = {
 }
 
 
-@pytest.mark.parametrize("name", GIVING_AND_TAKING)
-async def test_whatever_gives_or_takes_tables_says_who_when_and_why(
-    name: str, place: House, server: Served
-) -> None:
-    method, prepare, action, overridden = GIVING_AND_TAKING[name]
-    booking = await place.party(8)
-    request: Any = await prepare(place, booking)
-    request.actor, request.reason = "Ada", "a draught"
-    before = (await row(server.database_url, "SELECT clock_timestamp() AS now"))["now"]
-    await getattr(place.client, method)(request)
-    after = (await row(server.database_url, "SELECT clock_timestamp() AS now"))["now"]
-    entry = (await entries(place, resource_id=booking.booking_id))[0]
-    assert (entry.action, entry.actor, entry.reason) == (action, "Ada", "a draught")
-    assert before <= instant(entry.occurred_at) <= after
-    assert to_dict(entry)["details"].get("overridden") == overridden
+async def test_whatever_gives_or_takes_tables_says_who_when_and_why(place: House, server: Served) -> None:
+    for number, (name, (method, prepare, action, overridden)) in enumerate(GIVING_AND_TAKING.items()):
+        booking = await place.party(8, start=evening() + timedelta(days=number))
+        request: Any = await prepare(place, booking)
+        request.actor, request.reason = "Ada", f"a draught, {name}"
+        before = await now(server)
+        await getattr(place.client, method)(request)
+        after = await now(server)
+        entry = (await entries(place, resource_id=booking.booking_id))[0]
+        assert (entry.action, entry.actor, entry.reason) == (action, "Ada", request.reason), name
+        assert before <= instant(entry.occurred_at) <= after
+        assert to_dict(entry)["details"].get("overridden") == overridden, name
+
+
+async def now(server: Served) -> datetime:
+    """By the database's clock."""
+    told: datetime = (await row(server.database_url, "SELECT clock_timestamp() AS now"))["now"]
+    return told
 
 
 async def test_entries_are_those_of_the_resource_and_the_window_newest_first(place: House) -> None:

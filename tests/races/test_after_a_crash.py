@@ -15,6 +15,9 @@ from tests.races.faults import Moment
 from tests.races.test_kill_the_server import AT_ONCE, DoomedServers, doomed_servers
 from tests.races.test_one_request_one_answer import CHANGES, as_bytes, client_of, rpc_name
 
+# One change for each method: several ways of one come to the same answer.
+ONE_OF_EACH = {method: name for name, (method, _) in CHANGES.items()}
+
 
 async def test_every_change_is_answered_by_another_server_after_a_crash(server: Served) -> None:
     places = asyncio.Semaphore(AT_ONCE)
@@ -26,7 +29,7 @@ async def test_every_change_is_answered_by_another_server_after_a_crash(server: 
             await require_one_answer(tenant, replace(tenant, address=address), name)
 
     async with doomed_servers(server.database_url) as servers, asyncio.TaskGroup() as group:
-        for number, name in enumerate(CHANGES):
+        for number, name in enumerate(ONE_OF_EACH.values()):
             group.create_task(die(servers, number, name))
 
 
