@@ -18,6 +18,7 @@ from maitred_client.messages import (
     ExplainTableRequest,
     Floor,
     SearchAvailabilityRequest,
+    ServicePolicy,
 )
 from tests.builders.overrides import words
 from tests.builders.world import evening, stamp
@@ -32,13 +33,17 @@ KINDS: dict[str, type[MaitredError]] = {
 }
 
 
-@pytest.fixture
-async def place(client: AsyncMaitredClient) -> House:
-    """Nobody asks for adjacency, and the fixed tables touch their neighbours: only zone and movability are left."""
+def free_merging() -> ServicePolicy:
     policy = house_policy()
     policy.combinations.adjacency_party_size_min = 100
     policy.slack_max = 100
-    made = await house(client, policy=policy)
+    return policy
+
+
+@pytest.fixture
+async def place(client: AsyncMaitredClient) -> House:
+    """Nobody asks for adjacency, and the fixed tables touch their neighbours: only zone and movability are left."""
+    made = await house(client, policy=free_merging())
     await made.change_floor(
         lambda floor: floor.adjacency.extend([made.edge("W4", "F6"), made.edge("F6", "L8")])
     )
@@ -46,6 +51,21 @@ async def place(client: AsyncMaitredClient) -> House:
 
 
 async def test_no_plan_and_no_search_merges_over_zones_or_with_a_fixed_table(place: House) -> None:
+    await require_legal_plans(place)
+    await place.change_policy(lambda policy: policy.combinations.ClearField("adjacency_party_size_min"))
+    await require_legal_plans(place)
+    await place.put_policy(free_merging())
+    await place.block("W2", "W3", "P2")
+    # Free are W1, W4, F6, L8 and P1: without the two rules they would seat twelve in many ways.
+    questions = [AvailabilityQuestion(party_size=size, start=stamp(evening())) for size in (8, 9, 12)]
+    request = SearchAvailabilityRequest(restaurant_id=place.restaurant_id, questions=questions)
+    answers = (await place.client.search_availability(request)).answers
+    assert [answer.available for answer in answers] == [True, False, False]
+    assert [(await place.plan(await place.party(size))).plans_found for size in (9, 12)] == [0, 0]
+
+
+async def require_legal_plans(place: House) -> None:
+    """Of all plans for small and large parties; each fixed table is in one of them, alone."""
     fixed_alone = set()
     for size in (2, 6, 8, 10, 12):
         answer = await place.plan(await place.party(size))
@@ -55,14 +75,6 @@ async def test_no_plan_and_no_search_merges_over_zones_or_with_a_fixed_table(pla
             assert not (plan.merged and FIXED.intersection(plan.table_names))
             fixed_alone |= FIXED.intersection(plan.table_names)
     assert fixed_alone == FIXED
-    await place.block("W2", "W3")
-    await place.block("P2")
-    # Free are W1, W4, F6, L8 and P1: without the two rules they would seat twelve in many ways.
-    questions = [AvailabilityQuestion(party_size=size, start=stamp(evening())) for size in (8, 9, 12)]
-    request = SearchAvailabilityRequest(restaurant_id=place.restaurant_id, questions=questions)
-    answers = (await place.client.search_availability(request)).answers
-    assert [answer.available for answer in answers] == [True, False, False]
-    assert [(await place.plan(await place.party(size))).plans_found for size in (9, 12)] == [0, 0]
 
 
 async def test_no_call_gives_tables_that_may_not_be_merged(place: House) -> None:
