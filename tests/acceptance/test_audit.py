@@ -11,6 +11,7 @@ from maitred_client.messages import (
     Booking,
     BookingAction,
     ListAuditEntriesRequest,
+    ReplaceHoldRequest,
     TransitionBookingRequest,
 )
 from tests.builders.overrides import overriding
@@ -70,6 +71,18 @@ async def _overridden_at_the_hold(place: House, booking: Booking) -> Message:
     return place.confirm_request((await place.client.hold_tables(request)).hold)
 
 
+async def _held_with_an_override(place: House, booking: Booking) -> Message:
+    return overriding(place.hold_request(booking.booking_id, ["W1", "W3"]), APART)
+
+
+async def _replaced_with_an_override(place: House, booking: Booking) -> Message:
+    hold = await place.hold(booking, "L8")
+    replacement = ReplaceHoldRequest(
+        restaurant_id=place.restaurant_id, hold_id=hold.hold_id, table_ids=place.ids(["W1", "W3"])
+    )
+    return overriding(replacement, APART)
+
+
 async def _moved(place: House, booking: Booking) -> Message:
     await place.assign(booking, "W1", "W2")
     return place.reassign_request(booking.booking_id, ["W3", "W4"])
@@ -85,13 +98,15 @@ async def _one_table_less(place: House, booking: Booking) -> Message:
     return place.unassign_request(booking.booking_id, ["W3"])
 
 
-# What gives or takes tables: the call, how it is prepared, its word in the log, and what it overrode.
+# What gives, keeps or takes tables: the call, how it is prepared, its word in the log, and what it overrode.
 GIVING_AND_TAKING = {
     "assign": ("assign_tables", _assigned, "assign", None),
     "confirm": ("confirm_hold", _confirmed, "assign", None),
     "auto-assign": ("auto_assign", _auto_assigned, "auto_assign", None),
     "assign with an override": ("assign_tables", _overridden, "assign", [APART]),
     "confirm what was held with an override": ("confirm_hold", _overridden_at_the_hold, "assign", [APART]),
+    "hold with an override": ("hold_tables", _held_with_an_override, "hold", [APART]),
+    "replace a hold with an override": ("replace_hold", _replaced_with_an_override, "replace", [APART]),
     "reassign": ("reassign_tables", _moved, "reassign", None),
     "unassign": ("unassign_tables", _unassigned, "unassign", None),
     "unassign one of several": ("unassign_tables", _one_table_less, "unassign", None),
