@@ -178,8 +178,11 @@ class TransitionBooking(Verb):
         booking = moment.booking(request.booking_id)
         if booking is None:
             return ""
-        early, begun = _too_early(moment, booking), moment.now > booking.stay.window[0]
-        return f"{_action(request)} {booking.status} {booking.needs_tables} {early} {begun}"
+        begun = moment.now > booking.stay.window[0]
+        return f"{booking.status} {_early(moment, booking)} {begun}"
+
+    def act(self, request: pb.TransitionBookingRequest) -> str:
+        return _action(request).lower()
 
     def happen(self, moment: Moment, request: pb.TransitionBookingRequest, answer: Any) -> Arguments:
         booking = moment.place.bookings[request.booking_id]
@@ -199,12 +202,21 @@ class TransitionBooking(Verb):
             _leave(moment, booking)
         elif status == "CONFIRMED":
             assert booking.last_assignment is not None
-            moment.give(booking, booking.last_assignment.tables, moment.rest_of(booking.stay.window))
+            had = booking.last_assignment
+            moment.give(booking, had.tables, moment.rest_of(booking.stay.window), had.overrides)
         return {"booking": booking_told(booking)}
 
 
 def _action(request: pb.TransitionBookingRequest) -> str:
     return pb.BookingAction.Name(request.action).removeprefix("BOOKING_ACTION_")
+
+
+def _early(moment: Moment, booking: Booking) -> str:
+    """Whether a party comes before it can be checked in, and by how much: less than twice the lead or more."""
+    lead = moment.place.policy.check_in_lead if moment.place.policy else None
+    if lead is None or not _too_early(moment, booking):
+        return ""
+    return "a little early" if moment.now >= booking.party.start - 2 * lead else "early"
 
 
 def _too_early(moment: Moment, booking: Booking) -> bool:
@@ -218,8 +230,8 @@ def _undo_problems(moment: Moment, booking: Booking) -> set[str]:
     had, window = booking.last_assignment, booking.stay.window
     assert had is not None
     foreign = foreign_to(moment.place, booking.booking_id, moment.now)
-    late = over(window, moment.now)
-    return late | table_problems(moment.place, booking.party, had.tables, moment.rest_of(window), foreign)
+    late, rest = over(window, moment.now), moment.rest_of(window)
+    return late | table_problems(moment.place, booking.party, had.tables, rest, foreign, had.overrides)
 
 
 def _leave(moment: Moment, booking: Booking) -> None:
