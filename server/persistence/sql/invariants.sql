@@ -534,17 +534,13 @@ LIMIT $2;
 
 -- name: ledger_matches_state
 -- What recorded answers say was held or assigned is there.
-WITH named AS (
+WITH answered AS NOT MATERIALIZED (
     SELECT
         l.tenant_id,
         l.method,
         l.request_id,
-        (m.made ->> 'restaurant_id')::uuid AS restaurant_id,
-        (m.made ->> 'booking_id')::uuid AS booking_id,
-        (m.made ->> 'assignment_id')::uuid AS assignment_id,
-        CASE WHEN l.method = 'HoldTables' THEN (m.made ->> 'hold_id')::uuid END AS hold_id
+        l.answer -> CASE l.method WHEN 'HoldTables' THEN 'hold' ELSE 'assignment' END AS made
     FROM idempotency_ledger AS l
-    CROSS JOIN LATERAL (SELECT coalesce(l.answer -> 'hold', l.answer -> 'assignment') AS made) AS m
     WHERE
         l.method IN ('HoldTables', 'ConfirmHold', 'AssignTables', 'AutoAssign')
         AND NOT l.refused
@@ -554,26 +550,44 @@ WITH named AS (
         )
 ),
 
-broken AS MATERIALIZED (
+missing AS (
     SELECT
-        n.restaurant_id,
-        n.booking_id,
-        n.hold_id,
-        n.assignment_id,
         n.method,
-        n.request_id
-    FROM named AS n
-    LEFT JOIN restaurants AS r ON n.restaurant_id = r.restaurant_id AND n.tenant_id = r.tenant_id
+        n.request_id,
+        n.made
+    FROM answered AS n
     LEFT JOIN holds AS h
-        ON n.restaurant_id = h.restaurant_id AND n.hold_id = h.hold_id AND n.booking_id = h.booking_id
+        ON
+            (n.made ->> 'restaurant_id')::uuid = h.restaurant_id
+            AND (n.made ->> 'hold_id')::uuid = h.hold_id
+            AND (n.made ->> 'booking_id')::uuid = h.booking_id
+    LEFT JOIN restaurants AS r ON h.restaurant_id = r.restaurant_id AND n.tenant_id = r.tenant_id
+    WHERE n.method = 'HoldTables' AND r.restaurant_id IS NULL
+    UNION ALL
+    SELECT
+        n.method,
+        n.request_id,
+        n.made
+    FROM answered AS n
     LEFT JOIN assignments AS a
         ON
-            n.restaurant_id = a.restaurant_id
-            AND n.assignment_id = a.assignment_id
-            AND n.booking_id = a.booking_id
-    WHERE
-        ($1::uuid [] IS NULL OR n.restaurant_id = any($1))
-        AND (r.restaurant_id IS NULL OR coalesce(h.hold_id, a.assignment_id) IS NULL)
+            (n.made ->> 'restaurant_id')::uuid = a.restaurant_id
+            AND (n.made ->> 'assignment_id')::uuid = a.assignment_id
+            AND (n.made ->> 'booking_id')::uuid = a.booking_id
+    LEFT JOIN restaurants AS r ON a.restaurant_id = r.restaurant_id AND n.tenant_id = r.tenant_id
+    WHERE n.method <> 'HoldTables' AND r.restaurant_id IS NULL
+),
+
+broken AS MATERIALIZED (
+    SELECT
+        (m.made ->> 'restaurant_id')::uuid AS restaurant_id,
+        (m.made ->> 'booking_id')::uuid AS booking_id,
+        (m.made ->> 'hold_id')::uuid AS hold_id,
+        (m.made ->> 'assignment_id')::uuid AS assignment_id,
+        m.method,
+        m.request_id
+    FROM missing AS m
+    WHERE $1::uuid [] IS NULL OR (m.made ->> 'restaurant_id')::uuid = any($1)
 )
 
 SELECT
