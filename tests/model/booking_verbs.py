@@ -46,6 +46,7 @@ STEPS = {
     "NO_SHOW": {"UNDO_NO_SHOW": "CONFIRMED"},
 }
 ACTIONS = ["QUEUE", "CHECK_IN", "COMPLETE", "CANCEL", "NO_SHOW", "UNDO_NO_SHOW"]
+STEPS_NAMED = frozenset(action.lower() for action in ACTIONS)
 
 
 class PutBooking(Verb):
@@ -179,7 +180,7 @@ class TransitionBooking(Verb):
         if booking is None:
             return ""
         begun = moment.now > booking.stay.window[0]
-        return f"{booking.status} {_early(moment, booking)} {begun}"
+        return f"{booking.status} {begun}"
 
     def act(self, request: pb.TransitionBookingRequest) -> str:
         return _action(request).lower()
@@ -209,14 +210,6 @@ class TransitionBooking(Verb):
 
 def _action(request: pb.TransitionBookingRequest) -> str:
     return pb.BookingAction.Name(request.action).removeprefix("BOOKING_ACTION_")
-
-
-def _early(moment: Moment, booking: Booking) -> str:
-    """Whether a party comes before it can be checked in, and by how much: less than twice the lead or more."""
-    lead = moment.place.policy.check_in_lead if moment.place.policy else None
-    if lead is None or not _too_early(moment, booking):
-        return ""
-    return "a little early" if moment.now >= booking.party.start - 2 * lead else "early"
 
 
 def _too_early(moment: Moment, booking: Booking) -> bool:

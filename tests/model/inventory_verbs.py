@@ -57,7 +57,7 @@ POLICIES = record(
         "tables_max": any_of(3, 2, 4),
         "mode": any_of("CONNECTED", "PAIRWISE", "HUB"),
         "adjacent_from": any_of(0, 0, 1, 4, 6),
-        "lead": any_of(None, 10, 30, 60),
+        "lead": any_of(None, 30, 60, 60),
         "engine": any_of("V2", "V2", "LEGACY"),
         # None leaves it to the default.
         "relaxations": any_of(

@@ -207,12 +207,16 @@ class Verb(ABC):
         """Changes the model, and tells fields of the answer as they have to be."""
 
 
-def standing(booking: Booking | None, now: int) -> str:
+def standing(place: Place, booking: Booking | None, now: int) -> str:
     """How a booking stands, as far as it decides what can be done with it."""
     if booking is None:
         return ""
-    needing = " needing tables" if booking.needs_tables and booking.assignment else ""
-    return booking.status + needing
+    if booking.needs_tables and booking.assignment:
+        return f"{booking.status} needing tables"
+    lead = place.policy.check_in_lead if place.policy else None
+    if booking.status == "CONFIRMED" and lead is not None and now < booking.party.start - lead:
+        return "CONFIRMED a little early" if now >= booking.party.start - 2 * lead else "CONFIRMED early"
+    return booking.status
 
 
 def versions(sent: str, current: str) -> set[str]:
