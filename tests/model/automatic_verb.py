@@ -41,7 +41,7 @@ class AutoAssign(Verb):
         "booking": BOOKINGS,
         "id": any_of("", "", "derived", OWN, OWN),
         "avoid": some_of(range(6), 0, 6),
-        "avoids": any_of(False, False, True),
+        "avoids": any_of("none", "none", "some", "others", "others"),
         # Minutes before the party sits down.
         "cutoff": any_of(None, None, None, 0, 20, 60),
         "etag": ETAGS,
@@ -52,11 +52,16 @@ class AutoAssign(Verb):
         booking_id, cutoff = moment.booking_id(given["booking"]), given["cutoff"]
         booking = moment.booking(booking_id)
         derived = _derived_id(moment, booking) if booking else ""
+        # All but what the booking holds itself.
+        held = {table for hold in moment.place.holds_of(booking_id, moment.now) for table in hold.tables}
+        others = sorted(set(moment.place.floor.tables) - held) if held else []
         return pb.AutoAssignRequest(
-            request_id={"derived": derived}.get(given["id"], given["id"]),
+            request_id=derived if given["id"] == "derived" else given["id"],
             restaurant_id=moment.place.restaurant_id,
             booking_id=booking_id,
-            avoid_table_ids=moment.tables(given["avoid"]) if given["avoids"] else [],
+            avoid_table_ids={"none": [], "some": moment.tables(given["avoid"]), "others": others}[
+                given["avoids"]
+            ],
             cutoff=None if cutoff is None else Duration(seconds=cutoff * 60),
             etag=moment.booking_etag(given["etag"], booking_id),
             reason=given["reason"],

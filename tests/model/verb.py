@@ -200,7 +200,7 @@ class Verb(ABC):
 
     def refused(self, moment: Moment, request: Any, error: MaitredError) -> None:
         """Asserts what the refusal has to say besides its reason."""
-        return None
+        return
 
     @abstractmethod
     def happen(self, moment: Moment, request: Any, answer: Any) -> Arguments:
@@ -213,6 +213,8 @@ def standing(place: Place, booking: Booking | None, now: int) -> str:
         return ""
     if booking.needs_tables and booking.assignment:
         return f"{booking.status} needing tables"
+    if booking.status == "PENDING" and place.holds_of(booking.booking_id, now):
+        return "PENDING holding"
     lead = place.policy.check_in_lead if place.policy else None
     if booking.status == "CONFIRMED" and lead is not None and now < booking.party.start - lead:
         return "CONFIRMED a little early" if now >= booking.party.start - 2 * lead else "CONFIRMED early"
