@@ -147,6 +147,9 @@ def hold(
         typer.Option("--ttl", envvar="MAITRED_CLI_TTL", help="Seconds to hold; the server has a default."),
     ] = None,
     override: Overrides = None,
+    reason: Annotated[
+        str, typer.Option("--reason", envvar="MAITRED_CLI_REASON", help="Why; kept in the audit log.")
+    ] = "",
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
     address: Address = ADDRESS_DEFAULT,
@@ -174,6 +177,7 @@ def hold(
                     table_ids=table_ids(floor, tables, "--tables"),
                 )
             request.overrides.extend(each for each in overrides(override) if each not in request.overrides)
+            request.reason = reason
             if ttl is not None:
                 request.ttl.CopyFrom(duration(dt.timedelta(seconds=ttl)))
             response = await client.hold_tables(request)

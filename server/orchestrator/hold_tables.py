@@ -33,6 +33,7 @@ class HoldTablesCommand:
     context_version: str = ""
     etag: str = ""
     overrides: tuple[Reason, ...] = field(default=(), metadata=ADDED_LATER)
+    reason: str = field(default="", metadata=ADDED_LATER)
 
 
 class Wish(Protocol):
@@ -98,7 +99,9 @@ class HoldTables:
             situation.require_permission(caller, command.overrides)
             booking = await known_booking(unit, command.restaurant_id, command.booking_id)
             wanted = await fitting(unit, situation, booking, command)
-            return await keep(unit, wanted, new_hold(wanted, self.new_id, ttl, caller), caller)
+            return await keep(
+                unit, wanted, new_hold(wanted, self.new_id, ttl, caller), caller, command.reason
+            )
 
         return await self.once.run(caller, command, Held, body, deadline)
 
@@ -139,11 +142,11 @@ def new_hold(wanted: Candidate, new_id: NewId, ttl: timedelta, caller: Caller) -
 
 
 async def keep(
-    unit: Unit, wanted: Candidate, hold: Hold, caller: Caller, replaced: UUID | None = None
+    unit: Unit, wanted: Candidate, hold: Hold, caller: Caller, reason: str, replaced: UUID | None = None
 ) -> Held:
-    """Writes the hold. The booking's holds that share a table with it end, and so does the one it replaces."""
+    """Writes the hold, and why. The booking's holds that share a table with it end, and so does the one it replaces."""
     superseded = tuple(hold_id for hold_id in await _superseded(unit, wanted) if hold_id != replaced)
-    changes = await _changes(unit, wanted, hold, superseded, caller, replaced)
+    changes = await _changes(unit, wanted, hold, superseded, caller, reason, replaced)
     await unit.write(caller.tenant_id, hold.restaurant_id, changes)
     return Held(hold, superseded)
 
@@ -167,6 +170,7 @@ async def _changes(
     hold: Hold,
     superseded: tuple[UUID, ...],
     caller: Caller,
+    reason: str,
     replaced: UUID | None,
 ) -> Changes:
     ended = {
@@ -192,7 +196,7 @@ async def _changes(
         ),
         audit=(
             AuditEntry(
-                "replace" if replaced else "hold", "booking", hold.booking_id, caller.actor, "", details
+                "replace" if replaced else "hold", "booking", hold.booking_id, caller.actor, reason, details
             ),
         ),
     )

@@ -28,6 +28,7 @@ class ReplaceHoldCommand:
     context_version: str = ""
     etag: str = ""
     overrides: tuple[Reason, ...] = field(default=(), metadata=ADDED_LATER)
+    reason: str = field(default="", metadata=ADDED_LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class ReplaceHold:
             booking = await known_booking(unit, command.restaurant_id, old.booking_id)
             wanted = await fitting(unit, situation, booking, command)
             new = new_hold(wanted, self.new_id, ttl, caller)
-            held = await keep(unit, wanted, new, caller, replaced=old.hold_id)
+            held = await keep(unit, wanted, new, caller, command.reason, replaced=old.hold_id)
             return Replaced(held.hold, old.hold_id, held.superseded)
 
         return await self.once.run(caller, command, Replaced, body, deadline)

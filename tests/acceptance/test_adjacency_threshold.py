@@ -1,4 +1,4 @@
-"""Small parties may have tables that are not adjacent: the same rule wherever tables are chosen."""
+"""P3: Small parties may have tables that are not adjacent: the same rule wherever tables are chosen."""
 
 from uuid import uuid4
 

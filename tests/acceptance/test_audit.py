@@ -1,16 +1,26 @@
-"""Who did what, when and why."""
+"""V7: Who did what, when and why."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from maitred_client import InvalidArgumentFieldError, InvalidWindowError, instant
+from google.protobuf.message import Message
+
+from maitred_client import InvalidArgumentFieldError, InvalidWindowError, instant, to_dict
 from maitred_client.messages import (
     AuditEntry,
+    Booking,
     BookingAction,
     ListAuditEntriesRequest,
+    ReplaceHoldRequest,
     TransitionBookingRequest,
 )
-from tests.builders.world import stamp
+from tests.builders.overrides import overriding
+from tests.builders.world import evening, stamp
 from tests.builders.world_extras import House, refused
+from tests.conftest import Served
+from tests.support.database import row
+
+APART = "COMBINATION_NOT_ADJACENT"
 
 
 async def entries(place: House, **wanted: object) -> list[AuditEntry]:
@@ -38,6 +48,89 @@ async def test_an_entry_says_who_when_and_why(place: House) -> None:
     assert abs(instant(last.occurred_at) - before) < timedelta(seconds=30)
     assert (held.action, held.details["hold_id"]) == ("hold", hold.hold_id)
     assert held.floor_version < last.floor_version
+
+
+async def _assigned(place: House, booking: Booking) -> Message:
+    return place.assign_request(booking.booking_id, ["W1", "W2"])
+
+
+async def _confirmed(place: House, booking: Booking) -> Message:
+    return place.confirm_request(await place.hold(booking, "W1", "W2"))
+
+
+async def _auto_assigned(place: House, booking: Booking) -> Message:
+    return place.auto_assign_request(booking.booking_id)
+
+
+async def _overridden(place: House, booking: Booking) -> Message:
+    return overriding(place.assign_request(booking.booking_id, ["W1", "W3"]), APART)
+
+
+async def _overridden_at_the_hold(place: House, booking: Booking) -> Message:
+    request = overriding(place.hold_request(booking.booking_id, ["W1", "W3"]), APART)
+    return place.confirm_request((await place.client.hold_tables(request)).hold)
+
+
+async def _held_with_an_override(place: House, booking: Booking) -> Message:
+    return overriding(place.hold_request(booking.booking_id, ["W1", "W3"]), APART)
+
+
+async def _replaced_with_an_override(place: House, booking: Booking) -> Message:
+    hold = await place.hold(booking, "L8")
+    replacement = ReplaceHoldRequest(
+        restaurant_id=place.restaurant_id, hold_id=hold.hold_id, table_ids=place.ids(["W1", "W3"])
+    )
+    return overriding(replacement, APART)
+
+
+async def _moved(place: House, booking: Booking) -> Message:
+    await place.assign(booking, "W1", "W2")
+    return place.reassign_request(booking.booking_id, ["W3", "W4"])
+
+
+async def _unassigned(place: House, booking: Booking) -> Message:
+    await place.assign(booking, "W1", "W2")
+    return place.unassign_request(booking.booking_id)
+
+
+async def _one_table_less(place: House, booking: Booking) -> Message:
+    await place.assign(booking, "W1", "W2", "W3")
+    return place.unassign_request(booking.booking_id, ["W3"])
+
+
+# What gives, keeps or takes tables: the call, how it is prepared, its word in the log, and what it overrode.
+GIVING_AND_TAKING = {
+    "assign": ("assign_tables", _assigned, "assign", None),
+    "confirm": ("confirm_hold", _confirmed, "assign", None),
+    "auto-assign": ("auto_assign", _auto_assigned, "auto_assign", None),
+    "assign with an override": ("assign_tables", _overridden, "assign", [APART]),
+    "confirm what was held with an override": ("confirm_hold", _overridden_at_the_hold, "assign", [APART]),
+    "hold with an override": ("hold_tables", _held_with_an_override, "hold", [APART]),
+    "replace a hold with an override": ("replace_hold", _replaced_with_an_override, "replace", [APART]),
+    "reassign": ("reassign_tables", _moved, "reassign", None),
+    "unassign": ("unassign_tables", _unassigned, "unassign", None),
+    "unassign one of several": ("unassign_tables", _one_table_less, "unassign", None),
+}
+
+
+async def test_whatever_gives_or_takes_tables_says_who_when_and_why(place: House, server: Served) -> None:
+    for number, (name, (method, prepare, action, overridden)) in enumerate(GIVING_AND_TAKING.items()):
+        booking = await place.party(8, start=evening() + timedelta(days=number))
+        request: Any = await prepare(place, booking)
+        request.actor, request.reason = "Ada", f"a draught, {name}"
+        before = await now(server)
+        await getattr(place.client, method)(request)
+        after = await now(server)
+        entry = (await entries(place, resource_id=booking.booking_id))[0]
+        assert (entry.action, entry.actor, entry.reason) == (action, "Ada", request.reason), name
+        assert before <= instant(entry.occurred_at) <= after
+        assert to_dict(entry)["details"].get("overridden") == overridden, name
+
+
+async def now(server: Served) -> datetime:
+    """By the database's clock."""
+    told: datetime = (await row(server.database_url, "SELECT clock_timestamp() AS now"))["now"]
+    return told
 
 
 async def test_entries_are_those_of_the_resource_and_the_window_newest_first(place: House) -> None:

@@ -1,4 +1,4 @@
-"""A booking's life: which step is allowed when, what it frees, and what its record says."""
+"""A12: A booking's life: which step is allowed when, what it frees, and what its record says."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta

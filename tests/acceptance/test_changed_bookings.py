@@ -1,4 +1,4 @@
-"""A booking that changes what it needs, or gives up tables, keeps the rest safe until something new is settled."""
+"""A11: A booking that changes what it needs, or gives up tables, keeps the rest safe until something new is settled."""
 
 from maitred_client import (
     CapacityInsufficientError,

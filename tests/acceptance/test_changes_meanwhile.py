@@ -1,10 +1,13 @@
-"""Between looking and holding, and between holding and confirming: what matters is noticed, and only that."""
+"""A9, A10: Between looking and holding, and between holding and confirming: what matters is noticed, and only that."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from maitred_client import (
+    AsyncMaitredClient,
     OutsideServiceHoursError,
     PolicyDriftError,
     StaleContextError,
@@ -17,12 +20,13 @@ from maitred_client.messages import (
     BookingStatus,
     Floor,
     HoldState,
+    RelaxationPolicy,
     ServicePolicy,
     Table,
     TableState,
 )
 from tests.builders.world import evening
-from tests.builders.world_extras import House, refused
+from tests.builders.world_extras import House, house, refused
 
 Change = Callable[[House, Booking], Awaitable[object]]
 
@@ -67,6 +71,13 @@ def taken(*names: str, hour: int = 19) -> Change:
     return change
 
 
+def assigned(name: str, hour: int) -> Change:
+    async def change(place: House, booking: Booking) -> object:
+        return await place.seated(name, start=evening(hour))
+
+    return change
+
+
 def blocked(name: str, start: int, end: int) -> Change:
     async def change(place: House, booking: Booking) -> object:
         return await place.block(name, start=evening(start), end=evening(end))
@@ -102,6 +113,25 @@ def _pairwise(policy: ServicePolicy) -> None:
     policy.combinations.adjacency_mode = AdjacencyMode.ADJACENCY_MODE_PAIRWISE
 
 
+def _longer_turns(policy: ServicePolicy) -> None:
+    policy.periods[0].turn_times[0].duration.seconds += 900
+
+
+def _larger_merges(policy: ServicePolicy) -> None:
+    policy.combinations.tables_max = 4
+
+
+def _other_relaxations(policy: ServicePolicy) -> None:
+    policy.relaxations.CopyFrom(RelaxationPolicy())
+
+
+def _other_zone(place: House, floor: Floor) -> None:
+    """W1 is carried out to the terrace."""
+    place.without_edge(floor, "W1", "W2")
+    (moved,) = (table for table in floor.tables if table.name == "W1")
+    moved.zone_id = place.zones["Terrace"]
+
+
 def _cut_w1_w2(place: House, floor: Floor) -> None:
     place.without_edge(floor, "W1", "W2")
 
@@ -134,15 +164,22 @@ MATTERS: dict[str, Change] = {
     "a chosen table is fixed": table_change("W1", movable=False),
     "a chosen table is out of service": table_change("W2", state=OUT),
     "min_party of a chosen table": table_change("W1", min_party=3),
+    "max_party of a chosen table": table_change("W1", max_party=3),
+    "the zone of a chosen table": floor_change(_other_zone),
     "the chosen tables no longer touch": floor_change(_cut_w1_w2),
     "the policy": policy_change(_lower_slack),
     "the policy in a small thing": policy_change(_rename_period),
+    "the turn times": policy_change(_longer_turns),
+    "the merging that the policy allows": policy_change(_larger_merges),
+    "what the policy relaxes": policy_change(_other_relaxations),
     "the party's size": party_change(size=7),
     "the party's start": party_change(hour=20),
+    "the party's stay": party_change(stay=timedelta(hours=1)),
     "the party's zone": party_change(zone="Hall"),
     "the party's required attributes": party_change(required=["window"]),
     "a hold on a chosen table in the window": taken("W2"),
     "a hold that overlaps the window by an hour": taken("W1", hour=18),
+    "an assignment of a chosen table in the window": assigned("W2", 20),
     "a block within the window": blocked("W1", 20, 21),
 }
 DOES_NOT_MATTER: dict[str, Change] = {
@@ -157,6 +194,7 @@ DOES_NOT_MATTER: dict[str, Change] = {
     "a hold on another table": taken("W3"),
     "a hold on a chosen table before the window": taken("W1", hour=17),
     "a hold on a chosen table after the window": taken("W1", hour=21),
+    "an assignment of a chosen table after the window": assigned("W1", 21),
     "a block that ends when the window starts": blocked("W2", 12, 19),
     "a hold that is gone again": _released_again,
     "the booking's own hold": _own_hold,
@@ -250,6 +288,51 @@ async def test_a_held_set_that_no_longer_passes_is_policy_drift(drift: str, plac
     assert error.metadata["inventory_version"] == str(floor.inventory_version)
     assert (await place.hold_now(hold)).state == HoldState.HOLD_STATE_ACTIVE
     assert (await place.found(booking)).booking.status == BookingStatus.BOOKING_STATUS_PENDING
+
+
+async def _w2_leaves_the_hall(place: House, booking: Booking) -> object:
+    def outside(floor: Floor) -> None:
+        _cut_w1_w2(place, floor)
+        place.without_edge(floor, "W2", "W3")
+        (moved,) = (table for table in floor.tables if table.name == "W2")
+        moved.zone_id = place.zones["Terrace"]
+
+    return await place.change_floor(outside)
+
+
+def _merges_of_two(policy: ServicePolicy) -> None:
+    policy.combinations.tables_max = 2
+
+
+# What the party asked for, what it holds, and what then goes wrong.
+OTHER_DRIFTS: dict[str, tuple[dict[str, Any], tuple[str, ...], Change, str]] = {
+    "merges are smaller now": (
+        {"size": 10}, ("W1", "W2", "W3"), policy_change(_merges_of_two), "COMBINATION_TOO_LARGE",
+    ),
+    "a required attribute is gone": (
+        {"size": 4, "required": ["window"]}, ("W1",), table_change("W1", attributes=["quiet"]),
+        "REQUIRED_ATTRIBUTE_UNMET",
+    ),
+    "the table left the zone that the party asked for": (
+        {"size": 4, "zone": "Hall"}, ("W2",), _w2_leaves_the_hall, "ZONE_NOT_REQUESTED",
+    ),
+    "a table of a merge left its zone": (
+        {"size": 6}, ("W1", "W2"), _w2_leaves_the_hall, "COMBINATION_CROSSES_ZONES",
+    ),
+    "a table alone takes fewer people": (
+        {"size": 4}, ("W1",), table_change("W1", max_party=3), "CAPACITY_INSUFFICIENT",
+    ),
+}  # fmt: skip
+
+
+async def test_whatever_the_party_asked_for_is_still_asked_for_at_confirm(client: AsyncMaitredClient) -> None:
+    for drift, (wanted, names, change, reason) in OTHER_DRIFTS.items():
+        place = await house(client)
+        booking = await place.party(**wanted)
+        hold = await place.hold(booking, *names)
+        await change(place, booking)
+        error = await refused(place.confirm(hold), PolicyDriftError)
+        assert reason in error.metadata["reasons"].split(","), drift
 
 
 @pytest.mark.parametrize("change", NO_DRIFTS)

@@ -1,4 +1,4 @@
-"""Nights on which clocks change, windows over midnight, starts off the grid: the same at plan, hold and confirm."""
+"""P6: Nights on which clocks change, windows over midnight, starts off the grid: the same at plan, hold and confirm."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""Confirming a hold: what comes of it in the answer and in every table of the database."""
+"""A11: Confirming a hold: what comes of it in the answer and in every table of the database."""
 
 import json
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""A5: a hold that is given more time, or gives way to a hold of another set for the same booking."""
+"""A5, A1, A3: a hold that is given more time, or gives way to a hold of another set for the same booking."""
 
 import json
 from datetime import UTC, datetime, timedelta

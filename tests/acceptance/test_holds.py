@@ -1,4 +1,4 @@
-"""Holds: how long they live, what they keep out, how they are given back and listed."""
+"""A1, A3, A4, A5: Holds: how long they live, what they keep out, how they are given back and listed."""
 
 from datetime import UTC, datetime, timedelta
 

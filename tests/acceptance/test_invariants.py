@@ -1,4 +1,4 @@
-"""Each check finds what it is about, names it, and is silent otherwise. The damage is done past the service."""
+"""V8: Each check finds what it is about, names it, and is silent otherwise. The damage is done past the service."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from server.config import load_settings
 from tests.builders.world import World, evening, small_world
 from tests.builders.world_extras import refused
 from tests.conftest import Served
-from tests.support.database import connected, row
+from tests.support.database import belongings, connected, row
 
 DROP_CONSTRAINT = "ALTER TABLE table_claims DROP CONSTRAINT table_claims_no_overlap"
 # A block on the seated party's table, half an hour after it sat down.
@@ -356,3 +356,15 @@ async def test_a_floor_that_was_changed_since_makes_no_merge_illegal(server: Ser
         request = PutFloorRequest(request_id=new_request_id(), restaurant_id=world.restaurant_id, floor=floor)
         await client.put_floor(request)
         assert noticed(await check(client)) == {}
+
+
+async def test_looking_mends_nothing(server: Served) -> None:
+    """What is wrong is reported every time, and every row stays as it is."""
+    async with server.client() as client:
+        ids = await furnished(await small_world(client))
+        await damaged(server.database_url, DAMAGES["an assignment has lost a claim"], ids)
+        before = await belongings(server.database_url, ids["restaurant"], str(server.tenant_id))
+        assert noticed(await check(client)) == noticed(await check(client, ids["restaurant"])) != {}
+    report = await verify_database(load_settings(database_url=server.database_url))
+    assert report.violations == 1
+    assert await belongings(server.database_url, ids["restaurant"], str(server.tenant_id)) == before

@@ -1,4 +1,4 @@
-"""Tables are kept for bookings that are known and still wait for theirs."""
+"""P9: Tables are kept for bookings that are known and still wait for theirs."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID

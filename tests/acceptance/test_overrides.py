@@ -1,4 +1,4 @@
-"""Rules set aside for one table set: which, by whom, and what never gives way."""
+"""V7: Rules set aside for one table set: which, by whom, and what never gives way."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

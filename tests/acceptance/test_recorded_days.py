@@ -1,4 +1,4 @@
-"""Two recorded service days through the command line and a real server that it starts for the run.
+"""V10: Two recorded service days through the command line and a real server that it starts for the run.
 
 The days are not part of the project: they are looked for in `../shared/data` beside it, or where SHARED_DIR says.
 """

@@ -1,4 +1,4 @@
-"""When nothing regular is free: what gives way, in which order, and that what is offered can be held."""
+"""P5: When nothing regular is free: what gives way, in which order, and that what is offered can be held."""
 
 import pytest
 
@@ -125,6 +125,39 @@ async def test_more_empty_seats_than_the_policy_allows_take_overflow_and_a_permi
     request = as_planned(place, single, answer.plans[0])
     request.request_id = ""
     await place.client.hold_tables(request)
+
+
+async def test_the_slack_budget_is_the_same_at_every_gate_and_to_the_seat(place: House) -> None:
+    """The policy leaves four seats empty: two may sit at the table of six, one alone may not."""
+    two, single = await place.party(2), await place.party(1)
+    assert ["F6"] in [list(each.table_names) for each in (await plan(place, two)).plans]
+    assert (await place.validate(two, "F6")).valid
+    await place.release(await place.hold(two, "F6"))
+    answer = await plan(place, single)
+    assert ["F6"] not in [list(each.table_names) for each in answer.plans]
+    (left_out,) = (each for each in answer.rejections if words([each.reason]) == [SLACK])
+    assert place.tables["F6"] in left_out.table_ids
+    seated = await place.seated("W1", party=1, start=evening(14))
+    held = await place.hold(single, "W1")
+    for call in (
+        place.hold(single, "F6"),
+        place.replace(held, "F6"),
+        place.assign(single, "F6"),
+        place.reassign(seated, "F6"),
+    ):
+        await refused(call, SlackBudgetExceededError)
+
+
+async def test_nothing_is_relaxed_while_something_regular_is_free_whatever_is_asked_for(place: House) -> None:
+    single = await place.party(1)
+    await relaxing(place, SLACK, MIN_PARTY, LARGE)
+    regular = await plan(place, single, overflow=True)
+    assert regular.outcome == PlanOutcome.PLAN_OUTCOME_FEASIBLE
+    assert {len(each.table_names) for each in regular.plans} == {1}
+    assert not any(each.relaxed or {"F6", "L8"}.intersection(each.table_names) for each in regular.plans)
+    await take(place, "W1", "W2", "W3", "P1", "P2")
+    (last,) = (await plan(place, single, overflow=True)).plans
+    assert (list(last.table_names), list(last.relaxed)) == (["W4"], [])
 
 
 async def test_a_policy_that_relaxes_the_slack_budget_needs_neither(place: House, server: Served) -> None:

@@ -1,4 +1,4 @@
-"""Which sets can be used: one set of rules at planning, validation, hold, confirm and assignment."""
+"""P3, P7, A8: Which sets can be used: one set of rules at planning, validation, hold, confirm and assignment."""
 
 import random
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""From a start to a window by the restaurant's own policy: turn times, buffers, closing, clock changes, midnight."""
+"""P6: From a start to a window by the restaurant's policy: turn times, buffers, closing, clock changes, midnight."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4

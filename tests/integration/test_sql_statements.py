@@ -75,7 +75,17 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("restaurants", "ping"): ("count",),
     ("telemetry", "probe"): ("writable",),
     ("telemetry", "delete_older"): ("deleted",),
-    ("invariants", "begin_looking"): ("statement_timeout", "work_mem", "jit", "enable_mergejoin", "now"),
+    ("invariants", "begin_looking"): (
+        *(
+            "statement_timeout",
+            "work_mem",
+            "jit",
+            "enable_mergejoin",
+            "enable_nestloop",
+            "parallel_tuple_cost",
+            "now",
+        ),
+    ),
     ("invariants", "restaurants_of"): ("restaurant_id",),
     ("ledger", "open_request"): ("statement_timeout", "lock_timeout", "claimed"),
     ("ledger", "recall"): ("request_hash", "field_digests", "refused", "answer", "created_at"),

@@ -46,6 +46,7 @@ STEPS = {
     "NO_SHOW": {"UNDO_NO_SHOW": "CONFIRMED"},
 }
 ACTIONS = ["QUEUE", "CHECK_IN", "COMPLETE", "CANCEL", "NO_SHOW", "UNDO_NO_SHOW"]
+STEPS_NAMED = frozenset(action.lower() for action in ACTIONS)
 
 
 class PutBooking(Verb):
@@ -178,8 +179,11 @@ class TransitionBooking(Verb):
         booking = moment.booking(request.booking_id)
         if booking is None:
             return ""
-        early, begun = _too_early(moment, booking), moment.now > booking.stay.window[0]
-        return f"{_action(request)} {booking.status} {booking.needs_tables} {early} {begun}"
+        begun = moment.now > booking.stay.window[0]
+        return f"{booking.status} {begun}"
+
+    def act(self, request: pb.TransitionBookingRequest) -> str:
+        return _action(request).lower()
 
     def happen(self, moment: Moment, request: pb.TransitionBookingRequest, answer: Any) -> Arguments:
         booking = moment.place.bookings[request.booking_id]
@@ -199,7 +203,8 @@ class TransitionBooking(Verb):
             _leave(moment, booking)
         elif status == "CONFIRMED":
             assert booking.last_assignment is not None
-            moment.give(booking, booking.last_assignment.tables, moment.rest_of(booking.stay.window))
+            had = booking.last_assignment
+            moment.give(booking, had.tables, moment.rest_of(booking.stay.window), had.overrides)
         return {"booking": booking_told(booking)}
 
 
@@ -218,8 +223,8 @@ def _undo_problems(moment: Moment, booking: Booking) -> set[str]:
     had, window = booking.last_assignment, booking.stay.window
     assert had is not None
     foreign = foreign_to(moment.place, booking.booking_id, moment.now)
-    late = over(window, moment.now)
-    return late | table_problems(moment.place, booking.party, had.tables, moment.rest_of(window), foreign)
+    late, rest = over(window, moment.now), moment.rest_of(window)
+    return late | table_problems(moment.place, booking.party, had.tables, rest, foreign, had.overrides)
 
 
 def _leave(moment: Moment, booking: Booking) -> None:

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from maitred_client import messages as pb
+from tests.model.overriding import OVERRIDES, never_overridden, not_permitted, overrides_for, overrides_of
 from tests.model.rules import SET_RULES, context_of, foreign_to, set_problems, table_problems, unknown_tables
 from tests.model.verb import (
     BOOKINGS,
@@ -49,12 +50,13 @@ def stale(moment: Moment, booking: Booking, request: Any) -> set[str]:
 def fitting(moment: Moment, booking: Booking, request: Any) -> set[str]:
     """Why these tables cannot be held for or given to the booking for its window."""
     window, foreign = booking.stay.window, foreign_to(moment.place, booking.booking_id, moment.now)
+    tables, aside = list(request.table_ids), overrides_of(request)
     return (
         versions(request.etag, booking.etag)
         | not_assignable(booking)
         | over(window, moment.now)
         | stale(moment, booking, request)
-        | table_problems(moment.place, booking.party, list(request.table_ids), window, foreign)
+        | table_problems(moment.place, booking.party, tables, window, foreign, aside)
     )
 
 
@@ -77,6 +79,7 @@ def keep(moment: Moment, booking: Booking, request: Any, hold_id: str) -> tuple[
         place.policy_version,
         place.inventory_version,
         booking.epoch,
+        overrides_of(request),
     )
     place.floor_version += 1
     return place.holds[hold_id], sorted(hold.hold_id for hold in gave_way)
@@ -91,26 +94,30 @@ class HoldTables(Verb):
         "ttl": TTLS,
         "context": CONTEXTS,
         "etag": ETAGS,
+        "overrides": OVERRIDES,
     }
 
     def request(self, moment: Moment, given: Arguments) -> pb.HoldTablesRequest:
         look = moment.looked_at(given["context"])
         booking_id = look.booking_id if look else moment.booking_id(given["booking"])
+        tables = look.tables if look else moment.tables(given["tables"])
         return pb.HoldTablesRequest(
             restaurant_id=moment.place.restaurant_id,
             booking_id=booking_id,
-            table_ids=look.tables if look else moment.tables(given["tables"]),
+            table_ids=tables,
             ttl=length(given["ttl"]),
             context_version=look.token if look else "",
             etag=moment.booking_etag(given["etag"], booking_id),
+            overrides=overrides_for(moment, booking_id, tables, given["overrides"]),
         )
 
     def malformed(self, request: pb.HoldTablesRequest) -> set[str]:
-        return ttl_problems(request)
+        return ttl_problems(request) | never_overridden(request)
 
     def problems(self, moment: Moment, request: pb.HoldTablesRequest) -> set[str]:
         booking = moment.booking(request.booking_id)
-        return fitting(moment, booking, request) if booking else {"BOOKING_NOT_FOUND"}
+        found = fitting(moment, booking, request) if booking else {"BOOKING_NOT_FOUND"}
+        return found | not_permitted(moment, overrides_of(request))
 
     def happen(self, moment: Moment, request: pb.HoldTablesRequest, answer: Any) -> Arguments:
         booking = moment.place.bookings[request.booking_id]
@@ -127,30 +134,33 @@ class ReplaceHold(Verb):
         "ttl": TTLS,
         "context": CONTEXTS,
         "etag": ETAGS,
+        "overrides": OVERRIDES,
     }
 
     def request(self, moment: Moment, given: Arguments) -> pb.ReplaceHoldRequest:
         look, hold_id = moment.looked_at(given["context"]), moment.hold_id(given["hold"])
         held = moment.place.holds.get(hold_id)
+        booking_id = held.booking_id if held else ""
+        tables = look.tables if look else moment.tables(given["tables"])
         return pb.ReplaceHoldRequest(
             restaurant_id=moment.place.restaurant_id,
             hold_id=hold_id,
-            table_ids=look.tables if look else moment.tables(given["tables"]),
+            table_ids=tables,
             ttl=length(given["ttl"]),
             context_version=look.token if look else "",
-            etag=moment.booking_etag(given["etag"], held.booking_id if held else ""),
+            etag=moment.booking_etag(given["etag"], booking_id),
+            overrides=overrides_for(moment, booking_id, tables, given["overrides"]),
         )
 
     def malformed(self, request: pb.ReplaceHoldRequest) -> set[str]:
-        return ttl_problems(request)
+        return ttl_problems(request) | never_overridden(request)
 
     def problems(self, moment: Moment, request: pb.ReplaceHoldRequest) -> set[str]:
-        hold = moment.place.holds.get(request.hold_id)
+        hold, found = moment.place.holds.get(request.hold_id), not_permitted(moment, overrides_of(request))
         if hold is None:
-            return {"HOLD_NOT_FOUND"}
-        return ended_hold(hold, moment.now) or fitting(
-            moment, moment.place.bookings[hold.booking_id], request
-        )
+            return found | {"HOLD_NOT_FOUND"}
+        booking = moment.place.bookings[hold.booking_id]
+        return found | (ended_hold(hold, moment.now) or fitting(moment, booking, request))
 
     def happen(self, moment: Moment, request: pb.ReplaceHoldRequest, answer: Any) -> Arguments:
         old = moment.place.holds[request.hold_id]
@@ -257,7 +267,7 @@ class ConfirmHold(Verb):
         """Nobody else can be in the way of a live hold; policy and floor can."""
         if unknown_tables(moment.place, hold.tables):
             return {"TABLE_NOT_FOUND"}
-        broken = set_problems(moment.place, booking.party, hold.tables)
+        broken = set_problems(moment.place, booking.party, hold.tables) - set(hold.overrides)
         assert broken <= set(SET_RULES)
         return {"POLICY_DRIFT"} if broken else set()
 
@@ -266,7 +276,7 @@ class ConfirmHold(Verb):
         booking = moment.place.bookings[hold.booking_id]
         hold.ended = "CONFIRMED"
         moment.end_holds(booking)
-        moment.give(booking, hold.tables, hold.window, hold.hold_id)
+        moment.give(booking, hold.tables, hold.window, hold.overrides, hold.hold_id)
         moment.moved_on(booking, "CONFIRMED", request.reason)
         assert booking.assignment is not None
         return {"assignment": assignment_told(booking.assignment), "booking": booking_told(booking)}

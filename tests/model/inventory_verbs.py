@@ -19,6 +19,7 @@ from tests.model.verb import (
     at,
     length,
     over,
+    reasons_sent,
     record,
     some_of,
     versions,
@@ -55,7 +56,17 @@ POLICIES = record(
         "merging": any_of(True, True, True, False),
         "tables_max": any_of(3, 2, 4),
         "mode": any_of("CONNECTED", "PAIRWISE", "HUB"),
-        "lead": any_of(None, None, 30, 120),
+        "adjacent_from": any_of(0, 0, 1, 4, 6),
+        "lead": any_of(None, 30, 60, 60),
+        "engine": any_of("V2", "V2", "LEGACY"),
+        # None leaves it to the default.
+        "relaxations": any_of(
+            None,
+            [],
+            ["SLACK_BUDGET_EXCEEDED"],
+            ["SLACK_BUDGET_EXCEEDED", "CAPACITY_BELOW_MIN_PARTY"],
+            ["COMBINATION_TOO_LARGE", "SLACK_BUDGET_EXCEEDED", "CAPACITY_BELOW_MIN_PARTY"],
+        ),
     }
 )
 TABLES = record(
@@ -101,10 +112,15 @@ def policy_message(given: Arguments) -> pb.ServicePolicy:
         buffer_after=minutes(given["after"]),
         slack_max=given["slack_max"],
         check_in_lead=minutes(given["lead"]),
+        engine=pb.PlanEngine.Value(f"PLAN_ENGINE_{given['engine']}"),
     )
+    if given["relaxations"] is not None:
+        policy.relaxations.CopyFrom(pb.RelaxationPolicy(reasons=reasons_sent(given["relaxations"])))
     rules = policy.combinations
     rules.enabled, rules.tables_max = given["merging"], given["tables_max"]
     rules.adjacency_mode = pb.AdjacencyMode.Value(f"ADJACENCY_MODE_{given['mode']}")
+    if given["adjacent_from"]:
+        rules.adjacency_party_size_min = given["adjacent_from"]
     return policy
 
 

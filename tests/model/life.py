@@ -16,22 +16,53 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from maitred_client import MaitredClient, MaitredError
 from maitred_client import messages as pb
 from tests.model.assignment_verbs import ASSIGNMENT_VERBS
-from tests.model.booking_verbs import BOOKING_VERBS, PutBooking
+from tests.model.automatic_verb import AUTOMATIC_VERBS
+from tests.model.booking_verbs import BOOKING_VERBS, STEPS_NAMED, PutBooking, TransitionBooking
 from tests.model.hold_verbs import HOLD_VERBS
 from tests.model.house import DAWN, House
 from tests.model.inventory_verbs import INVENTORY_VERBS, PutFloor, PutRestaurant, PutServicePolicy
 from tests.model.reading import agrees, compare, compare_history
 from tests.model.rules import SET_RULES, TABLE_RULES, context_of, foreign_to, table_problems, unknown_tables
-from tests.model.verb import BOOKINGS, SETS, Look, Moment, Verb
+from tests.model.verb import BOOKINGS, SETS, Look, Moment, Verb, standing
 from tests.model.words import Place
 
-VERBS = (*INVENTORY_VERBS, *BOOKING_VERBS, *HOLD_VERBS, *ASSIGNMENT_VERBS)
+VERBS = (*INVENTORY_VERBS, *BOOKING_VERBS, *HOLD_VERBS, *ASSIGNMENT_VERBS, *AUTOMATIC_VERBS)
 TENANTS, PLACES = 2, 3
-ACTORS = ("host", "manager")
+ACTORS = ("manager", "host")
+OVERRIDE = "override"
+# Of the actors: only the manager may set aside what the policy does not relax.
+SCOPES = (("read", "write", "inventory", "ops", OVERRIDE), ("read", "write", "inventory", "ops"))
 # Small enough to be drawn evenly.
 DICE = st.integers(0, 2**24 - 1)
 # How often a request is sought that succeeds, and among how many of a kind.
 SOUGHT, TRIES = 0.65, 20
+# How often a missed scene is made up for when it can be, and after how many requests that is given up.
+PURSUED, PATIENCE = 0.7, 60
+# By how many times more often than others it is sought what is done to a booking that stands so.
+WORTH = {
+    "CONFIRMED": 2,
+    "CONFIRMED needing tables": 4,
+    "CHECKED_IN": 2,
+    "CHECKED_IN needing tables": 2,
+    "NO_SHOW": 2,
+}
+# What chance rarely comes to, and a run does as soon as some booking stands so: an act, and how the booking stands.
+SCENES = (
+    ("check_in", "CONFIRMED needing tables"),
+    ("check_in", "CONFIRMED a little early"),
+    ("check_in", "CONFIRMED early"),
+    *(
+        (act, "CONFIRMED needing tables")
+        for act in ("assign_tables", "unassign_tables", "auto_assign", "hold_tables", "reassign_tables")
+    ),
+    *((act, "CONFIRMED needing tables") for act in ("cancel", "no_show")),
+    *((act, "CHECKED_IN") for act in ("reassign_tables", "complete", "no_show", "auto_assign")),
+    *((act, "NO_SHOW") for act in ("undo_no_show", "auto_assign")),
+    ("auto_assign", "PENDING holding"),
+    ("put_booking", "CONFIRMED"),
+)
+# What would refuse a call before its scene matters.
+BESIDE_THE_POINT = {"VERSION_MISMATCH", "INVALID_ARGUMENT_FIELD", "OVERRIDE_NOT_PERMITTED"}
 CHECKED_EVERY = 10
 _RUNS = count(1)
 
@@ -67,6 +98,8 @@ class AssignmentLife(RuleBasedStateMachine):
     house: ClassVar[House]
     clients: ClassVar[list[list[MaitredClient]]]
     outcomes: ClassVar[Counter[tuple[str, str]]] = Counter()
+    # By what was done, how the booking stood that it was about, and whether it succeeded.
+    visits: ClassVar[Counter[tuple[str, str, bool]]] = Counter()
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,6 +110,7 @@ class AssignmentLife(RuleBasedStateMachine):
         self.requests = (str(UUID(int=(run << 64) + number)) for number in count(1))
         self.steps = 0
         self.dice: Counter[int] = Counter()
+        self.missed = Counter(dict.fromkeys(SCENES, 2))
         self.seen: Counter[tuple[str, ...]] = Counter()
         self.house.pass_time(DAWN - self.house.now)
 
@@ -102,7 +136,7 @@ class AssignmentLife(RuleBasedStateMachine):
     def step(self, dice: int) -> None:
         """A call by anybody, a look, the same request again, or some time."""
         rng = self._thrown(dice)
-        others = {self._wait: 2, self._wait_for_expiry: 2, self._look: 6, self._repeat: 5}
+        others = {self._wait: 2, self._wait_for_a_turn: 3, self._look: 6, self._repeat: 5}
         weights = [verb.weight for verb in VERBS]
         if rng.random() * (sum(weights) + sum(others.values())) < sum(weights):
             self.act(rng.choices(VERBS, weights, k=6), Call.any(rng), rng)
@@ -114,12 +148,12 @@ class AssignmentLife(RuleBasedStateMachine):
     def _wait(self, rng: Random) -> None:
         self.house.pass_time(rng.choice([20, 59, 180, 900, 900, 3_600]))
 
-    def _wait_for_expiry(self, rng: Random) -> None:
-        """To the second in which a hold ends, or shortly before: a call happens one second later."""
-        live = [hold for place in self.places for hold in place.holds.values() if hold.live(self.house.now)]
-        if live:
-            expires_at = rng.choice(live).expires_at
-            self.house.pass_time(max(0, expires_at - rng.randrange(3) - self.house.now))
+    def _wait_for_a_turn(self, rng: Random) -> None:
+        """To the second in which a hold ends or a party can come, or just before: a call happens one second later."""
+        now = self.house.now
+        coming = [instant for place in self.places for instant in place.turns(now) if instant > now]
+        if coming:
+            self.house.pass_time(max(0, rng.choice(coming) - rng.randrange(3) - now))
 
     def _look(self, rng: Random) -> None:
         """Asks what a selection would break, and keeps what the answer was made from."""
@@ -163,18 +197,22 @@ class AssignmentLife(RuleBasedStateMachine):
     def act(self, verbs: Sequence[Verb], call: Call, rng: Random) -> None:
         """Makes one of the calls, and holds its outcome and all that can be read afterwards against the model."""
         moment, client = self._moment(call, passing=1)
-        verb, request, problems = self._chosen(verbs, moment, rng)
-        request.request_id, request.actor = next(self.requests), call.acting
+        verb, request, problems = self._missed(moment, rng) or self._chosen(verbs, moment, rng)
+        request.request_id, request.actor = verb.named(request, next(self.requests)), call.acting
+        visit = (verb.act(request), standing(moment.place, verb.subject(moment, request), moment.now))
         note(f"{moment.now - DAWN} s: tenant {moment.tenant} {verb.method} {request}")
         malformed = verb.malformed(request)
         answer, error = self._call(client, verb.method, request)
         self.outcomes[verb.method, error.reason if error else "OK"] += 1
+        self.visits[(*visit, error is None)] += 1
+        self.missed[visit] -= 1
         if error is not None:
             self._require_refusal(error, problems)
+            verb.refused(moment, request, error)
         else:
             assert problems == set(), f"{verb.method} succeeded in spite of {sorted(problems)}"
             agrees(verb.happen(moment, request, answer), answer)
-        if not malformed:
+        if not malformed and verb.remembered(request):
             outcome: Any = (error.reason, error.message) if error else answer
             self.sent.append(Sent(verb.method, moment.tenant, request, outcome))
         if moment.place.tenant is not None:
@@ -193,6 +231,30 @@ class AssignmentLife(RuleBasedStateMachine):
                 for booking_id in place.bookings:
                     compare_history(client, place, booking_id)
 
+    def _missed(self, moment: Moment, rng: Random) -> tuple[Verb, Any, set[str]] | None:
+        """The first scene that this run has not had twice, if some booking of the restaurant stands so."""
+        place, now = moment.place, moment.now
+        standings = {standing(place, booking, now) for booking in place.bookings.values()}
+        possible = [scene for scene in SCENES if scene[1] in standings and self.missed[scene] > 0]
+        if not possible or place.tenant != moment.tenant or rng.random() > PURSUED:
+            return None
+        wanted = possible[0]
+        for verb in VERBS:
+            if wanted[0] != verb.method and not (
+                wanted[0] in STEPS_NAMED and isinstance(verb, TransitionBooking)
+            ):
+                continue
+            for _ in range(PATIENCE):
+                request: Any = verb.request(
+                    moment, {name: choose(rng) for name, choose in verb.arguments.items()}
+                )
+                if (verb.act(request), standing(place, verb.subject(moment, request), now)) == wanted:
+                    problems = verb.malformed(request) or verb.problems(moment, request)
+                    same = isinstance(verb, PutBooking) and verb.flavour(moment, request).endswith("True")
+                    if not same and not problems & BESIDE_THE_POINT:
+                        return verb, request, problems
+        return None
+
     def _chosen(self, verbs: Sequence[Verb], moment: Moment, rng: Random) -> tuple[Verb, Any, set[str]]:
         """A request, and what has to refuse it: of many, one that succeeds or one that does not.
 
@@ -208,13 +270,17 @@ class AssignmentLife(RuleBasedStateMachine):
                 if bool(problems) is not seeking:
                     tried.append((verb, request, problems))
         kinds = [
-            (verb.method, *(["STALE"] if "VERSION_MISMATCH" in problems else sorted(problems)), flavour)
+            ("STALE", verb.method, "")
+            if "VERSION_MISMATCH" in problems
+            else (
+                standing(moment.place, verb.subject(moment, request), moment.now),
+                *(verb.act(request), *sorted(problems), verb.flavour(moment, request)),
+            )
             for verb, request, problems in tried
-            for flavour in ["" if "VERSION_MISMATCH" in problems else verb.flavour(moment, request)]
         ]
         if not tried:
             tried, kinds = [(verb, request, problems)], [(verb.method, "", "")]
-        rarest = min(range(len(kinds)), key=lambda index: self.seen[kinds[index]])
+        rarest = min(range(len(kinds)), key=lambda index: self.seen[kinds[index]] - _worth(kinds[index]))
         self.seen[kinds[rarest]] += 1
         return tried[rarest]
 
@@ -229,7 +295,8 @@ class AssignmentLife(RuleBasedStateMachine):
         tenant = (owner + 1) % TENANTS if call.stranger else owner
         actor = call.acting or ACTORS[call.actor]
         now = self.house.pass_time(passing) if passing else self.house.now
-        return Moment(place, tenant, actor, now, self.looks), self.clients[tenant][call.actor]
+        may_override = OVERRIDE in SCOPES[call.actor]
+        return Moment(place, tenant, actor, now, may_override, self.looks), self.clients[tenant][call.actor]
 
     def _call(
         self, client: MaitredClient, method: str, request: Any
@@ -262,6 +329,11 @@ class AssignmentLife(RuleBasedStateMachine):
                 report = client.check_invariants(request)
                 broken = [check for check in report.checks if check.violations]
                 assert broken == [], broken
+
+
+def _worth(kind: tuple[str, ...]) -> int:
+    """Of a standing, an act, the problems and a flavour."""
+    return 6 if kind[2:-1] == ("OVERRIDE_NOT_PERMITTED",) else WORTH.get(kind[0], 1)
 
 
 def _failed(answer: pb.ValidateSelectionResponse) -> set[str]:

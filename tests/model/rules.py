@@ -1,6 +1,6 @@
 """Which stays and table sets are legal: the contract's rules, each said once and as plainly as possible."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import combinations
 from typing import Any
@@ -25,6 +25,19 @@ SET_RULES = (
     "SLACK_BUDGET_EXCEEDED",
 )
 TABLE_RULES = (*SET_RULES, *TAKEN_BY.values())
+
+# Those that a caller may set aside, in the same order.
+OVERRIDABLE = (
+    "ZONE_NOT_REQUESTED",
+    "REQUIRED_ATTRIBUTE_UNMET",
+    "COMBINATION_DISABLED",
+    "COMBINATION_TOO_LARGE",
+    "COMBINATION_NOT_ADJACENT",
+    "CAPACITY_INSUFFICIENT",
+    "CAPACITY_BELOW_MIN_PARTY",
+    "SLACK_BUDGET_EXCEEDED",
+)
+MERGE_TABLES_MAX = 5
 
 
 def stay_of(policy: Policy | None, time_zone: str, party: Party) -> Stay | str:
@@ -71,12 +84,17 @@ def unknown_tables(place: Place, tables: Iterable[str]) -> set[str]:
 
 
 def table_problems(
-    place: Place, party: Party, tables: Sequence[str], window: Window, foreign: Iterable[Claim]
+    place: Place,
+    party: Party,
+    tables: Sequence[str],
+    window: Window,
+    foreign: Iterable[Claim],
+    aside: Collection[str] = (),
 ) -> set[str]:
-    """Every reason why the party cannot have these tables for this window."""
+    """Every reason why the party cannot have these tables for this window, when some rules are set aside."""
     if unknown_tables(place, tables):
         return {"TABLE_NOT_FOUND"}
-    return set_problems(place, party, tables) | taken(foreign, tables, window)
+    return (set_problems(place, party, tables) - set(aside)) | taken(foreign, tables, window)
 
 
 def taken(claims: Iterable[Claim], tables: Iterable[str], window: Window) -> set[str]:
@@ -106,12 +124,31 @@ def set_problems(place: Place, party: Party, table_ids: Sequence[str]) -> set[st
         "COMBINATION_TOO_LARGE": merged and len(tables) > policy.tables_max,
         "COMBINATION_CROSSES_ZONES": len({table.zone for table in tables}) > 1,
         "COMBINATION_TABLE_NOT_MOVABLE": merged and not all(table.movable for table in tables),
-        "COMBINATION_NOT_ADJACENT": merged and not _pushed_together(policy.mode, place, table_ids),
+        "COMBINATION_NOT_ADJACENT": merged
+        and party.size >= policy.adjacent_from
+        and not _pushed_together(policy.mode, place, table_ids),
         "CAPACITY_INSUFFICIENT": takes < party.size,
         "CAPACITY_BELOW_MIN_PARTY": any(party.size < table.min_party for table in tables),
         "SLACK_BUDGET_EXCEEDED": seats - party.size > policy.slack_max,
     }
     return {reason for reason, is_broken in broken.items() if is_broken}
+
+
+def sets_for(place: Place, party: Party, aside: Collection[str] = ()) -> list[tuple[str, ...]]:
+    """The table sets that the rules allow, but for those of which a part is allowed already."""
+    found: list[tuple[str, ...]] = []
+    for number in range(1, MERGE_TABLES_MAX + 1):
+        for tables in combinations(sorted(place.floor.tables), number):
+            has_more_than_enough = any(set(less) < set(tables) for less in found)
+            if not has_more_than_enough and not set_problems(place, party, tables) - set(aside):
+                found.append(tables)
+    return found
+
+
+def relaxation_steps(relaxations: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Which rules give way together: none, each alone, each two, and so on, in the policy's order."""
+    for number in range(len(relaxations) + 1):
+        yield from combinations(relaxations, number)
 
 
 def _pushed_together(mode: str, place: Place, tables: Sequence[str]) -> bool:

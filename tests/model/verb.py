@@ -1,7 +1,7 @@
 """What it takes to try one call: how it is made, what refuses it, what it does."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, ClassVar, TypeAlias
@@ -11,6 +11,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from maitred_client import MaitredError
+from maitred_client import messages as pb
 from tests.model.words import Assignment, Booking, Hold, Place, Window
 
 Arguments: TypeAlias = Mapping[str, Any]
@@ -66,12 +68,16 @@ class Look:
 
 @dataclass(slots=True)
 class Moment:
-    """Where and when a call is made, and by whom. `tenant` is the caller's, whoever owns the place."""
+    """Where and when a call is made, and by whom. `tenant` is the caller's, whoever owns the place.
+
+    `may_override` is whether the caller may set rules aside that the policy does not relax.
+    """
 
     place: Place
     tenant: int
     actor: str
     now: int
+    may_override: bool = True
     looks: dict[str, Look] = field(default_factory=dict)
 
     def id_of(self, kind: str, number: int) -> str:
@@ -125,7 +131,14 @@ class Moment:
         for hold in self.place.holds_of(booking.booking_id, self.now):
             hold.ended = "RELEASED"
 
-    def give(self, booking: Booking, tables: tuple[str, ...], window: Window, hold_id: str = "") -> None:
+    def give(
+        self,
+        booking: Booking,
+        tables: tuple[str, ...],
+        window: Window,
+        overrides: tuple[str, ...],
+        hold_id: str = "",
+    ) -> None:
         """The tables that the booking has from now on, for the need it has come to."""
         booking.assignment = Assignment(
             booking.booking_id,
@@ -136,6 +149,7 @@ class Moment:
             self.actor,
             self.now,
             hold_id,
+            overrides=overrides,
         )
         booking.last_assignment = booking.assignment
 
@@ -159,17 +173,52 @@ class Verb(ABC):
         """Why it is refused before anything is looked up; such refusals are not recorded."""
         return set()
 
+    def named(self, request: Any, fresh: str) -> str:
+        """The request's request_id; `fresh` is one that nobody has used."""
+        return fresh
+
+    def remembered(self, request: Any) -> bool:
+        """Whether refusals are recorded, and a request that differs is told so."""
+        return True
+
     @abstractmethod
     def problems(self, moment: Moment, request: Any) -> set[str]:
         """Every reason to refuse it, in a restaurant that the caller has; none when it has to succeed."""
+
+    def act(self, request: Any) -> str:
+        """What it is called in a census."""
+        return self.method
+
+    def subject(self, moment: Moment, request: Any) -> Booking | None:
+        """The booking that it is about."""
+        hold = moment.place.holds.get(getattr(request, "hold_id", ""))
+        return moment.booking(hold.booking_id if hold else getattr(request, "booking_id", ""))
 
     def flavour(self, moment: Moment, request: Any) -> str:
         """Tells requests apart that come to the same in different ways."""
         return ""
 
+    def refused(self, moment: Moment, request: Any, error: MaitredError) -> None:
+        """Asserts what the refusal has to say besides its reason."""
+        return
+
     @abstractmethod
     def happen(self, moment: Moment, request: Any, answer: Any) -> Arguments:
         """Changes the model, and tells fields of the answer as they have to be."""
+
+
+def standing(place: Place, booking: Booking | None, now: int) -> str:
+    """How a booking stands, as far as it decides what can be done with it."""
+    if booking is None:
+        return ""
+    if booking.needs_tables and booking.assignment:
+        return f"{booking.status} needing tables"
+    if booking.status == "PENDING" and place.holds_of(booking.booking_id, now):
+        return "PENDING holding"
+    lead = place.policy.check_in_lead if place.policy else None
+    if booking.status == "CONFIRMED" and lead is not None and now < booking.party.start - lead:
+        return "CONFIRMED a little early" if now >= booking.party.start - 2 * lead else "CONFIRMED early"
+    return booking.status
 
 
 def versions(sent: str, current: str) -> set[str]:
@@ -191,6 +240,10 @@ def ttl_of(request: Any) -> int:
 
 def length(seconds: int | None) -> Duration | None:
     return Duration(seconds=seconds) if seconds else None
+
+
+def reasons_sent(words: Iterable[str]) -> "list[pb.ErrorReason.ValueType]":
+    return [pb.ErrorReason.Value(f"ERROR_REASON_{word}") for word in words]
 
 
 def at(instant: int) -> Timestamp:

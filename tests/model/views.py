@@ -3,6 +3,7 @@
 Each pair of functions makes the same dictionary, from a message and from the model.
 """
 
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -36,7 +37,7 @@ def restaurant_told(place: Place) -> View:
 
 
 def policy_read(message: pb.ServicePolicy) -> Policy:
-    """Of a policy in which nothing is left to a default but the lead."""
+    """Of a policy in which only lead, relaxations and the smallest party of adjacency are left to their defaults."""
     rules = message.combinations
     return Policy(
         tuple(_period_read(period) for period in message.periods),
@@ -46,8 +47,17 @@ def policy_read(message: pb.ServicePolicy) -> Policy:
         rules.enabled,
         rules.tables_max,
         pb.AdjacencyMode.Name(rules.adjacency_mode).removeprefix("ADJACENCY_MODE_"),
+        rules.adjacency_party_size_min,
         message.check_in_lead.seconds if message.HasField("check_in_lead") else None,
+        pb.PlanEngine.Name(message.engine).removeprefix("PLAN_ENGINE_"),
+        reasons_read(message.relaxations.reasons)
+        if message.HasField("relaxations")
+        else ("CAPACITY_BELOW_MIN_PARTY",),
     )
+
+
+def reasons_read(numbers: "Iterable[pb.ErrorReason.ValueType]") -> tuple[str, ...]:
+    return tuple(pb.ErrorReason.Name(number).removeprefix("ERROR_REASON_") for number in numbers)
 
 
 def _period_read(message: pb.ServicePeriod) -> Period:
@@ -159,6 +169,7 @@ def hold_seen(message: pb.Hold) -> View:
         "actor": message.actor,
         "policy_version": message.policy_version,
         "inventory_version": message.inventory_version,
+        "overrides": reasons_read(message.overrides),
     }
 
 
@@ -173,6 +184,7 @@ def hold_told(hold: Hold, now: int) -> View:
         "actor": hold.actor,
         "policy_version": hold.policy_version,
         "inventory_version": hold.inventory_version,
+        "overrides": hold.overrides,
     }
 
 
@@ -188,6 +200,7 @@ def assignment_seen(message: pb.Assignment) -> View:
         "party_size": message.party_size,
         "actor": message.actor,
         "created_at": instant(message.created_at),
+        "overrides": reasons_read(message.overrides),
     }
 
 
@@ -203,6 +216,7 @@ def assignment_told(given: Assignment) -> View:
         "party_size": given.party_size,
         "actor": given.actor,
         "created_at": given.created_at,
+        "overrides": given.overrides,
     }
 
 

@@ -50,7 +50,10 @@ class Policy:
     merging: bool
     tables_max: int
     mode: str
+    adjacent_from: int
     check_in_lead: int | None
+    engine: str
+    relaxations: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class Assignment:
     claims: bool = True
     assignment_id: str = ""
     merge_group_id: str = ""
+    overrides: tuple[str, ...] = ()
 
 
 @dataclass
@@ -139,6 +143,7 @@ class Hold:
     policy_version: int
     inventory_version: int
     epoch: int
+    overrides: tuple[str, ...] = ()
     ended: str = ""
 
     def state(self, now: int) -> str:
@@ -170,7 +175,10 @@ class Claim:
 
 @dataclass
 class Place:
-    """One restaurant and everything in it. Without a tenant it does not exist yet."""
+    """One restaurant and everything in it. Without a tenant it does not exist yet.
+
+    `derived` are the answers to automatic assignments under ids that nobody chose.
+    """
 
     restaurant_id: str
     tenant: int | None = None
@@ -185,6 +193,7 @@ class Place:
     bookings: dict[str, Booking] = field(default_factory=dict)
     holds: dict[str, Hold] = field(default_factory=dict)
     blocks: dict[str, Block] = field(default_factory=dict)
+    derived: dict[str, Any] = field(default_factory=dict)
 
     def holds_of(self, booking_id: str, now: int) -> list[Hold]:
         return [hold for hold in self.holds.values() if hold.booking_id == booking_id and hold.live(now)]
@@ -205,6 +214,15 @@ class Place:
                 for table in hold.tables:
                     for part in self._not_sat_on(hold, table):
                         yield Claim(table, part, "HOLD", hold.hold_id, hold.booking_id)
+
+    def turns(self, now: int) -> Iterator[int]:
+        """When time alone changes what can be done: holds end, and parties can be checked in."""
+        yield from (hold.expires_at for hold in self.holds.values() if hold.live(now))
+        if self.policy is not None and self.policy.check_in_lead is not None:
+            lead = self.policy.check_in_lead
+            yield from (
+                each.party.start - lead for each in self.bookings.values() if each.status == "CONFIRMED"
+            )
 
     def _not_sat_on(self, hold: Hold, table: str) -> list[Window]:
         """A hold takes what its booking does not have already."""

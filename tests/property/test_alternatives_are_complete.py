@@ -1,4 +1,4 @@
-"""Alternatives against exhaustive search: every quarter of an hour of the day, every other zone, one plan each."""
+"""P8: Alternatives against exhaustive search: every quarter of an hour of the day, every other zone, one plan each."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

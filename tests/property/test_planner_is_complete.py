@@ -1,4 +1,4 @@
-"""The planner against exhaustive search on 12,000 random floors.
+"""P2: The planner against exhaustive search on 12,000 random floors.
 
 Each floor comes from a seed that a failure names; `random_question(seed, mode)` makes it again.
 """
@@ -24,6 +24,13 @@ def test_every_set_that_fits_is_found_priced_right_and_every_other_is_refused_fo
         question = random_question(seed, mode)
         disagreements = compare(question, plan_tables(question))
         assert not disagreements, f"seed {seed!r}, mode {mode}: {disagreements}"
+
+
+def test_more_than_ten_thousand_floors_are_searched() -> None:
+    assert len(AdjacencyMode) * len(BLOCKS) * FLOORS_PER_BLOCK >= 10_000
+    block = [random_question(f"0.{number}", mode) for mode in AdjacencyMode for number in range(100)]
+    assert len({repr(question) for question in block}) == len(block)
+    assert sum(bool(question.sets.merges) for question in block) > len(block) / 2
 
 
 def compare(question: Question, answer: PlanResult) -> list[str]:

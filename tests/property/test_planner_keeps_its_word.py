@@ -1,4 +1,4 @@
-"""What must hold of any answer: the rules of the house, and no dependence on order or names."""
+"""P1: What must hold of any answer: the rules of the house, and no dependence on order or names."""
 
 from dataclasses import replace
 from random import Random

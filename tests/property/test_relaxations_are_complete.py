@@ -1,4 +1,4 @@
-"""Relaxing against exhaustive search: the first step of the documented order that has plans, and all plans of it."""
+"""P5: Relaxing against exhaustive search: the first step of the documented order that has plans, with all of them."""
 
 from collections.abc import Iterable
 from dataclasses import replace

@@ -16,6 +16,7 @@ Run: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]
 Strike: TypeAlias = Callable[[DriverConnection, Run], Awaitable[Any]]
 
 STALL_S = 5.0
+RECORDING = "INSERT INTO idempotency_ledger"
 
 if TYPE_CHECKING:
     _Driver = DriverConnection
@@ -119,11 +120,15 @@ async def stall(connection: DriverConnection, run: Run) -> Any:
 
 
 class Moment(StrEnum):
-    """When the killing happens: before the statement is sent, right after, or when its answer is there."""
+    """When the killing happens: before the statement is sent, right after, or when its answer is there.
+
+    RECORDED belongs to no statement of its own: the transaction that records the call's answer is committed.
+    """
 
     BEFORE = "before"
     SENT = "sent"
     DONE = "done"
+    RECORDED = "recorded"
 
 
 def killing(kill: Callable[[], None], moment: Moment) -> Strike:
@@ -143,6 +148,20 @@ def killing(kill: Callable[[], None], moment: Moment) -> Strike:
         return await sending
 
     return strike
+
+
+@dataclass(slots=True)
+class OnceRecorded(FaultPlan):
+    """Calls `kill` when the first transaction is committed that has recorded an answer, whatever number that is."""
+
+    kill: Callable[[], None] = field(kw_only=True)
+
+    async def passing(self, connection: DriverConnection, query: str, run: Run) -> Any:
+        self.statements = [query] if query.startswith("BEGIN") else [*self.statements, query]
+        answer = await run()
+        if query.startswith("COMMIT") and any(RECORDING in each for each in self.statements):
+            self.kill()
+        return answer
 
 
 def moments_of(statements: list[str]) -> list[tuple[int, Moment]]:

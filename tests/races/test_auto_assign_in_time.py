@@ -1,4 +1,4 @@
-"""An automatic assignment ends in the caller's time, says on which side of the commit, and does nothing by halves."""
+"""A13: An automatic assignment ends in time, says on which side of the commit, and does nothing by halves."""
 
 import asyncio
 import itertools

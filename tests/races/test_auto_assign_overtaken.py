@@ -1,4 +1,4 @@
-"""Between planning and locking somebody else is faster, or policy, floor or booking change: it is planned again."""
+"""A10: Between planning and locking somebody is faster, or policy, floor or booking change: it is planned again."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""A hold keeps nobody out for a moment longer than it lives, by the database's clock and with nobody sweeping."""
+"""A4: A hold keeps nobody out for a moment longer than it lives, by the database's clock and with nobody sweeping."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""Whatever fails between two statements, a change is there whole or not at all, and its request_id finds out."""
+"""A6: Whatever fails between two statements, a change is there whole or not at all, and its request_id finds out."""
 
 import asyncio
 import itertools

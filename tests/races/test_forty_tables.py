@@ -1,4 +1,4 @@
-"""Many parties, merges and overlapping windows on forty tables, all at once."""
+"""A2: Many parties, merges and overlapping windows on forty tables, all at once."""
 
 import random
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""kill -9 of PostgreSQL between any two steps of a confirm, with a server that lives on."""
+"""A6: kill -9 of PostgreSQL between any two steps of a confirm, with a server that lives on."""
 
 import asyncio
 from collections.abc import AsyncIterator

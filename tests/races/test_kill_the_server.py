@@ -1,4 +1,4 @@
-"""kill -9 of the server between any two steps of a confirm."""
+"""A6: kill -9 of the server between any two steps of a confirm."""
 
 import asyncio
 import contextlib

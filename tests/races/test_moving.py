@@ -1,4 +1,4 @@
-"""Holds that are replaced or extended and parties that move, while others want the same tables."""
+"""A5, A11: Holds that are replaced or extended and parties that move, while others want the same tables."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress

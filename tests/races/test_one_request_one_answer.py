@@ -1,4 +1,4 @@
-"""Every change that is asked for again, one after the other or at once, happens once and is answered once."""
+"""A7: Every change that is asked for again, one after the other or at once, happens once and is answered once."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias

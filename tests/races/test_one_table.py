@@ -1,4 +1,4 @@
-"""A thousand parties, one table."""
+"""A2: A thousand parties, one table."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A booking's own claims never stand in its own way, and nobody else ever gets in between."""
+"""A3: A booking's own claims never stand in its own way, and nobody else ever gets in between."""
 
 from collections.abc import AsyncIterator
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What the database refuses on its own, whoever writes to it."""
+"""A2, A12: What the database refuses on its own, whoever writes to it."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The command line against real servers: one that runs already, and ones that it starts itself."""
+"""V10: The command line against real servers: one that runs already, and ones that it starts itself."""
 
 import asyncio
 import json

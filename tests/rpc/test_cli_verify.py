@@ -1,4 +1,4 @@
-"""`maitred verify` against a running server and against a database alone."""
+"""V8: `maitred verify` against a running server and against a database alone."""
 
 import json
 from uuid import uuid4

@@ -254,6 +254,7 @@ def _hold_requests(world: World) -> dict[str, Message]:
             booking_id=booking_id,
             table_ids=tables,
             ttl=Duration(seconds=120),
+            reason="by phone",
         ),
         ASSIGNMENT + "ExtendHold": assignments.ExtendHoldRequest(
             request_id=new_id(),
@@ -269,6 +270,7 @@ def _hold_requests(world: World) -> dict[str, Message]:
             hold_id=world.hold_id,
             table_ids=world.table_ids[2:3],
             ttl=Duration(seconds=120),
+            reason="by phone",
         ),
         ASSIGNMENT + "ReleaseHold": assignments.ReleaseHoldRequest(
             request_id=new_id(), actor="Ada", restaurant_id=rid, hold_id=world.hold_id

@@ -305,6 +305,7 @@ class HoldTablesRequest(_message.Message):
     CONTEXT_VERSION_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     OVERRIDES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
@@ -317,6 +318,8 @@ class HoldTablesRequest(_message.Message):
     """When set, the call is refused with STALE_CONTEXT if something these tables depend on has changed since."""
     etag: _builtins.str
     """When set, the booking's etag must still be this one."""
+    reason: _builtins.str
+    """Why, for the audit log; up to 500 characters."""
     @_builtins.property
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """1 to 10 different tables."""
@@ -349,10 +352,11 @@ class HoldTablesRequest(_message.Message):
         context_version: _builtins.str = ...,
         etag: _builtins.str = ...,
         overrides: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "booking_id", b"booking_id", "context_version", b"context_version", "etag", b"etag", "overrides", b"overrides", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "booking_id", b"booking_id", "context_version", b"context_version", "etag", b"etag", "overrides", b"overrides", "reason", b"reason", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -470,6 +474,7 @@ class ReplaceHoldRequest(_message.Message):
     CONTEXT_VERSION_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     OVERRIDES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
@@ -482,6 +487,8 @@ class ReplaceHoldRequest(_message.Message):
     """When set, the call is refused with STALE_CONTEXT if something the new tables depend on has changed since."""
     etag: _builtins.str
     """When set, the booking's etag must still be this one."""
+    reason: _builtins.str
+    """Why, for the audit log; up to 500 characters."""
     @_builtins.property
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The set to hold instead: 1 to 10 different tables."""
@@ -506,10 +513,11 @@ class ReplaceHoldRequest(_message.Message):
         context_version: _builtins.str = ...,
         etag: _builtins.str = ...,
         overrides: _abc.Iterable[_reasons_pb2.ErrorReason.ValueType] | None = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "context_version", b"context_version", "etag", b"etag", "hold_id", b"hold_id", "overrides", b"overrides", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "context_version", b"context_version", "etag", b"etag", "hold_id", b"hold_id", "overrides", b"overrides", "reason", b"reason", "request_id", b"request_id", "restaurant_id", b"restaurant_id", "table_ids", b"table_ids", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,12 +1,15 @@
 -- name: begin_looking
--- Sets the look's time limit in milliseconds, 0 for none, and reads the clock. Every check reads whole tables: it sorts
--- and hashes in more memory than a call gets, compiles nothing, and does not walk two indexes side by side, which touches
--- every row of both tables at random.
+-- Sets the look's time limit in milliseconds, 0 for none, and reads the clock. A check reads many rows and returns few:
+-- it sorts and hashes in more memory than a call gets, compiles nothing, splits its work among the parallel workers that
+-- PostgreSQL may start, and does not walk two indexes side by side, which touches every row of both tables at random.
+-- Neither does it look row after row up in an index, unless only some restaurants are looked at.
 SELECT
     set_config('statement_timeout', $1::text, true) AS statement_timeout,
     set_config('work_mem', '128MB', true) AS work_mem,
     set_config('jit', 'off', true) AS jit,
     set_config('enable_mergejoin', 'off', true) AS enable_mergejoin,
+    set_config('enable_nestloop', CASE WHEN $2::boolean THEN 'off' ELSE 'on' END, true) AS enable_nestloop,
+    set_config('parallel_tuple_cost', '0', true) AS parallel_tuple_cost,
     clock_timestamp() AS now;
 
 -- name: restaurants_of
@@ -67,7 +70,7 @@ WITH in_order AS (
         lead(coalesce(c.hold_id, c.assignment_id, c.block_id)) OVER following AS next_owner
     FROM table_claims AS c
     WHERE c.enforced AND ($1::uuid [] IS NULL OR c.restaurant_id = any($1))
-    WINDOW following AS (PARTITION BY c.restaurant_id, c.table_id ORDER BY lower(c.during))
+    WINDOW following AS (PARTITION BY c.table_id, c.restaurant_id ORDER BY lower(c.during))
 )
 
 SELECT
@@ -135,16 +138,53 @@ LIMIT $2;
 -- name: assignments_match_claims
 -- An active assignment claims exactly its tables for its whole window; a completed one does, or has given all back.
 -- As many claims as tables, all of them right, are one for each table: none is claimed twice for one instant.
-WITH broken AS MATERIALIZED (
+-- Only assignments that have a wrong claim or lack one are counted.
+WITH suspicious AS (
+    SELECT
+        c.restaurant_id,
+        c.assignment_id
+    FROM table_claims AS c
+    INNER JOIN assignments AS a ON c.restaurant_id = a.restaurant_id AND c.assignment_id = a.assignment_id
+    WHERE
+        ($1::uuid [] IS NULL OR c.restaurant_id = any($1))
+        AND (
+            a.state IN ('active', 'completed')
+            AND c.table_id = any(a.table_ids)
+            AND c.during = tstzrange(a.window_start, a.window_end)
+            AND c.booking_id = a.booking_id
+        ) IS NOT TRUE
+    UNION
+    SELECT
+        g.restaurant_id,
+        g.assignment_id
+    FROM (
+        SELECT
+            a.restaurant_id,
+            a.assignment_id,
+            unnest(a.table_ids) AS table_id
+        FROM assignments AS a
+        WHERE ($1::uuid [] IS NULL OR a.restaurant_id = any($1)) AND a.state IN ('active', 'completed')
+    ) AS g
+    WHERE
+        NOT EXISTS (
+            SELECT FROM table_claims AS c
+            WHERE
+                c.restaurant_id = g.restaurant_id
+                AND c.assignment_id = g.assignment_id
+                AND c.table_id = g.table_id
+        )
+),
+
+broken AS MATERIALIZED (
     SELECT
         a.restaurant_id,
         a.booking_id,
         a.assignment_id,
         a.table_ids,
         'the assignment is ' || a.state || ' and has ' || count(c.claim_id) || ' claims' AS message
-    FROM assignments AS a
-    LEFT JOIN table_claims AS c ON a.restaurant_id = c.restaurant_id AND a.assignment_id = c.assignment_id
-    WHERE $1::uuid [] IS NULL OR a.restaurant_id = any($1)
+    FROM suspicious AS s
+    INNER JOIN assignments AS a ON s.restaurant_id = a.restaurant_id AND s.assignment_id = a.assignment_id
+    LEFT JOIN table_claims AS c ON s.restaurant_id = c.restaurant_id AND s.assignment_id = c.assignment_id
     GROUP BY a.restaurant_id, a.assignment_id
     HAVING
         CASE
@@ -355,28 +395,32 @@ LIMIT $2;
 -- Every floor version of a restaurant, from 1 to the present one, is one change with its events; there are no others.
 -- Most restaurants are right as a whole; only the others are looked at version by version. Versions are left out up to
 -- the one up to which delivered events were deleted.
-WITH told AS (
+-- A version's events are numbered from 1, so the first ones are counted and the others are held against them.
+WITH summed AS (
     SELECT
         o.restaurant_id,
-        o.floor_version,
-        min(o.idempotency_key COLLATE "C") <> max(o.idempotency_key COLLATE "C") AS is_mixed
+        count(*) FILTER (WHERE o.position = 1) AS versions,
+        min(o.floor_version) AS first_version,
+        max(o.floor_version) AS last_version
     FROM capacity_outbox AS o
     LEFT JOIN outbox_streams AS s ON o.restaurant_id = s.restaurant_id
     WHERE
         o.floor_version > coalesce(s.compacted_version, 0)
         AND ($1::uuid [] IS NULL OR o.restaurant_id = any($1))
-    GROUP BY o.restaurant_id, o.floor_version
+    GROUP BY o.restaurant_id
 ),
 
-summed AS (
-    SELECT
-        t.restaurant_id,
-        count(*) AS versions,
-        min(t.floor_version) AS first_version,
-        max(t.floor_version) AS last_version,
-        bool_or(t.is_mixed) AS is_mixed
-    FROM told AS t
-    GROUP BY t.restaurant_id
+mixed AS (
+    SELECT DISTINCT o.restaurant_id
+    FROM capacity_outbox AS o
+    LEFT JOIN capacity_outbox AS f
+        ON o.restaurant_id = f.restaurant_id AND o.floor_version = f.floor_version AND f.position = 1
+    LEFT JOIN outbox_streams AS s ON o.restaurant_id = s.restaurant_id
+    WHERE
+        ($1::uuid [] IS NULL OR o.restaurant_id = any($1))
+        AND o.floor_version > coalesce(s.compacted_version, 0)
+        AND o.position <> 1
+        AND f.idempotency_key IS DISTINCT FROM o.idempotency_key
 ),
 
 suspicious AS (
@@ -396,7 +440,7 @@ suspicious AS (
                 coalesce(d.compacted_version, 0) + 1,
                 r.floor_version
             )
-            OR s.is_mixed
+            OR r.restaurant_id IN (SELECT m.restaurant_id FROM mixed AS m)
         )
 ),
 
@@ -503,42 +547,60 @@ LIMIT $2;
 
 -- name: ledger_matches_state
 -- What recorded answers say was held or assigned is there.
-WITH named AS (
+WITH answered AS NOT MATERIALIZED (
     SELECT
         l.tenant_id,
         l.method,
         l.request_id,
-        m.restaurant_id,
-        m.booking_id,
-        m.assignment_id,
-        CASE WHEN l.method = 'HoldTables' THEN m.hold_id END AS hold_id
+        l.answer -> CASE l.method WHEN 'HoldTables' THEN 'hold' ELSE 'assignment' END AS made
     FROM idempotency_ledger AS l
-    CROSS JOIN LATERAL jsonb_to_record(coalesce(l.answer -> 'hold', l.answer -> 'assignment')) AS m (
-        restaurant_id uuid, booking_id uuid, hold_id uuid, assignment_id uuid
-    )
-    WHERE l.method IN ('HoldTables', 'ConfirmHold', 'AssignTables', 'AutoAssign') AND NOT l.refused
+    WHERE
+        l.method IN ('HoldTables', 'ConfirmHold', 'AssignTables', 'AutoAssign')
+        AND NOT l.refused
+        AND (
+            $1::uuid [] IS NULL
+            OR l.tenant_id IN (SELECT t.tenant_id FROM restaurants AS t WHERE t.restaurant_id = any($1))
+        )
+),
+
+missing AS (
+    SELECT
+        n.method,
+        n.request_id,
+        n.made
+    FROM answered AS n
+    LEFT JOIN holds AS h
+        ON
+            (n.made ->> 'restaurant_id')::uuid = h.restaurant_id
+            AND (n.made ->> 'hold_id')::uuid = h.hold_id
+            AND (n.made ->> 'booking_id')::uuid = h.booking_id
+    LEFT JOIN restaurants AS r ON h.restaurant_id = r.restaurant_id AND n.tenant_id = r.tenant_id
+    WHERE n.method = 'HoldTables' AND r.restaurant_id IS NULL
+    UNION ALL
+    SELECT
+        n.method,
+        n.request_id,
+        n.made
+    FROM answered AS n
+    LEFT JOIN assignments AS a
+        ON
+            (n.made ->> 'restaurant_id')::uuid = a.restaurant_id
+            AND (n.made ->> 'assignment_id')::uuid = a.assignment_id
+            AND (n.made ->> 'booking_id')::uuid = a.booking_id
+    LEFT JOIN restaurants AS r ON a.restaurant_id = r.restaurant_id AND n.tenant_id = r.tenant_id
+    WHERE n.method <> 'HoldTables' AND r.restaurant_id IS NULL
 ),
 
 broken AS MATERIALIZED (
     SELECT
-        n.restaurant_id,
-        n.booking_id,
-        n.hold_id,
-        n.assignment_id,
-        n.method,
-        n.request_id
-    FROM named AS n
-    LEFT JOIN restaurants AS r ON n.restaurant_id = r.restaurant_id AND n.tenant_id = r.tenant_id
-    LEFT JOIN holds AS h
-        ON n.restaurant_id = h.restaurant_id AND n.hold_id = h.hold_id AND n.booking_id = h.booking_id
-    LEFT JOIN assignments AS a
-        ON
-            n.restaurant_id = a.restaurant_id
-            AND n.assignment_id = a.assignment_id
-            AND n.booking_id = a.booking_id
-    WHERE
-        ($1::uuid [] IS NULL OR n.restaurant_id = any($1))
-        AND (r.restaurant_id IS NULL OR coalesce(h.hold_id, a.assignment_id) IS NULL)
+        (m.made ->> 'restaurant_id')::uuid AS restaurant_id,
+        (m.made ->> 'booking_id')::uuid AS booking_id,
+        (m.made ->> 'hold_id')::uuid AS hold_id,
+        (m.made ->> 'assignment_id')::uuid AS assignment_id,
+        m.method,
+        m.request_id
+    FROM missing AS m
+    WHERE $1::uuid [] IS NULL OR (m.made ->> 'restaurant_id')::uuid = any($1)
 )
 
 SELECT
@@ -556,16 +618,44 @@ LIMIT $2;
 
 -- name: history_complete
 -- A booking's history has every revision from 1 to the booking's own, and ends with its status.
-WITH broken AS MATERIALIZED (
+-- Only bookings whose last change is another, or which have a change without the one before it, are counted.
+WITH suspicious AS (
+    SELECT
+        b.restaurant_id,
+        b.booking_id
+    FROM bookings AS b
+    LEFT JOIN booking_history AS h
+        ON b.restaurant_id = h.restaurant_id AND b.booking_id = h.booking_id AND b.revision <= h.revision
+    WHERE
+        ($1::uuid [] IS NULL OR b.restaurant_id = any($1))
+        AND (h.revision, h.to_status) IS DISTINCT FROM (b.revision, b.status)
+    UNION
+    SELECT
+        h.restaurant_id,
+        h.booking_id
+    FROM booking_history AS h
+    WHERE
+        ($1::uuid [] IS NULL OR h.restaurant_id = any($1))
+        AND h.revision <> 1
+        AND NOT EXISTS (
+            SELECT FROM booking_history AS p
+            WHERE
+                p.restaurant_id = h.restaurant_id
+                AND p.booking_id = h.booking_id
+                AND p.revision = h.revision - 1
+        )
+),
+
+broken AS MATERIALIZED (
     SELECT
         b.restaurant_id,
         b.booking_id,
         'revision ' || b.revision || ' ' || b.status || ', but ' || count(h.revision) || ' changes up to revision '
         || coalesce(max(h.revision), 0) || ' '
         || coalesce(max(h.to_status) FILTER (WHERE h.revision = b.revision), '') AS message
-    FROM bookings AS b
-    LEFT JOIN booking_history AS h ON b.restaurant_id = h.restaurant_id AND b.booking_id = h.booking_id
-    WHERE $1::uuid [] IS NULL OR b.restaurant_id = any($1)
+    FROM suspicious AS s
+    INNER JOIN bookings AS b ON s.restaurant_id = b.restaurant_id AND s.booking_id = b.booking_id
+    LEFT JOIN booking_history AS h ON s.restaurant_id = h.restaurant_id AND s.booking_id = h.booking_id
     GROUP BY b.restaurant_id, b.booking_id
     HAVING
         (count(h.revision), max(h.revision), bool_or(h.revision = b.revision AND h.to_status = b.status))

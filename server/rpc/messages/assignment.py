@@ -47,6 +47,7 @@ def read_hold_tables(request: pb.HoldTablesRequest) -> HoldTablesCommand:
             context_version=fields.token("context_version"),
             etag=fields.token("etag"),
             overrides=read_overrides(fields),
+            reason=fields.text("reason", TEXT_LENGTH_MAX),
         )
 
 
@@ -73,6 +74,7 @@ def read_replace_hold(request: pb.ReplaceHoldRequest) -> ReplaceHoldCommand:
             context_version=fields.token("context_version"),
             etag=fields.token("etag"),
             overrides=read_overrides(fields),
+            reason=fields.text("reason", TEXT_LENGTH_MAX),
         )
 
 
