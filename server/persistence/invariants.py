@@ -42,11 +42,9 @@ async def _snapshot(connection: AnyConnection) -> AsyncIterator[None]:
 async def _look(
     connection: AnyConnection, restaurant_ids: list[UUID] | None, limit_ms: int
 ) -> InvariantReport:
-    began: Any = await connection.fetchrow(
-        QUERIES["begin_looking"], str(limit_ms), restaurant_ids is None
-    )
+    began: Any = await connection.fetchrow(QUERIES["begin_looking"], str(limit_ms), restaurant_ids is None)
     # Asked for one row only, PostgreSQL would not split the counting among workers.
-    (counted,) = await connection.fetch(QUERIES["counts"], restaurant_ids)
+    counted: list[Any] = await connection.fetch(QUERIES["counts"], restaurant_ids)
     checks = []
     for check_id in (
         "overlap_refused",
@@ -66,4 +64,4 @@ async def _look(
         violations = found[0]["violations"] if found else 0
         examples = tuple(rows.invariant_violation(row) for row in found)
         checks.append(InvariantCheck(check_id, QUERIES.query(check_id).description, violations, examples))
-    return InvariantReport(tuple(checks), rows.invariant_counts(counted), began["now"])
+    return InvariantReport(tuple(checks), rows.invariant_counts(counted[0]), began["now"])
