@@ -42,9 +42,7 @@ async def _snapshot(connection: AnyConnection) -> AsyncIterator[None]:
 async def _look(
     connection: AnyConnection, restaurant_ids: list[UUID] | None, limit_ms: int
 ) -> InvariantReport:
-    began: Any = await connection.fetchrow(
-        QUERIES["begin_looking"], str(limit_ms), restaurant_ids is None
-    )
+    began: Any = await connection.fetchrow(QUERIES["begin_looking"], str(limit_ms), restaurant_ids is None)
     # Asked for one row only, PostgreSQL would not split the counting among workers.
     counted: list[Any] = await connection.fetch(QUERIES["counts"], restaurant_ids)
     checks = []

@@ -53,7 +53,15 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("restaurants", "raise_floor_version"): ("floor_version",),
     ("restaurants", "ping"): ("count",),
     ("invariants", "begin_looking"): (
-        *("statement_timeout", "work_mem", "jit", "enable_mergejoin", "enable_nestloop", "parallel_tuple_cost", "now"),
+        *(
+            "statement_timeout",
+            "work_mem",
+            "jit",
+            "enable_mergejoin",
+            "enable_nestloop",
+            "parallel_tuple_cost",
+            "now",
+        ),
     ),
     ("invariants", "restaurants_of"): ("restaurant_id",),
     ("ledger", "open_request"): ("statement_timeout", "lock_timeout", "claimed"),
