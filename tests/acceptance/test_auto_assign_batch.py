@@ -232,3 +232,21 @@ async def test_the_blocking_client_tells_the_same(place: World, server: Served) 
 
     responses = await asyncio.to_thread(blocking)
     assert responses[-1].summary == AutoAssignBatchSummary(assigned=1)
+
+
+async def test_a_changed_booking_waits_again(place: World) -> None:
+    seated = await place.seated("S", party=2)
+    await place.booking(party=8, booking_id=seated.booking_id)
+    (found,) = decisions(await run(place))
+    assert (found.booking_id, names(place, found)) == (seated.booking_id, ["L"])
+
+
+async def test_batches_at_the_same_time_assign_each_booking_once(place: World, server: Served) -> None:
+    bookings = [await place.booking(start=evening(hour)) for hour in (11, 13, 15, 17, 19, 21)]
+    batches = await asyncio.gather(*(run(place) for _ in range(4)))
+    assert {each.reason for batch in batches for each in decisions(batch)} <= {
+        0,
+        ErrorReason.ERROR_REASON_REQUEST_IN_PROGRESS,
+    }
+    assert [each.total for each in await run(place)] == [0, 0]
+    assert len(await rows(server.database_url, "SELECT FROM assignments")) == len(bookings)
