@@ -47,7 +47,7 @@ def auto_assign(
     booking: Annotated[
         UUID | None,
         typer.Argument(
-            metavar="[BOOKING]", help="Id of the booking; or else --date.", envvar="MAITRED_CLI_BOOKING"
+            metavar="BOOKING", help="Id of the booking; or else --date.", envvar="MAITRED_CLI_BOOKING"
         ),
     ] = None,
     date: Annotated[
