@@ -25,6 +25,7 @@ from maitred.v1 import (
     planner_service_pb2_grpc,
 )
 from maitred_client.async_ops import AsyncOpsCalls
+from maitred_client.batches import batch_async
 from maitred_client.calls import Request, call_settings, with_request_id
 from maitred_client.channel import DEFAULT_RETRY, RetryPolicy, channel_options
 from maitred_client.paging import pages_async
@@ -167,6 +168,16 @@ class AsyncMaitredClient(AsyncOpsCalls):
         An empty request_id stays empty: the server derives it from the booking.
         """
         return await self._call(self._assignment.AutoAssign, request, timeout_s)
+
+    def auto_assign_batch(
+        self, request: assignment_service_pb2.AutoAssignBatchRequest, *, timeout_s: float | None = None
+    ) -> AsyncGenerator[assignment_service_pb2.AutoAssignBatchResponse, None]:
+        """Assigns every booking of a service date that waits for tables, and tells each decision as it is made.
+
+        The last response has the summary. Closing it (`aclose`) ends the batch; it may last for `timeout_s`, or as long
+        as it takes. When it breaks off, another call goes on with what still waits.
+        """
+        return batch_async(self._assignment.AutoAssignBatch, request, timeout_s, self._settings)
 
     async def reassign_tables(
         self, request: assignment_service_pb2.ReassignTablesRequest, *, timeout_s: float | None = None

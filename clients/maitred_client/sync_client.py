@@ -22,6 +22,7 @@ from maitred.v1 import (
     planner_service_pb2,
     planner_service_pb2_grpc,
 )
+from maitred_client.batches import batch
 from maitred_client.calls import Request, call_settings, with_request_id
 from maitred_client.channel import DEFAULT_RETRY, RetryPolicy, channel_options
 from maitred_client.paging import pages
@@ -159,6 +160,16 @@ class MaitredClient(OpsCalls):
         An empty request_id stays empty: the server derives it from the booking.
         """
         return self._call(self._assignment.AutoAssign, request, timeout_s)
+
+    def auto_assign_batch(
+        self, request: assignment_service_pb2.AutoAssignBatchRequest, *, timeout_s: float | None = None
+    ) -> Generator[assignment_service_pb2.AutoAssignBatchResponse, None, None]:
+        """Assigns every booking of a service date that waits for tables, and tells each decision as it is made.
+
+        The last response has the summary. Closing it (`close`) ends the batch; it may last for `timeout_s`, or as long
+        as it takes. When it breaks off, another call goes on with what still waits.
+        """
+        return batch(self._assignment.AutoAssignBatch, request, timeout_s, self._settings)
 
     def reassign_tables(
         self, request: assignment_service_pb2.ReassignTablesRequest, *, timeout_s: float | None = None

@@ -54,6 +54,9 @@ FORECAST_PARTIES_MAX = 100_000.0
 BLOCK_WINDOW_MAX_S = 366 * 86_400
 LIST_WINDOW_MAX_S = 366 * 86_400
 CUTOFF_MAX_S = 31 * 86_400
+BATCH_BOOKINGS_MAX = 1_000
+# What one booking of a batch may take, whatever time the whole batch has.
+BATCH_STEP_S = 10.0
 
 # Of each kind: holds, assignments and blocks.
 SNAPSHOT_ROWS_MAX = 20_000

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from server.orchestrator.assign_tables import AssignTables
 from server.orchestrator.auto_assign import AutoAssign
+from server.orchestrator.auto_assign_batch import AutoAssignBatch
 from server.orchestrator.block_tables import BlockTables
 from server.orchestrator.check_invariants import CheckInvariants
 from server.orchestrator.confirm_hold import ConfirmHold
@@ -61,6 +62,7 @@ class UseCases:
     confirm_hold: ConfirmHold
     assign_tables: AssignTables
     auto_assign: AutoAssign
+    auto_assign_batch: AutoAssignBatch
     reassign_tables: ReassignTables
     unassign_tables: UnassignTables
     get_assignment: GetAssignment
@@ -100,6 +102,7 @@ class UseCases:
     ) -> "UseCases":
         """Every use case on one store."""
         once, catalogue = Once(store), store.catalogue
+        auto_assign = AutoAssign(once, catalogue, inventories, new_id, answer_margin_s, AutoAssignMetrics())
         return cls(
             plan_tables=PlanTables(catalogue, inventories),
             explain_table=ExplainTable(catalogue, inventories),
@@ -113,9 +116,8 @@ class UseCases:
             list_holds=ListHolds(catalogue),
             confirm_hold=ConfirmHold(once, inventories, new_id),
             assign_tables=AssignTables(once, inventories, new_id),
-            auto_assign=AutoAssign(
-                once, catalogue, inventories, new_id, answer_margin_s, AutoAssignMetrics()
-            ),
+            auto_assign=auto_assign,
+            auto_assign_batch=AutoAssignBatch(catalogue, inventories, auto_assign, answer_margin_s),
             reassign_tables=ReassignTables(once, inventories, new_id),
             unassign_tables=UnassignTables(once, inventories, new_id),
             get_assignment=GetAssignment(catalogue),

@@ -36,8 +36,8 @@ _METHODS_BY_SCOPE = {
     },
     WRITE: {
         "AssignmentService": (
-            "HoldTables ExtendHold ReplaceHold ReleaseHold ConfirmHold AssignTables AutoAssign ReassignTables "
-            "UnassignTables"
+            "HoldTables ExtendHold ReplaceHold ReleaseHold ConfirmHold AssignTables AutoAssign "
+            "AutoAssignBatch ReassignTables UnassignTables"
         ),
         "BookingService": "PutBooking TransitionBooking",
     },

@@ -165,6 +165,9 @@ REQUESTS: Mapping[str, Callable[[Ids], Message]] = {
         restaurant_id=ids.restaurant, booking_id=ids.booking, table_ids=[ids.table]
     ),
     "AutoAssign": lambda ids: pb.AutoAssignRequest(restaurant_id=ids.restaurant, booking_id=ids.booking),
+    "AutoAssignBatch": lambda ids: pb.AutoAssignBatchRequest(
+        restaurant_id=ids.restaurant, service_date="2031-05-01"
+    ),
     "ReassignTables": lambda ids: pb.ReassignTablesRequest(
         restaurant_id=ids.restaurant, booking_id=ids.seated, table_ids=[ids.table]
     ),

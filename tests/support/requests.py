@@ -337,6 +337,7 @@ def _assignment_requests(world: World) -> dict[str, Message]:
 
 def _assignment_questions(world: World) -> dict[str, Message]:
     rid, booking_id = world.restaurant_id, world.booking_id
+    token, beat = watch_token(UUID(rid), 1), Duration(seconds=10)
     return {
         ASSIGNMENT + "GetAssignment": assignments.GetAssignmentRequest(
             restaurant_id=rid, booking_id=booking_id
@@ -344,12 +345,11 @@ def _assignment_questions(world: World) -> dict[str, Message]:
         ASSIGNMENT + "ListAssignments": assignments.ListAssignmentsRequest(
             restaurant_id=rid, page_size=10, window_start=at(-24), window_end=at(24)
         ),
+        ASSIGNMENT + "AutoAssignBatch": assignments.AutoAssignBatchRequest(
+            actor="Ada", restaurant_id=rid, service_date="2031-05-01", bookings_max=10, reason="by phone"
+        ),
         ASSIGNMENT + "WatchFloor": assignments.WatchFloorRequest(
-            restaurant_id=rid,
-            resume_token=watch_token(UUID(rid), 1),
-            window_start=at(-24),
-            window_end=at(24),
-            heartbeat=Duration(seconds=10),
+            restaurant_id=rid, resume_token=token, window_start=at(-24), window_end=at(24), heartbeat=beat
         ),
         ASSIGNMENT + "GetOperation": assignments.GetOperationRequest(
             method="HoldTables", operation_request_id=new_id()

@@ -11,8 +11,8 @@ METHODS: dict[str, MethodDescriptor] = {
 
 
 def mutates(method: MethodDescriptor) -> bool:
-    """A request that carries a request_id changes something."""
-    return "request_id" in method.input_type.fields_by_name
+    """A request that carries a request_id changes something, and so does a batch, whose parts have one each."""
+    return "request_id" in method.input_type.fields_by_name or method.name == "AutoAssignBatch"
 
 
 def test_every_method_has_a_scope_and_no_scope_is_for_nothing() -> None:

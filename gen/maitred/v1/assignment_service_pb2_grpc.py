@@ -87,6 +87,11 @@ class AssignmentServiceStub:
                 request_serializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignRequest.SerializeToString,
                 response_deserializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignResponse.FromString,
                 _registered_method=True)
+        self.AutoAssignBatch = channel.unary_stream(
+                '/maitred.v1.AssignmentService/AutoAssignBatch',
+                request_serializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignBatchRequest.SerializeToString,
+                response_deserializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignBatchResponse.FromString,
+                _registered_method=True)
         self.ReassignTables = channel.unary_unary(
                 '/maitred.v1.AssignmentService/ReassignTables',
                 request_serializer=maitred_dot_v1_dot_assignment__service__pb2.ReassignTablesRequest.SerializeToString,
@@ -203,6 +208,17 @@ class AssignmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AutoAssignBatch(self, request, context):
+        """Assigns every booking of a service date that waits for tables, one after the other, each by AutoAssign under its
+        derived request_id. So the batch needs no request_id and is not recorded itself: its parts are, and a repeat finds
+        only what still waits. The stream tells each decision when it is committed and ends with a summary. Once the call's
+        time is nearly over no further booking is begun; a call that is cancelled or breaks off leaves each booking as it
+        was or fully assigned.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReassignTables(self, request, context):
         """Moves a confirmed or seated booking to other tables, which may include some of its present ones. It takes the new
         set before it gives the old one up, both or neither: refused, the booking stays where it is. The rules are those of
@@ -305,6 +321,11 @@ def add_AssignmentServiceServicer_to_server(servicer, server):
                     servicer.AutoAssign,
                     request_deserializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignRequest.FromString,
                     response_serializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignResponse.SerializeToString,
+            ),
+            'AutoAssignBatch': grpc.unary_stream_rpc_method_handler(
+                    servicer.AutoAssignBatch,
+                    request_deserializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignBatchRequest.FromString,
+                    response_serializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignBatchResponse.SerializeToString,
             ),
             'ReassignTables': grpc.unary_unary_rpc_method_handler(
                     servicer.ReassignTables,
@@ -610,6 +631,33 @@ class AssignmentService:
             '/maitred.v1.AssignmentService/AutoAssign',
             maitred_dot_v1_dot_assignment__service__pb2.AutoAssignRequest.SerializeToString,
             maitred_dot_v1_dot_assignment__service__pb2.AutoAssignResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AutoAssignBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/maitred.v1.AssignmentService/AutoAssignBatch',
+            maitred_dot_v1_dot_assignment__service__pb2.AutoAssignBatchRequest.SerializeToString,
+            maitred_dot_v1_dot_assignment__service__pb2.AutoAssignBatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -70,6 +70,13 @@ class AssignmentServiceStub:
     again. No hold is made, so none can be left behind, whatever fails or whoever stops waiting. When nothing fits the
     call is refused with NO_FEASIBLE_PLAN. See AutoAssignRequest.request_id for how it is idempotent without one.
     """
+    AutoAssignBatch: _grpc.UnaryStreamMultiCallable[_assignment_service_pb2.AutoAssignBatchRequest, _assignment_service_pb2.AutoAssignBatchResponse]
+    """Assigns every booking of a service date that waits for tables, one after the other, each by AutoAssign under its
+    derived request_id. So the batch needs no request_id and is not recorded itself: its parts are, and a repeat finds
+    only what still waits. The stream tells each decision when it is committed and ends with a summary. Once the call's
+    time is nearly over no further booking is begun; a call that is cancelled or breaks off leaves each booking as it
+    was or fully assigned.
+    """
     ReassignTables: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ReassignTablesRequest, _assignment_service_pb2.ReassignTablesResponse]
     """Moves a confirmed or seated booking to other tables, which may include some of its present ones. It takes the new
     set before it gives the old one up, both or neither: refused, the booking stays where it is. The rules are those of
@@ -136,6 +143,13 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
     the rules of AssignTables in one transaction; when somebody was faster, or policy or floor have changed, it plans
     again. No hold is made, so none can be left behind, whatever fails or whoever stops waiting. When nothing fits the
     call is refused with NO_FEASIBLE_PLAN. See AutoAssignRequest.request_id for how it is idempotent without one.
+    """
+    AutoAssignBatch: _aio.UnaryStreamMultiCallable[_assignment_service_pb2.AutoAssignBatchRequest, _assignment_service_pb2.AutoAssignBatchResponse]  # type: ignore[assignment]
+    """Assigns every booking of a service date that waits for tables, one after the other, each by AutoAssign under its
+    derived request_id. So the batch needs no request_id and is not recorded itself: its parts are, and a repeat finds
+    only what still waits. The stream tells each decision when it is committed and ends with a summary. Once the call's
+    time is nearly over no further booking is begun; a call that is cancelled or breaks off leaves each booking as it
+    was or fully assigned.
     """
     ReassignTables: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ReassignTablesRequest, _assignment_service_pb2.ReassignTablesResponse]  # type: ignore[assignment]
     """Moves a confirmed or seated booking to other tables, which may include some of its present ones. It takes the new
@@ -260,6 +274,19 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
         the rules of AssignTables in one transaction; when somebody was faster, or policy or floor have changed, it plans
         again. No hold is made, so none can be left behind, whatever fails or whoever stops waiting. When nothing fits the
         call is refused with NO_FEASIBLE_PLAN. See AutoAssignRequest.request_id for how it is idempotent without one.
+        """
+
+    @_abc_1.abstractmethod
+    def AutoAssignBatch(
+        self,
+        request: _assignment_service_pb2.AutoAssignBatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_assignment_service_pb2.AutoAssignBatchResponse], _abc.AsyncIterator[_assignment_service_pb2.AutoAssignBatchResponse]]:
+        """Assigns every booking of a service date that waits for tables, one after the other, each by AutoAssign under its
+        derived request_id. So the batch needs no request_id and is not recorded itself: its parts are, and a repeat finds
+        only what still waits. The stream tells each decision when it is committed and ends with a summary. Once the call's
+        time is nearly over no further booking is begun; a call that is cancelled or breaks off leaves each booking as it
+        was or fully assigned.
         """
 
     @_abc_1.abstractmethod
