@@ -22,7 +22,7 @@ from server.persistence.switches import Position, SwitchName, read_switches, tur
 from tests.builders.world_extras import House, house, refused
 from tests.conftest import Served
 from tests.support.database import rows
-from tests.support.working import mend, poison, until, until_settled, worker_on
+from tests.support.working import mend, poison, until, until_it_looked, until_settled, worker_on
 
 DEAD = OutboxStatus.OUTBOX_STATUS_DEAD
 DONE = OutboxStatus.OUTBOX_STATUS_DONE
@@ -203,8 +203,7 @@ async def test_while_delivery_is_paused_events_wait_and_afterwards_they_are_deli
         before = await rows(url, TELEMETRY)
         booking = await place.party()
         await place.hold(booking, "W1")
-        # The worker has been told of both changes and looks: each look leases whatever it may.
-        await until(url, "SELECT count(*) AS n FROM outbox_streams WHERE lease_token IS NOT NULL", [{"n": 0}])
+        await until_it_looked(url)
         backlog = await stats(place)
         assert backlog.pending == len(await events(place, status=PENDING)) > 1
         assert backlog.HasField("oldest_pending_at")

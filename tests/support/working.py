@@ -11,21 +11,30 @@ from tests.support.database import connected, rows
 
 def worker_on(url: str, **settings: object) -> AbstractAsyncContextManager[Lifecycle]:
     """A worker that looks often, and retries at once."""
-    return working(load_settings(log_level="critical", relay_poll_s=0.05, **settings), url)
+    return working(load_settings(log_level="error", relay_poll_s=0.05, **settings), url)
 
 
 async def until(url: str, query: str, expected: object) -> None:
     """Asks the database until it answers as expected."""
     async with asyncio.timeout(30):
-        while (found := await rows(url, query)) != expected:
-            del found
+        while await rows(url, query) != expected:
             await asyncio.sleep(0.02)
 
 
 async def until_settled(url: str) -> None:
-    """Until no event waits any more, behind a dead one or otherwise due."""
-    waiting = "SELECT FROM capacity_outbox WHERE status = 'pending' LIMIT 1"
-    await until(url, waiting, [])
+    """Until no event waits any more."""
+    await until(url, "SELECT FROM capacity_outbox WHERE status = 'pending' LIMIT 1", [])
+
+
+async def until_it_looked(url: str) -> None:
+    """Until the worker has asked for events once more, from beginning to end."""
+    (row,) = await rows(url, "SELECT clock_timestamp()::text AS now")
+    looks = (
+        "SELECT count(*) > 0 AS looked FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pid <> pg_backend_pid() AND state = 'idle' AND query LIKE 'WITH due AS MATERIALIZED%'"
+        f" AND query_start > '{row['now']}'"
+    )
+    await until(url, looks, [{"looked": True}])
 
 
 async def poison(url: str, restaurant_id: str, event_type: str = "capacity.from.the_future") -> str:
