@@ -47,7 +47,9 @@ async def read_switches(url: str) -> tuple[Switch, ...]:
     async with _switchboard(url) as connection:
         found = await connection.fetch(SWITCHES["switches"])
     return tuple(
-        Switch(SwitchName(row["name"]), Position(row["value"]), row["actor"], row["reason"], row["changed_at"])
+        Switch(
+            SwitchName(row["name"]), Position(row["value"]), row["actor"], row["reason"], row["changed_at"]
+        )
         for row in found
     )
 
