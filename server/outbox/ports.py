@@ -16,7 +16,10 @@ class EventQueue(Protocol):
     async def claim(
         self, runs_max: int, events_max: int, restaurant_ids: Sequence[UUID] | None
     ) -> tuple[Run, ...]:
-        """Leases restaurants with something to deliver: those named, or any. A run may turn out empty."""
+        """Leases restaurants with something to deliver: those named, or any. A run may turn out empty.
+
+        While delivery is paused there is none.
+        """
         ...
 
     async def settle(self, settlements: Sequence[Settlement]) -> frozenset[UUID]:

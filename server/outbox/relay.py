@@ -40,7 +40,6 @@ class Relay:
         self._settled: asyncio.Queue[Settlement] = asyncio.Queue()
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self.paused = False
 
     async def run_once(self, restaurant_ids: Iterable[UUID] | None = None) -> int:
         """Leases, delivers and settles once; the number of events that were answered for."""
@@ -78,7 +77,7 @@ class Relay:
         while True:
             self._woken.clear()
             room = self._settings.runs_max - len(self._in_work)
-            runs = await self._lease(room) if room and not self.paused else ()
+            runs = await self._lease(room) if room else ()
             for run in runs:
                 task = asyncio.create_task(self._deliver(run))
                 self._in_work[task] = run

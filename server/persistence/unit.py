@@ -11,10 +11,13 @@ from server.domain.restaurant import Restaurant
 from server.errors import Reason, Refusal, ServiceError, refuse
 from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.ports import RecordedRequest, Standing
+from server.outbox.encoding import EVENT_TYPES, message_name
+from server.outbox.sinks.telemetry import LEFT_OUT
 from server.persistence import rows
 from server.persistence.documents import decode, encode
 from server.persistence.failures import RETRY_AFTER_S
 from server.persistence.pool import Connection
+from server.persistence.queries import load_queries
 from server.persistence.reader import (
     ASSIGNMENTS,
     BLOCKS,
@@ -32,6 +35,9 @@ from server.persistence.reader import (
 )
 
 AnswerT = TypeVar("AnswerT")
+
+TELEMETRY = load_queries("telemetry")
+TELEMETRY_SCHEMAS = {event_type: message_name(event_type) for event_type in sorted(EVENT_TYPES)}
 
 
 class SqlUnit(SqlReader):
@@ -82,14 +88,17 @@ class SqlUnit(SqlReader):
         return row is not None
 
     async def write(self, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> int:
-        version = await self._connection.fetchval(RESTAURANTS["raise_floor_version"], restaurant_id)
-        assert isinstance(version, int), "writes happen on a locked restaurant"
+        raised = await self._connection.fetchrow(RESTAURANTS["raise_floor_version"], restaurant_id)
+        assert raised is not None, "writes happen on a locked restaurant"
+        version: int = raised["floor_version"]
         await self._write_inventory(restaurant_id, changes)
         await self._free_claims(restaurant_id, changes)
         await self._write_owners(restaurant_id, changes)
         await self._take_claims(restaurant_id, changes)
         await self._write_booking(changes)
         await self._write_events(tenant_id, restaurant_id, version, changes)
+        if raised["direct_telemetry"]:
+            await self._write_telemetry(restaurant_id, version)
         await self._write_audit(tenant_id, restaurant_id, version, changes.audit)
         self._note_written(restaurant_id, version, changes.restaurant or self._locked)
         return version
@@ -276,6 +285,17 @@ class SqlUnit(SqlReader):
             [event.booking_id for event in changes.events],
             [request_id for _ in changes.events],
             [encode(event.payload) for event in changes.events],
+        )
+
+    async def _write_telemetry(self, restaurant_id: UUID, version: int) -> None:
+        """What the telemetry sink would write later, and then finds already written."""
+        await self._connection.execute(
+            TELEMETRY["record_change"],
+            restaurant_id,
+            version,
+            list(TELEMETRY_SCHEMAS),
+            list(TELEMETRY_SCHEMAS.values()),
+            list(LEFT_OUT),
         )
 
     async def _write_audit(

@@ -1,20 +1,12 @@
 """The worker process: what was committed through a server reaches its receivers, and what is over is cleared away."""
 
-import asyncio
-
 from maitred_client import AsyncMaitredClient
 from server.bootstrap import working
 from server.config import load_settings
 from tests.builders.world import small_world
 from tests.conftest import Served
 from tests.support.database import expire, rows
-
-
-async def until(url: str, query: str, expected: object) -> None:
-    """Asks the database until it answers as expected."""
-    async with asyncio.timeout(30):
-        while await rows(url, query) != expected:
-            await asyncio.sleep(0.02)
+from tests.support.working import until
 
 
 async def test_what_was_committed_is_in_the_telemetry_store(

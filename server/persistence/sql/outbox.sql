@@ -14,7 +14,7 @@ SELECT count(*) AS adopted FROM adopted;
 -- name: claim_streams
 -- Leases up to $4 streams that have something to deliver, of the restaurants named or of all, the longest unserved first,
 -- and reads up to $6 events of each. As many that were leased by somebody who never answered are leased one by one, to
--- find out which of them it was.
+-- find out which of them it was. While the relay is paused, none.
 WITH due AS MATERIALIZED (
     SELECT s.restaurant_id, r.floor_version
     FROM outbox_streams AS s
@@ -30,6 +30,7 @@ WITH due AS MATERIALIZED (
         AND (s.lease_token IS NULL OR s.leased_until < clock_timestamp())
         AND s.next_attempt_at <= clock_timestamp()
         AND s.blocked_by IS NULL
+        AND NOT EXISTS (SELECT FROM switches AS w WHERE w.name = 'relay' AND w.value = 'paused')
         AND ($5::uuid [] IS NULL OR s.restaurant_id = ANY($5))
     ORDER BY s.next_attempt_at
     LIMIT $4
