@@ -17,12 +17,12 @@ async def until(url: str, query: str, expected: object) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_what_was_committed_is_in_the_telemetry_store(server: Served, client: AsyncMaitredClient) -> None:
+async def test_what_was_committed_is_in_the_telemetry_store(
+    server: Served, client: AsyncMaitredClient
+) -> None:
     async with working(load_settings(log_level="warning"), server.database_url):
         await small_world(client)
-        await until(
-            server.database_url, "SELECT DISTINCT status FROM capacity_outbox", [{"status": "done"}]
-        )
+        await until(server.database_url, "SELECT DISTINCT status FROM capacity_outbox", [{"status": "done"}])
     told = await rows(server.database_url, "SELECT event_id FROM telemetry_events ORDER BY event_id")
     assert told == await rows(server.database_url, "SELECT id AS event_id FROM capacity_outbox ORDER BY id")
 
