@@ -24,8 +24,10 @@ class DeadPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRules:
-    """`attempts_max` counts the first attempt, and those that ended with the worker that made them, but none after which
-    the receiver said when to come back."""
+    """`attempts_max` counts the first attempt, and those that ended with the worker that made them.
+
+    An attempt after which the receiver said when to come back is not counted.
+    """
 
     attempts_max: int
     handler_timeout_s: float

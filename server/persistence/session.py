@@ -33,7 +33,7 @@ class WorkerSession:
     A worker leases through this connection alone, so it never leases under a number that counts as dead. After a
     connection was lost the next call opens another, and the worker is known by another number.
 
-    A call that has no answer after `timeout_s` seconds gives the connection up: the database may be gone without a word.
+    A call that has no answer after `timeout_s` seconds gives the connection up: the database may have gone silently.
     """
 
     def __init__(self, settings: PoolSettings, timeout_s: float) -> None:

@@ -1,5 +1,7 @@
-"""Everything that an event passes on its way, each in a process of its own that can be killed: PostgreSQL, a server, two
-workers, and behind them a NATS JetStream and a receiver of webhooks."""
+"""Everything that an event passes on its way, each in a process of its own that can be killed.
+
+PostgreSQL, a server, two workers, and behind them a NATS JetStream and a receiver of webhooks.
+"""
 
 import asyncio
 import os
@@ -49,7 +51,7 @@ class Program:
 
     async def start(self) -> None:
         """Starts it if it does not run; returns before it is ready."""
-        if self._process is not None and self._process.returncode is None:
+        if self.running:
             return
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MAITRED_")}
         environment |= {"PYTHONPATH": f"{ROOT}:{ROOT}/gen:{ROOT}/clients", **self._settings}
@@ -69,6 +71,10 @@ class Program:
     async def ended(self) -> None:
         if self._process is not None:
             await self._process.wait()
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
 
     def log(self) -> str:
         return self._log.read_text() if self._log.exists() else ""
