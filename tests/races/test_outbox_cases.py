@@ -13,7 +13,7 @@ from tests.support.database import rows
 from tests.support.outbox import put_events, statuses
 from tests.support.webhook_receiver import Posted, WebhookReceiver, receiving_webhooks
 
-PATIENCE_S = 60.0
+PATIENCE_S = 30.0
 SHORT_LEASE = {
     "MAITRED_LEASE_S": "1",
     "MAITRED_EVENT_TIMEOUT_S": "0.9",
