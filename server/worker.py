@@ -61,8 +61,9 @@ class Worker:
 
     @classmethod
     def of(cls, settings: Settings, url: str, pool: Pool, store: SqlStore) -> "Worker":
-        session = WorkerSession(pool_settings(settings, url))
-        queue = SqlEventQueue(pool, session, settings.lease_s)
+        # A lease outlives one wait for a database that says nothing.
+        session = WorkerSession(pool_settings(settings, url), settings.event_timeout_s)
+        queue = SqlEventQueue(pool, session, settings.lease_s, settings.event_timeout_s)
         sinks = build_sinks(settings, pool)
         relay = Relay(
             queue, Delivery(event_handler(sinks), _delivery_rules(settings)), _relay_settings(settings)

@@ -24,7 +24,10 @@ class DeadPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRules:
-    """`attempts_max` counts the first attempt, and those that ended with the worker that made them."""
+    """`attempts_max` counts the first attempt, and those that ended with the worker that made them.
+
+    An attempt after which the receiver said when to come back is not counted.
+    """
 
     attempts_max: int
     handler_timeout_s: float
@@ -69,19 +72,25 @@ class Delivery:
         except Undeliverable as problem:
             return self._dead(event, orphanings + 1, str(problem))
         except RetryLater as wish:
-            return self._again(event, attempts, orphanings, str(wish), max(wish.after_s, 0.0))
+            if wish.after_s > 0:
+                return self._wait(event, attempts, orphanings, wish)
+            return self._again(event, attempts, orphanings, str(wish))
         except TimeoutError:
             return self._again(event, attempts, orphanings, f"no answer within {rules.handler_timeout_s:g} s")
         except Exception as problem:  # noqa: BLE001 - whatever a handler raises, the event is tried again
             return self._again(event, attempts, orphanings, f"{type(problem).__name__}: {problem}")
         return Answer(event.event_id, Outcome.DONE, orphanings + 1)
 
-    def _again(
-        self, event: OutboxEvent, attempts: int, orphanings: int, error: str, after_s: float = 0.0
-    ) -> Answer:
+    def _wait(self, event: OutboxEvent, attempts: int, orphanings: int, wish: RetryLater) -> Answer:
+        """The receiver said when to come back: that says nothing against the event, so it isn't counted."""
+        delay_s, error = max(wish.after_s, self._rules.backoff.after(attempts)), str(wish)
+        log.warning("receiver_busy", **_named(event), delay_s=delay_s, error=error)
+        return Answer(event.event_id, Outcome.PENDING, orphanings, error[:ERROR_LENGTH_MAX], delay_s)
+
+    def _again(self, event: OutboxEvent, attempts: int, orphanings: int, error: str) -> Answer:
         if attempts >= self._rules.attempts_max:
             return self._dead(event, orphanings + 1, error)
-        delay_s = max(after_s, self._rules.backoff.after(attempts))
+        delay_s = self._rules.backoff.after(attempts)
         log.warning("event_not_delivered", **_named(event), attempts=attempts, delay_s=delay_s, error=error)
         return Answer(event.event_id, Outcome.PENDING, orphanings + 1, error[:ERROR_LENGTH_MAX], delay_s)
 

@@ -7,7 +7,6 @@ from uuid import UUID
 
 import structlog
 
-from server.errors import ServiceError
 from server.lifecycle import end_task
 from server.outbox.delivery import Delivery
 from server.outbox.events import Run, Settlement
@@ -30,7 +29,10 @@ class RelaySettings:
 
 
 class Relay:
-    """One worker's relay. `start`, `stop`; `wake` says that something was committed; `run_once` is one round alone."""
+    """One worker's relay. `start`, `stop`; `wake` says that something was committed; `run_once` is one round alone.
+
+    What the queue raises is logged and tried again: nothing ends a relay that was started but `stop`.
+    """
 
     def __init__(self, queue: EventQueue, delivery: Delivery, settings: RelaySettings) -> None:
         self._queue = queue
@@ -88,8 +90,8 @@ class Relay:
     async def _lease(self, room: int) -> tuple[Run, ...]:
         try:
             return await self._queue.claim(room, self._settings.events_max, None)
-        except ServiceError as problem:
-            log.warning("outbox_not_readable", problem=str(problem))
+        except Exception as problem:  # noqa: BLE001 - whatever it is, the relay looks again later
+            log.warning("outbox_not_readable", problem=_text(problem))
             return ()
 
     async def _wait_for_work(self) -> None:
@@ -102,8 +104,8 @@ class Relay:
     async def _adopt(self) -> None:
         try:
             await self._queue.adopt()
-        except ServiceError as problem:
-            log.warning("outbox_not_readable", problem=str(problem))
+        except Exception as problem:  # noqa: BLE001 - the same
+            log.warning("outbox_not_readable", problem=_text(problem))
 
     async def _deliver(self, run: Run) -> None:
         settlement = await self._delivery(run)
@@ -120,9 +122,8 @@ class Relay:
                 ready.append(self._settled.get_nowait())
             try:
                 await self._settle(ready)
-            except ServiceError as problem:
-                # The leases run out, and the events are delivered again.
-                log.warning("runs_not_settled", runs=len(ready), problem=str(problem))
+            except Exception as problem:  # noqa: BLE001 - the leases run out, and the events are delivered again
+                log.warning("runs_not_settled", runs=len(ready), problem=_text(problem))
             finally:
                 for _ in ready:
                     self._settled.task_done()
@@ -148,12 +149,16 @@ class Relay:
                 continue
             try:
                 held = await self._queue.extend(tuple(runs.values()))
-            except ServiceError as problem:
-                log.warning("leases_not_extended", problem=str(problem))
+            except Exception as problem:  # noqa: BLE001 - the next time may come before the leases run out
+                log.warning("leases_not_extended", problem=_text(problem))
                 continue
             for task, run in runs.items():
                 if run.restaurant_id not in held and not task.done():
                     task.cancel()
+
+
+def _text(problem: Exception) -> str:
+    return f"{type(problem).__name__}: {problem}"
 
 
 def _complain(task: asyncio.Task[None]) -> None:

@@ -7,20 +7,23 @@ from uuid import UUID, uuid4
 
 from server.outbox.events import LAST_POSITION, OutboxEvent, Place, Run, Settlement
 from server.persistence.documents import decode
-from server.persistence.failures import translating
 from server.persistence.pool import Pool
 from server.persistence.queries import load_queries
 from server.persistence.rows import Row
-from server.persistence.session import WORKER_LOCKS, WorkerSession
+from server.persistence.session import WORKER_LOCKS, WorkerSession, answered_in_time
 
 OUTBOX = load_queries("outbox")
 
 
 class SqlEventQueue:
-    """Leases through the worker's own session; everything else goes through the pool."""
+    """Leases through the worker's own session; everything else goes through the pool.
 
-    def __init__(self, pool: Pool, session: WorkerSession, lease_s: float) -> None:
+    Each call waits `timeout_s` seconds for a connection, and as long for its statement, then raises `ServiceError`.
+    """
+
+    def __init__(self, pool: Pool, session: WorkerSession, lease_s: float, timeout_s: float) -> None:
         self._pool = pool
+        self._timeout_s = timeout_s
         self._session = session
         self._lease_s = lease_s
         self._token = uuid4()
@@ -78,8 +81,8 @@ class SqlEventQueue:
         return int(row["deleted"])
 
     async def _fetch(self, query: str, *values: object) -> list[Any]:
-        async with translating(), self._pool.acquire() as connection:
-            return await connection.fetch(query, *values)
+        async with answered_in_time(), self._pool.acquire(timeout=self._timeout_s) as connection:
+            return await connection.fetch(query, *values, timeout=self._timeout_s)
 
 
 def _restaurants(rows: Iterable[Row]) -> frozenset[UUID]:

@@ -223,7 +223,7 @@ async def forget_events(server: Served, restaurant_id: str, up_to: int) -> None:
         )
     wanted = PoolSettings(server.database_url, size_min=1, size_max=1)
     async with await open_pool(wanted) as pool:
-        queue = SqlEventQueue(pool, WorkerSession(wanted), 60.0)
+        queue = SqlEventQueue(pool, WorkerSession(wanted, 30.0), 60.0, 30.0)
         await queue.adopt()
         deleted = await queue.delete_delivered(3_600, 10_000)
     assert deleted >= up_to

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import nats
@@ -19,7 +18,7 @@ from server.outbox.sinks.ports import Sink
 from server.persistence.pool import PoolSettings, open_pool
 from server.receivers import build_sinks
 from tests.support.database import rows
-from tests.support.gate import Gate, Streams, gate_to
+from tests.support.gate import Gate, Streams, gate_to, gate_to_postgres
 from tests.support.nats_server import NatsServer
 from tests.support.postgres import TestServer
 from tests.support.webhook_receiver import receiving_webhooks
@@ -76,14 +75,12 @@ async def log_receiver(_places: Places, _timeout_s: float) -> AsyncIterator[Rece
 
 @asynccontextmanager
 async def telemetry_receiver(places: Places, timeout_s: float) -> AsyncIterator[Receiver]:
-    async with places.postgres.fresh_database() as url, gate_to(_reach_postgres(url)) as gate:
+    async with places.postgres.fresh_database() as url, gate_to_postgres(url) as (gate, through):
 
         async def received() -> list[Received]:
             found = await rows(url, "SELECT * FROM telemetry_events ORDER BY recorded_at")
             return [Received(str(row.pop("event_id")), _one_form(row)) for row in found]
 
-        parts = urlsplit(url)
-        through = f"postgresql://{parts.username}@127.0.0.1:{gate.port}{parts.path}?sslmode=disable"
         pool = await open_pool(PoolSettings(through, size_min=1, size_max=4, connect_timeout_s=timeout_s))
         try:
             settings = load_settings(sinks="telemetry", telemetry_timeout_s=timeout_s)
@@ -196,16 +193,6 @@ def _sink(settings: Settings) -> Sink:
 def _reach(host: str, port: int) -> Callable[[], Awaitable[Streams]]:
     async def reach() -> Streams:
         return await asyncio.open_connection(host, port)
-
-    return reach
-
-
-def _reach_postgres(url: str) -> Callable[[], Awaitable[Streams]]:
-    where = parse_qs(urlsplit(url).query)
-    socket = f"{where['host'][0]}/.s.PGSQL.{where['port'][0]}"
-
-    async def reach() -> Streams:
-        return await asyncio.open_unix_connection(socket)
 
     return reach
 

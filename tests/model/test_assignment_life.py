@@ -43,6 +43,8 @@ def test_the_machine_knows_every_call_that_changes_something() -> None:
     changing = {
         method.input_type.name.removesuffix("Request")
         for service in SERVICES
+        if service.name
+        != "OpsService"  # what those who run the service do changes nothing that the model knows
         for method in service.methods
         if "request_id" in method.input_type.fields_by_name
     }

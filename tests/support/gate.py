@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeAlias
+from urllib.parse import parse_qs, urlsplit
 
 Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -44,6 +45,12 @@ class Gate:
         self.swallowed.clear()
         self._flowing.clear()
 
+    def lose(self) -> None:
+        """Passes nothing on any more over the connections there are, as after a cut that nobody is told of."""
+        self.stick()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+
     def loosen(self) -> None:
         """Passes on what was stuck, and what comes."""
         self._flowing.set()
@@ -53,11 +60,12 @@ class Gate:
         assert way is not None
         self._ways.add(way)
         self.entered += 1
+        flowing = self._flowing
         try:
             inner_reader, inner_writer = await self._reach()
             try:
-                there = asyncio.create_task(self._pass_on(reader, inner_writer))
-                back = asyncio.create_task(self._pass_on(inner_reader, writer))
+                there = asyncio.create_task(self._pass_on(reader, inner_writer, flowing))
+                back = asyncio.create_task(self._pass_on(inner_reader, writer, flowing))
                 try:
                     await asyncio.wait((there, back), return_when=asyncio.FIRST_COMPLETED)
                 finally:
@@ -71,12 +79,14 @@ class Gate:
             writer.transport.abort()
             self._ways.discard(way)
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass_on(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flowing: asyncio.Event
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
-                if not self._flowing.is_set():
+                if not flowing.is_set():
                     self.swallowed.set()
-                await self._flowing.wait()
+                await flowing.wait()
                 writer.write(data)
                 await writer.drain()
 
@@ -90,3 +100,13 @@ async def gate_to(reach: Callable[[], Awaitable[Streams]]) -> AsyncIterator[Gate
     finally:
         gate.loosen()
         await gate.shut()
+
+
+@asynccontextmanager
+async def gate_to_postgres(url: str) -> AsyncIterator[tuple[Gate, str]]:
+    """A gate to the PostgreSQL at this URL, which has a socket, and the URL that leads through it."""
+    parts = urlsplit(url)
+    where = parse_qs(parts.query)
+    socket = f"{where['host'][0]}/.s.PGSQL.{where['port'][0]}"
+    async with gate_to(lambda: asyncio.open_unix_connection(socket)) as gate:
+        yield gate, f"postgresql://{parts.username}@127.0.0.1:{gate.port}{parts.path}?sslmode=disable"

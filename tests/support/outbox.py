@@ -86,12 +86,12 @@ def delivery(
 
 
 @asynccontextmanager
-async def queue_on(url: str, lease_s: float = 30.0) -> AsyncIterator[SqlEventQueue]:
+async def queue_on(url: str, lease_s: float = 30.0, timeout_s: float = 30.0) -> AsyncIterator[SqlEventQueue]:
     """A worker of its own, with its session."""
-    session = WorkerSession(PoolSettings(url))
+    session = WorkerSession(PoolSettings(url), timeout_s)
     pool = await open_pool(PoolSettings(url, size_min=1, size_max=4))
     try:
-        yield SqlEventQueue(pool, session, lease_s)
+        yield SqlEventQueue(pool, session, lease_s, timeout_s)
     finally:
         await session.close()
         await pool.close()

@@ -336,12 +336,10 @@ def _assignment_requests(world: World) -> dict[str, Message]:
 
 
 def _assignment_questions(world: World) -> dict[str, Message]:
-    rid, booking_id = world.restaurant_id, world.booking_id
+    rid, booking = world.restaurant_id, world.booking_id
     token, beat = watch_token(UUID(rid), 1), Duration(seconds=10)
     return {
-        ASSIGNMENT + "GetAssignment": assignments.GetAssignmentRequest(
-            restaurant_id=rid, booking_id=booking_id
-        ),
+        ASSIGNMENT + "GetAssignment": assignments.GetAssignmentRequest(restaurant_id=rid, booking_id=booking),
         ASSIGNMENT + "ListAssignments": assignments.ListAssignmentsRequest(
             restaurant_id=rid, page_size=10, window_start=at(-24), window_end=at(24)
         ),

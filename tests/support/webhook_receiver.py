@@ -1,6 +1,6 @@
 """A real HTTP server that receives webhooks."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -26,12 +26,16 @@ class Answer:
 
 
 class WebhookReceiver:
-    """Keeps what is posted to /events, and answers 204 unless it was told of another answer."""
+    """Keeps what is posted to /events, and answers 204 unless it was told of another answer.
+
+    `on_post`, where there is one, is called before the answer, with what was posted.
+    """
 
     def __init__(self) -> None:
         self.posted: list[Posted] = []
         self.answers: list[Answer] = []
         self.elsewhere: list[str] = []
+        self.on_post: Callable[[Posted], Awaitable[None]] | None = None
         self.port = 0
 
     async def __call__(self, request: web.BaseRequest) -> web.Response:
@@ -40,8 +44,11 @@ class WebhookReceiver:
             self.elsewhere.append(request.path)
         elif request.method == "POST":
             body = await request.read()
+            posted = Posted(_lower(request.headers), body, request.transport)
+            if self.on_post is not None:
+                await self.on_post(posted)
             if answer.status < 300:
-                self.posted.append(Posted(_lower(request.headers), body, request.transport))
+                self.posted.append(posted)
         return web.Response(status=answer.status, headers=dict(answer.headers), body=answer.body)
 
 
