@@ -83,7 +83,9 @@ async def telemetry_receiver(places: Places, timeout_s: float) -> AsyncIterator[
 
         pool = await open_pool(PoolSettings(through, size_min=1, size_max=4, connect_timeout_s=timeout_s))
         try:
-            settings = load_settings(sinks="telemetry", telemetry_timeout_s=timeout_s)
+            settings = load_settings(
+                sinks="telemetry", telemetry_timeout_s=timeout_s, lease_s=600, event_timeout_s=500
+            )
             yield Receiver(
                 build_sinks(settings, pool)[0], received, gate, drops_repeats=True, connections_max=4
             )
@@ -120,6 +122,8 @@ async def nats_receiver(places: Places, timeout_s: float) -> AsyncIterator[Recei
             nats_url=f"nats://127.0.0.1:{gate.port}",
             nats_stream=stream.name,
             nats_timeout_s=timeout_s,
+            lease_s=600,
+            event_timeout_s=500,
         )
         yield Receiver(_sink(settings), stream.received, gate, drops_repeats=True, connections_max=1)
 

@@ -134,6 +134,7 @@ async def test_a_redirect_is_final_and_not_followed(hooked: Hooked, status: int)
         (format_datetime(NOW - timedelta(days=1), usegmt=True), 0.0),
         (format_datetime(NOW + timedelta(days=9), usegmt=True), RETRY_AFTER_S_MAX),
     ],
+    ids=["seconds", "none", "too many seconds", "a date", "a date that is over", "a date far away"],
 )
 async def test_the_receiver_says_how_long_to_leave_it_alone(
     hooked: Hooked, status: int, retry_after: str, wait_s: float

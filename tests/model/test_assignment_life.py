@@ -17,7 +17,6 @@ HAS_TO_BE_SEEN = {
     ("check_in", "CONFIRMED needing tables", False),
     ("check_in", "CONFIRMED a little early", False),
     ("check_in", "CONFIRMED", True),
-    ("assign_tables", "CONFIRMED needing tables", True),
     ("undo_no_show", "NO_SHOW", True),
     ("complete", "CHECKED_IN", True),
 }
