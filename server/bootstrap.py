@@ -12,12 +12,13 @@ from uuid import uuid4
 
 import structlog
 
-from server.cache.inventories import CachedInventories
 from server.config import Settings
 from server.domain.invariants import InvariantReport
 from server.lifecycle import ConfigurationProblem, Grace, Lifecycle, Part
+from server.news import News, pool_settings
 from server.orchestrator.hold_tables import HoldLimits
 from server.orchestrator.use_cases import UseCases
+from server.orchestrator.watch_floor import WatchFloor
 from server.persistence.embedded import (
     EmbeddedPostgres,
     EmbeddedPostgresError,
@@ -32,13 +33,14 @@ from server.persistence.inspection import (
     refuses_overlap,
 )
 from server.persistence.migrator import MigrationError, Migrator, find_migrations, read_migrations
-from server.persistence.pool import DriverConnection, Pool, PoolSettings, open_pool
+from server.persistence.pool import DriverConnection, Pool, open_pool
 from server.persistence.store import NotMigratedError, SqlStore, StoreSettings, require_schema
 from server.rpc.health import ask_health
 from server.rpc.interceptors.identity import DeadlineLimits
 from server.rpc.server import GrpcServer, RpcSettings
 from server.telemetry.logs import LogForm, configure_logs
 from server.telemetry.traces import Traces, UnknownExporterError
+from server.worker import Worker
 
 log = structlog.get_logger(__name__)
 
@@ -135,12 +137,37 @@ async def serving(
     with _explaining():
         traces = Traces(settings.trace_exporter, version("maitred"))
         pool = await _open_pool(settings, url, connection_class)
-        store = SqlStore(pool, _store_settings(settings))
-        server = GrpcServer(_rpc_settings(settings), _use_cases(settings, store), traces.provider)
-        lifecycle = _lifecycle(settings, pool, store, server, traces)
+        news = News.of(settings, url, pool)
+        store = SqlStore(pool, _store_settings(settings), news.announcer.announce)
+        server = GrpcServer(_rpc_settings(settings), _use_cases(settings, store, news), traces.provider)
+        lifecycle = _lifecycle(settings, pool, store, server, traces, news)
         await lifecycle.start()
     try:
         yield RunningServer(server, lifecycle)
+    finally:
+        await lifecycle.stop()
+
+
+@asynccontextmanager
+async def working(settings: Settings, url: str) -> AsyncIterator[Lifecycle]:
+    """A worker on this database, stopped when the block is left. Raises `StartError`."""
+    configure_logs(_log_form(settings), settings.log_level)
+    with _explaining():
+        pool = await _open_pool(settings, url, None)
+        news = News.of(settings, url, pool)
+        store = SqlStore(pool, _store_settings(settings), news.announcer.announce)
+        worker = Worker.of(settings, url, pool, store)
+        news.listener.tell(worker.hearer())
+
+        async def close_pool(_: Grace) -> None:
+            await pool.close()
+
+        lifecycle = Lifecycle(
+            (Part("pool", stop=close_pool), *news.parts(), *worker.parts()), settings.drain_s
+        )
+        await lifecycle.start()
+    try:
+        yield lifecycle
     finally:
         await lifecycle.stop()
 
@@ -169,7 +196,7 @@ async def diagnose(settings: Settings) -> tuple[Finding, ...]:
     """What runs here and whether it is in order. Changes nothing; an embedded database is started for the look."""
     findings = [Finding("maitred", True, f"{version('maitred')} on Python {platform.python_version()}")]
     try:
-        async with _seen_database(settings) as found:
+        async with seen_database(settings) as found:
             findings += await _database_findings(settings, found)
     except StartError as problem:
         findings.append(
@@ -187,7 +214,7 @@ async def diagnose(settings: Settings) -> tuple[Finding, ...]:
 
 async def verify_database(settings: Settings) -> InvariantReport:
     """Checks the data of all tenants without a server, and changes nothing. Raises `StartError`."""
-    async with _seen_database(settings) as found:
+    async with seen_database(settings) as found:
         with _explaining():
             if not (await database_facts(found.url)).schema_present:
                 raise NotMigratedError("the database has no maitred schema; run: maitred migrate up")
@@ -195,7 +222,7 @@ async def verify_database(settings: Settings) -> InvariantReport:
 
 
 @asynccontextmanager
-async def _seen_database(settings: Settings) -> AsyncIterator[Database]:
+async def seen_database(settings: Settings) -> AsyncIterator[Database]:
     """The database to look at: that of a maitred which is already running here, or the one that would be used."""
     if settings.database_url is None:
         with _explaining():
@@ -232,19 +259,19 @@ async def _database_findings(settings: Settings, found: Database) -> list[Findin
     ]
 
 
-def _use_cases(settings: Settings, store: SqlStore) -> UseCases:
-    inventories = CachedInventories(settings.inventories_cached_max, settings.inventory_ttl_s)
+def _use_cases(settings: Settings, store: SqlStore, news: News) -> UseCases:
     limits = HoldLimits(
         settings.hold_ttl_s_default,
         settings.hold_ttl_s_min,
         settings.hold_ttl_s_max,
         settings.hold_life_s_max,
     )
-    return UseCases.on(store, inventories, uuid4, limits, settings.answer_margin_s)
+    watch_floor = WatchFloor(news.floor_log, news.feed)
+    return UseCases.on(store, news.inventories, uuid4, limits, settings.answer_margin_s, watch_floor)
 
 
 def _lifecycle(
-    settings: Settings, pool: Pool, store: SqlStore, server: GrpcServer, traces: Traces
+    settings: Settings, pool: Pool, store: SqlStore, server: GrpcServer, traces: Traces, news: News
 ) -> Lifecycle:
     """Stopped from the last to the first: no call is in work any more when its connections are closed."""
     watch: list[asyncio.Task[None]] = []
@@ -268,8 +295,11 @@ def _lifecycle(
     parts = (
         Part("traces", start_traces, stop_traces),
         Part("pool", stop=close_pool),
+        *news.parts(),
         Part("server", server.start, server.stop),
         Part("database watch", start_watch, stop_watch),
+        # Stopped first: watchers are sent to another process before this one closes its doors.
+        news.feed_part(),
     )
     return Lifecycle(parts, settings.drain_s)
 
@@ -299,16 +329,8 @@ async def _keep_alive(postgres: EmbeddedPostgres) -> None:
 
 
 async def _open_pool(settings: Settings, url: str, connection_class: type[DriverConnection] | None) -> Pool:
-    pool_settings = PoolSettings(
-        url,
-        size_min=settings.pool_size_min,
-        size_max=settings.pool_size_max,
-        statement_timeout_s=settings.deadline_s_max,
-        statement_cache_size=settings.statement_cache_size,
-    )
-    pool = await (
-        open_pool(pool_settings, connection_class) if connection_class else open_pool(pool_settings)
-    )
+    wanted = pool_settings(settings, url)
+    pool = await (open_pool(wanted, connection_class) if connection_class else open_pool(wanted))
     try:
         await require_schema(pool)
     except BaseException:
@@ -347,6 +369,7 @@ def _rpc_settings(settings: Settings) -> RpcSettings:
         host=settings.host,
         port=settings.port,
         calls_max=settings.calls_in_flight_max,
+        streams_max=settings.streams_max,
         deadlines=DeadlineLimits(settings.deadline_s_default, settings.deadline_s_max),
     )
 

@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from server.delivery_settings import DeliverySettings, delivery_relations
 
 ENV_PREFIX = "MAITRED_"
 
@@ -17,21 +19,22 @@ ENV_PREFIX = "MAITRED_"
 COMMAND_LINE_VARIABLES = frozenset(
     f"{ENV_PREFIX}CLI_{name}"
     for name in (
-        "ACTOR ADDRESS ALTERNATIVES AVOID "
+        "ACTOR ADDRESS ALL ALTERNATIVES AVOID "
         "BEST BOOKING "
         "CUTOFF "
-        "DATE "
-        "EVERY "
+        "DATE DIRECT_TELEMETRY "
+        "EVENT EVENTS EVERY "
         "FROM "
         "HOLD "
         "LIMIT LOADS "
-        "OUT OUTPUT OVERFLOW OVERRIDE "
+        "ORDER OUT OUTPUT OVERFLOW OVERRIDE "
         "PARTY PNG PREFER PREFER_ZONE "
         "QUICK "
         "REASON REQUIRE RESTAURANT ROOMS "
-        "SEEDS START STAY SVG "
-        "TABLES TENANT TIMEOUT TO TTL "
+        "SEEDS START STATUS STAY SVG "
+        "TABLES TENANT TIMEOUT TO TTL TYPE "
         "VERIFY_DATABASE "
+        "WATCH "
         "ZONE "
     ).split()
 )
@@ -53,7 +56,7 @@ def _data_dir() -> Path:
     return Path(data_home).expanduser() / "maitred"
 
 
-class Settings(BaseSettings):
+class Settings(DeliverySettings):
     """Everything that can be set, each from MAITRED_ and its name in capitals. Units are in the names."""
 
     model_config = SettingsConfigDict(
@@ -107,10 +110,30 @@ class Settings(BaseSettings):
     calls_in_flight_max: int = Field(
         2_000, ge=1, le=100_000, description="calls in work before SERVER_OVERLOADED"
     )
+    streams_max: int = Field(
+        5_000, ge=1, le=1_000_000, description="watched floors at a time before SERVER_OVERLOADED"
+    )
+    watch_queue_max: int = Field(
+        256, ge=8, le=100_000, description="changes that wait for a slow watcher before it has to resume"
+    )
+    watch_poll_s: float = Field(
+        1.0, gt=0, le=60, description="how often watched floors are looked at when nothing is announced"
+    )
+    announce_interval_s: float = Field(
+        0.05, ge=0.001, le=10, description="shortest time between two notifications of this process"
+    )
+    listen_probe_s: float = Field(
+        10.0, gt=0, le=300, description="how often it is proven that notifications arrive"
+    )
     drain_s: float = Field(20.0, ge=0, le=600, description="how long a shutdown waits for calls in work")
     health_interval_s: float = Field(
         1.0, gt=0, le=60, description="how often the database is asked whether it is there"
     )
+    cache: Literal["memory", "redis"] = Field(
+        "memory",
+        description="where floors are cached; redis shares them between processes, in front of the database",
+    )
+    redis_url: SecretStr | None = Field(None, description="Redis to share, redis:// or with TLS rediss://")
     inventories_cached_max: int = Field(1_000, ge=1, le=100_000, description="floors kept prepared in memory")
     inventory_ttl_s: float = Field(600.0, gt=0, le=86_400, description="how long a prepared floor is kept")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -129,6 +152,13 @@ class Settings(BaseSettings):
     def _is_postgres(cls, url: SecretStr | None) -> SecretStr | None:
         if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must start with postgresql://")
+        return url
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://")):
+            raise ValueError("must start with redis:// or rediss://")
         return url
 
     @model_validator(mode="after")
@@ -152,6 +182,12 @@ def _relations(settings: Settings) -> tuple[tuple[bool, str], ...]:
             settings.deadline_s_default <= settings.deadline_s_max,
             "deadline_s_default must not exceed deadline_s_max",
         ),
+        (settings.cache != "redis" or settings.redis_url is not None, "cache redis needs redis_url"),
+        (
+            "log" not in settings.sinks or settings.log_level in ("debug", "info"),
+            "sinks has log, which writes at level info: log_level must not be higher",
+        ),
+        *delivery_relations(settings),
     )
 
 
@@ -200,7 +236,11 @@ def _sentence(problem: Any) -> str:
 
 
 def _shown_input(name: str, value: object) -> str:
-    return "what was given" if name == "database_url" else repr(value)
+    return "what was given" if _is_secret(Settings.model_fields.get(name)) else repr(value)
+
+
+def _is_secret(field: FieldInfo | None) -> bool:
+    return field is not None and field.annotation == SecretStr | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,13 +259,17 @@ def describe(settings: Settings) -> tuple[SettingView, ...]:
     return tuple(
         SettingView(
             name,
-            str(getattr(settings, name)),
-            str(_default(field)),
+            _shown(getattr(settings, name)),
+            _shown(_default(field)),
             f"{ENV_PREFIX}{name.upper()}",
             field.description or "",
         )
         for name, field in Settings.model_fields.items()
     )
+
+
+def _shown(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _default(field: FieldInfo) -> object:

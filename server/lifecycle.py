@@ -12,6 +12,7 @@ from server.clock import Deadline
 
 log = structlog.get_logger(__name__)
 
+CANCEL_AGAIN_S = 0.1
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -53,6 +54,19 @@ class Grace:
         finally:
             hurried.cancel()
             working.cancel()
+
+
+async def end_task(task: "asyncio.Task[None] | None") -> None:
+    """Cancels a task and waits until it is over; what it raises is of no interest any more.
+
+    Again and again, because a cancellation can be lost on its way: one that comes in the middle of a statement or a
+    connection attempt can come out of the driver as an error of its own, which the task survives.
+    """
+    while task is not None and not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=CANCEL_AGAIN_S)
+    if task is not None and not task.cancelled():
+        task.exception()
 
 
 async def _nothing() -> None:

@@ -78,6 +78,11 @@ from maitred_client.errors import (
     TransportError,
     UnknownReasonError,
 )
+from maitred_client.floor_state import (
+    FloorClaim,
+    FloorGapError,
+    FloorState,
+)
 from maitred_client.reasons import (
     ERRORS,
     AssignmentNotFoundError,
@@ -131,6 +136,8 @@ from maitred_client.reasons import (
     TableOutOfServiceError,
     UnauthenticatedError,
     VersionMismatchError,
+    WatchTokenCompactedError,
+    WatchTokenInvalidError,
     WindowInPastError,
     ZoneNotRequestedError,
 )
@@ -167,6 +174,9 @@ __all__ = [
     "ErrorDetails",
     "FailedCheck",
     "FieldViolation",
+    "FloorClaim",
+    "FloorGapError",
+    "FloorState",
     "GarbledError",
     "HoldAlreadyConfirmedError",
     "HoldAlreadyReleasedError",
@@ -211,6 +221,8 @@ __all__ = [
     "UnauthenticatedError",
     "UnknownReasonError",
     "VersionMismatchError",
+    "WatchTokenCompactedError",
+    "WatchTokenInvalidError",
     "WindowInPastError",
     "ZoneNotRequestedError",
     "duration",

@@ -1,7 +1,7 @@
 """The client for asyncio."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
@@ -20,19 +20,21 @@ from maitred.v1 import (
     inventory_pb2,
     inventory_service_pb2,
     inventory_service_pb2_grpc,
-    ops_service_pb2,
     ops_service_pb2_grpc,
     planner_service_pb2,
     planner_service_pb2_grpc,
 )
+from maitred_client.async_ops import AsyncOpsCalls
+from maitred_client.batches import batch_async
 from maitred_client.calls import Request, call_settings, with_request_id
 from maitred_client.channel import DEFAULT_RETRY, RetryPolicy, channel_options
 from maitred_client.paging import pages_async
+from maitred_client.watching import watch_async
 
 Response = TypeVar("Response")
 
 
-class AsyncMaitredClient:
+class AsyncMaitredClient(AsyncOpsCalls):
     """Calls a maitred server from asyncio. May be shared between the tasks of one event loop.
 
     It is made inside the running event loop and belongs to it; RuntimeError otherwise.
@@ -167,6 +169,16 @@ class AsyncMaitredClient:
         """
         return await self._call(self._assignment.AutoAssign, request, timeout_s)
 
+    def auto_assign_batch(
+        self, request: assignment_service_pb2.AutoAssignBatchRequest, *, timeout_s: float | None = None
+    ) -> AsyncGenerator[assignment_service_pb2.AutoAssignBatchResponse, None]:
+        """Assigns every booking of a service date that waits for tables, and tells each decision as it is made.
+
+        The last response has the summary. Closing it (`aclose`) ends the batch; it may last for `timeout_s`, or as long
+        as it takes. When it breaks off, another call goes on with what still waits.
+        """
+        return batch_async(self._assignment.AutoAssignBatch, request, timeout_s, self._settings)
+
     async def reassign_tables(
         self, request: assignment_service_pb2.ReassignTablesRequest, *, timeout_s: float | None = None
     ) -> assignment_service_pb2.ReassignTablesResponse:
@@ -204,6 +216,16 @@ class AsyncMaitredClient:
     ) -> assignment_service_pb2.GetOperationResponse:
         """What became of a mutating call whose answer was lost; its request_id is on the exception that said so."""
         return await self._call(self._assignment.GetOperation, request, timeout_s)
+
+    def watch_floor(
+        self, request: assignment_service_pb2.WatchFloorRequest, *, timeout_s: float | None = None
+    ) -> AsyncGenerator[assignment_service_pb2.WatchFloorResponse, None]:
+        """A restaurant's floor: a snapshot, then every change, exactly once and in order; `FloorState` applies them.
+
+        Goes on by itself, wherever another server answers, when its stream ends or falls silent; when what it missed is
+        not kept any more, another snapshot comes. It lasts until it is closed (`aclose`), or for `timeout_s`.
+        """
+        return watch_async(self._assignment.WatchFloor, request, timeout_s, self._settings)
 
     async def put_restaurant(
         self, request: inventory_service_pb2.PutRestaurantRequest, *, timeout_s: float | None = None
@@ -318,26 +340,6 @@ class AsyncMaitredClient:
     ) -> booking_service_pb2.TransitionBookingResponse:
         """Takes one step in a booking's life."""
         return await self._call(self._booking.TransitionBooking, request, timeout_s)
-
-    async def check_invariants(
-        self, request: ops_service_pb2.CheckInvariantsRequest, *, timeout_s: float | None = None
-    ) -> ops_service_pb2.CheckInvariantsResponse:
-        """What contradicts itself in the stored data. Nothing is repaired."""
-        return await self._call(self._ops.CheckInvariants, request, timeout_s)
-
-    async def list_audit_entries(
-        self, request: ops_service_pb2.ListAuditEntriesRequest, *, timeout_s: float | None = None
-    ) -> ops_service_pb2.ListAuditEntriesResponse:
-        """One page of what was done in a restaurant, newest first."""
-        return await self._call(self._ops.ListAuditEntries, request, timeout_s)
-
-    async def iterate_audit_entries(
-        self, request: ops_service_pb2.ListAuditEntriesRequest, *, timeout_s: float | None = None
-    ) -> AsyncIterator[ops_service_pb2.AuditEntry]:
-        """All entries from the request's page on, fetched page by page; the timeout is for each page."""
-        async for page in pages_async(partial(self.list_audit_entries, timeout_s=timeout_s), request):
-            for item in page.entries:
-                yield item
 
     async def close(self) -> None:
         """Closes the channel; calls under way are cancelled. Closing twice is harmless."""

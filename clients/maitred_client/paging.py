@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 from maitred.v1.assignment_service_pb2 import ListAssignmentsRequest, ListHoldsRequest
 from maitred.v1.booking_service_pb2 import ListBookingsRequest
 from maitred.v1.inventory_service_pb2 import ListBlocksRequest, ListRestaurantsRequest
-from maitred.v1.ops_service_pb2 import ListAuditEntriesRequest
+from maitred.v1.ops_service_pb2 import ListAuditEntriesRequest, ListOutboxEventsRequest
 
 
 class Page(Protocol):
@@ -23,6 +23,7 @@ ListRequest = TypeVar(
     ListBlocksRequest,
     ListBookingsRequest,
     ListHoldsRequest,
+    ListOutboxEventsRequest,
     ListRestaurantsRequest,
 )
 

@@ -114,6 +114,23 @@ class VersionMismatchError(MaitredError, reason="VERSION_MISMATCH", retry=RetryC
     remedy = "Read the resource again, decide again, and call with the new etag and a new request_id."
 
 
+class WatchTokenInvalidError(MaitredError, reason="WATCH_TOKEN_INVALID", retry=RetryClass.AFTER_FIX):
+    """The resume_token of WatchFloor is none that this service made, or was made for another restaurant."""
+
+    remedy = (
+        "Send the token of the last message received for this restaurant, or none to start from a snapshot."
+    )
+
+
+class WatchTokenCompactedError(MaitredError, reason="WATCH_TOKEN_COMPACTED", retry=RetryClass.AFTER_FIX):
+    """What followed the resume_token of WatchFloor is not kept any more.
+
+    Or the database was restored to a state before it.
+    """
+
+    remedy = "Watch again without a resume_token; the stream starts with a snapshot."
+
+
 class InvalidStateTransitionError(MaitredError, reason="INVALID_STATE_TRANSITION", retry=RetryClass.HUMAN):
     """The booking's status does not allow this step; or a changed booking should check in on tables that were given
     for its earlier time or party; or it is too early to check in, and allowed_from says from when on it is allowed

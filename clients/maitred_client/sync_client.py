@@ -1,6 +1,6 @@
 """The client for ordinary code and threads."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
@@ -18,19 +18,21 @@ from maitred.v1 import (
     inventory_pb2,
     inventory_service_pb2,
     inventory_service_pb2_grpc,
-    ops_service_pb2,
     ops_service_pb2_grpc,
     planner_service_pb2,
     planner_service_pb2_grpc,
 )
+from maitred_client.batches import batch
 from maitred_client.calls import Request, call_settings, with_request_id
 from maitred_client.channel import DEFAULT_RETRY, RetryPolicy, channel_options
 from maitred_client.paging import pages
+from maitred_client.sync_ops import OpsCalls
+from maitred_client.watching import watch
 
 Response = TypeVar("Response")
 
 
-class MaitredClient:
+class MaitredClient(OpsCalls):
     """Calls a maitred server and waits for each answer. May be shared between threads.
 
     `tenant_id` and `actor` say who calls, `scopes` what the caller may do. `timeout_s` is for one call and
@@ -159,6 +161,16 @@ class MaitredClient:
         """
         return self._call(self._assignment.AutoAssign, request, timeout_s)
 
+    def auto_assign_batch(
+        self, request: assignment_service_pb2.AutoAssignBatchRequest, *, timeout_s: float | None = None
+    ) -> Generator[assignment_service_pb2.AutoAssignBatchResponse, None, None]:
+        """Assigns every booking of a service date that waits for tables, and tells each decision as it is made.
+
+        The last response has the summary. Closing it (`close`) ends the batch; it may last for `timeout_s`, or as long
+        as it takes. When it breaks off, another call goes on with what still waits.
+        """
+        return batch(self._assignment.AutoAssignBatch, request, timeout_s, self._settings)
+
     def reassign_tables(
         self, request: assignment_service_pb2.ReassignTablesRequest, *, timeout_s: float | None = None
     ) -> assignment_service_pb2.ReassignTablesResponse:
@@ -195,6 +207,16 @@ class MaitredClient:
     ) -> assignment_service_pb2.GetOperationResponse:
         """What became of a mutating call whose answer was lost; its request_id is on the exception that said so."""
         return self._call(self._assignment.GetOperation, request, timeout_s)
+
+    def watch_floor(
+        self, request: assignment_service_pb2.WatchFloorRequest, *, timeout_s: float | None = None
+    ) -> Generator[assignment_service_pb2.WatchFloorResponse, None, None]:
+        """A restaurant's floor: a snapshot, then every change, exactly once and in order; `FloorState` applies them.
+
+        Goes on by itself, wherever another server answers, when its stream ends; when what it missed is not kept any
+        more, another snapshot comes. It lasts until it is closed (`close`), or for `timeout_s`.
+        """
+        return watch(self._assignment.WatchFloor, request, timeout_s, self._settings)
 
     def put_restaurant(
         self, request: inventory_service_pb2.PutRestaurantRequest, *, timeout_s: float | None = None
@@ -306,25 +328,6 @@ class MaitredClient:
     ) -> booking_service_pb2.TransitionBookingResponse:
         """Takes one step in a booking's life."""
         return self._call(self._booking.TransitionBooking, request, timeout_s)
-
-    def check_invariants(
-        self, request: ops_service_pb2.CheckInvariantsRequest, *, timeout_s: float | None = None
-    ) -> ops_service_pb2.CheckInvariantsResponse:
-        """What contradicts itself in the stored data. Nothing is repaired."""
-        return self._call(self._ops.CheckInvariants, request, timeout_s)
-
-    def list_audit_entries(
-        self, request: ops_service_pb2.ListAuditEntriesRequest, *, timeout_s: float | None = None
-    ) -> ops_service_pb2.ListAuditEntriesResponse:
-        """One page of what was done in a restaurant, newest first."""
-        return self._call(self._ops.ListAuditEntries, request, timeout_s)
-
-    def iterate_audit_entries(
-        self, request: ops_service_pb2.ListAuditEntriesRequest, *, timeout_s: float | None = None
-    ) -> Iterator[ops_service_pb2.AuditEntry]:
-        """All entries from the request's page on, fetched page by page; the timeout is for each page."""
-        for page in pages(partial(self.list_audit_entries, timeout_s=timeout_s), request):
-            yield from page.entries
 
     def close(self) -> None:
         """Closes the channel; calls under way end with a TransportError. Closing twice is harmless."""

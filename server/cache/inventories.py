@@ -1,45 +1,112 @@
-"""Prepared inventories in memory, by version: a version's content never changes, so an entry is never wrong."""
+"""Prepared inventories in memory, by version: a version's content never changes, so an entry is never wrong.
+
+The versions that a request needs come with the restaurant's row, which every request reads anyway. So what is used is
+compared with the database on every use, and nothing rests on a message that might not come. Announcements only free
+memory earlier and load what has changed before somebody asks for it.
+"""
 
 import asyncio
 from collections import OrderedDict
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 from uuid import UUID
 
+import structlog
 from aiocache import SimpleMemoryCache
 
+from server.cache.flight import SingleFlight
+from server.domain.announcement import Announcement
 from server.domain.policy import Combinations
 from server.domain.restaurant import Restaurant
-from server.orchestrator.ports import PreparedInventory, Reader
+from server.orchestrator.ports import Inventory, PreparedInventory
 from server.planner.catalog import TableSets
+from server.telemetry.metrics import CacheMetrics
+
+log = structlog.get_logger(__name__)
 
 Key: TypeAlias = tuple[UUID, int, int]
+"""Restaurant, inventory version, policy version."""
+
+
+class InventoryReader(Protocol):
+    """Reads the present inventory of a restaurant."""
+
+    async def inventory(self, restaurant_id: UUID) -> Inventory: ...
+
+
+class InventoryDocuments(Protocol):
+    """Inventories outside of this process. Never raises: what is not to be had is None."""
+
+    async def get(self, key: Key) -> Inventory | None: ...
+
+    async def put(self, key: Key, inventory: Inventory) -> None: ...
+
+
+class NoDocuments:
+    """What there is without a shared cache."""
+
+    async def get(self, key: Key) -> Inventory | None:
+        return None
+
+    async def put(self, key: Key, inventory: Inventory) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class CacheLimits:
+    """At most `entries_max` inventories are kept, the most recently used ones, each for `ttl_s` seconds at most."""
+
+    entries_max: int
+    ttl_s: float
 
 
 class CachedInventories:
     """Implements `InventorySource`: reads and prepares each version once per process.
 
-    Concurrent misses of one version wait for one reading. Holds at most `entries_max` inventories, the most
-    recently used ones, each for at most `ttl_s` seconds after it was read.
+    Concurrent misses of one version wait for one load. What is found is shared and must not be changed; all of it is
+    frozen.
     """
 
-    def __init__(self, entries_max: int, ttl_s: float) -> None:
-        self._entries_max = entries_max
-        self._cache = SimpleMemoryCache(ttl=ttl_s)
+    def __init__(
+        self, limits: CacheLimits, metrics: CacheMetrics, documents: InventoryDocuments | None = None
+    ) -> None:
+        self._limits = limits
+        self._metrics = metrics
+        self._documents = documents or NoDocuments()
+        self._cache = SimpleMemoryCache(ttl=limits.ttl_s)
         self._recency: OrderedDict[Key, None] = OrderedDict()
-        self._reading: dict[Key, asyncio.Lock] = {}
+        self._versions: dict[UUID, set[Key]] = {}
+        self._flight = SingleFlight()
 
-    async def prepared(self, restaurant: Restaurant, reader: Reader) -> PreparedInventory:
+    async def prepared(self, restaurant: Restaurant, reader: InventoryReader) -> PreparedInventory:
         key = (restaurant.restaurant_id, restaurant.inventory_version, restaurant.policy_version)
+        return await self.at(key, reader)
+
+    async def at(self, key: Key, reader: InventoryReader) -> PreparedInventory:
+        """The inventory of this version, or of a newer one if that is what there is by now."""
         found = await self._find(key)
+        self._metrics.looked_up(hit=found is not None)
         if found is not None:
             return found
-        lock = self._reading.setdefault(key, asyncio.Lock())
-        try:
-            async with lock:
-                return await self._find(key) or await self._read(restaurant.restaurant_id, reader)
-        finally:
-            if not lock.locked():
-                self._reading.pop(key, None)
+        async with self._flight.turn(key):
+            return await self._find(key) or await self._load(key, reader)
+
+    def outdated(self, announcement: Announcement) -> bool:
+        """Whether this restaurant is in use here, in other versions than those announced."""
+        versions = (announcement.inventory_version, announcement.policy_version)
+        kept = self._versions.get(announcement.restaurant_id, ())
+        return bool(kept) and all(key[1:] < versions for key in kept)
+
+    async def forget(self, restaurant_id: UUID, but: Key | None = None) -> None:
+        """Drops every version of a restaurant, or every one but this."""
+        for key in tuple(self._versions.get(restaurant_id, ())):
+            if key != but:
+                await self._drop(key, "outdated")
+
+    async def flush(self) -> None:
+        """Drops everything."""
+        for key in tuple(self._recency):
+            await self._drop(key, "flushed")
 
     async def _find(self, key: Key) -> PreparedInventory | None:
         found: PreparedInventory | None = await self._cache.get(_name(key))
@@ -47,20 +114,37 @@ class CachedInventories:
             self._recency.move_to_end(key)
         return found
 
-    async def _read(self, restaurant_id: UUID, reader: Reader) -> PreparedInventory:
-        """Reads the present version, which may be newer than the one asked for; it is kept under its own."""
-        inventory = await reader.inventory(restaurant_id)
+    async def _load(self, key: Key, reader: InventoryReader) -> PreparedInventory:
+        """From where it is nearest. The database answers with its present version, which is kept under its own key."""
+        inventory = await self._documents.get(key)
+        self._metrics.loaded("database" if inventory is None else "shared")
+        if inventory is None:
+            inventory = await reader.inventory(key[0])
+            key = (key[0], inventory.inventory_version, inventory.policy_version)
+            await self._documents.put(key, inventory)
         combinations = inventory.policy.combinations if inventory.policy else Combinations()
         sets = await asyncio.to_thread(TableSets.of, inventory.floor, combinations)
-        prepared = PreparedInventory(inventory, sets)
-        key = (restaurant_id, inventory.inventory_version, inventory.policy_version)
+        return await self._keep(key, PreparedInventory(inventory, sets))
+
+    async def _keep(self, key: Key, prepared: PreparedInventory) -> PreparedInventory:
         await self._cache.set(_name(key), prepared)
         self._recency[key] = None
         self._recency.move_to_end(key)
-        while len(self._recency) > self._entries_max:
-            oldest, _ = self._recency.popitem(last=False)
-            await self._cache.delete(_name(oldest))
+        self._versions.setdefault(key[0], set()).add(key)
+        while len(self._recency) > self._limits.entries_max:
+            await self._drop(next(iter(self._recency)), "room")
         return prepared
+
+    async def _drop(self, key: Key, cause: str) -> None:
+        if key not in self._recency:
+            return
+        del self._recency[key]
+        versions = self._versions[key[0]]
+        versions.discard(key)
+        if not versions:
+            del self._versions[key[0]]
+        self._metrics.evicted(cause)
+        await self._cache.delete(_name(key))
 
 
 def _name(key: Key) -> str:

@@ -12,6 +12,7 @@ from server.cli import (
     booking_commands,
     floor_command,
     moving_commands,
+    outbox_commands,
     question_commands,
     replay_commands,
     service_commands,
@@ -51,6 +52,7 @@ moving_commands.register(app)
 question_commands.register(app)
 floor_command.register(app)
 verify_command.register(app)
+outbox_commands.register(app)
 bench_commands.register(app)
 
 

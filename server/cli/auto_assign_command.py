@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from maitred_client.messages import (
     ErrorReason,
     Floor,
 )
+from server.cli.batch_assigning import Day, Order, assign_day
 from server.cli.claim_view import show_assignment
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
@@ -43,9 +45,22 @@ def register(app: typer.Typer) -> None:
 
 def auto_assign(
     booking: Annotated[
-        UUID,
-        typer.Argument(metavar="BOOKING", help="Id of the booking.", envvar="MAITRED_CLI_BOOKING"),
-    ],
+        UUID | None,
+        typer.Argument(
+            metavar="BOOKING", help="Id of the booking; or else --date.", envvar="MAITRED_CLI_BOOKING"
+        ),
+    ] = None,
+    date: Annotated[
+        str,
+        typer.Option(
+            "--date",
+            envvar="MAITRED_CLI_DATE",
+            help="Every booking of this service date that waits for tables: 2026-11-27.",
+        ),
+    ] = "",
+    order: Annotated[
+        Order, typer.Option("--order", envvar="MAITRED_CLI_ORDER", help="With --date: who comes first.")
+    ] = Order.TIME,
     cutoff: Annotated[
         int | None,
         typer.Option(
@@ -68,40 +83,63 @@ def auto_assign(
     actor: Actor = "maitred-cli",
     timeout: Timeout = 10.0,
 ) -> None:
-    """Finds the best tables for a booking and assigns them, within --timeout.
+    """Finds the best tables for a booking, or for all of a service date, and assigns them, within --timeout.
 
     Doing it again changes nothing: a booking that has its tables keeps them. Exit code 3 says that nothing fits, or
-    that time ran out before anything was changed.
+    that time ran out before anything was changed. With --date it only says that time ran out before every booking was
+    decided; the same command goes on with the rest.
 
     Example: [bold]maitred auto-assign 1b4e28ba-2fa1-4d52-883f-0016d3cca427 --cutoff 30 --avoid T1,T2[/]
+
+    Example: [bold]maitred auto-assign --date 2026-11-27 --order constrained-first[/]
     """
+    connection = Connection(address, tenant, actor, timeout)
+    if (booking is None) == (not date):
+        raise typer.BadParameter("give either a booking or --date", param_hint="BOOKING")
+    if date and avoid:
+        raise typer.BadParameter("goes with a booking, not with --date", param_hint="--avoid")
+    day = Day(date, order, cutoff, reason)
+    drive(
+        assign_day(connection, restaurant, day, output)
+        if booking is None
+        else _assign(connection, restaurant, Wish(booking, cutoff, avoid, reason), output)
+    )
 
-    async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
-            found = await find_restaurant(client, restaurant)
-            floor = await get_floor(client, found)
-            request = AutoAssignRequest(
-                restaurant_id=found.restaurant_id,
-                booking_id=str(booking),
-                avoid_table_ids=table_ids(floor, avoid, "--avoid") if avoid else (),
-                reason=reason,
-            )
-            if cutoff is not None:
-                request.cutoff.CopyFrom(duration(dt.timedelta(minutes=cutoff)))
-            response = await client.auto_assign(request)
-        if output is not Format.TABLE:
-            write_json(to_dict(response), output)
-        elif response.HasField("assignment"):
-            show_assignment(response.assignment, response.booking.status, floor, found)
-            show(*_how(response, floor))
-        if response.outcome == OUT_OF_TIME:
-            raise CommandFailure(
-                ExitCode.REFUSED,
-                "time ran out before tables were assigned; nothing has changed",
-                "Repeat the same command, with a longer --timeout if need be.",
-            )
 
-    drive(work())
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One booking, and what its tables must be like; `cutoff_min` in minutes before the party sits down."""
+
+    booking_id: UUID
+    cutoff_min: int | None
+    avoid: str
+    reason: str
+
+
+async def _assign(connection: Connection, restaurant: str, wish: Wish, output: Format) -> None:
+    async with connection.open() as client:
+        found = await find_restaurant(client, restaurant)
+        floor = await get_floor(client, found)
+        request = AutoAssignRequest(
+            restaurant_id=found.restaurant_id,
+            booking_id=str(wish.booking_id),
+            avoid_table_ids=table_ids(floor, wish.avoid, "--avoid") if wish.avoid else (),
+            reason=wish.reason,
+        )
+        if wish.cutoff_min is not None:
+            request.cutoff.CopyFrom(duration(dt.timedelta(minutes=wish.cutoff_min)))
+        response = await client.auto_assign(request)
+    if output is not Format.TABLE:
+        write_json(to_dict(response), output)
+    elif response.HasField("assignment"):
+        show_assignment(response.assignment, response.booking.status, floor, found)
+        show(*_how(response, floor))
+    if response.outcome == OUT_OF_TIME:
+        raise CommandFailure(
+            ExitCode.REFUSED,
+            "time ran out before tables were assigned; nothing has changed",
+            "Repeat the same command, with a longer --timeout if need be.",
+        )
 
 
 def _how(response: AutoAssignResponse, floor: Floor) -> Iterator[RenderableType]:

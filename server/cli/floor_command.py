@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from server.cli.failures import CommandFailure, ExitCode
+from server.cli.floor_watching import watch_day
 from server.cli.help_text import add_command
 from server.cli.instants import parse_date
 from server.cli.looking_up import drive, find_restaurant
@@ -41,6 +42,15 @@ def floor(
         str,
         typer.Option("--date", envvar="MAITRED_CLI_DATE", help="Local date, YYYY-MM-DD; today if left out."),
     ] = "",
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            "-w",
+            envvar="MAITRED_CLI_WATCH",
+            help="Follow every change until Ctrl-C; as JSON, one line for each.",
+        ),
+    ] = False,
     svg: Svg = None,
     png: Png = None,
     output: Output = Format.TABLE,
@@ -53,8 +63,10 @@ def floor(
 
     Example: [bold]maitred floor --date 2026-03-14 --png evening.png[/]
     """
+    if watch and (svg or png):
+        raise typer.BadParameter("draws in the terminal only", param_hint="--watch")
 
-    async def work() -> FloorPicture:
+    async def work() -> FloorPicture | None:
         async with Connection(address, tenant, actor, timeout).open() as client:
             found = await find_restaurant(client, restaurant)
             now = dt.datetime.now(dt.UTC)
@@ -62,9 +74,22 @@ def floor(
                 day = parse_date(date) if date else now.astimezone(ZoneInfo(found.time_zone)).date()
             except ValueError as error:
                 raise typer.BadParameter(str(error), param_hint="--date") from None
+            if watch:
+                await watch_day(client, found, day, output)
+                return None
             return await fetch_picture(client, found, day, now)
 
-    picture = drive(work())
+    try:
+        picture = drive(work())
+    except KeyboardInterrupt:
+        if watch:
+            return
+        raise
+    if picture is not None:
+        _write(picture, output, svg, png)
+
+
+def _write(picture: FloorPicture, output: Format, svg: Path | None, png: Path | None) -> None:
     if output is Format.TABLE:
         show(TerminalPicture(picture))
     elif output is Format.JSON:

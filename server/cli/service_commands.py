@@ -77,6 +77,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands of this file."""
     add_command(app, dev, panel="Start here")
     add_command(app, serve, panel="Running it")
+    add_command(app, worker, panel="Running it")
     add_command(migrate, migrate_up_command, name="up")
     add_command(migrate, migrate_status_command, name="status")
     add_command(migrate, migrate_check_command, name="check")
@@ -92,7 +93,7 @@ def dev(
     data_dir: DataDir = None,
     log_level: LogLevel = None,
 ) -> None:
-    """Starts a server with a sample restaurant, from nothing, and says how to call it. Ctrl-C stops it.
+    """Starts a server and a worker with a sample restaurant, from nothing, and says how to call it. Ctrl-C stops it.
 
     Example: [bold]maitred dev --port 7420[/]
     """
@@ -103,9 +104,13 @@ def dev(
     )
 
     async def work() -> None:
-        from server.bootstrap import database, serving
+        from server.bootstrap import database, serving, working
 
-        async with database(settings, note) as store, serving(settings, store.url) as server:
+        async with (
+            database(settings, note) as store,
+            working(settings, store.url),
+            serving(settings, store.url) as server,
+        ):
             (day,) = read_service_days(SAMPLE_FILE)
             async with Connection(server.address, actor="maitred-dev").open() as client:
                 booking = await _load_sample(client, day)
@@ -146,6 +151,28 @@ def serve(
             await server.wait()
             note("draining …")
             await server.drain()
+        note("stopped")
+
+    drive(work())
+
+
+def worker(database_url: DatabaseUrl = None, data_dir: DataDir = None, log_level: LogLevel = None) -> None:
+    """Delivers events, clears expired holds away and keeps the database tidy, until SIGTERM or Ctrl-C.
+
+    Run as many as you like beside [bold]maitred serve[/]: they share the work, and when one dies the others take over.
+    Without a configured database it works on that of a maitred which is already running here.
+
+    Example: [bold]MAITRED_SINKS=telemetry,nats MAITRED_NATS_URL=nats://nats:4222 maitred worker[/]
+    """
+    settings = _settings(database_url=database_url, data_dir=data_dir, log_level=log_level)
+
+    async def work() -> None:
+        from server.bootstrap import seen_database, working
+
+        async with seen_database(settings) as store, working(settings, store.url) as lifecycle:
+            note(f"working; events go to {', '.join(settings.sinks)}")
+            await lifecycle.wait_for_signal()
+            note("stopping …")
         note("stopped")
 
     drive(work())

@@ -1,13 +1,18 @@
 """What the world is told about committed changes. No personal data."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from server.domain.booking import Booking, BookingStatus
 from server.domain.claims import Assignment, Block, Hold
 from server.domain.restaurant import Restaurant
+
+_EMAIL = re.compile(r"[^\s@<>,;:\"']+@[^\s@<>,;:\"']+")
 
 
 class EventType(StrEnum):
@@ -35,6 +40,29 @@ class Event:
     booking_id: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CommittedEvent:
+    """One committed fact. `event_id` is what receivers recognise a repeat by; `floor_version` and `position` order the
+    events of a restaurant.
+    """
+
+    event_id: UUID
+    tenant_id: UUID
+    restaurant_id: UUID
+    floor_version: int
+    position: int
+    created_at: datetime
+    event_type: str
+    booking_id: UUID | None
+    idempotency_key: str
+    payload: Mapping[str, Any]
+
+
+def without_addresses(actor: str) -> str:
+    """The actor in the caller's own word, with e-mail addresses taken out: they are personal data."""
+    return _EMAIL.sub("[redacted-email]", actor)
+
+
 def hold_event(event_type: EventType, hold: Hold, zone_id: UUID | None, actor: str, cause: str = "") -> Event:
     """A change of a hold. It goes through each state once, so type and id name the fact.
 
@@ -53,7 +81,7 @@ def hold_event(event_type: EventType, hold: Hold, zone_id: UUID | None, actor: s
             "startAt": hold.window.start.isoformat(),
             "endAt": hold.window.end.isoformat(),
             "expiresAt": hold.expires_at.isoformat(),
-            "actorId": actor,
+            "actorId": without_addresses(actor),
             "metadata": {"cause": cause} if cause else {},
         },
         hold.booking_id,

@@ -105,6 +105,13 @@ def next_opening(policy: ServicePolicy, time_zone: str, after: datetime) -> date
     return None
 
 
+def service_day(policy: ServicePolicy, time_zone: str, day: date) -> Window:
+    """A range that has every start whose `service_date` is `day`: the local day and the periods that open on it."""
+    midnights = Window(_instant(day, 0, time_zone), _instant(day + timedelta(days=1), 0, time_zone))
+    spans = [midnights, *(opening.span for opening in openings_on(policy, time_zone, day))]
+    return Window(min(span.start for span in spans), max(span.end for span in spans))
+
+
 def _opening_and_date(policy: ServicePolicy, time_zone: str, start: datetime) -> tuple[date, Opening] | None:
     local_date = start.astimezone(ZoneInfo(time_zone)).date()
     for day in (local_date, local_date - timedelta(days=1)):

@@ -14,6 +14,7 @@ from server.errors import Refusal
 from server.orchestrator.assigning import Assigned
 from server.orchestrator.auto_assigned import AutoAssigned
 from server.orchestrator.hold_tables import Held
+from server.orchestrator.outbox_operations import Redriven
 from server.orchestrator.ports import Catalogue
 from server.orchestrator.put_floor import FloorPut
 from server.orchestrator.put_service_policy import PolicyPut
@@ -40,6 +41,7 @@ ANSWERS: Mapping[str, type] = {
     "UnblockTables": Block,
     "PutBooking": Booking,
     "TransitionBooking": Booking,
+    "RedriveOutboxEvents": Redriven,
 }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from server.domain.policy import ServicePolicy
 from server.domain.restaurant import Restaurant
 from server.domain.window import Window
 from server.errors import Refusal
-from server.orchestrator.changes import Changes
+from server.orchestrator.changes import AuditEntry, Changes
 from server.planner.catalog import TableSets
 from server.planner.lookahead import Waiting
 
@@ -82,6 +83,44 @@ class AuditRecord:
     details: Mapping[str, Any]
 
 
+class OutboxStatus(StrEnum):
+    PENDING = "pending"
+    DONE = "done"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxStats:
+    """How far events have got on their way out."""
+
+    pending: int
+    dead: int
+    restaurants_in_work: int
+    restaurants_blocked: int
+    oldest_pending_at: datetime | None
+    checked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRecord:
+    """An event and what became of it."""
+
+    event_id: UUID
+    restaurant_id: UUID
+    event_type: str
+    status: OutboxStatus
+    floor_version: int
+    position: int
+    attempt_count: int
+    last_error: str
+    created_at: datetime
+    updated_at: datetime
+    booking_id: UUID | None
+    idempotency_key: str
+    payload: Mapping[str, Any]
+    redriven_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A page of a list: how many rows, and the sort key of the row before the first, as its column values."""
@@ -103,6 +142,10 @@ class Reader(Protocol):
 
     async def live_holds_of(self, restaurant_id: UUID, booking_id: UUID) -> tuple[Hold, ...]:
         """Holds of a booking that are active and not expired, oldest first."""
+        ...
+
+    async def expired_holds(self, restaurant_id: UUID, limit: int) -> tuple[Hold, ...]:
+        """Holds whose time is over and that nobody has cleared away yet, the longest expired first."""
         ...
 
     async def assignment(self, restaurant_id: UUID, assignment_id: UUID) -> Assignment | None: ...
@@ -173,6 +216,20 @@ class Catalogue(Reader, Protocol):
         """Newest first."""
         ...
 
+    async def outbox_stats(self, tenant_id: UUID, restaurant_id: UUID | None) -> OutboxStats: ...
+
+    async def outbox_events(
+        self,
+        tenant_id: UUID,
+        restaurant_id: UUID | None,
+        status: OutboxStatus | None,
+        event_type: str,
+        event_id: UUID | None,
+        page: Page,
+    ) -> tuple[OutboxRecord, ...]:
+        """Oldest first; what is None or empty restricts nothing."""
+        ...
+
 
 class Unit(Reader, Protocol):
     """One open transaction. Nothing of it is visible to others before it commits; an exception undoes all of it."""
@@ -195,6 +252,16 @@ class Unit(Reader, Protocol):
 
     async def write(self, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> int:
         """Writes everything and returns the restaurant's new floor version. Does nothing for empty changes."""
+        ...
+
+    async def redrive_events(
+        self, tenant_id: UUID, restaurant_id: UUID, event_ids: tuple[UUID, ...], event_type: str, limit: int
+    ) -> tuple[UUID, ...]:
+        """Makes dead events pending again, and says which: those named or all, oldest first, up to the limit."""
+        ...
+
+    async def note(self, restaurant: Restaurant, entry: AuditEntry) -> None:
+        """Writes an audit entry about something that changed nothing on the floor."""
         ...
 
     async def record(self, request: RecordedRequest, answer: object) -> None:
@@ -226,6 +293,22 @@ class Store(Protocol):
 
         Raises STORE_UNAVAILABLE or DEADLINE_EXCEEDED.
         """
+        ...
+
+
+class Upkeep(Protocol):
+    """What nobody asks for and somebody has to do, over all tenants; everything in bounded batches."""
+
+    async def restaurants_with_expired_holds(self, limit: int) -> tuple[tuple[UUID, UUID], ...]:
+        """Tenant and restaurant of each, the longest expired first."""
+        ...
+
+    async def forget_answers(self, limit: int) -> int:
+        """Deletes answers of the ledger whose time is over, and says how many."""
+        ...
+
+    async def archive_claims(self, older_than_s: float, limit: int) -> int:
+        """Moves claims of the past that nothing stands on any more out of the way, and says how many."""
         ...
 
 

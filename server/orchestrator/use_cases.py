@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from server.orchestrator.assign_tables import AssignTables
 from server.orchestrator.auto_assign import AutoAssign
+from server.orchestrator.auto_assign_batch import AutoAssignBatch
 from server.orchestrator.block_tables import BlockTables
 from server.orchestrator.check_invariants import CheckInvariants
 from server.orchestrator.confirm_hold import ConfirmHold
@@ -13,6 +14,7 @@ from server.orchestrator.get_operation import GetOperation
 from server.orchestrator.hold_tables import HoldLimits, HoldTables
 from server.orchestrator.idempotency import Once
 from server.orchestrator.identity import NewId
+from server.orchestrator.outbox_operations import GetOutboxStats, ListOutboxEvents, RedriveOutboxEvents
 from server.orchestrator.plan_tables import PlanTables
 from server.orchestrator.ports import InventorySource, Store
 from server.orchestrator.put_booking import PutBooking
@@ -39,6 +41,7 @@ from server.orchestrator.unassign_tables import UnassignTables
 from server.orchestrator.unblock_tables import UnblockTables
 from server.orchestrator.update_table import UpdateTable
 from server.orchestrator.validate_selection import ValidateSelection
+from server.orchestrator.watch_floor import WatchFloor
 from server.telemetry.metrics import AutoAssignMetrics
 
 
@@ -59,6 +62,7 @@ class UseCases:
     confirm_hold: ConfirmHold
     assign_tables: AssignTables
     auto_assign: AutoAssign
+    auto_assign_batch: AutoAssignBatch
     reassign_tables: ReassignTables
     unassign_tables: UnassignTables
     get_assignment: GetAssignment
@@ -81,6 +85,10 @@ class UseCases:
     transition_booking: TransitionBooking
     check_invariants: CheckInvariants
     list_audit_entries: ListAuditEntries
+    watch_floor: WatchFloor
+    get_outbox_stats: GetOutboxStats
+    list_outbox_events: ListOutboxEvents
+    redrive_outbox_events: RedriveOutboxEvents
 
     @classmethod
     def on(
@@ -90,9 +98,11 @@ class UseCases:
         new_id: NewId,
         limits: HoldLimits,
         answer_margin_s: float,
+        watch_floor: WatchFloor,
     ) -> "UseCases":
         """Every use case on one store."""
         once, catalogue = Once(store), store.catalogue
+        auto_assign = AutoAssign(once, catalogue, inventories, new_id, answer_margin_s, AutoAssignMetrics())
         return cls(
             plan_tables=PlanTables(catalogue, inventories),
             explain_table=ExplainTable(catalogue, inventories),
@@ -106,9 +116,8 @@ class UseCases:
             list_holds=ListHolds(catalogue),
             confirm_hold=ConfirmHold(once, inventories, new_id),
             assign_tables=AssignTables(once, inventories, new_id),
-            auto_assign=AutoAssign(
-                once, catalogue, inventories, new_id, answer_margin_s, AutoAssignMetrics()
-            ),
+            auto_assign=auto_assign,
+            auto_assign_batch=AutoAssignBatch(catalogue, inventories, auto_assign, answer_margin_s),
             reassign_tables=ReassignTables(once, inventories, new_id),
             unassign_tables=UnassignTables(once, inventories, new_id),
             get_assignment=GetAssignment(catalogue),
@@ -131,4 +140,8 @@ class UseCases:
             transition_booking=TransitionBooking(once, inventories, new_id),
             check_invariants=CheckInvariants(store),
             list_audit_entries=ListAuditEntries(catalogue),
+            watch_floor=watch_floor,
+            get_outbox_stats=GetOutboxStats(catalogue),
+            list_outbox_events=ListOutboxEvents(catalogue),
+            redrive_outbox_events=RedriveOutboxEvents(once),
         )

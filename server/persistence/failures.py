@@ -1,5 +1,8 @@
 """Where driver errors stop: SQLSTATE and constraint name become the service's own words, and nothing else leaves."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import asyncpg
 
 from server.errors import InvariantError, Reason, Refusal, ServiceError
@@ -34,6 +37,17 @@ def translated(error: Exception) -> Exception:
     if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError | OSError):
         return unavailable()
     return error
+
+
+@asynccontextmanager
+async def translating() -> AsyncIterator[None]:
+    """Nothing of the driver leaves this block."""
+    try:
+        yield
+    except (OSError, *DRIVER_ERRORS) as error:
+        if isinstance(error, TimeoutError):
+            raise
+        raise translated(error) from error
 
 
 def _from_server(error: asyncpg.PostgresError) -> Exception:

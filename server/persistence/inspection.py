@@ -40,7 +40,7 @@ class DatabaseFacts:
 
 async def database_facts(url: str) -> DatabaseFacts:
     """Asks one database. Raises `UnreachableError`."""
-    async with _connection(url) as connection:
+    async with connection_to(url) as connection:
         row = await connection.fetchrow(QUERIES["database_facts"])
     assert row is not None, "a select without FROM has one row"
     ahead = row["now"] - datetime.now(UTC)
@@ -59,7 +59,7 @@ async def refuses_overlap(url: str) -> bool:
     Raises `UnreachableError`.
     """
     probe = uuid4()
-    async with _connection(url) as connection:
+    async with connection_to(url) as connection:
         attempt = connection.transaction()
         await attempt.start()
         try:
@@ -75,7 +75,7 @@ async def refuses_overlap(url: str) -> bool:
 
 async def database_invariants(url: str) -> InvariantReport:
     """Checks everything in one database that has our schema, whoever it belongs to. Raises `UnreachableError`."""
-    async with _connection(url) as connection:
+    async with connection_to(url) as connection:
         try:
             return await look_at_everything(connection)
         except (OSError, *DRIVER_ERRORS) as error:
@@ -83,7 +83,8 @@ async def database_invariants(url: str) -> InvariantReport:
 
 
 @asynccontextmanager
-async def _connection(url: str) -> AsyncIterator[Connection]:
+async def connection_to(url: str) -> AsyncIterator[Connection]:
+    """A connection for one errand. Raises `UnreachableError`."""
     try:
         connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
     except (OSError, ValueError, *DRIVER_ERRORS) as error:

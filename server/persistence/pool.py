@@ -30,6 +30,22 @@ class PoolSettings:
         """A pooler's server connections are shared, and it refuses settings that it does not track."""
         return self.statement_cache_size == 0
 
+    def of_the_server(self) -> dict[str, str]:
+        """What the server is told when a connection opens."""
+        identity = {"application_name": self.application_name, "timezone": "UTC"}
+        limits = {
+            "statement_timeout": str(int(self.statement_timeout_s * 1000)),
+            "idle_in_transaction_session_timeout": str(int(self.statement_timeout_s * 1000)),
+            "tcp_user_timeout": "10000",
+            "tcp_keepalives_idle": "10",
+            "tcp_keepalives_interval": "5",
+            "tcp_keepalives_count": "3",
+            "client_connection_check_interval": "5000",
+            # Nested loops over a handful of rows gain nothing from compiled plans, and pay for them at first use.
+            "jit": "off",
+        }
+        return identity if self.pooled else identity | limits
+
 
 async def open_pool(
     settings: PoolSettings, connection_class: type[DriverConnection] = asyncpg.Connection
@@ -38,18 +54,6 @@ async def open_pool(
 
     Raises `UnreachableError`.
     """
-    identity = {"application_name": settings.application_name, "timezone": "UTC"}
-    limits = {
-        "statement_timeout": str(int(settings.statement_timeout_s * 1000)),
-        "idle_in_transaction_session_timeout": str(int(settings.statement_timeout_s * 1000)),
-        "tcp_user_timeout": "10000",
-        "tcp_keepalives_idle": "10",
-        "tcp_keepalives_interval": "5",
-        "tcp_keepalives_count": "3",
-        "client_connection_check_interval": "5000",
-        # Nested loops over a handful of rows gain nothing from compiled plans, and pay for them at first use.
-        "jit": "off",
-    }
     try:
         return await asyncpg.create_pool(
             settings.url,
@@ -57,12 +61,23 @@ async def open_pool(
             max_size=settings.size_max,
             timeout=settings.connect_timeout_s,
             statement_cache_size=settings.statement_cache_size,
-            server_settings=identity if settings.pooled else identity | limits,
+            server_settings=settings.of_the_server(),
             connection_class=connection_class,
             reset=_keep,
         )
     except (OSError, ValueError, *DRIVER_ERRORS) as error:
         raise unreachable(error) from None
+
+
+async def connect(settings: PoolSettings) -> DriverConnection:
+    """A connection outside any pool, with the same limits."""
+    connection: DriverConnection = await asyncpg.connect(
+        settings.url,
+        timeout=settings.connect_timeout_s,
+        statement_cache_size=settings.statement_cache_size,
+        server_settings=settings.of_the_server(),
+    )
+    return connection
 
 
 async def _keep(_connection: object) -> None:

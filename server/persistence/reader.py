@@ -10,7 +10,16 @@ from server.domain.limits import WINDOW_MAX_S
 from server.domain.restaurant import Restaurant
 from server.domain.window import Window
 from server.errors import Refusal
-from server.orchestrator.ports import AuditRecord, Inventory, Page, Recorded, Standing
+from server.orchestrator.ports import (
+    AuditRecord,
+    Inventory,
+    OutboxRecord,
+    OutboxStats,
+    OutboxStatus,
+    Page,
+    Recorded,
+    Standing,
+)
 from server.persistence import rows
 from server.persistence.documents import decode
 from server.persistence.queries import load_queries
@@ -25,6 +34,7 @@ CLAIMS = load_queries("claims")
 BLOCKS = load_queries("blocks")
 JOURNAL = load_queries("journal")
 LEDGER = load_queries("ledger")
+OUTBOX = load_queries("outbox")
 
 AnswerT = TypeVar("AnswerT")
 
@@ -63,6 +73,10 @@ class SqlReader:
 
     async def live_holds_of(self, restaurant_id: UUID, booking_id: UUID) -> tuple[Hold, ...]:
         found = await self._asking.fetch(HOLDS["live_holds_of"], restaurant_id, booking_id)
+        return tuple(rows.hold(row) for row in found)
+
+    async def expired_holds(self, restaurant_id: UUID, limit: int) -> tuple[Hold, ...]:
+        found = await self._asking.fetch(HOLDS["expired_holds"], restaurant_id, limit)
         return tuple(rows.hold(row) for row in found)
 
     async def assignment(self, restaurant_id: UUID, assignment_id: UUID) -> Assignment | None:
@@ -186,6 +200,31 @@ class SqlCatalogue(SqlReader):
             page.size,
         )
         return tuple(rows.audit_record(row) for row in found)
+
+    async def outbox_stats(self, tenant_id: UUID, restaurant_id: UUID | None) -> OutboxStats:
+        row = await self._asking.fetchrow(OUTBOX["outbox_stats"], tenant_id, restaurant_id)
+        return OutboxStats(**dict(row))
+
+    async def outbox_events(
+        self,
+        tenant_id: UUID,
+        restaurant_id: UUID | None,
+        status: OutboxStatus | None,
+        event_type: str,
+        event_id: UUID | None,
+        page: Page,
+    ) -> tuple[OutboxRecord, ...]:
+        found = await self._asking.fetch(
+            OUTBOX["outbox_page"],
+            tenant_id,
+            restaurant_id,
+            status.value if status else None,
+            event_type or None,
+            event_id,
+            *_after(page),
+            page.size,
+        )
+        return tuple(rows.outbox_record(row) for row in found)
 
 
 def request_lock(tenant_id: UUID, method: str, request_id: UUID) -> str:

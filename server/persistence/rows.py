@@ -20,7 +20,7 @@ from server.domain.policy import ServicePolicy
 from server.domain.restaurant import Restaurant
 from server.domain.window import Stay, Window
 from server.errors import ClaimKind, Reason
-from server.orchestrator.ports import AuditRecord, Inventory
+from server.orchestrator.ports import AuditRecord, Inventory, OutboxRecord, OutboxStatus
 from server.persistence.documents import decode
 from server.planner.lookahead import Waiting
 
@@ -279,4 +279,23 @@ def invariant_counts(row: Row) -> InvariantCounts:
         row["claims"],
         row["events"],
         row["audit_entries"],
+    )
+
+
+def outbox_record(row: Row) -> OutboxRecord:
+    return OutboxRecord(
+        row["id"],
+        row["restaurant_id"],
+        row["event_type"],
+        OutboxStatus(row["status"]),
+        row["floor_version"],
+        row["position"],
+        row["attempt_count"],
+        row["last_error"] or "",
+        row["created_at"],
+        row["updated_at"],
+        row["booking_id"],
+        row["idempotency_key"],
+        decode(row["payload"], dict[str, Any]),
+        row["redriven_at"],
     )

@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from server.clock import Deadline
+from server.domain.announcement import Announcement
 from server.domain.invariants import InvariantReport
 from server.orchestrator.ports import Unit
 from server.persistence.failures import (
@@ -17,7 +18,7 @@ from server.persistence.failures import (
     ContentionError,
     contended,
     deadline_exceeded,
-    translated,
+    translating,
 )
 from server.persistence.invariants import look_at_tenant
 from server.persistence.lanes import Lanes
@@ -48,12 +49,19 @@ class StoreSettings:
     writers_per_restaurant: int = 2
 
 
-class SqlStore:
-    """Implements `Store` on a connection pool."""
+def _nobody(_: Announcement) -> None:
+    """Nobody wants to know."""
 
-    def __init__(self, pool: Pool, settings: StoreSettings) -> None:
+
+class SqlStore:
+    """Implements `Store` on a connection pool. `announce` is told of each committed change; it must not fail."""
+
+    def __init__(
+        self, pool: Pool, settings: StoreSettings, announce: Callable[[Announcement], None] = _nobody
+    ) -> None:
         self._pool = pool
         self._settings = settings
+        self._announce = announce
         self._lanes = Lanes(settings.writers_per_restaurant)
         self._catalogue = SqlCatalogue(_PooledAsking(pool, settings.read_timeout_s))
 
@@ -89,7 +97,7 @@ class SqlStore:
         try:
             async with (
                 asyncio.timeout(deadline.remaining_s() + SILENCE_GRACE_S),
-                _translating(),
+                translating(),
                 self._pool.acquire() as connection,
             ):
                 return await look_at_tenant(connection, tenant_id, restaurant_id, remaining_ms)
@@ -102,9 +110,12 @@ class SqlStore:
     async def _attempt(self, work: Callable[[Unit], Awaitable[ResultT]], deadline: Deadline) -> ResultT:
         remaining_ms = max(1, int(deadline.remaining_s() * 1000))
         lock_ms = min(remaining_ms, int(self._settings.lock_timeout_s * 1000))
-        async with _translating(), self._pool.acquire() as connection, connection.transaction():
+        async with translating(), self._pool.acquire() as connection, connection.transaction():
             unit = SqlUnit(connection, remaining_ms, lock_ms, self._settings.ledger_ttl_s)
-            return await work(unit)
+            result = await work(unit)
+        for announcement in unit.written:
+            self._announce(announcement)
+        return result
 
     async def ping(self) -> bool:
         """Whether the database answers."""
@@ -143,18 +154,7 @@ class _PooledAsking:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         try:
-            async with _translating(), asyncio.timeout(self._timeout_s), self._pool.acquire() as connection:
+            async with translating(), asyncio.timeout(self._timeout_s), self._pool.acquire() as connection:
                 yield connection
         except TimeoutError:
             raise deadline_exceeded() from None
-
-
-@asynccontextmanager
-async def _translating() -> AsyncIterator[None]:
-    """Nothing of the driver leaves this block."""
-    try:
-        yield
-    except (OSError, *DRIVER_ERRORS) as error:
-        if isinstance(error, TimeoutError):
-            raise
-        raise translated(error) from error

@@ -4,16 +4,20 @@ from hashlib import blake2b
 from typing import TypeVar
 from uuid import UUID
 
+from server.domain.announcement import Announcement
 from server.domain.claims import Assignment, Claim
 from server.domain.floor import Floor
 from server.domain.restaurant import Restaurant
 from server.errors import Reason, Refusal, ServiceError, refuse
-from server.orchestrator.changes import Changes
+from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.ports import RecordedRequest, Standing
+from server.outbox.encoding import EVENT_TYPES, message_name
+from server.outbox.sinks.telemetry import LEFT_OUT
 from server.persistence import rows
 from server.persistence.documents import decode, encode
 from server.persistence.failures import RETRY_AFTER_S
 from server.persistence.pool import Connection
+from server.persistence.queries import load_queries
 from server.persistence.reader import (
     ASSIGNMENTS,
     BLOCKS,
@@ -23,6 +27,7 @@ from server.persistence.reader import (
     INVENTORY,
     JOURNAL,
     LEDGER,
+    OUTBOX,
     RESTAURANTS,
     SqlReader,
     answer_of,
@@ -30,6 +35,9 @@ from server.persistence.reader import (
 )
 
 AnswerT = TypeVar("AnswerT")
+
+TELEMETRY = load_queries("telemetry")
+TELEMETRY_SCHEMAS = {event_type: message_name(event_type) for event_type in sorted(EVENT_TYPES)}
 
 
 class SqlUnit(SqlReader):
@@ -43,6 +51,8 @@ class SqlUnit(SqlReader):
         self._timeouts = (str(statement_timeout_ms), str(lock_timeout_ms))
         self._ledger_ttl_s = ledger_ttl_s
         self._request: RecordedRequest | None = None
+        self._locked: Restaurant | None = None
+        self.written: tuple[Announcement, ...] = ()
 
     async def recall(self, request: RecordedRequest, answer_type: type[AnswerT]) -> AnswerT | Refusal | None:
         self._request = request
@@ -62,7 +72,9 @@ class SqlUnit(SqlReader):
 
     async def lock_restaurant(self, tenant_id: UUID, restaurant_id: UUID) -> Standing | None:
         query = RESTAURANTS["lock_restaurant"]
-        return self._standing(await self._connection.fetchrow(query, tenant_id, restaurant_id))
+        standing = self._standing(await self._connection.fetchrow(query, tenant_id, restaurant_id))
+        self._locked = standing.restaurant if standing else None
+        return standing
 
     async def add_restaurant(self, restaurant: Restaurant) -> bool:
         await self._connection.execute(RESTAURANTS["add_tenant"], restaurant.tenant_id)
@@ -76,16 +88,44 @@ class SqlUnit(SqlReader):
         return row is not None
 
     async def write(self, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> int:
-        version = await self._connection.fetchval(RESTAURANTS["raise_floor_version"], restaurant_id)
-        assert isinstance(version, int), "writes happen on a locked restaurant"
+        raised = await self._connection.fetchrow(RESTAURANTS["raise_floor_version"], restaurant_id)
+        assert raised is not None, "writes happen on a locked restaurant"
+        version: int = raised["floor_version"]
         await self._write_inventory(restaurant_id, changes)
         await self._free_claims(restaurant_id, changes)
         await self._write_owners(restaurant_id, changes)
         await self._take_claims(restaurant_id, changes)
         await self._write_booking(changes)
         await self._write_events(tenant_id, restaurant_id, version, changes)
-        await self._write_audit(tenant_id, restaurant_id, version, changes)
+        if raised["direct_telemetry"]:
+            await self._write_telemetry(restaurant_id, version)
+        await self._write_audit(tenant_id, restaurant_id, version, changes.audit)
+        self._note_written(restaurant_id, version, changes.restaurant or self._locked)
         return version
+
+    def _note_written(self, restaurant_id: UUID, version: int, restaurant: Restaurant | None) -> None:
+        """What is to be announced once all of it is committed."""
+        assert restaurant is not None, "what is written is locked"
+        versions = (restaurant.inventory_version, restaurant.policy_version)
+        self.written = (*self.written, Announcement(restaurant_id, version, *versions))
+
+    async def redrive_events(
+        self, tenant_id: UUID, restaurant_id: UUID, event_ids: tuple[UUID, ...], event_type: str, limit: int
+    ) -> tuple[UUID, ...]:
+        found = await self._connection.fetch(
+            OUTBOX["redrive_events"],
+            tenant_id,
+            list(event_ids) or None,
+            restaurant_id,
+            event_type or None,
+            limit,
+        )
+        return tuple(sorted(row["id"] for row in found))
+
+    async def note(self, restaurant: Restaurant, entry: AuditEntry) -> None:
+        await self._write_audit(
+            restaurant.tenant_id, restaurant.restaurant_id, restaurant.floor_version, (entry,)
+        )
 
     async def record(self, request: RecordedRequest, answer: object) -> None:
         await self._connection.execute(
@@ -247,22 +287,33 @@ class SqlUnit(SqlReader):
             [encode(event.payload) for event in changes.events],
         )
 
+    async def _write_telemetry(self, restaurant_id: UUID, version: int) -> None:
+        """What the telemetry sink would write later, and then finds already written."""
+        await self._connection.execute(
+            TELEMETRY["record_change"],
+            restaurant_id,
+            version,
+            list(TELEMETRY_SCHEMAS),
+            list(TELEMETRY_SCHEMAS.values()),
+            list(LEFT_OUT),
+        )
+
     async def _write_audit(
-        self, tenant_id: UUID, restaurant_id: UUID, version: int, changes: Changes
+        self, tenant_id: UUID, restaurant_id: UUID, version: int, audit: tuple[AuditEntry, ...]
     ) -> None:
-        if not changes.audit:
+        if not audit:
             return
         await self._connection.execute(
             JOURNAL["add_audit"],
             restaurant_id,
             tenant_id,
             version,
-            [entry.actor for entry in changes.audit],
-            [entry.action for entry in changes.audit],
-            [entry.resource for entry in changes.audit],
-            [entry.resource_id for entry in changes.audit],
-            [entry.reason for entry in changes.audit],
-            [encode(entry.details) for entry in changes.audit],
+            [entry.actor for entry in audit],
+            [entry.action for entry in audit],
+            [entry.resource for entry in audit],
+            [entry.resource_id for entry in audit],
+            [entry.reason for entry in audit],
+            [encode(entry.details) for entry in audit],
         )
 
 

@@ -14,8 +14,10 @@ class Admission:
     database. So whoever closes the database's connections waits for `idle` first.
     """
 
-    def __init__(self, calls_max: int) -> None:
+    def __init__(self, calls_max: int, what: str = "calls") -> None:
+        """`what` is the word for those that are counted."""
         self._calls_max = calls_max
+        self._what = what
         self._in_work = 0
         self._draining = False
         self._idle = asyncio.Event()
@@ -48,7 +50,7 @@ class Admission:
             raise ServiceError(
                 Refusal(
                     Reason.SERVER_OVERLOADED,
-                    f"The server already works on {self._calls_max} calls.",
+                    f"The server already works on {self._calls_max} {self._what}.",
                     {"limit": str(self._calls_max)},
                 )
             )

@@ -7,7 +7,7 @@ wrong, so values that stand in for bad fields never get out.
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -180,6 +180,15 @@ class Fields:
             self.bad(name, f'must be a local time "HH:MM" from 00:00 to {latest}', latest)
             return 0
         return minutes
+
+    def date(self, name: str) -> date:
+        """A required date "YYYY-MM-DD"."""
+        value = forms.date_of(getattr(self._message, name))
+        if value is None:
+            span = f"{forms.INSTANT_MIN:%Y}..{forms.INSTANT_MAX.year - 1}"
+            self.bad(name, f'must be a date such as "2026-11-27", in the years {span}', span)
+            return forms.INSTANT_MIN.date()
+        return value
 
     # Numbers and choices
 

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -21,6 +21,7 @@ NANOS_PER_SECOND = 1_000_000_000
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ATTRIBUTE = re.compile(rf"[a-z0-9][a-z0-9_-]{{0,{ATTRIBUTE_LENGTH_MAX - 1}}}")
 _LOCAL_TIME = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TOKEN = re.compile(r"[\x21-\x7e]*")
 
 # Control characters, halves of surrogate pairs, and separators that end a line. NUL is among them, which PostgreSQL
@@ -54,6 +55,17 @@ def minutes_of(text: str) -> int | None:
         return None
     minutes = int(match[1]) * 60 + int(match[2])
     return minutes if minutes <= MINUTES_PER_DAY else None
+
+
+def date_of(text: str) -> date | None:
+    """A date "YYYY-MM-DD" in the years that instants may lie in."""
+    if not _DATE.fullmatch(text):
+        return None
+    try:
+        value = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return value if INSTANT_MIN.date() <= value < INSTANT_MAX.date() else None
 
 
 def is_time_zone(text: str) -> bool:

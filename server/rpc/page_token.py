@@ -40,6 +40,7 @@ class ListKey(Enum):
     ASSIGNMENTS = ("assignments", KeyPart.INSTANT, KeyPart.UUID)
     BLOCKS = ("blocks", KeyPart.INSTANT, KeyPart.UUID)
     AUDIT = ("audit", KeyPart.NUMBER)
+    OUTBOX = ("outbox", KeyPart.INSTANT, KeyPart.UUID)
 
     @property
     def label(self) -> str:

@@ -28,21 +28,27 @@ SERVICES: tuple[ServiceDescriptor, ...] = (
 _METHODS_BY_SCOPE = {
     READ: {
         "PlannerService": "PlanTables ExplainTable SearchAvailability",
-        "AssignmentService": "ValidateSelection GetHold ListHolds GetAssignment ListAssignments GetOperation",
+        "AssignmentService": (
+            "ValidateSelection GetHold ListHolds GetAssignment ListAssignments GetOperation WatchFloor"
+        ),
         "InventoryService": "GetRestaurant ListRestaurants GetServicePolicy GetFloor ListBlocks",
         "BookingService": "GetBooking ListBookings",
     },
     WRITE: {
         "AssignmentService": (
-            "HoldTables ExtendHold ReplaceHold ReleaseHold ConfirmHold AssignTables AutoAssign ReassignTables "
-            "UnassignTables"
+            "HoldTables ExtendHold ReplaceHold ReleaseHold ConfirmHold AssignTables AutoAssign "
+            "AutoAssignBatch ReassignTables UnassignTables"
         ),
         "BookingService": "PutBooking TransitionBooking",
     },
     INVENTORY: {
         "InventoryService": "PutRestaurant PutServicePolicy PutFloor UpdateTable BlockTables UnblockTables",
     },
-    OPS: {"OpsService": "CheckInvariants ListAuditEntries"},
+    OPS: {
+        "OpsService": (
+            "CheckInvariants ListAuditEntries GetOutboxStats ListOutboxEvents RedriveOutboxEvents"
+        ),
+    },
 }
 
 
@@ -55,6 +61,15 @@ def _scopes() -> Iterator[tuple[str, str]]:
 
 SCOPES: Mapping[str, str] = dict(_scopes())
 """Scope by method, as the path names it: /package.Service/Method."""
+
+
+STREAMS = frozenset(
+    f"/{service.full_name}/{method.name}"
+    for service in SERVICES
+    for method in service.methods
+    if method.server_streaming
+)
+"""Methods that answer with a stream. It lasts as long as both sides want, so no deadline is chosen for the caller."""
 
 
 def is_house_call(path: str) -> bool:

@@ -31,7 +31,7 @@ from server.rpc.interceptors.failures import FailureInterceptor
 from server.rpc.interceptors.identity import DeadlineLimits, IdentityInterceptor
 from server.rpc.interceptors.parsing import ParsingInterceptor
 from server.rpc.reflection import add_reflection
-from server.rpc.scopes import SERVICES
+from server.rpc.scopes import SERVICES, STREAMS
 from server.rpc.services.assignment import AssignmentService
 from server.rpc.services.booking import BookingService
 from server.rpc.services.inventory import InventoryService
@@ -61,6 +61,7 @@ class RpcSettings:
     port: int = 7070
     reuse_port: bool = False
     calls_max: int = 256
+    streams_max: int = 5_000
     message_bytes_max: int = 4 * MEBIBYTE
     message_bytes_hard_max: int = 16 * MEBIBYTE
     deadlines: DeadlineLimits = field(default_factory=DeadlineLimits)
@@ -82,6 +83,7 @@ class GrpcServer:
         self._use_cases = use_cases
         self._tracer_provider = tracer_provider
         self._admission = Admission(settings.calls_max)
+        self._streams = Admission(settings.streams_max, "streams")
         self._health = Health([service.full_name for service in SERVICES])
         self._server: grpc.aio.Server | None = None
         self._port = 0
@@ -124,6 +126,7 @@ class GrpcServer:
     async def drain(self) -> None:
         """From now on health says NOT_SERVING and new calls are refused as DRAINING. What is in work goes on."""
         self._admission.drain()
+        self._streams.drain()
         await self._health.drain()
 
     async def stop(self, grace: Grace) -> None:
@@ -140,6 +143,7 @@ class GrpcServer:
             log.warning("calls_cut_short", calls=self._admission.in_work)
         await server.stop(min(FLUSH_S, grace.remaining_s()))
         await self._admission.idle()
+        await self._streams.idle()
 
     def _offer(self, server: grpc.aio.Server) -> None:
         use = self._use_cases
@@ -157,18 +161,19 @@ class GrpcServer:
     def _interceptors(self) -> Iterator[grpc.aio.ServerInterceptor]:
         """From the outside in."""
         yield aio_server_interceptor(  # type: ignore[no-untyped-call]
-            tracer_provider=self._tracer_provider, filter_=filters.negate(_belongs_to_grpc)
+            tracer_provider=self._tracer_provider, filter_=filters.negate(_untraced)
         )
         yield AccessInterceptor(CallMetrics())
         yield FailureInterceptor()
-        yield AdmissionInterceptor(self._admission)
+        yield AdmissionInterceptor(self._admission, self._streams)
         yield IdentityInterceptor(TrustedHeaders(), self._settings.deadlines)
         yield ParsingInterceptor(self._settings.message_bytes_max)
 
 
-def _belongs_to_grpc(details: grpc.HandlerCallDetails) -> bool:
-    """Health, reflection and channelz: not worth a span, and their streams don't survive the instrumentation."""
-    return str(details.method).startswith("/grpc.")
+def _untraced(details: grpc.HandlerCallDetails) -> bool:
+    """Health, reflection and channelz, which are not worth a span, and streams: those that write into the context don't
+    survive the instrumentation, and a span as long as a watch says nothing."""
+    return str(details.method).startswith("/grpc.") or str(details.method) in STREAMS
 
 
 def _options(settings: RpcSettings) -> list[tuple[str, Any]]:

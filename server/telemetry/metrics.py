@@ -25,6 +25,61 @@ class CallMetrics:
         )
 
 
+class CacheMetrics:
+    """Measures the cache of inventories."""
+
+    def __init__(self, provider: metrics.MeterProvider | None = None) -> None:
+        meter = metrics.get_meter("maitred", meter_provider=provider)
+        self._lookups = meter.create_counter(
+            "maitred.cache.lookups", description="Inventories asked for, by whether they were in memory."
+        )
+        self._loads = meter.create_counter(
+            "maitred.cache.loads", description="Inventories loaded, by where they came from."
+        )
+        self._evictions = meter.create_counter(
+            "maitred.cache.evictions", description="Inventories dropped from memory, by cause."
+        )
+        self._failures = meter.create_counter(
+            "maitred.cache.failures", description="Times that the shared cache did not answer."
+        )
+
+    def looked_up(self, *, hit: bool) -> None:
+        self._lookups.add(1, {"result": "hit" if hit else "miss"})
+
+    def loaded(self, source: str) -> None:
+        """`source` is database, or shared for a cache that processes share."""
+        self._loads.add(1, {"source": source})
+
+    def evicted(self, cause: str) -> None:
+        """`cause` is room for another, outdated by a newer version, or flushed with everything."""
+        self._evictions.add(1, {"cause": cause})
+
+    def failed(self) -> None:
+        self._failures.add(1)
+
+
+class WatchMetrics:
+    """Measures watched floors."""
+
+    def __init__(self, provider: metrics.MeterProvider | None = None) -> None:
+        meter = metrics.get_meter("maitred", meter_provider=provider)
+        self._watchers = meter.create_up_down_counter(
+            "maitred.watch.watchers", description="Watchers that follow a floor right now."
+        )
+        self._sent_back = meter.create_counter(
+            "maitred.watch.resumes_required", description="Watchers told to resume, by cause."
+        )
+
+    def joined(self) -> None:
+        self._watchers.add(1)
+
+    def left(self) -> None:
+        self._watchers.add(-1)
+
+    def sent_back(self, cause: str) -> None:
+        self._sent_back.add(1, {"cause": cause})
+
+
 class AutoAssignMetrics:
     """Counts what came of assigning bookings automatically."""
 

@@ -14,14 +14,15 @@ from maitred_client import (
 from maitred_client.messages import GetOperationRequest, GetOperationResponse, OperationState
 from server.orchestrator.get_operation import ANSWERS
 from server.rpc.messages.operation import RESPONSES
-from server.rpc.scopes import INVENTORY, SCOPES, WRITE
+from server.rpc.scopes import SERVICES
 from tests.builders.world import World, small_world
 from tests.conftest import Served
 from tests.support.database import restaurant_locked
 
 
 def mutating() -> set[str]:
-    return {path.rpartition("/")[2] for path, scope in SCOPES.items() if scope in (WRITE, INVENTORY)}
+    requests = {f"/{s.full_name}/{m.name}": m.input_type for s in SERVICES for m in s.methods}
+    return {path.rpartition("/")[2] for path, form in requests.items() if "request_id" in form.fields_by_name}
 
 
 async def fate(client: AsyncMaitredClient, method: str, request_id: str) -> GetOperationResponse:

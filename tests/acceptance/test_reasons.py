@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import grpc.aio
@@ -11,10 +12,14 @@ from maitred.v1 import errors_pb2
 from maitred_client import ERRORS, CombinationRedundantError, MaitredError, TableAvoidedError
 from maitred_client.messages import ErrorReason
 from ops.build.errors_page import Reason, parse_reason
-from tests.acceptance.provocations import PROVOCATIONS, Stage
+from tests.acceptance.staging import PROVOCATIONS, Stage
 from tests.builders.world_extras import House, refused
 from tests.conftest import Served
 from tests.support.wire import Wire
+
+# Each puts its provocations on the list when it is imported.
+for module in ("provocations", "provocations_of_tables"):
+    import_module(f"tests.acceptance.{module}")
 
 TESTS = Path(__file__).parents[1]
 CONTRACT = TESTS.parent / "proto" / "maitred" / "v1" / "reasons.proto"

@@ -129,6 +129,8 @@ ANSWERED_ANYWAY = (
     "PutBooking",
     "PutFloor",
     "ListAuditEntries",
+    "ListOutboxEvents",
+    "RedriveOutboxEvents",
 )
 
 # One request per method, naming ids wherever it can. The request_id is filled in when it is sent.
@@ -163,6 +165,9 @@ REQUESTS: Mapping[str, Callable[[Ids], Message]] = {
         restaurant_id=ids.restaurant, booking_id=ids.booking, table_ids=[ids.table]
     ),
     "AutoAssign": lambda ids: pb.AutoAssignRequest(restaurant_id=ids.restaurant, booking_id=ids.booking),
+    "AutoAssignBatch": lambda ids: pb.AutoAssignBatchRequest(
+        restaurant_id=ids.restaurant, service_date="2031-05-01"
+    ),
     "ReassignTables": lambda ids: pb.ReassignTablesRequest(
         restaurant_id=ids.restaurant, booking_id=ids.seated, table_ids=[ids.table]
     ),
@@ -173,6 +178,7 @@ REQUESTS: Mapping[str, Callable[[Ids], Message]] = {
     "ListAssignments": lambda ids: pb.ListAssignmentsRequest(
         restaurant_id=ids.restaurant, window_start=FROM, window_end=UNTIL
     ),
+    "WatchFloor": lambda ids: pb.WatchFloorRequest(restaurant_id=ids.restaurant),
     "PutRestaurant": lambda ids: pb.PutRestaurantRequest(
         restaurant=pb.Restaurant(restaurant_id=ids.restaurant, name="Mine now", time_zone="UTC")
     ),
@@ -212,6 +218,11 @@ REQUESTS: Mapping[str, Callable[[Ids], Message]] = {
     "CheckInvariants": lambda ids: pb.CheckInvariantsRequest(restaurant_id=ids.restaurant),
     "ListAuditEntries": lambda ids: pb.ListAuditEntriesRequest(
         restaurant_id=ids.restaurant, resource_id=ids.booking
+    ),
+    "GetOutboxStats": lambda ids: pb.GetOutboxStatsRequest(restaurant_id=ids.restaurant),
+    "ListOutboxEvents": lambda ids: pb.ListOutboxEventsRequest(restaurant_id=ids.restaurant),
+    "RedriveOutboxEvents": lambda ids: pb.RedriveOutboxEventsRequest(
+        restaurant_id=ids.restaurant, event_ids=[ids.booking]
     ),
 }
 

@@ -1,0 +1,1 @@
+"""One suite per port, for everything that stands behind it."""

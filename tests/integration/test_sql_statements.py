@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from server.domain.policy import ServicePolicy
+from server.orchestrator.ports import OutboxStats
 from server.persistence import queries as queries_module
 from server.persistence import rows
 from server.persistence.documents import encode
@@ -32,6 +33,8 @@ READERS: Mapping[tuple[str, str], Callable[[rows.Row], object]] = {
     ("holds", "hold"): rows.hold,
     ("holds", "live_holds_of"): rows.hold,
     ("holds", "holds_page"): rows.hold,
+    ("holds", "expired_holds"): rows.hold,
+    ("outbox", "outbox_page"): rows.outbox_record,
     ("assignments", "assignment"): rows.assignment,
     ("assignments", "last_assignment_of"): rows.assignment,
     ("assignments", "assignments_page"): rows.assignment,
@@ -49,9 +52,30 @@ CHECKS = {("invariants", name) for name in load_queries("invariants")} - {
 STANDINGS = {("restaurants", "standing"), ("restaurants", "lock_restaurant")}
 # Read on the spot, where the statement is run: one value, or a handful under their names.
 READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("announcements", "notify"): ("pg_notify",),
+    ("announcements", "database_identity"): ("identity",),
+    ("watching", "begin_viewing"): ("statement_timeout",),
+    ("watching", "floor_versions"): ("restaurant_id", "floor_version"),
+    ("watching", "changes"): (
+        "newest_version",
+        "compacted_version",
+        "id",
+        "tenant_id",
+        "restaurant_id",
+        "floor_version",
+        "position",
+        "created_at",
+        "event_type",
+        "booking_id",
+        "idempotency_key",
+        "payload",
+    ),
     ("restaurants", "add_restaurant"): ("restaurant_id",),
-    ("restaurants", "raise_floor_version"): ("floor_version",),
+    ("restaurants", "raise_floor_version"): ("floor_version", "direct_telemetry"),
+    ("switches", "switches"): ("name", "value", "actor", "reason", "changed_at"),
     ("restaurants", "ping"): ("count",),
+    ("telemetry", "probe"): ("writable",),
+    ("telemetry", "delete_older"): ("deleted",),
     ("invariants", "begin_looking"): (
         *(
             "statement_timeout",
@@ -67,6 +91,23 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("ledger", "open_request"): ("statement_timeout", "lock_timeout", "claimed"),
     ("ledger", "recall"): ("request_hash", "field_digests", "refused", "answer", "created_at"),
     ("ledger", "in_progress"): ("in_progress",),
+    ("outbox", "adopt_restaurants"): ("adopted",),
+    ("outbox", "settle_streams"): ("restaurant_id",),
+    ("outbox", "extend_leases"): ("restaurant_id",),
+    ("outbox", "free_orphans"): ("restaurant_id",),
+    ("outbox", "lead"): ("leads",),
+    ("outbox", "take_worker_id"): ("worker_id", "locked"),
+    ("outbox", "delete_delivered"): ("deleted",),
+    ("outbox", "redrive_events"): ("restaurant_id", "id"),
+    ("outbox", "outbox_stats"): tuple(OutboxStats.__dataclass_fields__),
+    ("outbox", "claim_streams"): (
+        *("restaurant_id", "lease_number", "settled_version", "settled_position", "orphanings", "events_max"),
+        *("seen_version", "id", "tenant_id", "floor_version", "position", "created_at", "event_type"),
+        *("attempt_count", "booking_id", "idempotency_key", "payload"),
+    ),
+    ("upkeep", "restaurants_with_expired_holds"): ("tenant_id", "restaurant_id"),
+    ("upkeep", "forget_answers"): ("forgotten",),
+    ("upkeep", "archive_claims"): ("archived",),
 }
 # These look at the server rather than at our tables, and are tested where they are used.
 ABOUT_THE_SERVER = ("embedded", "inspection", "migrator")
@@ -76,6 +117,7 @@ WORDS |= {"state": "active", "kind": "hold", "cause": "other"}
 DOCUMENTS = {
     "policy": encode(ServicePolicy(())),
     "details": "{}",
+    "payload": "{}",
     "zones": "[]",
     "tables": "[]",
     "adjacency": "[]",

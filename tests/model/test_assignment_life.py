@@ -17,7 +17,6 @@ HAS_TO_BE_SEEN = {
     ("check_in", "CONFIRMED needing tables", False),
     ("check_in", "CONFIRMED a little early", False),
     ("check_in", "CONFIRMED", True),
-    ("assign_tables", "CONFIRMED needing tables", True),
     ("undo_no_show", "NO_SHOW", True),
     ("complete", "CHECKED_IN", True),
 }
@@ -43,6 +42,8 @@ def test_the_machine_knows_every_call_that_changes_something() -> None:
     changing = {
         method.input_type.name.removesuffix("Request")
         for service in SERVICES
+        if service.name
+        != "OpsService"  # what those who run the service do changes nothing that the model knows
         for method in service.methods
         if "request_id" in method.input_type.fields_by_name
     }

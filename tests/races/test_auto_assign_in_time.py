@@ -20,7 +20,7 @@ from maitred_client.messages import (
     NextStep,
     OperationState,
 )
-from server.cache.inventories import CachedInventories
+from server.cache.inventories import CachedInventories, CacheLimits
 from server.clock import Deadline
 from server.domain.restaurant import Caller
 from server.errors import Reason, ServiceError
@@ -30,7 +30,7 @@ from server.orchestrator.auto_assigned import AutoAssignOutcome as Outcome
 from server.orchestrator.idempotency import Once
 from server.persistence.pool import DriverConnection, Pool, PoolSettings, open_pool
 from server.persistence.store import SqlStore, StoreSettings
-from server.telemetry.metrics import AutoAssignMetrics
+from server.telemetry.metrics import AutoAssignMetrics, CacheMetrics
 from tests.builders.world import World, small_world
 from tests.conftest import Served
 from tests.races.behind_faults import COMMIT, Interrupted, first, interrupted
@@ -187,7 +187,7 @@ async def direct(server: Served) -> AsyncIterator[Direct]:
     use = AutoAssign(
         Once(store),
         store.catalogue,
-        CachedInventories(10, 600),
+        CachedInventories(CacheLimits(10, 600.0), CacheMetrics()),
         uuid4,
         MARGIN_S,
         AutoAssignMetrics(MeterProvider([reader])),

@@ -24,6 +24,7 @@ from maitred_client.messages import (
     PutFloorRequest,
     PutRestaurantRequest,
     PutServicePolicyRequest,
+    RedriveOutboxEventsRequest,
     Restaurant,
     Table,
     UnblockTablesRequest,
@@ -50,6 +51,10 @@ async def _put_restaurant(world: World) -> Message:
 async def _put_new_restaurant(_: World) -> Message:
     restaurant = Restaurant(restaurant_id=str(uuid4()), name="New", time_zone="UTC")
     return PutRestaurantRequest(request_id=new_request_id(), restaurant=restaurant)
+
+
+async def _redrive_outbox_events(world: World) -> Message:
+    return RedriveOutboxEventsRequest(request_id=new_request_id(), restaurant_id=world.restaurant_id)
 
 
 async def _put_service_policy(world: World) -> Message:
@@ -95,7 +100,12 @@ CHANGES: Mapping[str, tuple[str, Prepare]] = {
     "put a floor": ("put_floor", _put_floor),
     "update a table": ("update_table", _update_table),
     "unblock": ("unblock_tables", _unblock_tables),
+    "redrive events": ("redrive_outbox_events", _redrive_outbox_events),
 }
+
+
+# What changes nothing on the floor, and only leaves its trace in the audit log.
+OFF_THE_FLOOR = ("redrive_outbox_events",)
 
 
 def as_bytes(answer: Message) -> bytes:
@@ -132,7 +142,7 @@ async def test_the_same_request_has_one_effect_and_one_answer(
         raced = await together(call(request) for _ in range(TIMES))
         assert {type(error) for error in raced.errors} <= {RequestInProgressError}
         answers = [*raced.answers, await call(request), await call(request)]
-        assert await floor_versions(server) == before + 1
+        assert await floor_versions(server) == before + (method not in OFF_THE_FLOOR)
         after = await dump(database, world.restaurant_id)
         waited = await together(getattr(patient, method)(request) for _ in range(TIMES))
         assert waited.errors == ()

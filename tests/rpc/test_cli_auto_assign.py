@@ -7,7 +7,8 @@ import pytest
 
 from maitred_client import AsyncMaitredClient
 from server.cli.failures import ExitCode
-from tests.builders.world import World, small_world
+from tests.builders.world import World, evening, small_world
+from tests.builders.world_extras import UNKNOWN_ID
 from tests.conftest import Served
 from tests.support.database import restaurant_locked
 from tests.support.programs import Ended, run
@@ -54,3 +55,32 @@ async def test_out_of_time_ends_with_3_and_nothing_has_changed(server: Served, w
     assert json.loads(ended.out)["next_steps"] == ["NEXT_STEP_RETRY_SAME_REQUEST"]
     assert "nothing has changed" in ended.err
     assert await world.read(booking.booking_id) == booking
+
+
+async def test_a_service_date_is_assigned_with_a_summary(server: Served, world: World) -> None:
+    date = evening().date().isoformat()
+    pair, crowd = await world.booking(party=2, start=evening(18)), await world.booking(party=90)
+    shown = await auto_assign(server, "--date", date, "--order", "size-desc", "--cutoff", "30")
+    assert shown.code == ExitCode.OK
+    lines = [line.split() for line in shown.out.splitlines() if line.endswith(("-", *"0123456789abcdef"))]
+    assert [line[-1] for line in lines[:2]] == [crowd.booking_id, pair.booking_id]
+    assert lines[1][:2] == ["18:00", "2"]
+    assert re.search(r"assigned +1", shown.out)
+    assert re.search(r"NO_FEASIBLE_PLAN +1", shown.out)
+    again = (await auto_assign(server, "--date", date, "-o", "json")).json()
+    assert [each["booking_id"] for each in again["decisions"]] == [crowd.booking_id]
+    assert again["summary"]["refusals"] == [{"reason": "ERROR_REASON_NO_FEASIBLE_PLAN", "bookings": 1}]
+    lined = await auto_assign(server, "--date", date, "-o", "jsonl")
+    assert [json.loads(line).get("done", 0) for line in lined.out.splitlines()] == [0, 1, 1]
+
+
+async def test_a_service_date_without_enough_time_ends_with_3(server: Served, world: World) -> None:
+    await world.booking()
+    async with restaurant_locked(server.database_url, world.restaurant_id):
+        ended = await auto_assign(server, "--date", evening().date().isoformat(), "--timeout", "1")
+    assert (ended.code, "1 bookings" in ended.err) == (ExitCode.REFUSED, True)
+
+
+@pytest.mark.parametrize("arguments", [(), (UNKNOWN_ID, "--date", "2031-05-01"), ("--date", "tomorrow")])
+async def test_either_a_booking_or_a_date(server: Served, world: World, arguments: tuple[str, ...]) -> None:
+    assert (await auto_assign(server, *arguments)).code == ExitCode.USAGE

@@ -24,7 +24,7 @@ OUTPUT_ONLY = {
 
 
 # Whose restaurant may be left out.
-FOR_ALL_RESTAURANTS = {"maitred.v1.CheckInvariantsRequest"}
+FOR_ALL_RESTAURANTS = {"maitred.v1.CheckInvariantsRequest", "maitred.v1.GetOutboxStatsRequest"}
 
 
 @dataclass(frozen=True, slots=True)

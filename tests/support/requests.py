@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -17,6 +17,7 @@ from maitred.v1 import booking_service_pb2 as bookings
 from maitred.v1 import inventory_service_pb2 as inventory
 from maitred.v1 import ops_service_pb2 as ops
 from maitred.v1 import planner_service_pb2 as planner
+from server.rpc.watch_token import watch_token
 from tests.support.wire import Refused, Wire
 
 PLANNER, ASSIGNMENT = "/maitred.v1.PlannerService/", "/maitred.v1.AssignmentService/"
@@ -182,6 +183,7 @@ def good_requests(world: World) -> Mapping[str, Message]:
         **_inventory_requests(world),
         **_hold_requests(world),
         **_assignment_requests(world),
+        **_assignment_questions(world),
         **_booking_requests(world),
         **_ops_requests(world),
     }
@@ -330,11 +332,22 @@ def _assignment_requests(world: World) -> dict[str, Message]:
             table_ids=tables,
             reason="by phone",
         ),
-        ASSIGNMENT + "GetAssignment": assignments.GetAssignmentRequest(
-            restaurant_id=rid, booking_id=booking_id
-        ),
+    }
+
+
+def _assignment_questions(world: World) -> dict[str, Message]:
+    rid, booking = world.restaurant_id, world.booking_id
+    token, beat = watch_token(UUID(rid), 1), Duration(seconds=10)
+    return {
+        ASSIGNMENT + "GetAssignment": assignments.GetAssignmentRequest(restaurant_id=rid, booking_id=booking),
         ASSIGNMENT + "ListAssignments": assignments.ListAssignmentsRequest(
             restaurant_id=rid, page_size=10, window_start=at(-24), window_end=at(24)
+        ),
+        ASSIGNMENT + "AutoAssignBatch": assignments.AutoAssignBatchRequest(
+            actor="Ada", restaurant_id=rid, service_date="2031-05-01", bookings_max=10, reason="by phone"
+        ),
+        ASSIGNMENT + "WatchFloor": assignments.WatchFloorRequest(
+            restaurant_id=rid, resume_token=token, window_start=at(-24), window_end=at(24), heartbeat=beat
         ),
         ASSIGNMENT + "GetOperation": assignments.GetOperationRequest(
             method="HoldTables", operation_request_id=new_id()
@@ -362,14 +375,26 @@ def _booking_requests(world: World) -> dict[str, Message]:
 
 
 def _ops_requests(world: World) -> dict[str, Message]:
-    rid = world.restaurant_id
+    rid, start, end = world.restaurant_id, at(-24), at(24)
     return {
         OPS + "CheckInvariants": ops.CheckInvariantsRequest(restaurant_id=rid),
         OPS + "ListAuditEntries": ops.ListAuditEntriesRequest(
+            restaurant_id=rid, resource_id=world.booking_id, window_start=start, window_end=end, page_size=10
+        ),
+        OPS + "GetOutboxStats": ops.GetOutboxStatsRequest(restaurant_id=rid),
+        OPS + "ListOutboxEvents": ops.ListOutboxEventsRequest(
             restaurant_id=rid,
-            resource_id=world.booking_id,
-            window_start=at(-24),
-            window_end=at(24),
+            status=ops.OUTBOX_STATUS_DONE,
+            event_type="capacity.hold.created",
+            event_id=new_id(),
             page_size=10,
+        ),
+        OPS + "RedriveOutboxEvents": ops.RedriveOutboxEventsRequest(
+            request_id=new_id(),
+            actor="Ada",
+            restaurant_id=rid,
+            event_ids=[new_id(), new_id()],
+            event_type="capacity.hold.created",
+            reason="the receiver is back",
         ),
     }

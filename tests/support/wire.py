@@ -10,6 +10,8 @@ import grpc.aio
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from server.rpc.scopes import STREAMS
+
 DETAILS_KEY = "grpc-status-details-bin"
 MessageT = TypeVar("MessageT", bound=Message)
 
@@ -60,13 +62,30 @@ class Wire:
         headers: Sequence[tuple[str, str]] = (),
         timeout_s: float | None = 10.0,
     ) -> bytes | Refused:
-        """The raw answer of a method named /package.Service/Method, or how it was refused."""
+        """The raw answer of a method named /package.Service/Method, or how it was refused.
+
+        Of a stream the first answer; then the call is given up.
+        """
         raw = request.SerializeToString() if isinstance(request, Message) else request
         try:
+            if path in STREAMS:
+                return await self._first(path, raw, headers, timeout_s)
             answer = await self.begin(path, raw, headers, timeout_s)
         except grpc.aio.AioRpcError as error:
             return refused(error)
         return bytes(answer)
+
+    async def _first(
+        self, path: str, raw: bytes, headers: Sequence[tuple[str, str]], timeout_s: float | None
+    ) -> bytes:
+        method: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self.channel.unary_stream(path)
+        call = method(raw, metadata=self._metadata(headers), timeout=timeout_s)
+        try:
+            answer = await call.read()
+        finally:
+            call.cancel()
+        assert isinstance(answer, bytes), f"{path} ended without an answer"
+        return answer
 
     def begin(
         self,
@@ -76,9 +95,12 @@ class Wire:
         timeout_s: float | None = 10.0,
     ) -> "grpc.aio.UnaryUnaryCall[bytes, bytes]":
         """The call under way, to be waited for or cancelled."""
-        own = (("x-maitred-tenant", str(self.tenant_id)),) if self.headers is None else self.headers
         method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(path)
-        return method(raw, metadata=grpc.aio.Metadata(*own, *headers), timeout=timeout_s)
+        return method(raw, metadata=self._metadata(headers), timeout=timeout_s)
+
+    def _metadata(self, headers: Sequence[tuple[str, str]]) -> grpc.aio.Metadata:
+        own = (("x-maitred-tenant", str(self.tenant_id)),) if self.headers is None else self.headers
+        return grpc.aio.Metadata(*own, *headers)
 
 
 def refused(error: grpc.aio.AioRpcError) -> Refused:

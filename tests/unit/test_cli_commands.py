@@ -12,6 +12,20 @@ from server.cli import main
 from server.cli.failures import MEANINGS, ExitCode
 from server.cli.looking_up import zone_id_by_name
 
+GROUPED = (
+    "bench planner",
+    "migrate up",
+    "migrate status",
+    "migrate check",
+    "outbox stats",
+    "outbox list",
+    "outbox show",
+    "outbox redrive",
+    "outbox pause",
+    "outbox resume",
+    "outbox direct-telemetry",
+    "outbox switches",
+)
 COMMANDS = (
     "auto-assign",
     "availability",
@@ -67,22 +81,18 @@ def nobody() -> str:
 
 def test_help_lists_every_command_and_every_exit_code(run: Run) -> None:
     assert run("--help") == ExitCode.OK
-    assert [command for command in (*COMMANDS, "migrate", "bench") if command not in run.out] == []
+    assert [command for command in (*COMMANDS, "migrate", "bench", "outbox") if command not in run.out] == []
     assert [meaning for meaning in MEANINGS.values() if meaning not in run.out] == []
 
 
-@pytest.mark.parametrize(
-    "command", [*COMMANDS, "bench planner", "migrate up", "migrate status", "migrate check"]
-)
+@pytest.mark.parametrize("command", [*COMMANDS, *GROUPED])
 def test_help_of_every_command_teaches_with_an_example(run: Run, command: str) -> None:
     assert run(*command.split(), "--help") == ExitCode.OK
     assert "Example: " in run.out
     assert "maitred " in run.out.split("Example: ")[1]
 
 
-@pytest.mark.parametrize(
-    "command", [*COMMANDS, "bench planner", "migrate up", "migrate status", "migrate check"]
-)
+@pytest.mark.parametrize("command", [*COMMANDS, *GROUPED])
 def test_every_option_names_its_environment_twin(run: Run, command: str) -> None:
     run(*command.split(), "--help")
     cells = run.out.replace("│", " ").split("\n")
@@ -117,6 +127,12 @@ def test_every_option_names_its_environment_twin(run: Run, command: str) -> None
         ("replay",),
         ("replay", "x.json", "--date", "soon", "-o", "yaml"),
         ("floor", "--timeout", "0"),
+        ("outbox", "list", "--status", "lost"),
+        ("outbox", "list", "--limit", "0"),
+        ("outbox", "show", "seven"),
+        ("outbox", "redrive"),
+        ("outbox", "redrive", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--all"),
+        ("outbox", "direct-telemetry", "maybe"),
     ],
 )
 def test_wrong_arguments_end_with_2_and_no_traceback(run: Run, arguments: tuple[str, ...]) -> None:
@@ -135,6 +151,8 @@ def test_wrong_arguments_end_with_2_and_no_traceback(run: Run, arguments: tuple[
         ("extend", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10"),
         ("reassign", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--tables", "T1"),
         ("floor", "-o", "json"),
+        ("outbox", "stats"),
+        ("outbox", "redrive", "--all"),
     ],
 )
 def test_a_server_that_is_not_there_ends_with_4_and_a_hint(

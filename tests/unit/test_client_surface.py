@@ -6,7 +6,7 @@ import inspect
 import pkgutil
 import re
 import typing
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -64,10 +64,15 @@ def test_every_call_has_a_method_with_its_own_types(client: Client, rpc: MethodD
     method = getattr(client, snake(rpc.name), None)
     assert method is not None, f"{client.__name__} lacks {snake(rpc.name)}"
     hints = typing.get_type_hints(method)
+    is_async, answer = client is AsyncMaitredClient, GetMessageClass(rpc.output_type)
     assert hints["request"] is GetMessageClass(rpc.input_type)
-    assert hints["return"] is GetMessageClass(rpc.output_type)
     assert hints["timeout_s"] == float | None
-    assert inspect.iscoroutinefunction(method) is (client is AsyncMaitredClient)
+    if rpc.server_streaming:
+        expected: Any = AsyncGenerator[answer, None] if is_async else Generator[answer, None, None]  # type: ignore[valid-type]
+        assert hints["return"] == expected
+    else:
+        assert hints["return"] is answer
+        assert inspect.iscoroutinefunction(method) is is_async
     assert method.__doc__
 
 
@@ -84,25 +89,26 @@ def test_every_list_has_an_iterator_over_its_own_items(client: Client, rpc: Meth
 
 
 async def test_every_method_calls_its_own_rpc_as_the_tenant_with_a_request_id_where_one_belongs() -> None:
+    unary = [rpc for rpc in RPCS.values() if not rpc.server_streaming]
     async with scripted_server() as server:
         with MaitredClient(server.address, tenant_id=TENANT) as client:
-            for rpc in RPCS.values():
+            for rpc in unary:
                 request = GetMessageClass(rpc.input_type)()
                 await asyncio.to_thread(getattr(client, snake(rpc.name)), request)
         async with AsyncMaitredClient(server.address, tenant_id=TENANT) as client:
-            for rpc in RPCS.values():
+            for rpc in unary:
                 await getattr(client, snake(rpc.name))(GetMessageClass(rpc.input_type)())
-    paths = [f"/{rpc.containing_service.full_name}/{rpc.name}" for rpc in RPCS.values()]
+    paths = [f"/{rpc.containing_service.full_name}/{rpc.name}" for rpc in unary]
     assert [asked.method for asked in server.asked] == paths * 2
     assert {asked.metadata["x-maitred-tenant"] for asked in server.asked} == {TENANT}
     sent: list[Message] = [
         GetMessageClass(rpc.input_type).FromString(asked.request)
-        for rpc, asked in zip([*RPCS.values()] * 2, server.asked, strict=True)
+        for rpc, asked in zip(unary * 2, server.asked, strict=True)
     ]
     ids = [getattr(request, "request_id") for request in sent if hasattr(request, "request_id")]  # noqa: B009
     derived = [request for request in sent if request.DESCRIPTOR.full_name in DERIVED_BY_SERVER]
     assert {getattr(request, "request_id") for request in derived} == {""}  # noqa: B009
     chosen = [each for each in ids if each]
     assert len(chosen) + len(derived) == len(ids)
-    assert len(ids) == 2 * sum("request_id" in rpc.input_type.fields_by_name for rpc in RPCS.values())
+    assert len(ids) == 2 * sum("request_id" in rpc.input_type.fields_by_name for rpc in unary)
     assert len(set(chosen)) == len(chosen)

@@ -1,5 +1,6 @@
 """Settings: where they come from, what is refused, and what may be shown."""
 
+import base64
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,15 @@ from server.config import (
 
 PASSWORD = "open-sesame"
 URL = f"postgresql://maitred:{PASSWORD}@db.example/maitred"
+WEBHOOK_SECRET = "whsec_" + base64.b64encode(PASSWORD.encode() * 3).decode()
+SECRETS = {
+    "database_url": URL,
+    "redis_url": f"redis://maitred:{PASSWORD}@cache.example/1",
+    "webhook_url": f"https://hooks.example/{PASSWORD}",
+    "webhook_secret": WEBHOOK_SECRET,
+    "nats_url": f"nats://maitred:{PASSWORD}@nats.example:4222",
+}
+WEBHOOK = {"webhook_url": SECRETS["webhook_url"], "webhook_secret": WEBHOOK_SECRET}
 
 
 @pytest.fixture(autouse=True)
@@ -49,11 +59,10 @@ def test_the_defaults_are_valid_and_those_that_are_documented() -> None:
 def test_every_setting_can_be_given_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     defaults = load_settings()
     for view in describe(defaults):
-        monkeypatch.setenv(view.env, {"database_url": URL}.get(view.name, view.value))
+        monkeypatch.setenv(view.env, SECRETS.get(view.name, view.value))
     settings = load_settings()
-    assert settings.model_copy(update={"database_url": None}) == defaults
-    assert settings.database_url is not None
-    assert settings.database_url.get_secret_value() == URL
+    assert settings.model_copy(update=dict.fromkeys(SECRETS)) == defaults
+    assert {name: getattr(settings, name).get_secret_value() for name in SECRETS} == SECRETS
 
 
 def test_an_override_wins_over_the_environment_and_none_overrides_nothing(
@@ -85,6 +94,25 @@ def test_all_problems_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"hold_ttl_s_max": 100}, "hold_ttl_s_min, hold_ttl_s_default, hold_ttl_s_max must rise"),
         ({"hold_life_s_max": 899}, "hold_ttl_s_max must not exceed hold_life_s_max"),
         ({"deadline_s_default": 61}, "deadline_s_default must not exceed deadline_s_max"),
+        ({"cache": "redis"}, "cache redis needs redis_url"),
+        (
+            {"webhook_connect_timeout_s": 11},
+            "webhook_connect_timeout_s must not exceed webhook_timeout_s",
+        ),
+        (
+            {"sinks": "webhook", "webhook_secret": WEBHOOK_SECRET},
+            "sinks has webhook, which needs webhook_url",
+        ),
+        (
+            {"sinks": "log, webhook", "webhook_url": "https://hooks.example"},
+            "sinks has webhook, which needs webhook_secret",
+        ),
+        (
+            {"sinks": "log", "log_level": "warning"},
+            "sinks has log, which writes at level info: log_level must not be higher",
+        ),
+        ({"sinks": "nats"}, "sinks has nats, which needs nats_url"),
+        ({"sinks": "nats", "nats_url": " , "}, "sinks has nats, which needs nats_url"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(given: dict[str, object], problem: str) -> None:
@@ -149,11 +177,81 @@ def test_a_database_url_of_another_kind_is_refused_without_showing_it(url: str) 
     assert PASSWORD not in problem
 
 
+# Where events go
+
+
+def test_sinks_are_named_in_one_line() -> None:
+    settings = load_settings(sinks=" log,nats , telemetry", nats_url="nats://127.0.0.1:4222")
+    assert settings.sinks == ("log", "nats", "telemetry")
+    assert {view.name: view.value for view in describe(settings)}["sinks"] == "log,nats,telemetry"
+    assert load_settings().sinks == ("telemetry",)
+
+
+@pytest.mark.parametrize("sinks", ["", ",", "log,log", "kafka", "log,"])
+def test_sinks_that_are_unknown_none_or_the_same_are_refused(sinks: str) -> None:
+    assert [problem for problem in problems_of(sinks=sinks) if "MAITRED_SINKS" not in problem] == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:9/events", "http://localhost/", "http://[::1]:80", "https://hooks.example:8443/x"],
+)
+def test_events_are_posted_encrypted_or_to_this_machine(url: str) -> None:
+    assert load_settings(sinks="webhook", **(WEBHOOK | {"webhook_url": url})).webhook_url is not None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hooks.example",
+        "http://10.0.0.7:80/",
+        "http://127.0.0.1.example",
+        "http://127.0.0.1@hooks.example/",
+    ],
+)
+def test_events_leave_this_machine_unencrypted_only_when_that_is_allowed(url: str) -> None:
+    given = WEBHOOK | {"webhook_url": url}
+    (problem,) = problems_of(sinks="webhook", **given)
+    assert problem == "webhook_url is not encrypted: use https, or set webhook_allow_plain_http"
+    load_settings(sinks="webhook", webhook_allow_plain_http=True, **given)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("webhook_url", f"ftp://{PASSWORD}.example"),
+        ("webhook_url", f"https:///{PASSWORD}"),
+        ("webhook_url", f"https://hooks.example:99999/{PASSWORD}"),
+        ("webhook_url", f"https://[hooks.example/{PASSWORD}"),
+        ("webhook_url", f"https://hooks.example/{PASSWORD} and more"),
+        ("nats_url", f"nats://nats.example:{PASSWORD}"),
+        ("webhook_secret", PASSWORD),
+        ("webhook_secret", f"{WEBHOOK_SECRET},whsec_{PASSWORD}"),
+        ("nats_url", f"http://{PASSWORD}@nats.example"),
+        ("nats_url", f"nats://one.example,{PASSWORD}@two.example"),
+    ],
+)
+def test_addresses_and_secrets_of_another_kind_are_refused_without_showing_them(
+    name: str, value: str
+) -> None:
+    (problem,) = problems_of(**{name: value})
+    assert f"MAITRED_{name.upper()}" in problem
+    assert PASSWORD not in problem
+
+
+def test_all_that_is_missing_for_the_sinks_is_told_at_once() -> None:
+    (problem,) = problems_of(sinks="webhook,nats", webhook_connect_timeout_s=60)
+    assert [
+        word for word in ("webhook_url", "webhook_secret", "nats_url", "timeout_s") if word not in problem
+    ] == []
+
+
 def test_secrets_are_never_shown() -> None:
-    settings = load_settings(database_url=URL)
+    settings = load_settings(**SECRETS)
     views = describe(settings)
     shown = [repr(settings), str(settings), f"{settings}", settings.model_dump_json(), repr(views)]
-    assert not [text for text in shown if PASSWORD in text or "db.example" in text]
+    hidden = (PASSWORD, WEBHOOK_SECRET, ".example")
+    assert not [text for text in shown if any(word in text for word in hidden)]
 
 
 def test_a_description_names_value_default_and_variable_of_every_setting() -> None:

@@ -3,7 +3,7 @@
 from google.protobuf.descriptor import MethodDescriptor
 
 from server.domain.overrides import OVERRIDE_SCOPE
-from server.rpc.scopes import ALL_SCOPES, INVENTORY, OPS, READ, SCOPES, SERVICES, WRITE
+from server.rpc.scopes import ALL_SCOPES, INVENTORY, OPS, READ, SCOPES, SERVICES, STREAMS, WRITE
 
 METHODS: dict[str, MethodDescriptor] = {
     f"/{service.full_name}/{method.name}": method for service in SERVICES for method in service.methods
@@ -11,8 +11,8 @@ METHODS: dict[str, MethodDescriptor] = {
 
 
 def mutates(method: MethodDescriptor) -> bool:
-    """A request that carries a request_id changes something."""
-    return "request_id" in method.input_type.fields_by_name
+    """A request that carries a request_id changes something, and so does a batch, whose parts have one each."""
+    return "request_id" in method.input_type.fields_by_name or method.name == "AutoAssignBatch"
 
 
 def test_every_method_has_a_scope_and_no_scope_is_for_nothing() -> None:
@@ -40,5 +40,6 @@ def test_running_the_service_takes_a_scope_of_its_own() -> None:
     }
 
 
-def test_every_method_is_unary_as_the_interceptors_assume() -> None:
-    assert [path for path, m in METHODS.items() if m.client_streaming or m.server_streaming] == []
+def test_every_method_has_one_request_as_the_interceptors_assume() -> None:
+    assert [path for path, method in METHODS.items() if method.client_streaming] == []
+    assert {path for path, method in METHODS.items() if method.server_streaming} == STREAMS

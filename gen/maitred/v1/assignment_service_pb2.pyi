@@ -14,6 +14,8 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from maitred.v1 import assignment_pb2 as _assignment_pb2
 from maitred.v1 import booking_pb2 as _booking_pb2
 from maitred.v1 import checks_pb2 as _checks_pb2
+from maitred.v1 import events_pb2 as _events_pb2
+from maitred.v1 import inventory_pb2 as _inventory_pb2
 from maitred.v1 import reasons_pb2 as _reasons_pb2
 import builtins as _builtins
 import sys
@@ -73,9 +75,9 @@ class _NextStepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NextStep.Val
     NEXT_STEP_RETRY_SAME_REQUEST: _NextStep.ValueType  # 1
     """Repeat the identical call, with more time if possible."""
     NEXT_STEP_OFFER_ALTERNATIVES: _NextStep.ValueType  # 2
-    """Offer the guest another time, zone or party size. Named in the metadata of NO_FEASIBLE_PLAN only."""
+    """Offer the guest another time, zone or party size. Comes with NO_FEASIBLE_PLAN only."""
     NEXT_STEP_ASK_STAFF: _NextStep.ValueType  # 3
-    """Let staff decide. Named in the metadata of NO_FEASIBLE_PLAN only."""
+    """Let staff decide. Comes with NO_FEASIBLE_PLAN only."""
 
 class NextStep(_NextStep, metaclass=_NextStepEnumTypeWrapper):
     """What a caller does next."""
@@ -85,10 +87,38 @@ NEXT_STEP_UNSPECIFIED: NextStep.ValueType  # 0
 NEXT_STEP_RETRY_SAME_REQUEST: NextStep.ValueType  # 1
 """Repeat the identical call, with more time if possible."""
 NEXT_STEP_OFFER_ALTERNATIVES: NextStep.ValueType  # 2
-"""Offer the guest another time, zone or party size. Named in the metadata of NO_FEASIBLE_PLAN only."""
+"""Offer the guest another time, zone or party size. Comes with NO_FEASIBLE_PLAN only."""
 NEXT_STEP_ASK_STAFF: NextStep.ValueType  # 3
-"""Let staff decide. Named in the metadata of NO_FEASIBLE_PLAN only."""
+"""Let staff decide. Comes with NO_FEASIBLE_PLAN only."""
 Global___NextStep: _TypeAlias = NextStep  # noqa: Y015
+
+class _AutoAssignOrder:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AutoAssignOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AutoAssignOrder.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AUTO_ASSIGN_ORDER_UNSPECIFIED: _AutoAssignOrder.ValueType  # 0
+    """Means AUTO_ASSIGN_ORDER_TIME."""
+    AUTO_ASSIGN_ORDER_TIME: _AutoAssignOrder.ValueType  # 1
+    """Whoever sits down first."""
+    AUTO_ASSIGN_ORDER_SIZE_DESC: _AutoAssignOrder.ValueType  # 2
+    """Large parties first."""
+    AUTO_ASSIGN_ORDER_CONSTRAINED_FIRST: _AutoAssignOrder.ValueType  # 3
+    """Those first for whom the fewest table sets are free when the batch begins; of these the larger parties."""
+
+class AutoAssignOrder(_AutoAssignOrder, metaclass=_AutoAssignOrderEnumTypeWrapper):
+    """The order of a batch. What is equal by it is ordered by start, larger parties first, then by booking_id."""
+
+AUTO_ASSIGN_ORDER_UNSPECIFIED: AutoAssignOrder.ValueType  # 0
+"""Means AUTO_ASSIGN_ORDER_TIME."""
+AUTO_ASSIGN_ORDER_TIME: AutoAssignOrder.ValueType  # 1
+"""Whoever sits down first."""
+AUTO_ASSIGN_ORDER_SIZE_DESC: AutoAssignOrder.ValueType  # 2
+"""Large parties first."""
+AUTO_ASSIGN_ORDER_CONSTRAINED_FIRST: AutoAssignOrder.ValueType  # 3
+"""Those first for whom the fewest table sets are free when the batch begins; of these the larger parties."""
+Global___AutoAssignOrder: _TypeAlias = AutoAssignOrder  # noqa: Y015
 
 class _OperationState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -125,6 +155,34 @@ OPERATION_STATE_SUCCEEDED: OperationState.ValueType  # 3
 OPERATION_STATE_REFUSED: OperationState.ValueType  # 4
 """It was refused, and nothing changed."""
 Global___OperationState: _TypeAlias = OperationState  # noqa: Y015
+
+class _ResumeCause:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ResumeCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ResumeCause.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RESUME_CAUSE_UNSPECIFIED: _ResumeCause.ValueType  # 0
+    """Never sent."""
+    RESUME_CAUSE_SLOW: _ResumeCause.ValueType  # 1
+    """The caller reads more slowly than changes come; nothing is lost, what was missed is sent after resuming."""
+    RESUME_CAUSE_DRAINING: _ResumeCause.ValueType  # 2
+    """This server process is shutting down; another one will go on."""
+    RESUME_CAUSE_COMPACTED: _ResumeCause.ValueType  # 3
+    """What comes next is not kept any more, or the database was restored to an earlier state."""
+
+class ResumeCause(_ResumeCause, metaclass=_ResumeCauseEnumTypeWrapper):
+    """Why a stream ends before the caller ends it."""
+
+RESUME_CAUSE_UNSPECIFIED: ResumeCause.ValueType  # 0
+"""Never sent."""
+RESUME_CAUSE_SLOW: ResumeCause.ValueType  # 1
+"""The caller reads more slowly than changes come; nothing is lost, what was missed is sent after resuming."""
+RESUME_CAUSE_DRAINING: ResumeCause.ValueType  # 2
+"""This server process is shutting down; another one will go on."""
+RESUME_CAUSE_COMPACTED: ResumeCause.ValueType  # 3
+"""What comes next is not kept any more, or the database was restored to an earlier state."""
+Global___ResumeCause: _TypeAlias = ResumeCause  # noqa: Y015
 
 @_typing.final
 class ValidateSelectionRequest(_message.Message):
@@ -1037,6 +1095,252 @@ class AutoAssignAttempt(_message.Message):
 Global___AutoAssignAttempt: _TypeAlias = AutoAssignAttempt  # noqa: Y015
 
 @_typing.final
+class AutoAssignBatchRequest(_message.Message):
+    """Request of AutoAssignBatch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTOR_FIELD_NUMBER: _builtins.int
+    RESTAURANT_ID_FIELD_NUMBER: _builtins.int
+    SERVICE_DATE_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    CUTOFF_FIELD_NUMBER: _builtins.int
+    BOOKINGS_MAX_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    actor: _builtins.str
+    """Who asks, when that is not the caller itself."""
+    restaurant_id: _builtins.str
+    """The restaurant."""
+    service_date: _builtins.str
+    """The service date, for example "2026-11-27", from 1970 until 2199: the local date on which the service period opened
+    that a party starts in; for a party that starts after midnight that is the day before.
+    """
+    order: Global___AutoAssignOrder.ValueType
+    """Who comes first. Not set means by time."""
+    bookings_max: _builtins.int
+    """At most so many bookings, the first of the order: 1 to 1000; 0 means 1000."""
+    reason: _builtins.str
+    """Why, up to 500 characters; kept in the history of each booking and the audit log."""
+    @_builtins.property
+    def cutoff(self) -> _duration_pb2.Duration:
+        """How long before a party sits down assigning ends; see AutoAssignRequest.cutoff."""
+
+    def __init__(
+        self,
+        *,
+        actor: _builtins.str = ...,
+        restaurant_id: _builtins.str = ...,
+        service_date: _builtins.str = ...,
+        order: Global___AutoAssignOrder.ValueType = ...,
+        cutoff: _duration_pb2.Duration | None = ...,
+        bookings_max: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cutoff", b"cutoff"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "bookings_max", b"bookings_max", "cutoff", b"cutoff", "order", b"order", "reason", b"reason", "restaurant_id", b"restaurant_id", "service_date", b"service_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AutoAssignBatchRequest: _TypeAlias = AutoAssignBatchRequest  # noqa: Y015
+
+@_typing.final
+class AutoAssignBatchResponse(_message.Message):
+    """Response of AutoAssignBatch. The first one only has the total, each later one a decision, the last one the summary."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DONE_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    done: _builtins.int
+    """How many bookings are decided."""
+    total: _builtins.int
+    """How many there are to decide."""
+    @_builtins.property
+    def decision(self) -> Global___AutoAssignDecision:
+        """About one booking."""
+
+    @_builtins.property
+    def summary(self) -> Global___AutoAssignBatchSummary:
+        """About the batch: it is over."""
+
+    def __init__(
+        self,
+        *,
+        done: _builtins.int = ...,
+        total: _builtins.int = ...,
+        decision: Global___AutoAssignDecision | None = ...,
+        summary: Global___AutoAssignBatchSummary | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "news", b"news", "summary", b"summary"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "done", b"done", "news", b"news", "summary", b"summary", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_news: _TypeAlias = _typing.Literal["decision", "summary"]  # noqa: Y015
+    _WhichOneofArgType_news: _TypeAlias = _typing.Literal["news", b"news"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_news) -> _WhichOneofReturnType_news | None: ...
+
+Global___AutoAssignBatchResponse: _TypeAlias = AutoAssignBatchResponse  # noqa: Y015
+
+@_typing.final
+class AutoAssignDecision(_message.Message):
+    """What was decided about one booking of a batch, and on what grounds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOOKING_ID_FIELD_NUMBER: _builtins.int
+    PARTY_SIZE_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    FREE_SETS_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    TABLE_IDS_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    CHECKS_FIELD_NUMBER: _builtins.int
+    NEXT_STEPS_FIELD_NUMBER: _builtins.int
+    booking_id: _builtins.str
+    """The booking."""
+    party_size: _builtins.int
+    """Size of the party."""
+    free_sets: _builtins.int
+    """How many table sets would have seated it by all rules when the batch began."""
+    outcome: Global___AutoAssignOutcome.ValueType
+    """What came of it; not set when it was refused."""
+    cost: _builtins.float
+    """See AutoAssignResponse.cost."""
+    score: _builtins.float
+    """See AutoAssignResponse.score."""
+    request_id: _builtins.str
+    """The derived request_id; GetOperation with the method AutoAssign knows the whole answer by it. Empty when it was
+    refused.
+    """
+    reason: _reasons_pb2.ErrorReason.ValueType
+    """Why it was refused; not set when it was not."""
+    message: _builtins.str
+    """The same for people."""
+    @_builtins.property
+    def start(self) -> _timestamp_pb2.Timestamp:
+        """When it sits down."""
+
+    @_builtins.property
+    def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The tables it has now, ordered by id; none when it was refused or time ran out."""
+
+    @_builtins.property
+    def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___AutoAssignAttempt]:
+        """See AutoAssignResponse.attempts."""
+
+    @_builtins.property
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[_checks_pb2.Check]:
+        """With NO_FEASIBLE_PLAN every reason that kept sets out, with how many; see there."""
+
+    @_builtins.property
+    def next_steps(self) -> _containers.RepeatedScalarFieldContainer[Global___NextStep.ValueType]:
+        """What the caller does next; nothing after a success."""
+
+    def __init__(
+        self,
+        *,
+        booking_id: _builtins.str = ...,
+        party_size: _builtins.int = ...,
+        start: _timestamp_pb2.Timestamp | None = ...,
+        free_sets: _builtins.int = ...,
+        outcome: Global___AutoAssignOutcome.ValueType = ...,
+        table_ids: _abc.Iterable[_builtins.str] | None = ...,
+        attempts: _abc.Iterable[Global___AutoAssignAttempt] | None = ...,
+        cost: _builtins.float = ...,
+        score: _builtins.float = ...,
+        request_id: _builtins.str = ...,
+        reason: _reasons_pb2.ErrorReason.ValueType = ...,
+        message: _builtins.str = ...,
+        checks: _abc.Iterable[_checks_pb2.Check] | None = ...,
+        next_steps: _abc.Iterable[Global___NextStep.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "booking_id", b"booking_id", "checks", b"checks", "cost", b"cost", "free_sets", b"free_sets", "message", b"message", "next_steps", b"next_steps", "outcome", b"outcome", "party_size", b"party_size", "reason", b"reason", "request_id", b"request_id", "score", b"score", "start", b"start", "table_ids", b"table_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AutoAssignDecision: _TypeAlias = AutoAssignDecision  # noqa: Y015
+
+@_typing.final
+class AutoAssignBatchSummary(_message.Message):
+    """How a batch ended. All counts but left_out add up to the total."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSIGNED_FIELD_NUMBER: _builtins.int
+    ALREADY_ASSIGNED_FIELD_NUMBER: _builtins.int
+    OUT_OF_TIME_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
+    NOT_REACHED_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    assigned: _builtins.int
+    """Bookings that the batch gave tables."""
+    already_assigned: _builtins.int
+    """Bookings that got tables from somebody else meanwhile."""
+    out_of_time: _builtins.int
+    """Bookings for which time ran out before anything was changed."""
+    not_reached: _builtins.int
+    """Bookings that the call's time was too short to begin with."""
+    left_out: _builtins.int
+    """Bookings that wait too, but are beyond bookings_max."""
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___AutoAssignRefusals]:
+        """Bookings that were refused, by reason in order of precedence."""
+
+    def __init__(
+        self,
+        *,
+        assigned: _builtins.int = ...,
+        already_assigned: _builtins.int = ...,
+        out_of_time: _builtins.int = ...,
+        refusals: _abc.Iterable[Global___AutoAssignRefusals] | None = ...,
+        not_reached: _builtins.int = ...,
+        left_out: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_assigned", b"already_assigned", "assigned", b"assigned", "left_out", b"left_out", "not_reached", b"not_reached", "out_of_time", b"out_of_time", "refusals", b"refusals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AutoAssignBatchSummary: _TypeAlias = AutoAssignBatchSummary  # noqa: Y015
+
+@_typing.final
+class AutoAssignRefusals(_message.Message):
+    """How many bookings of a batch were refused for one reason."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    BOOKINGS_FIELD_NUMBER: _builtins.int
+    reason: _reasons_pb2.ErrorReason.ValueType
+    """The reason."""
+    bookings: _builtins.int
+    """How many."""
+    def __init__(
+        self,
+        *,
+        reason: _reasons_pb2.ErrorReason.ValueType = ...,
+        bookings: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bookings", b"bookings", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AutoAssignRefusals: _TypeAlias = AutoAssignRefusals  # noqa: Y015
+
+@_typing.final
 class ReassignTablesRequest(_message.Message):
     """Request of ReassignTables."""
 
@@ -1419,3 +1723,249 @@ class GetOperationResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetOperationResponse: _TypeAlias = GetOperationResponse  # noqa: Y015
+
+@_typing.final
+class WatchFloorRequest(_message.Message):
+    """Request of WatchFloor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESTAURANT_ID_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    WINDOW_START_FIELD_NUMBER: _builtins.int
+    WINDOW_END_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    restaurant_id: _builtins.str
+    """The restaurant."""
+    resume_token: _builtins.str
+    """The token of the last message that was received and used; empty asks for a snapshot first."""
+    @_builtins.property
+    def window_start(self) -> _timestamp_pb2.Timestamp:
+        """The snapshot has what overlaps the time from here on. Default now."""
+
+    @_builtins.property
+    def window_end(self) -> _timestamp_pb2.Timestamp:
+        """The snapshot has what overlaps the time before this. Default 366 days after window_start. Changes are sent whatever
+        window they are about.
+        """
+
+    @_builtins.property
+    def heartbeat(self) -> _duration_pb2.Duration:
+        """The longest silence: 1 s to 60 s. Default 15 s."""
+
+    def __init__(
+        self,
+        *,
+        restaurant_id: _builtins.str = ...,
+        resume_token: _builtins.str = ...,
+        window_start: _timestamp_pb2.Timestamp | None = ...,
+        window_end: _timestamp_pb2.Timestamp | None = ...,
+        heartbeat: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["heartbeat", b"heartbeat", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeat", b"heartbeat", "restaurant_id", b"restaurant_id", "resume_token", b"resume_token", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchFloorRequest: _TypeAlias = WatchFloorRequest  # noqa: Y015
+
+@_typing.final
+class WatchFloorResponse(_message.Message):
+    """Response of WatchFloor: one of many."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    DELTA_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    RESUME_REQUIRED_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Where to go on when the stream ends after this message. Empty while a snapshot is not complete."""
+    @_builtins.property
+    def snapshot(self) -> Global___FloorSnapshot:
+        """The floor as it is, in one or more parts."""
+
+    @_builtins.property
+    def delta(self) -> Global___FloorDelta:
+        """The next change."""
+
+    @_builtins.property
+    def heartbeat(self) -> Global___FloorHeartbeat:
+        """Nothing has happened for a while."""
+
+    @_builtins.property
+    def resume_required(self) -> Global___ResumeRequired:
+        """The stream ends here; call again with this message's token."""
+
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.str = ...,
+        snapshot: Global___FloorSnapshot | None = ...,
+        delta: Global___FloorDelta | None = ...,
+        heartbeat: Global___FloorHeartbeat | None = ...,
+        resume_required: Global___ResumeRequired | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "heartbeat", b"heartbeat", "resume_required", b"resume_required", "sight", b"sight", "snapshot", b"snapshot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "heartbeat", b"heartbeat", "resume_required", b"resume_required", "resume_token", b"resume_token", "sight", b"sight", "snapshot", b"snapshot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_sight: _TypeAlias = _typing.Literal["snapshot", "delta", "heartbeat", "resume_required"]  # noqa: Y015
+    _WhichOneofArgType_sight: _TypeAlias = _typing.Literal["sight", b"sight"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_sight) -> _WhichOneofReturnType_sight | None: ...
+
+Global___WatchFloorResponse: _TypeAlias = WatchFloorResponse  # noqa: Y015
+
+@_typing.final
+class FloorSnapshot(_message.Message):
+    """A floor and what is claimed on it, all at one floor version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PART_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    FLOOR_VERSION_FIELD_NUMBER: _builtins.int
+    RESTAURANT_FIELD_NUMBER: _builtins.int
+    FLOOR_FIELD_NUMBER: _builtins.int
+    TAKEN_AT_FIELD_NUMBER: _builtins.int
+    WINDOW_START_FIELD_NUMBER: _builtins.int
+    WINDOW_END_FIELD_NUMBER: _builtins.int
+    HOLDS_FIELD_NUMBER: _builtins.int
+    ASSIGNMENTS_FIELD_NUMBER: _builtins.int
+    BLOCKS_FIELD_NUMBER: _builtins.int
+    part: _builtins.int
+    """The part of the snapshot that this is, from 1. Part 1 begins a new snapshot: what came before it is void."""
+    last: _builtins.bool
+    """True in the last part; changes follow."""
+    floor_version: _builtins.int
+    """The floor version at which it was taken. In every part."""
+    @_builtins.property
+    def restaurant(self) -> _inventory_pb2.Restaurant:
+        """The restaurant with its versions. In part 1."""
+
+    @_builtins.property
+    def floor(self) -> _inventory_pb2.Floor:
+        """Zones, tables and adjacency. In part 1."""
+
+    @_builtins.property
+    def taken_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was taken, by the database's clock. In part 1."""
+
+    @_builtins.property
+    def window_start(self) -> _timestamp_pb2.Timestamp:
+        """Start of the window it covers. In part 1."""
+
+    @_builtins.property
+    def window_end(self) -> _timestamp_pb2.Timestamp:
+        """End of the window it covers. In part 1."""
+
+    @_builtins.property
+    def holds(self) -> _containers.RepeatedCompositeFieldContainer[_assignment_pb2.Hold]:
+        """Live holds that overlap the window."""
+
+    @_builtins.property
+    def assignments(self) -> _containers.RepeatedCompositeFieldContainer[_assignment_pb2.Assignment]:
+        """Active assignments that overlap the window."""
+
+    @_builtins.property
+    def blocks(self) -> _containers.RepeatedCompositeFieldContainer[_inventory_pb2.Block]:
+        """Blocks that overlap the window and were not lifted."""
+
+    def __init__(
+        self,
+        *,
+        part: _builtins.int = ...,
+        last: _builtins.bool = ...,
+        floor_version: _builtins.int = ...,
+        restaurant: _inventory_pb2.Restaurant | None = ...,
+        floor: _inventory_pb2.Floor | None = ...,
+        taken_at: _timestamp_pb2.Timestamp | None = ...,
+        window_start: _timestamp_pb2.Timestamp | None = ...,
+        window_end: _timestamp_pb2.Timestamp | None = ...,
+        holds: _abc.Iterable[_assignment_pb2.Hold] | None = ...,
+        assignments: _abc.Iterable[_assignment_pb2.Assignment] | None = ...,
+        blocks: _abc.Iterable[_inventory_pb2.Block] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["floor", b"floor", "restaurant", b"restaurant", "taken_at", b"taken_at", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignments", b"assignments", "blocks", b"blocks", "floor", b"floor", "floor_version", b"floor_version", "holds", b"holds", "last", b"last", "part", b"part", "restaurant", b"restaurant", "taken_at", b"taken_at", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FloorSnapshot: _TypeAlias = FloorSnapshot  # noqa: Y015
+
+@_typing.final
+class FloorDelta(_message.Message):
+    """One committed change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FLOOR_VERSION_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    floor_version: _builtins.int
+    """The floor version that the change made: one more than the one before."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_events_pb2.CapacityEvent]:
+        """All that happened in it, in order. A hold whose time is over has no event of its own until somebody meets or sweeps
+        it: whoever shows holds compares their expires_at with the clock.
+        """
+
+    def __init__(
+        self,
+        *,
+        floor_version: _builtins.int = ...,
+        events: _abc.Iterable[_events_pb2.CapacityEvent] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "floor_version", b"floor_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FloorDelta: _TypeAlias = FloorDelta  # noqa: Y015
+
+@_typing.final
+class FloorHeartbeat(_message.Message):
+    """Nothing has happened for a while."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FLOOR_VERSION_FIELD_NUMBER: _builtins.int
+    floor_version: _builtins.int
+    """Everything up to this floor version was sent."""
+    def __init__(
+        self,
+        *,
+        floor_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["floor_version", b"floor_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FloorHeartbeat: _TypeAlias = FloorHeartbeat  # noqa: Y015
+
+@_typing.final
+class ResumeRequired(_message.Message):
+    """The stream ends, and the caller shall go on in another one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAUSE_FIELD_NUMBER: _builtins.int
+    cause: Global___ResumeCause.ValueType
+    """Why."""
+    def __init__(
+        self,
+        *,
+        cause: Global___ResumeCause.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeRequired: _TypeAlias = ResumeRequired  # noqa: Y015

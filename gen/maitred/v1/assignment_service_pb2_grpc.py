@@ -87,6 +87,11 @@ class AssignmentServiceStub:
                 request_serializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignRequest.SerializeToString,
                 response_deserializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignResponse.FromString,
                 _registered_method=True)
+        self.AutoAssignBatch = channel.unary_stream(
+                '/maitred.v1.AssignmentService/AutoAssignBatch',
+                request_serializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignBatchRequest.SerializeToString,
+                response_deserializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignBatchResponse.FromString,
+                _registered_method=True)
         self.ReassignTables = channel.unary_unary(
                 '/maitred.v1.AssignmentService/ReassignTables',
                 request_serializer=maitred_dot_v1_dot_assignment__service__pb2.ReassignTablesRequest.SerializeToString,
@@ -111,6 +116,11 @@ class AssignmentServiceStub:
                 '/maitred.v1.AssignmentService/GetOperation',
                 request_serializer=maitred_dot_v1_dot_assignment__service__pb2.GetOperationRequest.SerializeToString,
                 response_deserializer=maitred_dot_v1_dot_assignment__service__pb2.GetOperationResponse.FromString,
+                _registered_method=True)
+        self.WatchFloor = channel.unary_stream(
+                '/maitred.v1.AssignmentService/WatchFloor',
+                request_serializer=maitred_dot_v1_dot_assignment__service__pb2.WatchFloorRequest.SerializeToString,
+                response_deserializer=maitred_dot_v1_dot_assignment__service__pb2.WatchFloorResponse.FromString,
                 _registered_method=True)
 
 
@@ -198,6 +208,17 @@ class AssignmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AutoAssignBatch(self, request, context):
+        """Assigns every booking of a service date that waits for tables, one after the other, each by AutoAssign under its
+        derived request_id. So the batch needs no request_id and is not recorded itself: its parts are, and a repeat finds
+        only what still waits. The stream tells each decision when it is committed and ends with a summary. Once the call's
+        time is nearly over no further booking is begun; a call that is cancelled or breaks off leaves each booking as it
+        was or fully assigned.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReassignTables(self, request, context):
         """Moves a confirmed or seated booking to other tables, which may include some of its present ones. It takes the new
         set before it gives the old one up, both or neither: refused, the booking stays where it is. The rules are those of
@@ -233,6 +254,16 @@ class AssignmentServiceServicer:
         """What became of a mutating call, of this or any other service, whose answer was lost. Answers are remembered for seven
         days unless the server is configured otherwise. Asking changes nothing; repeating the call with the same request_id
         gets the same answer, or makes it happen if it has not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchFloor(self, request, context):
+        """Follows a restaurant's floor: a snapshot, then every change as it is committed, each floor version exactly once and
+        in order. Every message but the first parts of a snapshot has a resume_token: sent back in another call, it makes the
+        stream go on right there, without a snapshot, or be refused with WATCH_TOKEN_COMPACTED when what was missed is not
+        kept any more. The stream lasts until one side ends it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -291,6 +322,11 @@ def add_AssignmentServiceServicer_to_server(servicer, server):
                     request_deserializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignRequest.FromString,
                     response_serializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignResponse.SerializeToString,
             ),
+            'AutoAssignBatch': grpc.unary_stream_rpc_method_handler(
+                    servicer.AutoAssignBatch,
+                    request_deserializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignBatchRequest.FromString,
+                    response_serializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignBatchResponse.SerializeToString,
+            ),
             'ReassignTables': grpc.unary_unary_rpc_method_handler(
                     servicer.ReassignTables,
                     request_deserializer=maitred_dot_v1_dot_assignment__service__pb2.ReassignTablesRequest.FromString,
@@ -315,6 +351,11 @@ def add_AssignmentServiceServicer_to_server(servicer, server):
                     servicer.GetOperation,
                     request_deserializer=maitred_dot_v1_dot_assignment__service__pb2.GetOperationRequest.FromString,
                     response_serializer=maitred_dot_v1_dot_assignment__service__pb2.GetOperationResponse.SerializeToString,
+            ),
+            'WatchFloor': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchFloor,
+                    request_deserializer=maitred_dot_v1_dot_assignment__service__pb2.WatchFloorRequest.FromString,
+                    response_serializer=maitred_dot_v1_dot_assignment__service__pb2.WatchFloorResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -601,6 +642,33 @@ class AssignmentService:
             _registered_method=True)
 
     @staticmethod
+    def AutoAssignBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/maitred.v1.AssignmentService/AutoAssignBatch',
+            maitred_dot_v1_dot_assignment__service__pb2.AutoAssignBatchRequest.SerializeToString,
+            maitred_dot_v1_dot_assignment__service__pb2.AutoAssignBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ReassignTables(request,
             target,
             options=(),
@@ -725,6 +793,33 @@ class AssignmentService:
             '/maitred.v1.AssignmentService/GetOperation',
             maitred_dot_v1_dot_assignment__service__pb2.GetOperationRequest.SerializeToString,
             maitred_dot_v1_dot_assignment__service__pb2.GetOperationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchFloor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/maitred.v1.AssignmentService/WatchFloor',
+            maitred_dot_v1_dot_assignment__service__pb2.WatchFloorRequest.SerializeToString,
+            maitred_dot_v1_dot_assignment__service__pb2.WatchFloorResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -70,6 +70,13 @@ class AssignmentServiceStub:
     again. No hold is made, so none can be left behind, whatever fails or whoever stops waiting. When nothing fits the
     call is refused with NO_FEASIBLE_PLAN. See AutoAssignRequest.request_id for how it is idempotent without one.
     """
+    AutoAssignBatch: _grpc.UnaryStreamMultiCallable[_assignment_service_pb2.AutoAssignBatchRequest, _assignment_service_pb2.AutoAssignBatchResponse]
+    """Assigns every booking of a service date that waits for tables, one after the other, each by AutoAssign under its
+    derived request_id. So the batch needs no request_id and is not recorded itself: its parts are, and a repeat finds
+    only what still waits. The stream tells each decision when it is committed and ends with a summary. Once the call's
+    time is nearly over no further booking is begun; a call that is cancelled or breaks off leaves each booking as it
+    was or fully assigned.
+    """
     ReassignTables: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ReassignTablesRequest, _assignment_service_pb2.ReassignTablesResponse]
     """Moves a confirmed or seated booking to other tables, which may include some of its present ones. It takes the new
     set before it gives the old one up, both or neither: refused, the booking stays where it is. The rules are those of
@@ -87,6 +94,12 @@ class AssignmentServiceStub:
     """What became of a mutating call, of this or any other service, whose answer was lost. Answers are remembered for seven
     days unless the server is configured otherwise. Asking changes nothing; repeating the call with the same request_id
     gets the same answer, or makes it happen if it has not.
+    """
+    WatchFloor: _grpc.UnaryStreamMultiCallable[_assignment_service_pb2.WatchFloorRequest, _assignment_service_pb2.WatchFloorResponse]
+    """Follows a restaurant's floor: a snapshot, then every change as it is committed, each floor version exactly once and
+    in order. Every message but the first parts of a snapshot has a resume_token: sent back in another call, it makes the
+    stream go on right there, without a snapshot, or be refused with WATCH_TOKEN_COMPACTED when what was missed is not
+    kept any more. The stream lasts until one side ends it.
     """
 
 @_typing.type_check_only
@@ -131,6 +144,13 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
     again. No hold is made, so none can be left behind, whatever fails or whoever stops waiting. When nothing fits the
     call is refused with NO_FEASIBLE_PLAN. See AutoAssignRequest.request_id for how it is idempotent without one.
     """
+    AutoAssignBatch: _aio.UnaryStreamMultiCallable[_assignment_service_pb2.AutoAssignBatchRequest, _assignment_service_pb2.AutoAssignBatchResponse]  # type: ignore[assignment]
+    """Assigns every booking of a service date that waits for tables, one after the other, each by AutoAssign under its
+    derived request_id. So the batch needs no request_id and is not recorded itself: its parts are, and a repeat finds
+    only what still waits. The stream tells each decision when it is committed and ends with a summary. Once the call's
+    time is nearly over no further booking is begun; a call that is cancelled or breaks off leaves each booking as it
+    was or fully assigned.
+    """
     ReassignTables: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ReassignTablesRequest, _assignment_service_pb2.ReassignTablesResponse]  # type: ignore[assignment]
     """Moves a confirmed or seated booking to other tables, which may include some of its present ones. It takes the new
     set before it gives the old one up, both or neither: refused, the booking stays where it is. The rules are those of
@@ -148,6 +168,12 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
     """What became of a mutating call, of this or any other service, whose answer was lost. Answers are remembered for seven
     days unless the server is configured otherwise. Asking changes nothing; repeating the call with the same request_id
     gets the same answer, or makes it happen if it has not.
+    """
+    WatchFloor: _aio.UnaryStreamMultiCallable[_assignment_service_pb2.WatchFloorRequest, _assignment_service_pb2.WatchFloorResponse]  # type: ignore[assignment]
+    """Follows a restaurant's floor: a snapshot, then every change as it is committed, each floor version exactly once and
+    in order. Every message but the first parts of a snapshot has a resume_token: sent back in another call, it makes the
+    stream go on right there, without a snapshot, or be refused with WATCH_TOKEN_COMPACTED when what was missed is not
+    kept any more. The stream lasts until one side ends it.
     """
 
 class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -251,6 +277,19 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def AutoAssignBatch(
+        self,
+        request: _assignment_service_pb2.AutoAssignBatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_assignment_service_pb2.AutoAssignBatchResponse], _abc.AsyncIterator[_assignment_service_pb2.AutoAssignBatchResponse]]:
+        """Assigns every booking of a service date that waits for tables, one after the other, each by AutoAssign under its
+        derived request_id. So the batch needs no request_id and is not recorded itself: its parts are, and a repeat finds
+        only what still waits. The stream tells each decision when it is committed and ends with a summary. Once the call's
+        time is nearly over no further booking is begun; a call that is cancelled or breaks off leaves each booking as it
+        was or fully assigned.
+        """
+
+    @_abc_1.abstractmethod
     def ReassignTables(
         self,
         request: _assignment_service_pb2.ReassignTablesRequest,
@@ -296,6 +335,18 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
         """What became of a mutating call, of this or any other service, whose answer was lost. Answers are remembered for seven
         days unless the server is configured otherwise. Asking changes nothing; repeating the call with the same request_id
         gets the same answer, or makes it happen if it has not.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchFloor(
+        self,
+        request: _assignment_service_pb2.WatchFloorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_assignment_service_pb2.WatchFloorResponse], _abc.AsyncIterator[_assignment_service_pb2.WatchFloorResponse]]:
+        """Follows a restaurant's floor: a snapshot, then every change as it is committed, each floor version exactly once and
+        in order. Every message but the first parts of a snapshot has a resume_token: sent back in another call, it makes the
+        stream go on right there, without a snapshot, or be refused with WATCH_TOKEN_COMPACTED when what was missed is not
+        kept any more. The stream lasts until one side ends it.
         """
 
 def add_AssignmentServiceServicer_to_server(servicer: AssignmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,322 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _OutboxStatus:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OutboxStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OutboxStatus.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OUTBOX_STATUS_UNSPECIFIED: _OutboxStatus.ValueType  # 0
+    """In requests: any."""
+    OUTBOX_STATUS_PENDING: _OutboxStatus.ValueType  # 1
+    """It waits to be delivered, or is being delivered."""
+    OUTBOX_STATUS_DONE: _OutboxStatus.ValueType  # 2
+    """It was delivered."""
+    OUTBOX_STATUS_DEAD: _OutboxStatus.ValueType  # 3
+    """It was given up."""
+
+class OutboxStatus(_OutboxStatus, metaclass=_OutboxStatusEnumTypeWrapper):
+    """What became of an event."""
+
+OUTBOX_STATUS_UNSPECIFIED: OutboxStatus.ValueType  # 0
+"""In requests: any."""
+OUTBOX_STATUS_PENDING: OutboxStatus.ValueType  # 1
+"""It waits to be delivered, or is being delivered."""
+OUTBOX_STATUS_DONE: OutboxStatus.ValueType  # 2
+"""It was delivered."""
+OUTBOX_STATUS_DEAD: OutboxStatus.ValueType  # 3
+"""It was given up."""
+Global___OutboxStatus: _TypeAlias = OutboxStatus  # noqa: Y015
+
+@_typing.final
+class GetOutboxStatsRequest(_message.Message):
+    """Request of GetOutboxStats."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESTAURANT_ID_FIELD_NUMBER: _builtins.int
+    restaurant_id: _builtins.str
+    """Only this restaurant, when set; otherwise all restaurants of the caller's tenant."""
+    def __init__(
+        self,
+        *,
+        restaurant_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["restaurant_id", b"restaurant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOutboxStatsRequest: _TypeAlias = GetOutboxStatsRequest  # noqa: Y015
+
+@_typing.final
+class GetOutboxStatsResponse(_message.Message):
+    """Response of GetOutboxStats."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PENDING_FIELD_NUMBER: _builtins.int
+    DEAD_FIELD_NUMBER: _builtins.int
+    RESTAURANTS_IN_WORK_FIELD_NUMBER: _builtins.int
+    RESTAURANTS_BLOCKED_FIELD_NUMBER: _builtins.int
+    OLDEST_PENDING_AT_FIELD_NUMBER: _builtins.int
+    CHECKED_AT_FIELD_NUMBER: _builtins.int
+    pending: _builtins.int
+    """Events that wait to be delivered or are being delivered."""
+    dead: _builtins.int
+    """Events that were given up. Somebody has to look at them: ListOutboxEvents tells why, RedriveOutboxEvents tries again."""
+    restaurants_in_work: _builtins.int
+    """Restaurants whose events a worker has in hand."""
+    restaurants_blocked: _builtins.int
+    """Restaurants whose events wait behind a dead one."""
+    @_builtins.property
+    def oldest_pending_at(self) -> _timestamp_pb2.Timestamp:
+        """When the longest waiting event was committed; not set when none waits."""
+
+    @_builtins.property
+    def checked_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was looked at, by the database's clock."""
+
+    def __init__(
+        self,
+        *,
+        pending: _builtins.int = ...,
+        dead: _builtins.int = ...,
+        restaurants_in_work: _builtins.int = ...,
+        restaurants_blocked: _builtins.int = ...,
+        oldest_pending_at: _timestamp_pb2.Timestamp | None = ...,
+        checked_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checked_at", b"checked_at", "oldest_pending_at", b"oldest_pending_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checked_at", b"checked_at", "dead", b"dead", "oldest_pending_at", b"oldest_pending_at", "pending", b"pending", "restaurants_blocked", b"restaurants_blocked", "restaurants_in_work", b"restaurants_in_work"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOutboxStatsResponse: _TypeAlias = GetOutboxStatsResponse  # noqa: Y015
+
+@_typing.final
+class ListOutboxEventsRequest(_message.Message):
+    """Request of ListOutboxEvents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESTAURANT_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    EVENT_TYPE_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    restaurant_id: _builtins.str
+    """Only this restaurant. May be left out when status is DEAD; all restaurants of the tenant then."""
+    status: Global___OutboxStatus.ValueType
+    """Only events in this status, when set."""
+    event_type: _builtins.str
+    """Only events of this type, when set, for example "capacity.hold.created"."""
+    event_id: _builtins.str
+    """Only this event, when set."""
+    page_size: _builtins.int
+    """1 to 500; 0 means 100."""
+    page_token: _builtins.str
+    """next_page_token of the page before."""
+    def __init__(
+        self,
+        *,
+        restaurant_id: _builtins.str = ...,
+        status: Global___OutboxStatus.ValueType = ...,
+        event_type: _builtins.str = ...,
+        event_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "event_type", b"event_type", "page_size", b"page_size", "page_token", b"page_token", "restaurant_id", b"restaurant_id", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOutboxEventsRequest: _TypeAlias = ListOutboxEventsRequest  # noqa: Y015
+
+@_typing.final
+class ListOutboxEventsResponse(_message.Message):
+    """Response of ListOutboxEvents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutboxEvent]:
+        """One page, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[Global___OutboxEvent] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOutboxEventsResponse: _TypeAlias = ListOutboxEventsResponse  # noqa: Y015
+
+@_typing.final
+class OutboxEvent(_message.Message):
+    """An event of a committed change on its way out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    RESTAURANT_ID_FIELD_NUMBER: _builtins.int
+    EVENT_TYPE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    FLOOR_VERSION_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
+    LAST_ERROR_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
+    BOOKING_ID_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    PAYLOAD_FIELD_NUMBER: _builtins.int
+    REDRIVEN_AT_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """What receivers recognise a repeat by."""
+    restaurant_id: _builtins.str
+    """The restaurant."""
+    event_type: _builtins.str
+    """For example "capacity.hold.created"."""
+    status: Global___OutboxStatus.ValueType
+    """What became of it."""
+    floor_version: _builtins.int
+    """The change it belongs to: the restaurant's floor version after it."""
+    position: _builtins.int
+    """Its place among the events of that change, from 1."""
+    attempt_count: _builtins.int
+    """Attempts so far, those included that ended with the worker that made them."""
+    last_error: _builtins.str
+    """What went wrong last; empty when nothing did."""
+    booking_id: _builtins.str
+    """The booking it is about, if any."""
+    idempotency_key: _builtins.str
+    """The request that made the change."""
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was committed."""
+
+    @_builtins.property
+    def updated_at(self) -> _timestamp_pb2.Timestamp:
+        """When its status or its attempts changed last."""
+
+    @_builtins.property
+    def payload(self) -> _struct_pb2.Struct:
+        """What it says."""
+
+    @_builtins.property
+    def redriven_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was redriven last; not set when it never was."""
+
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        restaurant_id: _builtins.str = ...,
+        event_type: _builtins.str = ...,
+        status: Global___OutboxStatus.ValueType = ...,
+        floor_version: _builtins.int = ...,
+        position: _builtins.int = ...,
+        attempt_count: _builtins.int = ...,
+        last_error: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        updated_at: _timestamp_pb2.Timestamp | None = ...,
+        booking_id: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+        payload: _struct_pb2.Struct | None = ...,
+        redriven_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "payload", b"payload", "redriven_at", b"redriven_at", "updated_at", b"updated_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_count", b"attempt_count", "booking_id", b"booking_id", "created_at", b"created_at", "event_id", b"event_id", "event_type", b"event_type", "floor_version", b"floor_version", "idempotency_key", b"idempotency_key", "last_error", b"last_error", "payload", b"payload", "position", b"position", "redriven_at", b"redriven_at", "restaurant_id", b"restaurant_id", "status", b"status", "updated_at", b"updated_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OutboxEvent: _TypeAlias = OutboxEvent  # noqa: Y015
+
+@_typing.final
+class RedriveOutboxEventsRequest(_message.Message):
+    """Request of RedriveOutboxEvents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    RESTAURANT_ID_FIELD_NUMBER: _builtins.int
+    EVENT_IDS_FIELD_NUMBER: _builtins.int
+    EVENT_TYPE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID; send the same one on every retry of this call."""
+    actor: _builtins.str
+    """Who does it, for the audit log; the caller when empty. Up to 200 characters."""
+    restaurant_id: _builtins.str
+    """The restaurant."""
+    event_type: _builtins.str
+    """Only events of this type, when set."""
+    reason: _builtins.str
+    """Why, for the audit log. Up to 500 characters."""
+    @_builtins.property
+    def event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these events, up to 500; all dead ones of the restaurant when empty, up to 500 per call."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        restaurant_id: _builtins.str = ...,
+        event_ids: _abc.Iterable[_builtins.str] | None = ...,
+        event_type: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "event_ids", b"event_ids", "event_type", b"event_type", "reason", b"reason", "request_id", b"request_id", "restaurant_id", b"restaurant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RedriveOutboxEventsRequest: _TypeAlias = RedriveOutboxEventsRequest  # noqa: Y015
+
+@_typing.final
+class RedriveOutboxEventsResponse(_message.Message):
+    """Response of RedriveOutboxEvents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The events that get another life, in the order of their ids. Those that were not dead are left out."""
+
+    def __init__(
+        self,
+        *,
+        event_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_ids", b"event_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RedriveOutboxEventsResponse: _TypeAlias = RedriveOutboxEventsResponse  # noqa: Y015
 
 @_typing.final
 class CheckInvariantsRequest(_message.Message):

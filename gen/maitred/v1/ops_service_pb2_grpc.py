@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class OpsServiceStub:
-    """For those who run the service. Nothing here changes anything.
+    """For those who run the service.
     """
 
     def __init__(self, channel):
@@ -45,10 +45,25 @@ class OpsServiceStub:
                 request_serializer=maitred_dot_v1_dot_ops__service__pb2.ListAuditEntriesRequest.SerializeToString,
                 response_deserializer=maitred_dot_v1_dot_ops__service__pb2.ListAuditEntriesResponse.FromString,
                 _registered_method=True)
+        self.GetOutboxStats = channel.unary_unary(
+                '/maitred.v1.OpsService/GetOutboxStats',
+                request_serializer=maitred_dot_v1_dot_ops__service__pb2.GetOutboxStatsRequest.SerializeToString,
+                response_deserializer=maitred_dot_v1_dot_ops__service__pb2.GetOutboxStatsResponse.FromString,
+                _registered_method=True)
+        self.ListOutboxEvents = channel.unary_unary(
+                '/maitred.v1.OpsService/ListOutboxEvents',
+                request_serializer=maitred_dot_v1_dot_ops__service__pb2.ListOutboxEventsRequest.SerializeToString,
+                response_deserializer=maitred_dot_v1_dot_ops__service__pb2.ListOutboxEventsResponse.FromString,
+                _registered_method=True)
+        self.RedriveOutboxEvents = channel.unary_unary(
+                '/maitred.v1.OpsService/RedriveOutboxEvents',
+                request_serializer=maitred_dot_v1_dot_ops__service__pb2.RedriveOutboxEventsRequest.SerializeToString,
+                response_deserializer=maitred_dot_v1_dot_ops__service__pb2.RedriveOutboxEventsResponse.FromString,
+                _registered_method=True)
 
 
 class OpsServiceServicer:
-    """For those who run the service. Nothing here changes anything.
+    """For those who run the service.
     """
 
     def CheckInvariants(self, request, context):
@@ -67,6 +82,28 @@ class OpsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetOutboxStats(self, request, context):
+        """How far the tenant's events have got on their way out: what waits, how long, and what is dead. Only scope: ops.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOutboxEvents(self, request, context):
+        """Events of committed changes and what became of them, in the order in which they were committed. Only scope: ops.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RedriveOutboxEvents(self, request, context):
+        """Gives dead events of a restaurant another life, with all their attempts before them. Events behind which others wait
+        are delivered in their turn; those that others have gone past are delivered next, out of turn. Only scope: ops.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OpsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -80,6 +117,21 @@ def add_OpsServiceServicer_to_server(servicer, server):
                     request_deserializer=maitred_dot_v1_dot_ops__service__pb2.ListAuditEntriesRequest.FromString,
                     response_serializer=maitred_dot_v1_dot_ops__service__pb2.ListAuditEntriesResponse.SerializeToString,
             ),
+            'GetOutboxStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOutboxStats,
+                    request_deserializer=maitred_dot_v1_dot_ops__service__pb2.GetOutboxStatsRequest.FromString,
+                    response_serializer=maitred_dot_v1_dot_ops__service__pb2.GetOutboxStatsResponse.SerializeToString,
+            ),
+            'ListOutboxEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOutboxEvents,
+                    request_deserializer=maitred_dot_v1_dot_ops__service__pb2.ListOutboxEventsRequest.FromString,
+                    response_serializer=maitred_dot_v1_dot_ops__service__pb2.ListOutboxEventsResponse.SerializeToString,
+            ),
+            'RedriveOutboxEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.RedriveOutboxEvents,
+                    request_deserializer=maitred_dot_v1_dot_ops__service__pb2.RedriveOutboxEventsRequest.FromString,
+                    response_serializer=maitred_dot_v1_dot_ops__service__pb2.RedriveOutboxEventsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'maitred.v1.OpsService', rpc_method_handlers)
@@ -89,7 +141,7 @@ def add_OpsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OpsService:
-    """For those who run the service. Nothing here changes anything.
+    """For those who run the service.
     """
 
     @staticmethod
@@ -136,6 +188,87 @@ class OpsService:
             '/maitred.v1.OpsService/ListAuditEntries',
             maitred_dot_v1_dot_ops__service__pb2.ListAuditEntriesRequest.SerializeToString,
             maitred_dot_v1_dot_ops__service__pb2.ListAuditEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOutboxStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/maitred.v1.OpsService/GetOutboxStats',
+            maitred_dot_v1_dot_ops__service__pb2.GetOutboxStatsRequest.SerializeToString,
+            maitred_dot_v1_dot_ops__service__pb2.GetOutboxStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOutboxEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/maitred.v1.OpsService/ListOutboxEvents',
+            maitred_dot_v1_dot_ops__service__pb2.ListOutboxEventsRequest.SerializeToString,
+            maitred_dot_v1_dot_ops__service__pb2.ListOutboxEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RedriveOutboxEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/maitred.v1.OpsService/RedriveOutboxEvents',
+            maitred_dot_v1_dot_ops__service__pb2.RedriveOutboxEventsRequest.SerializeToString,
+            maitred_dot_v1_dot_ops__service__pb2.RedriveOutboxEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

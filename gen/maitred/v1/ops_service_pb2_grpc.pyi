@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OpsServiceStub:
-    """For those who run the service. Nothing here changes anything."""
+    """For those who run the service."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -41,10 +41,18 @@ class OpsServiceStub:
     """What was done in a restaurant, newest first: who, when and why. Every committed change has its entries; a refused
     call has none. Only scope: ops.
     """
+    GetOutboxStats: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.GetOutboxStatsRequest, _ops_service_pb2.GetOutboxStatsResponse]
+    """How far the tenant's events have got on their way out: what waits, how long, and what is dead. Only scope: ops."""
+    ListOutboxEvents: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.ListOutboxEventsRequest, _ops_service_pb2.ListOutboxEventsResponse]
+    """Events of committed changes and what became of them, in the order in which they were committed. Only scope: ops."""
+    RedriveOutboxEvents: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.RedriveOutboxEventsRequest, _ops_service_pb2.RedriveOutboxEventsResponse]
+    """Gives dead events of a restaurant another life, with all their attempts before them. Events behind which others wait
+    are delivered in their turn; those that others have gone past are delivered next, out of turn. Only scope: ops.
+    """
 
 @_typing.type_check_only
 class OpsServiceAsyncStub(OpsServiceStub):
-    """For those who run the service. Nothing here changes anything."""
+    """For those who run the service."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CheckInvariants: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.CheckInvariantsRequest, _ops_service_pb2.CheckInvariantsResponse]  # type: ignore[assignment]
@@ -55,9 +63,17 @@ class OpsServiceAsyncStub(OpsServiceStub):
     """What was done in a restaurant, newest first: who, when and why. Every committed change has its entries; a refused
     call has none. Only scope: ops.
     """
+    GetOutboxStats: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.GetOutboxStatsRequest, _ops_service_pb2.GetOutboxStatsResponse]  # type: ignore[assignment]
+    """How far the tenant's events have got on their way out: what waits, how long, and what is dead. Only scope: ops."""
+    ListOutboxEvents: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.ListOutboxEventsRequest, _ops_service_pb2.ListOutboxEventsResponse]  # type: ignore[assignment]
+    """Events of committed changes and what became of them, in the order in which they were committed. Only scope: ops."""
+    RedriveOutboxEvents: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.RedriveOutboxEventsRequest, _ops_service_pb2.RedriveOutboxEventsResponse]  # type: ignore[assignment]
+    """Gives dead events of a restaurant another life, with all their attempts before them. Events behind which others wait
+    are delivered in their turn; those that others have gone past are delivered next, out of turn. Only scope: ops.
+    """
 
 class OpsServiceServicer(metaclass=_abc_1.ABCMeta):
-    """For those who run the service. Nothing here changes anything."""
+    """For those who run the service."""
 
     @_abc_1.abstractmethod
     def CheckInvariants(
@@ -77,6 +93,32 @@ class OpsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ops_service_pb2.ListAuditEntriesResponse, _abc.Awaitable[_ops_service_pb2.ListAuditEntriesResponse]]:
         """What was done in a restaurant, newest first: who, when and why. Every committed change has its entries; a refused
         call has none. Only scope: ops.
+        """
+
+    @_abc_1.abstractmethod
+    def GetOutboxStats(
+        self,
+        request: _ops_service_pb2.GetOutboxStatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ops_service_pb2.GetOutboxStatsResponse, _abc.Awaitable[_ops_service_pb2.GetOutboxStatsResponse]]:
+        """How far the tenant's events have got on their way out: what waits, how long, and what is dead. Only scope: ops."""
+
+    @_abc_1.abstractmethod
+    def ListOutboxEvents(
+        self,
+        request: _ops_service_pb2.ListOutboxEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ops_service_pb2.ListOutboxEventsResponse, _abc.Awaitable[_ops_service_pb2.ListOutboxEventsResponse]]:
+        """Events of committed changes and what became of them, in the order in which they were committed. Only scope: ops."""
+
+    @_abc_1.abstractmethod
+    def RedriveOutboxEvents(
+        self,
+        request: _ops_service_pb2.RedriveOutboxEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ops_service_pb2.RedriveOutboxEventsResponse, _abc.Awaitable[_ops_service_pb2.RedriveOutboxEventsResponse]]:
+        """Gives dead events of a restaurant another life, with all their attempts before them. Events behind which others wait
+        are delivered in their turn; those that others have gone past are delivered next, out of turn. Only scope: ops.
         """
 
 def add_OpsServiceServicer_to_server(servicer: OpsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -137,6 +137,20 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Retry: REPLAN
     Remedy: Read the resource again, decide again, and call with the new etag and a new request_id.
     """
+    ERROR_REASON_WATCH_TOKEN_INVALID: _ErrorReason.ValueType  # 54
+    """The resume_token of WatchFloor is none that this service made, or was made for another restaurant.
+    Status: INVALID_ARGUMENT + BadRequest
+    Metadata: field, limit
+    Retry: AFTER_FIX
+    Remedy: Send the token of the last message received for this restaurant, or none to start from a snapshot.
+    """
+    ERROR_REASON_WATCH_TOKEN_COMPACTED: _ErrorReason.ValueType  # 55
+    """What followed the resume_token of WatchFloor is not kept any more. Or the database was restored to a state before it.
+    Status: OUT_OF_RANGE
+    Metadata: restaurant_id, floor_version, compacted_floor_version, newest_floor_version
+    Retry: AFTER_FIX
+    Remedy: Watch again without a resume_token; the stream starts with a snapshot.
+    """
     ERROR_REASON_INVALID_STATE_TRANSITION: _ErrorReason.ValueType  # 16
     """The booking's status does not allow this step; or a changed booking should check in on tables that were given for
     its earlier time or party; or it is too early to check in, and allowed_from says from when on it is allowed (empty
@@ -532,6 +546,20 @@ Status: ABORTED
 Metadata: resource, expected_etag, current_etag
 Retry: REPLAN
 Remedy: Read the resource again, decide again, and call with the new etag and a new request_id.
+"""
+ERROR_REASON_WATCH_TOKEN_INVALID: ErrorReason.ValueType  # 54
+"""The resume_token of WatchFloor is none that this service made, or was made for another restaurant.
+Status: INVALID_ARGUMENT + BadRequest
+Metadata: field, limit
+Retry: AFTER_FIX
+Remedy: Send the token of the last message received for this restaurant, or none to start from a snapshot.
+"""
+ERROR_REASON_WATCH_TOKEN_COMPACTED: ErrorReason.ValueType  # 55
+"""What followed the resume_token of WatchFloor is not kept any more. Or the database was restored to a state before it.
+Status: OUT_OF_RANGE
+Metadata: restaurant_id, floor_version, compacted_floor_version, newest_floor_version
+Retry: AFTER_FIX
+Remedy: Watch again without a resume_token; the stream starts with a snapshot.
 """
 ERROR_REASON_INVALID_STATE_TRANSITION: ErrorReason.ValueType  # 16
 """The booking's status does not allow this step; or a changed booking should check in on tables that were given for

@@ -93,3 +93,25 @@ WHERE h.restaurant_id = $1 AND h.hold_id = s.hold_id;
 -- name: set_hold_expiry
 -- Moves the end of a hold's life.
 UPDATE holds SET expires_at = $3 WHERE restaurant_id = $1 AND hold_id = $2;
+
+-- name: expired_holds
+-- Holds of a restaurant that are over and still count as active, the longest expired first.
+SELECT
+    h.restaurant_id,
+    h.hold_id,
+    h.booking_id,
+    h.table_ids,
+    h.window_start,
+    h.window_end,
+    'expired' AS state,
+    h.expires_at,
+    h.created_at,
+    h.actor,
+    h.policy_version,
+    h.inventory_version,
+    h.assignment_epoch,
+    h.overrides
+FROM holds AS h
+WHERE h.restaurant_id = $1 AND h.state = 'active' AND h.expires_at <= clock_timestamp()
+ORDER BY h.expires_at, h.hold_id
+LIMIT $2;

@@ -393,7 +393,8 @@ LIMIT $2;
 
 -- name: one_event_per_change
 -- Every floor version of a restaurant, from 1 to the present one, is one change with its events; there are no others.
--- Most restaurants are right as a whole; only the others are looked at version by version.
+-- Most restaurants are right as a whole; only the others are looked at version by version. Versions are left out up to
+-- the one up to which delivered events were deleted.
 -- A version's events are numbered from 1, so the first ones are counted and the others are held against them.
 WITH summed AS (
     SELECT
@@ -402,7 +403,10 @@ WITH summed AS (
         min(o.floor_version) AS first_version,
         max(o.floor_version) AS last_version
     FROM capacity_outbox AS o
-    WHERE $1::uuid [] IS NULL OR o.restaurant_id = any($1)
+    LEFT JOIN outbox_streams AS s ON o.restaurant_id = s.restaurant_id
+    WHERE
+        o.floor_version > coalesce(s.compacted_version, 0)
+        AND ($1::uuid [] IS NULL OR o.restaurant_id = any($1))
     GROUP BY o.restaurant_id
 ),
 
@@ -411,8 +415,10 @@ mixed AS (
     FROM capacity_outbox AS o
     LEFT JOIN capacity_outbox AS f
         ON o.restaurant_id = f.restaurant_id AND o.floor_version = f.floor_version AND f.position = 1
+    LEFT JOIN outbox_streams AS s ON o.restaurant_id = s.restaurant_id
     WHERE
         ($1::uuid [] IS NULL OR o.restaurant_id = any($1))
+        AND o.floor_version > coalesce(s.compacted_version, 0)
         AND o.position <> 1
         AND f.idempotency_key IS DISTINCT FROM o.idempotency_key
 ),
@@ -420,14 +426,20 @@ mixed AS (
 suspicious AS (
     SELECT
         r.restaurant_id,
-        r.floor_version
+        r.floor_version,
+        coalesce(d.compacted_version, 0) AS compacted_version
     FROM restaurants AS r
+    LEFT JOIN outbox_streams AS d ON r.restaurant_id = d.restaurant_id
     LEFT JOIN summed AS s ON r.restaurant_id = s.restaurant_id
     WHERE
         ($1::uuid [] IS NULL OR r.restaurant_id = any($1))
         AND (
             (coalesce(s.versions, 0), s.first_version, s.last_version)
-            IS DISTINCT FROM (r.floor_version, 1::bigint, r.floor_version)
+            IS DISTINCT FROM (
+                r.floor_version - coalesce(d.compacted_version, 0),
+                coalesce(d.compacted_version, 0) + 1,
+                r.floor_version
+            )
             OR r.restaurant_id IN (SELECT m.restaurant_id FROM mixed AS m)
         )
 ),
@@ -443,9 +455,10 @@ broken AS MATERIALIZED (
         END AS problem
     FROM suspicious AS s
     CROSS JOIN LATERAL (
-        SELECT generate_series(1::bigint, s.floor_version) AS floor_version
+        SELECT generate_series(s.compacted_version + 1, s.floor_version) AS floor_version
         UNION
-        SELECT e.floor_version FROM capacity_outbox AS e WHERE e.restaurant_id = s.restaurant_id
+        SELECT e.floor_version FROM capacity_outbox AS e
+        WHERE e.restaurant_id = s.restaurant_id AND e.floor_version > s.compacted_version
     ) AS v
     LEFT JOIN capacity_outbox AS o ON s.restaurant_id = o.restaurant_id AND v.floor_version = o.floor_version
     GROUP BY s.restaurant_id, s.floor_version, v.floor_version

@@ -4,18 +4,22 @@ from typing import Any
 
 from server.rpc.admission import Admission
 from server.rpc.interceptors.unary import Context, Proceed, UnaryInterceptor
-from server.rpc.scopes import is_house_call
+from server.rpc.scopes import STREAMS, is_house_call
 
 
 class AdmissionInterceptor(UnaryInterceptor):
-    """Health, reflection and channelz are never refused: they are how an operator looks at a busy server."""
+    """Health, reflection and channelz are never refused: they are how an operator looks at a busy server.
 
-    def __init__(self, admission: Admission) -> None:
-        self._admission = admission
+    Streams are counted by themselves: they last, and mostly wait.
+    """
+
+    def __init__(self, calls: Admission, streams: Admission) -> None:
+        self._calls = calls
+        self._streams = streams
 
     def cares_for(self, path: str) -> bool:
         return is_house_call(path)
 
     async def around(self, path: str, proceed: Proceed, request: Any, context: Context) -> Any:
-        with self._admission.admit():
+        with (self._streams if path in STREAMS else self._calls).admit():
             return await proceed(request, context)

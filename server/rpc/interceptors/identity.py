@@ -10,7 +10,7 @@ from server.errors import Reason, refuse
 from server.rpc.call import Call, current_call, current_note
 from server.rpc.identity import IdentitySource
 from server.rpc.interceptors.unary import Context, Proceed, UnaryInterceptor
-from server.rpc.scopes import SCOPES, is_house_call
+from server.rpc.scopes import SCOPES, STREAMS, is_house_call
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,10 @@ class IdentityInterceptor(UnaryInterceptor):
         if note is not None:
             note.caller = caller
         _require_scope(path, caller)
+        if path in STREAMS:
+            # grpc itself ends a stream whose caller has set a deadline.
+            current_call.set(Call(path, caller, self._deadlines.deadline(None)))
+            return await proceed(request, context)
         deadline = self._deadlines.deadline(context.time_remaining())
         current_call.set(Call(path, caller, deadline))
         try:

@@ -12,7 +12,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 
 from server.errors import bad_field
-from server.rpc.interceptors.unary import Context, Handler, Proceed
+from server.rpc.interceptors.unary import Context, Handler, Proceed, proceed_of, with_behaviour
 
 FIELD = "request"
 
@@ -29,14 +29,10 @@ class ParsingInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
         handler = await continuation(handler_call_details)
-        if handler is None or handler.unary_unary is None or handler.request_deserializer is None:
+        proceed = proceed_of(handler)
+        if handler is None or proceed is None or handler.request_deserializer is None:
             return handler
-        parse, proceed = handler.request_deserializer, handler.unary_unary
-        return grpc.unary_unary_rpc_method_handler(
-            self._parsing(parse, proceed),  # type: ignore[arg-type]  # the stubs only know the blocking form
-            None,
-            handler.response_serializer,
-        )
+        return with_behaviour(handler, self._parsing(handler.request_deserializer, proceed), None)
 
     def _parsing(self, parse: Callable[[bytes], Any], proceed: Proceed) -> Proceed:
         async def behaviour(request: bytes, context: Context) -> Any:

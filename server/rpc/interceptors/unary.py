@@ -1,5 +1,11 @@
-"""What the interceptors share: how to stand around a unary call."""
+"""What the interceptors share: how to stand around a call with one request.
 
+Handlers of answer streams write into the context, and are coroutines like all others. So whoever cancels the call
+cancels the handler where it waits, and what it uses is given back there and then; a suspended generator would keep it
+until it is collected.
+"""
+
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
@@ -9,11 +15,15 @@ import grpc.aio
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+# The stubs of grpc only know the blocking form.
 Proceed: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
 
 
 class UnaryInterceptor(grpc.aio.ServerInterceptor, ABC):
-    """Stands around each unary call whose path it cares for. Streams and unknown methods pass untouched."""
+    """Stands around each call with one request whose path it cares for. Everything else passes untouched.
+
+    What `proceed` returns is the response, or nothing where the answer is a stream.
+    """
 
     @abstractmethod
     def cares_for(self, path: str) -> bool: ...
@@ -29,15 +39,29 @@ class UnaryInterceptor(grpc.aio.ServerInterceptor, ABC):
     ) -> Handler:
         handler = await continuation(handler_call_details)
         path = str(handler_call_details.method)
-        if handler is None or handler.unary_unary is None or not self.cares_for(path):
+        proceed = proceed_of(handler)
+        if handler is None or proceed is None or not self.cares_for(path):
             return handler
-        proceed: Proceed = handler.unary_unary  # type: ignore[assignment]  # the stubs only know the blocking form
 
         async def behaviour(request: Any, context: Context) -> Any:
             return await self.around(path, proceed, request, context)
 
-        return grpc.unary_unary_rpc_method_handler(
-            behaviour,
-            handler.request_deserializer,
-            handler.response_serializer,
-        )
+        return with_behaviour(handler, behaviour, handler.request_deserializer)
+
+
+def proceed_of(handler: Handler) -> Proceed | None:
+    """What a handler does with one request; None for handlers of request streams and for generators."""
+    if handler is None:
+        return None
+    behaviour = handler.unary_unary or handler.unary_stream
+    return behaviour if inspect.iscoroutinefunction(behaviour) else None
+
+
+def with_behaviour(handler: Any, behaviour: Proceed, deserializer: Any) -> Handler:
+    """The handler with something else to do."""
+    kind = (
+        grpc.unary_stream_rpc_method_handler
+        if handler.response_streaming
+        else grpc.unary_unary_rpc_method_handler
+    )
+    return kind(behaviour, deserializer, handler.response_serializer)

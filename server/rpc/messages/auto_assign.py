@@ -40,14 +40,14 @@ def auto_assign_response(answer: AutoAssigned) -> pb.AutoAssignResponse:
         assignment=assignment_message(answer.assignment) if answer.assignment else None,
         booking=booking_message(answer.booking) if answer.booking else None,
         request_id=str(answer.request_id) if answer.request_id else "",
-        attempts=map(_attempt_message, answer.attempts),
+        attempts=map(attempt_message, answer.attempts),
         cost=answer.cost,
         score=answer.score,
         next_steps=[NEXT_STEPS[step] for step in answer.next_steps],
     )
 
 
-def _attempt_message(attempt: Attempt) -> pb.AutoAssignAttempt:
+def attempt_message(attempt: Attempt) -> pb.AutoAssignAttempt:
     message = pb.AutoAssignAttempt(table_ids=texts(attempt.table_ids))
     if attempt.reason is not None:
         message.reason = REASONS[attempt.reason]

@@ -11,7 +11,7 @@ from server.domain.limits import NAME_LENGTH_MAX
 from server.errors import Refusal
 from server.orchestrator.get_operation import ANSWERS, Operation, OperationQuestion, OperationState
 from server.rpc.fields import reading
-from server.rpc.messages import assignment, auto_assign, booking, floor, inventory, policy
+from server.rpc.messages import assignment, auto_assign, booking, floor, inventory, outbox, policy
 from server.rpc.messages.checks import REASONS
 from server.rpc.messages.claims import block_message, hold_message
 from server.rpc.messages.time import instant_message
@@ -40,6 +40,7 @@ RESPONSES: Mapping[str, Callable[[Any], Message]] = {
     "TransitionBooking": lambda after: booking_service_pb2.TransitionBookingResponse(
         booking=booking.booking_message(after)
     ),
+    "RedriveOutboxEvents": outbox.redrive_outbox_events_response,
 }
 
 STATES: Mapping[OperationState, "pb.OperationState.ValueType"] = {

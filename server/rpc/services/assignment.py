@@ -1,12 +1,15 @@
 # ruff: noqa: N802  # the contract gives the methods their names
 """The assignment service."""
 
+from contextlib import aclosing
+
 from maitred.v1 import assignment_service_pb2 as pb
 from maitred.v1 import assignment_service_pb2_grpc
+from server.clock import Deadline
 from server.orchestrator.use_cases import UseCases
 from server.rpc.call import current_call
 from server.rpc.interceptors.unary import Context
-from server.rpc.messages import assignment, auto_assign, operation
+from server.rpc.messages import assignment, auto_assign, auto_assign_batch, operation, watching
 from server.rpc.messages.claims import assignment_message, hold_message
 
 
@@ -80,6 +83,15 @@ class AssignmentService(assignment_service_pb2_grpc.AssignmentServiceServicer):
         )
         return auto_assign.auto_assign_response(answer)
 
+    async def AutoAssignBatch(  # type: ignore[override]  # the stubs only know generators
+        self, request: pb.AutoAssignBatchRequest, context: Context
+    ) -> None:
+        caller, command = current_call.get().caller, auto_assign_batch.read_auto_assign_batch(request)
+        deadline = _until(context.time_remaining())
+        async with aclosing(self._use.auto_assign_batch(caller, command, deadline)) as steps:
+            async for step in steps:
+                await context.write(auto_assign_batch.auto_assign_batch_response(step))
+
     async def ReassignTables(
         self, request: pb.ReassignTablesRequest, context: Context
     ) -> pb.ReassignTablesResponse:
@@ -124,3 +136,17 @@ class AssignmentService(assignment_service_pb2_grpc.AssignmentServiceServicer):
             call.caller, operation.read_get_operation(request), call.deadline
         )
         return operation.get_operation_response(answer)
+
+    async def WatchFloor(  # type: ignore[override]  # the stubs only know generators
+        self, request: pb.WatchFloorRequest, context: Context
+    ) -> None:
+        caller, question = current_call.get().caller, watching.read_watch_floor(request)
+        async with aclosing(self._use.watch_floor(caller, question)) as sights:
+            async for sight in sights:
+                for message in watching.watch_floor_responses(question.restaurant_id, sight):
+                    await context.write(message)
+
+
+def _until(remaining_s: float | None) -> Deadline | None:
+    """When the caller wants a stream to be over, if ever."""
+    return None if remaining_s is None else Deadline.after(remaining_s)

@@ -1,0 +1,142 @@
+"""Automatic assignment of a whole service date: a progress bar while it runs, then who sits where, and a summary."""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.console import RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from maitred_client import AsyncMaitredClient, duration, to_dict
+from maitred_client.messages import (
+    AutoAssignBatchRequest,
+    AutoAssignBatchSummary,
+    AutoAssignDecision,
+    AutoAssignOrder,
+    AutoAssignOutcome,
+    ErrorReason,
+    Floor,
+    Restaurant,
+)
+from server.cli.failures import CommandFailure, ExitCode
+from server.cli.instants import parse_date
+from server.cli.looking_up import find_restaurant, get_floor
+from server.cli.options import Connection
+from server.cli.output import Format, errors, facts, grid, show, write_json
+
+
+class Order(StrEnum):
+    TIME = "time"
+    SIZE_DESC = "size-desc"
+    CONSTRAINED_FIRST = "constrained-first"
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What is asked for: a date as typed, and `cutoff_min` minutes before a party sits down."""
+
+    date: str
+    order: Order
+    cutoff_min: int | None
+    reason: str
+
+    def request(self, restaurant_id: str) -> AutoAssignBatchRequest:
+        """Raises BadParameter for what is no date."""
+        try:
+            date = parse_date(self.date)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--date") from None
+        request = AutoAssignBatchRequest(
+            restaurant_id=restaurant_id,
+            service_date=date.isoformat(),
+            order=AutoAssignOrder.Value(f"AUTO_ASSIGN_ORDER_{self.order.name}"),
+            reason=self.reason,
+        )
+        if self.cutoff_min is not None:
+            request.cutoff.CopyFrom(duration(dt.timedelta(minutes=self.cutoff_min)))
+        return request
+
+
+async def assign_day(connection: Connection, restaurant: str, day: Day, output: Format) -> None:
+    """Raises CommandFailure when time ran out before every booking was decided."""
+    async with connection.open() as client:
+        found = await find_restaurant(client, restaurant)
+        floor = await get_floor(client, found)
+        decisions, summary = await _run(client, day.request(found.restaurant_id), connection, output)
+    if output is Format.TABLE:
+        show(_decided(decisions, floor, found), "", facts(_summed_up(summary)))
+    elif output is Format.JSON:
+        write_json({"decisions": [to_dict(each) for each in decisions], "summary": to_dict(summary)}, output)
+    open_still = summary.out_of_time + summary.not_reached
+    if open_still:
+        raise CommandFailure(
+            ExitCode.REFUSED,
+            f"time ran out before {open_still} bookings were decided",
+            "Repeat the same command, with a longer --timeout if need be; it goes on with what still waits.",
+        )
+
+
+async def _run(
+    client: AsyncMaitredClient, request: AutoAssignBatchRequest, connection: Connection, output: Format
+) -> tuple[list[AutoAssignDecision], AutoAssignBatchSummary]:
+    """With JSON lines each decision is written as it comes, and the summary as the last line."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = errors()
+    decisions, summary = [], AutoAssignBatchSummary()
+    responses = client.auto_assign_batch(request, timeout_s=connection.timeout_s)
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task(request.service_date, total=None)
+        async with aclosing(responses):
+            async for response in responses:
+                progress.update(task, completed=response.done, total=response.total)
+                if response.HasField("decision"):
+                    decisions.append(response.decision)
+                if response.HasField("summary"):
+                    summary = response.summary
+                if output is Format.JSONL:
+                    write_json(to_dict(response), output)
+    return decisions, summary
+
+
+def _decided(decisions: Sequence[AutoAssignDecision], floor: Floor, restaurant: Restaurant) -> RenderableType:
+    names = {table.table_id: table.name for table in floor.tables}
+    zone = ZoneInfo(restaurant.time_zone)
+    return grid(
+        ("start", "party>", "tables", "outcome", "booking"),
+        (
+            (
+                each.start.ToDatetime(dt.UTC).astimezone(zone).strftime("%H:%M"),
+                each.party_size,
+                " + ".join(names.get(table_id, table_id) for table_id in each.table_ids) or "–",
+                _outcome(each),
+                each.booking_id,
+            )
+            for each in decisions
+        ),
+    )
+
+
+def _outcome(decision: AutoAssignDecision) -> str:
+    if decision.reason:
+        return ErrorReason.Name(decision.reason).removeprefix("ERROR_REASON_")
+    word = AutoAssignOutcome.Name(decision.outcome).removeprefix("AUTO_ASSIGN_OUTCOME_")
+    return word.lower().replace("_", " ")
+
+
+def _summed_up(summary: AutoAssignBatchSummary) -> Iterator[tuple[str, object]]:
+    yield "assigned", summary.assigned
+    counts = (
+        ("had tables by then", summary.already_assigned),
+        *(
+            (ErrorReason.Name(each.reason).removeprefix("ERROR_REASON_"), each.bookings)
+            for each in summary.refusals
+        ),
+        ("out of time", summary.out_of_time),
+        ("not reached in time", summary.not_reached),
+        ("beyond the limit of a batch", summary.left_out),
+    )
+    yield from ((name, count) for name, count in counts if count)

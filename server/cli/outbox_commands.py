@@ -1,0 +1,290 @@
+"""`outbox`: what waits to be delivered, what is dead and why, and another life for it; through a server."""
+
+from enum import StrEnum
+from math import ceil
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from maitred_client import AsyncMaitredClient, to_dict
+from maitred_client.messages import (
+    GetOutboxStatsRequest,
+    ListOutboxEventsRequest,
+    OutboxEvent,
+    OutboxStatus,
+    RedriveOutboxEventsRequest,
+)
+from server.cli import switch_commands
+from server.cli.failures import CommandFailure, ExitCode
+from server.cli.help_text import add_command
+from server.cli.looking_up import drive, find_restaurant
+from server.cli.options import (
+    ADDRESS_DEFAULT,
+    SAMPLE_TENANT,
+    Actor,
+    Address,
+    Connection,
+    Output,
+    RestaurantName,
+    Tenant,
+    Timeout,
+)
+from server.cli.outbox_view import show_event, show_events, show_stats
+from server.cli.output import Format, note, show, write_json
+
+# What one call redrives at most, and so what one call is given at most.
+REDRIVEN_MAX = 500
+
+
+class Status(StrEnum):
+    PENDING = "pending"
+    DONE = "done"
+    DEAD = "dead"
+
+
+EventType = Annotated[
+    str,
+    typer.Option(
+        "--type", envvar="MAITRED_CLI_TYPE", help="Only events of this type, such as capacity.hold.created."
+    ),
+]
+OfRestaurant = Annotated[
+    str,
+    typer.Option(
+        "--restaurant",
+        envvar="MAITRED_CLI_RESTAURANT",
+        help="Id or name of a restaurant; all of the tenant's if left out.",
+    ),
+]
+
+outbox = typer.Typer(
+    help="Events on their way out: what waits, what is dead, another life for it, and the switches of delivery.",
+    no_args_is_help=True,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands, with those that turn switches."""
+    add_command(outbox, stats)
+    add_command(outbox, list_events, name="list")
+    add_command(outbox, show_one, name="show")
+    add_command(outbox, redrive)
+    switch_commands.register(outbox)
+    app.add_typer(outbox, name="outbox", rich_help_panel="Running it")
+
+
+def stats(
+    restaurant: OfRestaurant = "",
+    output: Output = Format.TABLE,
+    address: Address = ADDRESS_DEFAULT,
+    tenant: Tenant = SAMPLE_TENANT,
+    actor: Actor = "maitred-cli",
+    timeout: Timeout = 10.0,
+) -> None:
+    """Counts what waits, since when, and what is dead.
+
+    Dead events and blocked restaurants need somebody: [bold]maitred outbox list --status dead[/] says why.
+
+    Example: [bold]maitred outbox stats -o json[/]
+    """
+
+    async def work() -> None:
+        async with Connection(address, tenant, actor, timeout).open() as client:
+            restaurant_id = (await find_restaurant(client, restaurant)).restaurant_id if restaurant else ""
+            found = await client.get_outbox_stats(GetOutboxStatsRequest(restaurant_id=restaurant_id))
+        if output is Format.TABLE:
+            show_stats(found)
+        else:
+            write_json(to_dict(found), output)
+
+    drive(work())
+
+
+def list_events(
+    restaurant: Annotated[
+        str,
+        typer.Option(
+            "--restaurant",
+            envvar="MAITRED_CLI_RESTAURANT",
+            help="Id or name of the restaurant; may be left out with --status dead, which looks at all of them then.",
+        ),
+    ] = "",
+    status: Annotated[
+        Status | None,
+        typer.Option("--status", envvar="MAITRED_CLI_STATUS", help="Only events in this status."),
+    ] = None,
+    event_type: EventType = "",
+    limit: Annotated[
+        int, typer.Option("--limit", envvar="MAITRED_CLI_LIMIT", min=1, max=10_000, help="At most so many.")
+    ] = 50,
+    output: Output = Format.TABLE,
+    address: Address = ADDRESS_DEFAULT,
+    tenant: Tenant = SAMPLE_TENANT,
+    actor: Actor = "maitred-cli",
+    timeout: Timeout = 10.0,
+) -> None:
+    """Lists events and what became of them, oldest first.
+
+    Example: [bold]maitred outbox list --status dead -o jsonl[/]
+    """
+
+    async def work() -> None:
+        async with Connection(address, tenant, actor, timeout).open() as client:
+            everywhere = not restaurant and status is Status.DEAD
+            request = ListOutboxEventsRequest(
+                restaurant_id="" if everywhere else (await find_restaurant(client, restaurant)).restaurant_id,
+                status=_status(status),
+                event_type=event_type,
+                # One more than is shown tells whether there are more.
+                page_size=min(limit + 1, 500),
+            )
+            events = await _first(client, request, limit + 1)
+        if output is Format.TABLE:
+            show_events(events[:limit])
+        else:
+            write_json([to_dict(event) for event in events[:limit]], output)
+        if len(events) > limit:
+            note("there are more: raise --limit, or narrow the list with --status, --type or --restaurant")
+
+    drive(work())
+
+
+def show_one(
+    event: Annotated[
+        UUID, typer.Argument(metavar="EVENT", help="Id of the event.", envvar="MAITRED_CLI_EVENT")
+    ],
+    restaurant: Annotated[
+        str,
+        typer.Option(
+            "--restaurant",
+            envvar="MAITRED_CLI_RESTAURANT",
+            help="Id or name of its restaurant; may be left out for a dead event.",
+        ),
+    ] = "",
+    output: Output = Format.TABLE,
+    address: Address = ADDRESS_DEFAULT,
+    tenant: Tenant = SAMPLE_TENANT,
+    actor: Actor = "maitred-cli",
+    timeout: Timeout = 10.0,
+) -> None:
+    """Shows all of one event: what it says, how often it was tried, and what went wrong last.
+
+    Example: [bold]maitred outbox show 0b9f1d2e-5a66-4e0c-9c0b-3c1f6c1f7a55[/]
+    """
+
+    async def work() -> None:
+        async with Connection(address, tenant, actor, timeout).open() as client:
+            found = await _find(client, event, restaurant)
+        if output is Format.TABLE:
+            show_event(found)
+        else:
+            write_json(to_dict(found), output)
+
+    drive(work())
+
+
+def redrive(
+    events: Annotated[
+        list[UUID] | None,
+        typer.Argument(metavar="EVENT...", help="Ids of dead events.", envvar="MAITRED_CLI_EVENTS"),
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", envvar="MAITRED_CLI_ALL", help="All dead events of the restaurant.")
+    ] = False,
+    event_type: EventType = "",
+    reason: Annotated[
+        str, typer.Option("--reason", envvar="MAITRED_CLI_REASON", help="Why; kept in the audit log.")
+    ] = "",
+    restaurant: RestaurantName = "",
+    output: Output = Format.TABLE,
+    address: Address = ADDRESS_DEFAULT,
+    tenant: Tenant = SAMPLE_TENANT,
+    actor: Actor = "maitred-cli",
+    timeout: Timeout = 10.0,
+) -> None:
+    """Gives dead events of a restaurant another life, with all their attempts before them.
+
+    Mend first what killed them, or they die again. Does it without asking. Exit code 3 says that some of the named
+    events were not dead in this restaurant; the others are redriven all the same.
+
+    Example: [bold]maitred outbox redrive --all --type capacity.hold.created --reason "webhook is back"[/]
+    """
+    if bool(events) == every:
+        raise typer.BadParameter("give event ids, or --all", param_hint="EVENT")
+    named = [str(event) for event in dict.fromkeys(events or ())]
+
+    async def work() -> None:
+        async with Connection(address, tenant, actor, timeout).open() as client:
+            request = RedriveOutboxEventsRequest(
+                restaurant_id=(await find_restaurant(client, restaurant)).restaurant_id,
+                event_type=event_type,
+                reason=reason,
+            )
+            redriven = await (_redrive_all(client, request) if every else _redrive(client, request, named))
+        if output is Format.TABLE:
+            show(f"{len(redriven)} events redriven", *redriven)
+        else:
+            write_json({"event_ids": redriven}, output)
+        if left_out := sorted(set(named) - set(redriven)):
+            raise CommandFailure(
+                ExitCode.REFUSED,
+                f"not dead in this restaurant, or of another type: {', '.join(left_out)}",
+                "See what became of one: maitred outbox show EVENT --restaurant …",
+            )
+
+    drive(work())
+
+
+def _status(status: Status | None) -> "OutboxStatus.ValueType":
+    return OutboxStatus.Value(f"OUTBOX_STATUS_{(status or 'unspecified').upper()}")
+
+
+async def _first(
+    client: AsyncMaitredClient, request: ListOutboxEventsRequest, count: int
+) -> list[OutboxEvent]:
+    events: list[OutboxEvent] = []
+    async for event in client.iterate_outbox_events(request):
+        events.append(event)
+        if len(events) == count:
+            break
+    return events
+
+
+async def _find(client: AsyncMaitredClient, event_id: UUID, restaurant: str) -> OutboxEvent:
+    """Dead events are found wherever they are; others in their restaurant alone."""
+    dead = ListOutboxEventsRequest(event_id=str(event_id), status=OutboxStatus.OUTBOX_STATUS_DEAD)
+    found = [] if restaurant else await _first(client, dead, 1)
+    if not found:
+        restaurant_id = (await find_restaurant(client, restaurant)).restaurant_id
+        request = ListOutboxEventsRequest(event_id=str(event_id), restaurant_id=restaurant_id)
+        found = await _first(client, request, 1)
+    if not found:
+        raise CommandFailure(
+            ExitCode.REFUSED,
+            f"there is no event {event_id} here",
+            "Delivered events are deleted in the end; or it is another restaurant's: --restaurant.",
+        )
+    return found[0]
+
+
+async def _redrive(
+    client: AsyncMaitredClient, request: RedriveOutboxEventsRequest, event_ids: list[str]
+) -> list[str]:
+    redriven: list[str] = []
+    for start in range(0, len(event_ids), REDRIVEN_MAX):
+        part = RedriveOutboxEventsRequest(event_ids=event_ids[start : start + REDRIVEN_MAX])
+        part.MergeFrom(request)
+        redriven += (await client.redrive_outbox_events(part)).event_ids
+    return redriven
+
+
+async def _redrive_all(client: AsyncMaitredClient, request: RedriveOutboxEventsRequest) -> list[str]:
+    """As many calls as the dead of now take: one that dies again meanwhile is not redriven for ever."""
+    found = await client.get_outbox_stats(GetOutboxStatsRequest(restaurant_id=request.restaurant_id))
+    redriven: list[str] = []
+    for _ in range(ceil(found.dead / REDRIVEN_MAX)):
+        part = RedriveOutboxEventsRequest()
+        part.CopyFrom(request)
+        redriven += (await client.redrive_outbox_events(part)).event_ids
+    return list(dict.fromkeys(redriven))

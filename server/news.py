@@ -1,0 +1,104 @@
+"""Builds what tells and hears of committed changes, and what lives from that: cached floors and watched floors."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from server.cache.follower import CacheFollower
+from server.cache.inventories import CachedInventories, CacheLimits
+from server.config import Settings
+from server.domain.announcement import ChangeHearer
+from server.lifecycle import Grace, Part
+from server.orchestrator.floor_feed import FeedSettings, FloorFeed
+from server.persistence.announcer import Announcer
+from server.persistence.floor_log import SqlFloorLog
+from server.persistence.listener import Listener, ListenerSettings
+from server.persistence.pool import Pool, PoolSettings
+from server.persistence.store import SqlStore, StoreSettings
+from server.telemetry.metrics import CacheMetrics, WatchMetrics
+
+
+class Service(Protocol):
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+class SharedCache(ChangeHearer, Protocol):
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """The parts of one process."""
+
+    announcer: Announcer
+    listener: Listener
+    feed: FloorFeed
+    floor_log: SqlFloorLog
+    inventories: CachedInventories
+    follower: CacheFollower
+    shared: SharedCache | None
+
+    @classmethod
+    def of(cls, settings: Settings, url: str, pool: Pool) -> "News":
+        limits = CacheLimits(settings.inventories_cached_max, settings.inventory_ttl_s)
+        metrics = CacheMetrics()
+        shared = None
+        if settings.cache == "redis" and settings.redis_url is not None:
+            # Its driver is only loaded where it is used.
+            from server.cache.shared import SharedInventories
+
+            shared = SharedInventories(
+                settings.redis_url.get_secret_value(), settings.inventory_ttl_s, metrics
+            )
+        inventories = CachedInventories(limits, metrics, shared)
+        follower = CacheFollower(
+            inventories, SqlStore(pool, StoreSettings(read_timeout_s=settings.deadline_s_default)).catalogue
+        )
+        floor_log = SqlFloorLog(pool, settings.deadline_s_default)
+        feed_settings = FeedSettings(queue_max=settings.watch_queue_max, poll_s=settings.watch_poll_s)
+        feed = FloorFeed(floor_log, feed_settings, WatchMetrics())
+        hearers: list[ChangeHearer] = [feed, *([shared] if shared else []), follower]
+        listener_settings = ListenerSettings(probe_s=settings.listen_probe_s)
+        return cls(
+            Announcer(pool, settings.announce_interval_s),
+            Listener(pool_settings(settings, url), listener_settings, hearers),
+            feed,
+            floor_log,
+            inventories,
+            follower,
+            shared,
+        )
+
+    def parts(self) -> Iterator[Part]:
+        """What has to run before calls are taken, and to stop after the last one."""
+
+        async def close_shared(_: Grace) -> None:
+            if self.shared is not None:
+                await self.shared.close()
+
+        yield Part("shared cache", stop=close_shared)
+        yield _part("announcer", self.announcer)
+        yield _part("cache follower", self.follower)
+        yield _part("listener", self.listener)
+
+    def feed_part(self) -> Part:
+        return _part("floor feed", self.feed)
+
+
+def pool_settings(settings: Settings, url: str) -> PoolSettings:
+    return PoolSettings(
+        url,
+        size_min=settings.pool_size_min,
+        size_max=settings.pool_size_max,
+        statement_timeout_s=settings.deadline_s_max,
+        statement_cache_size=settings.statement_cache_size,
+    )
+
+
+def _part(name: str, service: Service) -> Part:
+    async def stop(_: Grace) -> None:
+        await service.stop()
+
+    return Part(name, service.start, stop)

@@ -1,0 +1,70 @@
+"""What a floor's watchers read: a snapshot at one floor version, and the changes after it."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from server.domain.claims import Assignment, Block, Hold
+from server.domain.events import CommittedEvent
+from server.domain.restaurant import Restaurant
+from server.domain.window import Window
+from server.orchestrator.ports import Inventory
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class FloorChange:
+    """All events of one floor version, in their order. Shared between the watchers of a restaurant."""
+
+    restaurant_id: UUID
+    floor_version: int
+    events: tuple[CommittedEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FloorView:
+    """A floor and what is claimed on it, read at one instant: `restaurant.floor_version` says after which change.
+
+    Holds are live by the database's clock `now`, assignments active, blocks not released; all overlap `window`.
+    """
+
+    restaurant: Restaurant
+    now: datetime
+    window: Window
+    inventory: Inventory
+    holds: tuple[Hold, ...]
+    assignments: tuple[Assignment, ...]
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FloorChanges:
+    """Changes of a restaurant in a row from a version on, read at one instant.
+
+    `floor_version` is the newest there is. Events up to `compacted_version` may be gone.
+    """
+
+    floor_version: int
+    compacted_version: int
+    changes: tuple[FloorChange, ...]
+
+
+class FloorLog(Protocol):
+    """Reads for watchers, outside of any transaction. Raises STORE_UNAVAILABLE or DEADLINE_EXCEEDED."""
+
+    async def view(
+        self, tenant_id: UUID, restaurant_id: UUID, starts_at: datetime | None, ends_at: datetime | None
+    ) -> FloorView | None:
+        """The floor now. The window starts now and is a year long where it is not said otherwise."""
+        ...
+
+    async def changes(
+        self, tenant_id: UUID, restaurant_id: UUID, after: int, versions_max: int
+    ) -> FloorChanges | None:
+        """Up to so many changes after a floor version; None when the tenant has no such restaurant."""
+        ...
+
+    async def floor_versions(self, restaurant_ids: Collection[UUID]) -> Mapping[UUID, int]:
+        """The newest floor version of each restaurant that exists."""
+        ...

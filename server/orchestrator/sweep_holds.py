@@ -1,0 +1,51 @@
+"""Clear away the holds whose time is over. They have blocked nobody since; rows and events are what is left."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from server.clock import Deadline
+from server.domain.claims import Hold, HoldState
+from server.domain.events import EventType, hold_event
+from server.orchestrator.changes import Changes
+from server.orchestrator.ports import Store, Unit, Upkeep
+
+SWEEPER = "maitred-sweeper"
+
+
+@dataclass(frozen=True, slots=True)
+class SweepHolds:
+    """One round looks at up to `restaurants_max` restaurants, and at up to `holds_max` holds of each."""
+
+    store: Store
+    upkeep: Upkeep
+    restaurants_max: int
+    holds_max: int
+    round_s: float
+
+    async def __call__(self) -> int:
+        """How many holds were cleared away. A restaurant that is busy is left for the next round."""
+        deadline = Deadline.after(self.round_s)
+        swept = 0
+        for tenant_id, restaurant_id in await self.upkeep.restaurants_with_expired_holds(
+            self.restaurants_max
+        ):
+            swept += await self._sweep(tenant_id, restaurant_id, deadline)
+        return swept
+
+    async def _sweep(self, tenant_id: UUID, restaurant_id: UUID, deadline: Deadline) -> int:
+        async def work(unit: Unit) -> int:
+            await unit.lock_restaurant(tenant_id, restaurant_id)
+            expired = await unit.expired_holds(restaurant_id, self.holds_max)
+            if expired:
+                await unit.write(tenant_id, restaurant_id, _swept(expired))
+            return len(expired)
+
+        return await self.store.run(work, deadline, restaurant_id)
+
+
+def _swept(expired: tuple[Hold, ...]) -> Changes:
+    return Changes(
+        claims_dropped_of=tuple(hold.hold_id for hold in expired),
+        hold_states={hold.hold_id: HoldState.EXPIRED for hold in expired},
+        events=tuple(hold_event(EventType.HOLD_EXPIRED, hold, None, SWEEPER, "expired") for hold in expired),
+    )

@@ -1,0 +1,121 @@
+"""Follow a restaurant's floor: a snapshot, then every change, from where the caller left off."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID
+
+from server.domain.restaurant import Caller
+from server.errors import Reason, ServiceError, refuse
+from server.orchestrator.floor_feed import EndCause, FloorFeed, Subscription
+from server.orchestrator.floor_log import FloorChange, FloorChanges, FloorLog, FloorView
+from server.orchestrator.situation import restaurant_not_found
+
+
+@dataclass(frozen=True, slots=True)
+class WatchFloorQuestion:
+    """`after` is the floor version up to which the caller knows everything; None asks for a snapshot first.
+
+    The window bounds the snapshot alone. `heartbeat_s` is the longest silence.
+    """
+
+    restaurant_id: UUID
+    after: int | None
+    heartbeat_s: float
+    window_start: datetime | None = None
+    window_end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Nothing has changed up to here for a while."""
+
+    floor_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRequired:
+    """The watch ends; everything up to the version was told."""
+
+    floor_version: int
+    cause: EndCause
+
+
+Sight: TypeAlias = FloorView | FloorChange | Quiet | ResumeRequired
+
+
+@dataclass(frozen=True, slots=True)
+class WatchFloor:
+    """What is seen has no gap and no repeat: a snapshot is of one floor version, and each change is the next one."""
+
+    floor_log: FloorLog
+    feed: FloorFeed
+
+    async def __call__(self, caller: Caller, question: WatchFloorQuestion) -> AsyncGenerator[Sight]:
+        """Never ends by itself, except with a `ResumeRequired`.
+
+        Raises RESTAURANT_NOT_FOUND, WATCH_TOKEN_COMPACTED, STORE_UNAVAILABLE.
+        """
+        if question.after is None:
+            view = await self._view(caller, question)
+            yield view
+            known = newest = view.restaurant.floor_version
+        else:
+            known = question.after
+            newest = (await self._changes(caller, question.restaurant_id, known, 0)).floor_version
+        with self.feed.subscribe(caller.tenant_id, question.restaurant_id, newest) as subscription:
+            while known < subscription.from_version and subscription.ended is None:
+                missed = await self._changes(caller, question.restaurant_id, known, self.feed.batch_max)
+                if not missed.changes:
+                    raise _compacted(question.restaurant_id, known, missed)
+                for change in missed.changes:
+                    yield change
+                    known = change.floor_version
+            async for sight in _following(subscription, known, question.heartbeat_s):
+                yield sight
+
+    async def _view(self, caller: Caller, question: WatchFloorQuestion) -> FloorView:
+        view = await self.floor_log.view(
+            caller.tenant_id, question.restaurant_id, question.window_start, question.window_end
+        )
+        if view is None:
+            raise restaurant_not_found(question.restaurant_id)
+        return view
+
+    async def _changes(
+        self, caller: Caller, restaurant_id: UUID, after: int, versions_max: int
+    ) -> FloorChanges:
+        """The next changes, or WATCH_TOKEN_COMPACTED when they are not there in full."""
+        found = await self.floor_log.changes(caller.tenant_id, restaurant_id, after, versions_max)
+        if found is None:
+            raise restaurant_not_found(restaurant_id)
+        expected = range(after + 1, min(after + versions_max, found.floor_version) + 1)
+        present = [change.floor_version for change in found.changes]
+        if after < found.compacted_version or after > found.floor_version or present != list(expected):
+            raise _compacted(restaurant_id, after, found)
+        return found
+
+
+async def _following(subscription: Subscription, known: int, heartbeat_s: float) -> AsyncIterator[Sight]:
+    while True:
+        found = await subscription.next(heartbeat_s)
+        if found is None:
+            yield Quiet(known)
+        elif isinstance(found, EndCause):
+            yield ResumeRequired(known, found)
+            return
+        elif found.floor_version > known:
+            known = found.floor_version
+            yield found
+
+
+def _compacted(restaurant_id: UUID, after: int, found: FloorChanges) -> ServiceError:
+    return refuse(
+        Reason.WATCH_TOKEN_COMPACTED,
+        f"What followed floor version {after} is not kept any more; it is {found.floor_version} now.",
+        restaurant_id=restaurant_id,
+        floor_version=after,
+        compacted_floor_version=found.compacted_version,
+        newest_floor_version=found.floor_version,
+    )

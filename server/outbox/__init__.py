@@ -1,0 +1,1 @@
+"""What was committed reaches the world: in order per restaurant, at least once, whatever crashes."""

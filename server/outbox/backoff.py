@@ -1,0 +1,22 @@
+"""How long to wait before something is tried again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Doubles from `first_s` on, never above `longest_s`, and leaves a random part off so that many don't come back at
+    once.
+
+    `random` gives numbers from 0 up to 1. Full jitter would allow a wait of nothing; here at least half is kept.
+    """
+
+    first_s: float
+    longest_s: float
+    random: Callable[[], float]
+
+    def after(self, attempts: int) -> float:
+        """Seconds to wait after so many attempts, the last included."""
+        whole = min(self.longest_s, self.first_s * 2.0 ** min(max(attempts, 1) - 1, 32))
+        return whole * (0.5 + 0.5 * self.random())

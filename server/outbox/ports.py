@@ -1,0 +1,62 @@
+"""What the outbox needs from the rooms beside it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeAlias
+from uuid import UUID
+
+from server.outbox.events import OutboxEvent, Run, Settlement
+
+
+class EventQueue(Protocol):
+    """Committed events that wait to be delivered, leased by restaurant.
+
+    Every method but `claim` and `free_orphans` is fenced: a lease that was lost meanwhile changes nothing any more.
+    """
+
+    async def claim(
+        self, runs_max: int, events_max: int, restaurant_ids: Sequence[UUID] | None
+    ) -> tuple[Run, ...]:
+        """Leases restaurants with something to deliver: those named, or any. A run may turn out empty.
+
+        While delivery is paused there is none.
+        """
+        ...
+
+    async def settle(self, settlements: Sequence[Settlement]) -> frozenset[UUID]:
+        """Writes what became of runs and gives their leases back. The restaurants whose lease still held."""
+        ...
+
+    async def extend(self, runs: Sequence[Run]) -> frozenset[UUID]:
+        """Keeps leases for their full length from now on. The restaurants whose lease still held."""
+        ...
+
+    async def free_orphans(self, events_max: int) -> tuple[UUID, ...]:
+        """Takes the leases of workers that have died. The restaurants that were theirs.
+
+        As many of their events as a lease may have covered are leased one by one from then on.
+        """
+        ...
+
+    async def adopt(self) -> int:
+        """Takes up restaurants that no relay has seen before, and says how many."""
+        ...
+
+    async def delete_delivered(self, older_than_s: float, events_max: int) -> int:
+        """Forgets delivered events, at most so many at a time, and says how many."""
+        ...
+
+
+Handler: TypeAlias = Callable[[OutboxEvent], Awaitable[None]]
+"""Delivers one event. Raises `Undeliverable` for what no repeat would cure; anything else is tried again."""
+
+
+class Undeliverable(Exception):  # what it says about the event is the point, not that it is an error
+    """The event can never be delivered; the text says why."""
+
+
+class RetryLater(Exception):  # a request, not a failure of the code
+    """The receiver asks to be left alone for a while."""
+
+    def __init__(self, reason: str, after_s: float) -> None:
+        super().__init__(reason)
+        self.after_s = after_s

@@ -1,0 +1,167 @@
+"""Leases what waits, delivers it, and settles it: many restaurants at a time, each in order."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from server.lifecycle import end_task
+from server.outbox.delivery import Delivery
+from server.outbox.events import Run, Settlement
+from server.outbox.ports import EventQueue
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """`runs_max` restaurants are in work at a time, with up to `events_max` events each. Seconds otherwise.
+
+    `poll_s` is the wait after which the relay looks for itself; `lease_s` is how long a lease lasts unextended.
+    """
+
+    runs_max: int
+    events_max: int
+    poll_s: float
+    lease_s: float
+
+
+class Relay:
+    """One worker's relay. `start`, `stop`; `wake` says that something was committed; `run_once` is one round alone.
+
+    What the queue raises is logged and tried again: nothing ends a relay that was started but `stop`.
+    """
+
+    def __init__(self, queue: EventQueue, delivery: Delivery, settings: RelaySettings) -> None:
+        self._queue = queue
+        self._delivery = delivery
+        self._settings = settings
+        self._in_work: dict[asyncio.Task[None], Run] = {}
+        self._settled: asyncio.Queue[Settlement] = asyncio.Queue()
+        self._woken = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def run_once(self, restaurant_ids: Iterable[UUID] | None = None) -> int:
+        """Leases, delivers and settles once; the number of events that were answered for."""
+        await self._queue.adopt()
+        wanted = None if restaurant_ids is None else tuple(restaurant_ids)
+        runs = await self._queue.claim(self._settings.runs_max, self._settings.events_max, wanted)
+        settlements = await asyncio.gather(*(self._delivery(run) for run in runs))
+        if settlements:
+            await self._settle(settlements)
+        return sum(len(settlement.answers) for settlement in settlements)
+
+    async def start(self) -> None:
+        loops = {"lease": self._fill, "settle": self._settle_what_is_ready, "extend": self._extend}
+        self._tasks = [asyncio.create_task(loop(), name=f"relay: {name}") for name, loop in loops.items()]
+        for task in self._tasks:
+            task.add_done_callback(_complain)
+
+    async def stop(self) -> None:
+        """Leases nothing more, cuts handlers short, and settles what was delivered. Twice is harmless."""
+        if not self._tasks:
+            return
+        fill, settle, extend = self._tasks
+        self._tasks = []
+        for task in (fill, extend, *self._in_work):
+            await end_task(task)
+        await self._settled.join()
+        await end_task(settle)
+
+    def wake(self) -> None:
+        """Something was committed: look now."""
+        self._woken.set()
+
+    async def _fill(self) -> None:
+        """Keeps as many restaurants in work as there is room for."""
+        while True:
+            self._woken.clear()
+            room = self._settings.runs_max - len(self._in_work)
+            runs = await self._lease(room) if room else ()
+            for run in runs:
+                task = asyncio.create_task(self._deliver(run))
+                self._in_work[task] = run
+                task.add_done_callback(self._forget)
+            if not runs:
+                await self._wait_for_work()
+
+    async def _lease(self, room: int) -> tuple[Run, ...]:
+        try:
+            return await self._queue.claim(room, self._settings.events_max, None)
+        except Exception as problem:  # noqa: BLE001 - whatever it is, the relay looks again later
+            log.warning("outbox_not_readable", problem=_text(problem))
+            return ()
+
+    async def _wait_for_work(self) -> None:
+        try:
+            async with asyncio.timeout(self._settings.poll_s):
+                await self._woken.wait()
+        except TimeoutError:
+            await self._adopt()
+
+    async def _adopt(self) -> None:
+        try:
+            await self._queue.adopt()
+        except Exception as problem:  # noqa: BLE001 - the same
+            log.warning("outbox_not_readable", problem=_text(problem))
+
+    async def _deliver(self, run: Run) -> None:
+        settlement = await self._delivery(run)
+        self._settled.put_nowait(settlement)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._in_work.pop(task, None)
+
+    async def _settle_what_is_ready(self) -> None:
+        """One statement for all runs that came to their end while the one before was under way."""
+        while True:
+            ready = [await self._settled.get()]
+            while not self._settled.empty():
+                ready.append(self._settled.get_nowait())
+            try:
+                await self._settle(ready)
+            except Exception as problem:  # noqa: BLE001 - the leases run out, and the events are delivered again
+                log.warning("runs_not_settled", runs=len(ready), problem=_text(problem))
+            finally:
+                for _ in ready:
+                    self._settled.task_done()
+            self._woken.set()
+
+    async def _settle(self, settlements: list[Settlement]) -> None:
+        held = await self._queue.settle(settlements)
+        for settlement in settlements:
+            if settlement.run.restaurant_id not in held:
+                log.warning(
+                    "lease_lost",
+                    restaurant_id=str(settlement.run.restaurant_id),
+                    lease_number=settlement.run.lease_number,
+                    events=len(settlement.answers),
+                )
+
+    async def _extend(self) -> None:
+        """Leases are kept as long as their runs are in work; a run whose lease is gone is cut short."""
+        while True:
+            await asyncio.sleep(self._settings.lease_s / 3)
+            runs = dict(self._in_work)
+            if not runs:
+                continue
+            try:
+                held = await self._queue.extend(tuple(runs.values()))
+            except Exception as problem:  # noqa: BLE001 - the next time may come before the leases run out
+                log.warning("leases_not_extended", problem=_text(problem))
+                continue
+            for task, run in runs.items():
+                if run.restaurant_id not in held and not task.done():
+                    task.cancel()
+
+
+def _text(problem: Exception) -> str:
+    return f"{type(problem).__name__}: {problem}"
+
+
+def _complain(task: asyncio.Task[None]) -> None:
+    """A loop ends when it is stopped; anything else is a fault of ours that must not go unseen."""
+    if not task.cancelled() and task.exception() is not None:
+        log.critical("relay_broken", loop=task.get_name(), exc_info=task.exception())

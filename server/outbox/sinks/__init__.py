@@ -1,0 +1,1 @@
+"""Where events go. Every sink keeps the promises of `ports.Sink`."""

@@ -1,0 +1,118 @@
+"""Events posted to an HTTP endpoint as signed CloudEvents."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from importlib.metadata import version
+
+import aiohttp
+
+from server.outbox.encoding import CONTENT_TYPE, cloud_event
+from server.outbox.events import OutboxEvent
+from server.outbox.ports import RetryLater, Undeliverable
+from server.outbox.sinks.signature import signed_headers
+
+# Too late, too early, too often: the same request may well succeed later.
+RETRIED_STATUSES = frozenset({408, 425, 429})
+# However long a receiver asks to be left alone.
+RETRY_AFTER_S_MAX = 3_600.0
+# What is read of an answer, so that its connection can be used again.
+ANSWER_BYTES_MAX = 65_536
+
+
+class NotAcceptedError(Exception):
+    """The receiver did not take the event, and may take it later."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """`timeout_s` bounds the whole exchange, `connect_timeout_s` the part of it that makes a connection.
+
+    Each key signs, the one to be verified first in front. `connections_max` are kept at a time.
+    """
+
+    url: str
+    keys: tuple[bytes, ...]
+    timeout_s: float
+    connect_timeout_s: float
+    connections_max: int
+
+
+class WebhookSink:
+    """Posts each event and takes any 2xx as received.
+
+    408, 425, 429 and 5xx are tried again, after the time in Retry-After if there is one. Every other answer is final,
+    redirects included: they are not followed, because what was signed was meant for one address.
+    """
+
+    name = "webhook"
+
+    def __init__(self, settings: WebhookSettings, now_s: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._now_s = now_s
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        settings = self._settings
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=settings.timeout_s, connect=settings.connect_timeout_s),
+            connector=aiohttp.TCPConnector(limit=settings.connections_max),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"user-agent": f"maitred/{version('maitred')}"},
+        )
+
+    async def close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def deliver(self, event: OutboxEvent) -> None:
+        body = cloud_event(event)
+        headers = signed_headers(self._settings.keys, str(event.event_id), int(self._now_s()), body)
+        headers["content-type"] = CONTENT_TYPE
+        status, retry_after = await self._exchange("POST", headers, body)
+        if 200 <= status < 300:
+            return
+        if status not in RETRIED_STATUSES and status < 500:
+            raise Undeliverable(f"the receiver answered {status}")
+        wait_s = _seconds(retry_after, self._now_s())
+        if wait_s is None:
+            raise NotAcceptedError(f"the receiver answered {status}")
+        raise RetryLater(f"the receiver answered {status} and asked for {wait_s:g} s", wait_s)
+
+    async def probe(self) -> None:
+        """Asks with OPTIONS, which changes nothing; any answer but a server error will do."""
+        status, _ = await self._exchange("OPTIONS", {}, None)
+        if status >= 500:
+            raise NotAcceptedError(f"the receiver answered {status}")
+
+    async def _exchange(
+        self, method: str, headers: dict[str, str], body: bytes | None
+    ) -> tuple[int, str | None]:
+        """Status and Retry-After of one request."""
+        assert self._session is not None, "the sink is not open"
+        async with self._session.request(
+            method, self._settings.url, data=body, headers=headers, allow_redirects=False
+        ) as answer:
+            read = 0
+            async for part in answer.content.iter_any():
+                read += len(part)
+                if read > ANSWER_BYTES_MAX:
+                    break
+            return answer.status, answer.headers.get("retry-after")
+
+
+def _seconds(retry_after: str | None, now_s: float) -> float | None:
+    """The wait that a Retry-After asks for, given in seconds or as a date; None when it says nothing sensible."""
+    if retry_after is None:
+        return None
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), RETRY_AFTER_S_MAX)
+    try:
+        until: datetime = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return min(max(until.timestamp() - now_s, 0.0), RETRY_AFTER_S_MAX)

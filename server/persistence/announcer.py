@@ -1,0 +1,107 @@
+"""Tells other processes what was committed: after the commit, outside of any transaction, and not too often."""
+
+import asyncio
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from server.domain.announcement import Announcement
+from server.lifecycle import end_task
+from server.persistence.pool import Pool
+from server.persistence.queries import load_queries
+
+log = structlog.get_logger(__name__)
+
+ANNOUNCEMENTS = load_queries("announcements")
+CHANNEL = "maitred_changes"
+# PostgreSQL takes payloads below 8000 bytes, and no announcement is longer than this many.
+PAYLOAD_BYTES_MAX = 7_999
+ENTRY_BYTES_MAX = 110
+ENTRIES_MAX = PAYLOAD_BYTES_MAX // ENTRY_BYTES_MAX
+# Says that more has changed than fits: look at everything.
+EVERYTHING = "*"
+
+SEND_TIMEOUT_S = 5.0
+PAUSE_AFTER_FAILURE_S = 1.0
+
+
+class Announcer:
+    """Sends at most one notification per `interval_s`, the first one at once. Never fails or delays who announces.
+
+    A notification takes a lock of the whole database while its transaction commits, so it has a transaction of its own.
+    `start`, `stop`; stopping twice is harmless, and sends what waits.
+    """
+
+    def __init__(self, pool: Pool, interval_s: float) -> None:
+        self._pool = pool
+        self._interval_s = interval_s
+        self._waiting: dict[UUID, Announcement] = {}
+        self._too_many = False
+        self._woken = asyncio.Event()
+        self._sending = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    def announce(self, announcement: Announcement) -> None:
+        """Of several changes of one restaurant that wait, only the last is worth telling."""
+        known = self._waiting.get(announcement.restaurant_id)
+        if known is None or known.floor_version < announcement.floor_version:
+            self._waiting[announcement.restaurant_id] = announcement
+        if len(self._waiting) > ENTRIES_MAX:
+            self._waiting.clear()
+            self._too_many = True
+        self._woken.set()
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="announcer")
+
+    async def stop(self) -> None:
+        task, self._task = self._task, None
+        if task is None:
+            return
+        async with self._sending:
+            await end_task(task)
+        if self._woken.is_set():
+            await self._send()
+
+    async def _run(self) -> None:
+        while True:
+            await self._woken.wait()
+            async with self._sending:
+                sent = await self._send()
+            await asyncio.sleep(self._interval_s if sent else PAUSE_AFTER_FAILURE_S)
+
+    async def _send(self) -> bool:
+        """Whether it was sent. What was not is announced as a change of everything later on."""
+        self._woken.clear()
+        payload = EVERYTHING if self._too_many else encode_announcements(tuple(self._waiting.values()))
+        self._waiting.clear()
+        self._too_many = False
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S), self._pool.acquire() as connection:
+                await connection.execute(ANNOUNCEMENTS["notify"], CHANNEL, payload)
+        except Exception as problem:  # noqa: BLE001  # whatever it is, nobody who announces has to know
+            self._too_many = True
+            self._woken.set()
+            log.warning("not_announced", problem=f"{type(problem).__name__}: {problem}")
+            return False
+        return True
+
+
+def encode_announcements(announcements: tuple[Announcement, ...]) -> str:
+    """The payload: a list of restaurant, floor version, inventory version and policy version."""
+    return msgspec.json.encode(
+        [
+            (each.restaurant_id, each.floor_version, each.inventory_version, each.policy_version)
+            for each in announcements
+        ]
+    ).decode()
+
+
+def decode_announcements(payload: str) -> tuple[Announcement, ...] | None:
+    """What a payload announces; None when it is anything else than a list of announcements."""
+    try:
+        entries = msgspec.json.decode(payload, type=list[tuple[UUID, int, int, int]])
+    except (msgspec.DecodeError, UnicodeError):
+        return None
+    return tuple(Announcement(*entry) for entry in entries)

@@ -1,0 +1,108 @@
+"""The `FloorLog` of watchers on PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from server.domain.claims import AssignmentState, HoldState
+from server.domain.events import CommittedEvent
+from server.domain.limits import LIST_WINDOW_MAX_S, SNAPSHOT_ROWS_MAX
+from server.domain.window import Window
+from server.errors import bad_field
+from server.orchestrator.floor_log import FloorChange, FloorChanges, FloorView
+from server.orchestrator.ports import Page
+from server.persistence.documents import decode
+from server.persistence.failures import ContentionError, deadline_exceeded, translating, unavailable
+from server.persistence.pool import Connection, Pool
+from server.persistence.queries import load_queries
+from server.persistence.reader import SqlCatalogue
+
+WATCHING = load_queries("watching")
+
+
+class SqlFloorLog:
+    """`timeout_s` bounds each question."""
+
+    def __init__(self, pool: Pool, timeout_s: float) -> None:
+        self._pool = pool
+        self._timeout_s = timeout_s
+
+    async def view(
+        self, tenant_id: UUID, restaurant_id: UUID, starts_at: datetime | None, ends_at: datetime | None
+    ) -> FloorView | None:
+        async with (
+            self._connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            await connection.fetchrow(WATCHING["begin_viewing"], str(int(self._timeout_s * 1000)))
+            catalogue = SqlCatalogue(connection)
+            standing = await catalogue.standing(tenant_id, restaurant_id)
+            if standing is None:
+                return None
+            start = starts_at or standing.now
+            window = Window(start, ends_at or start + timedelta(seconds=LIST_WINDOW_MAX_S))
+            page = Page(SNAPSHOT_ROWS_MAX + 1)
+            holds = await catalogue.holds(restaurant_id, window, None, (HoldState.ACTIVE,), page)
+            assignments = await catalogue.assignments(restaurant_id, window, page)
+            blocks = await catalogue.blocks(restaurant_id, window, page)
+            inventory = await catalogue.inventory(restaurant_id)
+        if max(map(len, (holds, assignments, blocks))) > SNAPSHOT_ROWS_MAX:
+            raise bad_field(
+                "window_end",
+                f"the window has more than {SNAPSHOT_ROWS_MAX} holds, assignments or blocks; choose a shorter one",
+                limit=SNAPSHOT_ROWS_MAX,
+            )
+        active = tuple(each for each in assignments if each.state is AssignmentState.ACTIVE)
+        return FloorView(standing.restaurant, standing.now, window, inventory, holds, active, blocks)
+
+    async def changes(
+        self, tenant_id: UUID, restaurant_id: UUID, after: int, versions_max: int
+    ) -> FloorChanges | None:
+        async with self._connection() as connection:
+            rows = await connection.fetch(WATCHING["changes"], tenant_id, restaurant_id, after, versions_max)
+        if not rows:
+            return None
+        grouped = groupby(
+            (row for row in rows if row["id"] is not None), key=lambda row: int(row["floor_version"])
+        )
+        return FloorChanges(
+            rows[0]["newest_version"],
+            rows[0]["compacted_version"],
+            tuple(
+                FloorChange(restaurant_id, version, tuple(map(_event, events))) for version, events in grouped
+            ),
+        )
+
+    async def floor_versions(self, restaurant_ids: Collection[UUID]) -> Mapping[UUID, int]:
+        async with self._connection() as connection:
+            rows = await connection.fetch(WATCHING["floor_versions"], list(restaurant_ids))
+        return {row["restaurant_id"]: row["floor_version"] for row in rows}
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        try:
+            async with translating(), asyncio.timeout(self._timeout_s), self._pool.acquire() as connection:
+                yield connection
+        except TimeoutError:
+            raise deadline_exceeded() from None
+        except ContentionError:
+            raise unavailable() from None
+
+
+def _event(row: Any) -> CommittedEvent:
+    return CommittedEvent(
+        row["id"],
+        row["tenant_id"],
+        row["restaurant_id"],
+        row["floor_version"],
+        row["position"],
+        row["created_at"],
+        row["event_type"],
+        row["booking_id"],
+        row["idempotency_key"],
+        decode(row["payload"], dict[str, Any]),
+    )

@@ -1,0 +1,121 @@
+"""The outbox's `EventQueue` on PostgreSQL."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any
+from uuid import UUID, uuid4
+
+from server.outbox.events import LAST_POSITION, OutboxEvent, Place, Run, Settlement
+from server.persistence.documents import decode
+from server.persistence.pool import Pool
+from server.persistence.queries import load_queries
+from server.persistence.rows import Row
+from server.persistence.session import WORKER_LOCKS, WorkerSession, answered_in_time
+
+OUTBOX = load_queries("outbox")
+
+
+class SqlEventQueue:
+    """Leases through the worker's own session; everything else goes through the pool.
+
+    Each call waits `timeout_s` seconds for a connection, and as long for its statement, then raises `ServiceError`.
+    """
+
+    def __init__(self, pool: Pool, session: WorkerSession, lease_s: float, timeout_s: float) -> None:
+        self._pool = pool
+        self._timeout_s = timeout_s
+        self._session = session
+        self._lease_s = lease_s
+        self._token = uuid4()
+
+    async def claim(
+        self, runs_max: int, events_max: int, restaurant_ids: Sequence[UUID] | None
+    ) -> tuple[Run, ...]:
+        wanted = None if restaurant_ids is None else list(restaurant_ids)
+        rows = await self._session.fetch_as_worker(
+            OUTBOX["claim_streams"], self._token, self._lease_s, runs_max, wanted, events_max
+        )
+        return tuple(_run(list(group)) for _, group in groupby(rows, lambda row: row["restaurant_id"]))
+
+    async def settle(self, settlements: Sequence[Settlement]) -> frozenset[UUID]:
+        answers = [(each.run.restaurant_id, answer) for each in settlements for answer in each.answers]
+        rows = await self._fetch(
+            OUTBOX["settle_streams"],
+            self._token,
+            [each.run.restaurant_id for each in settlements],
+            [each.run.lease_number for each in settlements],
+            [each.settled.floor_version for each in settlements],
+            [each.settled.position for each in settlements],
+            [each.delay_s for each in settlements],
+            [each.blocked_by for each in settlements],
+            [restaurant_id for restaurant_id, _ in answers],
+            [answer.event_id for _, answer in answers],
+            [answer.outcome.value for _, answer in answers],
+            [answer.attempts for _, answer in answers],
+            [answer.error for _, answer in answers],
+            [answer.delay_s for _, answer in answers],
+        )
+        return _restaurants(rows)
+
+    async def extend(self, runs: Sequence[Run]) -> frozenset[UUID]:
+        rows = await self._fetch(
+            OUTBOX["extend_leases"],
+            self._token,
+            [run.restaurant_id for run in runs],
+            [run.lease_number for run in runs],
+            self._lease_s,
+        )
+        return _restaurants(rows)
+
+    async def free_orphans(self, events_max: int) -> tuple[UUID, ...]:
+        return tuple(
+            sorted(_restaurants(await self._fetch(OUTBOX["free_orphans"], WORKER_LOCKS, events_max)))
+        )
+
+    async def adopt(self) -> int:
+        (row,) = await self._fetch(OUTBOX["adopt_restaurants"])
+        return int(row["adopted"])
+
+    async def delete_delivered(self, older_than_s: float, events_max: int) -> int:
+        (row,) = await self._fetch(OUTBOX["delete_delivered"], older_than_s, events_max)
+        return int(row["deleted"])
+
+    async def _fetch(self, query: str, *values: object) -> list[Any]:
+        async with answered_in_time(), self._pool.acquire(timeout=self._timeout_s) as connection:
+            return await connection.fetch(query, *values, timeout=self._timeout_s)
+
+
+def _restaurants(rows: Iterable[Row]) -> frozenset[UUID]:
+    return frozenset(row["restaurant_id"] for row in rows)
+
+
+def _run(rows: list[Row]) -> Run:
+    first = rows[0]
+    events = tuple(_event(row) for row in rows if row["id"] is not None)
+    settled = Place(first["settled_version"], first["settled_position"])
+    # A run shorter than allowed has everything up to the version that was seen.
+    last = events[-1].place if events else settled
+    end = (
+        last
+        if len(events) == first["events_max"]
+        else Place(max(first["seen_version"], last.floor_version), LAST_POSITION)
+    )
+    return Run(
+        first["restaurant_id"], first["lease_number"], settled, max(settled, end), first["orphanings"], events
+    )
+
+
+def _event(row: Row) -> OutboxEvent:
+    return OutboxEvent(
+        row["id"],
+        row["tenant_id"],
+        row["restaurant_id"],
+        row["floor_version"],
+        row["position"],
+        row["created_at"],
+        row["event_type"],
+        row["booking_id"],
+        row["idempotency_key"],
+        decode(row["payload"], dict[str, object]),
+        row["attempt_count"],
+    )

@@ -1,0 +1,15 @@
+-- name: notify
+-- Tells everybody who listens; run outside of transactions that write, because it takes a lock of the whole database.
+SELECT pg_notify($1, $2);
+
+-- name: database_identity
+-- Which history of which database this is: cluster, timeline, and the database within it.
+SELECT
+    concat_ws(
+        '.',
+        to_hex((SELECT c.system_identifier FROM pg_control_system() AS c)),
+        left(pg_walfile_name(pg_current_wal_insert_lsn()), 8),
+        d.oid
+    ) AS identity
+FROM pg_database AS d
+WHERE d.datname = current_database();

@@ -1,0 +1,316 @@
+-- name: adopt_restaurants
+-- Gives restaurants that have no stream yet one; says how many.
+WITH adopted AS (
+    INSERT INTO outbox_streams (restaurant_id)
+    SELECT r.restaurant_id
+    FROM restaurants AS r
+    WHERE NOT EXISTS (SELECT FROM outbox_streams AS s WHERE s.restaurant_id = r.restaurant_id)
+    ON CONFLICT (restaurant_id) DO NOTHING
+    RETURNING restaurant_id
+)
+
+SELECT count(*) AS adopted FROM adopted;
+
+-- name: claim_streams
+-- Leases up to $4 streams that have something to deliver, of the restaurants named or of all, the longest unserved first,
+-- and reads up to $6 events of each. As many that were leased by somebody who never answered are leased one by one, to
+-- find out which of them it was. While the relay is paused, none.
+WITH due AS MATERIALIZED (
+    SELECT s.restaurant_id, r.floor_version
+    FROM outbox_streams AS s
+    INNER JOIN restaurants AS r ON s.restaurant_id = r.restaurant_id
+    WHERE
+        (
+            (r.floor_version, 2147483647) > (s.settled_version, s.settled_position)
+            OR EXISTS (
+                SELECT FROM capacity_outbox AS o
+                WHERE o.restaurant_id = s.restaurant_id AND o.redriven_at IS NOT NULL AND o.status = 'pending'
+            )
+        )
+        AND (s.lease_token IS NULL OR s.leased_until < clock_timestamp())
+        AND s.next_attempt_at <= clock_timestamp()
+        AND s.blocked_by IS NULL
+        AND NOT EXISTS (SELECT FROM switches AS w WHERE w.name = 'relay' AND w.value = 'paused')
+        AND ($5::uuid [] IS NULL OR s.restaurant_id = ANY($5))
+    ORDER BY s.next_attempt_at
+    LIMIT $4
+    FOR NO KEY UPDATE OF s SKIP LOCKED
+),
+
+claimed AS (
+    UPDATE outbox_streams AS s SET
+        lease_number = s.lease_number + 1,
+        lease_token = $1,
+        leased_by = $2,
+        leased_until = clock_timestamp() + make_interval(secs => $3),
+        next_attempt_at = clock_timestamp(),
+        orphanings = s.orphanings + CASE WHEN s.lease_token IS NULL THEN 0 ELSE 1 END,
+        careful = CASE WHEN s.lease_token IS NULL THEN s.careful ELSE $6 END
+    FROM due AS d
+    WHERE s.restaurant_id = d.restaurant_id
+    RETURNING
+        s.restaurant_id,
+        s.lease_number,
+        s.settled_version,
+        s.settled_position,
+        s.orphanings,
+        d.floor_version,
+        CASE WHEN s.careful > 0 THEN 1 ELSE $6::integer END AS events_max
+)
+
+SELECT
+    c.restaurant_id,
+    c.lease_number,
+    c.settled_version,
+    c.settled_position,
+    c.orphanings,
+    c.events_max,
+    c.floor_version AS seen_version,
+    e.id,
+    e.tenant_id,
+    e.floor_version,
+    e.position,
+    e.created_at,
+    e.event_type,
+    e.attempt_count,
+    e.booking_id,
+    e.idempotency_key,
+    e.payload
+FROM claimed AS c
+LEFT JOIN LATERAL (
+    (
+        SELECT o.*
+        FROM capacity_outbox AS o
+        WHERE
+            o.restaurant_id = c.restaurant_id AND o.redriven_at IS NOT NULL AND o.status = 'pending'
+            AND (o.floor_version, o.position) <= (c.settled_version, c.settled_position)
+        ORDER BY o.floor_version, o.position
+        LIMIT c.events_max
+    )
+    UNION ALL
+    (
+        SELECT o.*
+        FROM capacity_outbox AS o
+        WHERE
+            o.restaurant_id = c.restaurant_id AND o.status = 'pending'
+            AND (o.floor_version, o.position) > (c.settled_version, c.settled_position)
+        ORDER BY o.floor_version, o.position
+        LIMIT c.events_max
+    )
+    LIMIT c.events_max
+) AS e ON true
+ORDER BY c.restaurant_id, e.floor_version, e.position;
+
+-- name: settle_streams
+-- Moves streams on to what was delivered, notes what failed, and gives the leases back; answers for which streams the
+-- lease still held. Where it did not, nothing is written.
+WITH settled AS MATERIALIZED (
+    SELECT
+        w.restaurant_id,
+        w.lease_number,
+        w.settled_version,
+        w.settled_position,
+        w.delay_s,
+        w.blocked_by,
+        (SELECT count(*)::integer FROM unnest($8::uuid []) AS a (id) WHERE a.id = w.restaurant_id) AS answered
+    FROM unnest($2::uuid [], $3::bigint [], $4::bigint [], $5::integer [], $6::double precision [], $7::uuid [])
+        AS w (restaurant_id, lease_number, settled_version, settled_position, delay_s, blocked_by)
+),
+
+fenced AS MATERIALIZED (
+    SELECT s.restaurant_id
+    FROM outbox_streams AS s
+    INNER JOIN settled AS w ON s.restaurant_id = w.restaurant_id AND s.lease_number = w.lease_number
+    WHERE s.lease_token = $1
+    ORDER BY s.restaurant_id
+    FOR NO KEY UPDATE OF s
+),
+
+outcomes AS (
+    UPDATE capacity_outbox AS o SET
+        status = d.status,
+        attempt_count = o.attempt_count + d.attempts,
+        last_error = d.last_error,
+        updated_at = clock_timestamp(),
+        next_attempt_at = clock_timestamp() + make_interval(secs => d.delay_s)
+    FROM unnest($8::uuid [], $9::uuid [], $10::text [], $11::integer [], $12::text [], $13::double precision [])
+        AS d (restaurant_id, id, status, attempts, last_error, delay_s)
+    WHERE
+        o.restaurant_id = d.restaurant_id AND o.id = d.id
+        AND d.restaurant_id IN (SELECT f.restaurant_id FROM fenced AS f)
+)
+
+UPDATE outbox_streams AS s SET
+    settled_version = w.settled_version,
+    settled_position = w.settled_position,
+    orphanings = 0,
+    careful = greatest(0, s.careful - w.answered),
+    next_attempt_at = clock_timestamp() + make_interval(secs => w.delay_s),
+    blocked_by = w.blocked_by,
+    lease_token = NULL,
+    leased_by = NULL,
+    leased_until = NULL
+FROM settled AS w
+WHERE s.restaurant_id = w.restaurant_id AND s.restaurant_id IN (SELECT f.restaurant_id FROM fenced AS f)
+RETURNING s.restaurant_id;
+
+-- name: extend_leases
+-- Gives leases more time, and answers with those that still held.
+UPDATE outbox_streams AS s SET leased_until = clock_timestamp() + make_interval(secs => $4)
+FROM unnest($2::uuid [], $3::bigint []) AS w (restaurant_id, lease_number)
+WHERE s.restaurant_id = w.restaurant_id AND s.lease_number = w.lease_number AND s.lease_token = $1
+RETURNING s.restaurant_id;
+
+-- name: take_worker_id
+-- A number for a worker, with the session lock that tells the others for as long as it lives.
+SELECT w.worker_id, pg_try_advisory_lock($1, w.worker_id) AS locked
+FROM (SELECT nextval('outbox_worker_ids')::integer AS worker_id) AS w;
+
+-- name: lead
+-- Whether this session has a role that only one session has at a time; it takes the role if nobody has it.
+SELECT
+    CASE
+        WHEN EXISTS (
+            SELECT FROM pg_locks AS l
+            WHERE
+                l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.pid = pg_backend_pid()
+                AND l.classid = $1::integer::oid AND l.objid = $2::integer::oid
+        ) THEN true
+        ELSE pg_try_advisory_lock($1, $2)
+    END AS leads;
+
+-- name: free_orphans
+-- Takes the leases of workers whose session is gone, and answers with the restaurants that get another worker now.
+UPDATE outbox_streams AS s SET
+    lease_token = NULL, leased_by = NULL, leased_until = NULL, orphanings = s.orphanings + 1, careful = $2
+WHERE
+    s.lease_token IS NOT NULL
+    AND NOT EXISTS (
+        SELECT FROM pg_locks AS l
+        WHERE
+            l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+            AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+            AND l.classid = $1::integer::oid AND l.objid = s.leased_by::oid
+    )
+RETURNING s.restaurant_id;
+
+-- name: delete_delivered
+-- Deletes up to $2 events that were delivered and are older than the retention, and says how many; the same statement marks
+-- how far back each restaurant's events are incomplete now, so that no watcher takes what is left for all there was.
+WITH old AS (
+    DELETE FROM capacity_outbox AS o
+    WHERE o.ctid = ANY(ARRAY(
+        SELECT c.ctid FROM capacity_outbox AS c
+        WHERE c.created_at < clock_timestamp() - make_interval(secs => $1) AND c.status = 'done'
+        LIMIT $2
+    ))
+    RETURNING o.restaurant_id, o.floor_version
+),
+
+marked AS (
+    INSERT INTO outbox_streams AS s (restaurant_id, compacted_version)
+    SELECT
+        o.restaurant_id,
+        max(o.floor_version)
+    FROM old AS o
+    GROUP BY o.restaurant_id
+    ON CONFLICT (restaurant_id) DO UPDATE
+    SET compacted_version = greatest(s.compacted_version, excluded.compacted_version)
+)
+
+SELECT count(*) AS deleted FROM old;
+
+-- name: redrive_events
+-- Gives dead events of a tenant another life: those with these ids, or up to $5 of a restaurant and type, oldest first;
+-- answers with each, and lets the events go on that waited behind one.
+WITH chosen AS MATERIALIZED (
+    SELECT o.restaurant_id, o.id
+    FROM capacity_outbox AS o
+    WHERE
+        o.tenant_id = $1 AND o.status = 'dead'
+        AND ($2::uuid [] IS NULL OR o.id = ANY($2))
+        AND ($3::uuid IS NULL OR o.restaurant_id = $3)
+        AND ($4::text IS NULL OR o.event_type = $4)
+    ORDER BY o.restaurant_id, o.floor_version, o.position
+    LIMIT $5
+    FOR NO KEY UPDATE
+),
+
+unblocked AS (
+    UPDATE outbox_streams AS s SET blocked_by = NULL, orphanings = 0, next_attempt_at = clock_timestamp()
+    FROM chosen AS c
+    WHERE s.restaurant_id = c.restaurant_id AND s.blocked_by = c.id
+)
+
+UPDATE capacity_outbox AS o SET
+    status = 'pending',
+    attempt_count = 0,
+    redriven_at = clock_timestamp(),
+    updated_at = clock_timestamp(),
+    next_attempt_at = clock_timestamp()
+FROM chosen AS c
+WHERE o.restaurant_id = c.restaurant_id AND o.id = c.id
+RETURNING o.restaurant_id, o.id;
+
+-- name: outbox_stats
+-- What waits and what is dead among the events of a tenant, or of one of its restaurants.
+SELECT
+    coalesce(sum(w.pending), 0)::bigint AS pending,
+    coalesce(sum(w.dead), 0)::bigint AS dead,
+    count(*) FILTER (WHERE s.lease_token IS NOT NULL AND s.leased_until > clock_timestamp()) AS restaurants_in_work,
+    count(*) FILTER (WHERE s.blocked_by IS NOT NULL) AS restaurants_blocked,
+    min(w.oldest_pending_at) AS oldest_pending_at,
+    clock_timestamp() AS checked_at
+FROM restaurants AS r
+LEFT JOIN outbox_streams AS s ON r.restaurant_id = s.restaurant_id
+CROSS JOIN LATERAL (
+    SELECT
+        count(*) FILTER (WHERE o.status = 'pending') AS pending,
+        min(o.created_at) FILTER (WHERE o.status = 'pending') AS oldest_pending_at,
+        (
+            SELECT count(*) FROM capacity_outbox AS d
+            WHERE d.restaurant_id = r.restaurant_id AND d.status = 'dead'
+        ) AS dead
+    FROM (
+        SELECT n.status, n.created_at
+        FROM capacity_outbox AS n
+        WHERE
+            n.restaurant_id = r.restaurant_id
+            AND (n.floor_version, n.position) > (coalesce(s.settled_version, 0), coalesce(s.settled_position, 0))
+        UNION ALL
+        SELECT b.status, b.created_at
+        FROM capacity_outbox AS b
+        WHERE
+            b.restaurant_id = r.restaurant_id AND b.redriven_at IS NOT NULL AND b.status = 'pending'
+            AND (b.floor_version, b.position) <= (s.settled_version, s.settled_position)
+    ) AS o
+) AS w
+WHERE r.tenant_id = $1 AND ($2::uuid IS NULL OR r.restaurant_id = $2);
+
+-- name: outbox_page
+-- Events of a tenant in the order in which they were committed, continuing after an instant and id.
+SELECT
+    o.restaurant_id,
+    o.id,
+    o.event_type,
+    o.status,
+    o.floor_version,
+    o.position,
+    o.attempt_count,
+    o.last_error,
+    o.created_at,
+    o.updated_at,
+    o.booking_id,
+    o.idempotency_key,
+    o.payload,
+    o.redriven_at
+FROM capacity_outbox AS o
+WHERE
+    o.tenant_id = $1
+    AND ($2::uuid IS NULL OR o.restaurant_id = $2)
+    AND ($3::text IS NULL OR o.status = $3)
+    AND ($4::text IS NULL OR o.event_type = $4)
+    AND ($5::uuid IS NULL OR o.id = $5)
+    AND ($6::timestamptz IS NULL OR (o.created_at, o.id) > ($6, $7::uuid))
+ORDER BY o.created_at, o.id
+LIMIT $8;

@@ -1,0 +1,45 @@
+"""The `TelemetryStore` on PostgreSQL."""
+
+from typing import Any
+
+from server.persistence.documents import encode
+from server.persistence.failures import translating, unavailable
+from server.persistence.pool import Pool
+from server.persistence.queries import load_queries
+from server.telemetry.events import TelemetryEvent
+
+TELEMETRY = load_queries("telemetry")
+
+
+class SqlTelemetryStore:
+    """Each call waits `timeout_s` seconds for a connection, and as long for its statement, then raises
+    `TimeoutError`."""
+
+    def __init__(self, pool: Pool, timeout_s: float) -> None:
+        self._pool = pool
+        self._timeout_s = timeout_s
+
+    async def record(self, event: TelemetryEvent) -> None:
+        await self._value(
+            TELEMETRY["record_event"],
+            event.event_id,
+            event.occurred_at,
+            event.event_type,
+            event.schema,
+            event.tenant_id,
+            event.restaurant_id,
+            event.booking_id,
+            encode(event.context),
+        )
+
+    async def probe(self) -> None:
+        if not await self._value(TELEMETRY["probe"]):
+            raise unavailable()
+
+    async def delete_older(self, than_s: float, events_max: int) -> int:
+        return int(await self._value(TELEMETRY["delete_older"], than_s, events_max))
+
+    async def _value(self, query: str, *values: object) -> Any:
+        """The one value that the statement answers with, None when it answers with nothing."""
+        async with translating(), self._pool.acquire(timeout=self._timeout_s) as connection:
+            return await connection.fetchval(query, *values, timeout=self._timeout_s)

@@ -1,0 +1,252 @@
+"""A15: a whole service date is assigned in one call that tells each decision as it is made."""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import aclosing
+
+import pytest
+
+from maitred_client import AsyncMaitredClient, MaitredClient
+from maitred_client.messages import (
+    AutoAssignBatchRequest,
+    AutoAssignBatchResponse,
+    AutoAssignBatchSummary,
+    AutoAssignDecision,
+    AutoAssignOrder,
+    AutoAssignOutcome,
+    AutoAssignResponse,
+    ErrorReason,
+    GetOperationRequest,
+    NextStep,
+)
+from maitred_client.reasons import RestaurantNotFoundError
+from tests.builders.world import TableSpec, World, evening, small_world
+from tests.builders.world_extras import UNKNOWN_ID, house, house_policy
+from tests.conftest import Served
+from tests.support.database import restaurant_locked, row, rows
+
+COMPLETED = AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_COMPLETED_IN_TIME
+# Merges would let everybody in.
+THREE_TABLES = (
+    TableSpec("S", 2, movable=False),
+    TableSpec("M", 4, movable=False),
+    TableSpec("L", 8, movable=False),
+)
+
+
+@pytest.fixture
+async def place(client: AsyncMaitredClient) -> World:
+    return await small_world(client, tables=THREE_TABLES)
+
+
+def batch_request(place: World, order: str = "UNSPECIFIED", bookings_max: int = 0) -> AutoAssignBatchRequest:
+    return AutoAssignBatchRequest(
+        restaurant_id=place.restaurant_id,
+        service_date=evening().date().isoformat(),
+        order=AutoAssignOrder.Value(f"AUTO_ASSIGN_ORDER_{order}"),
+        bookings_max=bookings_max,
+    )
+
+
+async def run(place: World, request: AutoAssignBatchRequest | None = None) -> list[AutoAssignBatchResponse]:
+    return [each async for each in place.client.auto_assign_batch(request or batch_request(place))]
+
+
+def decisions(responses: Iterable[AutoAssignBatchResponse]) -> list[AutoAssignDecision]:
+    return [each.decision for each in responses if each.HasField("decision")]
+
+
+def names(place: World, decision: AutoAssignDecision) -> list[str]:
+    return [name for name, table_id in place.tables.items() if table_id in decision.table_ids]
+
+
+async def test_progress_counts_up_to_the_summary(place: World) -> None:
+    for hour in (12, 14, 16):
+        await place.booking(start=evening(hour))
+    responses = await run(place)
+    assert [(each.done, each.total) for each in responses] == [(0, 3), (1, 3), (2, 3), (3, 3), (3, 3)]
+    assert [each.WhichOneof("news") for each in responses] == [None, *["decision"] * 3, "summary"]
+    assert responses[-1].summary == AutoAssignBatchSummary(assigned=3)
+    for decision in decisions(responses):
+        booking = await place.read(decision.booking_id)
+        assert not booking.needs_tables
+        assert (decision.party_size, decision.start) == (booking.party.party_size, booking.party.start)
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ("UNSPECIFIED", ["pair", "three", "seven"]),
+        ("TIME", ["pair", "three", "seven"]),
+        ("SIZE_DESC", ["seven", "three", "pair"]),
+        ("CONSTRAINED_FIRST", ["three", "seven", "pair"]),
+    ],
+)
+async def test_the_order_is_the_callers_choice(place: World, order: str, expected: list[str]) -> None:
+    """While M is taken in the afternoon, three have L and the late seven have L alone; the evening's pair has all."""
+    await place.block("M", "L", start=evening(14), end=evening(16))
+    ids = {
+        (await place.booking(party=2, start=evening(11))).booking_id: "pair",
+        (await place.booking(party=7, start=evening(19))).booking_id: "seven",
+        (await place.booking(party=3, start=evening(14))).booking_id: "three",
+    }
+    decided = decisions(await run(place, batch_request(place, order)))
+    assert [ids[each.booking_id] for each in decided] == expected
+    free = {ids[each.booking_id]: each.free_sets for each in decided}
+    assert free == {"pair": 3, "seven": 1, "three": 0}
+
+
+async def test_who_comes_first_decides_who_gets_in(place: World) -> None:
+    await place.block("S", "M")
+    pair, eight = await place.booking(party=2), await place.booking(party=8, start=evening(20))
+    by_size = {
+        each.booking_id: each for each in decisions(await run(place, batch_request(place, "SIZE_DESC")))
+    }
+    assert names(place, by_size[eight.booking_id]) == ["L"]
+    assert by_size[pair.booking_id].reason == ErrorReason.ERROR_REASON_NO_FEASIBLE_PLAN
+
+
+async def test_a_decision_says_on_what_grounds(place: World) -> None:
+    await place.seated("L")
+    crowd = await place.booking(party=30)
+    eight = await place.booking(party=8)
+    pair = await place.booking(party=2)
+    responses = await run(place)
+    found = {each.booking_id: each for each in decisions(responses)}
+    for booking, step, reason, tables in (
+        (crowd, NextStep.NEXT_STEP_ASK_STAFF, ErrorReason.ERROR_REASON_CAPACITY_INSUFFICIENT, "3"),
+        (eight, NextStep.NEXT_STEP_OFFER_ALTERNATIVES, ErrorReason.ERROR_REASON_TABLE_CONFLICT_ASSIGNED, "1"),
+    ):
+        refused = found[booking.booking_id]
+        assert (refused.outcome, refused.reason) == (0, ErrorReason.ERROR_REASON_NO_FEASIBLE_PLAN)
+        assert (list(refused.table_ids), list(refused.next_steps), refused.free_sets) == ([], [step], 0)
+        assert {each.reason: each.metadata["tables"] for each in refused.checks}[reason] == tables
+        assert refused.message
+    given = found[pair.booking_id]
+    recorded = await place.client.get_operation(
+        GetOperationRequest(method="AutoAssign", operation_request_id=given.request_id)
+    )
+    answer = AutoAssignResponse()
+    assert recorded.response.Unpack(answer)
+    assert (given.outcome, given.cost, given.score) == (COMPLETED, answer.cost, answer.score)
+    assert list(given.table_ids) == list(answer.assignment.table_ids)
+    assert list(given.attempts) == list(answer.attempts)
+    summary = responses[-1].summary
+    assert [(each.reason, each.bookings) for each in summary.refusals] == [
+        (ErrorReason.ERROR_REASON_NO_FEASIBLE_PLAN, 2)
+    ]
+    assert summary.assigned == 1
+
+
+async def test_a_repeat_finds_only_what_still_waits(place: World, server: Served) -> None:
+    await place.booking()
+    crowd = await place.booking(party=30)
+    await run(place)
+    changed = "SELECT floor_version FROM restaurants"
+    before = await rows(server.database_url, changed)
+    again = await run(place)
+    assert [each.booking_id for each in decisions(again)] == [crowd.booking_id]
+    assert again[-1].summary.assigned == 0
+    assert await rows(server.database_url, changed) == before
+
+
+async def test_only_the_service_date_counts_and_parties_after_midnight_belong_to_the_day_before(
+    client: AsyncMaitredClient,
+) -> None:
+    policy = house_policy()
+    policy.periods[0].opens, policy.periods[0].closes = "18:00", "02:00"
+    place = await house(client, policy=policy, time_zone="Pacific/Auckland")
+    # 18:00 to 02:00 there is 05:00 or 06:00 to 13:00 or 14:00 in UTC.
+    first, after_midnight = await place.party(start=evening(8)), await place.party(start=evening(12))
+    seated = await place.party(start=evening(9))
+    await place.assign(seated, "W1")
+    found = decisions(await run(place))
+    assert [each.booking_id for each in found] == [first.booking_id, after_midnight.booking_id]
+    request = batch_request(place)
+    request.service_date = evening().date().replace(year=2199).isoformat()
+    assert [each.total for each in await run(place, request)] == [0, 0]
+
+
+async def test_the_limit_takes_the_first_of_the_order_and_counts_the_rest(place: World) -> None:
+    small, large = await place.booking(party=2), await place.booking(party=4, start=evening(21))
+    responses = await run(place, batch_request(place, "SIZE_DESC", bookings_max=1))
+    assert [each.booking_id for each in decisions(responses)] == [large.booking_id]
+    assert responses[-1].summary == AutoAssignBatchSummary(assigned=1, left_out=1)
+    assert (await place.read(small.booking_id)).needs_tables
+
+
+async def test_the_cutoff_holds_for_each_booking(place: World) -> None:
+    await place.booking()
+    request = batch_request(place)
+    request.cutoff.FromSeconds(31 * 86_400)
+    (found,) = decisions(await run(place, request))
+    assert found.reason == ErrorReason.ERROR_REASON_CUTOFF_PASSED
+
+
+async def test_cancelled_midway_it_leaves_whole_bookings(place: World, server: Served) -> None:
+    bookings = [
+        await place.booking(start=evening(hour)) for hour in (11, 13, 15, 17, 19, 21) for _ in range(3)
+    ]
+    async with aclosing(place.client.auto_assign_batch(batch_request(place))) as responses:
+        await anext(responses)
+        assert (await anext(responses)).done == 1
+    counts = """
+        SELECT
+            count(*) FILTER (WHERE status = 'confirmed' AND assignment_id IS NOT NULL) AS seated,
+            count(*) FILTER (WHERE status = 'pending' AND assignment_id IS NULL) AS waiting,
+            (SELECT count(*) FROM table_claims) AS claims
+        FROM bookings
+    """
+    async with restaurant_locked(server.database_url, place.restaurant_id):
+        found = await row(server.database_url, counts)
+    assert found["seated"] + found["waiting"] == len(bookings)
+    assert found["seated"] == found["claims"]
+    assert 1 <= found["seated"] < len(bookings)
+    await run(place)
+    assert (await row(server.database_url, counts))["seated"] == len(bookings)
+
+
+async def test_when_time_runs_out_the_summary_says_what_is_left(place: World, server: Served) -> None:
+    for hour in (11, 13, 15):
+        await place.booking(start=evening(hour))
+    async with restaurant_locked(server.database_url, place.restaurant_id):
+        calls = place.client.auto_assign_batch(batch_request(place), timeout_s=2.0)
+        summary = [each async for each in calls][-1].summary
+    assert summary == AutoAssignBatchSummary(out_of_time=1, not_reached=2)
+    assert (await run(place))[-1].summary == AutoAssignBatchSummary(assigned=3)
+
+
+async def test_what_is_not_there_is_not_found(place: World) -> None:
+    request = batch_request(place)
+    request.restaurant_id = UNKNOWN_ID
+    with pytest.raises(RestaurantNotFoundError):
+        await run(place, request)
+
+
+async def test_the_blocking_client_tells_the_same(place: World, server: Served) -> None:
+    await place.booking()
+
+    def blocking() -> list[AutoAssignBatchResponse]:
+        with MaitredClient(server.address, tenant_id=server.tenant_id) as client:
+            return list(client.auto_assign_batch(batch_request(place)))
+
+    responses = await asyncio.to_thread(blocking)
+    assert responses[-1].summary == AutoAssignBatchSummary(assigned=1)
+
+
+async def test_a_changed_booking_waits_again(place: World) -> None:
+    seated = await place.seated("S", party=2)
+    await place.booking(party=8, booking_id=seated.booking_id)
+    (found,) = decisions(await run(place))
+    assert (found.booking_id, names(place, found)) == (seated.booking_id, ["L"])
+
+
+async def test_batches_at_the_same_time_assign_each_booking_once(place: World, server: Served) -> None:
+    bookings = [await place.booking(start=evening(hour)) for hour in (11, 13, 15, 17, 19, 21)]
+    batches = await asyncio.gather(*(run(place) for _ in range(4)))
+    assert {each.reason for batch in batches for each in decisions(batch)} <= {
+        0,
+        ErrorReason.ERROR_REASON_REQUEST_IN_PROGRESS,
+    }
+    assert [each.total for each in await run(place)] == [0, 0]
+    assert len(await rows(server.database_url, "SELECT FROM assignments")) == len(bookings)

@@ -1,0 +1,93 @@
+"""Two servers on one database: a change through one is used by the other at once, whether it was told or not."""
+
+import asyncio
+from functools import partial
+from uuid import UUID
+
+import pytest
+
+from maitred_client import AsyncMaitredClient
+from server import news
+from server.bootstrap import serving
+from server.cache.follower import CacheFollower
+from server.config import Settings
+from server.orchestrator.floor_feed import FloorFeed
+from tests.builders.world_extras import House, house
+from tests.conftest import Served
+from tests.support.severing import passage
+from tests.support.watching import require_equal_to_the_database, watching
+
+PATIENCE_S = 30.0
+
+
+def seen_through(place: House, client: AsyncMaitredClient) -> House:
+    return House(client, place.restaurant_id, place.zone_id, place.tables, place.zones)
+
+
+async def capacity(place: House, table: str) -> int:
+    floor = await place.floor()
+    return next(each.capacity for each in floor.tables if each.name == table)
+
+
+async def test_a_change_through_one_server_is_loaded_by_the_other_before_anybody_asks(
+    server: Served, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: asyncio.Queue[UUID] = asyncio.Queue()
+    # Of the server that is started from here on.
+    monkeypatch.setattr(news, "CacheFollower", partial(CacheFollower, on_loaded=loaded.put))
+    async with (
+        serving(settings, server.database_url) as other,
+        server.client() as here,
+        AsyncMaitredClient(other.address, tenant_id=server.tenant_id) as there,
+    ):
+        place = await house(here)
+        assert await capacity(seen_through(place, there), "W1") == 4
+        while not loaded.empty():
+            loaded.get_nowait()
+        await place.update("W1", capacity=6)
+        async with asyncio.timeout(PATIENCE_S):
+            assert str(await loaded.get()) == place.restaurant_id
+        assert await capacity(seen_through(place, there), "W1") == 6
+
+
+async def test_without_notifications_no_request_uses_what_is_old(
+    server: Served, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    down = asyncio.Event()
+    async with (
+        passage(server.database_url) as way,
+        serving(settings, way.url) as deaf,
+        server.client() as here,
+        AsyncMaitredClient(deaf.address, tenant_id=server.tenant_id) as there,
+    ):
+        place = await house(here)
+        across = seen_through(place, there)
+        assert await capacity(across, "W1") == 4
+        monkeypatch.setattr(FloorFeed, "on_channel", lambda *_: down.set())
+        way.cut_listening()
+        await down.wait()
+        booking = await place.party(9)
+        for seats in (9, 10, 11, 9, 12):
+            await place.update("F6", capacity=seats)
+            assert await capacity(across, "F6") == seats
+            plans = (await across.plan(booking)).plans
+            assert {plan.slack for plan in plans if list(plan.table_names) == ["F6"]} <= {seats - 9}
+            assert any(list(plan.table_names) == ["F6"] for plan in plans)
+
+
+async def test_without_notifications_watchers_are_served_all_the_same(
+    server: Served, settings: Settings
+) -> None:
+    often = settings.model_copy(update={"watch_poll_s": 0.05})
+    async with passage(server.database_url) as way:
+        way.cut_listening()
+        async with (
+            serving(often, way.url) as deaf,
+            server.client() as here,
+            AsyncMaitredClient(deaf.address, tenant_id=server.tenant_id) as there,
+        ):
+            place = await house(here)
+            async with watching(there, place.restaurant_id) as sights:
+                await place.seated("W1")
+                await sights.until(sights.state.floor_version + 2)
+                await require_equal_to_the_database(sights.state, server.database_url, place.restaurant_id)

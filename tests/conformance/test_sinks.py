@@ -1,0 +1,205 @@
+"""What every sink promises, each with a real receiver behind it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+
+import pytest
+
+from server.outbox.events import OutboxEvent
+from server.outbox.ports import Undeliverable
+from tests.builders.events import every_event, on_its_way
+from tests.conformance.receivers import RECEIVERS, Places, Receiver
+from tests.support.nats_server import NatsServer
+from tests.support.postgres import TestServer
+
+PATIENCE_S = 20.0
+HASTE_S = 1.0
+# Nothing comes between a process and its own log.
+FAR_AWAY = sorted(RECEIVERS.keys() - {"log"})
+
+
+@pytest.fixture
+def places(postgres: TestServer, nats_server: NatsServer) -> Places:
+    return Places(postgres, nats_server)
+
+
+@pytest.fixture(params=sorted(RECEIVERS))
+async def receiver(request: pytest.FixtureRequest, places: Places) -> AsyncIterator[Receiver]:
+    """A receiver of every kind, its sink open."""
+    async with RECEIVERS[request.param](places, PATIENCE_S) as made:
+        await made.sink.open()
+        yield made
+        await made.sink.close()
+
+
+@pytest.fixture(params=FAR_AWAY)
+async def far_receiver(request: pytest.FixtureRequest, places: Places) -> AsyncIterator[Receiver]:
+    """A receiver of every kind that can be out of reach, its sink open."""
+    async with RECEIVERS[request.param](places, PATIENCE_S) as made:
+        await made.sink.open()
+        yield made
+        await made.sink.close()
+
+
+async def ids(receiver: Receiver) -> list[str]:
+    return [received.event_id for received in await receiver.received()]
+
+
+async def test_a_sink_has_the_name_by_which_it_is_configured(receiver: Receiver) -> None:
+    assert receiver.sink.name in RECEIVERS
+
+
+async def test_an_event_of_every_type_arrives_once_and_in_order(receiver: Receiver) -> None:
+    events = [on_its_way(event, floor_version=n) for n, event in enumerate(every_event(), 1)]
+    for event in events:
+        await receiver.sink.deliver(event)
+    assert await ids(receiver) == [str(event.event_id) for event in events]
+
+
+async def test_a_repeat_is_dropped_or_can_be_recognised(receiver: Receiver) -> None:
+    event, other = on_its_way(), on_its_way()
+    for each in (event, event, other, event):
+        await receiver.sink.deliver(each)
+    received = await receiver.received()
+    assert len(received) == (2 if receiver.drops_repeats else 4)
+    assert {each.event_id for each in received} == {str(event.event_id), str(other.event_id)}
+    # A repeat differs in nothing from the first time.
+    assert len(set(received)) == 2
+
+
+async def test_many_events_at_once_all_arrive_over_few_connections(receiver: Receiver) -> None:
+    events = [on_its_way(floor_version=n) for n in range(1, 41)]
+    await asyncio.gather(*(receiver.sink.deliver(event) for event in events))
+    assert sorted(await ids(receiver)) == sorted(str(event.event_id) for event in events)
+    assert receiver.gate is None or 0 < receiver.gate.entered <= receiver.connections_max
+
+
+async def test_an_event_of_an_unknown_type_is_never_taken_for_delivered(receiver: Receiver) -> None:
+    with pytest.raises(Undeliverable):
+        await receiver.sink.deliver(on_its_way(event_type="capacity.hold.imagined"))
+    assert await ids(receiver) == []
+
+
+async def test_closing_twice_and_closing_what_was_never_opened_is_harmless(
+    receiver: Receiver, places: Places
+) -> None:
+    await receiver.sink.deliver(on_its_way())
+    await receiver.sink.close()
+    await receiver.sink.close()
+    async with RECEIVERS[receiver.sink.name](places, PATIENCE_S) as unopened:
+        await unopened.sink.close()
+
+
+async def test_a_sink_can_be_opened_again(receiver: Receiver) -> None:
+    first, second = on_its_way(), on_its_way()
+    await receiver.sink.deliver(first)
+    await receiver.sink.close()
+    await receiver.sink.open()
+    await receiver.sink.deliver(second)
+    assert await ids(receiver) == [str(first.event_id), str(second.event_id)]
+
+
+async def test_probing_a_receiver_that_is_there_delivers_nothing(receiver: Receiver) -> None:
+    await receiver.sink.probe()
+    assert await ids(receiver) == []
+
+
+# Receivers that are out of reach
+
+
+async def test_a_receiver_that_goes_away_is_found_again(far_receiver: Receiver) -> None:
+    before, meanwhile = on_its_way(), on_its_way()
+    await far_receiver.sink.deliver(before)
+    await far_receiver.way.shut()
+    await require_again(far_receiver, meanwhile)
+    await require_again(far_receiver, meanwhile)
+    await far_receiver.way.open()
+    await far_receiver.sink.deliver(meanwhile)
+    assert await ids(far_receiver) == [str(before.event_id), str(meanwhile.event_id)]
+
+
+async def test_a_connection_that_is_cut_during_a_delivery_ends_it_at_once(far_receiver: Receiver) -> None:
+    before, cut = on_its_way(), on_its_way()
+    await far_receiver.sink.deliver(before)
+    far_receiver.way.stick()
+    delivering = asyncio.create_task(require_again(far_receiver, cut))
+    await far_receiver.way.swallowed.wait()
+    await far_receiver.way.shut()
+    await delivering
+    far_receiver.way.loosen()
+    await far_receiver.way.open()
+    await far_receiver.sink.deliver(cut)
+    assert await ids(far_receiver) == [str(before.event_id), str(cut.event_id)]
+
+
+@pytest.mark.parametrize("name", ["webhook", "nats"])
+async def test_a_receiver_that_is_away_keeps_nobody_from_starting(name: str, places: Places) -> None:
+    event = on_its_way()
+    async with RECEIVERS[name](places, PATIENCE_S) as receiver:
+        await receiver.way.shut()
+        await receiver.sink.open()
+        await require_again(receiver, event)
+        await receiver.way.open()
+        await receiver.sink.deliver(event)
+        assert await ids(receiver) == [str(event.event_id)]
+        await receiver.sink.close()
+
+
+@pytest.mark.parametrize("name", FAR_AWAY)
+async def test_a_receiver_that_hangs_is_given_up_and_served_once_it_answers(
+    name: str, places: Places
+) -> None:
+    before, stuck = on_its_way(), on_its_way()
+    async with RECEIVERS[name](places, HASTE_S) as receiver:
+        await receiver.sink.open()
+        await receiver.sink.deliver(before)
+        receiver.way.stick()
+        async with asyncio.timeout(PATIENCE_S):
+            with pytest.raises(TimeoutError):
+                await receiver.sink.deliver(stuck)
+        receiver.way.loosen()
+        await receiver.sink.deliver(stuck)
+        assert list(dict.fromkeys(await ids(receiver))) == [str(before.event_id), str(stuck.event_id)]
+        await receiver.sink.close()
+
+
+@pytest.mark.parametrize("name", FAR_AWAY)
+async def test_many_events_that_meet_a_receiver_that_hangs_do_not_wait_for_each_other(
+    name: str, places: Places
+) -> None:
+    async with RECEIVERS[name](places, HASTE_S) as receiver:
+        await receiver.sink.open()
+        receiver.way.stick()
+        attempts = (receiver.sink.deliver(on_its_way()) for _ in range(2 * int(PATIENCE_S / HASTE_S)))
+        async with asyncio.timeout(PATIENCE_S):
+            ends = await asyncio.gather(*attempts, return_exceptions=True)
+        assert {isinstance(end, TimeoutError) for end in ends} == {True}
+        await receiver.sink.close()
+
+
+@pytest.mark.parametrize("name", FAR_AWAY)
+async def test_a_sink_closes_although_its_receiver_hangs(name: str, places: Places) -> None:
+    async with RECEIVERS[name](places, HASTE_S) as receiver:
+        await receiver.sink.open()
+        await receiver.sink.deliver(on_its_way())
+        receiver.way.stick()
+        async with asyncio.timeout(PATIENCE_S):
+            await receiver.sink.close()
+
+
+async def test_probing_a_receiver_that_is_away_says_so(far_receiver: Receiver) -> None:
+    await far_receiver.way.shut()
+    await require_failure(far_receiver.sink.probe())
+
+
+async def require_again(receiver: Receiver, event: OutboxEvent) -> None:
+    """The attempt fails, and not for good."""
+    assert not isinstance(await require_failure(receiver.sink.deliver(event)), Undeliverable)
+
+
+async def require_failure(attempt: Awaitable[None]) -> BaseException:
+    """What kind of failure it is differs from sink to sink; that it ends early, long before its limit, does not."""
+    async with asyncio.timeout(PATIENCE_S / 2):
+        (failure,) = await asyncio.gather(attempt, return_exceptions=True)
+    assert isinstance(failure, BaseException), "it succeeded"
+    return failure

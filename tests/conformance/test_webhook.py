@@ -1,0 +1,193 @@
+"""What a webhook's receiver gets to see, and how its answers are understood."""
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from server.outbox.ports import RetryLater, Undeliverable
+from server.outbox.sinks.signature import read_secret, signed_headers
+from server.outbox.sinks.webhook import (
+    ANSWER_BYTES_MAX,
+    RETRY_AFTER_S_MAX,
+    NotAcceptedError,
+    WebhookSettings,
+    WebhookSink,
+)
+from tests.builders.events import on_its_way
+from tests.conformance.receivers import SECRET
+from tests.support.webhook_receiver import Answer, WebhookReceiver, receiving_webhooks
+
+OTHER_SECRET = "whsec_" + base64.b64encode(b"another secret of the tests").decode()
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Hooked:
+    """A sink and the server it posts to."""
+
+    sink: WebhookSink
+    server: WebhookReceiver
+
+
+@pytest.fixture
+async def hooked() -> AsyncIterator[Hooked]:
+    async with receiving_webhooks() as server:
+        # By name: of a mere address, no cookie would be kept anyway.
+        url = f"http://localhost:{server.port}/events"
+        keys = read_secret(SECRET), read_secret(OTHER_SECRET)
+        sink = WebhookSink(WebhookSettings(url, keys, 20.0, 20.0, 4), NOW.timestamp)
+        await sink.open()
+        yield Hooked(sink, server)
+        await sink.close()
+
+
+# Signed
+
+
+@pytest.mark.parametrize("secret", [SECRET, OTHER_SECRET])
+async def test_the_receiver_can_verify_with_any_of_the_secrets(hooked: Hooked, secret: str) -> None:
+    event = on_its_way()
+    await hooked.sink.deliver(event)
+    (posted,) = hooked.server.posted
+    told = Webhook(secret).verify(posted.body, dict(posted.headers))
+    assert told["id"] == posted.headers["webhook-id"] == str(event.event_id)
+    assert posted.headers["content-type"] == "application/cloudevents+json"
+
+
+async def test_what_was_tampered_with_or_recorded_is_found_out(hooked: Hooked) -> None:
+    await hooked.sink.deliver(on_its_way())
+    (posted,) = hooked.server.posted
+    headers, receiver = dict(posted.headers), Webhook(SECRET)
+    with pytest.raises(WebhookVerificationError, match="No matching signature"):
+        receiver.verify(posted.body.replace(b"capacity", b"capucity"), headers)
+    with pytest.raises(WebhookVerificationError, match="No matching signature"):
+        receiver.verify(posted.body, {**headers, "webhook-timestamp": str(int(NOW.timestamp()) + 1)})
+    with pytest.raises(WebhookVerificationError, match="No matching signature"):
+        Webhook("whsec_" + base64.b64encode(b"x" * 24).decode()).verify(posted.body, headers)
+    old = signed_headers([read_secret(SECRET)], "1", int(NOW.timestamp()) - 600, posted.body)
+    with pytest.raises(WebhookVerificationError, match="too old"):
+        receiver.verify(posted.body, old)
+
+
+def test_a_signature_is_that_of_the_published_example() -> None:
+    """The vector of the Standard Webhooks libraries."""
+    key = read_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    told = signed_headers([key], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    assert told["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+@pytest.mark.parametrize(
+    "secret", ["", "whsec_", "whsec_%%%", SECRET.removeprefix("whsec_"), "whsec_c2hvcnQ="]
+)
+def test_a_secret_that_is_none_is_refused_without_showing_it(secret: str) -> None:
+    with pytest.raises(ValueError, match="a secret is whsec_ and base64") as problem:
+        read_secret(secret)
+    assert not secret.removeprefix("whsec_") or secret.removeprefix("whsec_") not in str(problem.value)
+
+
+# Answered
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+async def test_any_success_is_received(hooked: Hooked, status: int) -> None:
+    hooked.server.answers = [Answer(status)]
+    await hooked.sink.deliver(on_its_way())
+    assert len(hooked.server.posted) == 1
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
+async def test_what_may_succeed_later_is_tried_again(hooked: Hooked, status: int) -> None:
+    hooked.server.answers = [Answer(status)]
+    with pytest.raises(NotAcceptedError, match=f"the receiver answered {status}"):
+        await hooked.sink.deliver(on_its_way())
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 415, 422])
+async def test_what_no_repeat_would_cure_is_final(hooked: Hooked, status: int) -> None:
+    hooked.server.answers = [Answer(status, {"retry-after": "1"})]
+    with pytest.raises(Undeliverable, match=f"the receiver answered {status}"):
+        await hooked.sink.deliver(on_its_way())
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_final_and_not_followed(hooked: Hooked, status: int) -> None:
+    hooked.server.answers = [Answer(status, {"location": f"http://127.0.0.1:{hooked.server.port}/elsewhere"})]
+    with pytest.raises(Undeliverable, match=f"the receiver answered {status}"):
+        await hooked.sink.deliver(on_its_way())
+    assert hooked.server.elsewhere == []
+
+
+@pytest.mark.parametrize("status", [408, 429, 503])
+@pytest.mark.parametrize(
+    ("retry_after", "wait_s"),
+    [
+        ("7", 7.0),
+        (" 0 ", 0.0),
+        ("999999999", RETRY_AFTER_S_MAX),
+        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
+        (format_datetime(NOW - timedelta(days=1), usegmt=True), 0.0),
+        (format_datetime(NOW + timedelta(days=9), usegmt=True), RETRY_AFTER_S_MAX),
+    ],
+    ids=["seconds", "none", "too many seconds", "a date", "a date that is over", "a date far away"],
+)
+async def test_the_receiver_says_how_long_to_leave_it_alone(
+    hooked: Hooked, status: int, retry_after: str, wait_s: float
+) -> None:
+    hooked.server.answers = [Answer(status, {"retry-after": retry_after})]
+    with pytest.raises(RetryLater) as wish:
+        await hooked.sink.deliver(on_its_way())
+    assert wish.value.after_s == wait_s
+
+
+@pytest.mark.parametrize("retry_after", ["", "soon", "-1", "1.5", "²", "Wed, 99 Foo 2031"])
+async def test_a_wait_that_says_nothing_leaves_it_to_the_usual_one(hooked: Hooked, retry_after: str) -> None:
+    hooked.server.answers = [Answer(503, {"retry-after": retry_after})]
+    with pytest.raises(NotAcceptedError):
+        await hooked.sink.deliver(on_its_way())
+
+
+# Connected
+
+
+async def test_a_connection_is_used_again_whatever_the_answer_was(hooked: Hooked) -> None:
+    hooked.server.answers = [Answer(200, body=b"thank you"), Answer(503, body=b"x" * 9_999)]
+    await hooked.sink.deliver(on_its_way())
+    with pytest.raises(NotAcceptedError):
+        await hooked.sink.deliver(on_its_way())
+    await hooked.sink.deliver(on_its_way())
+    assert len({id(posted.connection) for posted in hooked.server.posted}) == 1
+
+
+async def test_an_answer_without_end_is_not_read_to_its_end(hooked: Hooked) -> None:
+    hooked.server.answers = [Answer(200, body=b"x" * (ANSWER_BYTES_MAX * 50))]
+    await hooked.sink.deliver(on_its_way())
+    await hooked.sink.deliver(on_its_way())
+    first, second = hooked.server.posted
+    assert first.connection is not second.connection
+
+
+async def test_a_cookie_is_not_sent_back(hooked: Hooked) -> None:
+    hooked.server.answers = [Answer(204, {"set-cookie": "who=you"})]
+    await hooked.sink.deliver(on_its_way())
+    await hooked.sink.deliver(on_its_way())
+    assert "cookie" not in hooked.server.posted[1].headers
+
+
+async def test_a_receiver_that_knows_no_options_is_there_all_the_same(hooked: Hooked) -> None:
+    hooked.server.answers = [Answer(405)]
+    await hooked.sink.probe()
+    hooked.server.answers = [Answer(500)]
+    with pytest.raises(NotAcceptedError):
+        await hooked.sink.probe()
+
+
+async def test_the_body_says_the_event(hooked: Hooked) -> None:
+    event = on_its_way()
+    await hooked.sink.deliver(event)
+    assert json.loads(hooked.server.posted[0].body)["data"] == event.payload

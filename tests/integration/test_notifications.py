@@ -1,0 +1,188 @@
+"""Announcements reach every process, and a process knows when they would not reach it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import pytest
+
+from server.domain.announcement import Announcement
+from server.persistence.announcer import ENTRIES_MAX, Announcer, decode_announcements, encode_announcements
+from server.persistence.listener import Listener, ListenerSettings
+from server.persistence.pool import Pool, PoolSettings, open_pool
+from tests.support.database import connected
+from tests.support.postgres import TestServer
+from tests.support.severing import passage
+
+PATIENCE_S = 30.0
+INTERVAL_S = 0.05
+LONGEST = 2**63 - 1
+
+
+@dataclass(slots=True)
+class Ear:
+    """Remembers what it was told."""
+
+    changes: list[Announcement] = field(default_factory=list)
+    gaps: int = 0
+    channels: list[str | None] = field(default_factory=list)
+    told: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def on_change(self, announcement: Announcement) -> None:
+        self.changes.append(announcement)
+        self.told.set()
+
+    def on_gap(self) -> None:
+        self.gaps += 1
+        self.told.set()
+
+    def on_channel(self, database: str | None) -> None:
+        self.channels.append(database)
+        self.told.set()
+
+    async def until(self, condition: Callable[["Ear"], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not condition(self):
+                self.told.clear()
+                await self.told.wait()
+
+
+def change(number: int, version: int = 1) -> Announcement:
+    return Announcement(UUID(int=number), version, 1, 1)
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    async with await open_pool(PoolSettings(database_url, size_min=1, size_max=2)) as pool:
+        yield pool
+
+
+@asynccontextmanager
+async def listening(url: str, ear: Ear, **settings: float) -> AsyncIterator[Listener]:
+    listener = Listener(PoolSettings(url), ListenerSettings(**settings), [ear])
+    await listener.start()
+    try:
+        await ear.until(lambda ear: ear.gaps > 0)
+        yield listener
+    finally:
+        await listener.stop()
+
+
+@asynccontextmanager
+async def announcing(pool: Pool, interval_s: float = INTERVAL_S) -> AsyncIterator[Announcer]:
+    announcer = Announcer(pool, interval_s)
+    await announcer.start()
+    try:
+        yield announcer
+    finally:
+        await announcer.stop()
+
+
+async def test_every_process_hears_what_one_announces(pool: Pool, database_url: str) -> None:
+    here, there = Ear(), Ear()
+    async with listening(database_url, here), listening(database_url, there), announcing(pool) as announcer:
+        announcer.announce(change(1))
+        for ear in (here, there):
+            await ear.until(lambda ear: ear.changes == [change(1)])
+        assert here.channels == there.channels
+        assert len(here.channels) == 1
+
+
+async def test_the_first_is_told_at_once_and_the_rest_together(pool: Pool, database_url: str) -> None:
+    """A pause as long as a test would wait in vain for it is only waited for by what comes second."""
+    ear = Ear()
+    async with listening(database_url, ear):
+        async with announcing(pool, interval_s=10 * PATIENCE_S) as announcer:
+            announcer.announce(change(1))
+            await ear.until(lambda ear: ear.changes == [change(1)])
+            announcer.announce(change(2, 5))
+            announcer.announce(change(2, 4))
+            announcer.announce(change(3))
+        await ear.until(lambda ear: ear.changes == [change(1), change(2, 5), change(3)])
+
+
+async def test_more_than_fits_is_told_as_a_change_of_everything(pool: Pool, database_url: str) -> None:
+    ear = Ear()
+    async with listening(database_url, ear), announcing(pool) as announcer:
+        for number in range(ENTRIES_MAX + 1):
+            announcer.announce(change(number))
+        await ear.until(lambda ear: ear.gaps == 2)
+    assert ear.changes == []
+
+
+def test_the_longest_announcement_fits_a_notification() -> None:
+    longest = tuple(
+        Announcement(UUID(int=2**128 - 1 - number), LONGEST, LONGEST, LONGEST)
+        for number in range(ENTRIES_MAX)
+    )
+    payload = encode_announcements(longest)
+    assert len(payload.encode()) < 8_000
+    assert decode_announcements(payload) == longest
+
+
+@pytest.mark.parametrize("payload", ["*", "", "[1]", "{}", '[["x",1,1,1]]', "null"])
+async def test_what_is_not_understood_may_mean_anything(payload: str, pool: Pool, database_url: str) -> None:
+    ear = Ear()
+    async with listening(database_url, ear):
+        await pool.execute("SELECT pg_notify('maitred_changes', $1)", payload)
+        await ear.until(lambda ear: ear.gaps == 2)
+
+
+async def test_what_could_not_be_sent_is_made_up_for(pool: Pool, database_url: str) -> None:
+    ear = Ear()
+    async with listening(database_url, ear), announcing(pool) as announcer:
+        async with connected(database_url) as other:
+            query = (
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'maitred'"
+            )
+            await other.execute(query)
+        announcer.announce(change(1))
+        await ear.until(lambda ear: ear.changes == [change(1)] or ear.gaps == 2)
+
+
+async def test_a_lost_channel_is_told_and_opened_again(database_url: str) -> None:
+    ear = Ear()
+    async with listening(database_url, ear) as listener:
+        async with connected(database_url) as other:
+            query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'maitred listener'"
+            await other.execute(query)
+        await ear.until(lambda ear: ear.gaps == 2)
+        assert listener.up
+    first, lost, again, closed = ear.channels
+    assert first == again is not None
+    assert lost is closed is None
+
+
+async def test_a_channel_that_looks_open_and_hears_nothing_counts_as_lost(database_url: str) -> None:
+    ear = Ear()
+    async with (
+        passage(database_url) as way,
+        listening(way.url, ear, probe_s=0.02, probe_timeout_s=0.1) as listener,
+    ):
+        way.swallowed = True
+        await ear.until(lambda ear: ear.channels[-1] is None)
+        assert not listener.up
+        way.mend()
+        await ear.until(lambda ear: ear.gaps == 2)
+        assert listener.up
+
+
+async def test_an_identity_names_one_database(database_url: str, postgres: TestServer) -> None:
+    here, there = Ear(), Ear()
+    async with (
+        postgres.fresh_database() as other_url,
+        listening(database_url, here),
+        listening(other_url, there),
+    ):
+        assert here.channels != there.channels
+
+
+async def test_a_listener_starts_and_stops_without_a_database() -> None:
+    ear = Ear()
+    listener = Listener(PoolSettings("postgresql://nobody@127.0.0.1:1/none"), ListenerSettings(), [ear])
+    await listener.start()
+    await listener.stop()
+    await listener.stop()
+    assert ear.channels == []

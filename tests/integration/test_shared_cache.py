@@ -1,0 +1,109 @@
+"""Floors in a real Redis: shared between processes, never wrong, and never in the way when it is not there."""
+
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import pytest
+
+from server.bootstrap import serving
+from server.cache.inventories import Key
+from server.cache.shared import SharedInventories
+from server.config import Settings, load_settings
+from server.domain.floor import Floor, Table, Zone
+from server.domain.policy import ServicePolicy
+from server.orchestrator.ports import Inventory
+from server.telemetry.metrics import CacheMetrics
+from tests.builders.world_extras import house
+from tests.conftest import Served
+from tests.support.redis import TestRedis, running_redis
+
+RESTAURANT, ZONE = UUID(int=1), UUID(int=2)
+KEY: Key = (RESTAURANT, 3, 4)
+TABLES = [Table(UUID(int=10 + n), ZONE, f"T{n}", 4, 1, 4, True, ("window",)) for n in range(3)]
+FLOOR = Floor.of([Zone(ZONE, "Hall")], TABLES, [(TABLES[0].table_id, TABLES[1].table_id)])
+INVENTORY = Inventory(3, 4, FLOOR, ServicePolicy(()))
+
+
+@pytest.fixture
+async def redis() -> AsyncIterator[TestRedis]:
+    async with running_redis() as server:
+        yield server
+
+
+def shared(redis: TestRedis, database: str | None = "cluster.1.7") -> SharedInventories:
+    cache = SharedInventories(redis.url, 60.0, CacheMetrics())
+    cache.on_channel(database)
+    return cache
+
+
+async def test_what_one_process_put_another_gets(redis: TestRedis) -> None:
+    here, there = shared(redis), shared(redis)
+    # Views that the floor has computed meanwhile don't travel.
+    assert FLOOR.neighbours
+    await here.put(KEY, INVENTORY)
+    assert await there.get(KEY) == INVENTORY
+    assert await there.get((RESTAURANT, 3, 5)) is None
+    for cache in (here, there):
+        await cache.close()
+
+
+async def test_a_document_goes_by_itself_after_a_while(redis: TestRedis) -> None:
+    cache = shared(redis)
+    await cache.put(KEY, INVENTORY)
+    async with redis.client() as client:
+        [name] = await client.keys("*")
+        assert 0 < await client.pttl(name) <= 60_000
+    await cache.close()
+
+
+async def test_another_history_of_the_data_finds_nothing(redis: TestRedis) -> None:
+    before, after = shared(redis), shared(redis, "cluster.2.7")
+    await before.put(KEY, INVENTORY)
+    assert await after.get(KEY) is None
+    for cache in (before, after):
+        await cache.close()
+
+
+async def test_nothing_is_kept_or_found_while_it_is_unknown_which_history_it_is(redis: TestRedis) -> None:
+    cache = shared(redis)
+    await cache.put(KEY, INVENTORY)
+    cache.on_channel(None)
+    assert await cache.get(KEY) is None
+    await cache.put((RESTAURANT, 9, 9), INVENTORY)
+    async with redis.client() as client:
+        assert len(await client.keys("*")) == 1
+    await cache.close()
+
+
+async def test_a_garbled_document_is_none(redis: TestRedis) -> None:
+    cache = shared(redis)
+    await cache.put(KEY, INVENTORY)
+    async with redis.client() as client:
+        [name] = await client.keys("*")
+        await client.set(name, b'{"inventory_version": "three"}')
+    assert await cache.get(KEY) is None
+    await cache.close()
+
+
+async def test_a_redis_that_is_away_is_no_error(redis: TestRedis) -> None:
+    cache = shared(redis)
+    await redis.kill()
+    assert await cache.get(KEY) is None
+    await cache.put(KEY, INVENTORY)
+    await cache.close()
+
+
+async def test_servers_share_floors_and_go_on_without_redis(redis: TestRedis, server: Served) -> None:
+    settings: Settings = load_settings(port=0, log_level="error", cache="redis", redis_url=redis.url)
+    async with serving(settings, server.database_url) as running:
+        through = Served(running.address, server.database_url, server.tenant_id)
+        async with through.client() as client:
+            place = await house(client)
+            assert (await place.plan(await place.party(2))).plans
+            async with redis.client() as other:
+                names = [str(name) for name in await other.keys("*")]
+            assert any(place.restaurant_id in name for name in names), names
+            await redis.kill()
+            await place.update("W1", capacity=7)
+            assert {table.capacity for table in (await place.floor()).tables if table.name == "W1"} == {7}
+            assert (await place.plan(await place.party(2))).plans

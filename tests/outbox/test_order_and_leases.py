@@ -1,0 +1,135 @@
+"""The relay on a real PostgreSQL: every event once when nothing fails, in order, and by one worker at a time."""
+
+import asyncio
+
+from server.outbox.events import Answer, OutboxEvent, Outcome, Run, Settlement
+from tests.support.database import connected
+from tests.support.outbox import Received, add_events, delivery, put_events, queue_on, relay_on, statuses
+
+
+async def test_every_event_is_delivered_once_and_in_order(database_url: str) -> None:
+    restaurants = await put_events(database_url, restaurants=3, versions=25)
+    received = Received()
+    async with relay_on(database_url, delivery(received)) as relay:
+        while await relay.run_once():
+            pass
+    assert received.versions == {restaurant: list(range(1, 26)) for restaurant in restaurants}
+    assert set(await statuses(database_url)) == {"done"}
+
+
+async def test_two_relays_share_the_restaurants_and_keep_each_in_order(database_url: str) -> None:
+    restaurants = await put_events(database_url, restaurants=20, versions=30)
+    received = Received()
+    async with (
+        relay_on(database_url, delivery(received), runs_max=3) as one,
+        relay_on(database_url, delivery(received), runs_max=3) as other,
+    ):
+        await asyncio.gather(one.start(), other.start())
+        async with asyncio.timeout(30):
+            await received.until(600)
+        await asyncio.gather(one.stop(), other.stop())
+    assert received.versions == {restaurant: list(range(1, 31)) for restaurant in restaurants}
+    assert received.count == 600
+
+
+async def test_what_is_committed_later_is_delivered_later_without_being_woken(database_url: str) -> None:
+    (restaurant,) = await put_events(database_url, versions=2)
+    received = Received()
+    async with relay_on(database_url, delivery(received)) as relay:
+        await relay.start()
+        async with asyncio.timeout(30):
+            await received.until(2)
+            await add_events(database_url, restaurant, 3)
+            await received.until(5)
+    assert received.versions[restaurant] == [1, 2, 3, 4, 5]
+
+
+async def test_a_leased_restaurant_is_nobody_elses(database_url: str) -> None:
+    await put_events(database_url, versions=5)
+    async with queue_on(database_url) as one, queue_on(database_url) as other:
+        await one.adopt()
+        (run,) = await one.claim(10, 2, None)
+        assert await other.claim(10, 2, None) == ()
+        assert await one.settle([settled(run)]) == {run.restaurant_id}
+        (rest,) = await other.claim(10, 10, None)
+    assert [event.floor_version for event in rest.events] == [3, 4, 5]
+
+
+async def test_a_lease_that_ran_out_is_taken_over_and_its_late_answer_changes_nothing(
+    database_url: str,
+) -> None:
+    await put_events(database_url, versions=2)
+    async with queue_on(database_url, lease_s=0.0) as slow, queue_on(database_url) as quick:
+        await slow.adopt()
+        (late,) = await slow.claim(1, 2, None)
+        (run,) = await quick.claim(1, 2, None)
+        assert run.lease_number == late.lease_number + 1
+        assert len(run.events) == 1, "behind a lease that ended without an answer events go one by one"
+        assert await slow.settle([settled(late)]) == frozenset()
+        assert await slow.extend([late]) == frozenset()
+        assert await statuses(database_url) == ["pending", "pending"]
+        assert await quick.extend([run]) == {run.restaurant_id}
+        assert await quick.settle([settled(run)]) == {run.restaurant_id}
+    assert await statuses(database_url) == ["done", "pending"]
+
+
+async def test_the_leases_of_a_dead_worker_are_free_as_soon_as_somebody_looks(database_url: str) -> None:
+    (restaurant,) = await put_events(database_url, versions=2)
+    async with queue_on(database_url) as survivor:
+        async with queue_on(database_url) as victim:
+            await victim.adopt()
+            (run,) = await victim.claim(1, 2, None)
+            assert await survivor.free_orphans(10) == (), "the victim still lives"
+        assert await survivor.free_orphans(10) == (restaurant,)
+        (again,) = await survivor.claim(1, 2, None)
+    assert again.orphanings == 1
+    assert again.events[0].event_id == run.events[0].event_id
+
+
+async def test_a_worker_whose_session_was_cut_goes_on_under_another_number(database_url: str) -> None:
+    (restaurant,) = await put_events(database_url, versions=2)
+    received = Received()
+    async with relay_on(database_url, delivery(received)) as relay:
+        await relay.start()
+        async with asyncio.timeout(30):
+            await received.until(2)
+            await cut_sessions(database_url)
+            await add_events(database_url, restaurant, 3)
+            await received.until(5)
+    assert received.versions[restaurant] == [1, 2, 3, 4, 5]
+
+
+async def test_stopping_settles_what_was_delivered_and_leaves_the_rest(database_url: str) -> None:
+    await put_events(database_url, versions=5)
+    third_in_hand = asyncio.Event()
+
+    async def handler(event: OutboxEvent) -> None:
+        if event.floor_version == 3:
+            third_in_hand.set()
+            await asyncio.Event().wait()
+
+    async with relay_on(database_url, delivery(handler)) as relay:
+        await relay.start()
+        async with asyncio.timeout(30):
+            await third_in_hand.wait()
+        await relay.stop()
+        await relay.stop()
+    assert await statuses(database_url) == ["done", "done", "pending", "pending", "pending"]
+    async with queue_on(database_url) as next_worker:
+        (run,) = await next_worker.claim(1, 10, None)
+    assert [event.floor_version for event in run.events] == [3, 4, 5]
+    assert run.orphanings == 0
+
+
+def settled(run: Run) -> Settlement:
+    """Every event of the run delivered."""
+    return Settlement(run, run.end, tuple(Answer(event.event_id, Outcome.DONE) for event in run.events))
+
+
+async def cut_sessions(url: str) -> None:
+    """Ends every connection that holds a worker's lock."""
+    async with connected(url) as connection:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks"
+            " WHERE locktype = 'advisory' AND granted AND pid <> pg_backend_pid()"
+        )

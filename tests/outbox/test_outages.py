@@ -1,0 +1,178 @@
+"""The database or the receiver away, silent or full: afterwards everything arrives, in order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import pytest
+
+from server.outbox.events import Run
+from server.outbox.relay import Relay, RelaySettings
+from server.outbox.sinks.signature import read_secret
+from server.outbox.sinks.webhook import WebhookSettings, WebhookSink
+from server.persistence.outbox import SqlEventQueue
+from server.persistence.pool import PoolSettings, open_pool
+from server.persistence.session import WorkerSession
+from server.receivers import event_handler
+from tests.conformance.receivers import SECRET
+from tests.support.database import connected
+from tests.support.gate import Gate, gate_to_postgres
+from tests.support.outbox import Received, add_events, delivery, put_events, queue_on, relay_on, statuses
+from tests.support.webhook_receiver import Answer, Posted, WebhookReceiver, receiving_webhooks
+
+TIMEOUT_S = 0.3
+PATIENCE_S = 30.0
+
+
+async def until_delivered(url: str) -> None:
+    while set(await statuses(url)) != {"done"}:  # noqa: ASYNC110 - only the database knows
+        await asyncio.sleep(0.01)
+
+
+class CountedFailures(SqlEventQueue):
+    """Knows how often nothing could be leased."""
+
+    failures = 0
+
+    async def failed(self, times: int) -> None:
+        while self.failures < times:  # noqa: ASYNC110 - a few times a second, and nobody waits for a number
+            await asyncio.sleep(0.01)
+
+    async def claim(
+        self, runs_max: int, events_max: int, restaurant_ids: Sequence[UUID] | None
+    ) -> tuple[Run, ...]:
+        try:
+            return await super().claim(runs_max, events_max, restaurant_ids)
+        except BaseException:
+            self.failures += 1
+            raise
+
+
+@asynccontextmanager
+async def impatient_relay(url: str, received: Received) -> AsyncIterator[CountedFailures]:
+    """A started relay that soon gives a silent database up."""
+    settings = PoolSettings(url, size_min=1, size_max=2)
+    session, pool = WorkerSession(settings, TIMEOUT_S), await open_pool(settings)
+    queue = CountedFailures(pool, session, 30.0, TIMEOUT_S)
+    relay = Relay(queue, delivery(received), RelaySettings(8, 10, 0.02, 30.0))
+    await relay.start()
+    try:
+        yield queue
+    finally:
+        await relay.stop()
+        await session.close()
+        pool.terminate()
+
+
+async def shut(gate: Gate) -> None:
+    await gate.shut()
+
+
+async def stuck(gate: Gate) -> None:
+    gate.stick()
+
+
+async def lost(gate: Gate) -> None:
+    gate.lose()
+
+
+async def reopen(gate: Gate) -> None:
+    await gate.open()
+
+
+async def loosen(gate: Gate) -> None:
+    gate.loosen()
+
+
+async def nothing(_: Gate) -> None:
+    """New connections are answered already."""
+
+
+@pytest.mark.parametrize(
+    ("take_away", "bring_back", "failures"),
+    [(shut, reopen, 5), (stuck, loosen, 3), (lost, nothing, 1)],
+    ids=["connections are refused", "nothing answers", "connections are dead and nobody says so"],
+)
+async def test_a_relay_comes_back_by_itself_after_an_outage_of_the_database(
+    database_url: str,
+    take_away: Callable[[Gate], "asyncio.Future[None]"],
+    bring_back: Callable[[Gate], "asyncio.Future[None]"],
+    failures: int,
+) -> None:
+    (restaurant,) = await put_events(database_url, versions=2)
+    received = Received()
+    async with (
+        gate_to_postgres(database_url) as (gate, through),
+        impatient_relay(through, received) as queue,
+        asyncio.timeout(PATIENCE_S),
+    ):
+        await until_delivered(database_url)
+        await take_away(gate)
+        await add_events(database_url, restaurant, 3)
+        await queue.failed(failures)
+        await bring_back(gate)
+        while set(await statuses(database_url)) != {"done"}:
+            # What was swallowed may lease in the name of a session that is gone: workers look for such leases.
+            async with queue_on(database_url) as rescuer:
+                await rescuer.free_orphans(10)
+    assert list(dict.fromkeys(received.versions[restaurant])) == [1, 2, 3, 4, 5]
+
+
+@asynccontextmanager
+async def posting(receiver: WebhookReceiver, timeout_s: float = 20.0) -> AsyncIterator[WebhookSink]:
+    url = f"http://127.0.0.1:{receiver.port}/events"
+    sink = WebhookSink(WebhookSettings(url, (read_secret(SECRET),), timeout_s, timeout_s, 8))
+    await sink.open()
+    try:
+        yield sink
+    finally:
+        await sink.close()
+
+
+async def skip_the_wait(url: str) -> None:
+    """The time that the receiver asked for is over."""
+    async with connected(url) as connection:
+        await connection.execute("UPDATE outbox_streams SET next_attempt_at = now()")
+
+
+@pytest.mark.parametrize("status", [429, 503, 507])
+async def test_a_full_receiver_is_waited_for_as_long_as_it_asks_and_gets_all_in_order(
+    database_url: str, status: int
+) -> None:
+    await put_events(database_url, versions=4)
+    async with receiving_webhooks() as receiver, posting(receiver) as sink:
+        receiver.answers = [Answer(status, {"retry-after": "60"})] * 12
+        work = delivery(event_handler([sink]), attempts_max=3)
+        async with relay_on(database_url, work) as relay:
+            for _ in range(12):
+                assert await relay.run_once() == 1
+                assert await relay.run_once() == 0, "nobody asks again before the time"
+                assert await statuses(database_url) == ["pending"] * 4
+                await skip_the_wait(database_url)
+            assert await relay.run_once() == 4
+        async with connected(database_url) as connection:
+            ids = await connection.fetch("SELECT id::text FROM capacity_outbox ORDER BY floor_version")
+    assert [posted.headers["webhook-id"] for posted in receiver.posted] == [row["id"] for row in ids]
+    assert await statuses(database_url) == ["done"] * 4
+
+
+async def test_a_receiver_that_hangs_for_one_restaurant_keeps_no_other_waiting(database_url: str) -> None:
+    hanging, healthy = await put_events(database_url, restaurants=2, versions=3)
+
+    repaired = asyncio.Event()
+
+    async def hang(posted: Posted) -> None:
+        if str(hanging).encode() in posted.body:
+            await repaired.wait()
+
+    async with receiving_webhooks() as receiver, posting(receiver, timeout_s=0.1) as sink:
+        receiver.on_post = hang
+        async with relay_on(database_url, delivery(event_handler([sink]), attempts_max=100)) as relay:
+            await relay.start()
+            async with asyncio.timeout(PATIENCE_S):
+                while (await statuses(database_url)).count("done") < 3:  # noqa: ASYNC110 - only the database knows
+                    await asyncio.sleep(0.01)
+                assert all(str(healthy).encode() in posted.body for posted in receiver.posted)
+                repaired.set()
+                await until_delivered(database_url)

@@ -1,0 +1,117 @@
+"""`maitred floor --watch` in a process of its own: lines for programs, a living picture for people, and a clean end."""
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from server.cli.failures import ExitCode
+from tests.builders.world import evening
+from tests.builders.world_extras import House
+from tests.conftest import Served
+from tests.support.programs import PROGRAM, ROOT, run, started
+
+PATIENCE_S = 60.0
+
+
+@pytest.fixture
+async def place(server: Served) -> AsyncIterator[House]:
+    from tests.builders.world_extras import house
+
+    async with server.client() as client:
+        yield await house(client)
+
+
+def watch_arguments(server: Served, place: House) -> tuple[str, ...]:
+    day = evening().date().isoformat()
+    where = ("--address", server.address, "--tenant", str(server.tenant_id))
+    return ("floor", "--watch", "--date", day, "--restaurant", place.restaurant_id, *where)
+
+
+async def next_line(process: Process) -> dict[str, object]:
+    assert process.stdout is not None
+    async with asyncio.timeout(PATIENCE_S):
+        line = await process.stdout.readline()
+    assert line, "the program ended"
+    found = json.loads(line)
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_every_change_is_a_line_until_a_signal_ends_it(
+    server: Served, place: House, number: signal.Signals
+) -> None:
+    async with started(*watch_arguments(server, place), "-o", "json") as process:
+        assert "snapshot" in await next_line(process)
+        block = await place.block("W1")
+        delta = (await next_line(process))["delta"]
+        assert isinstance(delta, dict)
+        [event] = delta["events"]
+        assert event["event_type"] == "capacity.block.created"
+        assert event["block"]["block_id"] == block.block_id
+        process.send_signal(number)
+        _, err = await process.communicate()
+        assert process.returncode == ExitCode.OK
+        assert b"Traceback" not in err
+
+
+@asynccontextmanager
+async def on_a_terminal(*arguments: str) -> AsyncIterator[tuple[Process, asyncio.StreamReader]]:
+    """The program with a terminal of its own, and what it writes there."""
+    ours, theirs = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAITRED_")}
+    environment |= {
+        "PYTHONPATH": f"{ROOT}:{ROOT}/gen:{ROOT}/clients",
+        "COLUMNS": "150",
+        "LINES": "60",
+        "TERM": "xterm-256color",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *PROGRAM, *arguments, stdin=theirs, stdout=theirs, stderr=asyncio.subprocess.DEVNULL, env=environment
+    )
+    os.close(theirs)
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(ours, "rb", 0)
+    )
+    try:
+        yield process, reader
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        transport.close()
+
+
+async def until(reader: asyncio.StreamReader, words: str) -> None:
+    seen = ""
+    async with asyncio.timeout(PATIENCE_S):
+        while words not in seen:
+            seen += (await reader.read(65_536)).decode(errors="replace")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals")
+async def test_the_picture_follows_what_happens(server: Served, place: House) -> None:
+    async with on_a_terminal(*watch_arguments(server, place)) as (process, screen):
+        await until(screen, "0 bookings with 0 guests")
+        await place.seated("F6", party=4)
+        await until(screen, "1 booking with 4 guests")
+        await place.block("W1")
+        await until(screen, "1 block")
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(PATIENCE_S):
+            assert await process.wait() == ExitCode.OK
+
+
+async def test_a_watched_floor_is_not_written_to_files(server: Served, place: House) -> None:
+    ended = await run(*watch_arguments(server, place), "--svg", "never.svg")
+    assert ended.code == ExitCode.USAGE
+    assert "in the terminal only" in ended.err

