@@ -34,18 +34,3 @@ CREATE SEQUENCE outbox_worker_ids AS integer CYCLE;
 
 ALTER TABLE capacity_outbox ADD COLUMN last_error text;
 ALTER TABLE capacity_outbox ADD COLUMN redriven_at timestamptz;
-
--- Claims of the past, out of the way of those that are asked for all day.
-CREATE TABLE table_claims_archive (
-    restaurant_id uuid NOT NULL,
-    claim_id uuid NOT NULL,
-    table_id uuid NOT NULL,
-    during tstzrange NOT NULL,
-    kind text NOT NULL,
-    hold_id uuid,
-    assignment_id uuid,
-    block_id uuid,
-    booking_id uuid,
-    archived_at timestamptz NOT NULL,
-    PRIMARY KEY (restaurant_id, claim_id)
-);

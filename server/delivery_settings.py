@@ -48,16 +48,8 @@ class DeliverySettings(BaseSettings):
     )
     rescue_s: float = Field(1.0, gt=0, le=60, description="how often a worker looks for workers that died")
     sweep_s: float = Field(10.0, gt=0, le=60, description="how often expired holds are cleared away")
-    upkeep_s: float = Field(
-        60.0, ge=1, le=86_400, description="how often what is past its time is deleted or archived"
-    )
+    upkeep_s: float = Field(60.0, ge=1, le=86_400, description="how often what is past its time is deleted")
     upkeep_rows_max: int = Field(1_000, ge=1, le=100_000, description="rows that one round of upkeep touches")
-    claims_kept_s: float = Field(
-        30 * 86_400.0,
-        ge=86_400,
-        le=3_660 * 86_400,
-        description="how long past claims stay before the archive",
-    )
     verify_s: float = Field(
         3_600.0, ge=10, le=7 * 86_400, description="how often a worker checks the invariants of all data"
     )

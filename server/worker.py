@@ -158,7 +158,6 @@ def _upkeep(
         "event cleaner": lambda: queue.delete_delivered(settings.event_retention_s, rows_max),
         "telemetry cleaner": lambda: telemetry.delete_older(settings.telemetry_retention_s, rows_max),
         "ledger expiry": lambda: upkeep.forget_answers(rows_max),
-        "claim archive": lambda: upkeep.archive_claims(settings.claims_kept_s, rows_max),
     }
     for name, batch in batches.items():
         yield Periodic(name, _led(session, name, batch, rows_max), _rhythm(settings.upkeep_s))

@@ -307,10 +307,6 @@ class Upkeep(Protocol):
         """Deletes answers of the ledger whose time is over, and says how many."""
         ...
 
-    async def archive_claims(self, older_than_s: float, limit: int) -> int:
-        """Moves claims of the past that nothing stands on any more out of the way, and says how many."""
-        ...
-
 
 class InventorySource(Protocol):
     """Prepared inventories by version, from a cache where possible."""

@@ -22,10 +22,6 @@ class SqlUpkeep:
         (row,) = await self._fetch(UPKEEP["forget_answers"], limit)
         return int(row["forgotten"])
 
-    async def archive_claims(self, older_than_s: float, limit: int) -> int:
-        (row,) = await self._fetch(UPKEEP["archive_claims"], older_than_s, limit)
-        return int(row["archived"])
-
     async def _fetch(self, query: str, *values: object) -> list[Any]:
         async with translating(), self._pool.acquire() as connection:
             return await connection.fetch(query, *values)

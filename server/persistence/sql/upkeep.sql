@@ -26,31 +26,3 @@ WITH forgotten AS (
 )
 
 SELECT count(*) AS forgotten FROM forgotten;
-
--- name: archive_claims
--- Moves up to $2 claims whose window ended more than $1 seconds ago into the archive, except those that an active
--- assignment stands on; says how many.
-WITH moved AS (
-    DELETE FROM table_claims AS c
-    WHERE c.ctid = ANY(ARRAY(
-        SELECT o.ctid FROM table_claims AS o
-        LEFT JOIN assignments AS a ON o.restaurant_id = a.restaurant_id AND o.assignment_id = a.assignment_id
-        WHERE upper(o.during) < clock_timestamp() - make_interval(secs => $1)
-            AND (a.state IS NULL OR a.state <> 'active')
-        LIMIT $2
-        FOR UPDATE OF o SKIP LOCKED
-    ))
-    RETURNING c.restaurant_id, c.claim_id, c.table_id, c.during, c.kind, c.hold_id, c.assignment_id, c.block_id, c.booking_id
-),
-
-kept AS (
-    INSERT INTO table_claims_archive (
-        restaurant_id, claim_id, table_id, during, kind, hold_id, assignment_id, block_id, booking_id, archived_at
-    )
-    SELECT
-        m.restaurant_id, m.claim_id, m.table_id, m.during, m.kind, m.hold_id, m.assignment_id, m.block_id, m.booking_id,
-        clock_timestamp()
-    FROM moved AS m
-)
-
-SELECT count(*) AS archived FROM moved;
