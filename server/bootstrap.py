@@ -14,7 +14,7 @@ import structlog
 
 from server.config import Settings
 from server.domain.invariants import InvariantReport
-from server.lifecycle import ConfigurationProblem, Grace, Lifecycle, Part
+from server.lifecycle import ConfigurationProblem, Grace, Lifecycle, Part, closing_part
 from server.news import News, pool_settings
 from server.orchestrator.hold_tables import HoldLimits
 from server.orchestrator.use_cases import UseCases
@@ -158,13 +158,8 @@ async def working(settings: Settings, url: str) -> AsyncIterator[Lifecycle]:
         store = SqlStore(pool, _store_settings(settings), news.announcer.announce)
         worker = Worker.of(settings, url, pool, store)
         news.listener.tell(worker.hearer())
-
-        async def close_pool(_: Grace) -> None:
-            await pool.close()
-
-        lifecycle = Lifecycle(
-            (Part("pool", stop=close_pool), *news.parts(), *worker.parts()), settings.drain_s
-        )
+        parts = (closing_part("pool", pool.close), *news.parts(), *worker.parts())
+        lifecycle = Lifecycle(parts, settings.drain_s)
         await lifecycle.start()
     try:
         yield lifecycle
@@ -276,9 +271,6 @@ def _lifecycle(
     """Stopped from the last to the first: no call is in work any more when its connections are closed."""
     watch: list[asyncio.Task[None]] = []
 
-    async def close_pool(_: Grace) -> None:
-        await pool.close()
-
     async def start_traces() -> None:
         traces.start()
 
@@ -294,7 +286,7 @@ def _lifecycle(
 
     parts = (
         Part("traces", start_traces, stop_traces),
-        Part("pool", stop=close_pool),
+        closing_part("pool", pool.close),
         *news.parts(),
         Part("server", server.start, server.stop),
         Part("database watch", start_watch, stop_watch),

@@ -5,6 +5,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
@@ -84,6 +85,32 @@ class Part:
     name: str
     start: Callable[[], Awaitable[None]] = _nothing
     stop: Callable[[Grace], Awaitable[None]] = _let_go
+
+
+class Service(Protocol):
+    """Something that runs in the background. Stopping it twice is harmless."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+def service_part(name: str, service: Service) -> Part:
+    """A service as a part; it ends itself in good time."""
+
+    async def stop(_: Grace) -> None:
+        await service.stop()
+
+    return Part(name, service.start, stop)
+
+
+def closing_part(name: str, close: Callable[[], Awaitable[object]]) -> Part:
+    """Something that is there already and has to be closed in the end."""
+
+    async def stop(_: Grace) -> None:
+        await close()
+
+    return Part(name, stop=stop)
 
 
 class Lifecycle:

@@ -8,7 +8,7 @@ from server.cache.follower import CacheFollower
 from server.cache.inventories import CachedInventories, CacheLimits
 from server.config import Settings
 from server.domain.announcement import ChangeHearer
-from server.lifecycle import Grace, Part
+from server.lifecycle import Part, closing_part, service_part
 from server.orchestrator.floor_feed import FeedSettings, FloorFeed
 from server.persistence.announcer import Announcer
 from server.persistence.floor_log import SqlFloorLog
@@ -16,12 +16,6 @@ from server.persistence.listener import Listener, ListenerSettings
 from server.persistence.pool import Pool, PoolSettings
 from server.persistence.store import SqlStore, StoreSettings
 from server.telemetry.metrics import CacheMetrics, WatchMetrics
-
-
-class Service(Protocol):
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
 
 
 class SharedCache(ChangeHearer, Protocol):
@@ -73,18 +67,14 @@ class News:
 
     def parts(self) -> Iterator[Part]:
         """What has to run before calls are taken, and to stop after the last one."""
-
-        async def close_shared(_: Grace) -> None:
-            if self.shared is not None:
-                await self.shared.close()
-
-        yield Part("shared cache", stop=close_shared)
-        yield _part("announcer", self.announcer)
-        yield _part("cache follower", self.follower)
-        yield _part("listener", self.listener)
+        if self.shared is not None:
+            yield closing_part("shared cache", self.shared.close)
+        yield service_part("announcer", self.announcer)
+        yield service_part("cache follower", self.follower)
+        yield service_part("listener", self.listener)
 
     def feed_part(self) -> Part:
-        return _part("floor feed", self.feed)
+        return service_part("floor feed", self.feed)
 
 
 def pool_settings(settings: Settings, url: str) -> PoolSettings:
@@ -95,10 +85,3 @@ def pool_settings(settings: Settings, url: str) -> PoolSettings:
         statement_timeout_s=settings.deadline_s_max,
         statement_cache_size=settings.statement_cache_size,
     )
-
-
-def _part(name: str, service: Service) -> Part:
-    async def stop(_: Grace) -> None:
-        await service.stop()
-
-    return Part(name, service.start, stop)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from server.lifecycle import Grace, Part, end_task
+from server.lifecycle import end_task
 
 log = structlog.get_logger(__name__)
 
@@ -17,8 +17,8 @@ FAILURES_DOUBLED_MAX = 6
 class Rhythm:
     """`every_s` seconds lie between two rounds, more or less a tenth, so that many processes don't move in step.
 
-    After failures the wait doubles, up to `longest_s`. A round that did as much as it may is followed by the next at
-    once.
+    After failures the wait doubles, up to `longest_s`, which is not less than `every_s`. A round that did as much as it
+    may is followed by the next at once.
     """
 
     every_s: float
@@ -27,7 +27,7 @@ class Rhythm:
 
     def wait_s(self, failures: int) -> float:
         doubled = self.every_s * 2.0 ** min(failures, FAILURES_DOUBLED_MAX)
-        return min(doubled, max(self.longest_s, self.every_s)) * (0.9 + 0.2 * self.random())
+        return min(doubled, self.longest_s) * (0.9 + 0.2 * self.random())
 
 
 class Periodic:
@@ -42,15 +42,10 @@ class Periodic:
         self._work = work
         self._rhythm = rhythm
         self._task: asyncio.Task[None] | None = None
-        self._nudged = asyncio.Event()
         self.failures = 0
 
     async def run_once(self) -> bool:
         return await self._work()
-
-    def nudge(self) -> None:
-        """Ends the present wait."""
-        self._nudged.set()
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name=self.name)
@@ -60,29 +55,14 @@ class Periodic:
         task, self._task = self._task, None
         await end_task(task)
 
-    def as_part(self) -> Part:
-        async def stop(_: Grace) -> None:
-            await self.stop()
-
-        return Part(self.name, self.start, stop)
-
     async def _run(self) -> None:
         while True:
             try:
-                more = await self._work()
+                more = await self.run_once()
                 self.failures = 0
             except Exception:
                 more = False
                 self.failures += 1
                 log.exception("round_failed", service=self.name, failures=self.failures)
             if not more:
-                await self._wait()
-
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(self._rhythm.wait_s(self.failures)):
-                await self._nudged.wait()
-        except TimeoutError:
-            return
-        finally:
-            self._nudged.clear()
+                await asyncio.sleep(self._rhythm.wait_s(self.failures))

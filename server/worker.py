@@ -8,7 +8,7 @@ import structlog
 
 from server.config import Settings
 from server.domain.announcement import Announcement
-from server.lifecycle import Grace, Part
+from server.lifecycle import Grace, Part, closing_part, service_part
 from server.news import pool_settings
 from server.orchestrator.sweep_holds import SweepHolds
 from server.outbox.backoff import Backoff
@@ -81,9 +81,6 @@ class Worker:
     def parts(self) -> Iterator[Part]:
         """Stopped from the last to the first: the relay settles what it delivered before its session is closed."""
 
-        async def close_session(_: Grace) -> None:
-            await self.session.close()
-
         async def open_sinks() -> None:
             for sink in self.sinks:
                 await sink.open()
@@ -92,14 +89,11 @@ class Worker:
             for sink in self.sinks:
                 await sink.close()
 
-        async def stop_relay(_: Grace) -> None:
-            await self.relay.stop()
-
-        yield Part("worker session", stop=close_session)
+        yield closing_part("worker session", self.session.close)
         yield Part("sinks", open_sinks, close_sinks)
-        yield Part("relay", self.relay.start, stop_relay)
+        yield service_part("relay", self.relay)
         for service in self.services:
-            yield service.as_part()
+            yield service_part(service.name, service)
 
 
 def _delivery_rules(settings: Settings) -> DeliveryRules:

@@ -13,10 +13,8 @@ class EventQueue(Protocol):
     Every method but `claim` and `free_orphans` is fenced: a lease that was lost meanwhile changes nothing any more.
     """
 
-    async def claim(
-        self, runs_max: int, events_max: int, restaurant_ids: Sequence[UUID] | None
-    ) -> tuple[Run, ...]:
-        """Leases restaurants with something to deliver: those named, or any. A run may turn out empty.
+    async def claim(self, runs_max: int, events_max: int) -> tuple[Run, ...]:
+        """Leases restaurants with something to deliver. A run may turn out empty.
 
         While delivery is paused there is none.
         """

@@ -1,9 +1,7 @@
 """Leases what waits, delivers it, and settles it: many restaurants at a time, each in order."""
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import dataclass
-from uuid import UUID
 
 import structlog
 
@@ -43,11 +41,10 @@ class Relay:
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def run_once(self, restaurant_ids: Iterable[UUID] | None = None) -> int:
+    async def run_once(self) -> int:
         """Leases, delivers and settles once; the number of events that were answered for."""
         await self._queue.adopt()
-        wanted = None if restaurant_ids is None else tuple(restaurant_ids)
-        runs = await self._queue.claim(self._settings.runs_max, self._settings.events_max, wanted)
+        runs = await self._queue.claim(self._settings.runs_max, self._settings.events_max)
         settlements = await asyncio.gather(*(self._delivery(run) for run in runs))
         if settlements:
             await self._settle(settlements)
@@ -89,7 +86,7 @@ class Relay:
 
     async def _lease(self, room: int) -> tuple[Run, ...]:
         try:
-            return await self._queue.claim(room, self._settings.events_max, None)
+            return await self._queue.claim(room, self._settings.events_max)
         except Exception as problem:  # noqa: BLE001 - whatever it is, the relay looks again later
             log.warning("outbox_not_readable", problem=_text(problem))
             return ()

@@ -28,12 +28,9 @@ class SqlEventQueue:
         self._lease_s = lease_s
         self._token = uuid4()
 
-    async def claim(
-        self, runs_max: int, events_max: int, restaurant_ids: Sequence[UUID] | None
-    ) -> tuple[Run, ...]:
-        wanted = None if restaurant_ids is None else list(restaurant_ids)
+    async def claim(self, runs_max: int, events_max: int) -> tuple[Run, ...]:
         rows = await self._session.fetch_as_worker(
-            OUTBOX["claim_streams"], self._token, self._lease_s, runs_max, wanted, events_max
+            OUTBOX["claim_streams"], self._token, self._lease_s, runs_max, events_max
         )
         return tuple(_run(list(group)) for _, group in groupby(rows, lambda row: row["restaurant_id"]))
 

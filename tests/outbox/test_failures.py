@@ -143,7 +143,7 @@ async def test_an_event_that_ends_every_worker_is_found_and_given_up(database_ur
         await doctor.adopt()
         for _ in range(20):
             async with queue_on(database_url) as victim:
-                runs = await victim.claim(1, 10, None)
+                runs = await victim.claim(1, 10)
                 if not runs:
                     break
                 work = delivery(received, attempts_max=4)

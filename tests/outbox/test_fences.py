@@ -18,10 +18,10 @@ async def test_in_250_races_no_late_answer_is_taken(database_url: str) -> None:
     async with queue_on(database_url, lease_s=0.0) as slow, queue_on(database_url) as quick:
         await slow.adopt()
         for _ in range(ROUNDS):
-            late = await slow.claim(RESTAURANTS, 1, None)
+            late = await slow.claim(RESTAURANTS, 1)
             if rng.random() < 0.5:
-                await slow.claim(RESTAURANTS, 1, None)
-            now = await quick.claim(RESTAURANTS, 1, None)
+                await slow.claim(RESTAURANTS, 1)
+            now = await quick.claim(RESTAURANTS, 1)
             assert len(late) == len(now) == RESTAURANTS
             held = await asyncio.gather(*_shuffled(rng, slow, late, quick, now))
             late_answers += len(late)

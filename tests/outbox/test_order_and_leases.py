@@ -48,10 +48,10 @@ async def test_a_leased_restaurant_is_nobody_elses(database_url: str) -> None:
     await put_events(database_url, versions=5)
     async with queue_on(database_url) as one, queue_on(database_url) as other:
         await one.adopt()
-        (run,) = await one.claim(10, 2, None)
-        assert await other.claim(10, 2, None) == ()
+        (run,) = await one.claim(10, 2)
+        assert await other.claim(10, 2) == ()
         assert await one.settle([settled(run)]) == {run.restaurant_id}
-        (rest,) = await other.claim(10, 10, None)
+        (rest,) = await other.claim(10, 10)
     assert [event.floor_version for event in rest.events] == [3, 4, 5]
 
 
@@ -61,8 +61,8 @@ async def test_a_lease_that_ran_out_is_taken_over_and_its_late_answer_changes_no
     await put_events(database_url, versions=2)
     async with queue_on(database_url, lease_s=0.0) as slow, queue_on(database_url) as quick:
         await slow.adopt()
-        (late,) = await slow.claim(1, 2, None)
-        (run,) = await quick.claim(1, 2, None)
+        (late,) = await slow.claim(1, 2)
+        (run,) = await quick.claim(1, 2)
         assert run.lease_number == late.lease_number + 1
         assert len(run.events) == 1, "behind a lease that ended without an answer events go one by one"
         assert await slow.settle([settled(late)]) == frozenset()
@@ -78,10 +78,10 @@ async def test_the_leases_of_a_dead_worker_are_free_as_soon_as_somebody_looks(da
     async with queue_on(database_url) as survivor:
         async with queue_on(database_url) as victim:
             await victim.adopt()
-            (run,) = await victim.claim(1, 2, None)
+            (run,) = await victim.claim(1, 2)
             assert await survivor.free_orphans(10) == (), "the victim still lives"
         assert await survivor.free_orphans(10) == (restaurant,)
-        (again,) = await survivor.claim(1, 2, None)
+        (again,) = await survivor.claim(1, 2)
     assert again.orphanings == 1
     assert again.events[0].event_id == run.events[0].event_id
 
@@ -116,7 +116,7 @@ async def test_stopping_settles_what_was_delivered_and_leaves_the_rest(database_
         await relay.stop()
     assert await statuses(database_url) == ["done", "done", "pending", "pending", "pending"]
     async with queue_on(database_url) as next_worker:
-        (run,) = await next_worker.claim(1, 10, None)
+        (run,) = await next_worker.claim(1, 10)
     assert [event.floor_version for event in run.events] == [3, 4, 5]
     assert run.orphanings == 0
 

@@ -1,9 +1,8 @@
 """The database or the receiver away, silent or full: afterwards everything arrives, in order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from uuid import UUID
 
 import pytest
 
@@ -39,11 +38,9 @@ class CountedFailures(SqlEventQueue):
         while self.failures < times:  # noqa: ASYNC110 - a few times a second, and nobody waits for a number
             await asyncio.sleep(0.01)
 
-    async def claim(
-        self, runs_max: int, events_max: int, restaurant_ids: Sequence[UUID] | None
-    ) -> tuple[Run, ...]:
+    async def claim(self, runs_max: int, events_max: int) -> tuple[Run, ...]:
         try:
-            return await super().claim(runs_max, events_max, restaurant_ids)
+            return await super().claim(runs_max, events_max)
         except BaseException:
             self.failures += 1
             raise

@@ -12,9 +12,9 @@ WITH adopted AS (
 SELECT count(*) AS adopted FROM adopted;
 
 -- name: claim_streams
--- Leases up to $4 streams that have something to deliver, of the restaurants named or of all, the longest unserved first,
--- and reads up to $6 events of each. As many that were leased by somebody who never answered are leased one by one, to
--- find out which of them it was. While the relay is paused, none.
+-- Leases up to $4 streams that have something to deliver, the longest unserved first, and reads up to $5 events of each.
+-- As many that were leased by somebody who never answered are leased one by one, to find out which of them it was. While
+-- the relay is paused, none.
 WITH due AS MATERIALIZED (
     SELECT s.restaurant_id, r.floor_version
     FROM outbox_streams AS s
@@ -31,7 +31,6 @@ WITH due AS MATERIALIZED (
         AND s.next_attempt_at <= clock_timestamp()
         AND s.blocked_by IS NULL
         AND NOT EXISTS (SELECT FROM switches AS w WHERE w.name = 'relay' AND w.value = 'paused')
-        AND ($5::uuid [] IS NULL OR s.restaurant_id = ANY($5))
     ORDER BY s.next_attempt_at
     LIMIT $4
     FOR NO KEY UPDATE OF s SKIP LOCKED
@@ -45,7 +44,7 @@ claimed AS (
         leased_until = clock_timestamp() + make_interval(secs => $3),
         next_attempt_at = clock_timestamp(),
         orphanings = s.orphanings + CASE WHEN s.lease_token IS NULL THEN 0 ELSE 1 END,
-        careful = CASE WHEN s.lease_token IS NULL THEN s.careful ELSE $6 END
+        careful = CASE WHEN s.lease_token IS NULL THEN s.careful ELSE $5 END
     FROM due AS d
     WHERE s.restaurant_id = d.restaurant_id
     RETURNING
@@ -55,7 +54,7 @@ claimed AS (
         s.settled_position,
         s.orphanings,
         d.floor_version,
-        CASE WHEN s.careful > 0 THEN 1 ELSE $6::integer END AS events_max
+        CASE WHEN s.careful > 0 THEN 1 ELSE $5::integer END AS events_max
 )
 
 SELECT
