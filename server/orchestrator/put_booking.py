@@ -11,6 +11,7 @@ from server.domain.restaurant import Caller
 from server.domain.window import Stay
 from server.errors import bad_field
 from server.orchestrator.assigning import Intent, audit, change_of, end_live_holds
+from server.orchestrator.auto_assign_jobs import queue
 from server.orchestrator.changes import Changes
 from server.orchestrator.idempotency import Once
 from server.orchestrator.ports import InventorySource, Unit
@@ -52,13 +53,13 @@ class PutBooking:
 
 
 async def _create(unit: Unit, situation: Situation, command: PutBookingCommand, intent: Intent) -> Booking:
-    now = situation.now
+    now, queued = situation.now, situation.policy.auto_assign_bookings
     booking = Booking(
         command.restaurant_id,
         command.booking_id,
         command.party,
         stay_of(situation, command.party),
-        BookingStatus.PENDING,
+        BookingStatus.PENDING_ALLOCATION if queued else BookingStatus.PENDING,
         command.reference,
         revision=1,
         assignment_epoch=1,
@@ -72,7 +73,7 @@ async def _create(unit: Unit, situation: Situation, command: PutBookingCommand, 
         audit=(audit("create", booking, intent, None),),
     )
     await unit.write(intent.caller.tenant_id, command.restaurant_id, changes)
-    return booking
+    return await queue(unit, situation, booking, intent.caller.actor) if queued else booking
 
 
 async def _change(
@@ -84,8 +85,12 @@ async def _change(
     if (before.party, before.reference) == (command.party, command.reference):
         return before
     same_need = before.party.needs_same_tables_as(command.party)
+    queued = not same_need and (situation.policy.auto_assign_bookings or before.is_queued)
     after = replace(
         before,
+        status=BookingStatus.PENDING_ALLOCATION
+        if queued and before.status is BookingStatus.PENDING
+        else before.status,
         party=command.party,
         reference=command.reference,
         stay=before.stay if same_need else stay_of(situation, command.party),
@@ -105,7 +110,7 @@ async def _change(
         audit=(audit("change", after, intent, None),),
     )
     await unit.write(intent.caller.tenant_id, command.restaurant_id, changes)
-    return after
+    return await queue(unit, situation, after, intent.caller.actor) if queued else after
 
 
 def stay_of(situation: Situation, party: Party) -> Stay:
