@@ -17,6 +17,7 @@ from server.orchestrator.idempotency import Once
 from server.orchestrator.ports import InventorySource, Unit
 from server.orchestrator.situation import Situation, lock, require_etag, require_future
 
+_ON_ITS_WAY = {BookingStatus.PENDING: BookingStatus.PENDING_ALLOCATION}
 _CHANGEABLE = AWAITING_TABLES | {BookingStatus.CONFIRMED}
 
 
@@ -85,12 +86,11 @@ async def _change(
     if (before.party, before.reference) == (command.party, command.reference):
         return before
     same_need = before.party.needs_same_tables_as(command.party)
-    queued = not same_need and (situation.policy.auto_assign_bookings or before.is_queued)
+    by_policy = not same_need and situation.policy.auto_assign_bookings
+    queued = by_policy or (not same_need and before.is_queued)
     after = replace(
         before,
-        status=BookingStatus.PENDING_ALLOCATION
-        if queued and before.status is BookingStatus.PENDING
-        else before.status,
+        status=_ON_ITS_WAY.get(before.status, before.status) if by_policy else before.status,
         party=command.party,
         reference=command.reference,
         stay=before.stay if same_need else stay_of(situation, command.party),
