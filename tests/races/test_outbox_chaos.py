@@ -1,4 +1,4 @@
-"""Whatever is killed while changes are made, every one of them is told, in order, and nothing else."""
+"""O1, O3: Whatever is killed while changes are made, every one of them is told, in order, and nothing else."""
 
 from tests.races.outbox_chaos import chaos
 from tests.races.outbox_world import outbox_world
