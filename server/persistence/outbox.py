@@ -73,6 +73,11 @@ class SqlEventQueue:
         (row,) = await self._fetch(OUTBOX["adopt_restaurants"])
         return int(row["adopted"])
 
+    async def lag_s(self) -> float:
+        """How long the oldest event waits that is to be delivered, of all tenants; 0 when none waits."""
+        (row,) = await self._fetch(OUTBOX["lag"])
+        return float(row["lag_s"])
+
     async def delete_delivered(self, older_than_s: float, events_max: int) -> int:
         (row,) = await self._fetch(OUTBOX["delete_delivered"], older_than_s, events_max)
         return int(row["deleted"])
