@@ -183,9 +183,8 @@ def _rescuer(settings: Settings, queue: SqlEventQueue, relay: Relay) -> Periodic
 
 def _sweeper(settings: Settings, pool: Pool, store: SqlStore) -> Periodic:
     """Every worker sweeps: the restaurant's lock keeps them apart."""
-    sweep = SweepHolds(
-        store, SqlUpkeep(pool), SWEEP_RESTAURANTS_MAX, SWEEP_HOLDS_MAX, settings.deadline_s_default
-    )
+    round_s = settings.deadline_s_default
+    sweep = SweepHolds(store, SqlUpkeep(pool, round_s), SWEEP_RESTAURANTS_MAX, SWEEP_HOLDS_MAX, round_s)
 
     async def round_() -> int:
         swept = await sweep()
@@ -214,7 +213,7 @@ def _upkeep(
     settings: Settings, url: str, pool: Pool, session: WorkerSession, queue: SqlEventQueue
 ) -> Iterator[Periodic]:
     """What one worker of all does at a time, in batches that keep nobody waiting."""
-    upkeep, rows_max = SqlUpkeep(pool), settings.upkeep_rows_max
+    upkeep, rows_max = SqlUpkeep(pool, settings.event_timeout_s), settings.upkeep_rows_max
     telemetry = SqlTelemetryStore(pool, settings.telemetry_timeout_s)
     batches: dict[str, Callable[[], Awaitable[int]]] = {
         "event_cleaner": lambda: queue.delete_delivered(settings.event_retention_s, rows_max),

@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 
 from server.outbox.events import LAST_POSITION, OutboxEvent, Place, Run, Settlement
 from server.persistence.documents import decode
-from server.persistence.pool import Pool
+from server.persistence.pool import Pool, fetch_in_time
 from server.persistence.queries import load_queries
 from server.persistence.rows import Row
-from server.persistence.session import WORKER_LOCKS, WorkerSession, answered_in_time
+from server.persistence.session import WORKER_LOCKS, WorkerSession
 
 OUTBOX = load_queries("outbox")
 
@@ -18,7 +18,8 @@ OUTBOX = load_queries("outbox")
 class SqlEventQueue:
     """Leases through the worker's own session; everything else goes through the pool.
 
-    Each call waits `timeout_s` seconds for a connection, and as long for its statement, then raises `ServiceError`.
+    Each call waits `timeout_s` seconds for a connection, and as long for its statement, then raises `TimeoutError`, or
+    `ServiceError` when leasing.
     """
 
     def __init__(self, pool: Pool, session: WorkerSession, lease_s: float, timeout_s: float) -> None:
@@ -83,8 +84,7 @@ class SqlEventQueue:
         return int(row["deleted"])
 
     async def _fetch(self, query: str, *values: object) -> list[Any]:
-        async with answered_in_time(), self._pool.acquire(timeout=self._timeout_s) as connection:
-            return await connection.fetch(query, *values, timeout=self._timeout_s)
+        return await fetch_in_time(self._pool, self._timeout_s, query, *values)
 
 
 def _restaurants(rows: Iterable[Row]) -> frozenset[UUID]:

@@ -97,6 +97,20 @@ async def test_services_do_not_serve_while_the_database_is_away_and_serve_again_
         await until_said(worker.address, serving=True)
 
 
+async def test_a_database_that_hangs_keeps_no_round_for_ever(database_url: str) -> None:
+    """Here a round never counts as hung, so that services stop serving by rounds that ended alone."""
+    limits = dict.fromkeys(("deadline_s_default", "event_timeout_s"), 0.3)
+    settings = restless(
+        **limits, telemetry_timeout_s=0.1, lease_s=3_600.0, round_s_max=3_600.0, round_failures_max=2
+    )
+    async with gate_to_postgres(database_url) as (gate, through), working(settings, through) as worker:
+        await until_said(worker.address, serving=True)
+        gate.stick()
+        await until_said(worker.address, serving=False)
+        gate.loosen()
+        await until_said(worker.address, serving=True)
+
+
 async def test_a_worker_measures_its_rounds_the_outbox_and_what_contradicts_itself(
     server: Served, client: AsyncMaitredClient
 ) -> None:
