@@ -5,11 +5,10 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID, uuid4
 
-from server.outbox.events import LAST_POSITION, OutboxEvent, Place, Run, Settlement
-from server.persistence.documents import decode
+from server.outbox.events import LAST_POSITION, Place, Run, Settlement
 from server.persistence.pool import Pool, fetch_in_time
 from server.persistence.queries import load_queries
-from server.persistence.rows import Row
+from server.persistence.rows import Row, outbox_event
 from server.persistence.session import WORKER_LOCKS, WorkerSession
 
 OUTBOX = load_queries("outbox")
@@ -93,7 +92,7 @@ def _restaurants(rows: Iterable[Row]) -> frozenset[UUID]:
 
 def _run(rows: list[Row]) -> Run:
     first = rows[0]
-    events = tuple(_event(row) for row in rows if row["id"] is not None)
+    events = tuple(outbox_event(row) for row in rows if row["id"] is not None)
     settled = Place(first["settled_version"], first["settled_position"])
     # A run shorter than allowed has everything up to the version that was seen.
     last = events[-1].place if events else settled
@@ -104,20 +103,4 @@ def _run(rows: list[Row]) -> Run:
     )
     return Run(
         first["restaurant_id"], first["lease_number"], settled, max(settled, end), first["orphanings"], events
-    )
-
-
-def _event(row: Row) -> OutboxEvent:
-    return OutboxEvent(
-        row["id"],
-        row["tenant_id"],
-        row["restaurant_id"],
-        row["floor_version"],
-        row["position"],
-        row["created_at"],
-        row["event_type"],
-        row["booking_id"],
-        row["idempotency_key"],
-        decode(row["payload"], dict[str, object]),
-        row["attempt_count"],
     )
