@@ -20,6 +20,7 @@ from server.news import News, pool_settings
 from server.orchestrator.hold_tables import HoldLimits
 from server.orchestrator.use_cases import UseCases
 from server.orchestrator.watch_floor import WatchFloor
+from server.persistence.announcer import Announcer
 from server.persistence.embedded import (
     EmbeddedPostgres,
     EmbeddedPostgresError,
@@ -138,8 +139,7 @@ async def serving(
     with _explaining():
         traces = Traces(settings.trace_exporter, version("maitred"))
         pool = await _open_pool(settings, url, connection_class)
-        news = News.of(settings, url, pool)
-        store = SqlStore(pool, _store_settings(settings), news.announcer.announce)
+        store, news = _store_and_news(settings, url, pool)
         server = GrpcServer(_rpc_settings(settings), _use_cases(settings, store, news), traces.provider)
         lifecycle = _lifecycle(settings, pool, store, server, traces, news)
         await lifecycle.start()
@@ -160,8 +160,7 @@ async def working(
     configure_logs(_log_form(settings), settings.log_level)
     with _explaining():
         pool = await _open_pool(settings, url, None)
-        news = News.of(settings, url, pool)
-        store = SqlStore(pool, _store_settings(settings), news.announcer.announce)
+        store, news = _store_and_news(settings, url, pool)
         worker = Worker.of(settings, url, pool, store, meters)
         news.listener.tell(worker.hearer())
         parts = (closing_part("pool", pool.close), *news.parts(), *worker.parts())
@@ -338,6 +337,12 @@ async def _open_pool(settings: Settings, url: str, connection_class: type[Driver
         await pool.close()
         raise
     return pool
+
+
+def _store_and_news(settings: Settings, url: str, pool: Pool) -> tuple[SqlStore, News]:
+    announcer = Announcer(pool, settings.announce_interval_s)
+    store = SqlStore(pool, _store_settings(settings), announcer.announce)
+    return store, News.of(settings, url, pool, announcer, store.catalogue)
 
 
 async def _described(url: str, source: str) -> Database:
