@@ -8,7 +8,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
 
 from maitred_client import AsyncMaitredClient
-from server.bootstrap import working
+from server.bootstrap import StartError, working
 from server.config import Settings, load_settings
 from server.outbox.events import OutboxEvent
 from server.outbox.ports import Undeliverable
@@ -59,6 +59,15 @@ async def test_a_worker_says_of_each_of_its_services_that_it_serves(database_url
         answer = await until_said(worker.address, serving=True)
         assert dict(answer.services) == dict.fromkeys(SERVICES, "SERVING")
     assert not (await ask_health(worker.address, 5.0)).serving
+
+
+async def test_a_worker_whose_port_is_taken_says_so_and_does_not_start(database_url: str) -> None:
+    async with working(restless(), database_url) as worker:
+        taken = int(worker.address.rpartition(":")[2])
+        with pytest.raises(StartError, match="worker_port"):
+            async with working(restless(worker_port=taken), database_url):
+                pass
+        await until_said(worker.address, serving=True)
 
 
 async def shut(gate: Gate) -> None:
