@@ -11,6 +11,7 @@ from importlib.metadata import version
 from uuid import uuid4
 
 import structlog
+from opentelemetry.metrics import MeterProvider
 
 from server.config import Settings
 from server.domain.invariants import InvariantReport
@@ -19,6 +20,7 @@ from server.news import News, pool_settings
 from server.orchestrator.hold_tables import HoldLimits
 from server.orchestrator.use_cases import UseCases
 from server.orchestrator.watch_floor import WatchFloor
+from server.persistence.announcer import Announcer
 from server.persistence.embedded import (
     EmbeddedPostgres,
     EmbeddedPostgresError,
@@ -40,7 +42,7 @@ from server.rpc.interceptors.identity import DeadlineLimits
 from server.rpc.server import GrpcServer, RpcSettings
 from server.telemetry.logs import LogForm, configure_logs
 from server.telemetry.traces import Traces, UnknownExporterError
-from server.worker import Worker
+from server.worker import RunningWorker, Worker
 
 log = structlog.get_logger(__name__)
 
@@ -137,8 +139,7 @@ async def serving(
     with _explaining():
         traces = Traces(settings.trace_exporter, version("maitred"))
         pool = await _open_pool(settings, url, connection_class)
-        news = News.of(settings, url, pool)
-        store = SqlStore(pool, _store_settings(settings), news.announcer.announce)
+        store, news = _store_and_news(settings, url, pool)
         server = GrpcServer(_rpc_settings(settings), _use_cases(settings, store, news), traces.provider)
         lifecycle = _lifecycle(settings, pool, store, server, traces, news)
         await lifecycle.start()
@@ -149,20 +150,25 @@ async def serving(
 
 
 @asynccontextmanager
-async def working(settings: Settings, url: str) -> AsyncIterator[Lifecycle]:
-    """A worker on this database, stopped when the block is left. Raises `StartError`."""
+async def working(
+    settings: Settings, url: str, meters: MeterProvider | None = None
+) -> AsyncIterator[RunningWorker]:
+    """A worker on this database, stopped when the block is left. Raises `StartError`.
+
+    What it measures goes to `meters`, or to what is installed for the whole process.
+    """
     configure_logs(_log_form(settings), settings.log_level)
     with _explaining():
         pool = await _open_pool(settings, url, None)
-        news = News.of(settings, url, pool)
-        store = SqlStore(pool, _store_settings(settings), news.announcer.announce)
-        worker = Worker.of(settings, url, pool, store, _use_cases(settings, store, news).auto_assign)
+        store, news = _store_and_news(settings, url, pool)
+        auto_assign = _use_cases(settings, store, news).auto_assign
+        worker = Worker.of(settings, url, pool, store, auto_assign, meters)
         news.listener.tell(worker.hearer())
         parts = (closing_part("pool", pool.close), *news.parts(), *worker.parts())
         lifecycle = Lifecycle(parts, settings.drain_s)
         await lifecycle.start()
     try:
-        yield lifecycle
+        yield RunningWorker(worker.health.address, lifecycle.wait_for_signal)
     finally:
         await lifecycle.stop()
 
@@ -201,7 +207,10 @@ async def diagnose(settings: Settings) -> tuple[Finding, ...]:
     health = await ask_health(address, HEALTH_TIMEOUT_S)
     findings.append(
         Finding(
-            "server", health == "SERVING", f"{address}: {health}", "Start one: maitred serve, or maitred dev."
+            "server",
+            health.serving,
+            f"{address}: {health.overall}",
+            "Start one: maitred serve, or maitred dev.",
         )
     )
     return tuple(findings)
@@ -329,6 +338,12 @@ async def _open_pool(settings: Settings, url: str, connection_class: type[Driver
         await pool.close()
         raise
     return pool
+
+
+def _store_and_news(settings: Settings, url: str, pool: Pool) -> tuple[SqlStore, News]:
+    announcer = Announcer(pool, settings.announce_interval_s)
+    store = SqlStore(pool, _store_settings(settings), announcer.announce)
+    return store, News.of(settings, url, pool, announcer, store.catalogue)
 
 
 async def _described(url: str, source: str) -> Database:

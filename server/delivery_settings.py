@@ -62,6 +62,20 @@ class DeliverySettings(BaseSettings):
     verify_s: float = Field(
         3_600.0, ge=10, le=7 * 86_400, description="how often a worker checks the invariants of all data"
     )
+    measure_s: float = Field(
+        5.0, gt=0, le=300, description="how often the age of the oldest undelivered event is measured"
+    )
+    round_failures_max: int = Field(
+        3, ge=1, le=100, description="failures in a row after which a service of a worker is not serving"
+    )
+    round_s_max: float = Field(
+        60.0,
+        ge=1,
+        le=3_600,
+        description="how long a round of a worker's service may take before it counts as hung",
+    )
+    worker_host: str = Field("127.0.0.1", description="address on which a worker says whether it is healthy")
+    worker_port: int = Field(0, ge=0, le=65_535, description="port for that; 0 takes a free one")
     sinks: Annotated[tuple[SinkName, ...], NoDecode] = Field(
         ("telemetry",), description="where events go, parted by commas: log, telemetry, webhook, nats"
     )

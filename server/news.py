@@ -14,7 +14,7 @@ from server.persistence.announcer import Announcer
 from server.persistence.floor_log import SqlFloorLog
 from server.persistence.listener import Listener, ListenerSettings
 from server.persistence.pool import Pool, PoolSettings
-from server.persistence.store import SqlStore, StoreSettings
+from server.persistence.reader import SqlCatalogue
 from server.telemetry.metrics import CacheMetrics, WatchMetrics
 
 
@@ -35,7 +35,9 @@ class News:
     shared: SharedCache | None
 
     @classmethod
-    def of(cls, settings: Settings, url: str, pool: Pool) -> "News":
+    def of(
+        cls, settings: Settings, url: str, pool: Pool, announcer: Announcer, catalogue: SqlCatalogue
+    ) -> "News":
         limits = CacheLimits(settings.inventories_cached_max, settings.inventory_ttl_s)
         metrics = CacheMetrics()
         shared = None
@@ -47,16 +49,14 @@ class News:
                 settings.redis_url.get_secret_value(), settings.inventory_ttl_s, metrics
             )
         inventories = CachedInventories(limits, metrics, shared)
-        follower = CacheFollower(
-            inventories, SqlStore(pool, StoreSettings(read_timeout_s=settings.deadline_s_default)).catalogue
-        )
+        follower = CacheFollower(inventories, catalogue)
         floor_log = SqlFloorLog(pool, settings.deadline_s_default)
         feed_settings = FeedSettings(queue_max=settings.watch_queue_max, poll_s=settings.watch_poll_s)
         feed = FloorFeed(floor_log, feed_settings, WatchMetrics())
         hearers: list[ChangeHearer] = [feed, *([shared] if shared else []), follower]
         listener_settings = ListenerSettings(probe_s=settings.listen_probe_s)
         return cls(
-            Announcer(pool, settings.announce_interval_s),
+            announcer,
             Listener(pool_settings(settings, url), listener_settings, hearers),
             feed,
             floor_log,

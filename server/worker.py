@@ -1,10 +1,11 @@
 """Builds the worker process: what delivers events, and what nobody asks for and somebody has to do."""
 
 import random
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import structlog
+from opentelemetry.metrics import MeterProvider
 
 from server.config import Settings
 from server.domain.announcement import Announcement
@@ -27,6 +28,9 @@ from server.persistence.store import SqlStore
 from server.persistence.telemetry import SqlTelemetryStore
 from server.persistence.upkeep import SqlUpkeep
 from server.receivers import build_sinks, event_handler
+from server.rpc.health_server import HealthServer, HealthSettings
+from server.telemetry.metrics import InvariantMetrics, OutboxMetrics, RoundMetrics
+from server.telemetry.pulse import Pulse
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +42,8 @@ SWEEP_HOLDS_MAX = 200
 CLEARED_RESTAURANTS_MAX = 20
 JOBS_MAX = 32
 JOB_LEASE_S = 30.0
+# The longest wait after a round that failed.
+AGAIN_S_MAX = 60.0
 
 
 class WakesRelay:
@@ -56,6 +62,22 @@ class WakesRelay:
         """Whether the channel is open makes no difference: the relay looks for itself as well."""
 
 
+@dataclass(slots=True)
+class Seen:
+    """What was found when somebody looked last: None and nothing where it is not known."""
+
+    lag_s: float | None = None
+    violations: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningWorker:
+    """A worker that tells its health at `address`. `wait` is until SIGTERM or SIGINT."""
+
+    address: str
+    wait: Callable[[], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """The parts of one worker process."""
@@ -64,10 +86,17 @@ class Worker:
     relay: Relay
     sinks: tuple[Sink, ...]
     services: tuple[Periodic, ...]
+    health: HealthServer
 
     @classmethod
     def of(
-        cls, settings: Settings, url: str, pool: Pool, store: SqlStore, auto_assign: AutoAssign
+        cls,
+        settings: Settings,
+        url: str,
+        pool: Pool,
+        store: SqlStore,
+        auto_assign: AutoAssign,
+        meters: MeterProvider | None,
     ) -> "Worker":
         # A lease outlives one wait for a database that says nothing.
         session = WorkerSession(pool_settings(settings, url), settings.event_timeout_s)
@@ -76,13 +105,18 @@ class Worker:
         relay = Relay(
             queue, Delivery(event_handler(sinks), _delivery_rules(settings)), _relay_settings(settings)
         )
+        seen = Seen()
         services = (
             _rescuer(settings, queue, relay),
             _sweeper(settings, pool, store),
             _auto_assigner(settings, pool, store, auto_assign),
+            _lag(settings, queue, seen),
             *_upkeep(settings, url, pool, session, queue),
+            _invariant_check(settings, url, session, seen),
         )
-        return cls(session, relay, sinks, services)
+        pulses = (*relay.pulses, *(service.pulse for service in services))
+        _measure(settings, pulses, session, relay, seen, meters)
+        return cls(session, relay, sinks, services, HealthServer(_health_settings(settings), pulses))
 
     def hearer(self) -> WakesRelay:
         return WakesRelay(self.relay)
@@ -103,6 +137,30 @@ class Worker:
         yield service_part("relay", self.relay)
         for service in self.services:
             yield service_part(service.name, service)
+        yield service_part("health", self.health)
+
+
+def _health_settings(settings: Settings) -> HealthSettings:
+    return HealthSettings(
+        settings.worker_host, settings.worker_port, settings.round_failures_max, settings.health_interval_s
+    )
+
+
+def _measure(
+    settings: Settings,
+    pulses: tuple[Pulse, ...],
+    session: WorkerSession,
+    relay: Relay,
+    seen: Seen,
+    meters: MeterProvider | None,
+) -> None:
+    def leads() -> bool:
+        return session.leads(UPKEEP_ROLE)
+
+    RoundMetrics(pulses, settings.round_failures_max, leads, meters)
+    OutboxMetrics(lambda: relay.deliveries, lambda: relay.restaurants_leased, lambda: seen.lag_s, meters)
+    # What a worker found that leads no more is old.
+    InvariantMetrics(lambda: seen.violations if leads() else {}, meters)
 
 
 def _delivery_rules(settings: Settings) -> DeliveryRules:
@@ -126,86 +184,103 @@ def _relay_settings(settings: Settings) -> RelaySettings:
 def _rescuer(settings: Settings, queue: SqlEventQueue, relay: Relay) -> Periodic:
     """Every worker looks: whoever is left sees at once that another has died."""
 
-    async def rescue() -> bool:
+    async def rescue() -> int:
         freed = await queue.free_orphans(settings.relay_events_max)
         if freed:
             log.warning("leases_of_the_dead_freed", restaurants=len(freed))
             relay.wake()
-        return False
+        return len(freed)
 
-    return Periodic("rescuer", rescue, _rhythm(settings.rescue_s))
+    return _periodic(settings, "rescuer", rescue, settings.rescue_s)
 
 
 def _sweeper(settings: Settings, pool: Pool, store: SqlStore) -> Periodic:
     """Every worker sweeps: the restaurant's lock keeps them apart."""
-    sweep = SweepHolds(
-        store, SqlUpkeep(pool), SWEEP_RESTAURANTS_MAX, SWEEP_HOLDS_MAX, settings.deadline_s_default
-    )
+    round_s = settings.deadline_s_default
+    sweep = SweepHolds(store, SqlUpkeep(pool, round_s), SWEEP_RESTAURANTS_MAX, SWEEP_HOLDS_MAX, round_s)
 
-    async def round_() -> bool:
+    async def round_() -> int:
         swept = await sweep()
         if swept:
             log.info("holds_swept", holds=swept)
-        return swept >= SWEEP_HOLDS_MAX
+        return swept
 
-    return Periodic("sweeper", round_, _rhythm(settings.sweep_s))
+    return _periodic(settings, "sweeper", round_, settings.sweep_s, SWEEP_HOLDS_MAX)
+
+
+def _lag(settings: Settings, queue: SqlEventQueue, seen: Seen) -> Periodic:
+    """Every worker measures, so that the figure is there whoever is left."""
+
+    async def measure() -> int:
+        try:
+            seen.lag_s = await queue.lag_s()
+        except Exception:
+            seen.lag_s = None
+            raise
+        return 0
+
+    return _periodic(settings, "outbox_lag", measure, settings.measure_s)
 
 
 def _auto_assigner(settings: Settings, pool: Pool, store: SqlStore, auto_assign: AutoAssign) -> Periodic:
     """Every worker assigns: a booking that one of them has taken is left alone by the others."""
     jobs = SqlAutoAssignJobs(pool, settings.deadline_s_default)
     limits = JobLimits(JOBS_MAX, settings.deadline_s_default, JOB_LEASE_S + settings.deadline_s_default)
-    return Periodic(
-        "auto-assign",
-        BackgroundAutoAssign(store, jobs, auto_assign, limits),
-        _rhythm(settings.auto_assign_poll_s),
-    )
+    work = BackgroundAutoAssign(store, jobs, auto_assign, limits)
+    return _periodic(settings, "auto_assign", work, settings.auto_assign_poll_s, JOBS_MAX)
 
 
 def _upkeep(
     settings: Settings, url: str, pool: Pool, session: WorkerSession, queue: SqlEventQueue
 ) -> Iterator[Periodic]:
     """What one worker of all does at a time, in batches that keep nobody waiting."""
-    upkeep, rows_max = SqlUpkeep(pool), settings.upkeep_rows_max
+    upkeep, rows_max = SqlUpkeep(pool, settings.event_timeout_s), settings.upkeep_rows_max
     telemetry = SqlTelemetryStore(pool, settings.telemetry_timeout_s)
     batches: dict[str, Callable[[], Awaitable[int]]] = {
-        "event cleaner": lambda: queue.delete_delivered(settings.event_retention_s, rows_max),
-        "telemetry cleaner": lambda: telemetry.delete_older(settings.telemetry_retention_s, rows_max),
-        "ledger expiry": lambda: upkeep.forget_answers(rows_max),
+        "event_cleaner": lambda: queue.delete_delivered(settings.event_retention_s, rows_max),
+        "telemetry_cleaner": lambda: telemetry.delete_older(settings.telemetry_retention_s, rows_max),
+        "ledger_expiry": lambda: upkeep.forget_answers(rows_max),
     }
     for name, batch in batches.items():
-        yield Periodic(name, _led(session, name, batch, rows_max), _rhythm(settings.upkeep_s))
+        yield _periodic(settings, name, _led(session, name, batch), settings.upkeep_s, rows_max)
 
     async def clear_claims() -> int:
         return await upkeep.clear_past_claims(settings.claims_kept_s, CLEARED_RESTAURANTS_MAX)
 
-    clear = _led(session, "claim cleaner", clear_claims, CLEARED_RESTAURANTS_MAX)
-    yield Periodic("claim cleaner", clear, _rhythm(settings.upkeep_s))
+    cleaner = _led(session, "claim_cleaner", clear_claims)
+    yield _periodic(settings, "claim_cleaner", cleaner, settings.upkeep_s, CLEARED_RESTAURANTS_MAX)
 
-    async def verify() -> bool:
-        if await session.lead(UPKEEP_ROLE):
-            report = await database_invariants(url)
-            for check in report.checks:
-                if check.violations:
-                    log.critical("invariant_broken", check=check.check_id, violations=check.violations)
-        return False
 
-    yield Periodic("invariant check", verify, _rhythm(settings.verify_s))
+def _invariant_check(settings: Settings, url: str, session: WorkerSession, seen: Seen) -> Periodic:
+    async def verify() -> int:
+        if not await session.lead(UPKEEP_ROLE):
+            return 0
+        report = await database_invariants(url)
+        seen.violations = {check.check_id: check.violations for check in report.checks}
+        for check in report.checks:
+            if check.violations:
+                log.critical("invariant_broken", check=check.check_id, violations=check.violations)
+        return 0
+
+    return _periodic(settings, "invariant_check", verify, settings.verify_s)
 
 
 def _led(
-    session: WorkerSession, name: str, batch: Callable[[], Awaitable[int]], rows_max: int
-) -> Callable[[], Awaitable[bool]]:
-    async def round_() -> bool:
+    session: WorkerSession, name: str, batch: Callable[[], Awaitable[int]]
+) -> Callable[[], Awaitable[int]]:
+    async def round_() -> int:
         if not await session.lead(UPKEEP_ROLE):
-            return False
+            return 0
         touched = await batch()
         if touched:
             log.info("upkeep", service=name, rows=touched)
-        return touched >= rows_max
+        return touched
 
     return round_
 
 
-def _rhythm(every_s: float) -> Rhythm:
-    return Rhythm(every_s, max(60.0, every_s), random.random)
+def _periodic(
+    settings: Settings, name: str, work: Callable[[], Awaitable[int]], every_s: float, rows_max: int = 1
+) -> Periodic:
+    rhythm = Rhythm(every_s, AGAIN_S_MAX, random.random)
+    return Periodic(name, work, rhythm, rows_max, settings.round_s_max)

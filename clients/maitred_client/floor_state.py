@@ -70,7 +70,7 @@ class FloorState:
             return True
         if response.HasField("delta"):
             self._change(response.delta)
-            return True
+            return bool(response.delta.events)
         return False
 
     def _begin(self, snapshot: FloorSnapshot) -> None:

@@ -18,6 +18,7 @@ from server.cli import (
     replay_commands,
     service_commands,
     verify_command,
+    worker_commands,
 )
 from server.cli.failures import MEANINGS, ExitCode, report
 from server.cli.help_text import unwrapped
@@ -47,6 +48,7 @@ app = typer.Typer(
 )
 replay_commands.register(app)
 service_commands.register(app)
+worker_commands.register(app)
 booking_commands.register(app)
 auto_assign_command.register(app)
 dispatch_command.register(app)

@@ -25,6 +25,7 @@ from server.cli.service_day_file import read_service_days
 from server.cli.service_day_messages import stable_id
 
 if TYPE_CHECKING:
+    from server.bootstrap import Database
     from server.config import Settings, SettingView
 
 SERVER = "Server"
@@ -77,7 +78,6 @@ def register(app: typer.Typer) -> None:
     """Adds the commands of this file."""
     add_command(app, dev, panel="Start here")
     add_command(app, serve, panel="Running it")
-    add_command(app, worker, panel="Running it")
     add_command(migrate, migrate_up_command, name="up")
     add_command(migrate, migrate_status_command, name="status")
     add_command(migrate, migrate_check_command, name="check")
@@ -108,14 +108,14 @@ def dev(
 
         async with (
             database(settings, note) as store,
-            working(settings, store.url),
+            working(settings, store.url) as busy,
             serving(settings, store.url) as server,
         ):
             (day,) = read_service_days(SAMPLE_FILE)
             async with Connection(server.address, actor="maitred-dev").open() as client:
                 booking = await _load_sample(client, day)
             show(Text("maitred is up. Ctrl-C stops it.", style="bold green"))
-            show(facts((("server", server.address), ("database", f"{store.version}, {store.source}"))))
+            show(facts(_running(server.address, busy.address, store)))
             show("", *_calls_to_try(server.address, day, booking))
             await server.wait()
             note("draining …")
@@ -156,26 +156,8 @@ def serve(
     drive(work())
 
 
-def worker(database_url: DatabaseUrl = None, data_dir: DataDir = None, log_level: LogLevel = None) -> None:
-    """Delivers events, clears expired holds away and keeps the database tidy, until SIGTERM or Ctrl-C.
-
-    Run as many as you like beside [bold]maitred serve[/]: they share the work, and when one dies the others take over.
-    Without a configured database it works on that of a maitred which is already running here.
-
-    Example: [bold]MAITRED_SINKS=telemetry,nats MAITRED_NATS_URL=nats://nats:4222 maitred worker[/]
-    """
-    settings = _settings(database_url=database_url, data_dir=data_dir, log_level=log_level)
-
-    async def work() -> None:
-        from server.bootstrap import seen_database, working
-
-        async with seen_database(settings) as store, working(settings, store.url) as lifecycle:
-            note(f"working; events go to {', '.join(settings.sinks)}")
-            await lifecycle.wait_for_signal()
-            note("stopping …")
-        note("stopped")
-
-    drive(work())
+def _running(server: str, worker: str, store: "Database") -> tuple[tuple[str, str], ...]:
+    return (("server", server), ("worker's health", worker), ("database", f"{store.version}, {store.source}"))
 
 
 async def _load_sample(client: AsyncMaitredClient, day: ServiceDay) -> str:

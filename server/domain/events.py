@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -11,7 +11,9 @@ from uuid import UUID
 from server.domain.auto_assign_job import AutoAssignJob
 from server.domain.booking import Booking, BookingStatus
 from server.domain.claims import Assignment, Block, Hold
+from server.domain.limits import CONFLICTS_LISTED_MAX
 from server.domain.restaurant import Restaurant
+from server.errors import Refusal
 
 _EMAIL = re.compile(r"[^\s@<>,;:\"']+@[^\s@<>,;:\"']+")
 
@@ -22,6 +24,7 @@ class EventType(StrEnum):
     HOLD_CONFIRMED = "capacity.hold.confirmed"
     HOLD_RELEASED = "capacity.hold.released"
     HOLD_EXPIRED = "capacity.hold.expired"
+    HOLD_STRICT_CONFLICT = "capacity.hold.strict_conflict"
     ASSIGNMENT_SYNC = "capacity.assignment.sync"
     ASSIGNMENT_RELEASED = "capacity.assignment.released"
     BOOKING_CHANGED = "capacity.booking.changed"
@@ -30,6 +33,10 @@ class EventType(StrEnum):
     BLOCK_RELEASED = "capacity.block.released"
     INVENTORY_CHANGED = "capacity.inventory.changed"
     AUTO_ASSIGN_OUTCOME = "capacity.auto_assign.outcome"
+
+
+# What happened, yet left every floor as it was.
+CHANGES_NO_FLOOR = frozenset({EventType.HOLD_STRICT_CONFLICT.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,27 @@ def hold_event(event_type: EventType, hold: Hold, zone_id: UUID | None, actor: s
         },
         hold.booking_id,
     )
+
+
+def refused_hold_event(
+    refused: Hold, zone_id: UUID | None, actor: str, refusal: Refusal, request_id: UUID
+) -> Event:
+    """A hold that there would be if nothing were in its way; `refused` has the id that it would have had.
+
+    The ledger sees to it that a repeated request is not told again, for as long as it remembers the request.
+    """
+    told = hold_event(EventType.HOLD_STRICT_CONFLICT, refused, zone_id, actor, refusal.reason.value)
+    conflicts = [
+        {
+            "tableId": str(conflict.table_id),
+            "kind": conflict.blocker_kind.value,
+            "startAt": conflict.window_start.isoformat(),
+            "endAt": conflict.window_end.isoformat(),
+        }
+        for conflict in refusal.conflicts[:CONFLICTS_LISTED_MAX]
+    ]
+    key = f"{request_id}:{refused.hold_id}"
+    return replace(told, dedupe_key=key, payload={**told.payload, "conflicts": conflicts})
 
 
 def assignment_event(event_type: EventType, assignment: Assignment, revision: int, request_id: UUID) -> Event:

@@ -49,14 +49,14 @@ class BackgroundAutoAssign:
     auto_assign: AutoAssign
     limits: JobLimits
 
-    async def __call__(self) -> bool:
-        """Whether there may be more to do right away."""
+    async def __call__(self) -> int:
+        """How many jobs it had to do with; with `jobs_max` there may be more to do right away."""
         seen = await self.jobs.wake(self.limits.jobs_max)
         claimed = await self.jobs.claim(self.limits.jobs_max, self.limits.lease_s)
         ordered = sorted(claimed, key=lambda each: each.restaurant_id)
         restaurants = [list(group) for _, group in groupby(ordered, lambda each: each.restaurant_id)]
         await asyncio.gather(*map(self._in_turn, restaurants))
-        return self.limits.jobs_max in (seen.looked_at, len(claimed))
+        return max(seen.looked_at, len(claimed))
 
     async def _in_turn(self, claimed: Sequence[ClaimedJob]) -> None:
         """The jobs of one restaurant, in the order in which they were queued: side by side they would only be in each
@@ -64,9 +64,9 @@ class BackgroundAutoAssign:
         for each in claimed:
             try:
                 await self._try(each)
-            except ServiceError as problem:
+            except (ServiceError, TimeoutError) as problem:
                 # The lease runs out and the job is due again.
-                log.warning("job_not_put_back", booking_id=str(each.booking_id), reason=problem.reason)
+                log.warning("job_not_put_back", booking_id=str(each.booking_id), problem=str(problem))
 
     async def _try(self, claimed: ClaimedJob) -> None:
         job, caller = claimed.job, Caller(claimed.tenant_id, claimed.job.actor, frozenset())

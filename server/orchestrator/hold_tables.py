@@ -9,15 +9,16 @@ from uuid import UUID
 from server.clock import Deadline
 from server.domain.booking import Booking, require_assignable
 from server.domain.claims import Claim, Hold, HoldState
-from server.domain.events import Event, EventType, hold_event
+from server.domain.events import Event, EventType, hold_event, refused_hold_event
 from server.domain.restaurant import Caller
-from server.errors import ClaimKind, Reason, refuse
+from server.errors import ClaimKind, Reason, Refusal, ServiceError, refuse
 from server.orchestrator.candidate import Candidate, candidate, overrides_noted, uncovered
 from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.idempotency import ADDED_LATER, REQUEST_FIELD, Once
 from server.orchestrator.identity import NewId
 from server.orchestrator.ports import InventorySource, Unit
 from server.orchestrator.situation import Situation, known_booking, lock, require_etag, require_future
+from server.orchestrator.telling import ToldRefusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,9 @@ class Wish(Protocol):
     """What a request says about the tables it asks for."""
 
     @property
+    def request_id(self) -> UUID: ...
+
+    @property
     def table_ids(self) -> tuple[UUID, ...]: ...
 
     @property
@@ -50,6 +54,9 @@ class Wish(Protocol):
 
     @property
     def overrides(self) -> tuple[Reason, ...]: ...
+
+    @property
+    def reason(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,28 +105,47 @@ class HoldTables:
             situation = await lock(unit, self.inventories, caller, command.restaurant_id)
             situation.require_permission(caller, command.overrides)
             booking = await known_booking(unit, command.restaurant_id, command.booking_id)
-            wanted = await fitting(unit, situation, booking, command)
-            return await keep(
-                unit, wanted, new_hold(wanted, self.new_id, ttl, caller), caller, command.reason
-            )
+            wanted = await wanted_set(unit, situation, booking, command)
+            hold = new_hold(wanted, self.new_id, ttl, caller)
+            require_free(wanted, command, hold)
+            return await keep(unit, wanted, hold, caller, command.reason)
 
         return await self.once.run(caller, command, Held, body, deadline)
 
 
-async def fitting(
-    unit: Unit,
-    situation: Situation,
-    booking: Booking,
-    wish: Wish,
-) -> Candidate:
-    """The set, if the booking may have these tables now; raises otherwise. Its own holds are never in the way."""
+async def wanted_set(unit: Unit, situation: Situation, booking: Booking, wish: Wish) -> Candidate:
+    """The set with what decides whether the booking may have it, if the booking may have tables at all."""
     require_etag("booking", wish.etag, booking.etag)
     require_assignable(booking)
     require_future(booking.window, situation.now)
-    wanted = await candidate(unit, situation, booking, wish.table_ids, overrides=wish.overrides)
-    wanted.require_context(wish.context_version)
-    wanted.require_fit()
-    return wanted
+    return await candidate(unit, situation, booking, wish.table_ids, overrides=wish.overrides)
+
+
+def require_free(wanted: Candidate, wish: Wish, hold: Hold, replaced: UUID | None = None) -> None:
+    """Raises unless the booking may have the tables now. Its own holds are never in the way.
+
+    The world is told of a refusal when somebody else's claim is in the way of what would be `hold`.
+    """
+    try:
+        wanted.require_context(wish.context_version)
+        wanted.require_fit()
+    except ServiceError as error:
+        if not error.refusal.conflicts:
+            raise
+        raise _told(error.refusal, wanted, wish, hold, replaced) from None
+
+
+def _told(refusal: Refusal, wanted: Candidate, wish: Wish, hold: Hold, replaced: UUID | None) -> ToldRefusal:
+    event = refused_hold_event(hold, wanted.selection.zone_id, hold.actor, refusal, wish.request_id)
+    details = {
+        "refused": refusal.reason.value,
+        "table_ids": [str(table_id) for table_id in hold.table_ids],
+        **({"hold_id": str(replaced)} if replaced else {}),
+    }
+    entry = AuditEntry("hold_refused", "booking", hold.booking_id, hold.actor, wish.reason, details)
+    return ToldRefusal(
+        refusal, Changes(events=(event,), audit=(entry,)), (hold.restaurant_id, hold.table_ids, hold.window)
+    )
 
 
 def new_hold(wanted: Candidate, new_id: NewId, ttl: timedelta, caller: Caller) -> Hold:

@@ -1,7 +1,7 @@
 """Every mutating call has one effect and one answer, however often it is sent."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field, dataclass, field, fields
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -11,6 +11,7 @@ from server.clock import Deadline
 from server.domain.restaurant import Caller
 from server.errors import PASSING, Reason, Refusal, ServiceError
 from server.orchestrator.ports import RecordedRequest, Store, Unit
+from server.orchestrator.telling import Pace, ToldRefusal
 
 AnswerT = TypeVar("AnswerT")
 
@@ -46,6 +47,7 @@ class Once:
     """Runs the body of a mutating use case under the ledger."""
 
     store: Store
+    pace: Pace = field(default_factory=Pace)
 
     async def run(
         self,
@@ -58,7 +60,8 @@ class Once:
         """The body's answer, or the recorded one.
 
         The answer is recorded by the transaction that makes it true. A refusal changed nothing, so it is recorded by
-        a transaction of its own, which keeps nobody waiting on the restaurant's lock.
+        a transaction of its own, which keeps nobody waiting on the restaurant's lock; one that the world is told of
+        takes the lock once more, but not often.
         """
         request = recorded_request(caller, command)
         return await self.run_as(request, command.restaurant_id, answer_type, body, deadline)
@@ -91,7 +94,7 @@ class Once:
         except ServiceError as error:
             if error.reason in NOT_RECORDED or not remembers_refusals:
                 raise
-            outcome = await self._record_refusal(request, answer_type, error.refusal, deadline)
+            outcome = await self._record_refusal(request, restaurant_id, answer_type, error, deadline)
         if isinstance(outcome, Refusal):
             raise ServiceError(outcome)
         return outcome
@@ -99,18 +102,45 @@ class Once:
     async def _record_refusal(
         self,
         request: RecordedRequest,
+        restaurant_id: UUID,
         answer_type: type[AnswerT],
-        refusal: Refusal,
+        error: ServiceError,
         deadline: Deadline,
     ) -> AnswerT | Refusal:
+        if isinstance(error, ToldRefusal):
+            with self.pace.turn(error.topic) as due:
+                if due:
+                    return await self._record_and_tell(request, restaurant_id, answer_type, error, deadline)
+
         async def attempt(unit: Unit) -> AnswerT | Refusal:
             known = await unit.recall(request, answer_type)
             if known is not None:
                 return known
-            await unit.record(request, refusal)
-            return refusal
+            await unit.record(request, error.refusal)
+            return error.refusal
 
         return await self.store.run(attempt, deadline, None)
+
+    async def _record_and_tell(
+        self,
+        request: RecordedRequest,
+        restaurant_id: UUID,
+        answer_type: type[AnswerT],
+        told: ToldRefusal,
+        deadline: Deadline,
+    ) -> AnswerT | Refusal:
+        """The event takes its place among the restaurant's changes, so this one does wait for the lock."""
+
+        async def attempt(unit: Unit) -> AnswerT | Refusal:
+            known = await unit.recall(request, answer_type)
+            if known is not None:
+                return known
+            if await unit.lock_restaurant(request.tenant_id, restaurant_id) is not None:
+                await unit.write(request.tenant_id, restaurant_id, told.changes)
+            await unit.record(request, told.refusal)
+            return told.refusal
+
+        return await self.store.run(attempt, deadline, restaurant_id)
 
 
 def recorded_request(caller: Caller, command: Command) -> RecordedRequest:

@@ -8,7 +8,7 @@ from server.domain.claims import Hold
 from server.domain.restaurant import Caller
 from server.errors import Reason
 from server.orchestrator.confirm_hold import known_hold, require_active
-from server.orchestrator.hold_tables import HoldLimits, fitting, keep, new_hold
+from server.orchestrator.hold_tables import HoldLimits, keep, new_hold, require_free, wanted_set
 from server.orchestrator.idempotency import ADDED_LATER, REQUEST_FIELD, Once
 from server.orchestrator.identity import NewId
 from server.orchestrator.ports import InventorySource, Unit
@@ -57,8 +57,9 @@ class ReplaceHold:
             old = await known_hold(unit, command.restaurant_id, command.hold_id)
             require_active(old)
             booking = await known_booking(unit, command.restaurant_id, old.booking_id)
-            wanted = await fitting(unit, situation, booking, command)
+            wanted = await wanted_set(unit, situation, booking, command)
             new = new_hold(wanted, self.new_id, ttl, caller)
+            require_free(wanted, command, new, replaced=old.hold_id)
             held = await keep(unit, wanted, new, caller, command.reason, replaced=old.hold_id)
             return Replaced(held.hold, old.hold_id, held.superseded)
 

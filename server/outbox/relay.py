@@ -1,16 +1,22 @@
 """Leases what waits, delivers it, and settles it: many restaurants at a time, each in order."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from server.lifecycle import end_task
 from server.outbox.delivery import Delivery
-from server.outbox.events import Run, Settlement
+from server.outbox.events import Outcome, Run, Settlement
 from server.outbox.ports import EventQueue
+from server.telemetry.pulse import Pulse
 
 log = structlog.get_logger(__name__)
+
+OUTCOMES = {Outcome.DONE: "delivered", Outcome.PENDING: "retried", Outcome.DEAD: "dead"}
+UNSETTLED = "unsettled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,9 @@ class RelaySettings:
 class Relay:
     """One worker's relay. `start`, `stop`; `wake` says that something was committed; `run_once` is one round alone.
 
-    What the queue raises is logged and tried again: nothing ends a relay that was started but `stop`.
+    What the queue raises is logged and tried again: nothing ends a relay that was started but `stop`. `pulses` tell how
+    its loops are doing. `deliveries` counts events by what became of them: delivered, retried later, dead, or unsettled
+    because the lease was lost meanwhile.
     """
 
     def __init__(self, queue: EventQueue, delivery: Delivery, settings: RelaySettings) -> None:
@@ -40,6 +48,16 @@ class Relay:
         self._settled: asyncio.Queue[Settlement] = asyncio.Queue()
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        # A question that takes longer than a lease lasts is no use to anybody.
+        self._leasing, self._settling, self._extending = self.pulses = tuple(
+            Pulse(f"relay_{loop}", settings.lease_s) for loop in ("lease", "settle", "extend")
+        )
+        self.deliveries: Counter[str] = Counter()
+
+    @property
+    def restaurants_leased(self) -> int:
+        """How many restaurants are in hand right now."""
+        return len(self._in_work)
 
     async def run_once(self) -> int:
         """Leases, delivers and settles once; the number of events that were answered for."""
@@ -51,10 +69,11 @@ class Relay:
         return sum(len(settlement.answers) for settlement in settlements)
 
     async def start(self) -> None:
-        loops = {"lease": self._fill, "settle": self._settle_what_is_ready, "extend": self._extend}
-        self._tasks = [asyncio.create_task(loop(), name=f"relay: {name}") for name, loop in loops.items()]
-        for task in self._tasks:
-            task.add_done_callback(_complain)
+        loops = (self._fill, self._settle_what_is_ready, self._extend)
+        for loop, pulse in zip(loops, self.pulses, strict=True):
+            task = asyncio.create_task(loop(), name=pulse.service)
+            task.add_done_callback(partial(self._complain, pulse))
+            self._tasks.append(task)
 
     async def stop(self) -> None:
         """Leases nothing more, cuts handlers short, and settles what was delivered. Twice is harmless."""
@@ -86,7 +105,8 @@ class Relay:
 
     async def _lease(self, room: int) -> tuple[Run, ...]:
         try:
-            return await self._queue.claim(room, self._settings.events_max)
+            with self._leasing.round():
+                return await self._queue.claim(room, self._settings.events_max)
         except Exception as problem:  # noqa: BLE001 - whatever it is, the relay looks again later
             log.warning("outbox_not_readable", problem=_text(problem))
             return ()
@@ -100,7 +120,8 @@ class Relay:
 
     async def _adopt(self) -> None:
         try:
-            await self._queue.adopt()
+            with self._leasing.round():
+                await self._queue.adopt()
         except Exception as problem:  # noqa: BLE001 - the same
             log.warning("outbox_not_readable", problem=_text(problem))
 
@@ -118,7 +139,8 @@ class Relay:
             while not self._settled.empty():
                 ready.append(self._settled.get_nowait())
             try:
-                await self._settle(ready)
+                with self._settling.round():
+                    await self._settle(ready)
             except Exception as problem:  # noqa: BLE001 - the leases run out, and the events are delivered again
                 log.warning("runs_not_settled", runs=len(ready), problem=_text(problem))
             finally:
@@ -129,7 +151,10 @@ class Relay:
     async def _settle(self, settlements: list[Settlement]) -> None:
         held = await self._queue.settle(settlements)
         for settlement in settlements:
-            if settlement.run.restaurant_id not in held:
+            if settlement.run.restaurant_id in held:
+                self.deliveries.update(OUTCOMES[answer.outcome] for answer in settlement.answers)
+            else:
+                self.deliveries[UNSETTLED] += len(settlement.answers)
                 log.warning(
                     "lease_lost",
                     restaurant_id=str(settlement.run.restaurant_id),
@@ -145,7 +170,8 @@ class Relay:
             if not runs:
                 continue
             try:
-                held = await self._queue.extend(tuple(runs.values()))
+                with self._extending.round():
+                    held = await self._queue.extend(tuple(runs.values()))
             except Exception as problem:  # noqa: BLE001 - the next time may come before the leases run out
                 log.warning("leases_not_extended", problem=_text(problem))
                 continue
@@ -153,12 +179,16 @@ class Relay:
                 if run.restaurant_id not in held and not task.done():
                     task.cancel()
 
+    def _complain(self, pulse: Pulse, task: asyncio.Task[None]) -> None:
+        """A loop ends when it is stopped; anything else is a fault of ours that must not go unseen."""
+        if task in self._tasks:
+            pulse.end()
+            log.critical("relay_broken", loop=pulse.service, exc_info=_problem_of(task))
+
 
 def _text(problem: Exception) -> str:
     return f"{type(problem).__name__}: {problem}"
 
 
-def _complain(task: asyncio.Task[None]) -> None:
-    """A loop ends when it is stopped; anything else is a fault of ours that must not go unseen."""
-    if not task.cancelled() and task.exception() is not None:
-        log.critical("relay_broken", loop=task.get_name(), exc_info=task.exception())
+def _problem_of(task: asyncio.Task[None]) -> BaseException | None:
+    return None if task.cancelled() else task.exception()

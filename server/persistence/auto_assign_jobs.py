@@ -5,15 +5,15 @@ from typing import Any
 from server.domain.auto_assign_job import AutoAssignJob
 from server.orchestrator.auto_assign_jobs import ClaimedJob, Woken
 from server.persistence.documents import decode, encode
-from server.persistence.pool import Pool
+from server.persistence.pool import Pool, fetch_in_time
 from server.persistence.queries import load_queries
-from server.persistence.session import answered_in_time
 
 JOBS = load_queries("auto_assign")
 
 
 class SqlAutoAssignJobs:
-    """Each call waits `timeout_s` seconds for a connection, and as long for its statement."""
+    """Each call waits `timeout_s` seconds for a connection, and as long for its statement, then raises
+    `TimeoutError`."""
 
     def __init__(self, pool: Pool, timeout_s: float) -> None:
         self._pool = pool
@@ -43,5 +43,4 @@ class SqlAutoAssignJobs:
         return bool(found)
 
     async def _fetch(self, query: str, *values: object) -> list[Any]:
-        async with answered_in_time(), self._pool.acquire(timeout=self._timeout_s) as connection:
-            return await connection.fetch(query, *values, timeout=self._timeout_s)
+        return await fetch_in_time(self._pool, self._timeout_s, query, *values)

@@ -9,17 +9,16 @@ from typing import Any
 from uuid import UUID
 
 from server.domain.claims import AssignmentState, HoldState
-from server.domain.events import CommittedEvent
 from server.domain.limits import LIST_WINDOW_MAX_S, SNAPSHOT_ROWS_MAX
 from server.domain.window import Window
 from server.errors import bad_field
 from server.orchestrator.floor_log import FloorChange, FloorChanges, FloorView
 from server.orchestrator.ports import Page
-from server.persistence.documents import decode
 from server.persistence.failures import ContentionError, deadline_exceeded, translating, unavailable
 from server.persistence.pool import Connection, Pool
 from server.persistence.queries import load_queries
 from server.persistence.reader import SqlCatalogue
+from server.persistence.rows import committed_event
 
 WATCHING = load_queries("watching")
 
@@ -63,7 +62,9 @@ class SqlFloorLog:
         self, tenant_id: UUID, restaurant_id: UUID, after: int, versions_max: int
     ) -> FloorChanges | None:
         async with self._connection() as connection:
-            rows = await connection.fetch(WATCHING["changes"], tenant_id, restaurant_id, after, versions_max)
+            rows: list[Any] = await connection.fetch(
+                WATCHING["changes"], tenant_id, restaurant_id, after, versions_max
+            )
         if not rows:
             return None
         grouped = groupby(
@@ -73,7 +74,8 @@ class SqlFloorLog:
             rows[0]["newest_version"],
             rows[0]["compacted_version"],
             tuple(
-                FloorChange(restaurant_id, version, tuple(map(_event, events))) for version, events in grouped
+                FloorChange(restaurant_id, version, tuple(committed_event(row) for row in events))
+                for version, events in grouped
             ),
         )
 
@@ -91,18 +93,3 @@ class SqlFloorLog:
             raise deadline_exceeded() from None
         except ContentionError:
             raise unavailable() from None
-
-
-def _event(row: Any) -> CommittedEvent:
-    return CommittedEvent(
-        row["id"],
-        row["tenant_id"],
-        row["restaurant_id"],
-        row["floor_version"],
-        row["position"],
-        row["created_at"],
-        row["event_type"],
-        row["booking_id"],
-        row["idempotency_key"],
-        decode(row["payload"], dict[str, Any]),
-    )

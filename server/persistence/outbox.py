@@ -5,12 +5,11 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID, uuid4
 
-from server.outbox.events import LAST_POSITION, OutboxEvent, Place, Run, Settlement
-from server.persistence.documents import decode
-from server.persistence.pool import Pool
+from server.outbox.events import LAST_POSITION, Place, Run, Settlement
+from server.persistence.pool import Pool, fetch_in_time
 from server.persistence.queries import load_queries
-from server.persistence.rows import Row
-from server.persistence.session import WORKER_LOCKS, WorkerSession, answered_in_time
+from server.persistence.rows import Row, outbox_event
+from server.persistence.session import WORKER_LOCKS, WorkerSession
 
 OUTBOX = load_queries("outbox")
 
@@ -18,7 +17,8 @@ OUTBOX = load_queries("outbox")
 class SqlEventQueue:
     """Leases through the worker's own session; everything else goes through the pool.
 
-    Each call waits `timeout_s` seconds for a connection, and as long for its statement, then raises `ServiceError`.
+    Each call waits `timeout_s` seconds for a connection, and as long for its statement, then raises `TimeoutError`, or
+    `ServiceError` when leasing.
     """
 
     def __init__(self, pool: Pool, session: WorkerSession, lease_s: float, timeout_s: float) -> None:
@@ -73,13 +73,17 @@ class SqlEventQueue:
         (row,) = await self._fetch(OUTBOX["adopt_restaurants"])
         return int(row["adopted"])
 
+    async def lag_s(self) -> float:
+        """How long the oldest event waits that is to be delivered, of all tenants; 0 when none waits."""
+        (row,) = await self._fetch(OUTBOX["lag"])
+        return float(row["lag_s"])
+
     async def delete_delivered(self, older_than_s: float, events_max: int) -> int:
         (row,) = await self._fetch(OUTBOX["delete_delivered"], older_than_s, events_max)
         return int(row["deleted"])
 
     async def _fetch(self, query: str, *values: object) -> list[Any]:
-        async with answered_in_time(), self._pool.acquire(timeout=self._timeout_s) as connection:
-            return await connection.fetch(query, *values, timeout=self._timeout_s)
+        return await fetch_in_time(self._pool, self._timeout_s, query, *values)
 
 
 def _restaurants(rows: Iterable[Row]) -> frozenset[UUID]:
@@ -88,7 +92,7 @@ def _restaurants(rows: Iterable[Row]) -> frozenset[UUID]:
 
 def _run(rows: list[Row]) -> Run:
     first = rows[0]
-    events = tuple(_event(row) for row in rows if row["id"] is not None)
+    events = tuple(outbox_event(row) for row in rows if row["id"] is not None)
     settled = Place(first["settled_version"], first["settled_position"])
     # A run shorter than allowed has everything up to the version that was seen.
     last = events[-1].place if events else settled
@@ -99,20 +103,4 @@ def _run(rows: list[Row]) -> Run:
     )
     return Run(
         first["restaurant_id"], first["lease_number"], settled, max(settled, end), first["orphanings"], events
-    )
-
-
-def _event(row: Row) -> OutboxEvent:
-    return OutboxEvent(
-        row["id"],
-        row["tenant_id"],
-        row["restaurant_id"],
-        row["floor_version"],
-        row["position"],
-        row["created_at"],
-        row["event_type"],
-        row["booking_id"],
-        row["idempotency_key"],
-        decode(row["payload"], dict[str, object]),
-        row["attempt_count"],
     )

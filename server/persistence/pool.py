@@ -1,12 +1,12 @@
 """Connections to PostgreSQL, with every time limit set: nothing waits for ever on a cut cable or a lost lock."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from server.persistence.failures import DRIVER_ERRORS, unreachable
+from server.persistence.failures import DRIVER_ERRORS, translating, unreachable
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
@@ -67,6 +67,19 @@ async def open_pool(
         )
     except (OSError, ValueError, *DRIVER_ERRORS) as error:
         raise unreachable(error) from None
+
+
+async def fetch_in_time(pool: Pool, timeout_s: float, query: str, *values: object) -> list[Any]:
+    """The rows of one statement on a connection of its own.
+
+    Waits so long for the connection, and as long for the statement, whatever the database does, then raises
+    `TimeoutError`. Raises `ServiceError` when the database is away.
+    """
+    try:
+        async with translating(), pool.acquire(timeout=timeout_s) as connection:
+            return await connection.fetch(query, *values, timeout=timeout_s)
+    except TimeoutError:
+        raise TimeoutError(f"the database did not answer within {timeout_s:g} s") from None
 
 
 async def connect(settings: PoolSettings) -> DriverConnection:

@@ -15,6 +15,7 @@ from server.domain.claims import (
     Hold,
     HoldState,
 )
+from server.domain.events import CommittedEvent
 from server.domain.floor import Floor, Table, Zone
 from server.domain.invariants import InvariantCounts, InvariantViolation
 from server.domain.policy import ServicePolicy
@@ -22,10 +23,34 @@ from server.domain.restaurant import Restaurant
 from server.domain.window import Stay, Window
 from server.errors import ClaimKind, Reason
 from server.orchestrator.ports import AuditRecord, Inventory, OutboxRecord, OutboxStatus
+from server.outbox.events import OutboxEvent
 from server.persistence.documents import decode
 from server.planner.lookahead import Waiting
 
 Row = Mapping[str, Any]
+
+
+def committed_event(row: Row) -> CommittedEvent:
+    return CommittedEvent(**_event_values(row))
+
+
+def outbox_event(row: Row) -> OutboxEvent:
+    return OutboxEvent(**_event_values(row), attempt_count=row["attempt_count"])
+
+
+def _event_values(row: Row) -> dict[str, Any]:
+    return {
+        "event_id": row["id"],
+        "tenant_id": row["tenant_id"],
+        "restaurant_id": row["restaurant_id"],
+        "floor_version": row["floor_version"],
+        "position": row["position"],
+        "created_at": row["created_at"],
+        "event_type": row["event_type"],
+        "booking_id": row["booking_id"],
+        "idempotency_key": row["idempotency_key"],
+        "payload": decode(row["payload"], dict[str, Any]),
+    }
 
 
 def window(row: Row) -> Window:

@@ -42,6 +42,7 @@ class WorkerSession:
         self._connection: DriverConnection | None = None
         self._worker_id = 0
         self._turn = asyncio.Lock()
+        self._leading: set[int] = set()
 
     async def fetch_as_worker(self, query: str, token: object, *values: object) -> list[Any]:
         """Runs a statement whose first two values are the lease token and the worker's number."""
@@ -50,7 +51,13 @@ class WorkerSession:
     async def lead(self, role: int) -> bool:
         """Whether this session is the one that leads in a role. Leadership ends with the session."""
         (row,) = await self._fetch(OUTBOX["lead"], lambda _: (LEADER_LOCKS, role))
+        (self._leading.add if row["leads"] else self._leading.discard)(role)
         return bool(row["leads"])
+
+    def leads(self, role: int) -> bool:
+        """Whether it led when it was asked last, if its connection has not gone since."""
+        connection = self._connection
+        return role in self._leading and connection is not None and not connection.is_closed()
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -80,4 +87,5 @@ class WorkerSession:
             connection.terminate()
             raise
         self._connection, self._worker_id = connection, row["worker_id"]
+        self._leading.clear()
         return connection

@@ -3,8 +3,8 @@
 from typing import Any
 
 from server.persistence.documents import encode
-from server.persistence.failures import translating, unavailable
-from server.persistence.pool import Pool
+from server.persistence.failures import unavailable
+from server.persistence.pool import Pool, fetch_in_time
 from server.persistence.queries import load_queries
 from server.telemetry.events import TelemetryEvent
 
@@ -41,5 +41,5 @@ class SqlTelemetryStore:
 
     async def _value(self, query: str, *values: object) -> Any:
         """The one value that the statement answers with, None when it answers with nothing."""
-        async with translating(), self._pool.acquire(timeout=self._timeout_s) as connection:
-            return await connection.fetchval(query, *values, timeout=self._timeout_s)
+        found = await fetch_in_time(self._pool, self._timeout_s, query, *values)
+        return found[0][0] if found else None

@@ -3,16 +3,19 @@
 from typing import Any
 from uuid import UUID
 
-from server.persistence.failures import translating
-from server.persistence.pool import Pool
+from server.persistence.pool import Pool, fetch_in_time
 from server.persistence.queries import load_queries
 
 UPKEEP = load_queries("upkeep")
 
 
 class SqlUpkeep:
-    def __init__(self, pool: Pool) -> None:
+    """Each call waits `timeout_s` seconds for a connection, and as long for its statement, then raises
+    `TimeoutError`."""
+
+    def __init__(self, pool: Pool, timeout_s: float) -> None:
         self._pool = pool
+        self._timeout_s = timeout_s
 
     async def restaurants_with_expired_holds(self, limit: int) -> tuple[tuple[UUID, UUID], ...]:
         found = await self._fetch(UPKEEP["restaurants_with_expired_holds"], limit)
@@ -27,5 +30,4 @@ class SqlUpkeep:
         return int(row["restaurants"])
 
     async def _fetch(self, query: str, *values: object) -> list[Any]:
-        async with translating(), self._pool.acquire() as connection:
-            return await connection.fetch(query, *values)
+        return await fetch_in_time(self._pool, self._timeout_s, query, *values)

@@ -30,6 +30,7 @@ from server.rpc.interceptors.admission import AdmissionInterceptor
 from server.rpc.interceptors.failures import FailureInterceptor
 from server.rpc.interceptors.identity import DeadlineLimits, IdentityInterceptor
 from server.rpc.interceptors.parsing import ParsingInterceptor
+from server.rpc.listening import address_of, listen
 from server.rpc.reflection import add_reflection
 from server.rpc.scopes import SERVICES, STREAMS
 from server.rpc.services.assignment import AssignmentService
@@ -91,8 +92,7 @@ class GrpcServer:
     @property
     def address(self) -> str:
         """Host and port to connect to; known once the server has started."""
-        host = self._settings.host
-        return f"[{host}]:{self._port}" if ":" in host else f"{host}:{self._port}"
+        return address_of(self._settings.host, self._port)
 
     @property
     def in_work(self) -> int:
@@ -105,15 +105,7 @@ class GrpcServer:
             interceptors=tuple(self._interceptors()), options=_options(self._settings), compression=None
         )
         self._offer(server)
-        host = self._settings.host
-        wanted = f"[{host}]" if ":" in host else host
-        try:
-            self._port = server.add_insecure_port(f"{wanted}:{self._settings.port}")
-        except RuntimeError:
-            raise ConfigurationProblem(
-                "port",
-                f"cannot listen on {host}:{self._settings.port}; is something else listening there?",
-            ) from None
+        self._port = listen(server, self._settings.host, self._settings.port, "port")
         await server.start()
         self._server = server
         await self._health.set_serving(True)

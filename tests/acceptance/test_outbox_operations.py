@@ -5,9 +5,9 @@ from uuid import uuid4
 import pytest
 
 from maitred_client import (
+    CapacityInsufficientError,
     InvalidArgumentFieldError,
     RestaurantNotFoundError,
-    TableConflictHeldError,
     instant,
     to_dict,
 )
@@ -265,8 +265,7 @@ async def test_what_was_written_directly_is_left_as_it_is_by_the_later_delivery(
 async def test_direct_telemetry_of_a_refused_change_is_not_written(server: Served, place: House) -> None:
     url = server.database_url
     await turn_switch(url, SwitchName.DIRECT_TELEMETRY, Position.ON, "Ada", "")
-    first, second = await place.party(), await place.party()
-    await place.hold(first, "W1")
+    party = await place.party(6)
     before = await rows(url, TELEMETRY)
-    await refused(place.hold(second, "W1"), TableConflictHeldError)
+    await refused(place.hold(party, "W1"), CapacityInsufficientError)
     assert await rows(url, TELEMETRY) == before

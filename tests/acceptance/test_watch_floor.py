@@ -16,6 +16,7 @@ from maitred_client import (
     RestaurantNotFoundError,
     RetryPolicy,
     ServerOverloadedError,
+    TableConflictAssignedError,
     WatchTokenCompactedError,
     WatchTokenInvalidError,
 )
@@ -81,6 +82,23 @@ async def test_a_snapshot_has_the_floor_and_all_that_is_claimed_on_it(place: Hou
         assert sorted(owners.values()) == sorted(["", hold.booking_id, seated.booking_id])
         assert state.floor_version == await floor_version(place.client, place.restaurant_id)
         await require_equal_to_the_database(state, server.database_url, place.restaurant_id)
+
+
+async def test_a_refused_hold_is_no_change_of_the_floor_and_leaves_no_gap(place: House) -> None:
+    await place.seated("W1")
+    async with watching(place.client, place.restaurant_id) as sights:
+        token, before = sights.token, dict(sights.state.claims)
+        loser = await place.party(2)
+        await refused(place.hold(loser, "W1"), TableConflictAssignedError)
+        await place.hold(loser, "W2")
+        newest = await floor_version(place.client, place.restaurant_id)
+        told = await sights.until(newest)
+        assert event_types(told) == [["booking.changed"], [], ["hold.created"]]
+        assert before.items() <= sights.state.claims.items()
+        assert len(sights.state.claims) == len(before) + 1
+    async with watching(place.client, place.restaurant_id, token) as again:
+        again.state = FloorState(floor_version=newest - 3, complete=True)
+        assert event_types(await again.until(newest)) == event_types(told)
 
 
 async def test_a_snapshot_only_has_what_overlaps_its_window(place: House) -> None:

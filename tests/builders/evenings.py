@@ -1,6 +1,8 @@
 """An evening at a restaurant in which everything happens that events tell about."""
 
-from maitred_client import AsyncMaitredClient
+from contextlib import suppress
+
+from maitred_client import AsyncMaitredClient, TableConflictHeldError
 from maitred_client.messages import BlockCause, BookingAction, UnblockTablesRequest
 from tests.builders.world import evening
 from tests.builders.world_extras import House, house
@@ -30,6 +32,8 @@ async def eventful_evening(client: AsyncMaitredClient, database_url: str) -> Hou
     late = await place.hold(await place.party(reference=REFERENCE), "P1")
     await expire(database_url, late.hold_id)
     await place.hold(await place.party(), "P1")
+    with suppress(TableConflictHeldError):
+        await place.hold(await place.party(reference=REFERENCE), "P1")
     return place
 
 

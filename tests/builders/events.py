@@ -19,11 +19,12 @@ from server.domain.events import (
     booking_event,
     hold_event,
     inventory_event,
+    refused_hold_event,
 )
 from server.domain.restaurant import Restaurant
 from server.domain.retry_plan import assigned_job, queued_job, refused_job
 from server.domain.window import Window
-from server.errors import Reason, Refusal
+from server.errors import ClaimKind, Conflict, Reason, Refusal
 from server.outbox.events import OutboxEvent
 from tests.builders.bookings import ASSIGNMENT, BOOKING, RESTAURANT, booking
 from tests.builders.questions import at
@@ -66,6 +67,12 @@ def refused_background_job() -> AutoAssignJob:
     return refused_job(queued, Refusal(Reason.NO_FEASIBLE_PLAN, "nothing fits"), at(18, 50), at(18))
 
 
+def conflict() -> Refusal:
+    """A refusal because a block is in the way."""
+    blocker = Conflict(TABLES[0], ClaimKind.BLOCK, at(18), at(20), at(20))
+    return Refusal(Reason.TABLE_BLOCKED, "The table is blocked.", conflicts=(blocker,))
+
+
 def every_event() -> tuple[Event, ...]:
     """At least one event of every type, with each optional part there once and missing once."""
     types = EventType
@@ -76,6 +83,7 @@ def every_event() -> tuple[Event, ...]:
         hold_event(types.HOLD_CONFIRMED, hold(), ZONE, "host-7"),
         hold_event(types.HOLD_RELEASED, hold(), None, "host-7", "replaced"),
         hold_event(types.HOLD_EXPIRED, hold(), None, "", "expired"),
+        refused_hold_event(hold(), ZONE, "host-7", conflict(), REQUEST),
         assignment_event(types.ASSIGNMENT_SYNC, assignment(), 5, REQUEST),
         assignment_event(types.ASSIGNMENT_RELEASED, assignment(TABLES[:1]), 6, REQUEST),
         booking_event(types.BOOKING_CHANGED, pending, None),

@@ -100,6 +100,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("outbox", "settle_streams"): ("restaurant_id",),
     ("outbox", "extend_leases"): ("restaurant_id",),
     ("outbox", "free_orphans"): ("restaurant_id",),
+    ("outbox", "lag"): ("lag_s",),
     ("outbox", "lead"): ("leads",),
     ("outbox", "take_worker_id"): ("worker_id", "locked"),
     ("outbox", "delete_delivered"): ("deleted",),

@@ -69,7 +69,7 @@ async def _start(world: OutboxWorld) -> None:
     for program in (world.server, *world.workers):
         await program.start()
     async with asyncio.timeout(READY_WAIT_S):
-        while await ask_health(world.address, READY_WAIT_S) != "SERVING":  # noqa: ASYNC110 - as a balancer does
+        while not (await ask_health(world.address, READY_WAIT_S)).serving:  # noqa: ASYNC110 - as a balancer does
             await asyncio.sleep(LOOK_S)
 
 

@@ -1,16 +1,13 @@
 """A4: A hold keeps nobody out for a moment longer than it lives, by the database's clock and with nobody sweeping."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from maitred_client import AsyncMaitredClient, HoldExpiredError, TableConflictHeldError
+from maitred_client import HoldExpiredError, TableConflictHeldError
 from maitred_client.messages import GetHoldRequest, Hold, HoldState
 from server.config import Settings, load_settings
-from tests.builders.world import World, evening, small_world
-from tests.conftest import Served
+from tests.builders.world import World, evening
 from tests.races.attempts import together
-from tests.races.evidence import Connection, broken_invariants, connected, count
+from tests.races.evidence import Connection, broken_invariants, count
 from tests.races.operations import LATER
 
 TTL_S = 1
@@ -19,17 +16,6 @@ TTL_S = 1
 @pytest.fixture
 def settings() -> Settings:
     return load_settings(port=0, log_level="warning", hold_ttl_s_min=TTL_S)
-
-
-@pytest.fixture
-async def world(client: AsyncMaitredClient) -> World:
-    return await small_world(client)
-
-
-@pytest.fixture
-async def database(server: Served) -> AsyncIterator[Connection]:
-    async with connected(server.database_url) as connection:
-        yield connection
 
 
 async def outlive(database: Connection, hold: Hold) -> None:

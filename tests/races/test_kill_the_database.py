@@ -36,7 +36,7 @@ class Mortal:
     async def wait_until(self, health: str) -> None:
         async with asyncio.timeout(HEALTH_WAIT_S):
             # A balancer asks again and again as well.
-            while await ask_health(self.server.address, HEALTH_WAIT_S) != health:  # noqa: ASYNC110
+            while (await ask_health(self.server.address, HEALTH_WAIT_S)).overall != health:  # noqa: ASYNC110
                 await asyncio.sleep(HEALTH_INTERVAL_S)
 
 

@@ -1,36 +1,21 @@
 """A5, A11: Holds that are replaced or extended and parties that move, while others want the same tables."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-import pytest
-
 from maitred_client import (
-    AsyncMaitredClient,
     TableConflictAssignedError,
     TableConflictHeldError,
     instant,
 )
 from maitred_client.messages import Booking, BookingAction, GetHoldRequest, Hold
-from tests.builders.world import World, small_world
-from tests.conftest import Served
+from tests.builders.world import World
 from tests.races.attempts import together
-from tests.races.evidence import Connection, broken_invariants, connected
+from tests.races.evidence import Connection, broken_invariants
 
 SETS = (("T2", "T3"), ("T1", "T2"))
 MOVES = 6
 TRIES = 30
-
-
-@pytest.fixture
-async def world(client: AsyncMaitredClient) -> World:
-    return await small_world(client)
-
-
-@pytest.fixture
-async def database(server: Served) -> AsyncIterator[Connection]:
-    async with connected(server.database_url) as connection:
-        yield connection
 
 
 async def require_kept(world: World, name: str, move: Callable[[], Awaitable[None]]) -> None:

@@ -1,35 +1,21 @@
 """A3: A booking's own claims never stand in its own way, and nobody else ever gets in between."""
 
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 
 from maitred_client import (
-    AsyncMaitredClient,
     HoldAlreadyReleasedError,
     TableConflictAssignedError,
     TableConflictHeldError,
 )
 from maitred_client.messages import Booking, GetHoldRequest, Hold, HoldState, ValidateSelectionRequest
-from tests.builders.world import STAY, World, evening, small_world
-from tests.conftest import Served
+from tests.builders.world import STAY, World, evening
 from tests.races.attempts import together
-from tests.races.evidence import Connection, broken_invariants, connected
+from tests.races.evidence import Connection, broken_invariants
 
 LATER = timedelta(minutes=30)
-
-
-@pytest.fixture
-async def world(client: AsyncMaitredClient) -> World:
-    return await small_world(client)
-
-
-@pytest.fixture
-async def database(server: Served) -> AsyncIterator[Connection]:
-    async with connected(server.database_url) as connection:
-        yield connection
 
 
 async def state_of(world: World, hold: Hold) -> "HoldState.ValueType":

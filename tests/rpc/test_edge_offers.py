@@ -50,9 +50,9 @@ async def test_health_follows_what_the_server_is_told() -> None:
         assert [await health(anybody, name) for name in names] == [SERVING] * len(names)
         await here.server.set_serving(False)
         assert [await health(anybody, name) for name in names] == [NOT_SERVING] * len(names)
-        assert await ask_health(here.server.address, 5.0) == "NOT_SERVING"
+        assert (await ask_health(here.server.address, 5.0)).overall == "NOT_SERVING"
         await here.server.set_serving(True)
-        assert await ask_health(here.server.address, 5.0) == "SERVING"
+        assert (await ask_health(here.server.address, 5.0)).overall == "SERVING"
         assert refusal(await anybody.call(CHECK, health_pb2.HealthCheckRequest(service="x"))).code is (
             grpc.StatusCode.NOT_FOUND
         )
@@ -61,7 +61,7 @@ async def test_health_follows_what_the_server_is_told() -> None:
 async def test_asking_a_server_that_is_not_there_gives_no_answer_instead_of_an_error() -> None:
     async with edge() as here:
         address = here.server.address
-    assert (await ask_health(address, 5.0)).startswith("no answer")
+    assert (await ask_health(address, 5.0)).overall.startswith("no answer")
 
 
 @pytest.mark.parametrize("version", ["v1", "v1alpha"])

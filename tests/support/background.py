@@ -17,7 +17,7 @@ from maitred_client.messages import (
     DispatchAutoAssignRequest,
     ErrorReason,
 )
-from server.lifecycle import Lifecycle
+from server.bootstrap import RunningWorker
 from tests.builders.world import stamp
 from tests.builders.world_extras import House
 from tests.conftest import Served
@@ -48,7 +48,7 @@ UNSEEN = (
 )
 
 
-def worker(server: Served, **settings: object) -> AbstractAsyncContextManager[Lifecycle]:
+def worker(server: Served, **settings: object) -> AbstractAsyncContextManager[RunningWorker]:
     return worker_on(server.database_url, auto_assign_poll_s=0.02, sweep_s=0.05, **settings)
 
 

@@ -32,7 +32,11 @@ def require_round_trip(event_type: str, payload: Mapping[str, Any]) -> None:
 
 
 def _instant(value: Any) -> Any:
-    """An instant as an instant, however it is written; anything else as it is."""
+    """Instants as instants, however they are written and wherever they are in it; anything else as it is."""
+    if isinstance(value, list):
+        return [_instant(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _instant(each) for name, each in value.items()}
     try:
         return datetime.fromisoformat(value) if isinstance(value, str) and "T" in value else value
     except ValueError:

@@ -5,11 +5,11 @@ from contextlib import AbstractAsyncContextManager
 
 from server.bootstrap import working
 from server.config import load_settings
-from server.lifecycle import Lifecycle
+from server.worker import RunningWorker
 from tests.support.database import connected, rows
 
 
-def worker_on(url: str, **settings: object) -> AbstractAsyncContextManager[Lifecycle]:
+def worker_on(url: str, **settings: object) -> AbstractAsyncContextManager[RunningWorker]:
     """A worker that looks often, and retries at once."""
     return working(load_settings(log_level="error", relay_poll_s=0.05, **settings), url)
 

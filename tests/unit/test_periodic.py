@@ -41,7 +41,7 @@ async def run(rounds: Rounds, rhythm: Rhythm) -> Periodic:
 async def test_a_round_that_fails_is_followed_by_others() -> None:
     rounds = Rounds(OSError("away"), OSError("still away"), False)
     service = await run(rounds, AT_ONCE)
-    assert (rounds.done, service.failures) == (3, 0)
+    assert (rounds.done, service.pulse.failures) == (3, 0)
 
 
 async def test_as_long_as_there_is_more_nobody_waits() -> None:
@@ -54,3 +54,40 @@ def test_the_wait_doubles_with_failures_up_to_the_longest() -> None:
     rhythm = Rhythm(10.0, 60.0, lambda: 0.5)
     assert [rhythm.wait_s(failures) for failures in range(5)] == [10.0, 20.0, 40.0, 60.0, 60.0]
     assert Rhythm(10.0, 60.0, lambda: 0.0).wait_s(0) == 9.0
+
+
+def test_what_is_done_rarely_is_tried_again_sooner_after_a_failure() -> None:
+    rhythm = Rhythm(3_600.0, 60.0, lambda: 0.5)
+    assert [rhythm.wait_s(failures) for failures in range(3)] == [3_600.0, 60.0, 60.0]
+
+
+async def test_a_service_that_ends_by_itself_does_not_beat_and_one_that_is_stopped_is_only_stopped() -> None:
+    async def give_up() -> int:
+        raise asyncio.CancelledError
+
+    broken = Periodic("broken", give_up, AT_ONCE)
+    await broken.start()
+    async with asyncio.timeout(30):
+        while broken.pulse.beats(1):  # noqa: ASYNC110 - the task ends within a few turns of the loop
+            await asyncio.sleep(0)
+    await broken.stop()
+    stopped = await run(Rounds(False), AT_ONCE)
+    assert stopped.pulse.beats(1)
+
+
+async def test_rows_are_counted_and_a_full_round_is_followed_by_the_next_at_once() -> None:
+    touched = iter([5, 5, 2])
+    over = asyncio.Event()
+
+    async def work() -> int:
+        rows = next(touched)
+        if rows < 5:
+            over.set()
+        return rows
+
+    service = Periodic("cleaner", work, HOURLY, rows_max=5)
+    await service.start()
+    async with asyncio.timeout(30):
+        await over.wait()
+    await service.stop()
+    assert (service.pulse.rows, service.pulse.rounds_done) == (12, 3)

@@ -1988,8 +1988,9 @@ class FloorDelta(_message.Message):
     """The floor version that the change made: one more than the one before."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_events_pb2.CapacityEvent]:
-        """All that happened in it, in order. A hold whose time is over has no event of its own until somebody meets or sweeps
-        it: whoever shows holds compares their expires_at with the clock.
+        """All that happened in it, in order; nothing for a version that left the floor as it was, such as a refused hold's. A
+        hold whose time is over has no event of its own until somebody meets or sweeps it: whoever shows holds compares
+        their expires_at with the clock.
         """
 
     def __init__(

@@ -161,7 +161,7 @@ class HoldEvent(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     CONFLICTS_FIELD_NUMBER: _builtins.int
     hold_id: _builtins.str
-    """The hold."""
+    """The hold. With capacity.hold.strict_conflict the id that it would have had: there is no such hold."""
     booking_id: _builtins.str
     """The booking it is for."""
     restaurant_id: _builtins.str
@@ -188,11 +188,11 @@ class HoldEvent(_message.Message):
 
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """"cause" says why a hold ended: released, replaced, superseded or expired."""
+        """"cause" says why a hold ended: released, replaced, superseded or expired; or with which reason it was refused."""
 
     @_builtins.property
     def conflicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___HoldConflict]:
-        """What was in the way. Only with capacity.hold.strict_conflict."""
+        """What was in the way: claims of others that were live. Only with capacity.hold.strict_conflict."""
 
     def __init__(
         self,

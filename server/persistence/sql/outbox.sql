@@ -193,6 +193,30 @@ WHERE
     )
 RETURNING s.restaurant_id;
 
+-- name: lag
+-- For how many seconds the oldest event waits that is to be delivered, from its commit or its redrive on; 0 when none does.
+SELECT
+    coalesce(
+        extract(EPOCH FROM clock_timestamp() - least(min(w.waits_since), min(v.waits_since))), 0
+    )::double precision AS lag_s
+FROM restaurants AS r
+LEFT JOIN outbox_streams AS s ON r.restaurant_id = s.restaurant_id
+LEFT JOIN LATERAL (
+    SELECT o.created_at AS waits_since
+    FROM capacity_outbox AS o
+    WHERE
+        r.floor_version > coalesce(s.settled_version, 0)
+        AND o.restaurant_id = r.restaurant_id AND o.status = 'pending' AND o.redriven_at IS NULL
+        AND (o.floor_version, o.position) > (coalesce(s.settled_version, 0), coalesce(s.settled_position, 0))
+    ORDER BY o.floor_version, o.position
+    LIMIT 1
+) AS w ON true
+LEFT JOIN LATERAL (
+    SELECT min(d.redriven_at) AS waits_since
+    FROM capacity_outbox AS d
+    WHERE d.restaurant_id = r.restaurant_id AND d.redriven_at IS NOT NULL AND d.status = 'pending'
+) AS v ON true;
+
 -- name: delete_delivered
 -- Deletes up to $2 events that were delivered and are older than the retention, and says how many; the same statement marks
 -- how far back each restaurant's events are incomplete now, so that no watcher takes what is left for all there was.

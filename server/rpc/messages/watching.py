@@ -6,6 +6,7 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from maitred.v1 import assignment_service_pb2 as pb
+from server.domain.events import CHANGES_NO_FLOOR
 from server.domain.limits import (
     HEARTBEAT_S_DEFAULT,
     HEARTBEAT_S_MAX,
@@ -80,9 +81,8 @@ def watch_floor_responses(restaurant_id: UUID, sight: Sight) -> Iterator[pb.Watc
 def _delta(change: FloorChange) -> pb.WatchFloorResponse:
     known = _DELTAS.get(change)
     if known is None:
-        delta = pb.FloorDelta(
-            floor_version=change.floor_version, events=[capacity_event(event) for event in change.events]
-        )
+        told = [event for event in change.events if event.event_type not in CHANGES_NO_FLOOR]
+        delta = pb.FloorDelta(floor_version=change.floor_version, events=map(capacity_event, told))
         token = watch_token(change.restaurant_id, change.floor_version)
         known = _DELTAS[change] = pb.WatchFloorResponse(resume_token=token, delta=delta)
     return known

@@ -1,0 +1,195 @@
+"""What a real worker says about its services, and what it measures, with the database there, away, and silent."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
+
+from maitred_client import AsyncMaitredClient
+from server.bootstrap import StartError, working
+from server.config import Settings, load_settings
+from server.outbox.events import OutboxEvent
+from server.outbox.ports import Undeliverable
+from server.rpc.health import HealthAnswer, ask_health
+from tests.builders.world import small_world
+from tests.conftest import Served
+from tests.support.database import connected, expire, rows
+from tests.support.gate import Gate, gate_to_postgres
+from tests.support.outbox import delivery, put_events, queue_on, redrive, relay_on
+from tests.support.working import poison, until
+
+PATIENCE_S = 30.0
+SERVICES = {
+    "relay_lease",
+    "relay_settle",
+    "relay_extend",
+    "rescuer",
+    "sweeper",
+    "outbox_lag",
+    "event_cleaner",
+    "telemetry_cleaner",
+    "ledger_expiry",
+    "invariant_check",
+}
+BUSY = {"relay_lease", "rescuer", "sweeper", "outbox_lag"}
+
+
+def restless(**settings: object) -> Settings:
+    """A worker that looks all the time."""
+    often = dict.fromkeys(("relay_poll_s", "rescue_s", "sweep_s", "measure_s", "health_interval_s"), 0.05)
+    return load_settings(**{"log_level": "error", **often, **settings})
+
+
+async def until_said(address: str, serving: bool) -> HealthAnswer:
+    """Until the worker says of itself and of what it does all the time that it serves, or that it does not."""
+    wanted = "SERVING" if serving else "NOT_SERVING"
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            answer = await ask_health(address, 5.0)
+            said = {status for service, status in answer.services.items() if service in BUSY}
+            if said == {wanted} and answer.overall == wanted:
+                return answer
+            await asyncio.sleep(0.02)
+
+
+async def test_a_worker_says_of_each_of_its_services_that_it_serves(database_url: str) -> None:
+    async with working(restless(), database_url) as worker:
+        answer = await until_said(worker.address, serving=True)
+        assert dict(answer.services) == dict.fromkeys(SERVICES, "SERVING")
+    assert not (await ask_health(worker.address, 5.0)).serving
+
+
+async def test_a_worker_whose_port_is_taken_says_so_and_does_not_start(database_url: str) -> None:
+    async with working(restless(), database_url) as worker:
+        taken = int(worker.address.rpartition(":")[2])
+        with pytest.raises(StartError, match="worker_port"):
+            async with working(restless(worker_port=taken), database_url):
+                pass
+        await until_said(worker.address, serving=True)
+
+
+async def shut(gate: Gate) -> None:
+    await gate.shut()
+
+
+async def reopen(gate: Gate) -> None:
+    await gate.open()
+
+
+async def stick(gate: Gate) -> None:
+    gate.stick()
+
+
+async def loosen(gate: Gate) -> None:
+    gate.loosen()
+
+
+@pytest.mark.parametrize(
+    ("take_away", "bring_back"),
+    [(shut, reopen), (stick, loosen)],
+    ids=["connections are refused", "nothing answers"],
+)
+async def test_services_do_not_serve_while_the_database_is_away_and_serve_again_afterwards(
+    database_url: str,
+    take_away: Callable[[Gate], "asyncio.Future[None]"],
+    bring_back: Callable[[Gate], "asyncio.Future[None]"],
+) -> None:
+    # Where nothing answers, the rounds hang for far longer than they may.
+    settings = restless(round_s_max=1.0, lease_s=1.0, event_timeout_s=0.9, telemetry_timeout_s=0.4)
+    async with gate_to_postgres(database_url) as (gate, through), working(settings, through) as worker:
+        await until_said(worker.address, serving=True)
+        await take_away(gate)
+        await until_said(worker.address, serving=False)
+        await bring_back(gate)
+        await until_said(worker.address, serving=True)
+
+
+async def test_a_database_that_hangs_keeps_no_round_for_ever(database_url: str) -> None:
+    """Here a round never counts as hung, so that services stop serving by rounds that ended alone."""
+    limits = dict.fromkeys(("deadline_s_default", "event_timeout_s"), 0.3)
+    settings = restless(
+        **limits, telemetry_timeout_s=0.1, lease_s=3_600.0, round_s_max=3_600.0, round_failures_max=2
+    )
+    async with gate_to_postgres(database_url) as (gate, through), working(settings, through) as worker:
+        await until_said(worker.address, serving=True)
+        gate.stick()
+        await until_said(worker.address, serving=False)
+        gate.loosen()
+        await until_said(worker.address, serving=True)
+
+
+async def test_a_worker_measures_its_rounds_the_outbox_and_what_contradicts_itself(
+    server: Served, client: AsyncMaitredClient
+) -> None:
+    url, reader = server.database_url, InMemoryMetricReader()
+    world = await small_world(client)
+    await expire(url, (await world.hold(await world.booking(), "T1")).hold_id)
+    lost = await world.hold(await world.booking(), "T2")
+    async with connected(url) as connection:
+        await connection.execute("DELETE FROM table_claims WHERE hold_id = $1::text::uuid", lost.hold_id)
+    await poison(url, world.restaurant_id)
+    async with working(restless(), url, MeterProvider([reader])) as worker:
+        await until_said(worker.address, serving=True)
+        await until(url, "SELECT FROM holds WHERE expires_at < now() AND state = 'active'", [])
+        await until(url, "SELECT FROM capacity_outbox WHERE status = 'pending'", [])
+        async with asyncio.timeout(PATIENCE_S):
+            while not settled(figures := measured(reader)):  # noqa: ASYNC110 - as a collector does
+                await asyncio.sleep(0.02)
+    (events,) = await rows(url, "SELECT count(*) FROM capacity_outbox WHERE status = 'done'")
+    assert figures["maitred.outbox.deliveries", "delivered"] == events["count"]
+    assert figures["maitred.outbox.deliveries", "dead"] == 1
+    assert figures["maitred.worker.rows", "sweeper"] == 1
+    assert figures["maitred.invariants.violations", "holds_match_claims"] == 1
+    assert figures["maitred.invariants.violations", "no_overlap"] == 0
+    assert figures["maitred.worker.rounds", "invariant_check", "done"] == 1
+    assert figures["maitred.worker.rounds", "sweeper", "failed"] == 0
+    assert figures["maitred.worker.last_round.duration", "invariant_check"] > 0
+    serving = {key[1] for key, value in figures.items() if key[0] == "maitred.worker.serving" and value}
+    assert serving == SERVICES
+
+
+def settled(figures: dict[tuple[str, ...], float]) -> bool:
+    """Whether all figures are in that come after the last event has been settled."""
+    return (
+        figures.get(("maitred.outbox.lag",)) == 0
+        and figures["maitred.outbox.restaurants_leased",] == 0
+        and figures["maitred.worker.leader",] == 1
+        and ("maitred.invariants.violations", "no_overlap") in figures
+    )
+
+
+def measured(reader: InMemoryMetricReader) -> dict[tuple[str, ...], float]:
+    """Every figure by name and labels."""
+    data = reader.get_metrics_data()
+    assert data is not None
+    return {
+        (metric.name, *(str(value) for value in (point.attributes or {}).values())): point.value
+        for metric in data.resource_metrics[0].scope_metrics[0].metrics
+        for point in metric.data.data_points
+        if isinstance(point, NumberDataPoint)
+    }
+
+
+async def refuse(event: OutboxEvent) -> None:
+    raise Undeliverable("nobody wants it")
+
+
+async def test_the_lag_is_the_age_of_the_oldest_event_that_is_to_be_delivered(database_url: str) -> None:
+    restaurants = await put_events(database_url, restaurants=2, versions=3)
+    async with queue_on(database_url) as queue:
+        assert await queue.lag_s() < 3_600
+        async with connected(database_url) as connection:
+            await connection.execute(
+                "UPDATE capacity_outbox SET created_at = created_at - interval '1 hour' * floor_version"
+                " WHERE restaurant_id = $1",
+                restaurants[1],
+            )
+        assert 3_600 <= await queue.lag_s() < 7_200
+        async with relay_on(database_url, delivery(refuse)) as relay:
+            while await relay.run_once():
+                pass
+        assert await queue.lag_s() == 0, "what is dead is not waited for"
+        await redrive(database_url, restaurants[1])
+        assert 0 < await queue.lag_s() < 3_600, "a redriven event waits since then"

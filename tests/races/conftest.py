@@ -1,0 +1,21 @@
+"""The small world in which races take place, and a look past the service at what they left behind."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from maitred_client import AsyncMaitredClient
+from tests.builders.world import World, small_world
+from tests.conftest import Served
+from tests.races.evidence import Connection, connected
+
+
+@pytest.fixture
+async def world(client: AsyncMaitredClient) -> World:
+    return await small_world(client)
+
+
+@pytest.fixture
+async def database(server: Served) -> AsyncIterator[Connection]:
+    async with connected(server.database_url) as connection:
+        yield connection

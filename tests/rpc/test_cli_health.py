@@ -1,0 +1,46 @@
+"""`maitred health` asks whoever runs."""
+
+import asyncio
+
+from server.cli.failures import ExitCode
+from tests.conftest import Served
+from tests.support.database import connected
+from tests.support.programs import buf_curl, run
+from tests.support.working import worker_on
+
+
+async def test_a_server_and_a_worker_tell_their_services(server: Served) -> None:
+    async with worker_on(server.database_url) as worker:
+        of_server, of_worker = await asyncio.gather(
+            run("health", "--address", server.address, "-o", "json"),
+            run("health", "--address", worker.address, "-o", "json"),
+        )
+    told = of_server.json()
+    assert told["status"] == "SERVING"
+    assert "maitred.v1.AssignmentService" in told["services"]
+    told = of_worker.json()
+    assert (told["status"], told["services"]["sweeper"]) == ("SERVING", "SERVING")
+    gone = await run("health", "--address", worker.address)
+    assert gone.code == ExitCode.UNREACHABLE
+    assert worker.address in gone.err
+
+
+async def test_a_generic_client_asks_a_worker_about_one_service(server: Served) -> None:
+    async with worker_on(server.database_url) as worker:
+        url = f"http://{worker.address}/grpc.health.v1.Health/Check"
+        assert "SERVING" in await buf_curl("-d", '{"service": "relay_lease"}', url)
+
+
+async def test_what_does_not_serve_ends_the_command_with_7(server: Served) -> None:
+    async with worker_on(server.database_url, round_failures_max=1, sweep_s=0.05) as worker:
+        await break_the_sweeper(server.database_url)
+        async with asyncio.timeout(30):
+            while (ended := await run("health", "--address", worker.address)).code != ExitCode.NOT_READY:
+                pass
+    assert "NOT_SERVING" in ended.out
+
+
+async def break_the_sweeper(url: str) -> None:
+    """The sweeper's question cannot be answered any more."""
+    async with connected(url) as connection:
+        await connection.execute("ALTER TABLE holds RENAME COLUMN expires_at TO ends_at")
