@@ -46,14 +46,9 @@ def _lines(outcome: Outcome) -> Iterator[tuple[object, ...]]:
 
 
 def _foresight(outcome: Outcome) -> str:
-    """Says whether it could be done or is an upper bound."""
-    if outcome.proven == len(outcome.runs):
-        return "foresight"
-    return (
-        f"foresight, {outcome.proven} of {len(outcome.runs)} proven"
-        if outcome.proven
-        else "foresight, at most"
-    )
+    """Says whether it is what could be done, or on how many evenings only an upper bound of that is known."""
+    evenings = len(outcome.runs)
+    return "foresight" if outcome.proven == evenings else f"bound, {outcome.proven}/{evenings} proven"
 
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:
