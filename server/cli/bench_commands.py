@@ -11,12 +11,14 @@ from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
 from server.cli.options import Output
 from server.cli.output import Format, errors, show, write_json
-from server.simulation.comparison import TARGETS, Case, Outcome, compare
-from server.simulation.optimum import SolverMissing
+from server.simulation.comparison import SOLVER_SECONDS_MAX, TARGETS, Case, Outcome, compare
+from server.simulation.solver import SolverMissing
 
 SEEDS_DEFAULT = 10
 # The room of 400 tables takes most of the time, and its evenings differ little.
 LARGE_TABLES, LARGE_SEEDS_MAX = 400, 3
+# Enough for rooms of 40 tables; of larger ones upper bounds are left.
+QUICK_SOLVER_SECONDS_MAX = 1.0
 
 bench = typer.Typer(help="Measures the parts of maitred against stated targets.", no_args_is_help=True)
 
@@ -63,7 +65,7 @@ def planner(
         typer.Option(
             "--quick",
             envvar="MAITRED_CLI_QUICK",
-            help="At most two evenings per case and no room of 400 tables: under a minute.",
+            help="At most two evenings per case, no room of 400 tables, and little time for proofs: under a minute.",
         ),
     ] = False,
     output: Output = Format.TABLE,
@@ -72,14 +74,14 @@ def planner(
 
     Requests come one by one; each takes the first choice of a rule and keeps it, and nobody is declined whom a table
     would fit. Every rule has the same evenings. Without --tables and --loads, all cases that have a target are
-    measured. Up to 40 tables the optimum is exact; above, an upper bound stands for it, so ratios are too low rather
-    than too high. Needs the package highspy.
+    measured, in about a quarter of an hour. Where the best seating cannot be proven in time, an upper bound stands
+    for it, so ratios are too low rather than too high. Needs the package highspy.
 
     Example: [bold]maitred bench planner --tables 120 --loads 100 --seeds 3[/]
     """
     cases = _cases(tables, loads, quick=quick)
     counts = [_seeds(case, min(seeds, 2) if quick else seeds) for case in cases]
-    outcomes = _measure(cases, counts)
+    outcomes = _measure(cases, counts, QUICK_SOLVER_SECONDS_MAX if quick else SOLVER_SECONDS_MAX)
     if output is Format.TABLE:
         show(outcome_table(outcomes))
     else:
@@ -97,14 +99,20 @@ def _seeds(case: Case, seeds: int) -> int:
     return min(seeds, LARGE_SEEDS_MAX) if case.tables >= LARGE_TABLES else seeds
 
 
-def _measure(cases: list[Case], counts: list[int]) -> list[Outcome]:
+def _measure(cases: list[Case], counts: list[int], solver_seconds_max: float) -> list[Outcome]:
     console = errors()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task("evenings", total=sum(counts))
         try:
             return [
-                compare(case, range(1, count + 1), perf_counter, lambda: progress.advance(task))
+                compare(
+                    case,
+                    range(1, count + 1),
+                    perf_counter,
+                    lambda: progress.advance(task),
+                    solver_seconds_max,
+                )
                 for case, count in zip(cases, counts, strict=True)
             ]
         except SolverMissing as missing:

@@ -28,8 +28,7 @@ def outcome_table(outcomes: Sequence[Outcome]) -> Table:
 def _lines(outcome: Outcome) -> Iterator[tuple[object, ...]]:
     case = outcome.case
     best = median(run.optimum.bound for run in outcome.runs)
-    foresight = "foresight" if outcome.exact else "foresight, at most"
-    yield case.tables, f"{case.load_percent}%", foresight, f"{best:.0f}", "1.000", "", "", "", ""
+    yield case.tables, f"{case.load_percent}%", _foresight(outcome), f"{best:.0f}", "1.000", "", "", "", ""
     for rule in RULES:
         ratios = outcome.ratios(rule)
         target = "" if outcome.target is None or rule != DEFAULT else f"{outcome.target:.3f}"
@@ -46,6 +45,12 @@ def _lines(outcome: Outcome) -> Iterator[tuple[object, ...]]:
         )
 
 
+def _foresight(outcome: Outcome) -> str:
+    """Says whether it is what could be done, or on how many evenings only an upper bound of that is known."""
+    evenings = len(outcome.runs)
+    return "foresight" if outcome.proven == evenings else f"bound, {outcome.proven}/{evenings} proven"
+
+
 def outcome_json(outcome: Outcome) -> dict[str, Any]:
     """The figures of a case under stable names, for programs."""
     return {
@@ -55,7 +60,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "seeds": [run.seed for run in outcome.runs],
         "covers_asked": [run.asked for run in outcome.runs],
         "covers_optimum": [run.optimum.bound for run in outcome.runs],
-        "optimum_exact": outcome.exact,
+        "optimum_exact": [run.optimum.exact for run in outcome.runs],
         "target": outcome.target,
         "rules": {
             rule: {

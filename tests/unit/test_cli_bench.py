@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from server.cli import main
+from server.cli import bench_commands, main
 from server.cli.failures import ExitCode
 from server.simulation.seating import RULES
 
@@ -26,7 +26,7 @@ def test_the_planner_is_measured_beside_other_rules(
     assert run(monkeypatch, *SMALLEST, "-o", "json") is ExitCode.OK
     (case,) = json.loads(capfd.readouterr().out)
     assert (case["tables"], case["load_percent"], case["seeds"]) == (8, 120, [1, 2])
-    assert case["optimum_exact"]
+    assert case["optimum_exact"] == [True, True]
     assert list(case["rules"]) == list(RULES)
     for figures in case["rules"].values():
         pairs = zip(figures["covers"], case["covers_optimum"], strict=True)
@@ -43,6 +43,16 @@ def test_the_table_names_every_rule_and_what_was_possible(
     assert run(monkeypatch, *SMALLEST) is ExitCode.OK
     out = capfd.readouterr().out
     assert [name for name in ("foresight", *RULES) if name.replace("_", " ") not in out] == []
+
+
+def test_where_nothing_was_proven_in_time_it_says_that_a_bound_stands_for_the_best(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("highspy", reason="highspy solves the integer programs; it is in the dev group")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(bench_commands, "QUICK_SOLVER_SECONDS_MAX", 0.0)
+    assert run(monkeypatch, *SMALLEST, "--quick") is ExitCode.OK
+    assert "bound, 0/2 proven" in capfd.readouterr().out
 
 
 def test_without_the_solver_it_says_what_to_install(

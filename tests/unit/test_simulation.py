@@ -3,19 +3,23 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import product
+from itertools import combinations, product
 from random import Random
 
 import pytest
 
 from server.domain.claims import Claim
+from server.domain.rules import Selection, check_set, failed
 from server.planner.catalog import TableSets
-from server.planner.merges import as_mask, positions
+from server.planner.merges import as_mask
 from server.planner.vacancies import Slot, find_vacancies
+from server.simulation import optimum
 from server.simulation.evenings import Evening, EveningMix, Request, make_evening
-from server.simulation.optimum import SolverMissing, best_covers
+from server.simulation.optimum import best_covers, covers_at_most
+from server.simulation.program import by_table
 from server.simulation.rooms import RoomMix
 from server.simulation.seating import RULES, Seating, seat
+from server.simulation.solver import SolverMissing, relax, solve
 
 MIX = EveningMix()
 # Rooms so small that everything can be tried, with parties that need all of them.
@@ -95,25 +99,51 @@ def test_the_optimum_of_a_tiny_evening_is_the_best_of_all_seatings(seed: int) ->
     pytest.importorskip("highspy", reason="highspy solves the integer programs; it is in the dev group")
     evening = make_evening(TINY, 3 + seed % 3, 4.0, seed)
     evening = replace(evening, requests=tuple(Random(seed).sample(evening.requests, 6)))
-    found = best_covers(evening, sets_of(evening), exact=True, seconds_max=30)
+    found = best_covers(evening, sets_of(evening), seconds_max=30)
     assert found.exact
     assert found.bound == max(covers_of_all_seatings(evening))
-    assert best_covers(evening, sets_of(evening), exact=False, seconds_max=30).bound >= found.bound
+    assert covers_at_most(evening, sets_of(evening), seconds_max=30) >= found.bound
+
+
+# The best seating of the evening of seed 15 needs sets that lose covers in the relaxed program.
+@pytest.mark.parametrize("seed", range(10, 20))
+def test_the_optimum_is_that_of_a_search_that_leaves_nothing_out(seed: int) -> None:
+    pytest.importorskip("highspy", reason="highspy solves the integer programs; it is in the dev group")
+    evening = make_evening(MIX, 6 + seed % 8, 1.5, seed)
+    all_of_it = solve(by_table(evening, sets_of(evening)), seconds_max=60)
+    found = best_covers(evening, sets_of(evening), seconds_max=60)
+    assert (found.bound, found.exact) == (round(all_of_it.covers), True)
 
 
 @EACH_RULE
 def test_foresight_is_never_beaten(rule: str) -> None:
     pytest.importorskip("highspy", reason="highspy solves the integer programs; it is in the dev group")
     evening = make_evening(MIX, 12, 1.2, seed=5)
-    best = best_covers(evening, sets_of(evening), exact=True, seconds_max=30)
-    assert 0.5 * best.bound < seated(evening, rule).covers <= best.bound <= guests(evening.requests)
+    best = best_covers(evening, sets_of(evening), seconds_max=30)
+    covers = seated(evening, rule).covers
+    assert (
+        0.5 * best.bound < covers <= best.bound <= covers_at_most(evening, sets_of(evening), seconds_max=30)
+    )
+
+
+@pytest.mark.parametrize("relaxing_seconds_max", [0.0, 30.0])
+def test_without_time_for_a_proof_there_is_a_bound_that_nothing_beats(
+    monkeypatch: pytest.MonkeyPatch, relaxing_seconds_max: float
+) -> None:
+    pytest.importorskip("highspy", reason="highspy solves the integer programs; it is in the dev group")
+    evening = make_evening(MIX, 12, 1.2, seed=5)
+    best = best_covers(evening, sets_of(evening), seconds_max=30)
+    monkeypatch.setattr(optimum, "relax", lambda program, _: relax(program, relaxing_seconds_max))
+    hasty = best_covers(evening, sets_of(evening), seconds_max=0.0)
+    assert not hasty.exact
+    assert best.bound <= hasty.bound <= guests(evening.requests)
 
 
 def test_without_the_solver_the_optimum_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "highspy", None)
     evening = make_evening(TINY, 3, 1.0, 1)
     with pytest.raises(SolverMissing, match="highspy"):
-        best_covers(evening, sets_of(evening), exact=True, seconds_max=1)
+        best_covers(evening, sets_of(evening), seconds_max=1)
 
 
 def guests(requests: tuple[Request, ...]) -> int:
@@ -122,8 +152,7 @@ def guests(requests: tuple[Request, ...]) -> int:
 
 def covers_of_all_seatings(evening: Evening) -> Iterator[int]:
     """Tries every set for every request, and leaving it out."""
-    sets = sets_of(evening)
-    choices = [[0, *masks(sets, request, evening.policy.slack_max)] for request in evening.requests]
+    choices = [[0, *masks(evening, request)] for request in evening.requests]
     for chosen in product(*choices):
         placed = [(mask, request) for mask, request in zip(chosen, evening.requests, strict=True) if mask]
         if not any(
@@ -134,6 +163,15 @@ def covers_of_all_seatings(evening: Evening) -> Iterator[int]:
             yield sum(request.party.party_size for _, request in placed)
 
 
-def masks(sets: TableSets, request: Request, slack_max: int) -> list[int]:
-    shortlist = sets.shortlist(request.party, slack_max)
-    return [as_mask((at,)) for at in positions(shortlist.singles)] + [each.mask for each in shortlist.merges]
+def masks(evening: Evening, request: Request) -> list[int]:
+    """The sets that pass every rule, less those of which a part passes too: whoever sits there could have the part."""
+    tables = evening.floor.tables
+    legal: list[int] = []
+    for size in range(1, len(tables) + 1):
+        for members in combinations(range(len(tables)), size):
+            mask = as_mask(members)
+            chosen = tuple(tables[at] for at in members)
+            selection = Selection(evening.floor, evening.policy, request.party, request.stay.window, chosen)
+            if not failed(check_set(selection)) and not any(mask & part == part for part in legal):
+                legal.append(mask)
+    return legal
