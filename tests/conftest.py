@@ -54,7 +54,8 @@ async def database_url(postgres: TestServer) -> AsyncIterator[str]:
 
 @pytest.fixture
 def settings() -> Settings:
-    return load_settings(port=0, log_level="warning")
+    """One connection is enough to begin with: few tests ask for two things at once."""
+    return load_settings(port=0, log_level="warning", pool_size_min=1)
 
 
 @pytest.fixture
