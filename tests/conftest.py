@@ -1,9 +1,11 @@
 """The worlds that tests own: a PostgreSQL per worker and form, a database per test, a real server on a real socket."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
+import grpc.aio
 import hypothesis
 import pytest
 
@@ -38,6 +40,24 @@ class Served:
 
     def client(self, actor: str = "tests", tenant_id: UUID | None = None) -> AsyncMaitredClient:
         return AsyncMaitredClient(self.address, tenant_id=tenant_id or self.tenant_id, actor=actor)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_grpc_runtime() -> None:
+    """gRPC's part for asyncio runs from the first test to the last, as it does in a server.
+
+    Otherwise it would end whenever the last server and channel are collected and start again for the next test: a
+    thousand times, each inside of a destructor that joins a thread, at whatever point of the interpreter that happens.
+    """
+
+    async def begin() -> None:
+        grpc.aio.init_grpc_aio()
+
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(begin())
+    finally:
+        loop.close()
 
 
 @pytest.fixture(scope="session", params=FORMS, ids=str)
