@@ -1,9 +1,11 @@
 """The worlds that tests own: a PostgreSQL per worker and form, a database per test, a real server on a real socket."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
+import grpc.aio
 import hypothesis
 import pytest
 
@@ -19,6 +21,15 @@ hypothesis.settings.register_profile("suite", derandomize=True)
 hypothesis.settings.load_profile("suite")
 
 
+# By far the longest files: begun last, each would keep one process busy when the others have nothing left to do.
+LONGEST = ("test_faults_at_every_statement.py", "test_cli.py", "test_embedded_postgres.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files come first; all others stay in their order, which has the short unit tests last."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """A running server, its database, and a tenant that nobody else uses."""
@@ -29,6 +40,24 @@ class Served:
 
     def client(self, actor: str = "tests", tenant_id: UUID | None = None) -> AsyncMaitredClient:
         return AsyncMaitredClient(self.address, tenant_id=tenant_id or self.tenant_id, actor=actor)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_grpc_runtime() -> None:
+    """gRPC's part for asyncio runs from the first test to the last, as it does in a server.
+
+    Otherwise it would end whenever the last server and channel are collected and start again for the next test: a
+    thousand times, each inside of a destructor that joins a thread, at whatever point of the interpreter that happens.
+    """
+
+    async def begin() -> None:
+        grpc.aio.init_grpc_aio()
+
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(begin())
+    finally:
+        loop.close()
 
 
 @pytest.fixture(scope="session", params=FORMS, ids=str)
@@ -54,7 +83,8 @@ async def database_url(postgres: TestServer) -> AsyncIterator[str]:
 
 @pytest.fixture
 def settings() -> Settings:
-    return load_settings(port=0, log_level="warning")
+    """One connection is enough to begin with: few tests ask for two things at once."""
+    return load_settings(port=0, log_level="warning", pool_size_min=1)
 
 
 @pytest.fixture

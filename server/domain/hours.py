@@ -8,6 +8,7 @@ are elapsed time, whatever the clock on the wall does meanwhile.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from server.domain.policy import WEEK, ServicePeriod, ServicePolicy
@@ -154,8 +155,12 @@ def _outside_hours(policy: ServicePolicy, time_zone: str, start: datetime) -> Ex
     )
 
 
+@lru_cache(maxsize=4_096)
 def _instant(day: date, minutes: int, time_zone: str) -> datetime:
-    """The instant of a local wall time given in minutes from the midnight that begins `day`."""
+    """The instant of a local wall time given in minutes from the midnight that begins `day`.
+
+    Kept, because all the starts of a day ask about the same few openings, and time zones are slow.
+    """
     days, minute_of_day = divmod(minutes, 24 * 60)
     wall = datetime.combine(day + timedelta(days=days), time(*divmod(minute_of_day, 60)), ZoneInfo(time_zone))
     return wall.astimezone(UTC)

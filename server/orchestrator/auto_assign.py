@@ -154,21 +154,23 @@ class AutoAssign:
                 continue
 
     async def _request(self, run: Run) -> RecordedRequest:
-        """How the ledger knows the call. A caller that sends the derived id of the present need means just that."""
+        """How the ledger knows the call. A caller that sends the derived id of the present need means just that.
+
+        What an id is derived from does not show, so one of the same version that is not the present need's may be that
+        of an earlier need: then it is known again as what it was recorded as.
+        """
         caller, command = run.caller, run.command
-        chosen = command.request_id
+        chosen, method = command.request_id, method_of(command)
         run.epoch = None
-        if chosen is None or chosen.version == DERIVED_ID_VERSION:
-            epoch = await self._epoch(caller, command)
-            derived = auto_assign_request_id(
-                caller.tenant_id, command.restaurant_id, command.booking_id, epoch
-            )
-            if chosen in (None, derived):
-                run.epoch = epoch
-                need = payload_digests(Need(command.restaurant_id, command.booking_id))
-                return RecordedRequest(caller.tenant_id, method_of(command), derived, need)
-        assert chosen is not None, "without a chosen id the derived one was taken"
-        return RecordedRequest(caller.tenant_id, method_of(command), chosen, payload_digests(command))
+        if chosen is not None and chosen.version != DERIVED_ID_VERSION:
+            return RecordedRequest(caller.tenant_id, method, chosen, payload_digests(command))
+        epoch = await self._epoch(caller, command)
+        derived = auto_assign_request_id(caller.tenant_id, command.restaurant_id, command.booking_id, epoch)
+        need = payload_digests(Need(command.restaurant_id, command.booking_id))
+        if chosen is None or chosen == derived:
+            run.epoch = epoch
+            return RecordedRequest(caller.tenant_id, method, derived, need, payload_digests(command))
+        return RecordedRequest(caller.tenant_id, method, chosen, payload_digests(command), need)
 
     async def _epoch(self, caller: Caller, command: AutoAssignCommand) -> int:
         await known_restaurant(self.catalogue, caller, command.restaurant_id)

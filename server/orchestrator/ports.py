@@ -53,12 +53,16 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """One mutating call for the ledger. `field_digests` tells two payloads apart, field by field."""
+    """One mutating call for the ledger. `field_digests` tells two payloads apart, field by field.
+
+    It is recorded with these, and known again by these or by `other_digests`, when it may have been recorded with them.
+    """
 
     tenant_id: UUID
     method: str
     request_id: UUID
     field_digests: tuple[tuple[str, str], ...]
+    other_digests: tuple[tuple[str, str], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

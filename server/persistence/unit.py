@@ -68,7 +68,7 @@ class SqlUnit(SqlReader):
         )
         if row is None:
             return None
-        if row["request_hash"] != _hash(request):
+        if row["request_hash"] not in _hashes(request):
             raise _reused(request, decode(row["field_digests"], dict[str, str]))
         return answer_of(row, answer_type)
 
@@ -142,7 +142,7 @@ class SqlUnit(SqlReader):
             request.tenant_id,
             request.method,
             request.request_id,
-            _hash(request),
+            _hash(request.field_digests),
             encode(dict(request.field_digests)),
             isinstance(answer, Refusal),
             encode(answer),
@@ -340,8 +340,15 @@ def _columns(claims: tuple[Claim, ...]) -> tuple[list[object], ...]:
     )
 
 
-def _hash(request: RecordedRequest) -> bytes:
-    return blake2b(repr(request.field_digests).encode(), digest_size=16).digest()
+def _hash(digests: tuple[tuple[str, str], ...]) -> bytes:
+    return blake2b(repr(digests).encode(), digest_size=16).digest()
+
+
+def _hashes(request: RecordedRequest) -> set[bytes]:
+    """Of everything that the request may have been recorded with."""
+    return {
+        _hash(digests) for digests in (request.field_digests, request.other_digests) if digests is not None
+    }
 
 
 def _in_progress(request: RecordedRequest) -> ServiceError:

@@ -285,6 +285,35 @@ async def test_a_new_need_is_not_answered_with_the_old_tables(
     assert again.booking == await place.read(booking.booking_id)
 
 
+@pytest.mark.parametrize("change", [_unassign, _later, _moved, _shrunk])
+async def test_who_repeats_the_call_of_an_earlier_need_gets_its_recorded_answer(
+    place: House, server: Served, change: Callable[[House, Booking], Awaitable[object]]
+) -> None:
+    """Sent with its derived id. Once the need has changed that id belongs to the answer alone."""
+    booking = await place.party(8)
+    request = place.auto_assign_request(booking.booking_id, request_id=derived_id(place, server, booking))
+    first = await place.client.auto_assign(request)
+    await change(place, booking)
+    before = await place.read(booking.booking_id)
+    assert before.assignment_epoch > booking.assignment_epoch
+    assert as_bytes(await place.client.auto_assign(request)) == as_bytes(first)
+    request.actor, request.reason = "background", "sweep"
+    assert as_bytes(await place.client.auto_assign(request)) == as_bytes(first)
+    assert await place.read(booking.booking_id) == before
+
+
+async def test_an_id_that_a_later_need_would_have_stays_with_the_call_that_brought_it(
+    place: House, server: Served
+) -> None:
+    booking = await place.party(8)
+    later = Booking(booking_id=booking.booking_id, assignment_epoch=booking.assignment_epoch + 1)
+    request = place.auto_assign_request(booking.booking_id, request_id=derived_id(place, server, later))
+    first = await place.client.auto_assign(request)
+    await place.unassign(booking)
+    assert (await place.read(booking.booking_id)).assignment_epoch == later.assignment_epoch
+    assert as_bytes(await place.client.auto_assign(request)) == as_bytes(first)
+
+
 async def test_bookings_of_two_restaurants_with_one_id_are_two(place: House, server: Served) -> None:
     other = await house(place.client)
     booking_id = str(uuid4())

@@ -24,15 +24,15 @@ from tests.conformance.receivers import SECRET
 from tests.support.webhook_receiver import Answer, WebhookReceiver, receiving_webhooks
 
 OTHER_SECRET = "whsec_" + base64.b64encode(b"another secret of the tests").decode()
-NOW = datetime.now(UTC).replace(microsecond=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Hooked:
-    """A sink and the server it posts to."""
+    """A sink, whose clock stands still at the second in which the test began, and the server it posts to."""
 
     sink: WebhookSink
     server: WebhookReceiver
+    now: datetime
 
 
 @pytest.fixture
@@ -41,9 +41,10 @@ async def hooked() -> AsyncIterator[Hooked]:
         # By name: of a mere address, no cookie would be kept anyway.
         url = f"http://localhost:{server.port}/events"
         keys = read_secret(SECRET), read_secret(OTHER_SECRET)
-        sink = WebhookSink(WebhookSettings(url, keys, 20.0, 20.0, 4), NOW.timestamp)
+        now = datetime.now(UTC).replace(microsecond=0)
+        sink = WebhookSink(WebhookSettings(url, keys, 20.0, 20.0, 4), now.timestamp)
         await sink.open()
-        yield Hooked(sink, server)
+        yield Hooked(sink, server, now)
         await sink.close()
 
 
@@ -63,14 +64,14 @@ async def test_the_receiver_can_verify_with_any_of_the_secrets(hooked: Hooked, s
 async def test_what_was_tampered_with_or_recorded_is_found_out(hooked: Hooked) -> None:
     await hooked.sink.deliver(on_its_way())
     (posted,) = hooked.server.posted
-    headers, receiver = dict(posted.headers), Webhook(SECRET)
+    headers, receiver, now = dict(posted.headers), Webhook(SECRET), int(hooked.now.timestamp())
     with pytest.raises(WebhookVerificationError, match="No matching signature"):
         receiver.verify(posted.body.replace(b"capacity", b"capucity"), headers)
     with pytest.raises(WebhookVerificationError, match="No matching signature"):
-        receiver.verify(posted.body, {**headers, "webhook-timestamp": str(int(NOW.timestamp()) + 1)})
+        receiver.verify(posted.body, {**headers, "webhook-timestamp": str(now + 1)})
     with pytest.raises(WebhookVerificationError, match="No matching signature"):
         Webhook("whsec_" + base64.b64encode(b"x" * 24).decode()).verify(posted.body, headers)
-    old = signed_headers([read_secret(SECRET)], "1", int(NOW.timestamp()) - 600, posted.body)
+    old = signed_headers([read_secret(SECRET)], "1", now - 600, posted.body)
     with pytest.raises(WebhookVerificationError, match="too old"):
         receiver.verify(posted.body, old)
 
@@ -130,15 +131,18 @@ async def test_a_redirect_is_final_and_not_followed(hooked: Hooked, status: int)
         ("7", 7.0),
         (" 0 ", 0.0),
         ("999999999", RETRY_AFTER_S_MAX),
-        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
-        (format_datetime(NOW - timedelta(days=1), usegmt=True), 0.0),
-        (format_datetime(NOW + timedelta(days=9), usegmt=True), RETRY_AFTER_S_MAX),
+        (timedelta(seconds=90), 90.0),
+        (timedelta(days=-1), 0.0),
+        (timedelta(days=9), RETRY_AFTER_S_MAX),
     ],
     ids=["seconds", "none", "too many seconds", "a date", "a date that is over", "a date far away"],
 )
 async def test_the_receiver_says_how_long_to_leave_it_alone(
-    hooked: Hooked, status: int, retry_after: str, wait_s: float
+    hooked: Hooked, status: int, retry_after: str | timedelta, wait_s: float
 ) -> None:
+    """In seconds, or as the date that is so far from now."""
+    if isinstance(retry_after, timedelta):
+        retry_after = format_datetime(hooked.now + retry_after, usegmt=True)
     hooked.server.answers = [Answer(status, {"retry-after": retry_after})]
     with pytest.raises(RetryLater) as wish:
         await hooked.sink.deliver(on_its_way())

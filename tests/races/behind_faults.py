@@ -28,22 +28,6 @@ class Interrupted:
     place: House
     plan: FaultPlan
 
-    async def strike_at(self, words: str, strike: Strike) -> None:
-        """Arms the plan for the first statement with these words in an automatic assignment."""
-
-        async def only_count(_: DriverConnection, run: Run) -> Any:
-            return await run()
-
-        booking = await self.place.party()
-        # Afterwards the floor is in memory, as it will be when it counts.
-        await self.place.plan(booking)
-        self.plan.arm(1, only_count)
-        await self.place.auto_assign(booking)
-        self.plan.disarm()
-        numbers = [at for at, text in enumerate(self.plan.statements, start=1) if words in text]
-        await self.place.unassign(booking)
-        self.plan.arm(numbers[0], strike)
-
     async def dump(self) -> Dump:
         async with connected(self.server.database_url) as database:
             return await dump(database, self.place.restaurant_id)

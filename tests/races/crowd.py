@@ -108,7 +108,8 @@ class Crowd:
         return "reassign_tables", self.world.reassign_request(booking_id, names)
 
     def _unassign(self, rng: random.Random) -> tuple[str, Message]:
-        booking_id = rng.choice(self.booking_ids)
+        """Often where there is something to take away."""
+        booking_id = rng.choice(rng.choice([self.seated_ids[-RECENT:] or self.booking_ids, self.booking_ids]))
         names = rng.choice([[], self._tables_for(booking_id, rng)[:1]])
         return "unassign_tables", self.world.unassign_request(booking_id, names)
 

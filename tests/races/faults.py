@@ -27,17 +27,25 @@ else:
 
 @dataclass(slots=True)
 class FaultPlan:
-    """Strikes once, at statement number `at` of the transactions that begin after it was armed; BEGIN is number 1."""
+    """Strikes once, at statement number `at` of the transactions that begin after it was armed; BEGIN is number 1.
+
+    Or at the first of their statements with certain words, for those who care about what the statement does: its number
+    depends on what the server has in memory by then.
+    """
 
     at: int = 0
+    words: str = ""
     strike: Strike | None = None
     statements: list[str] = field(default_factory=list)
 
     def arm(self, at: int, strike: Strike) -> None:
-        self.at, self.strike, self.statements = at, strike, []
+        self.at, self.words, self.strike, self.statements = at, "", strike, []
+
+    def arm_for(self, words: str, strike: Strike) -> None:
+        self.at, self.words, self.strike, self.statements = 0, words, strike, []
 
     def disarm(self) -> None:
-        self.at, self.strike = 0, None
+        self.at, self.words, self.strike = 0, "", None
 
     @property
     def struck(self) -> bool:
@@ -52,6 +60,8 @@ class FaultPlan:
         if self.strike is None:
             return await run()
         self.statements.append(query)
+        if not self.at and self.words and self.words in query:
+            self.at = len(self.statements)
         return await (self.strike(connection, run) if len(self.statements) == self.at else run())
 
 

@@ -126,7 +126,7 @@ async def test_out_of_time_after_the_commit_the_tables_are_told(
 ) -> None:
     place = scene.place
     booking = await place.party()
-    await scene.strike_at(COMMIT, answer_of_the_database)
+    scene.plan.arm_for(COMMIT, answer_of_the_database)
     answer = await place.client.auto_assign(
         place.auto_assign_request(booking.booking_id), timeout_s=PATIENCE_S
     )
@@ -142,7 +142,7 @@ async def test_out_of_time_after_the_commit_the_tables_are_told(
 async def test_a_commit_that_is_cut_off_before_it_happened_has_changed_nothing(scene: Interrupted) -> None:
     place = scene.place
     booking = await place.party()
-    await scene.strike_at(COMMIT, first(asyncio.Event().wait))
+    scene.plan.arm_for(COMMIT, first(asyncio.Event().wait))
     before = await scene.dump()
     answer = await place.client.auto_assign(
         place.auto_assign_request(booking.booking_id), timeout_s=PATIENCE_S

@@ -83,7 +83,7 @@ async def test_what_was_planned_is_planned_once_more(
 ) -> None:
     place = scene.place
     booking = await place.party(6)
-    await scene.strike_at(LOCK, first(lambda: change(place)))
+    scene.plan.arm_for(LOCK, first(lambda: change(place)))
     answer = await place.auto_assign(booking)
     assert scene.plan.struck
     given_up, taken = tried(place, answer)
@@ -97,14 +97,14 @@ async def test_what_was_planned_is_planned_once_more(
 async def test_what_does_not_touch_the_plan_does_not_matter(scene: Interrupted) -> None:
     place = scene.place
     booking = await place.party(6)
-    await scene.strike_at(LOCK, first(lambda: place.block("W1")))
+    scene.plan.arm_for(LOCK, first(lambda: place.block("W1")))
     assert tried(place, await place.auto_assign(booking)) == [(["F6"], "UNSPECIFIED")]
 
 
 async def test_when_the_last_table_goes_meanwhile_nothing_fits(scene: Interrupted) -> None:
     place = scene.place
     booking = await place.party(6)
-    await scene.strike_at(LOCK, first(lambda: place.block(*place.tables)))
+    scene.plan.arm_for(LOCK, first(lambda: place.block(*place.tables)))
     before = await scene.dump()
     error = await refused(place.auto_assign(booking), NoFeasiblePlanError)
     assert error.metadata["outcome"] == "fully_taken"
@@ -116,7 +116,7 @@ async def test_when_the_last_table_goes_meanwhile_nothing_fits(scene: Interrupte
 async def test_a_booking_that_gets_tables_meanwhile_keeps_those(scene: Interrupted) -> None:
     place = scene.place
     booking = await place.party(6)
-    await scene.strike_at(LOCK, first(lambda: place.assign(booking, "W1", "W2")))
+    scene.plan.arm_for(LOCK, first(lambda: place.assign(booking, "W1", "W2")))
     answer = await place.auto_assign(booking)
     assert answer.outcome == AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_ALREADY_ASSIGNED
     assert sorted(answer.assignment.table_ids) == sorted(place.ids(["W1", "W2"]))
@@ -134,7 +134,7 @@ async def test_a_booking_that_changes_meanwhile_gets_tables_for_what_it_wants_no
     async def change() -> None:
         await place.party(2, booking_id=booking.booking_id, start=evening(20))
 
-    await scene.strike_at(words, first(change))
+    scene.plan.arm_for(words, first(change))
     answer = await place.auto_assign(booking)
     changed = await place.read(booking.booking_id)
     assert scene.plan.struck
@@ -153,9 +153,7 @@ async def test_who_sends_the_derived_id_of_a_need_that_changes_meanwhile_is_answ
         scene.server.tenant_id, UUID(place.restaurant_id), UUID(booking.booking_id), booking.assignment_epoch
     )
     request = place.auto_assign_request(booking.booking_id, request_id=str(derived))
-    await scene.strike_at(
-        LOCK, first(lambda: place.party(2, booking_id=booking.booking_id, start=evening(20)))
-    )
+    scene.plan.arm_for(LOCK, first(lambda: place.party(2, booking_id=booking.booking_id, start=evening(20))))
     answer = await place.client.auto_assign(request, timeout_s=PATIENCE_S)
     assert (answer.assignment.party_size, answer.request_id) == (2, request.request_id)
     assert await place.client.auto_assign(request) == answer

@@ -14,7 +14,8 @@ from tests.races.crowd import Crowd, Sent, attempt
 from tests.races.evidence import Connection, broken_invariants, connected, dump
 
 HOSTS, STEPS = 16, 40
-BOOKINGS = 60
+# So many that every kind of call succeeds several times, and so few that most are in somebody's way.
+TABLES, BOOKINGS = 30, 60
 SEED = 7
 
 # What a host at work is refused for; above all none of the store's or the house's own failures.
@@ -38,7 +39,7 @@ async def test_whatever_hosts_do_at_once_the_floor_adds_up(each_server: Served, 
         connected(each_server.database_url) as database,
     ):
         clients = [*clients_of_first, *clients_of_second]
-        world = await small_world(clients[0], tables=[TableSpec(f"T{number}") for number in range(12)])
+        world = await small_world(clients[0], tables=[TableSpec(f"T{number}") for number in range(TABLES)])
         crowd = Crowd(world, [(await world.booking()).booking_id for _ in range(BOOKINGS)])
         await asyncio.gather(
             *(

@@ -17,7 +17,7 @@ from maitred_client.messages import (
     DispatchAutoAssignRequest,
     ErrorReason,
 )
-from server.bootstrap import RunningWorker
+from server.worker import RunningWorker
 from tests.builders.world import stamp
 from tests.builders.world_extras import House
 from tests.conftest import Served

@@ -14,7 +14,6 @@ The server is a child process and belongs to no event loop, so a session fixture
 """
 
 import asyncio
-import itertools
 import os
 import shutil
 import tempfile
@@ -35,6 +34,7 @@ from server.persistence.embedded import (
     find_installation,
 )
 from server.persistence.migrator import ExclusionForm, Migration, Migrator, find_migrations, read_migrations
+from tests.support.stock import DatabaseStock
 
 _TEMPLATE: Final = "maitred_template"
 _SHARED_MEMORY: Final = Path("/dev/shm")
@@ -86,7 +86,7 @@ class TestServer:
     def __init__(self, postgres: EmbeddedPostgres, form: PostgresForm) -> None:
         self.postgres = postgres
         self.form = form
-        self._numbers = itertools.count(1)
+        self._stock = DatabaseStock(self.url)
 
     def url(self, database: str = "postgres") -> str:
         return self.postgres.url(database)
@@ -109,14 +109,22 @@ class TestServer:
         await Migrator(self.url(_TEMPLATE), migrations, exclusion_form=self.form.exclusion_form).up()
         await self._execute(f"ALTER DATABASE {_TEMPLATE} WITH ALLOW_CONNECTIONS false")
 
+    @contextmanager
+    def with_stock(self) -> Iterator[None]:
+        """Databases are to be had inside this block."""
+        self._stock.open()
+        try:
+            yield
+        finally:
+            self._stock.close()
+
     @asynccontextmanager
     async def _database(self, template: str) -> AsyncIterator[str]:
-        name = f"test_{next(self._numbers)}"
-        await self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        name = await self._stock.take(template)
         try:
             yield self.url(name)
         finally:
-            await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+            self._stock.give_back(name)
 
     async def _execute(self, statement: str) -> None:
         connection = await asyncpg.connect(self.url())
@@ -137,7 +145,8 @@ def running_postgres(
         try:
             _run(postgres.start())
             _run(server.make_template(_own_migrations() if migrations is None else migrations))
-            yield server
+            with server.with_stock():
+                yield server
         finally:
             # The data is thrown away, so nothing is worth a checkpoint.
             postgres.kill()
