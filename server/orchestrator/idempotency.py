@@ -135,9 +135,10 @@ class Once:
             known = await unit.recall(request, answer_type)
             if known is not None:
                 return known
+            await unit.record(request, told.refusal)
+            # Last, so that the lock is kept no longer than it takes to write and commit what is told.
             if await unit.lock_restaurant(request.tenant_id, restaurant_id) is not None:
                 await unit.write(request.tenant_id, restaurant_id, told.changes)
-            await unit.record(request, told.refusal)
             return told.refusal
 
         return await self.store.run(attempt, deadline, restaurant_id)
