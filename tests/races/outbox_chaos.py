@@ -4,9 +4,9 @@ Afterwards every committed change is at both receivers, in order per restaurant,
 killed or not, ends equal to the database without a gap or a repeat.
 
 It starts all that it needs: a durable PostgreSQL on disk, a server, two workers, a NATS JetStream, a receiver of
-webhooks, and watchers in processes of their own. It says how far it is, what was killed and what came in, and ends with 0,
-or with 1 and a sentence for each thing that is wrong. The seed decides what is called and killed; what meets what depends on
-the machine.
+webhooks, and watchers in processes of their own. It says how far it is, what was killed and what came in, and ends with
+0, or with 1 and a sentence for each thing that is wrong. The seed decides what is called and killed; what meets what
+depends on the machine.
 """
 
 import argparse
