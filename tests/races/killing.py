@@ -55,8 +55,9 @@ class Killer:
                 moment = moments[-len(order)]
                 while progress.committed < moment:  # noqa: ASYNC110 - the database counts, and tells nobody
                     await asyncio.sleep(LOOK_S)
-                together = 2 if len(order) > 1 and self._rng.random() < TOGETHER else 1
-                victims = [order.pop() for _ in range(together)]
+                victims = [order.pop()]
+                if order and order[-1] != victims[0] and self._rng.random() < TOGETHER:
+                    victims.append(order.pop())
                 self._tell(f"{progress.committed:7} changes: kill {' and '.join(victims)}")
                 await self._kill(victims)
                 progress.killed.update(victims)
@@ -79,19 +80,23 @@ class Killer:
 
     async def _kill(self, victims: Sequence[str]) -> None:
         async with self._at_work:
+            # One may have ended by itself since somebody looked.
+            await self._start_all()
             for victim in victims:
                 await self._kill_one(victim)
             await asyncio.sleep(self._rng.uniform(0, AWAY_S_MAX))
-            if self._world.postgres.pid is None:
-                await self._world.postgres.start()
-            for program in self.programs():
+            await self._start_all()
+
+    async def _start_all(self) -> None:
+        if self._world.postgres.pid is None:
+            await self._world.postgres.start()
+        for programs in self._programs.values():
+            for program in programs:
                 await program.start()
 
     async def _kill_one(self, victim: str) -> None:
         if victim == "postgres":
             self._world.postgres.kill()
         else:
-            await self._rng.choice(self._programs[victim]).kill()
-
-    def programs(self) -> list[Program]:
-        return [program for programs in self._programs.values() for program in programs]
+            running = [program for program in self._programs[victim] if program.running]
+            await self._rng.choice(running).kill()
