@@ -112,7 +112,17 @@ class Diary:
                 file.truncate(place)
 
 
-async def live(
+async def _one_life(
+    client: AsyncMaitredClient, watcher: Watcher, diary: Diary, messages: int, newest: int
+) -> None:
+    try:
+        await _live(client, watcher, diary, messages, newest)
+    except MaitredError:
+        # The server is away. A watch that had begun would go on by itself; this one had not.
+        await asyncio.sleep(PAUSE_S)
+
+
+async def _live(
     client: AsyncMaitredClient, watcher: Watcher, diary: Diary, messages: int, newest: int
 ) -> None:
     """One stream, left in the middle of whatever goes on after so many messages, or once `newest` was seen."""
@@ -162,9 +172,9 @@ async def _caught_up(client: AsyncMaitredClient, diary: Diary, restaurant_id: st
     try:
         async with asyncio.timeout(CATCH_UP_S):
             while not watcher.has_seen(newest) and not watcher.wrong:
-                await live(client, watcher, diary, sys.maxsize, newest)
-    except (TimeoutError, MaitredError) as problem:
-        watcher.wrong.append(f"did not catch up: {problem!r}")
+                await _one_life(client, watcher, diary, sys.maxsize, newest)
+    except TimeoutError:
+        watcher.wrong.append(f"did not catch up within {CATCH_UP_S:g} s")
     return watcher
 
 
@@ -191,11 +201,7 @@ async def _follow(client: AsyncMaitredClient, diary: Diary, restaurant_id: str, 
     """One life after the other, for ever."""
     watcher = diary.watcher(restaurant_id)
     while True:
-        try:
-            await live(client, watcher, diary, rng.randint(1, LIFE_MAX), sys.maxsize)
-        except MaitredError:
-            # The server is away. A watch that had begun goes on by itself; this one had not.
-            await asyncio.sleep(PAUSE_S)
+        await _one_life(client, watcher, diary, rng.randint(1, LIFE_MAX), sys.maxsize)
 
 
 async def _watch(address: str, tenant_id: UUID, seed: int, diaries: Path, watched: Iterable[str]) -> None:
