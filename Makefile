@@ -41,7 +41,7 @@ lock: setup ## Pin all dependencies anew, with hashes, into requirements.lock
 bench: setup ## Measure the planner, and plan-hold-confirm beside raw SQL
 	@$(BIN)/python -m tests.bench
 
-kills: setup ## Kill workers, server, PostgreSQL and watchers during 20,000 changes; account for every event (RUNTIME)
+kills: setup ## Kill workers, server, PostgreSQL and watchers during 20,000 changes; account for every event (10 to 20 min)
 	@$(BIN)/python -m tests.races.outbox_chaos $(ARGS)
 
 clean: ## Remove .venv, caches and build output (keeps .maitred, the development database)
