@@ -17,7 +17,7 @@ from maitred_client.messages import (
 )
 from tests.builders.world import evening
 from tests.races.watchers import Diary, Watcher, wrong_with
-from tests.support.watching import StoredFloor
+from tests.support.watching import Owned, StoredFloor
 
 START = evening()
 END = START + timedelta(hours=2)
@@ -57,7 +57,7 @@ TOLD = [snapshot(), *CHANGES]
 
 
 def stored(newest: int = NEWEST) -> StoredFloor:
-    claims = {
+    claims: set[Owned] = {
         (f"block {version}", "", (f"table {version}",), START, END)
         for version in range(TAKEN_AT + 1, newest + 1)
     }
