@@ -156,7 +156,7 @@ async def working(settings: Settings, url: str) -> AsyncIterator[Lifecycle]:
         pool = await _open_pool(settings, url, None)
         news = News.of(settings, url, pool)
         store = SqlStore(pool, _store_settings(settings), news.announcer.announce)
-        worker = Worker.of(settings, url, pool, store)
+        worker = Worker.of(settings, url, pool, store, _use_cases(settings, store, news).auto_assign)
         news.listener.tell(worker.hearer())
         parts = (closing_part("pool", pool.close), *news.parts(), *worker.parts())
         lifecycle = Lifecycle(parts, settings.drain_s)

@@ -54,6 +54,9 @@ class DeliverySettings(BaseSettings):
     )
     rescue_s: float = Field(1.0, gt=0, le=60, description="how often a worker looks for workers that died")
     sweep_s: float = Field(10.0, gt=0, le=60, description="how often expired holds are cleared away")
+    auto_assign_poll_s: float = Field(
+        1.0, gt=0, le=60, description="how often a worker looks for bookings to assign in the background"
+    )
     upkeep_s: float = Field(60.0, ge=1, le=86_400, description="how often what is past its time is deleted")
     upkeep_rows_max: int = Field(1_000, ge=1, le=100_000, description="rows that one round of upkeep touches")
     verify_s: float = Field(

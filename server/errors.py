@@ -74,6 +74,20 @@ class Reason(StrEnum):
 PRECEDENCE: Mapping[Reason, int] = {reason: rank for rank, reason in enumerate(Reason)}
 
 
+# Failures that say nothing about the request itself: the same request may succeed a moment later.
+PASSING = frozenset(
+    {
+        Reason.REQUEST_IN_PROGRESS,
+        Reason.SERVER_OVERLOADED,
+        Reason.STORE_CONTENTION,
+        Reason.STORE_UNAVAILABLE,
+        Reason.DRAINING,
+        Reason.DEADLINE_EXCEEDED,
+        Reason.INVARIANT_BROKEN,
+    }
+)
+
+
 class ClaimKind(StrEnum):
     """What took a table for a window."""
 

@@ -11,6 +11,8 @@ from server.config import Settings
 from server.domain.announcement import Announcement
 from server.lifecycle import Grace, Part, closing_part, service_part
 from server.news import pool_settings
+from server.orchestrator.auto_assign import AutoAssign
+from server.orchestrator.background_auto_assign import BackgroundAutoAssign, JobLimits
 from server.orchestrator.sweep_holds import SweepHolds
 from server.outbox.backoff import Backoff
 from server.outbox.delivery import DeadPolicy, Delivery, DeliveryRules
@@ -18,6 +20,7 @@ from server.outbox.outage import Outage
 from server.outbox.relay import Relay, RelaySettings
 from server.outbox.sinks.ports import Sink
 from server.periodic import Periodic, Rhythm
+from server.persistence.auto_assign_jobs import SqlAutoAssignJobs
 from server.persistence.inspection import database_invariants
 from server.persistence.outbox import SqlEventQueue
 from server.persistence.pool import Pool
@@ -34,6 +37,8 @@ UPKEEP_ROLE = 1
 
 SWEEP_RESTAURANTS_MAX = 100
 SWEEP_HOLDS_MAX = 200
+JOBS_MAX = 32
+JOB_LEASE_S = 30.0
 
 
 class WakesRelay:
@@ -62,7 +67,9 @@ class Worker:
     services: tuple[Periodic, ...]
 
     @classmethod
-    def of(cls, settings: Settings, url: str, pool: Pool, store: SqlStore) -> "Worker":
+    def of(
+        cls, settings: Settings, url: str, pool: Pool, store: SqlStore, auto_assign: AutoAssign
+    ) -> "Worker":
         # A lease outlives one wait for a database that says nothing.
         session = WorkerSession(pool_settings(settings, url), settings.event_timeout_s)
         queue = SqlEventQueue(pool, session, settings.lease_s, settings.event_timeout_s)
@@ -73,6 +80,7 @@ class Worker:
         services = (
             _rescuer(settings, queue, relay),
             _sweeper(settings, pool, store),
+            _auto_assigner(settings, pool, store, auto_assign),
             *_upkeep(settings, url, pool, session, queue),
         )
         return cls(session, relay, sinks, services)
@@ -142,6 +150,17 @@ def _sweeper(settings: Settings, pool: Pool, store: SqlStore) -> Periodic:
         return swept >= SWEEP_HOLDS_MAX
 
     return Periodic("sweeper", round_, _rhythm(settings.sweep_s))
+
+
+def _auto_assigner(settings: Settings, pool: Pool, store: SqlStore, auto_assign: AutoAssign) -> Periodic:
+    """Every worker assigns: a booking that one of them has taken is left alone by the others."""
+    jobs = SqlAutoAssignJobs(pool, settings.deadline_s_default)
+    limits = JobLimits(JOBS_MAX, settings.deadline_s_default, JOB_LEASE_S + settings.deadline_s_default)
+    return Periodic(
+        "auto-assign",
+        BackgroundAutoAssign(store, jobs, auto_assign, limits),
+        _rhythm(settings.auto_assign_poll_s),
+    )
 
 
 def _upkeep(

@@ -169,6 +169,15 @@ class AsyncMaitredClient(AsyncOpsCalls):
         """
         return await self._call(self._assignment.AutoAssign, request, timeout_s)
 
+    async def dispatch_auto_assign(
+        self,
+        request: assignment_service_pb2.DispatchAutoAssignRequest,
+        *,
+        timeout_s: float | None = None,
+    ) -> assignment_service_pb2.DispatchAutoAssignResponse:
+        """Has the worker find tables for a booking, and doesn't wait for it."""
+        return await self._call(self._assignment.DispatchAutoAssign, request, timeout_s)
+
     def auto_assign_batch(
         self, request: assignment_service_pb2.AutoAssignBatchRequest, *, timeout_s: float | None = None
     ) -> AsyncGenerator[assignment_service_pb2.AutoAssignBatchResponse, None]:

@@ -161,6 +161,15 @@ class MaitredClient(OpsCalls):
         """
         return self._call(self._assignment.AutoAssign, request, timeout_s)
 
+    def dispatch_auto_assign(
+        self,
+        request: assignment_service_pb2.DispatchAutoAssignRequest,
+        *,
+        timeout_s: float | None = None,
+    ) -> assignment_service_pb2.DispatchAutoAssignResponse:
+        """Has the worker find tables for a booking, and doesn't wait for it."""
+        return self._call(self._assignment.DispatchAutoAssign, request, timeout_s)
+
     def auto_assign_batch(
         self, request: assignment_service_pb2.AutoAssignBatchRequest, *, timeout_s: float | None = None
     ) -> Generator[assignment_service_pb2.AutoAssignBatchResponse, None, None]:

@@ -10,6 +10,7 @@ from server.cli import (
     auto_assign_command,
     bench_commands,
     booking_commands,
+    dispatch_command,
     floor_command,
     moving_commands,
     outbox_commands,
@@ -48,6 +49,7 @@ replay_commands.register(app)
 service_commands.register(app)
 booking_commands.register(app)
 auto_assign_command.register(app)
+dispatch_command.register(app)
 moving_commands.register(app)
 question_commands.register(app)
 floor_command.register(app)

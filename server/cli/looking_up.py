@@ -96,12 +96,12 @@ def table_ids(floor: Floor, names: str, option: str) -> list[str]:
         raise typer.BadParameter(str(error), param_hint=option) from None
 
 
-def start_in(restaurant: Restaurant, text: str) -> dt.datetime:
-    """The instant that a person means by a start in this restaurant."""
+def start_in(restaurant: Restaurant, text: str, option: str = "--start") -> dt.datetime:
+    """The instant that a person means by a time in this restaurant."""
     try:
         return parse_start(text, ZoneInfo(restaurant.time_zone), dt.datetime.now(dt.UTC))
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--start") from None
+        raise typer.BadParameter(str(error), param_hint=option) from None
 
 
 def _is_uuid(text: str) -> bool:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from server.domain.auto_assign_job import AutoAssignJob, JobState
 from server.domain.window import Stay, Window
 from server.errors import Reason, ServiceError, refuse
 
@@ -77,7 +78,10 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """A party that wants a window. `assignment_id` and `assigned_epoch` describe its active assignment, if any."""
+    """A party that wants a window. `assignment_id` and `assigned_epoch` describe its active assignment, if any.
+
+    `auto_assign_job` is what the worker does for it, or did last.
+    """
 
     restaurant_id: UUID
     booking_id: UUID
@@ -93,6 +97,7 @@ class Booking:
     assigned_epoch: int | None = None
     checked_in_at: datetime | None = None
     checked_out_at: datetime | None = None
+    auto_assign_job: AutoAssignJob | None = None
 
     @property
     def etag(self) -> str:
@@ -110,6 +115,12 @@ class Booking:
     @property
     def needs_tables(self) -> bool:
         return self.status in ASSIGNABLE and not self.has_current_tables
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether the worker looks for tables for it, or will once there may be some."""
+        job = self.auto_assign_job
+        return self.needs_tables and job is not None and job.state is not JobState.ENDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +182,19 @@ def require_assignable(booking: Booking) -> None:
             "The booking already has tables for its present time and party.",
             booking_id=booking.booking_id,
             assignment_id=booking.assignment_id,
+        )
+
+
+def require_before_cutoff(booking: Booking, cutoff_s: int | None, now: datetime) -> None:
+    """CUTOFF_PASSED when the party sits down sooner than `cutoff_s` seconds from now."""
+    start = booking.party.start
+    if cutoff_s is not None and now > start - timedelta(seconds=cutoff_s):
+        raise refuse(
+            Reason.CUTOFF_PASSED,
+            f"The party sits down at {start.isoformat()}, less than {cutoff_s} s from now, {now.isoformat()}.",
+            start=start.isoformat(),
+            cutoff_s=cutoff_s,
+            now=now.isoformat(),
         )
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
+from server.domain.events import EventType
 from server.errors import Reason
 
 
 class Cure(StrEnum):
-    """A change after which asking again may be worth while. Where the outbox announces it, docs/planner.md says how."""
+    """A change after which asking again may be worth while. The outbox announces most of them."""
 
     HOLD_ENDS = "hold_ends"
     ASSIGNMENT_RELEASED = "assignment_released"
@@ -35,6 +36,16 @@ CURES: Mapping[Reason, tuple[Cure, ...]] = {
     Reason.TABLE_BLOCKED: (Cure.BLOCK_RELEASED,),
     Reason.TABLE_CONFLICT_ASSIGNED: (Cure.ASSIGNMENT_RELEASED,),
     Reason.TABLE_CONFLICT_HELD: (Cure.HOLD_ENDS,),
+}
+
+# The party's own change is missing: it queues the booking anew.
+ANNOUNCED_BY: Mapping[Cure, tuple[EventType, ...]] = {
+    Cure.HOLD_ENDS: (EventType.HOLD_RELEASED, EventType.HOLD_EXPIRED),
+    Cure.ASSIGNMENT_RELEASED: (EventType.ASSIGNMENT_RELEASED,),
+    Cure.BLOCK_RELEASED: (EventType.BLOCK_RELEASED,),
+    Cure.TABLE_BACK_IN_SERVICE: (EventType.INVENTORY_CHANGED,),
+    Cure.FLOOR_CHANGED: (EventType.INVENTORY_CHANGED,),
+    Cure.POLICY_CHANGED: (EventType.INVENTORY_CHANGED,),
 }
 
 # What is in the way there is a party, and a party may be able to sit elsewhere.

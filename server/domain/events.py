@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from server.domain.auto_assign_job import AutoAssignJob
 from server.domain.booking import Booking, BookingStatus
 from server.domain.claims import Assignment, Block, Hold
 from server.domain.restaurant import Restaurant
@@ -28,6 +29,7 @@ class EventType(StrEnum):
     BLOCK_CREATED = "capacity.block.created"
     BLOCK_RELEASED = "capacity.block.released"
     INVENTORY_CHANGED = "capacity.inventory.changed"
+    AUTO_ASSIGN_OUTCOME = "capacity.auto_assign.outcome"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,4 +155,27 @@ def inventory_event(restaurant: Restaurant, part: str) -> Event:
             "policyVersion": restaurant.policy_version,
             "inventoryVersion": restaurant.inventory_version,
         },
+    )
+
+
+def auto_assign_event(
+    restaurant_id: UUID, booking_id: UUID, job: AutoAssignJob, assignment: Assignment | None = None
+) -> Event:
+    """How an automatic assignment was decided: with an assignment, or with the reason why there is none.
+
+    A booking gets an assignment once; without one the job's number names the fact, which no other try has.
+    """
+    return Event(
+        EventType.AUTO_ASSIGN_OUTCOME,
+        str(assignment.assignment_id) if assignment else f"{booking_id}:{job.run_number}",
+        {
+            "bookingId": str(booking_id),
+            "restaurantId": str(restaurant_id),
+            "outcome": job.outcome,
+            "reason": job.reason,
+            "tableIds": [str(table_id) for table_id in assignment.table_ids] if assignment else [],
+            "attemptCount": job.attempt_count,
+            "trigger": job.trigger,
+        },
+        booking_id,
     )

@@ -120,7 +120,8 @@ class ExpectedParties:
 class ServicePolicy:
     """`relaxations` are rules out of `RELAXABLE` that planning may relax, in this order, when nothing regular is free,
     and that everybody may override. `check_in_lead_s` is how long before its start a party can be checked in; None
-    means at any time.
+    means at any time. With `auto_assign_bookings` the worker looks for tables for every new need, until
+    `auto_assign_cutoff_s` before the party sits down.
     """
 
     periods: tuple[ServicePeriod, ...]
@@ -133,6 +134,8 @@ class ServicePolicy:
     relaxations: tuple[Reason, ...] = (Reason.CAPACITY_BELOW_MIN_PARTY,)
     forecast: tuple[ExpectedParties, ...] = ()
     check_in_lead_s: int | None = None
+    auto_assign_bookings: bool = False
+    auto_assign_cutoff_s: int = 10 * 60
 
     @property
     def buffer_before(self) -> timedelta:

@@ -61,12 +61,16 @@ async def give_tables(
     intent: Intent,
     confirmed: Hold | None = None,
     action: str = "assign",
+    told: tuple[Event, ...] = (),
 ) -> Assigned:
-    """Writes the assignment and confirms the booking; `confirmed` is the hold that becomes the assignment."""
+    """Writes the assignment and confirms the booking; `confirmed` is the hold that becomes the assignment.
+
+    `told` are events of the caller's own that come last.
+    """
     after = moved_on(
         wanted.booking, wanted.situation.now, status=BookingStatus.CONFIRMED, assignment=assignment
     )
-    return await settle(unit, wanted, assignment, after, intent, action, confirmed)
+    return await settle(unit, wanted, assignment, after, intent, action, confirmed, told)
 
 
 async def settle(
@@ -77,6 +81,7 @@ async def settle(
     intent: Intent,
     action: str,
     confirmed: Hold | None = None,
+    told: tuple[Event, ...] = (),
 ) -> Assigned:
     """Writes the assignment and the booking as it is `after`; `action` is the audit log's word for it.
 
@@ -105,6 +110,7 @@ async def settle(
                 unit, booking.restaurant_id, ended, intent.caller.actor, "booking assigned"
             ),
             *_given_events(wanted, assignment, after, previous, intent, confirmed),
+            *told,
         ),
         audit=(audit(action, after, intent, assignment, overrides_noted(wanted)),),
     )

@@ -2,13 +2,15 @@
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from uuid import UUID
 
 from server.clock import Deadline
-from server.domain.booking import SEATED_OR_CONFIRMED, Booking, require_assignable
+from server.domain.auto_assign_job import Trigger
+from server.domain.booking import SEATED_OR_CONFIRMED, Booking, require_assignable, require_before_cutoff
 from server.domain.derived_request import auto_assign_request_id
+from server.domain.events import auto_assign_event
 from server.domain.restaurant import Caller
+from server.domain.retry_plan import assigned_job
 from server.domain.rules import check_selection, check_set, failed
 from server.errors import Reason, ServiceError, refuse
 from server.orchestrator.assigning import Intent, give_tables, new_assignment
@@ -66,6 +68,7 @@ class Run:
     caller: Caller
     command: AutoAssignCommand
     budget: Deadline
+    trigger: Trigger
     request: RecordedRequest | None = None
     epoch: int | None = None
     written: bool = False
@@ -96,25 +99,32 @@ class AutoAssign:
     margin_s: float
     metrics: AutoAssignMetrics
 
-    async def __call__(self, caller: Caller, command: AutoAssignCommand, deadline: Deadline) -> AutoAssigned:
+    async def __call__(
+        self,
+        caller: Caller,
+        command: AutoAssignCommand,
+        deadline: Deadline,
+        trigger: Trigger = Trigger.INLINE,
+    ) -> AutoAssigned:
         """The booking with tables, or that time ran out. Raises NO_FEASIBLE_PLAN when nothing fits."""
+        run = Run(caller.acting_for(command.actor), command, deadline, trigger)
         try:
-            answer = await self._in_time(caller.acting_for(command.actor), command, deadline)
+            answer = await self._in_time(run, deadline)
         except ServiceError as error:
-            self.metrics.ended(error.reason.lower())
+            self.metrics.ended(error.reason.lower(), trigger)
             raise
         except asyncio.CancelledError:
-            self.metrics.ended("cancelled")
+            self.metrics.ended("cancelled", trigger)
             raise
-        self.metrics.ended(answer.outcome)
+        self.metrics.ended(answer.outcome, trigger)
         return answer
 
-    async def _in_time(self, caller: Caller, command: AutoAssignCommand, deadline: Deadline) -> AutoAssigned:
+    async def _in_time(self, run: Run, deadline: Deadline) -> AutoAssigned:
         """The database gives statements up when the budget is spent; whatever still hangs half a margin later is cut
         off, early enough to say so.
         """
         margin_s = min(self.margin_s, deadline.remaining_s() / 2)
-        run = Run(caller, command, Deadline(deadline.at_s - margin_s))
+        run.budget = Deadline(deadline.at_s - margin_s)
         try:
             async with asyncio.timeout(deadline.remaining_s() - margin_s / 2):
                 answer = await self._until_named_right(run)
@@ -201,15 +211,18 @@ class AutoAssign:
     async def _taken(
         self, unit: Unit, wanted: Candidate, plan: Plan, run: Run, given_up: tuple[Attempt, ...]
     ) -> AutoAssigned:
-        request_id = run.request_id
+        request_id, before = run.request_id, wanted.booking
         assignment = new_assignment(wanted, run.caller, self.new_id)
         intent = Intent(run.caller, request_id, run.command.reason)
-        done = await give_tables(unit, wanted, assignment, intent, action="auto_assign")
+        job = assigned_job(before.auto_assign_job, run.trigger, run.caller.actor, wanted.situation.now)
+        told = auto_assign_event(before.restaurant_id, before.booking_id, job, assignment)
+        done = await give_tables(unit, wanted, assignment, intent, action="auto_assign", told=(told,))
+        await unit.put_auto_assign_job(before.restaurant_id, before.booking_id, job)
         return AutoAssigned(
             AutoAssignOutcome.COMPLETED_IN_TIME,
             request_id,
             done.assignment,
-            done.booking,
+            replace(done.booking, auto_assign_job=job),
             (*given_up, Attempt(_table_ids(plan))),
             plan.cost,
             plan.score,
@@ -245,21 +258,8 @@ async def _present(unit: Unit, situation: Situation, run: Run) -> Booking:
         return booking
     require_assignable(booking)
     require_future(booking.window, situation.now)
-    _require_cutoff(booking, command.cutoff_s, situation.now)
+    require_before_cutoff(booking, command.cutoff_s, situation.now)
     return booking
-
-
-def _require_cutoff(booking: Booking, cutoff_s: int | None, now: datetime) -> None:
-    """CUTOFF_PASSED when the party sits down sooner than `cutoff_s` seconds from now."""
-    start = booking.stay.dining.start
-    if cutoff_s is not None and now > start - timedelta(seconds=cutoff_s):
-        raise refuse(
-            Reason.CUTOFF_PASSED,
-            f"The party sits down at {start.isoformat()}, less than {cutoff_s} s from now, {now.isoformat()}.",
-            start=start.isoformat(),
-            cutoff_s=cutoff_s,
-            now=now.isoformat(),
-        )
 
 
 async def _already(unit: Unit, booking: Booking, run: Run) -> AutoAssigned:

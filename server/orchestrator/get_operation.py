@@ -31,6 +31,7 @@ ANSWERS: Mapping[str, type] = {
     "ConfirmHold": Assigned,
     "AssignTables": Assigned,
     "AutoAssign": AutoAssigned,
+    "DispatchAutoAssign": Booking,
     "ReassignTables": Assigned,
     "UnassignTables": Unassigned,
     "PutRestaurant": Restaurant,

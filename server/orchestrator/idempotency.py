@@ -9,7 +9,7 @@ from uuid import UUID
 
 from server.clock import Deadline
 from server.domain.restaurant import Caller
-from server.errors import Reason, Refusal, ServiceError
+from server.errors import PASSING, Reason, Refusal, ServiceError
 from server.orchestrator.ports import RecordedRequest, Store, Unit
 
 AnswerT = TypeVar("AnswerT")
@@ -21,19 +21,8 @@ REQUEST_FIELD = "request_field"
 # that a call which was answered before the field came is still known when it is repeated.
 ADDED_LATER: Mapping[str, bool] = MappingProxyType({"added_later": True})
 
-# Failures that say nothing about the request itself: recording them would make a passing trouble permanent.
-NOT_RECORDED = frozenset(
-    {
-        Reason.REQUEST_IN_PROGRESS,
-        Reason.REQUEST_ID_REUSED,
-        Reason.SERVER_OVERLOADED,
-        Reason.STORE_CONTENTION,
-        Reason.STORE_UNAVAILABLE,
-        Reason.DRAINING,
-        Reason.DEADLINE_EXCEEDED,
-        Reason.INVARIANT_BROKEN,
-    }
-)
+# Recording them would make a passing trouble permanent.
+NOT_RECORDED = PASSING | {Reason.REQUEST_ID_REUSED}
 
 
 class Payload(Protocol):

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from server.clock import Deadline
+from server.domain.auto_assign_job import AutoAssignJob
 from server.domain.booking import Booking, BookingChange, BookingStatus
 from server.domain.claims import Assignment, Block, Claim, Hold, HoldState
 from server.domain.floor import Floor
@@ -258,6 +259,14 @@ class Unit(Reader, Protocol):
         self, tenant_id: UUID, restaurant_id: UUID, event_ids: tuple[UUID, ...], event_type: str, limit: int
     ) -> tuple[UUID, ...]:
         """Makes dead events pending again, and says which: those named or all, oldest first, up to the limit."""
+        ...
+
+    async def put_auto_assign_job(self, restaurant_id: UUID, booking_id: UUID, job: AutoAssignJob) -> None:
+        """Writes what was ordered or decided for a booking; a worker that has taken the job before loses it."""
+        ...
+
+    async def auto_assign_run(self, restaurant_id: UUID, booking_id: UUID) -> int | None:
+        """The number of a booking's job, which no worker can take until the transaction ends."""
         ...
 
     async def note(self, restaurant: Restaurant, entry: AuditEntry) -> None:

@@ -11,11 +11,13 @@ from server.domain.restaurant import Caller
 from server.domain.window import Stay
 from server.errors import bad_field
 from server.orchestrator.assigning import Intent, audit, change_of, end_live_holds
+from server.orchestrator.auto_assign_jobs import queue
 from server.orchestrator.changes import Changes
 from server.orchestrator.idempotency import Once
 from server.orchestrator.ports import InventorySource, Unit
 from server.orchestrator.situation import Situation, lock, require_etag, require_future
 
+_ON_ITS_WAY = {BookingStatus.PENDING: BookingStatus.PENDING_ALLOCATION}
 _CHANGEABLE = AWAITING_TABLES | {BookingStatus.CONFIRMED}
 
 
@@ -52,13 +54,13 @@ class PutBooking:
 
 
 async def _create(unit: Unit, situation: Situation, command: PutBookingCommand, intent: Intent) -> Booking:
-    now = situation.now
+    now, queued = situation.now, situation.policy.auto_assign_bookings
     booking = Booking(
         command.restaurant_id,
         command.booking_id,
         command.party,
         stay_of(situation, command.party),
-        BookingStatus.PENDING,
+        BookingStatus.PENDING_ALLOCATION if queued else BookingStatus.PENDING,
         command.reference,
         revision=1,
         assignment_epoch=1,
@@ -72,7 +74,7 @@ async def _create(unit: Unit, situation: Situation, command: PutBookingCommand, 
         audit=(audit("create", booking, intent, None),),
     )
     await unit.write(intent.caller.tenant_id, command.restaurant_id, changes)
-    return booking
+    return await queue(unit, situation, booking, intent.caller.actor) if queued else booking
 
 
 async def _change(
@@ -84,8 +86,11 @@ async def _change(
     if (before.party, before.reference) == (command.party, command.reference):
         return before
     same_need = before.party.needs_same_tables_as(command.party)
+    by_policy = not same_need and situation.policy.auto_assign_bookings
+    queued = by_policy or (not same_need and before.is_queued)
     after = replace(
         before,
+        status=_ON_ITS_WAY.get(before.status, before.status) if by_policy else before.status,
         party=command.party,
         reference=command.reference,
         stay=before.stay if same_need else stay_of(situation, command.party),
@@ -105,7 +110,7 @@ async def _change(
         audit=(audit("change", after, intent, None),),
     )
     await unit.write(intent.caller.tenant_id, command.restaurant_id, changes)
-    return after
+    return await queue(unit, situation, after, intent.caller.actor) if queued else after
 
 
 def stay_of(situation: Situation, party: Party) -> Stay:

@@ -27,6 +27,7 @@ from server.orchestrator.assigning import (
     moved_on,
     new_assignment,
 )
+from server.orchestrator.auto_assign_jobs import queue
 from server.orchestrator.candidate import candidate, from_now_on, overrides_noted
 from server.orchestrator.changes import Changes
 from server.orchestrator.hold_tables import closed_hold_events
@@ -70,8 +71,10 @@ class TransitionBooking:
             if command.action is BookingAction.UNDO_NO_SHOW:
                 after, changes = await self._undo_no_show(unit, situation, before, intent)
             else:
-                after, changes = await _step(unit, situation, before, status, intent)
+                after, changes = await step(unit, situation, before, status, intent)
             await unit.write(caller.tenant_id, command.restaurant_id, changes)
+            if command.action is BookingAction.QUEUE:
+                return await queue(unit, situation, after, caller.actor)
             return after
 
         return await self.once.run(caller, command, Booking, body, deadline)
@@ -107,9 +110,10 @@ class TransitionBooking:
         return after, changes
 
 
-async def _step(
+async def step(
     unit: Unit, situation: Situation, before: Booking, status: BookingStatus, intent: Intent
 ) -> tuple[Booking, Changes]:
+    """The booking one step further, and what is to be written for it."""
     now = situation.now
     holds, released = await _ended_holds(unit, before, status, intent)
     assignment = None if before.assignment_id is None else await active_assignment(unit, before)

@@ -8,6 +8,7 @@ from server.orchestrator.auto_assign_batch import AutoAssignBatch
 from server.orchestrator.block_tables import BlockTables
 from server.orchestrator.check_invariants import CheckInvariants
 from server.orchestrator.confirm_hold import ConfirmHold
+from server.orchestrator.dispatch_auto_assign import DispatchAutoAssign
 from server.orchestrator.explain_table import ExplainTable
 from server.orchestrator.extend_hold import ExtendHold
 from server.orchestrator.get_operation import GetOperation
@@ -63,6 +64,7 @@ class UseCases:
     assign_tables: AssignTables
     auto_assign: AutoAssign
     auto_assign_batch: AutoAssignBatch
+    dispatch_auto_assign: DispatchAutoAssign
     reassign_tables: ReassignTables
     unassign_tables: UnassignTables
     get_assignment: GetAssignment
@@ -118,6 +120,7 @@ class UseCases:
             assign_tables=AssignTables(once, inventories, new_id),
             auto_assign=auto_assign,
             auto_assign_batch=AutoAssignBatch(catalogue, inventories, auto_assign, answer_margin_s),
+            dispatch_auto_assign=DispatchAutoAssign(once, inventories),
             reassign_tables=ReassignTables(once, inventories, new_id),
             unassign_tables=UnassignTables(once, inventories, new_id),
             get_assignment=GetAssignment(catalogue),

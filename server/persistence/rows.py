@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
+from server.domain.auto_assign_job import AutoAssignJob
 from server.domain.booking import Booking, BookingChange, BookingStatus, Party
 from server.domain.claims import (
     Assignment,
@@ -81,6 +82,7 @@ def booking(row: Row) -> Booking:
         row["assigned_epoch"],
         row["checked_in_at"],
         row["checked_out_at"],
+        None if row["auto_assign_job"] is None else decode(row["auto_assign_job"], AutoAssignJob),
     )
 
 

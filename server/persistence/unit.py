@@ -5,6 +5,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from server.domain.announcement import Announcement
+from server.domain.auto_assign_job import AutoAssignJob
 from server.domain.claims import Assignment, Claim
 from server.domain.floor import Floor
 from server.domain.restaurant import Restaurant
@@ -36,6 +37,7 @@ from server.persistence.reader import (
 
 AnswerT = TypeVar("AnswerT")
 
+AUTO_ASSIGN = load_queries("auto_assign")
 TELEMETRY = load_queries("telemetry")
 TELEMETRY_SCHEMAS = {event_type: message_name(event_type) for event_type in sorted(EVENT_TYPES)}
 
@@ -121,6 +123,13 @@ class SqlUnit(SqlReader):
             limit,
         )
         return tuple(sorted(row["id"] for row in found))
+
+    async def put_auto_assign_job(self, restaurant_id: UUID, booking_id: UUID, job: AutoAssignJob) -> None:
+        await self._connection.execute(AUTO_ASSIGN["put_job"], restaurant_id, booking_id, encode(job))
+
+    async def auto_assign_run(self, restaurant_id: UUID, booking_id: UUID) -> int | None:
+        row = await self._connection.fetchrow(AUTO_ASSIGN["job_run"], restaurant_id, booking_id)
+        return None if row is None else row["run_number"]
 
     async def note(self, restaurant: Restaurant, entry: AuditEntry) -> None:
         await self._write_audit(

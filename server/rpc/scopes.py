@@ -37,7 +37,7 @@ _METHODS_BY_SCOPE = {
     WRITE: {
         "AssignmentService": (
             "HoldTables ExtendHold ReplaceHold ReleaseHold ConfirmHold AssignTables AutoAssign "
-            "AutoAssignBatch ReassignTables UnassignTables"
+            "AutoAssignBatch DispatchAutoAssign ReassignTables UnassignTables"
         ),
         "BookingService": "PutBooking TransitionBooking",
     },

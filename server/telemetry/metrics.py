@@ -91,6 +91,6 @@ class AutoAssignMetrics:
             description="How automatic assignments ended: an outcome, the reason of a refusal, or cancelled.",
         )
 
-    def ended(self, outcome: str) -> None:
-        """Notes one call or background run by its outcome in lower case."""
-        self._outcomes.add(1, {"outcome": outcome})
+    def ended(self, outcome: str, trigger: str) -> None:
+        """Notes one run by its outcome in lower case and by who started it, inline or background."""
+        self._outcomes.add(1, {"outcome": outcome, "trigger": trigger})

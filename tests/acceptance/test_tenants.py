@@ -168,6 +168,9 @@ REQUESTS: Mapping[str, Callable[[Ids], Message]] = {
     "AutoAssignBatch": lambda ids: pb.AutoAssignBatchRequest(
         restaurant_id=ids.restaurant, service_date="2031-05-01"
     ),
+    "DispatchAutoAssign": lambda ids: pb.DispatchAutoAssignRequest(
+        restaurant_id=ids.restaurant, booking_id=ids.booking
+    ),
     "ReassignTables": lambda ids: pb.ReassignTablesRequest(
         restaurant_id=ids.restaurant, booking_id=ids.seated, table_ids=[ids.table]
     ),

@@ -24,6 +24,7 @@ async def eventful_evening(client: AsyncMaitredClient, database_url: str) -> Hou
     merged = await place.party(4, reference=REFERENCE, start=evening(12))
     await place.confirm(await place.hold(merged, "W2", "W3"))
     await place.seated("P2", start=evening(12))
+    await place.auto_assign(await place.party(2, reference=REFERENCE, start=evening(14)))
     await place.release(await place.hold(await place.party(start=evening(21)), "W1"))
     await _blocked_for_a_while(place)
     late = await place.hold(await place.party(reference=REFERENCE), "P1")

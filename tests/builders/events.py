@@ -7,19 +7,23 @@ from uuid import UUID, uuid4
 
 import msgspec
 
+from server.domain.auto_assign_job import AutoAssignJob, Trigger
 from server.domain.booking import BookingStatus
 from server.domain.claims import Assignment, AssignmentState, Block, BlockCause, Hold, HoldState
 from server.domain.events import (
     Event,
     EventType,
     assignment_event,
+    auto_assign_event,
     block_event,
     booking_event,
     hold_event,
     inventory_event,
 )
 from server.domain.restaurant import Restaurant
+from server.domain.retry_plan import assigned_job, queued_job, refused_job
 from server.domain.window import Window
+from server.errors import Reason, Refusal
 from server.outbox.events import OutboxEvent
 from tests.builders.bookings import ASSIGNMENT, BOOKING, RESTAURANT, booking
 from tests.builders.questions import at
@@ -57,6 +61,11 @@ def restaurant() -> Restaurant:
     return Restaurant(RESTAURANT, TENANT, "Small World", "UTC", 4, 2, 3, 17)
 
 
+def refused_background_job() -> AutoAssignJob:
+    queued = queued_job("host-7", at(18), at(18), 600)
+    return refused_job(queued, Refusal(Reason.NO_FEASIBLE_PLAN, "nothing fits"), at(18, 50), at(18))
+
+
 def every_event() -> tuple[Event, ...]:
     """At least one event of every type, with each optional part there once and missing once."""
     types = EventType
@@ -74,6 +83,10 @@ def every_event() -> tuple[Event, ...]:
         block_event(types.BLOCK_CREATED, block()),
         block_event(types.BLOCK_RELEASED, block()),
         inventory_event(restaurant(), "floor"),
+        auto_assign_event(
+            RESTAURANT, BOOKING, assigned_job(None, Trigger.INLINE, "host-7", at(18)), assignment()
+        ),
+        auto_assign_event(RESTAURANT, BOOKING, refused_background_job()),
     )
 
 

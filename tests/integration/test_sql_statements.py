@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from server.domain.policy import ServicePolicy
+from server.domain.retry_plan import queued_job
 from server.orchestrator.ports import OutboxStats
 from server.persistence import queries as queries_module
 from server.persistence import rows
@@ -70,6 +71,10 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
         "idempotency_key",
         "payload",
     ),
+    ("auto_assign", "job_run"): ("run_number",),
+    ("auto_assign", "claim_jobs"): ("tenant_id", "restaurant_id", "booking_id", "dining_start", "job"),
+    ("auto_assign", "put_job_back"): ("run_number",),
+    ("auto_assign", "wake_jobs"): ("woken", "looked"),
     ("restaurants", "add_restaurant"): ("restaurant_id",),
     ("restaurants", "raise_floor_version"): ("floor_version", "direct_telemetry"),
     ("switches", "switches"): ("name", "value", "actor", "reason", "changed_at"),
@@ -113,6 +118,7 @@ ABOUT_THE_SERVER = ("embedded", "inspection", "migrator")
 
 WORDS = {"status": "pending", "from_status": "pending", "to_status": "pending"}
 WORDS |= {"state": "active", "kind": "hold", "cause": "other"}
+NOON = datetime(2031, 5, 1, 12, tzinfo=UTC)
 DOCUMENTS = {
     "policy": encode(ServicePolicy(())),
     "details": "{}",
@@ -120,6 +126,7 @@ DOCUMENTS = {
     "zones": "[]",
     "tables": "[]",
     "adjacency": "[]",
+    "auto_assign_job": encode(queued_job("host", NOON, NOON, 600)),
 }
 SAMPLES: Mapping[str, object] = {
     "uuid": UUID(int=1),

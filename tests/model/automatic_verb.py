@@ -32,6 +32,7 @@ Found: TypeAlias = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
 NAMESPACE = UUID("a65e93e2-3872-5c91-95df-1d3997928c8c")
 OWN = "own"
+CUTOFF_DEFAULT = 600
 
 
 class AutoAssign(Verb):
@@ -85,7 +86,7 @@ class AutoAssign(Verb):
         found |= (
             not_assignable(booking)
             | over(booking.stay.window, moment.now)
-            | _too_late(moment, booking, request)
+            | _too_late(moment, booking, request.cutoff.seconds if request.HasField("cutoff") else None)
         )
         return found or (set() if _feasible(moment, booking, request) else {"NO_FEASIBLE_PLAN"})
 
@@ -146,6 +147,51 @@ class AutoAssign(Verb):
         }
 
 
+class DispatchAutoAssign(Verb):
+    """Nothing is assigned in the model's world, which has no worker."""
+
+    method = "dispatch_auto_assign"
+    weight = 2
+    arguments: ClassVar[Choices] = {
+        "booking": BOOKINGS,
+        "cutoff": any_of(None, None, 0, 20, 60),
+        "etag": ETAGS,
+        "reason": REASONS,
+    }
+
+    def request(self, moment: Moment, given: Arguments) -> pb.DispatchAutoAssignRequest:
+        booking_id, cutoff = moment.booking_id(given["booking"]), given["cutoff"]
+        return pb.DispatchAutoAssignRequest(
+            restaurant_id=moment.place.restaurant_id,
+            booking_id=booking_id,
+            cutoff=None if cutoff is None else Duration(seconds=cutoff * 60),
+            etag=moment.booking_etag(given["etag"], booking_id),
+            reason=given["reason"],
+        )
+
+    def problems(self, moment: Moment, request: pb.DispatchAutoAssignRequest) -> set[str]:
+        booking = moment.booking(request.booking_id)
+        if booking is None:
+            return {"BOOKING_NOT_FOUND"}
+        cutoff = request.cutoff.seconds if request.HasField("cutoff") else CUTOFF_DEFAULT
+        return (
+            versions(request.etag, booking.etag)
+            | not_assignable(booking)
+            | over(booking.stay.window, moment.now)
+            | _too_late(moment, booking, cutoff)
+        )
+
+    def flavour(self, moment: Moment, request: pb.DispatchAutoAssignRequest) -> str:
+        booking = moment.booking(request.booking_id)
+        return booking.status if booking else ""
+
+    def happen(self, moment: Moment, request: pb.DispatchAutoAssignRequest, answer: Any) -> Arguments:
+        booking = moment.place.bookings[request.booking_id]
+        if booking.status == "PENDING":
+            moment.moved_on(booking, "PENDING_ALLOCATION", request.reason)
+        return {"booking": booking_told(booking)}
+
+
 def _derived_id(moment: Moment, booking: Booking) -> str:
     tenant_id, place_id = UUID(int=moment.tenant + 1), moment.place.restaurant_id
     return str(uuid5(NAMESPACE, f"{tenant_id}/{place_id}/{booking.booking_id}/{booking.epoch}"))
@@ -161,8 +207,8 @@ def _has_tables(booking: Booking) -> bool:
     return booking.status in ("CONFIRMED", "CHECKED_IN") and booking.has_current_tables
 
 
-def _too_late(moment: Moment, booking: Booking, request: pb.AutoAssignRequest) -> set[str]:
-    late = request.HasField("cutoff") and moment.now > booking.party.start - request.cutoff.seconds
+def _too_late(moment: Moment, booking: Booking, cutoff_s: int | None) -> set[str]:
+    late = cutoff_s is not None and moment.now > booking.party.start - cutoff_s
     return {"CUTOFF_PASSED"} if late else set()
 
 
@@ -190,4 +236,4 @@ def _told(booking: Booking) -> dict[str, Any]:
     return {"assignment": assignment_told(booking.assignment), "booking": booking_told(booking)}
 
 
-AUTOMATIC_VERBS = (AutoAssign(),)
+AUTOMATIC_VERBS = (AutoAssign(), DispatchAutoAssign())

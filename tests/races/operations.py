@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from google.protobuf.message import Message
 
 from maitred_client import new_request_id
-from maitred_client.messages import BookingAction
+from maitred_client.messages import BookingAction, DispatchAutoAssignRequest
 from tests.builders.world import World, evening
 
 Prepare: TypeAlias = Callable[[World, datetime], Awaitable[Message]]
@@ -60,6 +60,13 @@ async def _auto_assign(world: World, start: datetime) -> Message:
     booking = await world.booking(party=6, start=start)
     await world.hold(booking, "T3", "T4")
     return world.auto_assign_request(booking.booking_id, request_id=new_request_id())
+
+
+async def _dispatch(world: World, start: datetime) -> Message:
+    booking = await world.booking(party=6, start=start)
+    return DispatchAutoAssignRequest(
+        request_id=new_request_id(), restaurant_id=world.restaurant_id, booking_id=booking.booking_id
+    )
 
 
 async def _unassign(world: World, start: datetime) -> Message:
@@ -126,6 +133,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "confirm for a changed booking": Operation("confirm_hold", _confirm_moved),
     "assign": Operation("assign_tables", _assign),
     "auto-assign": Operation("auto_assign", _auto_assign),
+    "dispatch": Operation("dispatch_auto_assign", _dispatch),
     "unassign": Operation("unassign_tables", _unassign),
     "extend": Operation("extend_hold", _extend),
     "replace": Operation("replace_hold", _replace),

@@ -299,14 +299,17 @@ def _assignment_requests(world: World) -> dict[str, Message]:
             table_ids=world.table_ids[4:5],
             reason="by phone",
         ),
-        ASSIGNMENT + "AssignTables": assignments.AssignTablesRequest(
-            request_id=new_id(),
-            actor="Ada",
-            restaurant_id=rid,
-            booking_id=booking_id,
-            table_ids=tables,
-            reason="by phone",
-        ),
+        **{
+            ASSIGNMENT + kind.DESCRIPTOR.name.removesuffix("Request"): kind(
+                request_id=new_id(),
+                actor="Ada",
+                restaurant_id=rid,
+                booking_id=booking_id,
+                table_ids=tables,
+                reason="by phone",
+            )
+            for kind in (assignments.AssignTablesRequest, assignments.ReassignTablesRequest)
+        },
         ASSIGNMENT + "AutoAssign": assignments.AutoAssignRequest(
             request_id=new_id(),
             actor="Ada",
@@ -316,13 +319,8 @@ def _assignment_requests(world: World) -> dict[str, Message]:
             cutoff=Duration(seconds=3_600),
             reason="by phone",
         ),
-        ASSIGNMENT + "ReassignTables": assignments.ReassignTablesRequest(
-            request_id=new_id(),
-            actor="Ada",
-            restaurant_id=rid,
-            booking_id=booking_id,
-            table_ids=tables,
-            reason="by phone",
+        ASSIGNMENT + "DispatchAutoAssign": assignments.DispatchAutoAssignRequest(
+            request_id=new_id(), restaurant_id=rid, booking_id=booking_id, cutoff=Duration(seconds=60)
         ),
         ASSIGNMENT + "UnassignTables": assignments.UnassignTablesRequest(
             request_id=new_id(),

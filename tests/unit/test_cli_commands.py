@@ -29,10 +29,12 @@ GROUPED = (
 COMMANDS = (
     "auto-assign",
     "availability",
+    "booking",
     "confirm",
     "config",
     "demo",
     "dev",
+    "dispatch",
     "doctor",
     "explain",
     "extend",

@@ -1095,6 +1095,86 @@ class AutoAssignAttempt(_message.Message):
 Global___AutoAssignAttempt: _TypeAlias = AutoAssignAttempt  # noqa: Y015
 
 @_typing.final
+class DispatchAutoAssignRequest(_message.Message):
+    """Request of DispatchAutoAssign."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    RESTAURANT_ID_FIELD_NUMBER: _builtins.int
+    BOOKING_ID_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_FIELD_NUMBER: _builtins.int
+    CUTOFF_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID that names this intention; retries carry the same one."""
+    actor: _builtins.str
+    """Who asks, when that is not the caller itself. The tables are assigned in this name."""
+    restaurant_id: _builtins.str
+    """The restaurant."""
+    booking_id: _builtins.str
+    """The booking."""
+    etag: _builtins.str
+    """When set, the booking's etag must still be this one."""
+    reason: _builtins.str
+    """Why, up to 500 characters; kept in the booking's history and the audit log."""
+    @_builtins.property
+    def not_before(self) -> _timestamp_pb2.Timestamp:
+        """When the worker tries first; at once when unset or past. Must lie before the cutoff."""
+
+    @_builtins.property
+    def cutoff(self) -> _duration_pb2.Duration:
+        """How long before the party sits down the last try is made; 0 s to 31 days in whole seconds. Unset takes the policy's
+        auto_assign_cutoff. Nearer to the start than this the call is refused with CUTOFF_PASSED.
+        """
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        restaurant_id: _builtins.str = ...,
+        booking_id: _builtins.str = ...,
+        not_before: _timestamp_pb2.Timestamp | None = ...,
+        cutoff: _duration_pb2.Duration | None = ...,
+        etag: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cutoff", b"cutoff", "not_before", b"not_before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "booking_id", b"booking_id", "cutoff", b"cutoff", "etag", b"etag", "not_before", b"not_before", "reason", b"reason", "request_id", b"request_id", "restaurant_id", b"restaurant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DispatchAutoAssignRequest: _TypeAlias = DispatchAutoAssignRequest  # noqa: Y015
+
+@_typing.final
+class DispatchAutoAssignResponse(_message.Message):
+    """Response of DispatchAutoAssign."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOOKING_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def booking(self) -> _booking_pb2.Booking:
+        """The booking with its auto_assign_job."""
+
+    def __init__(
+        self,
+        *,
+        booking: _booking_pb2.Booking | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["booking", b"booking"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking", b"booking"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DispatchAutoAssignResponse: _TypeAlias = DispatchAutoAssignResponse  # noqa: Y015
+
+@_typing.final
 class AutoAssignBatchRequest(_message.Message):
     """Request of AutoAssignBatch."""
 

@@ -92,6 +92,11 @@ class AssignmentServiceStub:
                 request_serializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignBatchRequest.SerializeToString,
                 response_deserializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignBatchResponse.FromString,
                 _registered_method=True)
+        self.DispatchAutoAssign = channel.unary_unary(
+                '/maitred.v1.AssignmentService/DispatchAutoAssign',
+                request_serializer=maitred_dot_v1_dot_assignment__service__pb2.DispatchAutoAssignRequest.SerializeToString,
+                response_deserializer=maitred_dot_v1_dot_assignment__service__pb2.DispatchAutoAssignResponse.FromString,
+                _registered_method=True)
         self.ReassignTables = channel.unary_unary(
                 '/maitred.v1.AssignmentService/ReassignTables',
                 request_serializer=maitred_dot_v1_dot_assignment__service__pb2.ReassignTablesRequest.SerializeToString,
@@ -219,6 +224,17 @@ class AssignmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DispatchAutoAssign(self, request, context):
+        """Has the worker find tables for a booking, now or from an instant on, and returns at once. A pending booking becomes
+        pending_allocation. The worker assigns as AutoAssign does, under the same derived request_id, so it does nothing when
+        a call was faster. When nothing fits the booking waits, and is tried again when something changes that may make room,
+        until the cutoff. What became of it is in Booking.auto_assign_job and in the event capacity.auto_assign.outcome. For a
+        booking that is queued or waits already, it starts over with the cutoff and the instant of this call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReassignTables(self, request, context):
         """Moves a confirmed or seated booking to other tables, which may include some of its present ones. It takes the new
         set before it gives the old one up, both or neither: refused, the booking stays where it is. The rules are those of
@@ -326,6 +342,11 @@ def add_AssignmentServiceServicer_to_server(servicer, server):
                     servicer.AutoAssignBatch,
                     request_deserializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignBatchRequest.FromString,
                     response_serializer=maitred_dot_v1_dot_assignment__service__pb2.AutoAssignBatchResponse.SerializeToString,
+            ),
+            'DispatchAutoAssign': grpc.unary_unary_rpc_method_handler(
+                    servicer.DispatchAutoAssign,
+                    request_deserializer=maitred_dot_v1_dot_assignment__service__pb2.DispatchAutoAssignRequest.FromString,
+                    response_serializer=maitred_dot_v1_dot_assignment__service__pb2.DispatchAutoAssignResponse.SerializeToString,
             ),
             'ReassignTables': grpc.unary_unary_rpc_method_handler(
                     servicer.ReassignTables,
@@ -658,6 +679,33 @@ class AssignmentService:
             '/maitred.v1.AssignmentService/AutoAssignBatch',
             maitred_dot_v1_dot_assignment__service__pb2.AutoAssignBatchRequest.SerializeToString,
             maitred_dot_v1_dot_assignment__service__pb2.AutoAssignBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DispatchAutoAssign(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/maitred.v1.AssignmentService/DispatchAutoAssign',
+            maitred_dot_v1_dot_assignment__service__pb2.DispatchAutoAssignRequest.SerializeToString,
+            maitred_dot_v1_dot_assignment__service__pb2.DispatchAutoAssignResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -77,6 +77,13 @@ class AssignmentServiceStub:
     time is nearly over no further booking is begun; a call that is cancelled or breaks off leaves each booking as it
     was or fully assigned.
     """
+    DispatchAutoAssign: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.DispatchAutoAssignRequest, _assignment_service_pb2.DispatchAutoAssignResponse]
+    """Has the worker find tables for a booking, now or from an instant on, and returns at once. A pending booking becomes
+    pending_allocation. The worker assigns as AutoAssign does, under the same derived request_id, so it does nothing when
+    a call was faster. When nothing fits the booking waits, and is tried again when something changes that may make room,
+    until the cutoff. What became of it is in Booking.auto_assign_job and in the event capacity.auto_assign.outcome. For a
+    booking that is queued or waits already, it starts over with the cutoff and the instant of this call.
+    """
     ReassignTables: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ReassignTablesRequest, _assignment_service_pb2.ReassignTablesResponse]
     """Moves a confirmed or seated booking to other tables, which may include some of its present ones. It takes the new
     set before it gives the old one up, both or neither: refused, the booking stays where it is. The rules are those of
@@ -150,6 +157,13 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
     only what still waits. The stream tells each decision when it is committed and ends with a summary. Once the call's
     time is nearly over no further booking is begun; a call that is cancelled or breaks off leaves each booking as it
     was or fully assigned.
+    """
+    DispatchAutoAssign: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.DispatchAutoAssignRequest, _assignment_service_pb2.DispatchAutoAssignResponse]  # type: ignore[assignment]
+    """Has the worker find tables for a booking, now or from an instant on, and returns at once. A pending booking becomes
+    pending_allocation. The worker assigns as AutoAssign does, under the same derived request_id, so it does nothing when
+    a call was faster. When nothing fits the booking waits, and is tried again when something changes that may make room,
+    until the cutoff. What became of it is in Booking.auto_assign_job and in the event capacity.auto_assign.outcome. For a
+    booking that is queued or waits already, it starts over with the cutoff and the instant of this call.
     """
     ReassignTables: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ReassignTablesRequest, _assignment_service_pb2.ReassignTablesResponse]  # type: ignore[assignment]
     """Moves a confirmed or seated booking to other tables, which may include some of its present ones. It takes the new
@@ -287,6 +301,19 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
         only what still waits. The stream tells each decision when it is committed and ends with a summary. Once the call's
         time is nearly over no further booking is begun; a call that is cancelled or breaks off leaves each booking as it
         was or fully assigned.
+        """
+
+    @_abc_1.abstractmethod
+    def DispatchAutoAssign(
+        self,
+        request: _assignment_service_pb2.DispatchAutoAssignRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_assignment_service_pb2.DispatchAutoAssignResponse, _abc.Awaitable[_assignment_service_pb2.DispatchAutoAssignResponse]]:
+        """Has the worker find tables for a booking, now or from an instant on, and returns at once. A pending booking becomes
+        pending_allocation. The worker assigns as AutoAssign does, under the same derived request_id, so it does nothing when
+        a call was faster. When nothing fits the booking waits, and is tried again when something changes that may make room,
+        until the cutoff. What became of it is in Booking.auto_assign_job and in the event capacity.auto_assign.outcome. For a
+        booking that is queued or waits already, it starts over with the cutoff and the instant of this call.
         """
 
     @_abc_1.abstractmethod

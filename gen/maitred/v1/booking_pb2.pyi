@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from maitred.v1 import reasons_pb2 as _reasons_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,6 +21,98 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _AutoAssignJobState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AutoAssignJobStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AutoAssignJobState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AUTO_ASSIGN_JOB_STATE_UNSPECIFIED: _AutoAssignJobState.ValueType  # 0
+    """Never sent."""
+    AUTO_ASSIGN_JOB_STATE_QUEUED: _AutoAssignJobState.ValueType  # 1
+    """The worker tries at next_attempt_at."""
+    AUTO_ASSIGN_JOB_STATE_WAITING: _AutoAssignJobState.ValueType  # 2
+    """Nothing was found. The worker tries again when something changes that may make room, and at the latest at
+    next_attempt_at.
+    """
+    AUTO_ASSIGN_JOB_STATE_ENDED: _AutoAssignJobState.ValueType  # 3
+    """The worker does nothing more for the booking."""
+
+class AutoAssignJobState(_AutoAssignJobState, metaclass=_AutoAssignJobStateEnumTypeWrapper):
+    """Whether automatic assignment of a booking goes on."""
+
+AUTO_ASSIGN_JOB_STATE_UNSPECIFIED: AutoAssignJobState.ValueType  # 0
+"""Never sent."""
+AUTO_ASSIGN_JOB_STATE_QUEUED: AutoAssignJobState.ValueType  # 1
+"""The worker tries at next_attempt_at."""
+AUTO_ASSIGN_JOB_STATE_WAITING: AutoAssignJobState.ValueType  # 2
+"""Nothing was found. The worker tries again when something changes that may make room, and at the latest at
+next_attempt_at.
+"""
+AUTO_ASSIGN_JOB_STATE_ENDED: AutoAssignJobState.ValueType  # 3
+"""The worker does nothing more for the booking."""
+Global___AutoAssignJobState: _TypeAlias = AutoAssignJobState  # noqa: Y015
+
+class _AutoAssignJobOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AutoAssignJobOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AutoAssignJobOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AUTO_ASSIGN_JOB_OUTCOME_UNSPECIFIED: _AutoAssignJobOutcome.ValueType  # 0
+    """Nothing yet."""
+    AUTO_ASSIGN_JOB_OUTCOME_COMPLETED_IN_TIME: _AutoAssignJobOutcome.ValueType  # 1
+    """It got the tables."""
+    AUTO_ASSIGN_JOB_OUTCOME_ALREADY_ASSIGNED: _AutoAssignJobOutcome.ValueType  # 2
+    """It had tables already, however it got them."""
+    AUTO_ASSIGN_JOB_OUTCOME_REFUSED: _AutoAssignJobOutcome.ValueType  # 3
+    """No; reason says why."""
+    AUTO_ASSIGN_JOB_OUTCOME_GAVE_UP: _AutoAssignJobOutcome.ValueType  # 4
+    """Every try failed for a reason that has nothing to do with the booking, for example because the database was away."""
+    AUTO_ASSIGN_JOB_OUTCOME_NOT_NEEDED: _AutoAssignJobOutcome.ValueType  # 5
+    """The booking needs no tables any more."""
+
+class AutoAssignJobOutcome(_AutoAssignJobOutcome, metaclass=_AutoAssignJobOutcomeEnumTypeWrapper):
+    """What was decided about assigning a booking automatically."""
+
+AUTO_ASSIGN_JOB_OUTCOME_UNSPECIFIED: AutoAssignJobOutcome.ValueType  # 0
+"""Nothing yet."""
+AUTO_ASSIGN_JOB_OUTCOME_COMPLETED_IN_TIME: AutoAssignJobOutcome.ValueType  # 1
+"""It got the tables."""
+AUTO_ASSIGN_JOB_OUTCOME_ALREADY_ASSIGNED: AutoAssignJobOutcome.ValueType  # 2
+"""It had tables already, however it got them."""
+AUTO_ASSIGN_JOB_OUTCOME_REFUSED: AutoAssignJobOutcome.ValueType  # 3
+"""No; reason says why."""
+AUTO_ASSIGN_JOB_OUTCOME_GAVE_UP: AutoAssignJobOutcome.ValueType  # 4
+"""Every try failed for a reason that has nothing to do with the booking, for example because the database was away."""
+AUTO_ASSIGN_JOB_OUTCOME_NOT_NEEDED: AutoAssignJobOutcome.ValueType  # 5
+"""The booking needs no tables any more."""
+Global___AutoAssignJobOutcome: _TypeAlias = AutoAssignJobOutcome  # noqa: Y015
+
+class _AutoAssignTrigger:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AutoAssignTriggerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AutoAssignTrigger.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AUTO_ASSIGN_TRIGGER_UNSPECIFIED: _AutoAssignTrigger.ValueType  # 0
+    """Nothing yet."""
+    AUTO_ASSIGN_TRIGGER_INLINE: _AutoAssignTrigger.ValueType  # 1
+    """A call, AutoAssign or AutoAssignBatch."""
+    AUTO_ASSIGN_TRIGGER_BACKGROUND: _AutoAssignTrigger.ValueType  # 2
+    """The worker."""
+
+class AutoAssignTrigger(_AutoAssignTrigger, metaclass=_AutoAssignTriggerEnumTypeWrapper):
+    """What assigned a booking automatically."""
+
+AUTO_ASSIGN_TRIGGER_UNSPECIFIED: AutoAssignTrigger.ValueType  # 0
+"""Nothing yet."""
+AUTO_ASSIGN_TRIGGER_INLINE: AutoAssignTrigger.ValueType  # 1
+"""A call, AutoAssign or AutoAssignBatch."""
+AUTO_ASSIGN_TRIGGER_BACKGROUND: AutoAssignTrigger.ValueType  # 2
+"""The worker."""
+Global___AutoAssignTrigger: _TypeAlias = AutoAssignTrigger  # noqa: Y015
 
 class _BookingStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -32,7 +125,7 @@ class _BookingStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Booking
     BOOKING_STATUS_PENDING: _BookingStatus.ValueType  # 1
     """Waiting for tables."""
     BOOKING_STATUS_PENDING_ALLOCATION: _BookingStatus.ValueType  # 2
-    """Waiting for tables, and queued for somebody to allocate them."""
+    """Waiting for tables, which the worker looks for. See Booking.auto_assign_job."""
     BOOKING_STATUS_CONFIRMED: _BookingStatus.ValueType  # 3
     """Has tables."""
     BOOKING_STATUS_CHECKED_IN: _BookingStatus.ValueType  # 4
@@ -52,7 +145,7 @@ BOOKING_STATUS_UNSPECIFIED: BookingStatus.ValueType  # 0
 BOOKING_STATUS_PENDING: BookingStatus.ValueType  # 1
 """Waiting for tables."""
 BOOKING_STATUS_PENDING_ALLOCATION: BookingStatus.ValueType  # 2
-"""Waiting for tables, and queued for somebody to allocate them."""
+"""Waiting for tables, which the worker looks for. See Booking.auto_assign_job."""
 BOOKING_STATUS_CONFIRMED: BookingStatus.ValueType  # 3
 """Has tables."""
 BOOKING_STATUS_CHECKED_IN: BookingStatus.ValueType  # 4
@@ -74,7 +167,7 @@ class _BookingActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Booking
     BOOKING_ACTION_UNSPECIFIED: _BookingAction.ValueType  # 0
     """Not accepted."""
     BOOKING_ACTION_QUEUE: _BookingAction.ValueType  # 1
-    """pending → pending_allocation."""
+    """pending → pending_allocation: the worker looks for tables from now on, as by DispatchAutoAssign."""
     BOOKING_ACTION_CHECK_IN: _BookingAction.ValueType  # 2
     """confirmed → checked_in. Refused while needs_tables says that the tables were given for an earlier time or party, and
     earlier than the policy's check_in_lead allows.
@@ -96,7 +189,7 @@ class BookingAction(_BookingAction, metaclass=_BookingActionEnumTypeWrapper):
 BOOKING_ACTION_UNSPECIFIED: BookingAction.ValueType  # 0
 """Not accepted."""
 BOOKING_ACTION_QUEUE: BookingAction.ValueType  # 1
-"""pending → pending_allocation."""
+"""pending → pending_allocation: the worker looks for tables from now on, as by DispatchAutoAssign."""
 BOOKING_ACTION_CHECK_IN: BookingAction.ValueType  # 2
 """confirmed → checked_in. Refused while needs_tables says that the tables were given for an earlier time or party, and
 earlier than the policy's check_in_lead allows.
@@ -136,6 +229,7 @@ class Booking(_message.Message):
     CHECKED_OUT_AT_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    AUTO_ASSIGN_JOB_FIELD_NUMBER: _builtins.int
     restaurant_id: _builtins.str
     """The restaurant."""
     booking_id: _builtins.str
@@ -190,6 +284,12 @@ class Booking(_message.Message):
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When it was last changed, by the database's clock. Output only."""
 
+    @_builtins.property
+    def auto_assign_job(self) -> Global___AutoAssignJob:
+        """Automatic assignment of this booking: what the worker does, or what came of it last. Unset for a booking that was
+        never assigned automatically. Raises no revision. Output only.
+        """
+
     def __init__(
         self,
         *,
@@ -210,14 +310,71 @@ class Booking(_message.Message):
         checked_out_at: _timestamp_pb2.Timestamp | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        auto_assign_job: Global___AutoAssignJob | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["checked_in_at", b"checked_in_at", "checked_out_at", b"checked_out_at", "created_at", b"created_at", "dining_end", b"dining_end", "party", b"party", "updated_at", b"updated_at", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["auto_assign_job", b"auto_assign_job", "checked_in_at", b"checked_in_at", "checked_out_at", b"checked_out_at", "created_at", b"created_at", "dining_end", b"dining_end", "party", b"party", "updated_at", b"updated_at", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment_epoch", b"assignment_epoch", "booking_id", b"booking_id", "checked_in_at", b"checked_in_at", "checked_out_at", b"checked_out_at", "created_at", b"created_at", "dining_end", b"dining_end", "etag", b"etag", "needs_tables", b"needs_tables", "party", b"party", "period", b"period", "reference", b"reference", "restaurant_id", b"restaurant_id", "revision", b"revision", "status", b"status", "updated_at", b"updated_at", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment_epoch", b"assignment_epoch", "auto_assign_job", b"auto_assign_job", "booking_id", b"booking_id", "checked_in_at", b"checked_in_at", "checked_out_at", b"checked_out_at", "created_at", b"created_at", "dining_end", b"dining_end", "etag", b"etag", "needs_tables", b"needs_tables", "party", b"party", "period", b"period", "reference", b"reference", "restaurant_id", b"restaurant_id", "revision", b"revision", "status", b"status", "updated_at", b"updated_at", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Booking: _TypeAlias = Booking  # noqa: Y015
+
+@_typing.final
+class AutoAssignJob(_message.Message):
+    """Automatic assignment of one booking, by the worker in the background or by a call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    TRIGGER_FIELD_NUMBER: _builtins.int
+    ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
+    NEXT_ATTEMPT_AT_FIELD_NUMBER: _builtins.int
+    DECIDED_AT_FIELD_NUMBER: _builtins.int
+    CUTOFF_FIELD_NUMBER: _builtins.int
+    state: Global___AutoAssignJobState.ValueType
+    """Whether it goes on."""
+    outcome: Global___AutoAssignJobOutcome.ValueType
+    """What was decided last; unspecified before the first decision."""
+    reason: _reasons_pb2.ErrorReason.ValueType
+    """Why the booking has no tables; unset when it has, or before the first decision."""
+    trigger: Global___AutoAssignTrigger.ValueType
+    """What decided; unspecified before the first decision."""
+    attempt_count: _builtins.int
+    """How many tries it took since the booking was queued, or since a change woke it. 1 for a call."""
+    @_builtins.property
+    def next_attempt_at(self) -> _timestamp_pb2.Timestamp:
+        """When it is tried next, unless a change wakes it earlier. Unset when it has ended."""
+
+    @_builtins.property
+    def decided_at(self) -> _timestamp_pb2.Timestamp:
+        """When the last decision was made, by the database's clock."""
+
+    @_builtins.property
+    def cutoff(self) -> _duration_pb2.Duration:
+        """How long before the party sits down the last try is made. Unset when only a call assigned the booking."""
+
+    def __init__(
+        self,
+        *,
+        state: Global___AutoAssignJobState.ValueType = ...,
+        outcome: Global___AutoAssignJobOutcome.ValueType = ...,
+        reason: _reasons_pb2.ErrorReason.ValueType = ...,
+        trigger: Global___AutoAssignTrigger.ValueType = ...,
+        attempt_count: _builtins.int = ...,
+        next_attempt_at: _timestamp_pb2.Timestamp | None = ...,
+        decided_at: _timestamp_pb2.Timestamp | None = ...,
+        cutoff: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cutoff", b"cutoff", "decided_at", b"decided_at", "next_attempt_at", b"next_attempt_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_count", b"attempt_count", "cutoff", b"cutoff", "decided_at", b"decided_at", "next_attempt_at", b"next_attempt_at", "outcome", b"outcome", "reason", b"reason", "state", b"state", "trigger", b"trigger"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AutoAssignJob: _TypeAlias = AutoAssignJob  # noqa: Y015
 
 @_typing.final
 class PartyRequest(_message.Message):

@@ -465,7 +465,10 @@ Global___InventoryEvent: _TypeAlias = InventoryEvent  # noqa: Y015
 
 @_typing.final
 class AutoAssignEvent(_message.Message):
-    """How an automatic assignment ended. Carried by capacity.auto_assign.outcome."""
+    """What was decided about assigning a booking automatically. Carried by capacity.auto_assign.outcome: for tables that
+    AutoAssign or the worker gave, and for every new decision of the worker that the booking gets none. A call that was
+    refused changed nothing and is not told.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -481,16 +484,16 @@ class AutoAssignEvent(_message.Message):
     restaurant_id: _builtins.str
     """The restaurant."""
     outcome: _builtins.str
-    """How it ended, in lower case, for example "completed_in_time"."""
+    """What was decided, in lower case: completed_in_time, refused or gave_up. See AutoAssignJobOutcome."""
     reason: _builtins.str
-    """Why it ended without tables, as a name of ErrorReason without its prefix. Absent when it ended with tables."""
+    """Why there are no tables, as a name of ErrorReason without its prefix. Absent when there are."""
     attempt_count: _builtins.int
-    """How many table sets were tried."""
+    """See AutoAssignJob.attempt_count."""
     trigger: _builtins.str
     """What started it: inline for a call, background for the worker."""
     @_builtins.property
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The tables it ended with, ordered by id."""
+        """The tables it got, ordered by id."""
 
     def __init__(
         self,

@@ -398,6 +398,8 @@ class ServicePolicy(_message.Message):
     ENGINE_FIELD_NUMBER: _builtins.int
     RELAXATIONS_FIELD_NUMBER: _builtins.int
     CHECK_IN_LEAD_FIELD_NUMBER: _builtins.int
+    AUTO_ASSIGN_BOOKINGS_FIELD_NUMBER: _builtins.int
+    AUTO_ASSIGN_CUTOFF_FIELD_NUMBER: _builtins.int
     policy_version: _builtins.int
     """Rises with every change. Output only."""
     etag: _builtins.str
@@ -406,6 +408,10 @@ class ServicePolicy(_message.Message):
     """Most seats a set may leave empty, 0 to 100. Default 4."""
     engine: Global___PlanEngine.ValueType
     """What ranks the sets that fit. Default v2."""
+    auto_assign_bookings: _builtins.bool
+    """Whether the worker finds tables for bookings by itself: each new booking, and each whose time or party changes, is
+    queued as by DispatchAutoAssign.
+    """
     @_builtins.property
     def periods(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServicePeriod]:
         """When parties can start. 1 to 50; periods of the same day must not overlap."""
@@ -442,6 +448,10 @@ class ServicePolicy(_message.Message):
         the start on. Unset means at any time.
         """
 
+    @_builtins.property
+    def auto_assign_cutoff(self) -> _duration_pb2.Duration:
+        """How long before the party sits down the worker ends looking for tables, 0 s to 31 days. Default 10 minutes."""
+
     def __init__(
         self,
         *,
@@ -457,10 +467,12 @@ class ServicePolicy(_message.Message):
         engine: Global___PlanEngine.ValueType = ...,
         relaxations: Global___RelaxationPolicy | None = ...,
         check_in_lead: _duration_pb2.Duration | None = ...,
+        auto_assign_bookings: _builtins.bool = ...,
+        auto_assign_cutoff: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "check_in_lead", b"check_in_lead", "combinations", b"combinations", "relaxations", b"relaxations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "auto_assign_cutoff", b"auto_assign_cutoff", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "check_in_lead", b"check_in_lead", "combinations", b"combinations", "relaxations", b"relaxations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "check_in_lead", b"check_in_lead", "combinations", b"combinations", "engine", b"engine", "etag", b"etag", "forecast", b"forecast", "periods", b"periods", "policy_version", b"policy_version", "relaxations", b"relaxations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max", "auto_assign_bookings", b"auto_assign_bookings", "auto_assign_cutoff", b"auto_assign_cutoff", "buffer_after", b"buffer_after", "buffer_before", b"buffer_before", "check_in_lead", b"check_in_lead", "combinations", b"combinations", "engine", b"engine", "etag", b"etag", "forecast", b"forecast", "periods", b"periods", "policy_version", b"policy_version", "relaxations", b"relaxations", "slack_max", b"slack_max", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__slack_max: _TypeAlias = _typing.Literal["slack_max"]  # noqa: Y015
     _WhichOneofArgType__slack_max: _TypeAlias = _typing.Literal["_slack_max", b"_slack_max"]  # noqa: Y015

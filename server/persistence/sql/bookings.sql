@@ -23,9 +23,11 @@ SELECT
     b.checked_in_at,
     b.checked_out_at,
     b.created_at,
-    b.updated_at
+    b.updated_at,
+    to_jsonb(j) AS auto_assign_job
 FROM bookings AS b
 LEFT JOIN assignments AS a ON b.restaurant_id = a.restaurant_id AND b.assignment_id = a.assignment_id
+LEFT JOIN auto_assign_jobs AS j ON b.restaurant_id = j.restaurant_id AND b.booking_id = j.booking_id
 WHERE b.restaurant_id = $1 AND b.booking_id = $2;
 
 -- name: bookings_page
@@ -53,9 +55,11 @@ SELECT
     b.checked_in_at,
     b.checked_out_at,
     b.created_at,
-    b.updated_at
+    b.updated_at,
+    to_jsonb(j) AS auto_assign_job
 FROM bookings AS b
 LEFT JOIN assignments AS a ON b.restaurant_id = a.restaurant_id AND b.assignment_id = a.assignment_id
+LEFT JOIN auto_assign_jobs AS j ON b.restaurant_id = j.restaurant_id AND b.booking_id = j.booking_id
 WHERE
     b.restaurant_id = $1
     AND b.window_end > $2

@@ -1,11 +1,13 @@
-"""Request and response of AutoAssign."""
+"""Requests and responses of AutoAssign and DispatchAutoAssign."""
 
 from collections.abc import Mapping
 
 from maitred.v1 import assignment_service_pb2 as pb
+from server.domain.booking import Booking
 from server.domain.limits import AVOID_TABLES_MAX, CUTOFF_MAX_S, TEXT_LENGTH_MAX
 from server.orchestrator.auto_assign import AutoAssignCommand
 from server.orchestrator.auto_assigned import Attempt, AutoAssigned, AutoAssignOutcome, NextStep
+from server.orchestrator.dispatch_auto_assign import DispatchAutoAssignCommand
 from server.rpc.fields import reading
 from server.rpc.messages.booking import booking_message
 from server.rpc.messages.checks import REASONS
@@ -32,6 +34,24 @@ def read_auto_assign(request: pb.AutoAssignRequest) -> AutoAssignCommand:
             etag=fields.token("etag"),
             reason=fields.text("reason", TEXT_LENGTH_MAX),
         )
+
+
+def read_dispatch_auto_assign(request: pb.DispatchAutoAssignRequest) -> DispatchAutoAssignCommand:
+    with reading(request) as fields:
+        return DispatchAutoAssignCommand(
+            request_id=fields.request_id(),
+            actor=fields.actor(),
+            restaurant_id=fields.uuid("restaurant_id"),
+            booking_id=fields.uuid("booking_id"),
+            not_before=fields.instant("not_before") if fields.is_set("not_before") else None,
+            cutoff_s=fields.optional_seconds("cutoff", 0, CUTOFF_MAX_S),
+            etag=fields.token("etag"),
+            reason=fields.text("reason", TEXT_LENGTH_MAX),
+        )
+
+
+def dispatch_auto_assign_response(booking: Booking) -> pb.DispatchAutoAssignResponse:
+    return pb.DispatchAutoAssignResponse(booking=booking_message(booking))
 
 
 def auto_assign_response(answer: AutoAssigned) -> pb.AutoAssignResponse:

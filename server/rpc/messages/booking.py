@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from maitred.v1 import booking_pb2, booking_service_pb2
+from server.domain.auto_assign_job import AutoAssignJob, JobOutcome, JobState, Trigger
 from server.domain.booking import Booking, BookingAction, BookingChange, BookingStatus, Party
 from server.domain.limits import (
     LIST_WINDOW_MAX_S,
@@ -17,6 +18,7 @@ from server.orchestrator.put_booking import PutBookingCommand
 from server.orchestrator.read_bookings import BookingFound, BookingQuestion, BookingsQuestion
 from server.orchestrator.transition_booking import TransitionBookingCommand
 from server.rpc.fields import Fields, reading
+from server.rpc.messages.checks import REASONS
 from server.rpc.messages.time import duration_message, instant_message, set_instant
 from server.rpc.page_token import ListKey, page_token
 
@@ -24,6 +26,16 @@ STATUSES: Mapping[BookingStatus, "booking_pb2.BookingStatus.ValueType"] = {
     status: booking_pb2.BookingStatus.Value(f"BOOKING_STATUS_{status.name}") for status in BookingStatus
 }
 STATUSES_READ: Mapping[int, BookingStatus] = {number: status for status, number in STATUSES.items()}
+JOB_STATES: Mapping[JobState, "booking_pb2.AutoAssignJobState.ValueType"] = {
+    state: booking_pb2.AutoAssignJobState.Value(f"AUTO_ASSIGN_JOB_STATE_{state.name}") for state in JobState
+}
+JOB_OUTCOMES: Mapping[JobOutcome, "booking_pb2.AutoAssignJobOutcome.ValueType"] = {
+    outcome: booking_pb2.AutoAssignJobOutcome.Value(f"AUTO_ASSIGN_JOB_OUTCOME_{outcome.name}")
+    for outcome in JobOutcome
+}
+JOB_TRIGGERS: Mapping[Trigger, "booking_pb2.AutoAssignTrigger.ValueType"] = {
+    trigger: booking_pb2.AutoAssignTrigger.Value(f"AUTO_ASSIGN_TRIGGER_{trigger.name}") for trigger in Trigger
+}
 ACTIONS_READ: Mapping[int, BookingAction] = {
     booking_pb2.BookingAction.Value(f"BOOKING_ACTION_{action.name}"): action for action in BookingAction
 }
@@ -120,6 +132,26 @@ def booking_message(booking: Booking) -> booking_pb2.Booking:
         set_instant(message.checked_in_at, booking.checked_in_at)
     if booking.checked_out_at is not None:
         set_instant(message.checked_out_at, booking.checked_out_at)
+    if booking.auto_assign_job is not None:
+        message.auto_assign_job.CopyFrom(_job_message(booking.auto_assign_job, booking.is_queued))
+    return message
+
+
+def _job_message(job: AutoAssignJob, goes_on: bool) -> booking_pb2.AutoAssignJob:
+    """A booking that got its tables in another way, or was called off, is not waited for any more."""
+    message = booking_pb2.AutoAssignJob(
+        state=JOB_STATES[job.state if goes_on else JobState.ENDED], attempt_count=job.attempt_count
+    )
+    if goes_on and job.next_attempt_at is not None:
+        set_instant(message.next_attempt_at, job.next_attempt_at)
+    if job.cutoff_s is not None:
+        message.cutoff.CopyFrom(duration_message(job.cutoff_s))
+    if job.outcome is not None and job.trigger is not None and job.decided_at is not None:
+        message.outcome = JOB_OUTCOMES[job.outcome]
+        message.trigger = JOB_TRIGGERS[job.trigger]
+        set_instant(message.decided_at, job.decided_at)
+    if job.reason is not None:
+        message.reason = REASONS[job.reason]
     return message
 
 

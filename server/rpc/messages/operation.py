@@ -24,6 +24,7 @@ RESPONSES: Mapping[str, Callable[[Any], Message]] = {
     "ConfirmHold": assignment.confirm_hold_response,
     "AssignTables": assignment.assign_tables_response,
     "AutoAssign": auto_assign.auto_assign_response,
+    "DispatchAutoAssign": auto_assign.dispatch_auto_assign_response,
     "ReassignTables": assignment.reassign_tables_response,
     "UnassignTables": assignment.unassign_tables_response,
     "PutRestaurant": lambda put: inventory_service_pb2.PutRestaurantResponse(

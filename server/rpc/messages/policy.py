@@ -8,6 +8,7 @@ from maitred.v1 import inventory_service_pb2
 from server.domain.limits import (
     BUFFER_MAX_S,
     CHECK_IN_LEAD_MAX_S,
+    CUTOFF_MAX_S,
     FORECAST_PARTIES_MAX,
     FORECAST_SIZES_MAX,
     MERGE_TABLES_MAX,
@@ -77,6 +78,7 @@ def read_put_service_policy(
 
 
 def _read_policy(fields: Fields) -> ServicePolicy:
+    cutoff_s = fields.optional_seconds("auto_assign_cutoff", 0, CUTOFF_MAX_S)
     return ServicePolicy(
         periods=tuple(_read_period(period) for period in fields.items("periods", PERIODS_MAX, 1)),
         buffer_before_s=fields.optional_seconds("buffer_before", 0, BUFFER_MAX_S) or DEFAULTS.buffer_before_s,
@@ -88,6 +90,8 @@ def _read_policy(fields: Fields) -> ServicePolicy:
         engine=fields.choice("engine", ENGINES_READ),
         relaxations=_read_relaxations(fields),
         check_in_lead_s=fields.optional_seconds("check_in_lead", 0, CHECK_IN_LEAD_MAX_S),
+        auto_assign_bookings=fields.boolean("auto_assign_bookings"),
+        auto_assign_cutoff_s=DEFAULTS.auto_assign_cutoff_s if cutoff_s is None else cutoff_s,
     )
 
 
@@ -172,6 +176,8 @@ def policy_message(put: PolicyPut) -> pb.ServicePolicy:
         ],
         engine=ENGINES[policy.engine],
         relaxations=pb.RelaxationPolicy(reasons=reason_messages(policy.relaxations)),
+        auto_assign_bookings=policy.auto_assign_bookings,
+        auto_assign_cutoff=duration_message(policy.auto_assign_cutoff_s),
     )
     if policy.check_in_lead_s is not None:
         message.check_in_lead.CopyFrom(duration_message(policy.check_in_lead_s))

@@ -92,6 +92,15 @@ class AssignmentService(assignment_service_pb2_grpc.AssignmentServiceServicer):
             async for step in steps:
                 await context.write(auto_assign_batch.auto_assign_batch_response(step))
 
+    async def DispatchAutoAssign(
+        self, request: pb.DispatchAutoAssignRequest, context: Context
+    ) -> pb.DispatchAutoAssignResponse:
+        call = current_call.get()
+        answer = await self._use.dispatch_auto_assign(
+            call.caller, auto_assign.read_dispatch_auto_assign(request), call.deadline
+        )
+        return auto_assign.dispatch_auto_assign_response(answer)
+
     async def ReassignTables(
         self, request: pb.ReassignTablesRequest, context: Context
     ) -> pb.ReassignTablesResponse:

@@ -1,0 +1,175 @@
+"""`dispatch` and `booking`: leave a booking to the worker, and see what became of it."""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator
+from typing import Annotated
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import typer
+
+from maitred_client import duration, instant, timestamp, to_dict
+from maitred_client.messages import (
+    AutoAssignJob,
+    AutoAssignJobOutcome,
+    AutoAssignJobState,
+    AutoAssignTrigger,
+    Booking,
+    BookingChange,
+    BookingStatus,
+    DispatchAutoAssignRequest,
+    ErrorReason,
+    GetBookingRequest,
+    Restaurant,
+)
+from server.cli.help_text import add_command
+from server.cli.looking_up import drive, find_restaurant, start_in
+from server.cli.options import (
+    ADDRESS_DEFAULT,
+    SAMPLE_TENANT,
+    Actor,
+    Address,
+    Connection,
+    Output,
+    RestaurantName,
+    Tenant,
+    Timeout,
+)
+from server.cli.output import Format, facts, show, write_json
+
+BookingId = Annotated[
+    UUID, typer.Argument(metavar="BOOKING", help="Id of the booking.", envvar="MAITRED_CLI_BOOKING")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this file."""
+    add_command(app, dispatch, panel="Bookings")
+    add_command(app, booking, panel="Bookings")
+
+
+def dispatch(
+    booking_id: BookingId,
+    at: Annotated[
+        str,
+        typer.Option(
+            "--at",
+            envvar="MAITRED_CLI_AT",
+            help="When the worker tries first: 16:00, or ISO 8601. Local time. At once without it.",
+        ),
+    ] = "",
+    cutoff: Annotated[
+        int | None,
+        typer.Option(
+            "--cutoff",
+            envvar="MAITRED_CLI_CUTOFF",
+            min=0,
+            help="Minutes before the party sits down from which on staff assign; the policy has a default.",
+        ),
+    ] = None,
+    reason: Annotated[
+        str, typer.Option("--reason", envvar="MAITRED_CLI_REASON", help="Why; kept in the booking's history.")
+    ] = "",
+    restaurant: RestaurantName = "",
+    output: Output = Format.TABLE,
+    address: Address = ADDRESS_DEFAULT,
+    tenant: Tenant = SAMPLE_TENANT,
+    actor: Actor = "maitred-cli",
+    timeout: Timeout = 10.0,
+) -> None:
+    """Has the worker find tables for a booking, and doesn't wait for it. A worker has to run: maitred worker.
+
+    When nothing fits the booking waits, and is tried again whenever something changes that may make room, until the
+    cutoff. maitred booking shows what became of it.
+
+    Example: [bold]maitred dispatch 1b4e28ba-2fa1-4d52-883f-0016d3cca427 --at 16:00 --cutoff 30[/]
+    """
+
+    async def work() -> None:
+        async with Connection(address, tenant, actor, timeout).open() as client:
+            found = await find_restaurant(client, restaurant)
+            request = DispatchAutoAssignRequest(
+                restaurant_id=found.restaurant_id, booking_id=str(booking_id), reason=reason
+            )
+            if at:
+                request.not_before.CopyFrom(timestamp(start_in(found, at, "--at")))
+            if cutoff is not None:
+                request.cutoff.CopyFrom(duration(dt.timedelta(minutes=cutoff)))
+            response = await client.dispatch_auto_assign(request)
+        if output is not Format.TABLE:
+            write_json(to_dict(response), output)
+            return
+        show(facts(_booking_facts(response.booking, found)))
+
+    drive(work())
+
+
+def booking(
+    booking_id: BookingId,
+    restaurant: RestaurantName = "",
+    output: Output = Format.TABLE,
+    address: Address = ADDRESS_DEFAULT,
+    tenant: Tenant = SAMPLE_TENANT,
+    actor: Actor = "maitred-cli",
+    timeout: Timeout = 10.0,
+) -> None:
+    """Shows a booking: its status, automatic assignment, and its history, newest first.
+
+    Example: [bold]maitred booking 1b4e28ba-2fa1-4d52-883f-0016d3cca427[/]
+    """
+
+    async def work() -> None:
+        async with Connection(address, tenant, actor, timeout).open() as client:
+            found = await find_restaurant(client, restaurant)
+            request = GetBookingRequest(restaurant_id=found.restaurant_id, booking_id=str(booking_id))
+            response = await client.get_booking(request)
+        if output is not Format.TABLE:
+            write_json(to_dict(response), output)
+            return
+        show(facts((*_booking_facts(response.booking, found), *_history(response.history, found))))
+
+    drive(work())
+
+
+def _booking_facts(seen: Booking, restaurant: Restaurant) -> Iterator[tuple[str, object]]:
+    zone = ZoneInfo(restaurant.time_zone)
+    start, end = (instant(each).astimezone(zone) for each in (seen.window_start, seen.window_end))
+    yield "booking", f"{seen.booking_id} is {_status(seen.status)}"
+    yield "party", seen.party.party_size
+    yield "window", f"{start:%a %Y-%m-%d %H:%M}–{end:%H:%M %Z}"
+    yield "tables", "needed" if seen.needs_tables else "as assigned, or not needed"
+    if seen.HasField("auto_assign_job"):
+        yield from _job_facts(seen.auto_assign_job, zone)
+
+
+def _job_facts(job: AutoAssignJob, zone: ZoneInfo) -> Iterator[tuple[str, object]]:
+    state = _word(AutoAssignJobState.Name(job.state), "AUTO_ASSIGN_JOB_STATE_")
+    if job.HasField("next_attempt_at"):
+        state = f"{state}, next try at {instant(job.next_attempt_at).astimezone(zone):%a %H:%M:%S %Z}"
+    yield "auto-assign", state
+    if job.outcome:
+        outcome = _word(AutoAssignJobOutcome.Name(job.outcome), "AUTO_ASSIGN_JOB_OUTCOME_")
+        trigger = _word(AutoAssignTrigger.Name(job.trigger), "AUTO_ASSIGN_TRIGGER_")
+        why = f": {ErrorReason.Name(job.reason).removeprefix('ERROR_REASON_')}" if job.reason else ""
+        at = f"{instant(job.decided_at).astimezone(zone):%a %H:%M:%S %Z}"
+        yield "decided", f"{outcome}{why} ({trigger}, {at}, {_tries(job.attempt_count)})"
+
+
+def _history(changes: Iterable[BookingChange], restaurant: Restaurant) -> Iterator[tuple[str, object]]:
+    zone = ZoneInfo(restaurant.time_zone)
+    for change in changes:
+        at = f"{instant(change.changed_at).astimezone(zone):%a %Y-%m-%d %H:%M:%S}"
+        why = f", {change.reason}" if change.reason else ""
+        yield at, f"{_status(change.to_status)} by {change.actor}{why}"
+
+
+def _status(status: "BookingStatus.ValueType") -> str:
+    return _word(BookingStatus.Name(status), "BOOKING_STATUS_")
+
+
+def _word(name: str, prefix: str) -> str:
+    return name.removeprefix(prefix).lower().replace("_", " ")
+
+
+def _tries(number: int) -> str:
+    return "1 try" if number == 1 else f"{number} tries"

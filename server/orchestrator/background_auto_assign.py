@@ -1,0 +1,121 @@
+"""Assign queued bookings in the background: now, later, or when something has changed that may make room."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import groupby
+
+import structlog
+
+from server.clock import Deadline
+from server.domain.auto_assign_job import AutoAssignJob, JobOutcome, JobState, Trigger
+from server.domain.events import auto_assign_event
+from server.domain.restaurant import Caller
+from server.domain.retry_plan import ended_job, refused_job
+from server.errors import Reason, Refusal, ServiceError
+from server.orchestrator.auto_assign import AutoAssign, AutoAssignCommand
+from server.orchestrator.auto_assign_jobs import AutoAssignJobs, ClaimedJob
+from server.orchestrator.changes import Changes
+from server.orchestrator.ports import Store, Unit
+from server.orchestrator.situation import known_restaurant
+
+log = structlog.get_logger(__name__)
+
+WHY = "in the background"
+
+
+@dataclass(frozen=True, slots=True)
+class JobLimits:
+    """`jobs_max` are taken in one round; a try takes no longer than `try_s`, and a job is another worker's after
+    `lease_s`.
+    """
+
+    jobs_max: int
+    try_s: float
+    lease_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundAutoAssign:
+    """One round of the worker. Any number of workers may go round at the same time.
+
+    A try is AutoAssign under its derived request_id: whatever crashes in between or runs twice, a booking is assigned
+    once. What was decided is written before the job is given up, so a job whose worker died is tried again.
+    """
+
+    store: Store
+    jobs: AutoAssignJobs
+    auto_assign: AutoAssign
+    limits: JobLimits
+
+    async def __call__(self) -> bool:
+        """Whether there may be more to do right away."""
+        seen = await self.jobs.wake(self.limits.jobs_max)
+        claimed = await self.jobs.claim(self.limits.jobs_max, self.limits.lease_s)
+        ordered = sorted(claimed, key=lambda each: each.restaurant_id)
+        restaurants = [list(group) for _, group in groupby(ordered, lambda each: each.restaurant_id)]
+        await asyncio.gather(*map(self._in_turn, restaurants))
+        return self.limits.jobs_max in (seen.looked_at, len(claimed))
+
+    async def _in_turn(self, claimed: Sequence[ClaimedJob]) -> None:
+        """The jobs of one restaurant, in the order in which they were queued: side by side they would only be in each
+        other's way."""
+        for each in claimed:
+            try:
+                await self._try(each)
+            except ServiceError as problem:
+                # The lease runs out and the job is due again.
+                log.warning("job_not_put_back", booking_id=str(each.booking_id), reason=problem.reason)
+
+    async def _try(self, claimed: ClaimedJob) -> None:
+        job, caller = claimed.job, Caller(claimed.tenant_id, claimed.job.actor, frozenset())
+        refusal = await self._refused(caller, claimed)
+        standing = await known_restaurant(self.store.catalogue, caller, claimed.restaurant_id)
+        if refusal is None:
+            # Written already by whoever gave the tables, unless they were given without automatic assignment.
+            await self.jobs.put_back(claimed, ended_job(job, JobOutcome.ALREADY_ASSIGNED, standing.now))
+            return
+        last_try_at = claimed.dining_start - timedelta(seconds=job.cutoff_s or 0)
+        after = refused_job(job, refusal, last_try_at, standing.now)
+        if after.state is JobState.QUEUED or after.outcome is JobOutcome.NOT_NEEDED or after.decides_as(job):
+            await self.jobs.put_back(claimed, after)
+        else:
+            await self._tell(claimed, after)
+
+    async def _refused(self, caller: Caller, claimed: ClaimedJob) -> Refusal | None:
+        """None when the booking has its tables."""
+        command = AutoAssignCommand(
+            None,
+            caller.actor,
+            claimed.restaurant_id,
+            claimed.booking_id,
+            cutoff_s=claimed.job.cutoff_s,
+            reason=WHY,
+        )
+        try:
+            answer = await self.auto_assign(
+                caller, command, Deadline.after(self.limits.try_s), Trigger.BACKGROUND
+            )
+        except ServiceError as error:
+            return error.refusal
+        except Exception:
+            log.exception("job_failed", booking_id=str(claimed.booking_id))
+            return Refusal(Reason.INVARIANT_BROKEN, "The try failed with an error of the service itself.")
+        if answer.assignment is None:
+            return Refusal(Reason.DEADLINE_EXCEEDED, "Time ran out before tables were assigned.")
+        return None
+
+    async def _tell(self, claimed: ClaimedJob, after: AutoAssignJob) -> None:
+        """Writes a new decision together with its event, unless the job was lost meanwhile."""
+        tenant_id, restaurant_id = claimed.tenant_id, claimed.restaurant_id
+
+        async def work(unit: Unit) -> None:
+            await unit.lock_restaurant(tenant_id, restaurant_id)
+            if await unit.auto_assign_run(restaurant_id, claimed.booking_id) != claimed.job.run_number:
+                return
+            await unit.put_auto_assign_job(restaurant_id, claimed.booking_id, after)
+            event = auto_assign_event(restaurant_id, claimed.booking_id, after)
+            await unit.write(tenant_id, restaurant_id, Changes(events=(event,)))
+
+        await self.store.run(work, Deadline.after(self.limits.try_s), restaurant_id)
