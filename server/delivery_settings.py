@@ -59,6 +59,12 @@ class DeliverySettings(BaseSettings):
     )
     upkeep_s: float = Field(60.0, ge=1, le=86_400, description="how often what is past its time is deleted")
     upkeep_rows_max: int = Field(1_000, ge=1, le=100_000, description="rows that one round of upkeep touches")
+    claims_kept_s: float = Field(
+        30 * 86_400.0,
+        ge=3_600,
+        le=3_660 * 86_400,
+        description="how long past claims of completed bookings and of blocks are kept",
+    )
     verify_s: float = Field(
         3_600.0, ge=10, le=7 * 86_400, description="how often a worker checks the invariants of all data"
     )

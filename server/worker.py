@@ -37,6 +37,7 @@ UPKEEP_ROLE = 1
 
 SWEEP_RESTAURANTS_MAX = 100
 SWEEP_HOLDS_MAX = 200
+CLEARED_RESTAURANTS_MAX = 20
 JOBS_MAX = 32
 JOB_LEASE_S = 30.0
 
@@ -176,6 +177,12 @@ def _upkeep(
     }
     for name, batch in batches.items():
         yield Periodic(name, _led(session, name, batch, rows_max), _rhythm(settings.upkeep_s))
+
+    async def clear_claims() -> int:
+        return await upkeep.clear_past_claims(settings.claims_kept_s, CLEARED_RESTAURANTS_MAX)
+
+    clear = _led(session, "claim cleaner", clear_claims, CLEARED_RESTAURANTS_MAX)
+    yield Periodic("claim cleaner", clear, _rhythm(settings.upkeep_s))
 
     async def verify() -> bool:
         if await session.lead(UPKEEP_ROLE):

@@ -316,6 +316,13 @@ class Upkeep(Protocol):
         """Deletes answers of the ledger whose time is over, and says how many."""
         ...
 
+    async def clear_past_claims(self, older_than_s: float, restaurants: int) -> int:
+        """Deletes a day's claims of restaurants where nobody can be kept out by them any more.
+
+        Says for how many restaurants it looked. Assignments and blocks still tell which tables were whose.
+        """
+        ...
+
 
 class InventorySource(Protocol):
     """Prepared inventories by version, from a cache where possible."""

@@ -22,6 +22,10 @@ class SqlUpkeep:
         (row,) = await self._fetch(UPKEEP["forget_answers"], limit)
         return int(row["forgotten"])
 
+    async def clear_past_claims(self, older_than_s: float, restaurants: int) -> int:
+        (row,) = await self._fetch(UPKEEP["clear_past_claims"], older_than_s, restaurants)
+        return int(row["restaurants"])
+
     async def _fetch(self, query: str, *values: object) -> list[Any]:
         async with translating(), self._pool.acquire() as connection:
             return await connection.fetch(query, *values)

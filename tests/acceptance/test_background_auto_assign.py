@@ -1,111 +1,42 @@
 """A14: the worker finds tables for bookings: at once, later, or when something has changed that may make room."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from maitred_client import InvalidArgumentFieldError, InvalidStateTransitionError, new_request_id
+from maitred_client import InvalidArgumentFieldError, InvalidStateTransitionError
 from maitred_client.messages import (
-    AutoAssignJob,
-    AutoAssignJobOutcome,
-    AutoAssignJobState,
     AutoAssignTrigger,
-    Booking,
     BookingAction,
     BookingStatus,
-    DispatchAutoAssignRequest,
-    ErrorReason,
     GetOperationRequest,
-    TableState,
-    UnblockTablesRequest,
 )
 from maitred_client.reasons import BookingAlreadyAssignedError, CutoffPassedError
-from server.lifecycle import Lifecycle
-from server.persistence.inspection import database_invariants
+from server.domain.auto_assign_job import JobOutcome
+from server.domain.retry_plan import ended_job
+from server.persistence.auto_assign_jobs import SqlAutoAssignJobs
+from server.persistence.pool import PoolSettings, open_pool
 from tests.builders.world import evening, stamp
 from tests.builders.world_extras import House, refused
 from tests.conftest import Served
-from tests.support.database import connected, expire, restaurant_locked, rows
-from tests.support.working import worker_on
-
-QUEUED = AutoAssignJobState.AUTO_ASSIGN_JOB_STATE_QUEUED
-WAITING = AutoAssignJobState.AUTO_ASSIGN_JOB_STATE_WAITING
-ENDED = AutoAssignJobState.AUTO_ASSIGN_JOB_STATE_ENDED
-PENDING_ALLOCATION = BookingStatus.BOOKING_STATUS_PENDING_ALLOCATION
-TOLD = (
-    "SELECT payload->>'outcome' AS outcome, payload->>'reason' AS reason, payload->>'trigger' AS trigger,"
-    " jsonb_array_length(payload->'tableIds') AS tables, (payload->>'attemptCount')::integer AS attempts"
-    " FROM capacity_outbox WHERE event_type = 'capacity.auto_assign.outcome' ORDER BY floor_version"
+from tests.support.background import (
+    ENDED,
+    GIVEN,
+    PENDING_ALLOCATION,
+    QUEUED,
+    TOLD,
+    decided,
+    dispatched,
+    request_for,
+    until,
+    until_ended,
+    until_nothing_is_left,
+    until_waiting,
+    worker,
 )
-GIVEN = {"outcome": "completed_in_time", "reason": None, "trigger": "background", "tables": 1, "attempts": 1}
-NOTHING_FITS = {
-    "outcome": "refused",
-    "reason": "NO_FEASIBLE_PLAN",
-    "trigger": "background",
-    "tables": 0,
-    "attempts": 1,
-}
-
-UNSEEN = (
-    "SELECT FROM auto_assign_jobs AS j INNER JOIN restaurants AS r USING (restaurant_id)"
-    " WHERE j.seen_version < r.floor_version"
-)
-
-
-def worker(server: Served, **settings: object) -> AbstractAsyncContextManager[Lifecycle]:
-    return worker_on(server.database_url, auto_assign_poll_s=0.02, sweep_s=0.05, **settings)
-
-
-def request_for(
-    booking: Booking, *, cutoff: timedelta | None = None, not_before: datetime | None = None, etag: str = ""
-) -> DispatchAutoAssignRequest:
-    return DispatchAutoAssignRequest(
-        request_id=new_request_id(),
-        restaurant_id=booking.restaurant_id,
-        booking_id=booking.booking_id,
-        actor="host@desk",
-        cutoff=None if cutoff is None else Duration(seconds=int(cutoff.total_seconds())),
-        not_before=None if not_before is None else stamp(not_before),
-        etag=etag,
-        reason="party asked by phone",
-    )
-
-
-async def dispatched(place: House, booking: Booking) -> Booking:
-    return (await place.client.dispatch_auto_assign(request_for(booking))).booking
-
-
-async def until(place: House, booking: Booking, reached: Callable[[Booking], bool]) -> Booking:
-    """The booking once it is as wanted."""
-    async with asyncio.timeout(60):
-        while not reached(now := await place.read(booking.booking_id)):  # noqa: ASYNC110 nobody tells
-            await asyncio.sleep(0.02)
-    return now
-
-
-async def until_waiting(place: House, booking: Booking) -> Booking:
-    return await until(place, booking, lambda now: now.auto_assign_job.state == WAITING)
-
-
-async def until_nothing_is_left(server: Served) -> None:
-    """Until the worker has no job any more, whatever the bookings look like."""
-    async with asyncio.timeout(60):
-        while await rows(server.database_url, "SELECT FROM auto_assign_jobs WHERE state <> 'ended'"):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-
-
-async def until_ended(place: House, booking: Booking) -> Booking:
-    return await until(place, booking, lambda now: now.auto_assign_job.state == ENDED)
-
-
-def decided(job: AutoAssignJob) -> tuple[str, str]:
-    outcome = AutoAssignJobOutcome.Name(job.outcome).removeprefix("AUTO_ASSIGN_JOB_OUTCOME_")
-    return outcome, ErrorReason.Name(job.reason).removeprefix("ERROR_REASON_")
-
+from tests.support.database import connected, restaurant_locked, rows
 
 # How a booking gets to the worker
 
@@ -174,124 +105,6 @@ async def test_preferences_alone_are_no_new_need(place: House, server: Served) -
     queued = await dispatched(place, await place.party(4))
     changed = await place.party(4, booking_id=queued.booking_id, preferred=["quiet"])
     assert changed.auto_assign_job == queued.auto_assign_job
-
-
-# Waiting
-
-
-async def _held(place: House, server: Served) -> Callable[[], Awaitable[object]]:
-    hold = await place.hold(await place.party(), "W1")
-    return lambda: place.release(hold)
-
-
-async def _expiring(place: House, server: Served) -> Callable[[], Awaitable[object]]:
-    hold = await place.hold(await place.party(), "W1")
-    return lambda: expire(server.database_url, hold.hold_id)
-
-
-async def _assigned(place: House, server: Served) -> Callable[[], Awaitable[object]]:
-    seated = await place.seated("W1")
-    return lambda: place.transition(seated, BookingAction.BOOKING_ACTION_CANCEL)
-
-
-async def _movable(place: House, server: Served) -> Callable[[], Awaitable[object]]:
-    seated = await place.seated("W1")
-    return lambda: place.reassign(seated, "W2")
-
-
-async def _blocked(place: House, server: Served) -> Callable[[], Awaitable[object]]:
-    block = await place.block("W1")
-    request = UnblockTablesRequest(restaurant_id=place.restaurant_id, block_id=block.block_id)
-    return lambda: place.client.unblock_tables(request)
-
-
-async def _out_of_service(place: House, server: Served) -> Callable[[], Awaitable[object]]:
-    await place.out_of_service("W1")
-    return lambda: place.update("W1", state=TableState.TABLE_STATE_IN_SERVICE)
-
-
-CURES = {
-    "the hold is released": _held,
-    "the hold expires": _expiring,
-    "the party is called off": _assigned,
-    "the party moves": _movable,
-    "the block is lifted": _blocked,
-    "the table is back in service": _out_of_service,
-}
-
-
-@pytest.mark.parametrize("cure", CURES)
-async def test_what_is_refused_waits_and_is_assigned_when_the_cause_goes_away(
-    place: House, server: Served, cure: str
-) -> None:
-    """Only W1 has a window."""
-    happens = await CURES[cure](place, server)
-    booking = await place.party(4, required=["window"])
-    await dispatched(place, booking)
-    async with worker(server):
-        waiting = await until_waiting(place, booking)
-        assert decided(waiting.auto_assign_job) == ("REFUSED", "NO_FEASIBLE_PLAN")
-        assert waiting.needs_tables
-        await happens()
-        done = await until_ended(place, booking)
-    assert decided(done.auto_assign_job) == ("COMPLETED_IN_TIME", "UNSPECIFIED")
-    assert await rows(server.database_url, TOLD) == [NOTHING_FITS, GIVEN]
-    report = await database_invariants(server.database_url)
-    assert {check.check_id: check.violations for check in report.checks if check.violations} == {}
-
-
-async def test_another_policy_cures_what_the_policy_refused(place: House, server: Served) -> None:
-    booking = await place.party(16)
-    await dispatched(place, booking)
-    async with worker(server):
-        await until_waiting(place, booking)
-        await place.change_policy(lambda policy: setattr(policy.combinations, "tables_max", 4))
-        done = await until_ended(place, booking)
-    assert not done.needs_tables
-
-
-async def test_what_cannot_help_wakes_nobody(place: House, server: Served) -> None:
-    """Another day's table comes free, and a table is taken: the booking is not tried again for either."""
-    await place.seated("W1")
-    tomorrow = await place.hold(await place.party(start=evening() + timedelta(days=1)), "W1")
-    booking = await place.party(4, required=["window"])
-    await dispatched(place, booking)
-    runs = "SELECT run_number, attempt_count FROM auto_assign_jobs"
-    async with worker(server):
-        await until_waiting(place, booking)
-        before = await rows(server.database_url, runs)
-        await place.release(tomorrow)
-        await place.seated("W2")
-        async with asyncio.timeout(60):
-            while await rows(server.database_url, UNSEEN):  # noqa: ASYNC110 the database tells nobody
-                await asyncio.sleep(0.02)
-    assert await rows(server.database_url, runs) == before
-    assert await rows(server.database_url, TOLD) == [NOTHING_FITS]
-
-
-async def test_a_booking_that_is_refused_again_for_the_same_reason_is_told_once(
-    place: House, server: Served
-) -> None:
-    """Its window overlaps two others on the only table: when one of them goes it is tried again, in vain."""
-    before, after = (evening() + timedelta(hours=hours) for hours in (-1, 1))
-    hold = await place.hold(await place.party(start=before), "W1")
-    await place.hold(await place.party(start=after), "W1")
-    booking = await place.party(4, required=["window"])
-    await dispatched(place, booking)
-    async with worker(server):
-        first = await until_waiting(place, booking)
-        await place.release(hold)
-        again = await until(
-            place,
-            booking,
-            lambda now: (
-                now.auto_assign_job.state == WAITING
-                and now.auto_assign_job.decided_at.ToNanoseconds()
-                > first.auto_assign_job.decided_at.ToNanoseconds()
-            ),
-        )
-    assert decided(again.auto_assign_job) == ("REFUSED", "NO_FEASIBLE_PLAN")
-    assert await rows(server.database_url, TOLD) == [NOTHING_FITS]
 
 
 # When it ends without tables
@@ -379,6 +192,30 @@ async def test_trouble_that_passes_is_tried_again_after_the_retry_plan(place: Ho
         done = await until_ended(place, booking)
     assert done.auto_assign_job.attempt_count == 2
     assert await rows(server.database_url, TOLD) == [{**GIVEN, "attempts": 2}]
+
+
+async def test_a_job_whose_worker_died_is_taken_over_and_what_that_one_says_is_not_heard(
+    place: House, server: Served
+) -> None:
+    booking = await place.party(4)
+    await dispatched(place, booking)
+    pool = await open_pool(PoolSettings(server.database_url, size_min=1, size_max=1))
+    try:
+        jobs = SqlAutoAssignJobs(pool, 10.0)
+        (taken,) = await jobs.claim(10, lease_s=0.0)
+        assert (await jobs.claim(10, lease_s=60.0))[0].job.run_number == taken.job.run_number + 1
+        assert await jobs.claim(10, lease_s=60.0) == ()
+        late = ended_job(taken.job, JobOutcome.NOT_NEEDED, taken.job.queued_at)
+        assert not await jobs.put_back(taken, late)
+    finally:
+        await pool.close()
+    assert (await place.read(booking.booking_id)).auto_assign_job.state == QUEUED
+    async with connected(server.database_url) as connection:
+        await connection.execute("UPDATE auto_assign_jobs SET next_attempt_at = now()")
+    async with worker(server):
+        done = await until_ended(place, booking)
+    assert done.auto_assign_job.attempt_count == 3
+    assert await rows(server.database_url, TOLD) == [{**GIVEN, "attempts": 3}]
 
 
 # Refused at once

@@ -1,4 +1,4 @@
-"""What the service tells the world: every event of a real evening is the contract's, and holds no personal data."""
+"""O2: What the service tells the world: every event of a real evening is the contract's, and holds no personal data."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Two servers on one database: a change through one is used by the other at once, whether it was told or not."""
+"""C1: Two servers on one database: a change through one is used by the other at once, whether it was told or not."""
 
 import asyncio
 from functools import partial

@@ -1,4 +1,4 @@
-"""What those who run the service see of events on their way out, and what they can do: with a real worker beside."""
+"""O5, O6: What those who run the service see of events on their way out, and what they can do."""
 
 from uuid import uuid4
 

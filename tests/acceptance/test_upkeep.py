@@ -1,10 +1,19 @@
 """O8: what is past its time goes, a bounded number at a time; O7: so do expired holds. The rest stays."""
 
+from datetime import UTC, datetime, timedelta
+
 from maitred_client import new_request_id
-from maitred_client.messages import GetOperationRequest, OperationState
+from maitred_client.messages import (
+    BookingAction,
+    CheckInvariantsRequest,
+    GetOperationRequest,
+    OperationState,
+    UnblockTablesRequest,
+)
+from tests.builders.world import evening
 from tests.builders.world_extras import House
 from tests.conftest import Served
-from tests.support.database import connected, expire, rows
+from tests.support.database import connected, expire, rows, turn_back
 from tests.support.working import until, until_settled, worker_on
 
 OLD = "interval '400 days'"
@@ -35,6 +44,27 @@ async def test_what_is_past_its_time_is_deleted_a_bounded_number_at_a_time(
     )
     assert known.state == OperationState.OPERATION_STATE_SUCCEEDED
     assert await rows(url, "SELECT count(*) FROM bookings") == [{"count": 5}]
+
+
+async def test_past_claims_go_and_assignments_and_blocks_still_tell(place: House, server: Served) -> None:
+    """A year ago: a party that left early, one that nobody checked out, and a block. And a party of today."""
+    url = server.database_url
+    left, still, block = await place.seated("W1"), await place.seated("W2"), await place.block("W3", "W4")
+    await place.transition(left, BookingAction.BOOKING_ACTION_CHECK_IN)
+    await turn_back(url, evening() - datetime.now(UTC) + timedelta(minutes=30))
+    await place.transition(left, BookingAction.BOOKING_ACTION_COMPLETE)
+    await turn_back(url, timedelta(days=365))
+    today = await place.seated("P1")
+    told = "SELECT 'a' AS of, table_ids FROM assignments UNION ALL SELECT 'b', table_ids FROM blocks ORDER BY 1, 2"
+    before = await rows(url, told)
+    owners = "SELECT coalesce(booking_id, block_id)::text AS of FROM table_claims ORDER BY 1"
+    assert len(await rows(url, owners)) == 5
+    async with worker_on(url, upkeep_s=1):
+        await until(url, owners, [{"of": of} for of in sorted((still.booking_id, today.booking_id))])
+    assert (await rows(url, told), len(before)) == (before, 4)
+    assert (await place.client.check_invariants(CheckInvariantsRequest())).violations == 0
+    unblock = UnblockTablesRequest(restaurant_id=place.restaurant_id, block_id=block.block_id)
+    assert (await place.client.unblock_tables(unblock)).block.released
 
 
 async def test_expired_holds_are_cleared_away_and_live_ones_stay(place: House, server: Served) -> None:

@@ -1,4 +1,4 @@
-"""What every sink promises, each with a real receiver behind it."""
+"""O4: What every sink promises, each with a real receiver behind it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable

@@ -112,6 +112,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ),
     ("upkeep", "restaurants_with_expired_holds"): ("tenant_id", "restaurant_id"),
     ("upkeep", "forget_answers"): ("forgotten",),
+    ("upkeep", "clear_past_claims"): ("restaurants", "claims"),
 }
 # These look at the server rather than at our tables, and are tested where they are used.
 ABOUT_THE_SERVER = ("embedded", "inspection", "migrator")

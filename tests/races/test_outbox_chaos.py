@@ -1,4 +1,4 @@
-"""Whatever is killed while changes are made, every one of them is told, in order, and watchers see all."""
+"""O1, O3: Whatever is killed while changes are made, every one of them is told, in order, and watchers see all."""
 
 from tests.races.outbox_chaos import Plan, chaos
 from tests.races.outbox_world import outbox_world

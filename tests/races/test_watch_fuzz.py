@@ -1,4 +1,4 @@
-"""Watchers that are cut off and resume at random while the floor changes: none misses or repeats a change.
+"""C2: Watchers that are cut off and resume at random while the floor changes: none misses or repeats a change.
 
 For a bigger run: `python -m tests.races.test_watch_fuzz WATCHERS STEPS SEED`.
 """

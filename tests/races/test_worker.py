@@ -1,4 +1,4 @@
-"""The worker process: what was committed through a server reaches its receivers, and what is over is cleared away."""
+"""O7: The worker process: what was committed reaches its receivers, and what is over is cleared away."""
 
 from maitred_client import AsyncMaitredClient
 from server.bootstrap import working

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -73,6 +74,23 @@ async def age(url: str, hold_id: str, seconds: int) -> None:
             "UPDATE holds SET created_at = created_at - make_interval(secs => $2) WHERE hold_id = $1::text::uuid",
             hold_id,
             seconds,
+        )
+
+
+async def turn_back(url: str, by: timedelta) -> None:
+    """Makes everything that was booked, assigned and blocked lie so much earlier."""
+    spans = {
+        "bookings": ("dining_start", "dining_end", "window_start", "window_end"),
+        "assignments": ("window_start", "window_end"),
+        "blocks": ("window_start", "window_end"),
+    }
+    async with connected(url) as connection, connection.transaction():
+        for table, columns in spans.items():
+            earlier = ", ".join(f"{column} = {column} - $1::interval" for column in columns)
+            await connection.execute(f"UPDATE {table} SET {earlier}", by)
+        await connection.execute(
+            "UPDATE table_claims SET during = tstzrange(lower(during) - $1::interval, upper(during) - $1::interval)",
+            by,
         )
 
 

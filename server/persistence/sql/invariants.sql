@@ -278,7 +278,7 @@ ORDER BY b.restaurant_id, b.hold_id, b.table_id
 LIMIT $2;
 
 -- name: blocks_match_claims
--- A block claims exactly its tables for its whole window; a released one claims none.
+-- A block claims exactly its tables for its whole window; a released one claims none, and one that is over may have none.
 WITH broken AS MATERIALIZED (
     SELECT
         k.restaurant_id,
@@ -293,6 +293,7 @@ WITH broken AS MATERIALIZED (
     HAVING
         CASE
             WHEN k.released THEN count(c.claim_id) > 0
+            WHEN k.window_end <= clock_timestamp() AND count(c.claim_id) = 0 THEN false
             ELSE NOT (
                 array_agg(c.table_id ORDER BY c.table_id) = k.table_ids
                 AND coalesce(bool_and(c.during = tstzrange(k.window_start, k.window_end)), false)

@@ -26,3 +26,69 @@ WITH forgotten AS (
 )
 
 SELECT count(*) AS forgotten FROM forgotten;
+
+-- name: clear_past_claims
+-- For up to $2 restaurants, the longest neglected first, clears claims that ended in one day more than $1 seconds ago:
+-- those of assignments that were completed and of blocks that are over. Days without claims are passed over. Says for how
+-- many restaurants there was something to look at. A booking that nobody closed keeps its claims.
+WITH due AS MATERIALIZED (
+    SELECT
+        r.restaurant_id,
+        p.cleared_until AS since,
+        date_trunc('day', clock_timestamp() - make_interval(secs => $1), 'UTC') AS kept_from
+    FROM restaurants AS r
+    LEFT JOIN past_claims_cleared AS p ON r.restaurant_id = p.restaurant_id
+    WHERE
+        p.cleared_until IS NULL
+        OR p.cleared_until < date_trunc('day', clock_timestamp() - make_interval(secs => $1), 'UTC')
+    ORDER BY p.cleared_until NULLS FIRST
+    LIMIT $2
+),
+
+stepped AS MATERIALIZED (
+    SELECT
+        d.restaurant_id,
+        coalesce(d.since, '-infinity') AS since,
+        least(d.kept_from, date_trunc('day', n.next_end, 'UTC') + interval '1 day') AS until
+    FROM due AS d
+    LEFT JOIN LATERAL (
+        SELECT upper(c.during) AS next_end
+        FROM table_claims AS c
+        WHERE c.restaurant_id = d.restaurant_id AND upper(c.during) > coalesce(d.since, '-infinity')
+        ORDER BY upper(c.during)
+        LIMIT 1
+    ) AS n ON true
+),
+
+cleared AS (
+    DELETE FROM table_claims AS c
+    USING stepped AS s
+    WHERE
+        c.restaurant_id = s.restaurant_id
+        AND upper(c.during) > s.since
+        AND upper(c.during) <= s.until
+        AND (
+            c.kind = 'block'
+            OR EXISTS (
+                SELECT FROM assignments AS a
+                WHERE
+                    a.restaurant_id = c.restaurant_id
+                    AND a.assignment_id = c.assignment_id
+                    AND a.state = 'completed'
+            )
+        )
+    RETURNING c.claim_id
+),
+
+marked AS (
+    INSERT INTO past_claims_cleared AS p (restaurant_id, cleared_until)
+    SELECT
+        s.restaurant_id,
+        s.until
+    FROM stepped AS s
+    ON CONFLICT (restaurant_id) DO UPDATE SET cleared_until = excluded.cleared_until
+)
+
+SELECT
+    (SELECT count(*) FROM stepped) AS restaurants,
+    (SELECT count(*) FROM cleared) AS claims;
