@@ -37,6 +37,12 @@ class DeliverySettings(BaseSettings):
         0.25, gt=0, le=60, description="wait after a first failed attempt; it doubles"
     )
     event_retry_s_max: float = Field(30.0, gt=0, le=3_600, description="longest wait between two attempts")
+    event_outage_s_max: float = Field(
+        86_400.0,
+        ge=0,
+        le=3_660 * 86_400,
+        description="how long failed attempts don't count while nothing is delivered to anybody",
+    )
     event_dead_policy: Literal["continue", "block"] = Field(
         "continue", description="whether a restaurant's later events go on past a dead one, or wait behind it"
     )

@@ -1,6 +1,7 @@
 """Builds the worker process: what delivers events, and what nobody asks for and somebody has to do."""
 
 import random
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from server.orchestrator.background_auto_assign import BackgroundAutoAssign, Job
 from server.orchestrator.sweep_holds import SweepHolds
 from server.outbox.backoff import Backoff
 from server.outbox.delivery import DeadPolicy, Delivery, DeliveryRules
+from server.outbox.outage import Outage
 from server.outbox.relay import Relay, RelaySettings
 from server.outbox.sinks.ports import Sink
 from server.periodic import Periodic, Rhythm
@@ -102,9 +104,9 @@ class Worker:
         session = WorkerSession(pool_settings(settings, url), settings.event_timeout_s)
         queue = SqlEventQueue(pool, session, settings.lease_s, settings.event_timeout_s)
         sinks = build_sinks(settings, pool)
-        relay = Relay(
-            queue, Delivery(event_handler(sinks), _delivery_rules(settings)), _relay_settings(settings)
-        )
+        outage = Outage(settings.event_outage_s_max, time.monotonic)
+        delivery = Delivery(event_handler(sinks), _delivery_rules(settings), outage)
+        relay = Relay(queue, delivery, _relay_settings(settings))
         seen = Seen()
         services = (
             _rescuer(settings, queue, relay),

@@ -16,7 +16,7 @@ from server.domain.retry_plan import ended_job, refused_job
 from server.errors import Reason, Refusal, ServiceError
 from server.orchestrator.auto_assign import AutoAssign, AutoAssignCommand
 from server.orchestrator.auto_assign_jobs import AutoAssignJobs, ClaimedJob
-from server.orchestrator.changes import Changes
+from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.ports import Store, Unit
 from server.orchestrator.situation import known_restaurant
 
@@ -116,6 +116,13 @@ class BackgroundAutoAssign:
                 return
             await unit.put_auto_assign_job(restaurant_id, claimed.booking_id, after)
             event = auto_assign_event(restaurant_id, claimed.booking_id, after)
-            await unit.write(tenant_id, restaurant_id, Changes(events=(event,)))
+            changes = Changes(events=(event,), audit=(_noted(claimed, after),))
+            await unit.write(tenant_id, restaurant_id, changes)
 
         await self.store.run(work, Deadline.after(self.limits.try_s), restaurant_id)
+
+
+def _noted(claimed: ClaimedJob, after: AutoAssignJob) -> AuditEntry:
+    """A decision is a change of its own, so the audit log has it too."""
+    details = {"outcome": after.outcome, "reason": after.reason, "attempt_count": after.attempt_count}
+    return AuditEntry("auto_assign_outcome", "booking", claimed.booking_id, claimed.job.actor, WHY, details)

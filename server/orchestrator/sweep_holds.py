@@ -6,7 +6,7 @@ from uuid import UUID
 from server.clock import Deadline
 from server.domain.claims import Hold, HoldState
 from server.domain.events import EventType, hold_event
-from server.orchestrator.changes import Changes
+from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.ports import Store, Unit, Upkeep
 
 SWEEPER = "maitred-sweeper"
@@ -48,4 +48,8 @@ def _swept(expired: tuple[Hold, ...]) -> Changes:
         claims_dropped_of=tuple(hold.hold_id for hold in expired),
         hold_states={hold.hold_id: HoldState.EXPIRED for hold in expired},
         events=tuple(hold_event(EventType.HOLD_EXPIRED, hold, None, SWEEPER, "expired") for hold in expired),
+        audit=tuple(
+            AuditEntry("expire", "booking", hold.booking_id, SWEEPER, "", {"hold_id": str(hold.hold_id)})
+            for hold in expired
+        ),
     )

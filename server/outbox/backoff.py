@@ -18,5 +18,11 @@ class Backoff:
 
     def after(self, attempts: int) -> float:
         """Seconds to wait after so many attempts, the last included."""
-        whole = min(self.longest_s, self.first_s * 2.0 ** min(max(attempts, 1) - 1, 32))
-        return whole * (0.5 + 0.5 * self.random())
+        return self._jittered(self.first_s * 2.0 ** min(max(attempts, 1) - 1, 32))
+
+    def while_away(self, away_s: float) -> float:
+        """Seconds to wait for what has been away for so long: about as long again, which doubles as well."""
+        return self._jittered(max(self.first_s, away_s))
+
+    def _jittered(self, wait_s: float) -> float:
+        return min(self.longest_s, wait_s) * (0.5 + 0.5 * self.random())

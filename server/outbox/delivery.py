@@ -8,6 +8,7 @@ import structlog
 
 from server.outbox.backoff import Backoff
 from server.outbox.events import Answer, OutboxEvent, Outcome, Run, Settlement
+from server.outbox.outage import Outage
 from server.outbox.ports import Handler, RetryLater, Undeliverable
 
 log = structlog.get_logger(__name__)
@@ -26,7 +27,7 @@ class DeadPolicy(StrEnum):
 class DeliveryRules:
     """`attempts_max` counts the first attempt, and those that ended with the worker that made them.
 
-    An attempt after which the receiver said when to come back is not counted.
+    An attempt after which the receiver said when to come back is not counted, nor is one that failed in an outage.
     """
 
     attempts_max: int
@@ -38,9 +39,10 @@ class DeliveryRules:
 class Delivery:
     """Hands the events of a run to the handler, one after the other."""
 
-    def __init__(self, handler: Handler, rules: DeliveryRules) -> None:
+    def __init__(self, handler: Handler, rules: DeliveryRules, outage: Outage) -> None:
         self._handler = handler
         self._rules = rules
+        self._outage = outage
 
     async def __call__(self, run: Run) -> Settlement:
         """Never raises: what goes wrong is part of the answer. A cancelled run answers for what was delivered."""
@@ -79,15 +81,23 @@ class Delivery:
             return self._again(event, attempts, orphanings, f"no answer within {rules.handler_timeout_s:g} s")
         except Exception as problem:  # noqa: BLE001 - whatever a handler raises, the event is tried again
             return self._again(event, attempts, orphanings, f"{type(problem).__name__}: {problem}")
+        self._outage.delivered()
         return Answer(event.event_id, Outcome.DONE, orphanings + 1)
 
     def _wait(self, event: OutboxEvent, attempts: int, orphanings: int, wish: RetryLater) -> Answer:
         """The receiver said when to come back: that says nothing against the event, so it isn't counted."""
-        delay_s, error = max(wish.after_s, self._rules.backoff.after(attempts)), str(wish)
-        log.warning("receiver_busy", **_named(event), delay_s=delay_s, error=error)
+        delay_s = max(wish.after_s, self._rules.backoff.after(attempts))
+        return self._uncounted("receiver_busy", event, orphanings, str(wish), delay_s)
+
+    def _uncounted(self, why: str, event: OutboxEvent, orphanings: int, error: str, delay_s: float) -> Answer:
+        log.warning(why, **_named(event), delay_s=delay_s, error=error)
         return Answer(event.event_id, Outcome.PENDING, orphanings, error[:ERROR_LENGTH_MAX], delay_s)
 
     def _again(self, event: OutboxEvent, attempts: int, orphanings: int, error: str) -> Answer:
+        away_s = self._outage.failed(event.restaurant_id)
+        if away_s is not None:
+            delay_s = self._rules.backoff.while_away(away_s)
+            return self._uncounted("receiver_away", event, orphanings, error, delay_s)
         if attempts >= self._rules.attempts_max:
             return self._dead(event, orphanings + 1, error)
         delay_s = self._rules.backoff.after(attempts)

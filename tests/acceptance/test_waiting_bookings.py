@@ -11,6 +11,7 @@ from maitred_client.messages import (
     TableState,
     UnblockTablesRequest,
 )
+from server.persistence.inspection import database_invariants
 from tests.builders.world import evening
 from tests.builders.world_extras import House
 from tests.conftest import Served
@@ -87,6 +88,8 @@ async def test_what_is_refused_waits_and_is_assigned_when_the_cause_goes_away(
         done = await until_ended(place, booking)
     assert decided(done.auto_assign_job) == ("COMPLETED_IN_TIME", "UNSPECIFIED")
     assert await rows(server.database_url, TOLD) == [NOTHING_FITS, GIVEN]
+    report = await database_invariants(server.database_url)
+    assert {check.check_id: check.violations for check in report.checks if check.violations} == {}
 
 
 async def test_another_policy_cures_what_the_policy_refused(place: House, server: Served) -> None:

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 import pytest
 
-from server.outbox.events import Run
+from server.outbox.events import OutboxEvent, Run
 from server.outbox.relay import Relay, RelaySettings
 from server.outbox.sinks.signature import read_secret
 from server.outbox.sinks.webhook import WebhookSettings, WebhookSink
@@ -15,7 +16,7 @@ from server.persistence.pool import PoolSettings, open_pool
 from server.persistence.session import WorkerSession
 from server.receivers import event_handler
 from tests.conformance.receivers import SECRET
-from tests.support.database import connected
+from tests.support.database import connected, rows
 from tests.support.gate import Gate, gate_to_postgres
 from tests.support.outbox import Received, add_events, delivery, put_events, queue_on, relay_on, statuses
 from tests.support.webhook_receiver import Answer, Posted, WebhookReceiver, receiving_webhooks
@@ -173,3 +174,52 @@ async def test_a_receiver_that_hangs_for_one_restaurant_keeps_no_other_waiting(d
                 assert all(str(healthy).encode() in posted.body for posted in receiver.posted)
                 repaired.set()
                 await until_delivered(database_url)
+
+
+class Away(Received):
+    """Takes nothing from anybody while it is away, and from the poisoned ones never."""
+
+    def __init__(self, *poisoned: UUID, away: bool = True) -> None:
+        super().__init__()
+        self.away, self._poisoned = away, poisoned
+
+    async def __call__(self, event: OutboxEvent) -> None:
+        if self.away or event.restaurant_id in self._poisoned:
+            raise OSError("not there")
+        await super().__call__(event)
+
+
+async def test_nothing_is_given_up_while_the_receiver_takes_nothing_from_anybody(database_url: str) -> None:
+    restaurants = await put_events(database_url, restaurants=5, versions=3)
+    handler = Away()
+    async with relay_on(database_url, delivery(handler, attempts_max=3)) as relay:
+        for _ in range(20):
+            assert await relay.run_once() == 5
+        assert await statuses(database_url) == ["pending"] * 15
+        handler.away = False
+        while await relay.run_once():
+            pass
+    assert handler.versions == {restaurant: [1, 2, 3] for restaurant in restaurants}
+    assert await statuses(database_url) == ["done"] * 15
+
+
+async def test_an_event_that_fails_while_others_are_delivered_is_given_up(database_url: str) -> None:
+    """Two restaurants have nothing but poison; each round delivers to the one between them."""
+    first, healthy, last = await put_events(database_url, restaurants=3, versions=6)
+    handler = Away(first, last, away=False)
+    async with relay_on(database_url, delivery(handler, attempts_max=3), events_max=1) as relay:
+        for _ in range(3):
+            assert await relay.run_once() == 3
+    assert handler.versions == {healthy: [1, 2, 3]}
+    (dead,) = await rows(
+        database_url, "SELECT restaurant_id, attempt_count FROM capacity_outbox WHERE status = 'dead'"
+    )
+    assert dead == {"restaurant_id": last, "attempt_count": 3}
+
+
+async def test_an_outage_that_lasts_too_long_is_not_believed_any_more(database_url: str) -> None:
+    await put_events(database_url, restaurants=2, versions=1)
+    async with relay_on(database_url, delivery(Away(), attempts_max=3, outage_s_max=0.0)) as relay:
+        while await relay.run_once():
+            pass
+    assert await statuses(database_url) == ["dead", "dead"]

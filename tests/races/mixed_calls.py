@@ -74,14 +74,14 @@ async def mixed_calls(
 ) -> Outcomes:
     """`calls` one after another, then `concurrent` started together; `broken` says what CheckInvariants found too."""
     rng = random.Random(seed)
-    crowds = [await _crowd(clients[0], rng) for _ in range(RESTAURANTS)]
+    crowds = [await new_crowd(clients[0], rng) for _ in range(RESTAURANTS)]
     for number in range(calls):
-        await _one(rng.choice(crowds), rng.choice(clients), rng)
+        await one_call(rng.choice(crowds), rng.choice(clients), rng)
         if number % 1_000 == 999:
             on_progress(f"{number + 1} of {calls} calls in a row")
     on_progress(f"{concurrent} calls at once")
     hosts = [random.Random(rng.random()) for _ in range(concurrent)]
-    await asyncio.gather(*(_one(host.choice(crowds), host.choice(clients), host) for host in hosts))
+    await asyncio.gather(*(one_call(host.choice(crowds), host.choice(clients), host) for host in hosts))
     outcomes = Outcomes()
     for crowd in crowds:
         outcomes.add(crowd.sent)
@@ -93,14 +93,15 @@ async def mixed_calls(
     return outcomes
 
 
-async def _crowd(client: AsyncMaitredClient, rng: random.Random) -> Crowd:
+async def new_crowd(client: AsyncMaitredClient, rng: random.Random) -> Crowd:
     """A restaurant of its own, with parties that wait for tables."""
     world = await small_world(client, tables=[TableSpec(f"T{number:02}") for number in range(TABLES)])
     parties = [_new_party(world, rng) for _ in range(BOOKINGS)]
     return Crowd(world, [(await client.put_booking(party)).booking.booking_id for party in parties])
 
 
-async def _one(crowd: Crowd, client: AsyncMaitredClient, rng: random.Random) -> None:
+async def one_call(crowd: Crowd, client: AsyncMaitredClient, rng: random.Random) -> None:
+    """One call of a random kind. New parties keep coming, so that there is always something to do."""
     chance = rng.random()
     if chance < HOUSEWORK:
         method, request = await _housework(crowd.world, client, rng)

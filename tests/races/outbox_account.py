@@ -36,14 +36,13 @@ async def account(world: OutboxWorld) -> Account:
     posted = list(world.webhooks.posted)
     streamed = [(each.event_id, each.content.encode()) for each in await world.stream.received()]
     wrong = [
-        *_wrong_at("webhook", [(each.headers["webhook-id"], each.body) for each in posted], committed),
-        *_wrong_at("stream", streamed, committed),
-        *(f"webhook: {each.headers['webhook-id']} is not signed" for each in posted if not _is_signed(each)),
+        *wrong_at("webhook", [(each.headers["webhook-id"], each.body) for each in posted], committed),
+        *wrong_at("stream", streamed, committed),
+        *unsigned(posted),
     ]
     if len(streamed) != len(committed):
         wrong.append(f"stream: {len(streamed)} messages for {len(committed)} events")
-    lost = await rows(world.url, "SELECT id, last_error FROM capacity_outbox WHERE status <> 'done'")
-    wrong += [f"{row['id']} was given up: {row['last_error']}" for row in lost]
+    wrong += await unsettled(world.url)
     report = await database_invariants(world.url)
     wrong += [
         f"invariant {check.check_id}: {check.violations}" for check in report.checks if check.violations
@@ -52,7 +51,17 @@ async def account(world: OutboxWorld) -> Account:
     return Account(total["changes"], len(committed), len(posted), len(streamed), tuple(wrong))
 
 
-def _wrong_at(
+async def unsettled(url: str) -> list[str]:
+    """Every event that is not done, though everything was to be delivered."""
+    found = await rows(
+        url,
+        "SELECT id, status, last_error FROM capacity_outbox WHERE status <> 'done'"
+        " ORDER BY restaurant_id, floor_version, position",
+    )
+    return [f"{row['id']} is {row['status']}: {row['last_error']}" for row in found]
+
+
+def wrong_at(
     name: str, received: Sequence[tuple[str, bytes]], committed: Sequence[OutboxEvent]
 ) -> Iterable[str]:
     """Missing, invented, changed, out of order. The contents are compared with what the events say now."""
@@ -80,6 +89,10 @@ def _wrong_at(
 
 def _content(body: bytes) -> object:
     return json.loads(body)
+
+
+def unsigned(posted: Iterable[Posted]) -> Iterable[str]:
+    return (f"webhook: {each.headers['webhook-id']} is not signed" for each in posted if not _is_signed(each))
 
 
 def _is_signed(posted: Posted) -> bool:

@@ -43,10 +43,10 @@ QUICK = {
 
 
 class Program:
-    """`maitred` with these arguments, started again as often as it is killed."""
+    """A command in a process of its own, started again as often as it is killed."""
 
-    def __init__(self, arguments: tuple[str, ...], settings: Mapping[str, str], log: Path) -> None:
-        self._arguments, self._settings, self._log = arguments, settings, log
+    def __init__(self, command: tuple[str, ...], settings: Mapping[str, str], log: Path) -> None:
+        self._command, self._settings, self._log = command, settings, log
         self._process: Process | None = None
 
     async def start(self) -> None:
@@ -57,7 +57,7 @@ class Program:
         environment |= {"PYTHONPATH": f"{ROOT}:{ROOT}/gen:{ROOT}/clients", **self._settings}
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *PROGRAM, *self._arguments, stdin=DEVNULL, stdout=log, stderr=log, env=environment, cwd=ROOT
+                *self._command, stdin=DEVNULL, stdout=log, stderr=log, env=environment, cwd=ROOT
             )
 
     def signal(self, number: signal.Signals) -> None:
@@ -67,6 +67,15 @@ class Program:
     async def kill(self) -> None:
         self.signal(signal.SIGKILL)
         await self.ended()
+
+    async def stop(self, grace_s: float) -> None:
+        """Asks it to end, and kills it when it does not within this time."""
+        self.signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(grace_s):
+                await self.ended()
+        except TimeoutError:
+            await self.kill()
 
     async def ended(self) -> None:
         if self._process is not None:
@@ -91,6 +100,7 @@ class OutboxWorld:
     workers: tuple[Program, ...]
     webhooks: WebhookReceiver
     stream: OwnStream
+    scratch: Path
 
 
 @asynccontextmanager
@@ -105,7 +115,9 @@ async def outbox_world(*, on_disk: bool = False) -> AsyncIterator[OutboxWorld]:
                 async with receiving_webhooks() as webhooks, own_stream(nats) as stream:
                     settings = QUICK | delivery_settings(webhooks.port) | nats_settings(nats.url, stream.name)
                     async with _programs(url, settings, nats_root) as (address, server, workers):
-                        yield OutboxWorld(url, address, postgres, server, workers, webhooks, stream)
+                        yield OutboxWorld(
+                            url, address, postgres, server, workers, webhooks, stream, nats_root
+                        )
         finally:
             postgres.kill()
 
@@ -129,9 +141,9 @@ async def _programs(
     url: str, settings: Mapping[str, str], logs: Path
 ) -> AsyncIterator[tuple[str, Program, tuple[Program, ...]]]:
     port = _free_port()
-    serving = ("serve", "--host", "127.0.0.1", "--port", str(port), "--database-url", url)
+    serving = (*PROGRAM, "serve", "--host", "127.0.0.1", "--port", str(port), "--database-url", url)
     server = Program(serving, settings, logs / "server.log")
-    working = ("worker", "--database-url", url)
+    working = (*PROGRAM, "worker", "--database-url", url)
     workers = tuple(Program(working, settings, logs / f"worker-{n}.log") for n in range(WORKERS))
     try:
         yield f"127.0.0.1:{port}", server, workers

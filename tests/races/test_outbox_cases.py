@@ -11,6 +11,7 @@ from server.config import load_settings
 from tests.races.outbox_world import QUICK, Program, delivery_settings
 from tests.support.database import rows
 from tests.support.outbox import put_events, statuses
+from tests.support.programs import PROGRAM
 from tests.support.webhook_receiver import Posted, WebhookReceiver, receiving_webhooks
 
 PATIENCE_S = 30.0
@@ -27,7 +28,7 @@ async def doomed_worker(
     url: str, receiver: WebhookReceiver, log: Path, **settings: str
 ) -> AsyncIterator[Program]:
     worker = Program(
-        ("worker", "--database-url", url), QUICK | delivery_settings(receiver.port) | settings, log
+        (*PROGRAM, "worker", "--database-url", url), QUICK | delivery_settings(receiver.port) | settings, log
     )
     await worker.start()
     try:

@@ -3,6 +3,7 @@
 from maitred_client import AsyncMaitredClient
 from server.bootstrap import working
 from server.config import load_settings
+from server.persistence.inspection import database_invariants
 from tests.builders.world import small_world
 from tests.conftest import Served
 from tests.support.database import expire, rows
@@ -30,3 +31,17 @@ async def test_an_expired_hold_is_cleared_away_and_told(server: Served, client: 
         server.database_url, "SELECT event_type FROM capacity_outbox WHERE event_type LIKE '%expired'"
     )
     assert told == [{"event_type": "capacity.hold.expired"}]
+    noted = await rows(
+        server.database_url,
+        "SELECT action, actor, resource_id::text, details ->> 'hold_id' AS hold FROM audit_log WHERE action = 'expire'",
+    )
+    assert noted == [
+        {
+            "action": "expire",
+            "actor": "maitred-sweeper",
+            "resource_id": held.booking_id,
+            "hold": held.hold_id,
+        }
+    ]
+    report = await database_invariants(server.database_url)
+    assert {check.check_id: check.violations for check in report.checks if check.violations} == {}

@@ -1,6 +1,7 @@
 """An outbox with events in it, and a handler that remembers what it was given."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from uuid import UUID, uuid4
 from server.outbox.backoff import Backoff
 from server.outbox.delivery import DeadPolicy, Delivery, DeliveryRules
 from server.outbox.events import OutboxEvent
+from server.outbox.outage import Outage
 from server.outbox.ports import Handler
 from server.outbox.relay import Relay, RelaySettings
 from server.persistence.outbox import SqlEventQueue
@@ -80,9 +82,10 @@ def delivery(
     dead_policy: DeadPolicy = DeadPolicy.CONTINUE,
     timeout_s: float = 30.0,
     wait_s: float = 0.0,
+    outage_s_max: float = 3_600.0,
 ) -> Delivery:
-    backoff = Backoff(wait_s, wait_s, lambda: 1.0)
-    return Delivery(handler, DeliveryRules(attempts_max, timeout_s, dead_policy, backoff))
+    rules = DeliveryRules(attempts_max, timeout_s, dead_policy, Backoff(wait_s, wait_s, lambda: 1.0))
+    return Delivery(handler, rules, Outage(outage_s_max, time.monotonic))
 
 
 @asynccontextmanager

@@ -23,13 +23,13 @@ from tests.support.database import connected
 Call: TypeAlias = "grpc.aio.UnaryStreamCall[WatchFloorRequest, WatchFloorResponse]"
 
 PATIENCE_S = 30.0
-WEEK = timedelta(days=7)
+FORTNIGHT = timedelta(days=14)
 
 
 def watch_request(restaurant_id: str, token: str = "", heartbeat_s: int = 0) -> WatchFloorRequest:
-    """Everything from now on to a week after the evening on which the world's parties come."""
+    """Everything from now on to a fortnight after the evening on which the world's parties come."""
     request = WatchFloorRequest(
-        restaurant_id=restaurant_id, resume_token=token, window_end=timestamp(evening() + WEEK)
+        restaurant_id=restaurant_id, resume_token=token, window_end=timestamp(evening() + FORTNIGHT)
     )
     if heartbeat_s:
         request.heartbeat.seconds = heartbeat_s
@@ -125,29 +125,46 @@ _STORED = """
 """
 
 
-async def stored_claims(url: str, restaurant_id: str) -> tuple[datetime, set[Owned]]:
-    """The database's clock, and what it has of the same."""
+@dataclass(frozen=True, slots=True)
+class StoredFloor:
+    """What the database has of a floor, all at one instant of its clock."""
+
+    now: datetime
+    claims: set[Owned]
+    versions: dict[str, int]
+
+
+async def stored_floor(url: str, restaurant_id: str) -> StoredFloor:
     async with connected(url) as connection, connection.transaction(isolation="repeatable_read"):
         now = await connection.fetchval("SELECT clock_timestamp()")
         rows = await connection.fetch(_STORED, restaurant_id)
-    return now, {
-        (row["owner"], row["booking"], tuple(row["tables"]), row["window_start"], row["window_end"])
-        for row in rows
-    }
-
-
-async def require_equal_to_the_database(state: FloorState, url: str, restaurant_id: str) -> None:
-    now, stored = await stored_claims(url, restaurant_id)
-    assert claims_of(state, now) == stored
-    async with connected(url) as connection:
-        row = await connection.fetchrow(
+        versions = await connection.fetchrow(
             "SELECT floor_version, inventory_version, policy_version FROM restaurants"
             " WHERE restaurant_id = $1::text::uuid",
             restaurant_id,
         )
-    assert row is not None
-    assert dict(row) == {
-        "floor_version": state.floor_version,
-        "inventory_version": state.inventory_version,
-        "policy_version": state.policy_version,
+    assert versions is not None
+    claims = {
+        (row["owner"], row["booking"], tuple(row["tables"]), row["window_start"], row["window_end"])
+        for row in rows
     }
+    return StoredFloor(now, claims, dict(versions))
+
+
+def differences(state: FloorState, stored: StoredFloor) -> list[str]:
+    """A sentence for each thing that a watcher takes for true and the database does not, or the reverse."""
+    seen = claims_of(state, stored.now)
+    versions = {name: getattr(state, name) for name in stored.versions}
+    return [
+        *(
+            f"{name} is {versions[name]}, not {value}"
+            for name, value in stored.versions.items()
+            if versions[name] != value
+        ),
+        *(f"a claim that is not there: {claim}" for claim in sorted(seen - stored.claims)),
+        *(f"a claim is missing: {claim}" for claim in sorted(stored.claims - seen)),
+    ]
+
+
+async def require_equal_to_the_database(state: FloorState, url: str, restaurant_id: str) -> None:
+    assert differences(state, await stored_floor(url, restaurant_id)) == []

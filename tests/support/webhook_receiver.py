@@ -28,14 +28,14 @@ class Answer:
 class WebhookReceiver:
     """Keeps what is posted to /events, and answers 204 unless it was told of another answer.
 
-    `on_post`, where there is one, is called before the answer, with what was posted.
+    `on_post`, where there is one, is called before the answer, with what was posted, and may give another answer.
     """
 
     def __init__(self) -> None:
         self.posted: list[Posted] = []
         self.answers: list[Answer] = []
         self.elsewhere: list[str] = []
-        self.on_post: Callable[[Posted], Awaitable[None]] | None = None
+        self.on_post: Callable[[Posted], Awaitable[Answer | None]] | None = None
         self.port = 0
 
     async def __call__(self, request: web.BaseRequest) -> web.Response:
@@ -46,7 +46,7 @@ class WebhookReceiver:
             body = await request.read()
             posted = Posted(_lower(request.headers), body, request.transport)
             if self.on_post is not None:
-                await self.on_post(posted)
+                answer = await self.on_post(posted) or answer
             if answer.status < 300:
                 self.posted.append(posted)
         return web.Response(status=answer.status, headers=dict(answer.headers), body=answer.body)

@@ -8,6 +8,7 @@ from server.outbox.backoff import Backoff
 from server.outbox.delivery import DeadPolicy, Delivery, DeliveryRules
 from server.outbox.events import LAST_POSITION, OutboxEvent, Outcome, Place, Run
 from server.outbox.handlers import ByType, EverySink
+from server.outbox.outage import Outage
 from server.outbox.ports import Handler, RetryLater, Undeliverable
 from server.receivers import event_handler
 from tests.builders.events import every_event, on_its_way
@@ -38,7 +39,9 @@ async def outcome(handler: Handler, *events: OutboxEvent) -> list[Outcome]:
     rules = DeliveryRules(10, 5.0, DeadPolicy.CONTINUE, Backoff(0.25, 30.0, lambda: 0.0))
     start = Place(0, LAST_POSITION)
     run = Run(events[0].restaurant_id, 1, start, events[-1].place, 0, events)
-    return [answer.outcome for answer in (await Delivery(handler, rules)(run)).answers]
+    return [
+        answer.outcome for answer in (await Delivery(handler, rules, Outage(0.0, lambda: 0.0))(run)).answers
+    ]
 
 
 async def test_an_event_of_every_type_of_the_contract_goes_to_every_sink() -> None:
