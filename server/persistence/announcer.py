@@ -24,18 +24,43 @@ EVERYTHING = "*"
 
 SEND_TIMEOUT_S = 5.0
 PAUSE_AFTER_FAILURE_S = 1.0
+# The pause between two notifications as long as changes come one by one, as a part of the longest.
+SHORTEST_PAUSE = 1 / 32
+
+
+class Pace:
+    """How long to pause after a notification.
+
+    The pause doubles, up to `longest_s`, each time that changes have gathered in it, and is halved each time that there
+    is one alone. So changes that come one by one are told almost at once, and a busy process sends one notification per
+    `longest_s`, whatever its load.
+    """
+
+    def __init__(self, longest_s: float) -> None:
+        self._longest_s = longest_s
+        self._shortest_s = longest_s * SHORTEST_PAUSE
+        self._pause_s = self._shortest_s
+
+    def pause_s(self, changes: int) -> float:
+        """The pause after a notification that tells of so many changes."""
+        factor = 2.0 if changes > 1 else 0.5
+        self._pause_s = min(max(self._pause_s * factor, self._shortest_s), self._longest_s)
+        return self._pause_s
 
 
 class Announcer:
-    """Sends at most one notification per `interval_s`, the first one at once. Never fails or delays who announces.
+    """Sends what comes alone at once, and what comes in crowds together. Never fails or delays who announces.
 
-    A notification takes a lock of the whole database while its transaction commits, so it has a transaction of its own.
-    `start`, `stop`; stopping twice is harmless, and sends what waits.
+    After a notification it pauses, by its `Pace` for at most `interval_s`.
+
+    A notification takes a lock of the whole database while its transaction commits, so it has a transaction of its own,
+    which does not wait for the disk. `start`, `stop`; stopping twice is harmless, and sends what waits.
     """
 
     def __init__(self, pool: Pool, interval_s: float) -> None:
         self._pool = pool
-        self._interval_s = interval_s
+        self._pace = Pace(interval_s)
+        self._told = 0
         self._waiting: dict[UUID, Announcement] = {}
         self._too_many = False
         self._woken = asyncio.Event()
@@ -50,6 +75,7 @@ class Announcer:
         if len(self._waiting) > ENTRIES_MAX:
             self._waiting.clear()
             self._too_many = True
+        self._told += 1
         self._woken.set()
 
     async def start(self) -> None:
@@ -68,8 +94,9 @@ class Announcer:
         while True:
             await self._woken.wait()
             async with self._sending:
+                pause_s = self._pace.pause_s(self._told)
                 sent = await self._send()
-            await asyncio.sleep(self._interval_s if sent else PAUSE_AFTER_FAILURE_S)
+            await asyncio.sleep(pause_s if sent else PAUSE_AFTER_FAILURE_S)
 
     async def _send(self) -> bool:
         """Whether it was sent. What was not is announced as a change of everything later on."""
@@ -77,6 +104,7 @@ class Announcer:
         payload = EVERYTHING if self._too_many else encode_announcements(tuple(self._waiting.values()))
         self._waiting.clear()
         self._too_many = False
+        self._told = 0
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S), self._pool.acquire() as connection:
                 await connection.execute(ANNOUNCEMENTS["notify"], CHANNEL, payload)

@@ -9,7 +9,14 @@ from uuid import UUID
 import pytest
 
 from server.domain.announcement import Announcement
-from server.persistence.announcer import ENTRIES_MAX, Announcer, decode_announcements, encode_announcements
+from server.persistence.announcer import (
+    ENTRIES_MAX,
+    SHORTEST_PAUSE,
+    Announcer,
+    Pace,
+    decode_announcements,
+    encode_announcements,
+)
 from server.persistence.listener import Listener, ListenerSettings
 from server.persistence.pool import Pool, PoolSettings, open_pool
 from tests.support.database import connected
@@ -101,6 +108,20 @@ async def test_the_first_is_told_at_once_and_the_rest_together(pool: Pool, datab
             announcer.announce(change(2, 4))
             announcer.announce(change(3))
         await ear.until(lambda ear: ear.changes == [change(1), change(2, 5), change(3)])
+
+
+def test_what_comes_one_by_one_is_hardly_kept_waiting() -> None:
+    pace = Pace(1.0)
+    assert {pace.pause_s(1) for _ in range(10)} == {SHORTEST_PAUSE}
+
+
+def test_a_busy_process_sends_one_notification_per_interval_and_a_quiet_one_is_quick_again() -> None:
+    pace = Pace(1.0)
+    busy = [pace.pause_s(2) for _ in range(8)]
+    quiet = [pace.pause_s(1) for _ in range(8)]
+    assert busy == sorted(busy)
+    assert quiet == sorted(quiet, reverse=True)
+    assert (busy[-1], quiet[-1]) == (1.0, SHORTEST_PAUSE)
 
 
 async def test_more_than_fits_is_told_as_a_change_of_everything(pool: Pool, database_url: str) -> None:
