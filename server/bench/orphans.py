@@ -57,7 +57,8 @@ async def measure_orphans(ground: Ground, sizes: OutboxSizes) -> Findings:
             killed = perf_counter()
             receiver.opened.set()
             waits.append([await _run_elsewhere(receiver, orphans, victim) - killed])
-            workers[victim] = await stack.enter_async_context(_worker(ground, receiver, victim))
+            if len(waits) < sizes.kills:
+                workers[victim] = await stack.enter_async_context(_worker(ground, receiver, victim))
     return Findings((percentile("orphan_s", waits, 95),), {"kills": float(len(waits))})
 
 
