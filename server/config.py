@@ -121,10 +121,10 @@ class Settings(DeliverySettings):
         1.0, gt=0, le=60, description="how often watched floors are looked at when nothing is announced"
     )
     announce_interval_s: float = Field(
-        0.05,
+        0.025,
         ge=0.001,
         le=10,
-        description="time between two notifications of this process when changes come fast; one alone is told at once",
+        description="time between two notifications of a busy process; a quiet one tells at once",
     )
     listen_probe_s: float = Field(
         10.0, gt=0, le=300, description="how often it is proven that notifications arrive"

@@ -54,9 +54,7 @@ async def measure_confirms(ground: Ground, sizes: OutboxSizes) -> Findings:
         ]
         await stack.enter_async_context(programs.worker(ground.url))
         delivering = Side(on.client, {callers: [] for callers in CALLERS})
-        houses = [
-            await open_house(off.client, TABLES) for _ in range(min(RESTAURANTS, sizes.confirms))
-        ]
+        houses = [await open_house(off.client, TABLES) for _ in range(min(RESTAURANTS, sizes.confirms))]
         stock = _stock(houses)
         for repeat in range(sizes.repeats + 1):
             ground.report(f"confirms, repeat {repeat} of {sizes.repeats}")

@@ -24,43 +24,42 @@ EVERYTHING = "*"
 
 SEND_TIMEOUT_S = 5.0
 PAUSE_AFTER_FAILURE_S = 1.0
-# The pause between two notifications as long as changes come one by one, as a part of the longest.
-SHORTEST_PAUSE = 1 / 32
+# As many notifications follow each other without a pause after a quiet time.
+BURST = 16
 
 
 class Pace:
-    """How long to pause after a notification.
+    """When the next notification may be sent: `burst` at once after a quiet time, else one per `interval_s`.
 
-    The pause doubles, up to `longest_s`, each time that changes have gathered in it, and is halved each time that there
-    is one alone. So changes that come one by one are told almost at once, and a busy process sends one notification per
-    `longest_s`, whatever its load.
+    Kept as the instant at which the burst would be whole again (the generic cell rate algorithm). Instants are seconds
+    of any clock that does not go back.
     """
 
-    def __init__(self, longest_s: float) -> None:
-        self._longest_s = longest_s
-        self._shortest_s = longest_s * SHORTEST_PAUSE
-        self._pause_s = self._shortest_s
+    def __init__(self, interval_s: float, burst: int) -> None:
+        self._interval_s = interval_s
+        self._ahead_s = (burst - 1) * interval_s
+        self._whole_s = float("-inf")
 
-    def pause_s(self, changes: int) -> float:
-        """The pause after a notification that tells of so many changes."""
-        factor = 2.0 if changes > 1 else 0.5
-        self._pause_s = min(max(self._pause_s * factor, self._shortest_s), self._longest_s)
-        return self._pause_s
+    def wait_s(self, now_s: float) -> float:
+        """Seconds from `now_s` until one may be sent."""
+        return max(0.0, self._whole_s - self._ahead_s - now_s)
+
+    def sent(self, now_s: float) -> None:
+        self._whole_s = max(self._whole_s, now_s) + self._interval_s
 
 
 class Announcer:
-    """Sends what comes alone at once, and what comes in crowds together. Never fails or delays who announces.
+    """Sends what comes now and then at once, and what comes in crowds together, by its `Pace`.
 
-    After a notification it pauses, by its `Pace` for at most `interval_s`.
+    Never fails or delays who announces.
 
     A notification takes a lock of the whole database while its transaction commits, so it has a transaction of its own,
     which does not wait for the disk. `start`, `stop`; stopping twice is harmless, and sends what waits.
     """
 
-    def __init__(self, pool: Pool, interval_s: float) -> None:
+    def __init__(self, pool: Pool, interval_s: float, burst: int = BURST) -> None:
         self._pool = pool
-        self._pace = Pace(interval_s)
-        self._told = 0
+        self._pace = Pace(interval_s, burst)
         self._waiting: dict[UUID, Announcement] = {}
         self._too_many = False
         self._woken = asyncio.Event()
@@ -75,7 +74,6 @@ class Announcer:
         if len(self._waiting) > ENTRIES_MAX:
             self._waiting.clear()
             self._too_many = True
-        self._told += 1
         self._woken.set()
 
     async def start(self) -> None:
@@ -91,12 +89,15 @@ class Announcer:
             await self._send()
 
     async def _run(self) -> None:
+        clock = asyncio.get_running_loop().time
         while True:
             await self._woken.wait()
+            await asyncio.sleep(self._pace.wait_s(clock()))
             async with self._sending:
-                pause_s = self._pace.pause_s(self._told)
+                self._pace.sent(clock())
                 sent = await self._send()
-            await asyncio.sleep(pause_s if sent else PAUSE_AFTER_FAILURE_S)
+            if not sent:
+                await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
 
     async def _send(self) -> bool:
         """Whether it was sent. What was not is announced as a change of everything later on."""
@@ -104,7 +105,6 @@ class Announcer:
         payload = EVERYTHING if self._too_many else encode_announcements(tuple(self._waiting.values()))
         self._waiting.clear()
         self._too_many = False
-        self._told = 0
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S), self._pool.acquire() as connection:
                 await connection.execute(ANNOUNCEMENTS["notify"], CHANNEL, payload)

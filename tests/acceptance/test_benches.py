@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from server.bench import peer
 from server.bench.outbox import TARGETS as OUTBOX_TARGETS
 from server.bench.plans import TARGETS as PLAN_TARGETS
@@ -24,6 +26,7 @@ def assert_whole(told: dict[str, Any], unmeasured: set[str]) -> None:
     assert told["conditions"]["durable"] is True
 
 
+@pytest.mark.timeout(600)
 async def test_the_outbox_is_measured_against_every_target_in_one_run() -> None:
     ended = await run("bench", "outbox", *SMALL_OUTBOX.split(), "--quick", "-o", "json")
     told = ended.json()
@@ -33,6 +36,7 @@ async def test_the_outbox_is_measured_against_every_target_in_one_run() -> None:
     assert "confirms" in ended.err, "what is under way is told meanwhile"
 
 
+@pytest.mark.timeout(600)
 async def test_plans_are_measured_with_a_cold_a_warm_and_no_cache() -> None:
     told = (await run("bench", "plans", *SMALL_PLANS.split(), "-o", "json")).json()
     assert told["ratios"].keys() == {*PLAN_TARGETS, "plan_warm_vs_uncached"}

@@ -10,8 +10,8 @@ import pytest
 
 from server.domain.announcement import Announcement
 from server.persistence.announcer import (
+    BURST,
     ENTRIES_MAX,
-    SHORTEST_PAUSE,
     Announcer,
     Pace,
     decode_announcements,
@@ -78,8 +78,10 @@ async def listening(url: str, ear: Ear, **settings: float) -> AsyncIterator[List
 
 
 @asynccontextmanager
-async def announcing(pool: Pool, interval_s: float = INTERVAL_S) -> AsyncIterator[Announcer]:
-    announcer = Announcer(pool, interval_s)
+async def announcing(
+    pool: Pool, interval_s: float = INTERVAL_S, burst: int = BURST
+) -> AsyncIterator[Announcer]:
+    announcer = Announcer(pool, interval_s, burst)
     await announcer.start()
     try:
         yield announcer
@@ -101,7 +103,7 @@ async def test_the_first_is_told_at_once_and_the_rest_together(pool: Pool, datab
     """A pause as long as a test would wait in vain for it is only waited for by what comes second."""
     ear = Ear()
     async with listening(database_url, ear):
-        async with announcing(pool, interval_s=10 * PATIENCE_S) as announcer:
+        async with announcing(pool, interval_s=10 * PATIENCE_S, burst=1) as announcer:
             announcer.announce(change(1))
             await ear.until(lambda ear: ear.changes == [change(1)])
             announcer.announce(change(2, 5))
@@ -110,18 +112,21 @@ async def test_the_first_is_told_at_once_and_the_rest_together(pool: Pool, datab
         await ear.until(lambda ear: ear.changes == [change(1), change(2, 5), change(3)])
 
 
-def test_what_comes_one_by_one_is_hardly_kept_waiting() -> None:
-    pace = Pace(1.0)
-    assert {pace.pause_s(1) for _ in range(10)} == {SHORTEST_PAUSE}
+def test_a_quiet_process_tells_at_once_and_a_busy_one_once_per_interval() -> None:
+    pace = Pace(interval_s=2.0, burst=3)
+    now_s, waits = 100.0, []
+    for _ in range(6):
+        waits.append(pace.wait_s(now_s))
+        now_s += waits[-1]
+        pace.sent(now_s)
+    assert waits == [0, 0, 0, 2, 2, 2]
 
 
-def test_a_busy_process_sends_one_notification_per_interval_and_a_quiet_one_is_quick_again() -> None:
-    pace = Pace(1.0)
-    busy = [pace.pause_s(2) for _ in range(8)]
-    quiet = [pace.pause_s(1) for _ in range(8)]
-    assert busy == sorted(busy)
-    assert quiet == sorted(quiet, reverse=True)
-    assert (busy[-1], quiet[-1]) == (1.0, SHORTEST_PAUSE)
+def test_who_sends_less_often_than_the_interval_never_waits() -> None:
+    pace = Pace(interval_s=2.0, burst=3)
+    for now_s in range(0, 300, 3):
+        assert pace.wait_s(now_s) == 0
+        pace.sent(now_s)
 
 
 async def test_more_than_fits_is_told_as_a_change_of_everything(pool: Pool, database_url: str) -> None:
