@@ -24,7 +24,7 @@ from server.persistence.session import WorkerSession
 RESTAURANTS = 100
 PLAIN_BATCH = 100
 # Handlers that wait 5 ms; the few restaurants in hand keep waiting, and not the shared cores, the limit.
-WAIT_S, WAITING_RESTAURANTS_MAX = 0.005, 4
+WAIT_S, WAITING_RESTAURANTS_MAX = 0.005, 2
 FEW_WORKERS, MORE_WORKERS = 2, 4
 # A claim takes a hundred rows, as a plain queue would.
 CLAIMED_RESTAURANTS, CLAIMED_EVENTS = 4, 25
