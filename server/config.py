@@ -121,7 +121,7 @@ class Settings(DeliverySettings):
         1.0, gt=0, le=60, description="how often watched floors are looked at when nothing is announced"
     )
     announce_interval_s: float = Field(
-        0.025,
+        0.05,
         ge=0.001,
         le=10,
         description="time between two notifications of a busy process; a quiet one tells at once",

@@ -118,15 +118,17 @@ def test_a_quiet_process_tells_at_once_and_a_busy_one_once_per_interval() -> Non
     for _ in range(6):
         waits.append(pace.wait_s(now_s))
         now_s += waits[-1]
-        pace.sent(now_s)
+        pace.sent(now_s, changes=5)
     assert waits == [0, 0, 0, 2, 2, 2]
 
 
-def test_who_sends_less_often_than_the_interval_never_waits() -> None:
-    pace = Pace(interval_s=2.0, burst=3)
-    for now_s in range(0, 300, 3):
-        assert pace.wait_s(now_s) == 0
-        pace.sent(now_s)
+def test_changes_that_come_one_by_one_may_come_twice_as_often_without_waiting() -> None:
+    lone, together = Pace(interval_s=2.0, burst=3), Pace(interval_s=2.0, burst=3)
+    for second in range(100):
+        assert lone.wait_s(second) == 0
+        lone.sent(second, changes=1)
+        together.sent(second, changes=2)
+    assert together.wait_s(100) > 0
 
 
 async def test_more_than_fits_is_told_as_a_change_of_everything(pool: Pool, database_url: str) -> None:
