@@ -23,7 +23,7 @@ RESTAURANTS, TABLES = 32, 10
 CALLERS = (8, 32)
 PREPARING_CALLERS = 16
 DRAIN_LOOK_S = 0.05
-SLICES = 6
+SLICES = 2
 
 Stock: TypeAlias = Iterator[tuple[House, Seat]]
 

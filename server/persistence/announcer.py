@@ -25,7 +25,7 @@ EVERYTHING = "*"
 SEND_TIMEOUT_S = 5.0
 PAUSE_AFTER_FAILURE_S = 1.0
 # As many notifications follow each other without a pause after a quiet time.
-BURST = 8
+BURST = 4
 
 
 class Pace:
