@@ -21,20 +21,21 @@ COMMAND_LINE_VARIABLES = frozenset(
     for name in (
         "ACTOR ADDRESS ALL ALTERNATIVES AT AVOID "
         "BEST BOOKING "
-        "CUTOFF "
-        "DATE DIRECT_TELEMETRY "
+        "CALLS CONFIRMS CUTOFF "
+        "DATE DIRECT_TELEMETRY DRAINED "
         "EVENT EVENTS EVERY "
-        "FROM "
+        "FLOOR_TABLES FROM "
         "HOLD "
+        "KILLS "
         "LIMIT LOADS "
         "ORDER OUT OUTPUT OVERFLOW OVERRIDE "
         "PARTY PNG PREFER PREFER_ZONE "
         "QUICK "
-        "REASON REQUIRE RESTAURANT ROOMS "
+        "REASON REPEATS REQUIRE RESTAURANT RESTAURANTS ROOMS ROWS "
         "SEEDS START STATUS STAY SVG "
         "TABLES TENANT TIMEOUT TO TTL TYPE "
         "VERIFY_DATABASE "
-        "WATCH "
+        "WAKES WATCH "
         "ZONE "
     ).split()
 )
@@ -120,7 +121,10 @@ class Settings(DeliverySettings):
         1.0, gt=0, le=60, description="how often watched floors are looked at when nothing is announced"
     )
     announce_interval_s: float = Field(
-        0.05, ge=0.001, le=10, description="shortest time between two notifications of this process"
+        0.05,
+        ge=0.001,
+        le=10,
+        description="time between two notifications of a busy process; a quiet one tells at once",
     )
     listen_probe_s: float = Field(
         10.0, gt=0, le=300, description="how often it is proven that notifications arrive"

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from server.cli import bench_running
 from server.cli.bench_result import outcome_json, outcome_table
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
@@ -26,6 +27,8 @@ bench = typer.Typer(help="Measures the parts of maitred against stated targets."
 def register(app: typer.Typer) -> None:
     """Adds the commands of this file."""
     add_command(bench, planner)
+    add_command(bench, bench_running.outbox)
+    add_command(bench, bench_running.plans)
     app.add_typer(bench, name="bench", rich_help_panel="Check")
 
 

@@ -100,7 +100,8 @@ class Relay:
                 task = asyncio.create_task(self._deliver(run))
                 self._in_work[task] = run
                 task.add_done_callback(self._forget)
-            if not runs:
+            # Fewer than there was room for are all there were; whatever is committed or settled from now on wakes.
+            if len(runs) < max(room, 1):
                 await self._wait_for_work()
 
     async def _lease(self, room: int) -> tuple[Run, ...]:

@@ -24,18 +24,46 @@ EVERYTHING = "*"
 
 SEND_TIMEOUT_S = 5.0
 PAUSE_AFTER_FAILURE_S = 1.0
+# As many notifications follow each other without a pause after a quiet time.
+BURST = 4
+
+
+class Pace:
+    """When the next notification may be sent: `burst` at once after a quiet time, else one per `interval_s`.
+
+    One that tells of a single change counts half: as long as changes come one by one, twice as many may go, which cost
+    no more than they are worth. Kept as the instant at which the burst would be whole again (the generic cell rate
+    algorithm). Instants are seconds of any clock that does not go back.
+    """
+
+    def __init__(self, interval_s: float, burst: int) -> None:
+        self._interval_s = interval_s
+        self._ahead_s = (burst - 1) * interval_s
+        self._whole_s = float("-inf")
+
+    def wait_s(self, now_s: float) -> float:
+        """Seconds from `now_s` until one may be sent."""
+        return max(0.0, self._whole_s - self._ahead_s - now_s)
+
+    def sent(self, now_s: float, changes: int) -> None:
+        """One was sent that tells of so many changes."""
+        cost_s = self._interval_s if changes > 1 else self._interval_s / 2
+        self._whole_s = max(self._whole_s, now_s) + cost_s
 
 
 class Announcer:
-    """Sends at most one notification per `interval_s`, the first one at once. Never fails or delays who announces.
+    """Sends what comes now and then at once, and what comes in crowds together, by its `Pace`.
 
-    A notification takes a lock of the whole database while its transaction commits, so it has a transaction of its own.
-    `start`, `stop`; stopping twice is harmless, and sends what waits.
+    Never fails or delays who announces.
+
+    A notification takes a lock of the whole database while its transaction commits, so it has a transaction of its own,
+    which does not wait for the disk. `start`, `stop`; stopping twice is harmless, and sends what waits.
     """
 
-    def __init__(self, pool: Pool, interval_s: float) -> None:
+    def __init__(self, pool: Pool, interval_s: float, burst: int = BURST) -> None:
         self._pool = pool
-        self._interval_s = interval_s
+        self._pace = Pace(interval_s, burst)
+        self._told = 0
         self._waiting: dict[UUID, Announcement] = {}
         self._too_many = False
         self._woken = asyncio.Event()
@@ -50,6 +78,7 @@ class Announcer:
         if len(self._waiting) > ENTRIES_MAX:
             self._waiting.clear()
             self._too_many = True
+        self._told += 1
         self._woken.set()
 
     async def start(self) -> None:
@@ -65,11 +94,15 @@ class Announcer:
             await self._send()
 
     async def _run(self) -> None:
+        clock = asyncio.get_running_loop().time
         while True:
             await self._woken.wait()
+            await asyncio.sleep(self._pace.wait_s(clock()))
             async with self._sending:
+                self._pace.sent(clock(), self._told)
                 sent = await self._send()
-            await asyncio.sleep(self._interval_s if sent else PAUSE_AFTER_FAILURE_S)
+            if not sent:
+                await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
 
     async def _send(self) -> bool:
         """Whether it was sent. What was not is announced as a change of everything later on."""
@@ -77,6 +110,7 @@ class Announcer:
         payload = EVERYTHING if self._too_many else encode_announcements(tuple(self._waiting.values()))
         self._waiting.clear()
         self._too_many = False
+        self._told = 0
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S), self._pool.acquire() as connection:
                 await connection.execute(ANNOUNCEMENTS["notify"], CHANNEL, payload)

@@ -98,10 +98,9 @@ class SqlUnit(SqlReader):
         await self._write_owners(restaurant_id, changes)
         await self._take_claims(restaurant_id, changes)
         await self._write_booking(changes)
-        await self._write_events(tenant_id, restaurant_id, version, changes)
+        await self._write_journal(tenant_id, restaurant_id, version, changes)
         if raised["direct_telemetry"]:
             await self._write_telemetry(restaurant_id, version)
-        await self._write_audit(tenant_id, restaurant_id, version, changes.audit)
         self._note_written(restaurant_id, version, changes.restaurant or self._locked)
         return version
 
@@ -132,8 +131,8 @@ class SqlUnit(SqlReader):
         return None if row is None else row["run_number"]
 
     async def note(self, restaurant: Restaurant, entry: AuditEntry) -> None:
-        await self._write_audit(
-            restaurant.tenant_id, restaurant.restaurant_id, restaurant.floor_version, (entry,)
+        await self._write_journal(
+            restaurant.tenant_id, restaurant.restaurant_id, restaurant.floor_version, Changes(audit=(entry,))
         )
 
     async def record(self, request: RecordedRequest, answer: object) -> None:
@@ -278,22 +277,29 @@ class SqlUnit(SqlReader):
                 change.changed_at,
             )
 
-    async def _write_events(
+    async def _write_journal(
         self, tenant_id: UUID, restaurant_id: UUID, version: int, changes: Changes
     ) -> None:
-        if not changes.events:
+        """Events and audit entries, in one statement."""
+        events, audit = changes.events, changes.audit
+        if not events and not audit:
             return
-        request_id = str(self._request.request_id) if self._request else ""
         await self._connection.execute(
-            JOURNAL["add_events"],
+            JOURNAL["add_journal"],
             restaurant_id,
             tenant_id,
             version,
-            [event.event_type.value for event in changes.events],
-            [event.dedupe_key for event in changes.events],
-            [event.booking_id for event in changes.events],
-            [request_id for _ in changes.events],
-            [encode(event.payload) for event in changes.events],
+            str(self._request.request_id) if self._request else "",
+            [event.event_type.value for event in events],
+            [event.dedupe_key for event in events],
+            [event.booking_id for event in events],
+            [encode(event.payload) for event in events],
+            [entry.actor for entry in audit],
+            [entry.action for entry in audit],
+            [entry.resource for entry in audit],
+            [entry.resource_id for entry in audit],
+            [entry.reason for entry in audit],
+            [encode(entry.details) for entry in audit],
         )
 
     async def _write_telemetry(self, restaurant_id: UUID, version: int) -> None:
@@ -305,24 +311,6 @@ class SqlUnit(SqlReader):
             list(TELEMETRY_SCHEMAS),
             list(TELEMETRY_SCHEMAS.values()),
             list(LEFT_OUT),
-        )
-
-    async def _write_audit(
-        self, tenant_id: UUID, restaurant_id: UUID, version: int, audit: tuple[AuditEntry, ...]
-    ) -> None:
-        if not audit:
-            return
-        await self._connection.execute(
-            JOURNAL["add_audit"],
-            restaurant_id,
-            tenant_id,
-            version,
-            [entry.actor for entry in audit],
-            [entry.action for entry in audit],
-            [entry.resource for entry in audit],
-            [entry.resource_id for entry in audit],
-            [entry.reason for entry in audit],
-            [encode(entry.details) for entry in audit],
         )
 
 

@@ -9,7 +9,14 @@ from uuid import UUID
 import pytest
 
 from server.domain.announcement import Announcement
-from server.persistence.announcer import ENTRIES_MAX, Announcer, decode_announcements, encode_announcements
+from server.persistence.announcer import (
+    BURST,
+    ENTRIES_MAX,
+    Announcer,
+    Pace,
+    decode_announcements,
+    encode_announcements,
+)
 from server.persistence.listener import Listener, ListenerSettings
 from server.persistence.pool import Pool, PoolSettings, open_pool
 from tests.support.database import connected
@@ -71,8 +78,10 @@ async def listening(url: str, ear: Ear, **settings: float) -> AsyncIterator[List
 
 
 @asynccontextmanager
-async def announcing(pool: Pool, interval_s: float = INTERVAL_S) -> AsyncIterator[Announcer]:
-    announcer = Announcer(pool, interval_s)
+async def announcing(
+    pool: Pool, interval_s: float = INTERVAL_S, burst: int = BURST
+) -> AsyncIterator[Announcer]:
+    announcer = Announcer(pool, interval_s, burst)
     await announcer.start()
     try:
         yield announcer
@@ -94,13 +103,32 @@ async def test_the_first_is_told_at_once_and_the_rest_together(pool: Pool, datab
     """A pause as long as a test would wait in vain for it is only waited for by what comes second."""
     ear = Ear()
     async with listening(database_url, ear):
-        async with announcing(pool, interval_s=10 * PATIENCE_S) as announcer:
+        async with announcing(pool, interval_s=10 * PATIENCE_S, burst=1) as announcer:
             announcer.announce(change(1))
             await ear.until(lambda ear: ear.changes == [change(1)])
             announcer.announce(change(2, 5))
             announcer.announce(change(2, 4))
             announcer.announce(change(3))
         await ear.until(lambda ear: ear.changes == [change(1), change(2, 5), change(3)])
+
+
+def test_a_quiet_process_tells_at_once_and_a_busy_one_once_per_interval() -> None:
+    pace = Pace(interval_s=2.0, burst=3)
+    now_s, waits = 100.0, []
+    for _ in range(6):
+        waits.append(pace.wait_s(now_s))
+        now_s += waits[-1]
+        pace.sent(now_s, changes=5)
+    assert waits == [0, 0, 0, 2, 2, 2]
+
+
+def test_changes_that_come_one_by_one_may_come_twice_as_often_without_waiting() -> None:
+    lone, together = Pace(interval_s=2.0, burst=3), Pace(interval_s=2.0, burst=3)
+    for second in range(100):
+        assert lone.wait_s(second) == 0
+        lone.sent(second, changes=1)
+        together.sent(second, changes=2)
+    assert together.wait_s(100) > 0
 
 
 async def test_more_than_fits_is_told_as_a_change_of_everything(pool: Pool, database_url: str) -> None:

@@ -53,7 +53,10 @@ CHECKS = {("invariants", name) for name in load_queries("invariants")} - {
 STANDINGS = {("restaurants", "standing"), ("restaurants", "lock_restaurant")}
 # Read on the spot, where the statement is run: one value, or a handful under their names.
 READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
-    ("announcements", "notify"): ("pg_notify",),
+    ("announcements", "notify"): ("synchronous_commit", "pg_notify"),
+    ("bench", "events_left"): ("events_left",),
+    ("bench", "take_rows"): ("restaurant_id", "id", "attempt_count", "payload"),
+    ("bench", "take_snapshot"): ("tenants",),
     ("announcements", "database_identity"): ("identity",),
     ("watching", "begin_viewing"): ("statement_timeout",),
     ("watching", "floor_versions"): ("restaurant_id", "floor_version"),

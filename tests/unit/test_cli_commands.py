@@ -13,7 +13,9 @@ from server.cli.failures import MEANINGS, ExitCode
 from server.cli.looking_up import zone_id_by_name
 
 GROUPED = (
+    "bench outbox",
     "bench planner",
+    "bench plans",
     "migrate up",
     "migrate status",
     "migrate check",

@@ -1,0 +1,158 @@
+"""What outbox and wake-ups cost those who confirm: the same calls with them and without, in turns."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from itertools import cycle, islice
+from statistics import median
+from typing import TypeAlias
+from uuid import uuid4
+
+from maitred_client import AsyncMaitredClient
+from maitred_client.messages import ConfirmHoldRequest
+from server.bench import programs
+from server.bench.figures import Figure, Findings, ratio
+from server.bench.floors import House, Seat, open_house
+from server.bench.ground import Ground, Stopwatch
+from server.bench.processor import processor_seconds
+from server.bench.sizes import OutboxSizes
+from server.persistence.switches import Position, SwitchName, turn_switch
+
+RESTAURANTS, TABLES = 32, 10
+CALLERS = (8, 32)
+PREPARING_CALLERS = 16
+DRAIN_LOOK_S = 0.05
+SLICES = 2
+
+Stock: TypeAlias = Iterator[tuple[House, Seat]]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A server, with or without outbox, and the client that calls it."""
+
+    client: AsyncMaitredClient
+    rates: dict[int, list[float]]
+    processor_ms: dict[int, list[float]]
+
+
+Sides: TypeAlias = tuple[Side, Side, Side]
+"""Without outbox, with it, and with a worker that delivers."""
+
+
+async def measure_confirms(ground: Ground, sizes: OutboxSizes) -> Findings:
+    """Two servers in processes of their own, one of which neither writes events nor announces.
+
+    A worker listens and is woken all along. While it only looks, delivery being paused, what is measured is what the
+    outbox adds to a confirm; a third turn has it deliver to the telemetry sink on the same cores.
+    """
+    await ground.events.clear()
+    async with AsyncExitStack() as stack:
+        tenant = uuid4()
+        off, on = [
+            Side(
+                await stack.enter_async_context(
+                    AsyncMaitredClient(
+                        await stack.enter_async_context(programs.server(ground.url, with_outbox=outbox)),
+                        tenant_id=tenant,
+                    )
+                ),
+                *_nothing_yet(),
+            )
+            for outbox in (False, True)
+        ]
+        await stack.enter_async_context(programs.worker(ground.url))
+        delivering = Side(on.client, *_nothing_yet())
+        houses = [await open_house(off.client, TABLES) for _ in range(min(RESTAURANTS, sizes.confirms))]
+        stock = _stock(houses)
+        for repeat in range(sizes.repeats + 1):
+            ground.report(f"confirms, repeat {repeat} of {sizes.repeats}")
+            for callers in CALLERS:
+                await _turn(ground, stock, (off, on, delivering), callers, sizes.confirms)
+        await _deliver(ground, wanted=True)
+    return _findings(off, on, delivering)
+
+
+async def _turn(ground: Ground, stock: Stock, sides: Sides, callers: int, count: int) -> None:
+    """Each side confirms in slices that take turns, so that whatever else the machine does falls on all alike."""
+    off, on, delivering = sides
+    await _deliver(ground, wanted=False)
+    seconds, processor = [0.0, 0.0], [0.0, 0.0]
+    each = -(-count // SLICES)
+    for turn in range(SLICES):
+        # Who begins takes turns as well.
+        for which in (0, 1) if turn % 2 == 0 else (1, 0):
+            holds = await _holds(stock, each)
+            before = processor_seconds()
+            seconds[which] += await _seconds((off, on)[which].client, holds, callers)
+            processor[which] += processor_seconds() - before
+    for side, taken, used in zip((off, on), seconds, processor, strict=True):
+        side.rates[callers].append(SLICES * each / taken)
+        side.processor_ms[callers].append(used * 1000 / (SLICES * each))
+    await _deliver(ground, wanted=True)
+    while await ground.events.left():  # noqa: ASYNC110 the database tells nobody
+        await asyncio.sleep(DRAIN_LOOK_S)
+    taken = await _seconds(delivering.client, await _holds(stock, count), callers)
+    delivering.rates[callers].append(count / taken)
+
+
+def _nothing_yet() -> tuple[dict[int, list[float]], dict[int, list[float]]]:
+    return {callers: [] for callers in CALLERS}, {callers: [] for callers in CALLERS}
+
+
+def _findings(off: Side, on: Side, delivering: Side) -> Findings:
+    figures: list[Figure] = []
+    behind: dict[str, float] = {}
+    for callers in CALLERS:
+        # The first turn warms everything up.
+        without, kept, beside = (side.rates[callers][1:] for side in (off, on, delivering))
+        figures += [
+            ratio(f"confirm_kept_{callers}", kept, without),
+            ratio(f"confirm_kept_{callers}_delivering", beside, without),
+            ratio(
+                f"confirm_kept_{callers}_processor",
+                off.processor_ms[callers][1:],
+                on.processor_ms[callers][1:],
+            ),
+        ]
+        behind[f"confirm_without_outbox_{callers}_per_s"] = median(without)
+        behind[f"confirm_{callers}_per_s"] = median(kept)
+        behind[f"confirm_without_outbox_{callers}_processor_ms"] = median(off.processor_ms[callers][1:])
+        behind[f"confirm_{callers}_processor_ms"] = median(on.processor_ms[callers][1:])
+    return Findings(tuple(figures), behind)
+
+
+def _stock(houses: Sequence[House]) -> Stock:
+    """One restaurant after the other, each time another table or another time."""
+    seats = {house.restaurant_id: house.seats() for house in houses}
+    return ((house, next(seats[house.restaurant_id])) for house in cycle(houses))
+
+
+async def _holds(stock: Stock, count: int) -> list[ConfirmHoldRequest]:
+    """Holds to confirm, made through the server that tells nobody of them."""
+    waiting = list(islice(stock, count))
+    held: list[ConfirmHoldRequest] = []
+
+    async def caller() -> None:
+        while waiting:
+            house, seat = waiting.pop()
+            held.append(await house.hold(seat))
+
+    await asyncio.gather(*(caller() for _ in range(PREPARING_CALLERS)))
+    return held
+
+
+async def _seconds(client: AsyncMaitredClient, requests: list[ConfirmHoldRequest], callers: int) -> float:
+    async def caller() -> None:
+        while requests:
+            await client.confirm_hold(requests.pop())
+
+    watch = Stopwatch()
+    await asyncio.gather(*(caller() for _ in range(callers)))
+    return watch.seconds
+
+
+async def _deliver(ground: Ground, *, wanted: bool) -> None:
+    position = Position.RUNNING if wanted else Position.PAUSED
+    await turn_switch(ground.url, SwitchName.RELAY, position, "bench", "measuring")

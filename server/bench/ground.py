@@ -1,0 +1,78 @@
+"""The ground that measurements stand on: a durable PostgreSQL of their own, and the events in it."""
+
+import platform
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+
+import psutil
+
+from server.bootstrap import Database, database
+from server.config import Settings, load_settings
+from server.persistence.bench import BenchEvents
+from server.persistence.inspection import connection_to, database_facts
+
+Report = Callable[[str], None]
+
+
+class NotDurableError(Exception):
+    """The database that was to be measured does not keep what it has committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """`settings` are those of what is measured: the defaults, or what the environment says instead."""
+
+    settings: Settings
+    database: Database
+    events: BenchEvents
+    report: Report
+
+    @property
+    def url(self) -> str:
+        return self.database.url
+
+
+@asynccontextmanager
+async def own_ground(report: Report) -> AsyncIterator[Ground]:
+    """A database on disk that is gone afterwards. A configured one is not touched.
+
+    Raises `StartError`, and `NotDurableError` when fsync or one of its kind is off: then no figure would mean anything.
+    """
+    with tempfile.TemporaryDirectory(prefix="maitred-", ignore_cleanup_errors=True) as folder:
+        settings = load_settings(data_dir=Path(folder), host="127.0.0.1", port=0, log_level="error")
+        settings = settings.model_copy(update={"database_url": None})
+        async with database(settings, lambda _text: None) as found, connection_to(found.url) as connection:
+            off = (await database_facts(found.url)).not_durable
+            if off:
+                raise NotDurableError(f"the database is not durable: {', '.join(off)} off")
+            yield Ground(settings, found, BenchEvents(connection), report)
+
+
+def conditions(ground: Ground) -> dict[str, object]:
+    """The machine and the versions that a measurement was made with."""
+    return {
+        "machine": platform.machine(),
+        "system": f"{platform.system()} {platform.release()}",
+        "cores": psutil.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "python": platform.python_version(),
+        "maitred": version("maitred"),
+        "postgres": f"{ground.database.version}, {ground.database.source}",
+        "durable": True,
+    }
+
+
+class Stopwatch:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._started = perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return perf_counter() - self._started

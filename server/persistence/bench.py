@@ -1,0 +1,117 @@
+"""What measurements ask of PostgreSQL: made-up events, a plain queue over the same rows, and watched connections."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from server.persistence.announcer import ANNOUNCEMENTS, CHANNEL, EVERYTHING
+from server.persistence.pool import DriverConnection
+from server.persistence.queries import load_queries
+
+BENCH = load_queries("bench")
+JOURNAL = load_queries("journal")
+# Where the events stand among the values of `add_journal`.
+EVENTS = slice(4, 8)
+
+Commits: TypeAlias = dict[tuple[UUID, int], float]
+"""By restaurant and floor version, the time in seconds since 1970 at which the commit had returned."""
+
+if TYPE_CHECKING:
+    _Driver = DriverConnection
+else:
+    # Generic only in its stubs.
+    _Driver = asyncpg.Connection
+
+
+class BenchEvents:
+    """The events of a database that belongs to a measurement."""
+
+    def __init__(self, connection: DriverConnection) -> None:
+        self._connection = connection
+
+    async def clear(self) -> None:
+        await self._connection.execute(BENCH["clear"])
+
+    async def add(self, restaurants: int, events_each: int) -> None:
+        """So many events of so many new restaurants, with nothing left to do for PostgreSQL afterwards."""
+        tenant_id = uuid4()
+        await self._connection.execute(BENCH["add_restaurants"], tenant_id, restaurants, events_each)
+        await self._connection.execute(BENCH["add_events"], tenant_id, events_each)
+        await self._connection.execute(BENCH["tidy"])
+        await self._connection.execute(BENCH["settle_disk"])
+
+    async def announce(self) -> None:
+        """Wakes every worker."""
+        await self._connection.execute(ANNOUNCEMENTS["notify"], CHANNEL, EVERYTHING)
+
+    async def left(self) -> int:
+        return int(await self._connection.fetchval(BENCH["events_left"]))
+
+    @asynccontextmanager
+    async def plain_queue(self) -> AsyncIterator["PlainQueue"]:
+        """The same rows as an ordinary queue, which has an index to find the next ones."""
+        await self._connection.execute(BENCH["add_plain_index"])
+        try:
+            yield PlainQueue(self._connection)
+        finally:
+            await self._connection.execute(BENCH["drop_plain_index"])
+
+    @asynccontextmanager
+    async def old_snapshot(self) -> AsyncIterator[None]:
+        """As long as the block lasts, PostgreSQL can clear no old version of a row away."""
+        async with self._connection.transaction(isolation="repeatable_read"):
+            await self._connection.fetchval(BENCH["take_snapshot"])
+            yield
+
+
+class PlainQueue:
+    """Leases rows and finishes them, in batches, on one connection: what the database can give at most."""
+
+    def __init__(self, connection: DriverConnection) -> None:
+        self._connection = connection
+
+    async def drain(self, batch: int) -> int:
+        """Until nothing is left; the number of rows."""
+        drained = 0
+        while rows := await self._connection.fetch(BENCH["take_rows"], batch):
+            await self._connection.execute(
+                BENCH["finish_rows"],
+                [row["restaurant_id"] for row in rows],
+                [row["id"] for row in rows],
+                [row["attempt_count"] for row in rows],
+            )
+            drained += len(rows)
+        return drained
+
+
+class WithoutOutbox(_Driver):
+    """A connection that writes no events and announces no changes, and does everything else."""
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
+        if query == ANNOUNCEMENTS["notify"]:
+            return ""
+        if query == JOURNAL["add_journal"]:
+            args = (*args[: EVENTS.start], [], [], [], [], *args[EVENTS.stop :])
+        return str(await super().execute(query, *args, timeout=timeout))
+
+
+def noting_commits(commits: Commits) -> type[DriverConnection]:
+    """The driver's connection class, which notes when a transaction that wrote events had been committed."""
+
+    class NotingCommits(_Driver):
+        _written: tuple[UUID, int] | None = None
+
+        async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
+            answer = str(await super().execute(query, *args, timeout=timeout))
+            if query == JOURNAL["add_journal"] and args[EVENTS.start]:
+                self._written = (args[0], args[2])
+            elif self._written is not None and query.removesuffix(";") == BENCH["commit"]:
+                commits[self._written] = time.time()
+                self._written = None
+            return answer
+
+    return NotingCommits

@@ -1,0 +1,43 @@
+"""`maitred bench outbox` and `bench plans`: the smallest run of each, through the program, with nothing left out."""
+
+from typing import Any
+
+import pytest
+
+from server.bench import peer
+from server.bench.outbox import TARGETS as OUTBOX_TARGETS
+from server.bench.plans import TARGETS as PLAN_TARGETS
+from tests.support.programs import run
+
+SMALL_OUTBOX = "--repeats 1 --events 100 --wakes 2 --confirms 2 --kills 1 --rows 2500"
+SMALL_PLANS = "--repeats 1 --restaurants 2 --tables 12 --calls 2"
+
+
+def assert_whole(told: dict[str, Any], unmeasured: set[str]) -> None:
+    """Every figure has a number within its spread, and says by what machine and versions it was measured."""
+    measured = told["ratios"].keys() - unmeasured
+    assert told["missing"].keys() == unmeasured
+    assert told["spreads"].keys() == measured
+    for key in measured:
+        least, most = told["spreads"][key]
+        assert 0 < least <= told["ratios"][key] <= most, key
+    assert told["reached"].keys() == told["targets"].keys() - unmeasured
+    assert told["conditions"].keys() >= {"machine", "cores", "python", "maitred", "postgres"}
+    assert told["conditions"]["durable"] is True
+
+
+@pytest.mark.timeout(600)
+async def test_the_outbox_is_measured_against_every_target_in_one_run() -> None:
+    ended = await run("bench", "outbox", *SMALL_OUTBOX.split(), "--quick", "-o", "json")
+    told = ended.json()
+    assert told["ratios"].keys() >= OUTBOX_TARGETS.keys() == told["targets"].keys()
+    assert_whole(told, set() if peer.is_installed() else {"drain_vs_pgqueuer"})
+    assert told["sizes"] == {"repeats": 1, "events": 100, "wakes": 2, "confirms": 2, "kills": 1, "rows": 2500}
+    assert "confirms" in ended.err, "what is under way is told meanwhile"
+
+
+@pytest.mark.timeout(600)
+async def test_plans_are_measured_with_a_cold_a_warm_and_no_cache() -> None:
+    told = (await run("bench", "plans", *SMALL_PLANS.split(), "-o", "json")).json()
+    assert told["ratios"].keys() == {*PLAN_TARGETS, "plan_warm_vs_uncached"}
+    assert_whole(told, set())
