@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
@@ -11,6 +12,7 @@ from server.news import pool_settings
 from server.outbox.backoff import Backoff
 from server.outbox.delivery import DeadPolicy, Delivery, DeliveryRules
 from server.outbox.events import OutboxEvent
+from server.outbox.outage import Outage
 from server.outbox.ports import Handler
 from server.outbox.relay import Relay, RelaySettings
 from server.persistence.outbox import SqlEventQueue
@@ -76,7 +78,7 @@ def relay_on(ground: Ground, queue: SqlEventQueue, handler: Handler, runs_max: i
     rules = DeliveryRules(settings.event_attempts_max, settings.event_timeout_s, DeadPolicy.CONTINUE, backoff)
     return Relay(
         queue,
-        Delivery(handler, rules),
+        Delivery(handler, rules, Outage(settings.event_outage_s_max, time.monotonic)),
         RelaySettings(runs_max, events_max, settings.relay_poll_s, settings.lease_s),
     )
 
