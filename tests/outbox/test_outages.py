@@ -22,6 +22,8 @@ from tests.support.outbox import Received, add_events, delivery, put_events, que
 from tests.support.webhook_receiver import Answer, Posted, WebhookReceiver, receiving_webhooks
 
 TIMEOUT_S = 0.3
+# A lease taken by a statement whose answer was swallowed runs out within the test's patience.
+LEASE_S = 3.0
 PATIENCE_S = 30.0
 
 
@@ -52,8 +54,8 @@ async def impatient_relay(url: str, received: Received) -> AsyncIterator[Counted
     """A started relay that soon gives a silent database up."""
     settings = PoolSettings(url, size_min=1, size_max=2)
     session, pool = WorkerSession(settings, TIMEOUT_S), await open_pool(settings)
-    queue = CountedFailures(pool, session, 30.0, TIMEOUT_S)
-    relay = Relay(queue, delivery(received), RelaySettings(8, 10, 0.02, 30.0))
+    queue = CountedFailures(pool, session, LEASE_S, TIMEOUT_S)
+    relay = Relay(queue, delivery(received), RelaySettings(8, 10, 0.02, LEASE_S))
     await relay.start()
     try:
         yield queue

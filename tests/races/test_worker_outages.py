@@ -21,7 +21,7 @@ IMPATIENT = SHORT_LEASE | {
     "MAITRED_EVENT_ATTEMPTS_MAX": "3",
 }
 # More than the attempts allowed of every restaurant together.
-FAILURES = 20
+FAILURES = 12
 
 
 async def until_delivered(url: str) -> None:
