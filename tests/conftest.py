@@ -1,6 +1,7 @@
 """The worlds that tests own: a PostgreSQL per worker and form, a database per test, a real server on a real socket."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from uuid import UUID, uuid4
@@ -15,6 +16,10 @@ from server.config import Settings, load_settings
 from tests.support.postgres import PostgresForm, TestServer, postgres_forms, running_postgres
 
 FORMS = postgres_forms()
+
+# A shell that starts the tests in the background has them ignore SIGINT, and so would every program that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run: a failure found today is there tomorrow, and nobody's change fails by chance.
 hypothesis.settings.register_profile("suite", derandomize=True)

@@ -101,7 +101,7 @@ async def events(server: Served) -> Sequence[OutboxEvent]:
 async def truth(events: Sequence[OutboxEvent], server: Served) -> Mapping[str, list[str]]:
     """The tables that each booking has."""
     found = await rows(server.database_url, "SELECT * FROM assignments WHERE state = 'active'")
-    assert len(found) == 2
+    assert len(found) == 3
     return {str(row["booking_id"]): [str(table_id) for table_id in row["table_ids"]] for row in found}
 
 

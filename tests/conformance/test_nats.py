@@ -13,6 +13,7 @@ import pytest
 from nats.js.api import StreamConfig
 from nats.js.errors import NoStreamResponseError
 
+from server.domain.events import Event
 from server.outbox.events import OutboxEvent
 from server.outbox.ports import Undeliverable
 from server.outbox.sinks.nats import ConnectionLostError, NatsSettings, NatsSink, StreamMismatchError
@@ -44,10 +45,17 @@ async def publishing(server: NatsServer, stream: OwnStream) -> AsyncIterator[Nat
         await sink.close()
 
 
+def _of_type(event_type: str) -> Event:
+    return next(event for event in every_event() if event.event_type == event_type)
+
+
 async def test_the_subject_is_type_and_restaurant_so_that_consumers_can_choose(
     sink: NatsSink, stream: OwnStream
 ) -> None:
-    here, there = on_its_way(every_event()[0]), on_its_way(every_event()[9], restaurant_id=UUID(int=9))
+    here, there = (
+        on_its_way(every_event()[0]),
+        on_its_way(_of_type("capacity.block.created"), restaurant_id=UUID(int=9)),
+    )
     for event in (here, there):
         await sink.deliver(event)
     first, second = [await stream.context.get_msg(stream.name, number) for number in (1, 2)]

@@ -27,6 +27,8 @@ SERVICES = {
     "relay_extend",
     "rescuer",
     "sweeper",
+    "auto_assign",
+    "claim_cleaner",
     "outbox_lag",
     "event_cleaner",
     "telemetry_cleaner",
