@@ -105,7 +105,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("outbox", "free_orphans"): ("restaurant_id",),
     ("outbox", "lag"): ("lag_s",),
     ("outbox", "lead"): ("leads",),
-    ("outbox", "take_worker_id"): ("worker_id", "locked"),
+    ("outbox", "take_worker_id"): ("worker_id", "locked", "synchronous_commit"),
     ("outbox", "delete_delivered"): ("deleted",),
     ("outbox", "redrive_events"): ("restaurant_id", "id"),
     ("outbox", "outbox_stats"): tuple(OutboxStats.__dataclass_fields__),

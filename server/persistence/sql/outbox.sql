@@ -161,8 +161,12 @@ WHERE s.restaurant_id = w.restaurant_id AND s.lease_number = w.lease_number AND 
 RETURNING s.restaurant_id;
 
 -- name: take_worker_id
--- A number for a worker, with the session lock that tells the others for as long as it lives.
-SELECT w.worker_id, pg_try_advisory_lock($1, w.worker_id) AS locked
+-- A number for a worker, with the session lock that tells the others for as long as it lives. What the session commits
+-- from then on, its leases, doesn't wait for the disk: a crash ends every session, and with it what they had leased.
+SELECT
+    w.worker_id,
+    pg_try_advisory_lock($1, w.worker_id) AS locked,
+    set_config('synchronous_commit', 'off', false) AS synchronous_commit
 FROM (SELECT nextval('outbox_worker_ids')::integer AS worker_id) AS w;
 
 -- name: lead
