@@ -39,8 +39,10 @@ class BenchEvents:
     async def add(self, restaurants: int, events_each: int) -> None:
         """So many events of so many new restaurants, with nothing left to do for PostgreSQL afterwards."""
         tenant_id = uuid4()
-        await self._connection.execute(BENCH["add_restaurants"], tenant_id, restaurants, events_each)
-        await self._connection.execute(BENCH["add_events"], tenant_id, events_each)
+        # As everywhere, no floor version is seen without its events: a worker may be looking.
+        async with self._connection.transaction():
+            await self._connection.execute(BENCH["add_restaurants"], tenant_id, restaurants, events_each)
+            await self._connection.execute(BENCH["add_events"], tenant_id, events_each)
         await self._connection.execute(BENCH["tidy"])
         await self._connection.execute(BENCH["settle_disk"])
 
