@@ -21,7 +21,7 @@ from tests.builders.questions import claim
 from tests.property.random_worlds import random_question
 from tests.property.test_planner_keeps_its_word import reordered
 
-FLOORS = range(60)
+FLOORS = range(40)
 STARTS_PER_FLOOR = 2
 EVERYTHING = 10_000
 QUARTER = timedelta(minutes=15)

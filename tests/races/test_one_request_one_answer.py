@@ -37,6 +37,8 @@ from tests.races.attempts import ONCE_ONLY, TIMEOUT_S, together
 from tests.races.evidence import broken_invariants, connected, count, dump
 from tests.races.operations import OPERATIONS, day
 
+pytestmark = pytest.mark.shared_server
+
 TIMES = 20
 PATIENT = RetryPolicy(attempts_max=5)
 
