@@ -1,4 +1,8 @@
-"""The worlds that tests own: a PostgreSQL per worker and form, a database per test, a real server on a real socket."""
+"""The worlds that tests own: a PostgreSQL per worker and form, and a real server on a real socket.
+
+Each test has a database and a server to itself, except in modules marked `shared_server`: their tests look through the
+client or at their own rows only, so that each is a tenant of one server. All tests of a process run on one event loop.
+"""
 
 import asyncio
 import signal
@@ -13,6 +17,7 @@ import pytest
 from maitred_client import AsyncMaitredClient
 from server.bootstrap import serving
 from server.config import Settings, load_settings
+from tests.support.own_rows import make_views, url_of_own_rows
 from tests.support.postgres import PostgresForm, TestServer, postgres_forms, running_postgres
 
 FORMS = postgres_forms()
@@ -40,8 +45,15 @@ class Served:
     """A running server, its database, and a tenant that nobody else uses."""
 
     address: str
-    database_url: str
+    server_url: str
+    """Of the database as the server has it."""
     tenant_id: UUID
+    shared: bool = False
+
+    @property
+    def database_url(self) -> str:
+        """Of the database as the test may look at it: a shared one shows the rows of the tenant and no others."""
+        return url_of_own_rows(self.server_url, self.tenant_id) if self.shared else self.server_url
 
     def client(self, actor: str = "tests", tenant_id: UUID | None = None) -> AsyncMaitredClient:
         return AsyncMaitredClient(self.address, tenant_id=tenant_id or self.tenant_id, actor=actor)
@@ -93,10 +105,39 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-async def server(database_url: str, settings: Settings) -> AsyncIterator[Served]:
+async def own_server(database_url: str, settings: Settings) -> AsyncIterator[Served]:
     """A real server on a real socket and a database of its own."""
     async with serving(settings, database_url) as running:
         yield Served(running.address, database_url, uuid4())
+
+
+@pytest.fixture(scope="session")
+async def shared_database(postgres: TestServer) -> AsyncIterator[str]:
+    async with postgres.fresh_database() as url:
+        await make_views(url)
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def shared_address(shared_database: str) -> AsyncIterator[str]:
+    """A server for all tests that leave it as good as they found it."""
+    settings = load_settings(port=0, log_level="warning", pool_size_min=1)
+    async with serving(settings, shared_database) as running:
+        yield running.address
+
+
+@pytest.fixture
+def shared_server(shared_database: str, shared_address: str) -> Served:
+    """That server, for a tenant whom only this test knows: it finds nothing there but what it brings."""
+    return Served(shared_address, shared_database, uuid4(), shared=True)
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest) -> Served:
+    """The test's own server, or the shared one where the module is marked `shared_server`."""
+    shares = request.node.get_closest_marker("shared_server") is not None
+    served: Served = request.getfixturevalue("shared_server" if shares else "own_server")
+    return served
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ async def _put_while_locked(stage: Stage, impatience: Mapping[str, object]) -> o
     settings = load_settings(port=0, log_level="error", **impatience)
     url, tenant_id = stage.server.database_url, stage.server.tenant_id
     async with (
-        serving(settings, url) as impatient,
+        serving(settings, stage.server.server_url) as impatient,
         AsyncMaitredClient(impatient.address, tenant_id=tenant_id, retry=NO_RETRIES) as client,
         restaurant_locked(url, stage.place.restaurant_id),
     ):

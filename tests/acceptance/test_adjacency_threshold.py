@@ -30,6 +30,8 @@ from tests.builders.overrides import words
 from tests.builders.world import evening, stamp
 from tests.builders.world_extras import House, house, house_policy, refused
 
+pytestmark = pytest.mark.shared_server
+
 LARGE_PARTY = 7
 
 

@@ -26,6 +26,8 @@ from tests.builders.world_extras import HOUSE_TABLES, House, house, house_policy
 from tests.conftest import Served
 from tests.support.database import rows
 
+pytestmark = pytest.mark.shared_server
+
 EARLIER, LATER = AlternativeKind.ALTERNATIVE_KIND_EARLIER, AlternativeKind.ALTERNATIVE_KIND_LATER
 OTHER_ZONE = AlternativeKind.ALTERNATIVE_KIND_OTHER_ZONE
 LARGER, RELAXED = (

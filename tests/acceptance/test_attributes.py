@@ -13,6 +13,8 @@ from maitred_client.messages import (
 from tests.builders.world import evening, stamp
 from tests.builders.world_extras import House, refused
 
+pytestmark = pytest.mark.shared_server
+
 UNMET = ErrorReason.ERROR_REASON_REQUIRED_ATTRIBUTE_UNMET
 # What each preferred attribute costs a set of which some table lacks it.
 PRICE = 20

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from google.protobuf.message import Message
 
 from maitred_client import InvalidArgumentFieldError, InvalidWindowError, instant, to_dict
@@ -19,6 +20,8 @@ from tests.builders.world import evening, stamp
 from tests.builders.world_extras import House, refused
 from tests.conftest import Served
 from tests.support.database import row
+
+pytestmark = pytest.mark.shared_server
 
 APART = "COMBINATION_NOT_ADJACENT"
 

@@ -31,6 +31,8 @@ from tests.builders.world_extras import UNKNOWN_ID, House, house, refused
 from tests.conftest import Served
 from tests.support.database import expire, row, rows
 
+pytestmark = pytest.mark.shared_server
+
 NAMESPACE = UUID("a65e93e2-3872-5c91-95df-1d3997928c8c")
 COMPLETED = AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_COMPLETED_IN_TIME
 ALREADY = AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_ALREADY_ASSIGNED

@@ -25,6 +25,8 @@ from tests.builders.world_extras import UNKNOWN_ID, house, house_policy
 from tests.conftest import Served
 from tests.support.database import restaurant_locked, row, rows
 
+pytestmark = pytest.mark.shared_server
+
 COMPLETED = AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_COMPLETED_IN_TIME
 # Merges would let everybody in.
 THREE_TABLES = (

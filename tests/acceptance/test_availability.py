@@ -45,6 +45,8 @@ from tests.builders.world_extras import (
 from tests.conftest import Served
 from tests.support.database import expire, rows
 
+pytestmark = pytest.mark.shared_server
+
 QUESTIONS_MAX = 500
 DAYS_MAX = 62
 SEEDS = range(3)

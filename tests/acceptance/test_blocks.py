@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from maitred_client import (
     AsyncMaitredClient,
     TableBlockedError,
@@ -18,6 +20,8 @@ from tests.builders.world import TableSpec, evening, small_world, stamp
 from tests.builders.world_extras import House, refused
 from tests.conftest import Served
 from tests.support.database import expire
+
+pytestmark = pytest.mark.shared_server
 
 
 async def restaurant(place: House) -> Restaurant:

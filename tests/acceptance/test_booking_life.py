@@ -26,6 +26,8 @@ from tests.builders.world_extras import House, always_open_policy, house, refuse
 from tests.conftest import Served
 from tests.support.database import rows
 
+pytestmark = pytest.mark.shared_server
+
 STATUSES = {name.removeprefix("BOOKING_STATUS_"): number for name, number in BookingStatus.items() if number}
 ACTIONS = {name.removeprefix("BOOKING_ACTION_"): number for name, number in BookingAction.items() if number}
 WORDS = {number: name for name, number in STATUSES.items()}

@@ -1,5 +1,7 @@
 """A11: A booking that changes what it needs, or gives up tables, keeps the rest safe until something new is settled."""
 
+import pytest
+
 from maitred_client import (
     CapacityInsufficientError,
     MaitredError,
@@ -14,6 +16,8 @@ from tests.builders.world import evening
 from tests.builders.world_extras import House, refused
 from tests.conftest import Served
 from tests.support.database import row, rows
+
+pytestmark = pytest.mark.shared_server
 
 WORDS = {number: name.removeprefix("BOOKING_STATUS_") for name, number in BookingStatus.items()}
 

@@ -28,6 +28,8 @@ from maitred_client.messages import (
 from tests.builders.world import evening
 from tests.builders.world_extras import House, house, refused
 
+pytestmark = pytest.mark.shared_server
+
 Change = Callable[[House, Booking], Awaitable[object]]
 
 

@@ -10,6 +10,8 @@ from maitred_client import AsyncMaitredClient, TableConflictAssignedError, insta
 from maitred_client.messages import Booking, PlanTablesRequest, ServicePeriod, ServicePolicy, TurnTime
 from tests.builders.world_extras import House, house, refused
 
+pytestmark = pytest.mark.shared_server
+
 NEXT_YEAR = datetime.now(UTC).year + 1
 STAY, BUFFER = timedelta(minutes=90), timedelta(minutes=5)
 ZONES = ("Europe/London", "America/New_York", "Australia/Sydney")

@@ -14,6 +14,8 @@ from maitred_client.messages import BookingAction, BookingStatus, GetAssignmentR
 from tests.builders.world import STAY, evening
 from tests.builders.world_extras import House, always_open_policy, house, refused
 
+pytestmark = pytest.mark.shared_server
+
 CHECK_IN, COMPLETE = BookingAction.BOOKING_ACTION_CHECK_IN, BookingAction.BOOKING_ACTION_COMPLETE
 NO_SHOW, UNDO = BookingAction.BOOKING_ACTION_NO_SHOW, BookingAction.BOOKING_ACTION_UNDO_NO_SHOW
 LEAD = timedelta(hours=2)

@@ -27,6 +27,8 @@ from tests.builders.world_extras import UNKNOWN_ID, House, refused
 from tests.conftest import Served
 from tests.support.database import expire, row, rows
 
+pytestmark = pytest.mark.shared_server
+
 CONFIRMED = BookingStatus.BOOKING_STATUS_CONFIRMED
 
 

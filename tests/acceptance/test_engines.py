@@ -5,6 +5,8 @@ import pytest
 from maitred_client.messages import PlanEngine, PlanTablesResponse, PlanWeights, ServicePolicy
 from tests.builders.world_extras import House
 
+pytestmark = pytest.mark.shared_server
+
 LEGACY, V2 = PlanEngine.PLAN_ENGINE_LEGACY, PlanEngine.PLAN_ENGINE_V2
 
 

@@ -27,6 +27,8 @@ from tests.builders.world_extras import HOUSE_TABLES, House, always_open_policy,
 from tests.conftest import Served
 from tests.support.database import expire, rows
 
+pytestmark = pytest.mark.shared_server
+
 HOLD, ASSIGNMENT = ClaimKind.CLAIM_KIND_HOLD, ClaimKind.CLAIM_KIND_ASSIGNMENT
 BLOCK = ClaimKind.CLAIM_KIND_BLOCK
 NAMES = [seats.name for seats in HOUSE_TABLES]

@@ -25,6 +25,8 @@ from tests.builders.world_extras import House, refused
 from tests.conftest import Served
 from tests.support.database import expire, rows
 
+pytestmark = pytest.mark.shared_server
+
 
 async def test_the_same_floor_again_in_any_order_keeps_its_version(place: House) -> None:
     stored = await place.floor()

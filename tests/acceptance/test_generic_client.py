@@ -5,10 +5,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 from uuid import uuid4
 
+import pytest
+
 from maitred_client import AsyncMaitredClient
 from tests.builders.world import small_world
 from tests.conftest import Served
 from tests.support.programs import buf_curl
+
+pytestmark = pytest.mark.shared_server
 
 Ask: TypeAlias = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 

@@ -25,6 +25,8 @@ from tests.builders.world_extras import UNKNOWN_ID, House, refused
 from tests.conftest import Served
 from tests.support.database import age, expire, row, rows
 
+pytestmark = pytest.mark.shared_server
+
 RELEASED = HoldState.HOLD_STATE_RELEASED
 FRESH = timedelta(seconds=30)
 

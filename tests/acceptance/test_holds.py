@@ -24,6 +24,8 @@ from tests.builders.world_extras import House, refused
 from tests.conftest import Served
 from tests.support.database import expire, rows
 
+pytestmark = pytest.mark.shared_server
+
 NEXT_YEAR = evening() + timedelta(days=365)
 
 

@@ -20,6 +20,8 @@ from tests.builders.world_extras import House, always_open_policy, house
 from tests.conftest import Served
 from tests.support.database import rows
 
+pytestmark = pytest.mark.shared_server
+
 # Two hours at the default weight of 30, for each of eight people.
 PRICE_OF_EIGHT = 30 * 8 * 24
 

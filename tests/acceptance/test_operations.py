@@ -19,6 +19,8 @@ from tests.builders.world import World, small_world
 from tests.conftest import Served
 from tests.support.database import restaurant_locked
 
+pytestmark = pytest.mark.shared_server
+
 
 def mutating() -> set[str]:
     requests = {f"/{s.full_name}/{m.name}": m.input_type for s in SERVICES for m in s.methods}

@@ -42,6 +42,8 @@ from tests.builders.world_extras import House, always_open_policy, house, refuse
 from tests.conftest import Served
 from tests.support.database import connected
 
+pytestmark = pytest.mark.shared_server
+
 NEVER = (
     "COMBINATION_CROSSES_ZONES",
     "COMBINATION_TABLE_NOT_MOVABLE",

@@ -11,6 +11,8 @@ from maitred_client.messages import Floor, Plan, PlanTablesRequest, PlanTablesRe
 from tests.builders.world import STAY, evening, stamp
 from tests.builders.world_extras import House, house
 
+pytestmark = pytest.mark.shared_server
+
 SLOTS = STAY.total_seconds() / 300
 TERMS = [
     "spare_seats",

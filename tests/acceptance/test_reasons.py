@@ -17,6 +17,8 @@ from tests.builders.world_extras import House, refused
 from tests.conftest import Served
 from tests.support.wire import Wire
 
+pytestmark = pytest.mark.shared_server
+
 # Each puts its provocations on the list when it is imported.
 for module in ("provocations", "provocations_of_tables"):
     import_module(f"tests.acceptance.{module}")

@@ -31,6 +31,8 @@ from tests.builders.world_extras import House, always_open_policy, house, refuse
 from tests.conftest import Served
 from tests.support.database import connected, row, rows
 
+pytestmark = pytest.mark.shared_server
+
 CHECK_IN = BookingAction.BOOKING_ACTION_CHECK_IN
 COMPLETE = BookingAction.BOOKING_ACTION_COMPLETE
 

@@ -1,5 +1,7 @@
 """P7: what was left out of a plan, by name, with what would help; and large parties, which never meet silence."""
 
+import pytest
+
 from maitred_client import AsyncMaitredClient, instant
 from maitred_client.messages import (
     BookingAction,
@@ -15,6 +17,8 @@ from tests.builders.world import TableSpec, World, evening, small_world, stamp
 from tests.builders.world_extras import HOUSE_TABLES, House, house_policy
 from tests.conftest import Served
 from tests.support.database import expire
+
+pytestmark = pytest.mark.shared_server
 
 NAMES = [seats.name for seats in HOUSE_TABLES]
 FEASIBLE, TAKEN, NEEDS_STAFF = (

@@ -25,6 +25,8 @@ from tests.builders.world import evening, stamp
 from tests.builders.world_extras import House, house_policy, refused
 from tests.conftest import Served
 
+pytestmark = pytest.mark.shared_server
+
 MIN_PARTY, SLACK, LARGE = "CAPACITY_BELOW_MIN_PARTY", "SLACK_BUDGET_EXCEEDED", "COMBINATION_TOO_LARGE"
 ALL_BUT_THE_LARGEST = ("W1", "W2", "W3", "W4", "F6", "P1", "P2")
 

@@ -22,6 +22,8 @@ from maitred_client.messages import (
 )
 from tests.builders.world_extras import House, house_policy, refused
 
+pytestmark = pytest.mark.shared_server
+
 
 async def restaurant(place: House) -> Restaurant:
     request = GetRestaurantRequest(restaurant_id=place.restaurant_id)

@@ -3,6 +3,7 @@
 import itertools
 from datetime import timedelta
 
+import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from maitred_client import AsyncMaitredClient
@@ -15,6 +16,8 @@ from maitred_client.messages import (
     TurnTime,
 )
 from tests.builders.world import TableSpec, World, all_day_policy, evening, small_world
+
+pytestmark = pytest.mark.shared_server
 
 # A pair that seats four when it is pushed together, a table that stays alone, and the only one for eight.
 RARE = (TableSpec("A2", 2), TableSpec("B2", 2), TableSpec("S2", 2, movable=False), TableSpec("E8", 8))

@@ -33,6 +33,8 @@ from tests.builders.world_extras import House, house_policy, refused
 from tests.conftest import Served
 from tests.support.database import rows
 
+pytestmark = pytest.mark.shared_server
+
 OK, ERROR = CheckStatus.CHECK_STATUS_OK, CheckStatus.CHECK_STATUS_ERROR
 CONNECTED = AdjacencyMode.ADJACENCY_MODE_CONNECTED
 PAIRWISE, HUB = AdjacencyMode.ADJACENCY_MODE_PAIRWISE, AdjacencyMode.ADJACENCY_MODE_HUB

@@ -20,6 +20,8 @@ from tests.conftest import Served
 from tests.support.database import belongings
 from tests.support.wire import Refused, Wire
 
+pytestmark = pytest.mark.shared_server
+
 STAY = timedelta(hours=2)
 NOT_FOUND = grpc.StatusCode.NOT_FOUND
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
+import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from maitred_client import (
@@ -23,6 +24,8 @@ from maitred_client.messages import (
     TurnTime,
 )
 from tests.builders.world_extras import House, house, refused
+
+pytestmark = pytest.mark.shared_server
 
 LONDON, NEW_YORK = "Europe/London", "America/New_York"
 NEXT_YEAR = datetime.now(UTC).year + 1

@@ -24,6 +24,8 @@ from tests.builders.overrides import words
 from tests.builders.world import evening, stamp
 from tests.builders.world_extras import HOUSE_TABLES, House, house, house_policy, refused
 
+pytestmark = pytest.mark.shared_server
+
 ZONES = {seats.name: seats.zone for seats in HOUSE_TABLES}
 FIXED = {seats.name for seats in HOUSE_TABLES if not seats.movable}
 CROSSES_ZONES, NOT_MOVABLE = "COMBINATION_CROSSES_ZONES", "COMBINATION_TABLE_NOT_MOVABLE"

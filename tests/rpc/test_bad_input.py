@@ -4,24 +4,20 @@ import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
 import grpc
 import grpc.aio
 import pytest
-import pytest_asyncio
 from google.protobuf.message import Message
 
 from maitred.v1 import assignment_service_pb2 as assignments
 from maitred.v1 import booking_service_pb2 as bookings
 from maitred.v1 import inventory_service_pb2 as inventory
-from server.bootstrap import serving
-from server.config import load_settings
 from server.domain.limits import VIOLATIONS_LISTED_MAX
 from server.errors import Reason
 from server.rpc.scopes import SCOPES
+from tests.conftest import Served
 from tests.support.bad_values import spoiled
-from tests.support.postgres import TestServer
 from tests.support.requests import (
     ASSIGNMENT,
     BOOKING,
@@ -62,28 +58,17 @@ LEAKS = (
 GARBLED_PER_METHOD = 60
 SEED = 20_260_601
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def channel(postgres: TestServer) -> AsyncIterator[grpc.aio.Channel]:
-    """To one server for all of these tests: whatever they send, it has to be as good as new for the next."""
-    settings = load_settings(port=0, log_level="warning")
-    async with (
-        postgres.fresh_database() as url,
-        serving(settings, url) as running,
-        grpc.aio.insecure_channel(running.address) as opened,
-    ):
-        yield opened
+# One server for all of these tests: whatever they send, it has to be as good as new for the next.
+pytestmark = [pytest.mark.timeout(300), pytest.mark.shared_server]
 
 
 @pytest.fixture
-def wire(channel: grpc.aio.Channel) -> Wire:
-    """Each test is a tenant of its own."""
-    return Wire(channel, uuid4())
+async def wire(server: Served) -> AsyncIterator[Wire]:
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        yield Wire(channel, server.tenant_id)
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest.fixture
 async def world(wire: Wire) -> World:
     return await make_world(wire)
 

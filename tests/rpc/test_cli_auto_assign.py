@@ -13,6 +13,8 @@ from tests.conftest import Served
 from tests.support.database import restaurant_locked
 from tests.support.programs import Ended, run
 
+pytestmark = pytest.mark.shared_server
+
 
 @pytest.fixture
 async def world(client: AsyncMaitredClient) -> World:

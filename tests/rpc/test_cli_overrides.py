@@ -9,6 +9,8 @@ from tests.builders.world_extras import House, house
 from tests.conftest import Served
 from tests.support.programs import Ended, run
 
+pytestmark = pytest.mark.shared_server
+
 
 @pytest.fixture
 async def place(client: AsyncMaitredClient) -> House:

@@ -30,6 +30,8 @@ from maitred_client import (
     new_request_id,
 )
 
+pytestmark = pytest.mark.shared_server
+
 
 class RunningServer(Protocol):
     """What the `server` fixture yields."""

@@ -46,7 +46,8 @@ async def belongings(url: str, restaurant_id: str, tenant_id: str) -> Mapping[st
             name: [
                 text
                 for (text,) in await connection.fetch(
-                    f'SELECT t::text FROM "{name}" AS t WHERE {owner}::text = $1 ORDER BY 1', ids[owner]
+                    f'SELECT t::text FROM public."{name}" AS t WHERE {owner}::text = $1 ORDER BY 1',
+                    ids[owner],
                 )
             ]
             for name, owner in await connection.fetch(columns)
