@@ -30,13 +30,13 @@ EXPECTED = frozenset(
 )
 
 
-async def test_whatever_hosts_do_at_once_the_floor_adds_up(each_server: Served, settings: Settings) -> None:
+async def test_whatever_hosts_do_at_once_the_floor_adds_up(server: Served, settings: Settings) -> None:
     """The hosts work with two servers on one database: what one of them has in memory is no secret to the other."""
     async with (
-        serving(settings, each_server.database_url) as second,
-        several_clients(each_server, 3) as clients_of_first,
-        several_clients(replace(each_server, address=second.address), 3) as clients_of_second,
-        connected(each_server.database_url) as database,
+        serving(settings, server.database_url) as second,
+        several_clients(server, 3) as clients_of_first,
+        several_clients(replace(server, address=second.address), 3) as clients_of_second,
+        connected(server.database_url) as database,
     ):
         clients = [*clients_of_first, *clients_of_second]
         world = await small_world(clients[0], tables=[TableSpec(f"T{number}") for number in range(TABLES)])

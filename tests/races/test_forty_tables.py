@@ -20,9 +20,9 @@ def names_of(row: int) -> list[str]:
     return [f"R{row}T{number}" for number in range(ROW_LENGTH)]
 
 
-async def test_a_thousand_holds_on_forty_tables_never_overlap(each_server: Served) -> None:
+async def test_a_thousand_holds_on_forty_tables_never_overlap(server: Served) -> None:
     rng = random.Random(SEED)
-    async with several_clients(each_server) as clients, connected(each_server.database_url) as database:
+    async with several_clients(server) as clients, connected(server.database_url) as database:
         world = await small_world(
             clients[0],
             tables=[TableSpec(name) for row in range(ROWS) for name in names_of(row)],
@@ -46,7 +46,7 @@ async def test_a_thousand_holds_on_forty_tables_never_overlap(each_server: Serve
         assert len(holds.answers) + len(holds.errors) == PARTIES
         assert len(holds.answers) > ROWS * ROW_LENGTH
         assert await broken_invariants(database, world.restaurant_id) == {}
-        assert await ledger_of(database, each_server.tenant_id, "HoldTables") == (
+        assert await ledger_of(database, server.tenant_id, "HoldTables") == (
             len(holds.answers),
             len(holds.errors),
         )
