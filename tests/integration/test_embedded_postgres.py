@@ -332,26 +332,33 @@ def test_what_cannot_be_found_is_explained(monkeypatch: pytest.MonkeyPatch) -> N
     assert find_installation("auto").source == "wheel"
 
 
+# Whose the files and processes are, and whom one may signal. The rest is the same for everybody.
+DEPENDS_ON_THE_USER: Final = (
+    test_what_was_written_is_there_after_a_restart,
+    test_a_crash_keeps_what_was_committed_and_nothing_else,
+    test_a_start_ends_the_sessions_that_a_dead_server_left_behind,
+    test_a_process_id_left_in_a_file_that_is_now_somebody_elses_does_not_matter,
+    test_an_interrupted_initialisation_is_begun_again,
+    test_it_never_outlives_a_parent_that_was_killed,
+    test_a_killed_parent_leaves_a_directory_that_starts_at_once,
+    test_a_second_process_on_the_same_directory_is_told_what_to_do,
+    test_a_long_path_gets_a_socket_in_a_short_place,
+    test_only_its_own_account_can_see_data_and_socket,
+)
+
+
 @pytest.mark.skipif(not AS_ROOT, reason="already an ordinary user")
 @pytest.mark.timeout(300)
-def test_all_of_this_holds_for_an_ordinary_user() -> None:
+def test_what_depends_on_the_user_holds_for_an_ordinary_one_too() -> None:
+    form = f"wheel-{find_installation('wheel').major}"
     with scratch_directory() as home:
         nobody = pwd.getpwnam("nobody")
         wheel = open_copy_of_the_wheel(home)
         os.chown(home, nobody.pw_uid, nobody.pw_gid)
-        pytest_again = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:xdist",
-            __file__,
-        ]
+        repeated = [f"{__file__}::{test.__name__}[{form}]" for test in DEPENDS_ON_THE_USER]
+        plain_pytest = [sys.executable, "-m", "pytest", "-q", *("-p", "no:cacheprovider", "-p", "no:xdist")]
         outcome = subprocess.run(
-            [*ordinary_user(nobody), *pytest_again],
+            [*ordinary_user(nobody), *plain_pytest, *repeated],
             cwd=REPOSITORY,
             env={
                 "PATH": os.defpath,
@@ -365,7 +372,7 @@ def test_all_of_this_holds_for_an_ordinary_user() -> None:
             check=False,
         )
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-    assert " passed" in outcome.stdout
+    assert f"{len(DEPENDS_ON_THE_USER)} passed" in outcome.stdout
 
 
 def open_copy_of_the_wheel(home: Path) -> Path:
