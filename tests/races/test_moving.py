@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+import pytest
+
 from maitred_client import (
     TableConflictAssignedError,
     TableConflictHeldError,
@@ -12,6 +14,8 @@ from maitred_client.messages import Booking, BookingAction, GetHoldRequest, Hold
 from tests.builders.world import World
 from tests.races.attempts import together
 from tests.races.evidence import Connection, broken_invariants
+
+pytestmark = pytest.mark.shared_server
 
 SETS = (("T2", "T3"), ("T1", "T2"))
 MOVES = 6

@@ -15,6 +15,8 @@ from tests.builders.world import STAY, World, evening
 from tests.races.attempts import together
 from tests.races.evidence import Connection, broken_invariants
 
+pytestmark = pytest.mark.shared_server
+
 LATER = timedelta(minutes=30)
 
 
