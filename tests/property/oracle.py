@@ -42,6 +42,9 @@ class Oracle:
         for a, b in question.floor.adjacency:
             self.touching[a].add(b)
             self.touching[b].add(a)
+        # Asked of every set again and again, and the same each time.
+        self.table_cost = cache(self._table_cost)
+        self.expected = cache(self._expected)
         self.sets = [frozenset([table_id]) for table_id in self.tables] + self.merges()
         self.seating = {ids for ids in self.sets if not self.unfit(ids) and not self.wrong_size(ids)}
 
@@ -57,7 +60,7 @@ class Oracle:
         ]
 
     def may_be_merged(self, ids: tuple[UUID, ...]) -> bool:
-        if len({self.tables[i].zone_id for i in ids}) > 1 or not all(self.tables[i].movable for i in ids):
+        if not all(self.tables[i].movable for i in ids) or len({self.tables[i].zone_id for i in ids}) > 1:
             return False
         rules = self.question.policy.combinations
         if self.question.party.party_size < (rules.adjacency_party_size_min or 0):
@@ -139,7 +142,7 @@ class Oracle:
         wanted = self.question.party.preferred_zone_ids
         return bool(wanted) and any(table.zone_id not in wanted for table in chosen)
 
-    def table_cost(self, table: Table, slots: int) -> float:
+    def _table_cost(self, table: Table, slots: int) -> float:
         weights, window, horizon = (
             self.question.policy.weights,
             self.question.stay.window,
@@ -184,7 +187,7 @@ class Oracle:
                     hoped += share * parties / capacities.count(table.capacity)
         return round(1e6 * exp(-2.5 * hoped / len(self.question.policy.periods)))
 
-    def expected(self, period: ServicePeriod) -> dict[int, float]:
+    def _expected(self, period: ServicePeriod) -> dict[int, float]:
         forecast = self.question.policy.forecast
         if forecast:
             return {each.party_size: each.parties for each in forecast}

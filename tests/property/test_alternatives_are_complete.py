@@ -21,7 +21,7 @@ from tests.builders.questions import claim
 from tests.property.random_worlds import random_question
 from tests.property.test_planner_keeps_its_word import reordered
 
-FLOORS = range(60)
+FLOORS = range(40)
 STARTS_PER_FLOOR = 2
 EVERYTHING = 10_000
 QUARTER = timedelta(minutes=15)
@@ -85,7 +85,7 @@ def test_when_nothing_fits_every_least_choice_of_rules_that_makes_room_is_offere
     mode: AdjacencyMode,
 ) -> None:
     offered = set()
-    for number, (question, time_zone, now) in enumerate(days("relaxed", mode, 3 * len(FLOORS))):
+    for number, (question, time_zone, now) in enumerate(days("relaxed", mode, 4 * len(FLOORS))):
         question = tight(question, Random(number))
         answer = [
             each for each in alternatives(question, time_zone, now, EVERYTHING) if each.kind in BROKEN_RULES
