@@ -9,7 +9,7 @@ from server.bench.outbox import TARGETS as OUTBOX_TARGETS
 from server.bench.plans import TARGETS as PLAN_TARGETS
 from tests.support.programs import run
 
-SMALL_OUTBOX = "--repeats 1 --events 100 --wakes 2 --confirms 2 --kills 1 --rows 2500"
+SMALL_OUTBOX = "--repeats 1 --events 100 --wakes 2 --confirms 24 --kills 1 --rows 2500"
 SMALL_PLANS = "--repeats 1 --restaurants 2 --tables 12 --calls 2"
 
 
@@ -20,7 +20,7 @@ def assert_whole(told: dict[str, Any], unmeasured: set[str]) -> None:
     assert told["spreads"].keys() == measured
     for key in measured:
         least, most = told["spreads"][key]
-        assert 0 < least <= told["ratios"][key] <= most, key
+        assert 0 <= least <= told["ratios"][key] <= most, key
     assert told["reached"].keys() == told["targets"].keys() - unmeasured
     assert told["conditions"].keys() >= {"machine", "cores", "python", "maitred", "postgres"}
     assert told["conditions"]["durable"] is True
@@ -32,7 +32,7 @@ async def test_the_outbox_is_measured_against_every_target_in_one_run() -> None:
     told = ended.json()
     assert told["ratios"].keys() >= OUTBOX_TARGETS.keys() == told["targets"].keys()
     assert_whole(told, set() if peer.is_installed() else {"drain_vs_pgqueuer"})
-    assert told["sizes"] == {"repeats": 1, "events": 100, "wakes": 2, "confirms": 2, "kills": 1, "rows": 2500}
+    assert told["sizes"] == {"repeats": 1, "events": 100, "wakes": 2, "confirms": 24, "kills": 1, "rows": 2500}
     assert "confirms" in ended.err, "what is under way is told meanwhile"
 
 

@@ -355,19 +355,10 @@ def test_what_depends_on_the_user_holds_for_an_ordinary_one_too() -> None:
         nobody = pwd.getpwnam("nobody")
         wheel = open_copy_of_the_wheel(home)
         os.chown(home, nobody.pw_uid, nobody.pw_gid)
-        pytest_again = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:xdist",
-            *(f"{__file__}::{test.__name__}[{form}]" for test in DEPENDS_ON_THE_USER),
-        ]
+        repeated = [f"{__file__}::{test.__name__}[{form}]" for test in DEPENDS_ON_THE_USER]
+        plain_pytest = [sys.executable, "-m", "pytest", "-q", *("-p", "no:cacheprovider", "-p", "no:xdist")]
         outcome = subprocess.run(
-            [*ordinary_user(nobody), *pytest_again],
+            [*ordinary_user(nobody), *plain_pytest, *repeated],
             cwd=REPOSITORY,
             env={
                 "PATH": os.defpath,

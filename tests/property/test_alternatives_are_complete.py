@@ -85,7 +85,7 @@ def test_when_nothing_fits_every_least_choice_of_rules_that_makes_room_is_offere
     mode: AdjacencyMode,
 ) -> None:
     offered = set()
-    for number, (question, time_zone, now) in enumerate(days("relaxed", mode, 3 * len(FLOORS))):
+    for number, (question, time_zone, now) in enumerate(days("relaxed", mode, 4 * len(FLOORS))):
         question = tight(question, Random(number))
         answer = [
             each for each in alternatives(question, time_zone, now, EVERYTHING) if each.kind in BROKEN_RULES

@@ -17,5 +17,5 @@ async def world(client: AsyncMaitredClient) -> World:
 
 @pytest.fixture
 async def database(server: Served) -> AsyncIterator[Connection]:
-    async with connected(server.database_url) as connection:
+    async with connected(server.server_url) as connection:
         yield connection

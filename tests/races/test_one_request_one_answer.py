@@ -135,7 +135,7 @@ async def test_the_same_request_has_one_effect_and_one_answer(
     async with (
         client_of(server, ONCE_ONLY) as client,
         client_of(server, PATIENT) as patient,
-        connected(server.database_url) as database,
+        connected(server.server_url) as database,
     ):
         world = await small_world(client)
         request = await prepare(world)
@@ -159,7 +159,7 @@ async def test_the_same_request_has_one_effect_and_one_answer(
 async def test_another_payload_under_the_same_request_id_is_refused(
     server: Served, method: str, prepare: Prepare
 ) -> None:
-    async with client_of(server, ONCE_ONLY) as client, connected(server.database_url) as database:
+    async with client_of(server, ONCE_ONLY) as client, connected(server.server_url) as database:
         world = await small_world(client)
         request: Any = await prepare(world)
         answer = await getattr(client, method)(request)
@@ -191,7 +191,7 @@ async def test_the_fields_that_differ_are_named(client: AsyncMaitredClient) -> N
 
 
 async def test_a_refusal_is_repeated_even_after_the_world_has_changed(server: Served) -> None:
-    async with client_of(server, ONCE_ONLY) as client, connected(server.database_url) as database:
+    async with client_of(server, ONCE_ONLY) as client, connected(server.server_url) as database:
         world = await small_world(client)
         in_the_way = await world.hold(await world.booking(), "T1")
         booking = await world.booking()
@@ -230,6 +230,6 @@ def client_of(server: Served, retry: RetryPolicy) -> AsyncMaitredClient:
 
 
 async def floor_versions(server: Served) -> int:
-    """The number of changes of all restaurants."""
+    """The number of changes of all restaurants that the test has."""
     async with connected(server.database_url) as database:
         return await count(database, "SELECT sum(floor_version)::bigint FROM restaurants")
