@@ -32,7 +32,14 @@ async def test_the_outbox_is_measured_against_every_target_in_one_run() -> None:
     told = ended.json()
     assert told["ratios"].keys() >= OUTBOX_TARGETS.keys() == told["targets"].keys()
     assert_whole(told, set() if peer.is_installed() else {"drain_vs_pgqueuer"})
-    assert told["sizes"] == {"repeats": 1, "events": 100, "wakes": 2, "confirms": 24, "kills": 1, "rows": 2500}
+    assert told["sizes"] == {
+        "repeats": 1,
+        "events": 100,
+        "wakes": 2,
+        "confirms": 24,
+        "kills": 1,
+        "rows": 2500,
+    }
     assert "confirms" in ended.err, "what is under way is told meanwhile"
 
 

@@ -20,8 +20,8 @@ async def busy(world: World, table: str) -> None:
         await world.transition(booking, BookingAction.BOOKING_ACTION_CANCEL)
 
 
-async def test_no_check_reports_anything_while_tables_change_hands(each_server: Served) -> None:
-    async with each_server.client() as client:
+async def test_no_check_reports_anything_while_tables_change_hands(server: Served) -> None:
+    async with server.client() as client:
         world = await small_world(client)
         work = asyncio.gather(*(busy(world, table) for table in world.tables))
         looks = []
