@@ -1,6 +1,5 @@
 """The `FloorLog` of watchers on PostgreSQL."""
 
-import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -14,8 +13,8 @@ from server.domain.window import Window
 from server.errors import bad_field
 from server.orchestrator.floor_log import FloorChange, FloorChanges, FloorView
 from server.orchestrator.ports import Page
-from server.persistence.failures import ContentionError, deadline_exceeded, translating, unavailable
-from server.persistence.pool import Connection, Pool
+from server.persistence.failures import ContentionError, unavailable
+from server.persistence.pool import Connection, Pool, connection_in_time
 from server.persistence.queries import load_queries
 from server.persistence.reader import SqlCatalogue
 from server.persistence.rows import committed_event
@@ -87,9 +86,7 @@ class SqlFloorLog:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         try:
-            async with translating(), asyncio.timeout(self._timeout_s), self._pool.acquire() as connection:
+            async with connection_in_time(self._pool, self._timeout_s) as connection:
                 yield connection
-        except TimeoutError:
-            raise deadline_exceeded() from None
         except ContentionError:
             raise unavailable() from None

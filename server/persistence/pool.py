@@ -1,12 +1,15 @@
 """Connections to PostgreSQL, with every time limit set: nothing waits for ever on a cut cable or a lost lock."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from server.persistence.failures import DRIVER_ERRORS, translating, unreachable
+from server.persistence.failures import DRIVER_ERRORS, deadline_exceeded, translating, unreachable
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
@@ -80,6 +83,16 @@ async def fetch_in_time(pool: Pool, timeout_s: float, query: str, *values: objec
             return await connection.fetch(query, *values, timeout=timeout_s)
     except TimeoutError:
         raise TimeoutError(f"the database did not answer within {timeout_s:g} s") from None
+
+
+@asynccontextmanager
+async def connection_in_time(pool: Pool, timeout_s: float) -> AsyncIterator[Connection]:
+    """A connection for a caller who waits: DEADLINE_EXCEEDED when it and what is asked take longer than that."""
+    try:
+        async with translating(), asyncio.timeout(timeout_s), pool.acquire() as connection:
+            yield connection
+    except TimeoutError:
+        raise deadline_exceeded() from None
 
 
 async def connect(settings: PoolSettings) -> DriverConnection:

@@ -1,8 +1,8 @@
 """Transactions: opened, bounded by the caller's deadline, tried again after lost races, committed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
@@ -22,7 +22,7 @@ from server.persistence.failures import (
 )
 from server.persistence.invariants import look_at_tenant
 from server.persistence.lanes import Lanes
-from server.persistence.pool import Connection, Pool
+from server.persistence.pool import Pool, connection_in_time
 from server.persistence.reader import RESTAURANTS, SqlCatalogue
 from server.persistence.unit import SqlUnit
 
@@ -94,15 +94,8 @@ class SqlStore:
         self, tenant_id: UUID, restaurant_id: UUID | None, deadline: Deadline
     ) -> InvariantReport:
         remaining_ms = max(1, int(deadline.remaining_s() * 1000))
-        try:
-            async with (
-                asyncio.timeout(deadline.remaining_s() + SILENCE_GRACE_S),
-                translating(),
-                self._pool.acquire() as connection,
-            ):
-                return await look_at_tenant(connection, tenant_id, restaurant_id, remaining_ms)
-        except TimeoutError:
-            raise deadline_exceeded() from None
+        async with connection_in_time(self._pool, deadline.remaining_s() + SILENCE_GRACE_S) as connection:
+            return await look_at_tenant(connection, tenant_id, restaurant_id, remaining_ms)
 
     def _lane(self, restaurant_id: UUID | None) -> AbstractAsyncContextManager[None]:
         return nullcontext() if restaurant_id is None else self._lanes.enter(restaurant_id)
@@ -144,17 +137,9 @@ class _PooledAsking:
         self._timeout_s = timeout_s
 
     async def fetch(self, query: str, *values: object) -> list[Any]:
-        async with self._connection() as connection:
+        async with connection_in_time(self._pool, self._timeout_s) as connection:
             return list(await connection.fetch(query, *values))
 
     async def fetchrow(self, query: str, *values: object) -> Any:
-        async with self._connection() as connection:
+        async with connection_in_time(self._pool, self._timeout_s) as connection:
             return await connection.fetchrow(query, *values)
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
-        try:
-            async with translating(), asyncio.timeout(self._timeout_s), self._pool.acquire() as connection:
-                yield connection
-        except TimeoutError:
-            raise deadline_exceeded() from None
