@@ -10,6 +10,7 @@ from uuid import UUID
 from server.clock import Deadline
 from server.domain.restaurant import Caller
 from server.errors import PASSING, Reason, Refusal, ServiceError
+from server.orchestrator.changes import Changes
 from server.orchestrator.ports import RecordedRequest, Store, Unit
 from server.orchestrator.telling import Pace, ToldRefusal
 
@@ -110,38 +111,36 @@ class Once:
         if isinstance(error, ToldRefusal):
             with self.pace.turn(error.topic) as due:
                 if due:
-                    return await self._record_and_tell(request, restaurant_id, answer_type, error, deadline)
+                    told = (restaurant_id, error.changes)
+                    return await self._write_refusal(request, answer_type, error.refusal, told, deadline)
+        return await self._write_refusal(request, answer_type, error.refusal, None, deadline)
 
-        async def attempt(unit: Unit) -> AnswerT | Refusal:
-            known = await unit.recall(request, answer_type)
-            if known is not None:
-                return known
-            await unit.record(request, error.refusal)
-            return error.refusal
-
-        return await self.store.run(attempt, deadline, None)
-
-    async def _record_and_tell(
+    async def _write_refusal(
         self,
         request: RecordedRequest,
-        restaurant_id: UUID,
         answer_type: type[AnswerT],
-        told: ToldRefusal,
+        refusal: Refusal,
+        told: tuple[UUID, Changes] | None,
         deadline: Deadline,
     ) -> AnswerT | Refusal:
-        """The event takes its place among the restaurant's changes, so this one does wait for the lock."""
+        """`told` are the restaurant and its changes where the world is told too: only that waits for the lock."""
 
         async def attempt(unit: Unit) -> AnswerT | Refusal:
             known = await unit.recall(request, answer_type)
             if known is not None:
                 return known
-            await unit.record(request, told.refusal)
-            # Last, so that the lock is kept no longer than it takes to write and commit what is told.
-            if await unit.lock_restaurant(request.tenant_id, restaurant_id) is not None:
-                await unit.write(request.tenant_id, restaurant_id, told.changes)
-            return told.refusal
+            await unit.record(request, refusal)
+            if told is not None:
+                await _tell(unit, request.tenant_id, *told)
+            return refusal
 
-        return await self.store.run(attempt, deadline, restaurant_id)
+        return await self.store.run(attempt, deadline, told[0] if told else None)
+
+
+async def _tell(unit: Unit, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> None:
+    """Comes last, so that the lock is kept no longer than it takes to write and commit what is told."""
+    if await unit.lock_restaurant(tenant_id, restaurant_id) is not None:
+        await unit.write(tenant_id, restaurant_id, changes)
 
 
 def recorded_request(caller: Caller, command: Command) -> RecordedRequest:
