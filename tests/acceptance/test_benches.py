@@ -20,7 +20,7 @@ def assert_whole(told: dict[str, Any], unmeasured: set[str]) -> None:
     assert told["spreads"].keys() == measured
     for key in measured:
         least, most = told["spreads"][key]
-        assert 0 <= least <= told["ratios"][key] <= most, key
+        assert 0 < least <= told["ratios"][key] <= most, key
     assert told["reached"].keys() == told["targets"].keys() - unmeasured
     assert told["conditions"].keys() >= {"machine", "cores", "python", "maitred", "postgres"}
     assert told["conditions"]["durable"] is True
