@@ -14,7 +14,6 @@ from uuid import UUID
 from server.clock import Deadline
 from server.domain.announcement import Announcement
 from server.errors import Reason, Refusal, ServiceError
-from server.lifecycle import end_task
 from server.orchestrator.ports import Footprint, Unit
 from server.persistence.failures import DRIVER_ERRORS, RETRY_AFTER_S, deadline_exceeded, translated
 from server.persistence.group import Group, GroupLimits, Member, RestaurantBusyError
@@ -83,11 +82,6 @@ class CommitGroups:
                 continue
         self._contended[footprint.restaurant_id] = None
         return await self._travel(work, deadline, footprint)
-
-    async def close(self) -> None:
-        """Ends what is under way; nobody waits for it any more."""
-        for task in tuple(self._tasks):
-            await end_task(task)
 
     async def _travel(
         self, work: Callable[[Unit], Awaitable[ResultT]], deadline: Deadline, footprint: Footprint
