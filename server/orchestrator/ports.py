@@ -1,7 +1,7 @@
 """What the use cases need from the rest of the house."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
@@ -20,6 +20,7 @@ from server.errors import Refusal
 from server.orchestrator.changes import AuditEntry, Changes
 from server.planner.catalog import TableSets
 from server.planner.lookahead import Waiting
+from server.planner.set_checks import SetChecks
 
 AnswerT = TypeVar("AnswerT")
 ResultT = TypeVar("ResultT")
@@ -41,6 +42,7 @@ class PreparedInventory:
 
     inventory: Inventory
     sets: TableSets
+    checks: SetChecks = field(default_factory=SetChecks, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,7 @@ def _event_document(one: Written, step: int, position: int, event: Event) -> dic
         "event_type": event.event_type.value,
         "dedupe_key": event.dedupe_key,
         "booking_id": event.booking_id,
-        "idempotency_key": str(one.request.request_id) if one.request else "",
+        "idempotency_key": one.request.request_id if one.request else "",
         "payload": event.payload,
     }
 
