@@ -146,6 +146,12 @@ class Settings(DeliverySettings):
     log_format: Literal["auto", "text", "json"] = Field(
         "auto", description="auto is text on a terminal, else JSON"
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65_535,
+        description="port of this machine to show measurements on, at /metrics for Prometheus; 0 takes a free one",
+    )
     trace_exporter: str = Field(
         "none",
         description="OpenTelemetry exporter for traces, such as otlp or console, if its package is installed",

@@ -40,7 +40,7 @@ from server.rpc.services.booking import BookingService
 from server.rpc.services.inventory import InventoryService
 from server.rpc.services.ops import OpsService
 from server.rpc.services.planner import PlannerService
-from server.telemetry.metrics import CallMetrics
+from server.telemetry.metrics import CallMetrics, LoadMetrics
 from server.telemetry.traces import spans_are_kept
 
 log = structlog.get_logger(__name__)
@@ -88,6 +88,7 @@ class GrpcServer:
         self._tracer_provider = tracer_provider
         self._admission = Admission(settings.calls_max)
         self._streams = Admission(settings.streams_max, "streams")
+        LoadMetrics({"call": lambda: self._admission.in_work, "stream": lambda: self._streams.in_work})
         self._health = Health([service.full_name for service in SERVICES])
         self._server: grpc.aio.Server | None = None
         self._port = 0

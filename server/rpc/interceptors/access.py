@@ -42,7 +42,7 @@ class AccessInterceptor(UnaryInterceptor):
             self._note(note, code, time.perf_counter() - started_s)
 
     def _note(self, note: CallNote, code: grpc.StatusCode, elapsed_s: float) -> None:
-        self._metrics.called(note.method, code.name, elapsed_s)
+        self._metrics.called(note.method, code.name, note.reason or "", elapsed_s)
         if not self._log.is_enabled_for(logging.INFO):
             return
         self._log.info(
