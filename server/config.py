@@ -157,6 +157,11 @@ class Settings(DeliverySettings):
         description="OpenTelemetry exporter for traces, such as otlp or console, if its package is installed",
     )
 
+    @field_validator("metrics_port", mode="before")
+    @classmethod
+    def _may_be_none(cls, port: object) -> object:
+        return None if isinstance(port, str) and port.lower() in ("", "none") else port
+
     @field_validator("database_url")
     @classmethod
     def _is_postgres(cls, url: SecretStr | None) -> SecretStr | None:
