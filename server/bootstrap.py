@@ -15,6 +15,7 @@ from opentelemetry.metrics import MeterProvider
 
 from server.config import Settings
 from server.domain.invariants import InvariantReport
+from server.edge import rpc_settings
 from server.lifecycle import ConfigurationProblem, Grace, Lifecycle, Part, closing_part
 from server.news import News, pool_settings
 from server.orchestrator.hold_tables import HoldLimits
@@ -38,8 +39,7 @@ from server.persistence.migrator import MigrationError, Migrator, find_migration
 from server.persistence.pool import DriverConnection, Pool, open_pool
 from server.persistence.store import NotMigratedError, SqlStore, StoreSettings, require_schema
 from server.rpc.health import ask_health
-from server.rpc.interceptors.identity import DeadlineLimits
-from server.rpc.server import GrpcServer, RpcSettings
+from server.rpc.server import GrpcServer
 from server.telemetry.logs import LogForm, configure_logs
 from server.telemetry.traces import Traces, UnknownExporterError
 from server.worker import RunningWorker, Worker
@@ -140,7 +140,7 @@ async def serving(
         traces = Traces(settings.trace_exporter, version("maitred"))
         pool = await _open_pool(settings, url, connection_class)
         store, news = _store_and_news(settings, url, pool)
-        server = GrpcServer(_rpc_settings(settings), _use_cases(settings, store, news), traces.provider)
+        server = GrpcServer(rpc_settings(settings), _use_cases(settings, store, news), traces.provider)
         lifecycle = _lifecycle(settings, pool, store, server, traces, news)
         await lifecycle.start()
     try:
@@ -368,16 +368,6 @@ def _store_settings(settings: Settings) -> StoreSettings:
         ledger_ttl_s=settings.ledger_ttl_s,
         read_timeout_s=settings.deadline_s_default,
         writers_per_restaurant=settings.writers_per_restaurant,
-    )
-
-
-def _rpc_settings(settings: Settings) -> RpcSettings:
-    return RpcSettings(
-        host=settings.host,
-        port=settings.port,
-        calls_max=settings.calls_in_flight_max,
-        streams_max=settings.streams_max,
-        deadlines=DeadlineLimits(settings.deadline_s_default, settings.deadline_s_max),
     )
 
 

@@ -109,7 +109,13 @@ class Settings(DeliverySettings):
         7 * 86_400.0, ge=3_600, le=90 * 86_400, description="how long answers are remembered by request_id"
     )
     calls_in_flight_max: int = Field(
-        2_000, ge=1, le=100_000, description="calls in work before SERVER_OVERLOADED"
+        2_048, ge=1, le=100_000, description="calls in work before SERVER_OVERLOADED"
+    )
+    connection_calls_max: int = Field(
+        2_048,
+        ge=1,
+        le=100_000,
+        description="calls and watched floors of one connection; more of them wait with the caller",
     )
     streams_max: int = Field(
         5_000, ge=1, le=1_000_000, description="watched floors at a time before SERVER_OVERLOADED"
