@@ -15,11 +15,12 @@ from opentelemetry.metrics import MeterProvider
 
 from server.config import Settings
 from server.domain.invariants import InvariantReport
+from server.edge import rpc_settings
 from server.lifecycle import ConfigurationProblem, Grace, Lifecycle, Part, closing_part
 from server.news import News, pool_settings
 from server.orchestrator.use_cases import UseCases
 from server.orchestrator.watch_floor import WatchFloor
-from server.part_settings import hold_limits, rpc_settings, store_settings
+from server.part_settings import hold_limits, store_settings
 from server.persistence.announcer import Announcer
 from server.persistence.embedded import (
     EmbeddedPostgres,

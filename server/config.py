@@ -116,7 +116,13 @@ class Settings(DeliverySettings):
         7 * 86_400.0, ge=3_600, le=90 * 86_400, description="how long answers are remembered by request_id"
     )
     calls_in_flight_max: int = Field(
-        2_000, ge=1, le=100_000, description="calls in work before SERVER_OVERLOADED"
+        2_048, ge=1, le=100_000, description="calls in work before SERVER_OVERLOADED"
+    )
+    connection_calls_max: int = Field(
+        2_048,
+        ge=1,
+        le=100_000,
+        description="calls and watched floors of one connection; more of them wait with the caller",
     )
     streams_max: int = Field(
         5_000, ge=1, le=1_000_000, description="watched floors at a time before SERVER_OVERLOADED"
@@ -153,10 +159,21 @@ class Settings(DeliverySettings):
     log_format: Literal["auto", "text", "json"] = Field(
         "auto", description="auto is text on a terminal, else JSON"
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65_535,
+        description="port of this machine to show measurements on, at /metrics for Prometheus; 0 takes a free one",
+    )
     trace_exporter: str = Field(
         "none",
         description="OpenTelemetry exporter for traces, such as otlp or console, if its package is installed",
     )
+
+    @field_validator("metrics_port", mode="before")
+    @classmethod
+    def _may_be_none(cls, port: object) -> object:
+        return None if isinstance(port, str) and port.lower() in ("", "none") else port
 
     @field_validator("database_url")
     @classmethod

@@ -4,8 +4,6 @@ from server.config import Settings
 from server.orchestrator.hold_tables import HoldLimits
 from server.persistence.group import GroupLimits
 from server.persistence.store import StoreSettings
-from server.rpc.interceptors.identity import DeadlineLimits
-from server.rpc.server import RpcSettings
 
 
 def hold_limits(settings: Settings) -> HoldLimits:
@@ -31,14 +29,4 @@ def store_settings(settings: Settings) -> StoreSettings:
             lock_timeout_s=settings.lock_timeout_s,
             ledger_ttl_s=settings.ledger_ttl_s,
         ),
-    )
-
-
-def rpc_settings(settings: Settings) -> RpcSettings:
-    return RpcSettings(
-        host=settings.host,
-        port=settings.port,
-        calls_max=settings.calls_in_flight_max,
-        streams_max=settings.streams_max,
-        deadlines=DeadlineLimits(settings.deadline_s_default, settings.deadline_s_max),
     )
