@@ -80,7 +80,8 @@ class Once:
     ) -> AnswerT:
         """The same for a body that can share a transaction with others; `touches` are the ids that it is about."""
         request = recorded_request(caller, command)
-        footprint = Footprint(command.restaurant_id, touches)
+        # Repeats of one moment are answered one after the other, too.
+        footprint = Footprint(command.restaurant_id, touches | {command.request_id})
         attempt = self._attempt(request, answer_type, body)
         return await self._answer(
             request,

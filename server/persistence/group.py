@@ -236,16 +236,20 @@ class Group:
 
     async def _recall(self, questions: Sequence[Question]) -> None:
         requests: list[RecordedRequest] = [question.about[0] for question in questions]
+        names = [request_lock(each.tenant_id, each.method, each.request_id) for each in requests]
         found = await self._all(
             GROUPS["open_requests"],
             *self._timeouts_ms,
-            [request_lock(each.tenant_id, each.method, each.request_id) for each in requests],
+            names,
             [each.tenant_id for each in requests],
             [each.method for each in requests],
             [each.request_id for each in requests],
         )
-        for question, row in zip(questions, found, strict=True):
-            self._resume(question, _recalled(row, *question.about))
+        # A transaction gets a lock as often as it likes, but only one member can have the request.
+        owners = {name: place for place, name in reversed(list(enumerate(names)))}
+        for place, (question, row) in enumerate(zip(questions, found, strict=True)):
+            claimed = row["claimed"] and owners[names[place]] == place
+            self._resume(question, _recalled(row, claimed, *question.about))
 
     async def _lock(self, questions: Sequence[Question]) -> None:
         wanted = {question.about for question in questions}
@@ -352,10 +356,10 @@ class Group:
 
 
 def _recalled(
-    row: Any, request: RecordedRequest, answer_type: type[AnswerT]
+    row: Any, claimed: bool, request: RecordedRequest, answer_type: type[AnswerT]
 ) -> AnswerT | Refusal | Exception | None:
     """What the ledger says of a request, or why the request can't go on."""
-    if not row["claimed"]:
+    if not claimed:
         return in_progress(request)
     if row["request_hash"] is None:
         return None

@@ -107,6 +107,11 @@ class SqlStore:
                 log.info("group_failed", exc_info=True)
         return await self.run(work, deadline, footprint.restaurant_id)
 
+    @property
+    def members_queued(self) -> int:
+        """How many changes wait for a transaction that they can share."""
+        return self._groups.queued
+
     async def check_invariants(
         self, tenant_id: UUID, restaurant_id: UUID | None, deadline: Deadline
     ) -> InvariantReport:
