@@ -76,11 +76,12 @@ class Once:
         answer_type: type[AnswerT],
         body: Callable[[Unit], Awaitable[AnswerT]],
         deadline: Deadline,
-        touches: frozenset[UUID],
+        footprint: Footprint,
     ) -> AnswerT:
-        """The same for a body that can share a transaction with others; `touches` are the ids that it is about."""
+        """The same for a body that can share a transaction with others. Of bookings, holds and claims on named tables
+        it reads what its footprint says.
+        """
         request = recorded_request(caller, command)
-        footprint = Footprint(command.restaurant_id, touches)
         attempt = self._attempt(request, answer_type, body)
         return await self._answer(
             request,

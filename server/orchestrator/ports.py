@@ -302,13 +302,18 @@ class OwnUnit(Unit, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What a change touches in a restaurant: ids of tables, bookings and holds.
-
-    Changes that touch something in common are decided one after the other.
-    """
+    """What a change is about: a booking, a hold, tables. With a hold, it is about the hold's tables."""
 
     restaurant_id: UUID
-    touches: frozenset[UUID]
+    booking_id: UUID | None = None
+    hold_id: UUID | None = None
+    table_ids: tuple[UUID, ...] = ()
+
+    @property
+    def touches(self) -> frozenset[UUID]:
+        """Changes that touch something in common are decided one after the other."""
+        owners = (owner for owner in (self.booking_id, self.hold_id) if owner is not None)
+        return frozenset((*owners, *self.table_ids))
 
 
 class Store(Protocol):

@@ -7,7 +7,6 @@ member waits for nobody: a group starts as soon as there is one, and takes whoev
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
 from uuid import UUID
 
@@ -16,7 +15,7 @@ from server.domain.announcement import Announcement
 from server.errors import Reason, Refusal, ServiceError
 from server.orchestrator.ports import Footprint, Unit
 from server.persistence.failures import DRIVER_ERRORS, RETRY_AFTER_S, deadline_exceeded, translated
-from server.persistence.group import Group, GroupLimits, Member, RestaurantBusyError
+from server.persistence.group import Group, GroupLimits, Member, RestaurantBusyError, Seat
 from server.persistence.pool import Pool
 
 ResultT = TypeVar("ResultT")
@@ -26,15 +25,6 @@ ResultT = TypeVar("ResultT")
 SKIPS_MAX = 3
 # How many members are looked at, for each that a group has room for, to find some that don't get in each other's way.
 LOOKS_PER_MEMBER = 4
-
-
-@dataclass(slots=True)
-class Waiting:
-    """A member that waits for its group to start."""
-
-    footprint: Footprint
-    deadline: Deadline
-    seat: "asyncio.Future[Member]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class CommitGroups:
@@ -52,7 +42,7 @@ class CommitGroups:
         self._pool = pool
         self._limits = limits
         self._announce = announce
-        self._lanes: dict[UUID, deque[Waiting]] = {}
+        self._lanes: dict[UUID, deque[Seat]] = {}
         # Restaurants with members that could start, the one that has waited longest first.
         self._ready: dict[UUID, None] = {}
         self._under_way: set[UUID] = set()
@@ -100,17 +90,17 @@ class CommitGroups:
     async def _seated(self, footprint: Footprint, deadline: Deadline) -> Member:
         if self._queued >= self._limits.queue_max:
             raise _overloaded(self._limits.queue_max)
-        waiting = Waiting(footprint, deadline)
+        waiting = Seat(footprint, deadline)
         self._lanes.setdefault(footprint.restaurant_id, deque()).append(waiting)
         self._queued += 1
         if footprint.restaurant_id not in self._under_way:
             self._ready.setdefault(footprint.restaurant_id)
             self._form_soon()
         try:
-            return await waiting.seat
+            return await waiting.taken
         except asyncio.CancelledError:
-            if waiting.seat.done() and not waiting.seat.cancelled() and waiting.seat.exception() is None:
-                waiting.seat.result().leave()
+            if waiting.taken.done() and not waiting.taken.cancelled() and waiting.taken.exception() is None:
+                waiting.taken.result().leave()
             raise
 
     def _form_soon(self) -> None:
@@ -150,9 +140,7 @@ class CommitGroups:
                     restaurants = {each.footprint.restaurant_id for each in members}
                     group = Group(connection, self._limits, len(restaurants) > 1)
                     try:
-                        sound = await group.run(
-                            [(each.seat, each.deadline) for each in members], self._announce
-                        )
+                        sound = await group.run(members, self._announce)
                     finally:
                         self._arrived(restaurants, contended=contended)
                     if not sound:
@@ -160,12 +148,12 @@ class CommitGroups:
         except (OSError, TimeoutError, *DRIVER_ERRORS) as error:
             # No connection is to be had, so nobody who waits will get any further.
             for waiting in self._take_all(contended=contended):
-                if not waiting.seat.done():
-                    waiting.seat.set_exception(translated(error))
+                if not waiting.taken.done():
+                    waiting.taken.set_exception(translated(error))
 
-    def _next(self, *, contended: bool) -> list[Waiting]:
+    def _next(self, *, contended: bool) -> list[Seat]:
         """Who starts now: members that touch nothing in common, those of a restaurant in the order they came."""
-        members: list[Waiting] = []
+        members: list[Seat] = []
         for restaurant_id in tuple(self._ready):
             if (restaurant_id in self._contended) is not contended:
                 continue
@@ -182,19 +170,19 @@ class CommitGroups:
                 break
         return members
 
-    def _choose(self, lane: deque[Waiting], room: int) -> list[Waiting]:
-        chosen: list[Waiting] = []
-        passed_over: list[Waiting] = []
+    def _choose(self, lane: deque[Seat], room: int) -> list[Seat]:
+        chosen: list[Seat] = []
+        passed_over: list[Seat] = []
         touched: set[UUID] = set()
         for _ in range(room * LOOKS_PER_MEMBER):
             if not lane or len(chosen) == room:
                 break
             waiting = lane.popleft()
-            if waiting.seat.done():
+            if waiting.taken.done():
                 self._queued -= 1
             elif waiting.deadline.passed:
                 self._queued -= 1
-                waiting.seat.set_exception(deadline_exceeded())
+                waiting.taken.set_exception(deadline_exceeded())
             elif touched.isdisjoint(waiting.footprint.touches):
                 self._queued -= 1
                 touched |= waiting.footprint.touches
@@ -214,8 +202,8 @@ class CommitGroups:
         if self._ready:
             self._form_soon()
 
-    def _take_all(self, *, contended: bool) -> Sequence[Waiting]:
-        taken: list[Waiting] = []
+    def _take_all(self, *, contended: bool) -> Sequence[Seat]:
+        taken: list[Seat] = []
         for restaurant_id in tuple(self._ready):
             if (restaurant_id in self._contended) is contended:
                 del self._ready[restaurant_id]

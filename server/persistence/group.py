@@ -7,7 +7,7 @@ statement for each kind of question, and lets them go on; whoever has written al
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, auto
 from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
@@ -15,12 +15,12 @@ from uuid import UUID
 from server.clock import Deadline
 from server.domain.announcement import Announcement
 from server.domain.booking import Booking
-from server.domain.claims import Claim, Hold
+from server.domain.claims import Claim, Hold, HoldState
 from server.domain.restaurant import Restaurant
 from server.domain.window import Window
 from server.errors import Reason, Refusal, ServiceError
 from server.orchestrator.changes import Changes
-from server.orchestrator.ports import RecordedRequest, Standing
+from server.orchestrator.ports import Footprint, RecordedRequest, Standing
 from server.persistence import rows
 from server.persistence.documents import decode
 from server.persistence.failures import ContentionError, translating
@@ -28,11 +28,12 @@ from server.persistence.pool import Connection
 from server.persistence.queries import load_queries
 from server.persistence.reader import SqlReader, answer_of, request_lock
 from server.persistence.unit import hashes_of, in_progress, reused
-from server.persistence.writing import Written, record_all, write_all
+from server.persistence.writing import Answers, Written, record_all, write_all
 
 AnswerT = TypeVar("AnswerT")
 
 GROUPS = load_queries("groups")
+RESTAURANTS = load_queries("restaurants")
 # What the client side waits beyond the statement timeout before it gives up on a server that does not answer.
 SILENCE_GRACE_S = 0.5
 
@@ -60,13 +61,33 @@ class RestaurantBusyError(Exception):
 class Kind(IntEnum):
     """What members ask, in the order in which it is answered."""
 
-    RECALL = auto()
-    LOCK = auto()
-    BOOKING = auto()
+    OPEN = auto()
+    LOOK = auto()
     HOLD = auto()
-    LIVE_HOLDS = auto()
-    CLAIMS = auto()
     COMMIT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """`recalled` is what the ledger says of the request, `standing` the restaurant if there is one. A restaurant that
+    somebody else has locked is `busy`.
+    """
+
+    recalled: Any
+    standing: Standing | None
+    busy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What there is of what a member is about. `live_holds` counts those of the booking; `claims` are on its tables in
+    its window.
+    """
+
+    booking: Booking | None
+    hold: Hold | None
+    live_holds: int
+    claims: tuple[Claim, ...]
 
 
 class Question(NamedTuple):
@@ -74,6 +95,17 @@ class Question(NamedTuple):
     about: Any
     member: "Member"
     answer: "asyncio.Future[Any]"
+
+
+@dataclass(slots=True)
+class Seat:
+    """Waits for a group to start; then `taken` is a member."""
+
+    footprint: Footprint
+    deadline: Deadline
+    taken: "asyncio.Future[Member]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
 
 
 class Group:
@@ -94,24 +126,21 @@ class Group:
         self._failure: Exception | None = None
         self.over = asyncio.Event()
         self._answering: Mapping[Kind, Callable[[Sequence[Question]], Awaitable[None]]] = {
-            Kind.RECALL: self._recall,
-            Kind.LOCK: self._lock,
-            Kind.BOOKING: self._bookings,
+            Kind.OPEN: self._open_requests,
+            Kind.LOOK: self._look,
             Kind.HOLD: self._holds,
-            Kind.LIVE_HOLDS: self._live_holds,
-            Kind.CLAIMS: self._claims,
         }
 
     async def run(
         self,
-        seats: Sequence[tuple["asyncio.Future[Member]", Deadline]],
+        seats: Sequence[Seat],
         announce: Callable[[Announcement], None],
     ) -> bool:
         """Seats the members and returns when all of it is committed or gone; whether the connection can be used on.
 
         Never raises what is a member's to hear.
         """
-        remaining_s = max(deadline.remaining_s() for _, deadline in seats)
+        remaining_s = max(seat.deadline.remaining_s() for seat in seats)
         timeout_s = min(remaining_s, self._limits.statement_timeout_s)
         lock_s = min(timeout_s, self._limits.lock_timeout_s)
         self._timeouts_ms = (str(max(1, int(timeout_s * 1_000))), str(max(1, int(lock_s * 1_000))))
@@ -172,13 +201,13 @@ class Group:
         except ContentionError as error:
             raise GroupFailedError(str(error)) from None
 
-    def _seat(self, seats: Iterable[tuple["asyncio.Future[Member]", Deadline]]) -> None:
-        for seat, _ in seats:
-            if not seat.done():
+    def _seat(self, seats: Iterable[Seat]) -> None:
+        for seat in seats:
+            if not seat.taken.done():
                 self._running += 1
-                member = Member(self)
+                member = Member(self, seat.footprint)
                 self._members.append(member)
-                seat.set_result(member)
+                seat.taken.set_result(member)
 
     async def _answer_reads(self) -> None:
         """Round by round, until everybody who is still here waits for the commit."""
@@ -216,8 +245,9 @@ class Group:
         else:
             question.answer.set_result(answer)
 
-    async def _recall(self, questions: Sequence[Question]) -> None:
+    async def _open_requests(self, questions: Sequence[Question]) -> None:
         requests: list[RecordedRequest] = [question.about[0] for question in questions]
+        restaurants = [question.member.footprint.restaurant_id for question in questions]
         found = await self._all(
             GROUPS["open_requests"],
             *self._timeouts_ms,
@@ -225,71 +255,70 @@ class Group:
             [each.tenant_id for each in requests],
             [each.method for each in requests],
             [each.request_id for each in requests],
+            restaurants,
+        )
+        standings = {
+            _key(row): Standing(rows.restaurant(row), row["now"]) for row in found if row["restaurant_id"]
+        }
+        wanted = {
+            (each.tenant_id, restaurant_id) for each, restaurant_id in zip(requests, restaurants, strict=True)
+        }
+        busy = (
+            await self._busy(wanted - standings.keys(), standings) if len(standings) < len(wanted) else set()
         )
         for question, row in zip(questions, found, strict=True):
-            self._resume(question, _recalled(row, *question.about))
+            key = (question.about[0].tenant_id, question.member.footprint.restaurant_id)
+            answer = Opened(_recalled(row, *question.about), standings.get(key), key in busy)
+            self._resume(question, answer)
 
-    async def _lock(self, questions: Sequence[Question]) -> None:
-        wanted = {question.about for question in questions}
-        keys = ([tenant_id for tenant_id, _ in wanted], [restaurant_id for _, restaurant_id in wanted])
-        query = GROUPS["lock_idle_restaurants"] if self._mixed else GROUPS["lock_restaurants"]
-        found = {_key(row): row for row in await self._all(query, *keys)}
-        there: set[tuple[UUID, UUID]] = set()
-        if self._mixed and not wanted <= found.keys():
-            there = {_key(row) for row in await self._all(GROUPS["restaurants_there"], *keys)}
-        for question in questions:
-            row = found.get(question.about)
+    async def _busy(
+        self, missing: set[tuple[UUID, UUID]], standings: dict[tuple[UUID, UUID], Standing]
+    ) -> set[tuple[UUID, UUID]]:
+        """Which of these somebody else has locked. If no member is of another restaurant, the lock is waited for."""
+        if self._mixed:
+            tenants, restaurants = zip(*missing, strict=True)
+            there = await self._all(GROUPS["restaurants_there"], list(tenants), list(restaurants))
+            return missing & {_key(row) for row in there}
+        for key in missing:
+            row = await self.fetchrow(RESTAURANTS["lock_restaurant"], *key)
             if row is not None:
-                self._resume(question, Standing(rows.restaurant(row), row["now"]))
-            else:
-                self._resume(question, RestaurantBusyError() if question.about in there else None)
+                standings[key] = Standing(rows.restaurant(row), row["now"])
+        return set()
 
-    async def _bookings(self, questions: Sequence[Question]) -> None:
-        found = await self._all(GROUPS["bookings"], *_pairs(questions))
-        read = {(row["restaurant_id"], row["booking_id"]): row for row in found}
-        for question in questions:
-            row = read.get(question.about)
-            self._resume(question, None if row is None else rows.booking(row))
+    async def _look(self, questions: Sequence[Question]) -> None:
+        about = [question.member.footprint for question in questions]
+        found = await self._all(
+            GROUPS["look"],
+            [each.restaurant_id for each in about],
+            [each.booking_id for each in about],
+            [each.hold_id for each in about],
+            [f"{{{','.join(str(table_id) for table_id in set(each.table_ids))}}}" for each in about],
+        )
+        by_position: dict[int, list[Any]] = {}
+        for row in found:
+            by_position.setdefault(row["position"], []).append(row)
+        for position, question in enumerate(questions, start=1):
+            self._resume(question, _looked(by_position[position]))
 
     async def _holds(self, questions: Sequence[Question]) -> None:
-        found = await self._all(GROUPS["holds"], *_pairs(questions))
+        pairs = {question.about for question in questions}
+        found = await self._all(
+            GROUPS["holds"], [each for each, _ in pairs], [hold_id for _, hold_id in pairs]
+        )
         read = {(row["restaurant_id"], row["hold_id"]): row for row in found}
         for question in questions:
             row = read.get(question.about)
             self._resume(question, None if row is None else rows.hold(row))
-
-    async def _live_holds(self, questions: Sequence[Question]) -> None:
-        found = [rows.hold(row) for row in await self._all(GROUPS["live_holds"], *_pairs(questions))]
-        for question in questions:
-            self._resume(
-                question,
-                tuple(hold for hold in found if (hold.restaurant_id, hold.booking_id) == question.about),
-            )
-
-    async def _claims(self, questions: Sequence[Question]) -> None:
-        wanted = [
-            (asker, restaurant_id, table_id, window.start, window.end)
-            for asker, (restaurant_id, window, table_ids) in enumerate(each.about for each in questions)
-            for table_id in table_ids
-        ]
-        columns = ([row[column] for row in wanted] for column in range(5))
-        answers: list[list[Claim]] = [[] for _ in questions]
-        for row in await self._all(GROUPS["claims"], *columns):
-            answers[row["asker"]].append(rows.claim(row))
-        for question, claims in zip(questions, answers, strict=True):
-            self._resume(question, tuple(claims))
 
     async def _write(self, writers: Sequence[Question]) -> tuple[Announcement, ...]:
         members = [question.member for question in writers]
         if not members:
             return ()
         written = [change for member in members for change in member.written]
-        versions = await write_all(self._connection, written) if written else {}
-        await record_all(
-            self._connection,
-            [(question.about[0], question.about[1]) for question in writers],
-            self._limits.ledger_ttl_s,
-        )
+        answers = Answers([question.about for question in writers], self._limits.ledger_ttl_s)
+        versions = await write_all(self._connection, written, answers) if written else {}
+        if not written:
+            await record_all(self._connection, answers)
         standings = {member.locked.restaurant_id: member.locked for member in members if member.locked}
         return tuple(
             Announcement(
@@ -307,7 +336,7 @@ class Group:
             if not question.answer.done():
                 question.answer.set_result(None)
 
-    def _fail(self, seats: Iterable[tuple["asyncio.Future[Member]", Deadline]], error: BaseException) -> None:
+    def _fail(self, seats: Iterable[Seat], error: BaseException) -> None:
         """What everybody hears who still waits. An unreachable database is the same for all, but what else went wrong
         may be one member's doing.
         """
@@ -317,7 +346,7 @@ class Group:
         away = isinstance(error, ServiceError) and error.reason is Reason.STORE_UNAVAILABLE
         heard: Exception = cast("ServiceError", error) if away else GroupFailedError(str(error))
         self._failure = heard
-        for future in (*(seat for seat, _ in seats), *(member.answer for member in self._members)):
+        for future in (*(seat.taken for seat in seats), *(member.answer for member in self._members)):
             if future is not None and not future.done():
                 future.set_exception(heard)
 
@@ -325,10 +354,13 @@ class Group:
 class Member(SqlReader):
     """The `Unit` of one member. What it writes is kept until the whole group is written."""
 
-    def __init__(self, group: Group) -> None:
+    def __init__(self, group: Group, footprint: Footprint) -> None:
         super().__init__(group)
         self._group = group
         self._request: RecordedRequest | None = None
+        self._opened: Opened | None = None
+        self._looked: Looked | None = None
+        self.footprint = footprint
         self.running = True
         self.answer: asyncio.Future[Any] | None = None
         self.locked: Restaurant | None = None
@@ -348,32 +380,54 @@ class Member(SqlReader):
 
     async def recall(self, request: RecordedRequest, answer_type: type[AnswerT]) -> AnswerT | Refusal | None:
         self._request = request
-        return cast(
-            "AnswerT | Refusal | None", await self._group.ask(self, Kind.RECALL, (request, answer_type))
-        )
+        self._opened = cast("Opened", await self._group.ask(self, Kind.OPEN, (request, answer_type)))
+        if isinstance(self._opened.recalled, ServiceError):
+            raise self._opened.recalled
+        return cast("AnswerT | Refusal | None", self._opened.recalled)
 
     async def lock_restaurant(self, tenant_id: UUID, restaurant_id: UUID) -> Standing | None:
-        standing: Standing | None = await self._group.ask(self, Kind.LOCK, (tenant_id, restaurant_id))
+        """The lock was taken when the request was opened."""
+        assert self._opened is not None, "the request is recalled first"
+        assert restaurant_id == self.footprint.restaurant_id, "a member is about one restaurant"
+        if self._opened.busy:
+            raise RestaurantBusyError
+        standing = self._opened.standing
         self.locked = standing.restaurant if standing else None
         return standing
 
     async def booking(self, restaurant_id: UUID, booking_id: UUID) -> Booking | None:
-        return cast("Booking | None", await self._group.ask(self, Kind.BOOKING, (restaurant_id, booking_id)))
+        if booking_id != self.footprint.booking_id:
+            return await super().booking(restaurant_id, booking_id)
+        return (await self._look()).booking
 
     async def hold(self, restaurant_id: UUID, hold_id: UUID) -> Hold | None:
+        if hold_id == self.footprint.hold_id:
+            return (await self._look()).hold
         return cast("Hold | None", await self._group.ask(self, Kind.HOLD, (restaurant_id, hold_id)))
 
     async def live_holds_of(self, restaurant_id: UUID, booking_id: UUID) -> tuple[Hold, ...]:
-        about = (restaurant_id, booking_id)
-        return cast("tuple[Hold, ...]", await self._group.ask(self, Kind.LIVE_HOLDS, about))
+        looked = self._looked
+        if looked and looked.booking and looked.booking.booking_id == booking_id:
+            known = (looked.hold,) if looked.hold and _is_live_one(looked.hold, booking_id) else ()
+            if looked.live_holds == len(known):
+                return known
+        return await super().live_holds_of(restaurant_id, booking_id)
 
     async def claims(
         self, restaurant_id: UUID, window: Window, table_ids: tuple[UUID, ...] | None = None
     ) -> tuple[Claim, ...]:
-        if table_ids is None:
-            return await super().claims(restaurant_id, window)
-        about = (restaurant_id, window, table_ids)
-        return cast("tuple[Claim, ...]", await self._group.ask(self, Kind.CLAIMS, about))
+        looked, about = self._looked, self.footprint
+        if looked and table_ids is not None:
+            source = looked.hold or looked.booking
+            named = looked.hold.table_ids if looked.hold else about.table_ids
+            if source and source.window == window and set(named) == set(table_ids):
+                return looked.claims
+        return await super().claims(restaurant_id, window, table_ids)
+
+    async def _look(self) -> Looked:
+        if self._looked is None:
+            self._looked = cast("Looked", await self._group.ask(self, Kind.LOOK, None))
+        return self._looked
 
     async def write(self, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> None:
         assert self.locked is not None, "writes happen on a locked restaurant"
@@ -401,7 +455,15 @@ def _key(row: Any) -> tuple[UUID, UUID]:
     return row["tenant_id"], row["restaurant_id"]
 
 
-def _pairs(questions: Sequence[Question]) -> tuple[list[UUID], list[UUID]]:
-    """Restaurants and what is asked for in them, each pair once."""
-    pairs = {question.about for question in questions}
-    return [restaurant_id for restaurant_id, _ in pairs], [wanted for _, wanted in pairs]
+def _looked(found: Sequence[Any]) -> Looked:
+    first = found[0]
+    return Looked(
+        rows.booking(first) if first["booking_id"] else None,
+        rows.hold(rows.Prefixed(first, "hold_")) if first["hold_hold_id"] else None,
+        first["live_holds"],
+        tuple(rows.claim(rows.Prefixed(row, "claim_")) for row in found if row["claim_table_id"]),
+    )
+
+
+def _is_live_one(hold: Hold, booking_id: UUID) -> bool:
+    return hold.booking_id == booking_id and hold.state is HoldState.ACTIVE
