@@ -7,28 +7,23 @@ statement for each kind of question, and lets them go on; whoever has written al
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from enum import IntEnum, auto
-from typing import Any, NamedTuple, TypeVar, cast
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from server.clock import Deadline
 from server.domain.announcement import Announcement
-from server.domain.booking import Booking
-from server.domain.claims import Claim, Hold, HoldState
-from server.domain.restaurant import Restaurant
-from server.domain.window import Window
-from server.errors import Reason, Refusal, ServiceError
-from server.orchestrator.changes import Changes
+from server.errors import Refusal
 from server.orchestrator.ports import Footprint, RecordedRequest, Standing
 from server.persistence import rows
 from server.persistence.documents import decode
-from server.persistence.failures import ContentionError, translating
+from server.persistence.failures import translating
+from server.persistence.group_member import Kind, Looked, Member, Opened, RestaurantBusyError
 from server.persistence.pool import Connection
 from server.persistence.queries import load_queries
-from server.persistence.reader import SqlReader, answer_of, request_lock
+from server.persistence.reader import answer_of, request_lock
 from server.persistence.unit import hashes_of, in_progress, reused
-from server.persistence.writing import Answers, Written, record_all, write_all
+from server.persistence.writing import Answers, record_all, write_all
 
 AnswerT = TypeVar("AnswerT")
 
@@ -51,79 +46,49 @@ class GroupLimits:
 
 
 class GroupFailedError(Exception):
-    """The group's transaction is gone and left nothing behind. Its members may try each by itself."""
+    """What a member has written is not known to be committed. It may try by itself: its request_id finds out."""
 
 
-class RestaurantBusyError(Exception):
-    """Somebody else has the restaurant locked, and waiting for it would hold up other members."""
+class OvertakenError(GroupFailedError):
+    """Another member of the group ends what this one ends too. It may decide again once the group is over."""
 
 
-class Kind(IntEnum):
-    """What members ask, in the order in which it is answered."""
+class Seat(Protocol):
+    """Waits for the group to start; then `seat` is a member."""
 
-    OPEN = auto()
-    LOOK = auto()
-    HOLD = auto()
-    COMMIT = auto()
+    @property
+    def footprint(self) -> Footprint: ...
 
+    @property
+    def deadline(self) -> Deadline: ...
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """`recalled` is what the ledger says of the request, `standing` the restaurant if there is one. A restaurant that
-    somebody else has locked is `busy`.
-    """
-
-    recalled: Any
-    standing: Standing | None
-    busy: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What there is of what a member is about. `live_holds` counts those of the booking; `claims` are on its tables in
-    its window.
-    """
-
-    booking: Booking | None
-    hold: Hold | None
-    live_holds: int
-    claims: tuple[Claim, ...]
+    @property
+    def seat(self) -> "asyncio.Future[Member]": ...
 
 
 class Question(NamedTuple):
     kind: Kind
     about: Any
-    member: "Member"
+    member: Member
     answer: "asyncio.Future[Any]"
 
 
-@dataclass(slots=True)
-class Seat:
-    """Waits for a group to start; then `taken` is a member."""
-
-    footprint: Footprint
-    deadline: Deadline
-    taken: "asyncio.Future[Member]" = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-
-
 class Group:
-    """One transaction from its first statement to its commit. `mixed` says that its members are of several restaurants,
-    so that none of them may wait for a lock.
+    """One transaction from its first statement to its commit. `patient` says whether it may wait for a lock: then its
+    members are all of one restaurant.
     """
 
-    def __init__(self, connection: Connection, limits: GroupLimits, mixed: bool) -> None:
+    def __init__(self, connection: Connection, limits: GroupLimits, patient: bool) -> None:
         self._connection = connection
         self._limits = limits
-        self._mixed = mixed
+        self._patient = patient
         self._turn = asyncio.Lock()
         self._running = 0
         self._everybody_waits = asyncio.Event()
         self._members: list[Member] = []
         self._questions: list[Question] = []
         self._timeouts_ms = ("", "")
-        self._failure: Exception | None = None
+        self._failure: GroupFailedError | None = None
         self.over = asyncio.Event()
         self._answering: Mapping[Kind, Callable[[Sequence[Question]], Awaitable[None]]] = {
             Kind.OPEN: self._open_requests,
@@ -140,7 +105,7 @@ class Group:
 
         Never raises what is a member's to hear.
         """
-        remaining_s = max(seat.deadline.remaining_s() for seat in seats)
+        remaining_s = max(waiting.deadline.remaining_s() for waiting in seats)
         timeout_s = min(remaining_s, self._limits.statement_timeout_s)
         lock_s = min(timeout_s, self._limits.lock_timeout_s)
         self._timeouts_ms = (str(max(1, int(timeout_s * 1_000))), str(max(1, int(lock_s * 1_000))))
@@ -148,11 +113,11 @@ class Group:
             async with (
                 asyncio.timeout(timeout_s + SILENCE_GRACE_S),
                 translating(),
-                self._connection.transaction(),
+                self._transaction(),
             ):
                 self._seat(seats)
                 await self._answer_reads()
-                writers = self._open(self._questions)
+                writers = self._not_overtaken(self._open(self._questions))
                 written = await self._write(writers)
             for announcement in written:
                 announce(announcement)
@@ -162,19 +127,18 @@ class Group:
             self._fail(seats, error)
             if not isinstance(error, Exception):
                 raise
-            return not self._connection.is_closed()
+            return not (self._connection.is_closed() or self._connection.is_in_transaction())
         finally:
             self.over.set()
 
-    async def ask(self, member: "Member", kind: Kind, about: object) -> Any:
-        if self._failure is not None:
-            raise self._failure
+    async def ask(self, member: Member, kind: Kind, about: object) -> Any:
+        self._require_going_on()
         answer = member.answer = asyncio.get_running_loop().create_future()
         self._questions.append(Question(kind, about, member, answer))
         self.parked(member)
         return await answer
 
-    def parked(self, member: "Member") -> None:
+    def parked(self, member: Member) -> None:
         """The member waits, or has left."""
         if member.running:
             member.running = False
@@ -193,21 +157,44 @@ class Group:
 
     @asynccontextmanager
     async def _asking_on_the_spot(self) -> AsyncIterator[None]:
+        """Whatever goes wrong, the transaction is lost: for all, and not by the doing of whoever asks next."""
+        async with self._turn:
+            self._require_going_on()
+            try:
+                yield
+            except BaseException as error:
+                self._failure = GroupFailedError(str(error))
+                if isinstance(error, Exception):
+                    raise self._failure from error
+                raise
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[None]:
+        """What was cancelled or ran out of time is not undone here: a statement of it may still be running."""
+        transaction = self._connection.transaction()
+        await transaction.start()
+        try:
+            yield
+        except Exception as error:
+            self._failure = self._failure or GroupFailedError(str(error))
+            # Whoever asks on the spot is done with it then, and nobody asks any more.
+            async with self._turn:
+                if not self._connection.is_closed():
+                    await transaction.rollback()
+            raise
+        await transaction.commit()
+
+    def _require_going_on(self) -> None:
         if self._failure is not None:
             raise self._failure
-        try:
-            async with self._turn, translating():
-                yield
-        except ContentionError as error:
-            raise GroupFailedError(str(error)) from None
 
     def _seat(self, seats: Iterable[Seat]) -> None:
-        for seat in seats:
-            if not seat.taken.done():
+        for waiting in seats:
+            if not waiting.seat.done():
                 self._running += 1
-                member = Member(self, seat.footprint)
+                member = Member(self, waiting.footprint)
                 self._members.append(member)
-                seat.taken.set_result(member)
+                waiting.seat.set_result(member)
 
     async def _answer_reads(self) -> None:
         """Round by round, until everybody who is still here waits for the commit."""
@@ -215,6 +202,7 @@ class Group:
             while self._running:
                 self._everybody_waits.clear()
                 await self._everybody_waits.wait()
+            self._require_going_on()
             asked = self._open(self._questions)
             reads = [question for question in asked if question.kind is not Kind.COMMIT]
             self._questions = [question for question in asked if question.kind is Kind.COMMIT]
@@ -263,19 +251,19 @@ class Group:
         wanted = {
             (each.tenant_id, restaurant_id) for each, restaurant_id in zip(requests, restaurants, strict=True)
         }
-        busy = (
-            await self._busy(wanted - standings.keys(), standings) if len(standings) < len(wanted) else set()
-        )
+        missing = wanted - standings.keys()
+        busy = await self._busy(missing, standings) if missing else set()
         for question, row in zip(questions, found, strict=True):
             key = (question.about[0].tenant_id, question.member.footprint.restaurant_id)
-            answer = Opened(_recalled(row, *question.about), standings.get(key), key in busy)
+            locked_by_others = RestaurantBusyError(alone=len(wanted) == 1) if key in busy else None
+            answer = Opened(_recalled(row, *question.about), standings.get(key), locked_by_others)
             self._resume(question, answer)
 
     async def _busy(
         self, missing: set[tuple[UUID, UUID]], standings: dict[tuple[UUID, UUID], Standing]
     ) -> set[tuple[UUID, UUID]]:
-        """Which of these somebody else has locked. If no member is of another restaurant, the lock is waited for."""
-        if self._mixed:
+        """Which of these somebody else has locked. A patient group waits for the lock."""
+        if not self._patient:
             tenants, restaurants = zip(*missing, strict=True)
             there = await self._all(GROUPS["restaurants_there"], list(tenants), list(restaurants))
             return missing & {_key(row) for row in there}
@@ -310,6 +298,20 @@ class Group:
             row = read.get(question.about)
             self._resume(question, None if row is None else rows.hold(row))
 
+    @staticmethod
+    def _not_overtaken(writers: Iterable[Question]) -> list[Question]:
+        """All but those who end a hold or an assignment that an earlier one ends too: it has to be ended once."""
+        ended: set[UUID] = set()
+        kept = []
+        for question in writers:
+            ends = {each for one in question.member.written for each in one.changes.ended}
+            if ended.isdisjoint(ends):
+                kept.append(question)
+                ended |= ends
+            else:
+                question.answer.set_exception(OvertakenError("another member ends the same"))
+        return kept
+
     async def _write(self, writers: Sequence[Question]) -> tuple[Announcement, ...]:
         members = [question.member for question in writers]
         if not members:
@@ -337,105 +339,14 @@ class Group:
                 question.answer.set_result(None)
 
     def _fail(self, seats: Iterable[Seat], error: BaseException) -> None:
-        """What everybody hears who still waits. An unreachable database is the same for all, but what else went wrong
-        may be one member's doing.
-        """
+        """What everybody hears who still waits: to try by itself, since it may all be one member's doing."""
         if isinstance(error, TimeoutError | asyncio.CancelledError):
             # A statement may still be running on it.
             self._connection.terminate()
-        away = isinstance(error, ServiceError) and error.reason is Reason.STORE_UNAVAILABLE
-        heard: Exception = cast("ServiceError", error) if away else GroupFailedError(str(error))
-        self._failure = heard
-        for future in (*(seat.taken for seat in seats), *(member.answer for member in self._members)):
+        self._failure = self._failure or GroupFailedError(str(error))
+        for future in (*(waiting.seat for waiting in seats), *(member.answer for member in self._members)):
             if future is not None and not future.done():
-                future.set_exception(heard)
-
-
-class Member(SqlReader):
-    """The `Unit` of one member. What it writes is kept until the whole group is written."""
-
-    def __init__(self, group: Group, footprint: Footprint) -> None:
-        super().__init__(group)
-        self._group = group
-        self._request: RecordedRequest | None = None
-        self._opened: Opened | None = None
-        self._looked: Looked | None = None
-        self.footprint = footprint
-        self.running = True
-        self.answer: asyncio.Future[Any] | None = None
-        self.locked: Restaurant | None = None
-        self.written: list[Written] = []
-
-    @property
-    def shared(self) -> bool:
-        return True
-
-    def leave(self) -> None:
-        """The member's work is over. Twice is harmless."""
-        self._group.parked(self)
-
-    async def group_over(self) -> None:
-        """Returns when the group's transaction has ended."""
-        await self._group.over.wait()
-
-    async def recall(self, request: RecordedRequest, answer_type: type[AnswerT]) -> AnswerT | Refusal | None:
-        self._request = request
-        self._opened = cast("Opened", await self._group.ask(self, Kind.OPEN, (request, answer_type)))
-        if isinstance(self._opened.recalled, ServiceError):
-            raise self._opened.recalled
-        return cast("AnswerT | Refusal | None", self._opened.recalled)
-
-    async def lock_restaurant(self, tenant_id: UUID, restaurant_id: UUID) -> Standing | None:
-        """The lock was taken when the request was opened."""
-        assert self._opened is not None, "the request is recalled first"
-        assert restaurant_id == self.footprint.restaurant_id, "a member is about one restaurant"
-        if self._opened.busy:
-            raise RestaurantBusyError
-        standing = self._opened.standing
-        self.locked = standing.restaurant if standing else None
-        return standing
-
-    async def booking(self, restaurant_id: UUID, booking_id: UUID) -> Booking | None:
-        if booking_id != self.footprint.booking_id:
-            return await super().booking(restaurant_id, booking_id)
-        return (await self._look()).booking
-
-    async def hold(self, restaurant_id: UUID, hold_id: UUID) -> Hold | None:
-        if hold_id == self.footprint.hold_id:
-            return (await self._look()).hold
-        return cast("Hold | None", await self._group.ask(self, Kind.HOLD, (restaurant_id, hold_id)))
-
-    async def live_holds_of(self, restaurant_id: UUID, booking_id: UUID) -> tuple[Hold, ...]:
-        looked = self._looked
-        if looked and looked.booking and looked.booking.booking_id == booking_id:
-            known = (looked.hold,) if looked.hold and _is_live_one(looked.hold, booking_id) else ()
-            if looked.live_holds == len(known):
-                return known
-        return await super().live_holds_of(restaurant_id, booking_id)
-
-    async def claims(
-        self, restaurant_id: UUID, window: Window, table_ids: tuple[UUID, ...] | None = None
-    ) -> tuple[Claim, ...]:
-        looked, about = self._looked, self.footprint
-        if looked and table_ids is not None:
-            source = looked.hold or looked.booking
-            named = looked.hold.table_ids if looked.hold else about.table_ids
-            if source and source.window == window and set(named) == set(table_ids):
-                return looked.claims
-        return await super().claims(restaurant_id, window, table_ids)
-
-    async def _look(self) -> Looked:
-        if self._looked is None:
-            self._looked = cast("Looked", await self._group.ask(self, Kind.LOOK, None))
-        return self._looked
-
-    async def write(self, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> None:
-        assert self.locked is not None, "writes happen on a locked restaurant"
-        self.written.append(Written(restaurant_id, changes, self._request))
-
-    async def record(self, request: RecordedRequest, answer: object) -> None:
-        """Returns when all that was written is committed."""
-        await self._group.ask(self, Kind.COMMIT, (request, answer))
+                future.set_exception(self._failure)
 
 
 def _recalled(
@@ -463,7 +374,3 @@ def _looked(found: Sequence[Any]) -> Looked:
         first["live_holds"],
         tuple(rows.claim(rows.Prefixed(row, "claim_")) for row in found if row["claim_table_id"]),
     )
-
-
-def _is_live_one(hold: Hold, booking_id: UUID) -> bool:
-    return hold.booking_id == booking_id and hold.state is HoldState.ACTIVE
