@@ -15,12 +15,11 @@ from opentelemetry.metrics import MeterProvider
 
 from server.config import Settings
 from server.domain.invariants import InvariantReport
-from server.edge import rpc_settings
 from server.lifecycle import ConfigurationProblem, Grace, Lifecycle, Part, closing_part
 from server.news import News, pool_settings
-from server.orchestrator.hold_tables import HoldLimits
 from server.orchestrator.use_cases import UseCases
 from server.orchestrator.watch_floor import WatchFloor
+from server.part_settings import hold_limits, rpc_settings, store_settings
 from server.persistence.announcer import Announcer
 from server.persistence.embedded import (
     EmbeddedPostgres,
@@ -37,7 +36,7 @@ from server.persistence.inspection import (
 )
 from server.persistence.migrator import MigrationError, Migrator, find_migrations, read_migrations
 from server.persistence.pool import DriverConnection, Pool, open_pool
-from server.persistence.store import NotMigratedError, SqlStore, StoreSettings, require_schema
+from server.persistence.store import NotMigratedError, SqlStore, require_schema
 from server.rpc.health import ask_health
 from server.rpc.server import GrpcServer
 from server.telemetry.logs import LogForm, configure_logs
@@ -264,14 +263,10 @@ async def _database_findings(settings: Settings, found: Database) -> list[Findin
 
 
 def _use_cases(settings: Settings, store: SqlStore, news: News) -> UseCases:
-    limits = HoldLimits(
-        settings.hold_ttl_s_default,
-        settings.hold_ttl_s_min,
-        settings.hold_ttl_s_max,
-        settings.hold_life_s_max,
-    )
     watch_floor = WatchFloor(news.floor_log, news.feed)
-    return UseCases.on(store, news.inventories, uuid4, limits, settings.answer_margin_s, watch_floor)
+    return UseCases.on(
+        store, news.inventories, uuid4, hold_limits(settings), settings.answer_margin_s, watch_floor
+    )
 
 
 def _lifecycle(
@@ -342,7 +337,7 @@ async def _open_pool(settings: Settings, url: str, connection_class: type[Driver
 
 def _store_and_news(settings: Settings, url: str, pool: Pool) -> tuple[SqlStore, News]:
     announcer = Announcer(pool, settings.announce_interval_s)
-    store = SqlStore(pool, _store_settings(settings), announcer.announce)
+    store = SqlStore(pool, store_settings(settings), announcer.announce)
     return store, News.of(settings, url, pool, announcer, store.catalogue)
 
 
@@ -359,16 +354,6 @@ def _installation(settings: Settings) -> Installation:
 def _migrator(settings: Settings, url: str, on_progress: Callable[[str], None] | None = None) -> Migrator:
     migrations = read_migrations(find_migrations())
     return Migrator(url, migrations, exclusion_form=settings.exclusion_form, on_progress=on_progress)
-
-
-def _store_settings(settings: Settings) -> StoreSettings:
-    return StoreSettings(
-        attempts_max=settings.attempts_max,
-        lock_timeout_s=settings.lock_timeout_s,
-        ledger_ttl_s=settings.ledger_ttl_s,
-        read_timeout_s=settings.deadline_s_default,
-        writers_per_restaurant=settings.writers_per_restaurant,
-    )
 
 
 def _log_form(settings: Settings) -> LogForm:

@@ -87,6 +87,13 @@ class Settings(DeliverySettings):
     writers_per_restaurant: int = Field(
         2, ge=1, le=64, description="transactions of one restaurant open at a time in this process"
     )
+    group_members_max: int = Field(
+        64, ge=1, le=1_000, description="changes that share a transaction at most; 1 gives each its own"
+    )
+    groups_max: int = Field(2, ge=1, le=64, description="shared transactions under way in this process")
+    group_queue_max: int = Field(
+        4_096, ge=1, le=100_000, description="changes that wait for a transaction before SERVER_OVERLOADED"
+    )
     lock_timeout_s: float = Field(
         2.0, gt=0, le=60, description="wait for a lock before the transaction is retried"
     )
