@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import platform
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,12 +14,11 @@ from opentelemetry.metrics import MeterProvider
 
 from server.config import Settings
 from server.domain.invariants import InvariantReport
-from server.edge import rpc_settings
 from server.lifecycle import ConfigurationProblem, Grace, Lifecycle, Part, closing_part
 from server.news import News, pool_settings
 from server.orchestrator.use_cases import UseCases
 from server.orchestrator.watch_floor import WatchFloor
-from server.part_settings import hold_limits, store_settings
+from server.part_settings import hold_limits, log_form, rpc_settings, store_settings
 from server.persistence.announcer import Announcer
 from server.persistence.embedded import (
     EmbeddedPostgres,
@@ -40,7 +38,7 @@ from server.persistence.pool import DriverConnection, Pool, open_pool
 from server.persistence.store import NotMigratedError, SqlStore, require_schema
 from server.rpc.health import ask_health
 from server.rpc.server import GrpcServer
-from server.telemetry.logs import LogForm, configure_logs
+from server.telemetry.logs import configure_logs
 from server.telemetry.traces import Traces, UnknownExporterError
 from server.worker import RunningWorker, Worker
 
@@ -135,7 +133,7 @@ async def serving(
 
     `connection_class` replaces the driver's, so that a fault can be put between two statements. Raises `StartError`.
     """
-    configure_logs(_log_form(settings), settings.log_level)
+    configure_logs(log_form(settings), settings.log_level)
     with _explaining():
         traces = Traces(settings.trace_exporter, version("maitred"))
         pool = await _open_pool(settings, url, connection_class)
@@ -157,7 +155,7 @@ async def working(
 
     What it measures goes to `meters`, or to what is installed for the whole process.
     """
-    configure_logs(_log_form(settings), settings.log_level)
+    configure_logs(log_form(settings), settings.log_level)
     with _explaining():
         pool = await _open_pool(settings, url, None)
         store, news = _store_and_news(settings, url, pool)
@@ -355,12 +353,6 @@ def _installation(settings: Settings) -> Installation:
 def _migrator(settings: Settings, url: str, on_progress: Callable[[str], None] | None = None) -> Migrator:
     migrations = read_migrations(find_migrations())
     return Migrator(url, migrations, exclusion_form=settings.exclusion_form, on_progress=on_progress)
-
-
-def _log_form(settings: Settings) -> LogForm:
-    if settings.log_format == "auto":
-        return LogForm.TEXT if sys.stderr.isatty() else LogForm.JSON
-    return LogForm(settings.log_format)
 
 
 @contextlib.contextmanager

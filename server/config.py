@@ -1,7 +1,7 @@
 """One frozen settings value: defaults, ranges, relations, and printing without secrets."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -79,8 +79,11 @@ class Settings(DeliverySettings):
     )
     host: str = Field("127.0.0.1", description="address to listen on; beyond loopback needs authentication")
     port: int = Field(7420, ge=0, le=65_535, description="port to listen on; 0 takes a free one")
+    processes: int = Field(1, ge=1, le=256, description="processes of maitred serve, which share the port")
     pool_size_min: int = Field(2, ge=1, le=1_000, description="database connections kept open")
-    pool_size_max: int = Field(16, ge=1, le=1_000, description="most database connections")
+    pool_size_max: int = Field(
+        16, ge=1, le=1_000, description="most database connections; the processes of maitred serve share them"
+    )
     statement_cache_size: int = Field(
         256, ge=0, le=10_000, description="prepared statements per connection; 0 behind a transaction pooler"
     )
@@ -210,6 +213,10 @@ def _relations(settings: Settings) -> tuple[tuple[bool, str], ...]:
             settings.deadline_s_default <= settings.deadline_s_max,
             "deadline_s_default must not exceed deadline_s_max",
         ),
+        (
+            (settings.metrics_port or 0) + settings.processes - 1 <= 65_535,
+            "metrics_port leaves no room for the ports of all processes",
+        ),
         (settings.cache != "redis" or settings.redis_url is not None, "cache redis needs redis_url"),
         (
             "log" not in settings.sinks or settings.log_level in ("debug", "info"),
@@ -234,6 +241,18 @@ def load_settings(**overrides: object) -> Settings:
     if problems:
         raise SettingsError(tuple(problems))
     return settings
+
+
+def as_environment(settings: Settings) -> Mapping[str, str]:
+    """The variables from which another process reads the same settings. They hold secrets."""
+    values = ((name, getattr(settings, name)) for name in Settings.model_fields)
+    return {
+        f"{ENV_PREFIX}{name.upper()}": value.get_secret_value()
+        if isinstance(value, SecretStr)
+        else _shown(value)
+        for name, value in values
+        if value is not None
+    }
 
 
 def setting_variables() -> frozenset[str]:

@@ -1,7 +1,7 @@
 """Every mutating call has one effect and one answer, however often it is sent."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from hashlib import blake2b
 from types import MappingProxyType
@@ -76,18 +76,19 @@ class Once:
         answer_type: type[AnswerT],
         body: Callable[[Unit], Awaitable[AnswerT]],
         deadline: Deadline,
-        touches: frozenset[UUID],
+        footprint: Footprint,
     ) -> AnswerT:
-        """The same for a body that can share a transaction with others; `touches` are the ids that it is about."""
+        """The same for a body that can share a transaction with others. Of bookings, holds and claims on named tables
+        it reads what its footprint says.
+        """
         request = recorded_request(caller, command)
-        # Repeats of one moment are answered one after the other, too.
-        footprint = Footprint(command.restaurant_id, touches | {command.request_id})
         attempt = self._attempt(request, answer_type, body)
+        whole = replace(footprint, request_id=command.request_id)
         return await self._answer(
             request,
             command.restaurant_id,
             answer_type,
-            lambda: self.store.run_together(attempt, deadline, footprint),
+            lambda: self.store.run_together(attempt, deadline, whole),
             deadline,
         )
 

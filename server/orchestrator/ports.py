@@ -302,13 +302,22 @@ class OwnUnit(Unit, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What a change touches in a restaurant: ids of tables, bookings and holds.
+    """What a change is about: a booking, a hold, tables. With a hold, it is about the hold's tables.
 
-    Changes that touch something in common are decided one after the other.
+    With the request's id, repeats of one moment are answered one after the other, too.
     """
 
     restaurant_id: UUID
-    touches: frozenset[UUID]
+    booking_id: UUID | None = None
+    hold_id: UUID | None = None
+    table_ids: tuple[UUID, ...] = ()
+    request_id: UUID | None = None
+
+    @property
+    def touches(self) -> frozenset[UUID]:
+        """Changes that touch something in common are decided one after the other."""
+        named = (self.booking_id, self.hold_id, self.request_id)
+        return frozenset((*(each for each in named if each is not None), *self.table_ids))
 
 
 class Store(Protocol):

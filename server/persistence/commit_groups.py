@@ -14,8 +14,8 @@ from server.domain.announcement import Announcement
 from server.errors import Reason, Refusal, ServiceError
 from server.orchestrator.ports import Footprint, Unit
 from server.persistence.failures import DRIVER_ERRORS, RETRY_AFTER_S, deadline_exceeded, translated
-from server.persistence.group import Group, GroupLimits, OvertakenError, RestaurantBusyError
-from server.persistence.group_member import Member
+from server.persistence.group import Group, GroupLimits, OvertakenError
+from server.persistence.group_member import Member, RestaurantBusyError
 from server.persistence.group_queue import GroupQueue
 from server.persistence.pool import Pool
 
@@ -138,9 +138,7 @@ class CommitGroups:
                 while members := self._queue.start(self._limits.members_max, contended=contended):
                     group = Group(connection, self._limits, contended)
                     try:
-                        sound = await group.run(
-                            [(each.seat, each.deadline) for each in members], self._announce
-                        )
+                        sound = await group.run(members, self._announce)
                     finally:
                         if self._queue.arrived({each.footprint.restaurant_id for each in members}):
                             self._form_soon()

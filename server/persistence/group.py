@@ -5,30 +5,30 @@ statement for each kind of question, and lets them go on; whoever has written al
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from server.clock import Deadline
 from server.domain.announcement import Announcement
-from server.domain.claims import Claim
 from server.errors import Refusal
-from server.orchestrator.ports import RecordedRequest, Standing
+from server.orchestrator.ports import Footprint, RecordedRequest, Standing
 from server.persistence import rows
 from server.persistence.documents import decode
 from server.persistence.failures import translating
-from server.persistence.group_member import Kind, Member
+from server.persistence.group_member import Kind, Looked, Member, Opened, RestaurantBusyError
 from server.persistence.pool import Connection
 from server.persistence.queries import load_queries
 from server.persistence.reader import answer_of, request_lock
 from server.persistence.unit import hashes_of, in_progress, reused
-from server.persistence.writing import record_all, write_all
+from server.persistence.writing import Answers, record_all, write_all
 
 AnswerT = TypeVar("AnswerT")
 
 GROUPS = load_queries("groups")
+RESTAURANTS = load_queries("restaurants")
 # What the client side waits beyond the statement timeout before it gives up on a server that does not answer.
 SILENCE_GRACE_S = 0.5
 
@@ -53,15 +53,17 @@ class OvertakenError(GroupFailedError):
     """Another member of the group ends what this one ends too. It may decide again once the group is over."""
 
 
-class RestaurantBusyError(Exception):
-    """Somebody else has the restaurant locked, and waiting for it would hold up others.
+class Seat(Protocol):
+    """Waits for the group to start; then `seat` is a member."""
 
-    `alone` says that no other restaurant was in the group, so that the next one will hardly find it free.
-    """
+    @property
+    def footprint(self) -> Footprint: ...
 
-    def __init__(self, *, alone: bool) -> None:
-        super().__init__("somebody else has the restaurant locked")
-        self.alone = alone
+    @property
+    def deadline(self) -> Deadline: ...
+
+    @property
+    def seat(self) -> "asyncio.Future[Member]": ...
 
 
 class Question(NamedTuple):
@@ -89,24 +91,21 @@ class Group:
         self._failure: GroupFailedError | None = None
         self.over = asyncio.Event()
         self._answering: Mapping[Kind, Callable[[Sequence[Question]], Awaitable[None]]] = {
-            Kind.RECALL: self._recall,
-            Kind.LOCK: self._lock,
-            Kind.BOOKING: self._bookings,
+            Kind.OPEN: self._open_requests,
+            Kind.LOOK: self._look,
             Kind.HOLD: self._holds,
-            Kind.LIVE_HOLDS: self._live_holds,
-            Kind.CLAIMS: self._claims,
         }
 
     async def run(
         self,
-        seats: Sequence[tuple[asyncio.Future[Member], Deadline]],
+        seats: Sequence[Seat],
         announce: Callable[[Announcement], None],
     ) -> bool:
         """Seats the members and returns when all of it is committed or gone; whether the connection can be used on.
 
         Never raises what is a member's to hear.
         """
-        remaining_s = max(deadline.remaining_s() for _, deadline in seats)
+        remaining_s = max(waiting.deadline.remaining_s() for waiting in seats)
         timeout_s = min(remaining_s, self._limits.statement_timeout_s)
         lock_s = min(timeout_s, self._limits.lock_timeout_s)
         self._timeouts_ms = (str(max(1, int(timeout_s * 1_000))), str(max(1, int(lock_s * 1_000))))
@@ -189,13 +188,13 @@ class Group:
         if self._failure is not None:
             raise self._failure
 
-    def _seat(self, seats: Iterable[tuple[asyncio.Future[Member], Deadline]]) -> None:
-        for seat, _ in seats:
-            if not seat.done():
+    def _seat(self, seats: Iterable[Seat]) -> None:
+        for waiting in seats:
+            if not waiting.seat.done():
                 self._running += 1
-                member = Member(self)
+                member = Member(self, waiting.footprint)
                 self._members.append(member)
-                seat.set_result(member)
+                waiting.seat.set_result(member)
 
     async def _answer_reads(self) -> None:
         """Round by round, until everybody who is still here waits for the commit."""
@@ -234,9 +233,10 @@ class Group:
         else:
             question.answer.set_result(answer)
 
-    async def _recall(self, questions: Sequence[Question]) -> None:
+    async def _open_requests(self, questions: Sequence[Question]) -> None:
         requests: list[RecordedRequest] = [question.about[0] for question in questions]
         names = [request_lock(each.tenant_id, each.method, each.request_id) for each in requests]
+        restaurants = [question.member.footprint.restaurant_id for question in questions]
         found = await self._all(
             GROUPS["open_requests"],
             *self._timeouts_ms,
@@ -244,63 +244,60 @@ class Group:
             [each.tenant_id for each in requests],
             [each.method for each in requests],
             [each.request_id for each in requests],
+            restaurants,
         )
-        # A transaction gets a lock as often as it likes, but only one member can have the request.
-        owners = {name: place for place, name in reversed(list(enumerate(names)))}
-        for place, (question, row) in enumerate(zip(questions, found, strict=True)):
-            claimed = row["claimed"] and owners[names[place]] == place
-            self._resume(question, _recalled(row, claimed, *question.about))
+        standings = {
+            _key(row): Standing(rows.restaurant(row), row["now"]) for row in found if row["restaurant_id"]
+        }
+        wanted = {
+            (each.tenant_id, restaurant_id) for each, restaurant_id in zip(requests, restaurants, strict=True)
+        }
+        missing = wanted - standings.keys()
+        busy = await self._busy(missing, standings) if missing else set()
+        for question, row, first in zip(questions, found, _first_ones(names), strict=True):
+            key = (question.about[0].tenant_id, question.member.footprint.restaurant_id)
+            locked_by_others = RestaurantBusyError(alone=len(wanted) == 1) if key in busy else None
+            recalled = _recalled(row, row["claimed"] and first, *question.about)
+            self._resume(question, Opened(recalled, standings.get(key), locked_by_others))
 
-    async def _lock(self, questions: Sequence[Question]) -> None:
-        wanted = {question.about for question in questions}
-        keys = ([tenant_id for tenant_id, _ in wanted], [restaurant_id for _, restaurant_id in wanted])
-        query = GROUPS["lock_restaurants"] if self._patient else GROUPS["lock_idle_restaurants"]
-        found = {_key(row): row for row in await self._all(query, *keys)}
-        there: set[tuple[UUID, UUID]] = set()
-        if not self._patient and not wanted <= found.keys():
-            there = {_key(row) for row in await self._all(GROUPS["restaurants_there"], *keys)}
-        for question in questions:
-            row = found.get(question.about)
+    async def _busy(
+        self, missing: set[tuple[UUID, UUID]], standings: dict[tuple[UUID, UUID], Standing]
+    ) -> set[tuple[UUID, UUID]]:
+        """Which of these somebody else has locked. A patient group waits for the lock."""
+        if not self._patient:
+            tenants, restaurants = zip(*missing, strict=True)
+            there = await self._all(GROUPS["restaurants_there"], list(tenants), list(restaurants))
+            return missing & {_key(row) for row in there}
+        for key in missing:
+            row = await self.fetchrow(RESTAURANTS["lock_restaurant"], *key)
             if row is not None:
-                self._resume(question, Standing(rows.restaurant(row), row["now"]))
-            else:
-                busy = RestaurantBusyError(alone=len(wanted) == 1)
-                self._resume(question, busy if question.about in there else None)
+                standings[key] = Standing(rows.restaurant(row), row["now"])
+        return set()
 
-    async def _bookings(self, questions: Sequence[Question]) -> None:
-        found = await self._all(GROUPS["bookings"], *_pairs(questions))
-        read = {(row["restaurant_id"], row["booking_id"]): row for row in found}
-        for question in questions:
-            row = read.get(question.about)
-            self._resume(question, None if row is None else rows.booking(row))
+    async def _look(self, questions: Sequence[Question]) -> None:
+        about = [question.member.footprint for question in questions]
+        found = await self._all(
+            GROUPS["look"],
+            [each.restaurant_id for each in about],
+            [each.booking_id for each in about],
+            [each.hold_id for each in about],
+            [f"{{{','.join(str(table_id) for table_id in set(each.table_ids))}}}" for each in about],
+        )
+        by_position: dict[int, list[Any]] = {}
+        for row in found:
+            by_position.setdefault(row["position"], []).append(row)
+        for position, question in enumerate(questions, start=1):
+            self._resume(question, _looked(by_position[position]))
 
     async def _holds(self, questions: Sequence[Question]) -> None:
-        found = await self._all(GROUPS["holds"], *_pairs(questions))
+        pairs = {question.about for question in questions}
+        found = await self._all(
+            GROUPS["holds"], [each for each, _ in pairs], [hold_id for _, hold_id in pairs]
+        )
         read = {(row["restaurant_id"], row["hold_id"]): row for row in found}
         for question in questions:
             row = read.get(question.about)
             self._resume(question, None if row is None else rows.hold(row))
-
-    async def _live_holds(self, questions: Sequence[Question]) -> None:
-        found = [rows.hold(row) for row in await self._all(GROUPS["live_holds"], *_pairs(questions))]
-        for question in questions:
-            self._resume(
-                question,
-                tuple(hold for hold in found if (hold.restaurant_id, hold.booking_id) == question.about),
-            )
-
-    async def _claims(self, questions: Sequence[Question]) -> None:
-        wanted = [
-            (asker, restaurant_id, table_id, window.start, window.end)
-            for asker, (restaurant_id, window, table_ids) in enumerate(each.about for each in questions)
-            for table_id in table_ids
-        ]
-        columns = ([row[column] for row in wanted] for column in range(5))
-        answers: list[list[Claim]] = [[] for _ in questions]
-        for row in await self._all(GROUPS["claims"], *columns):
-            answers[row["asker"]].append(rows.claim(row))
-        for question, claims in zip(questions, answers, strict=True):
-            self._resume(question, tuple(claims))
 
     @staticmethod
     def _not_overtaken(writers: Iterable[Question]) -> list[Question]:
@@ -321,12 +318,10 @@ class Group:
         if not members:
             return ()
         written = [change for member in members for change in member.written]
-        versions = await write_all(self._connection, written) if written else {}
-        await record_all(
-            self._connection,
-            [(question.about[0], question.about[1]) for question in writers],
-            self._limits.ledger_ttl_s,
-        )
+        answers = Answers([question.about for question in writers], self._limits.ledger_ttl_s)
+        versions = await write_all(self._connection, written, answers) if written else {}
+        if not written:
+            await record_all(self._connection, answers)
         standings = {member.locked.restaurant_id: member.locked for member in members if member.locked}
         return tuple(
             Announcement(
@@ -344,15 +339,23 @@ class Group:
             if not question.answer.done():
                 question.answer.set_result(None)
 
-    def _fail(self, seats: Iterable[tuple[asyncio.Future[Member], Deadline]], error: BaseException) -> None:
+    def _fail(self, seats: Iterable[Seat], error: BaseException) -> None:
         """What everybody hears who still waits: to try by itself, since it may all be one member's doing."""
         if isinstance(error, TimeoutError | asyncio.CancelledError):
             # A statement may still be running on it.
             self._connection.terminate()
         self._failure = self._failure or GroupFailedError(str(error))
-        for future in (*(seat for seat, _ in seats), *(member.answer for member in self._members)):
+        for future in (*(waiting.seat for waiting in seats), *(member.answer for member in self._members)):
             if future is not None and not future.done():
                 future.set_exception(self._failure)
+
+
+def _first_ones(names: Iterable[str]) -> Iterator[bool]:
+    """A transaction gets a lock as often as it likes, but only one of its members can have the request."""
+    seen: set[str] = set()
+    for name in names:
+        yield name not in seen
+        seen.add(name)
 
 
 def _recalled(
@@ -372,7 +375,11 @@ def _key(row: Any) -> tuple[UUID, UUID]:
     return row["tenant_id"], row["restaurant_id"]
 
 
-def _pairs(questions: Sequence[Question]) -> tuple[list[UUID], list[UUID]]:
-    """Restaurants and what is asked for in them, each pair once."""
-    pairs = {question.about for question in questions}
-    return [restaurant_id for restaurant_id, _ in pairs], [wanted for _, wanted in pairs]
+def _looked(found: Sequence[Any]) -> Looked:
+    first = found[0]
+    return Looked(
+        rows.booking(first) if first["booking_id"] else None,
+        rows.hold(rows.Prefixed(first, "hold_")) if first["hold_hold_id"] else None,
+        first["live_holds"],
+        tuple(rows.claim(rows.Prefixed(row, "claim_")) for row in found if row["claim_table_id"]),
+    )

@@ -1,33 +1,65 @@
 """One member of a group, and what it can ask."""
 
 import asyncio
+from dataclasses import dataclass
 from enum import IntEnum, auto
 from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
 from server.domain.booking import Booking
-from server.domain.claims import Claim, Hold
+from server.domain.claims import Claim, Hold, HoldState
 from server.domain.restaurant import Restaurant
 from server.domain.window import Window
-from server.errors import Refusal
+from server.errors import Refusal, ServiceError
 from server.orchestrator.changes import Changes
-from server.orchestrator.ports import RecordedRequest, Standing
+from server.orchestrator.ports import Footprint, RecordedRequest, Standing
 from server.persistence.reader import Asking, SqlReader
 from server.persistence.writing import Written
 
 AnswerT = TypeVar("AnswerT")
 
 
+class RestaurantBusyError(Exception):
+    """Somebody else has the restaurant locked, and waiting for it would hold up others.
+
+    `alone` says that no other restaurant was in the group, so that the next one will hardly find it free.
+    """
+
+    def __init__(self, *, alone: bool) -> None:
+        super().__init__("somebody else has the restaurant locked")
+        self.alone = alone
+
+
 class Kind(IntEnum):
     """What members ask, in the order in which it is answered."""
 
-    RECALL = auto()
-    LOCK = auto()
-    BOOKING = auto()
+    OPEN = auto()
+    LOOK = auto()
     HOLD = auto()
-    LIVE_HOLDS = auto()
-    CLAIMS = auto()
     COMMIT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """`recalled` is what the ledger says of the request, `standing` the restaurant if there is one; `busy` is set
+    when somebody else has it locked.
+    """
+
+    recalled: Any
+    standing: Standing | None
+    busy: RestaurantBusyError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What there is of what a member is about. `live_holds` counts those of the booking; `claims` are on its tables in
+    its window.
+    """
+
+    booking: Booking | None
+    hold: Hold | None
+    live_holds: int
+    claims: tuple[Claim, ...]
 
 
 class Travelling(Asking, Protocol):
@@ -47,10 +79,13 @@ class Travelling(Asking, Protocol):
 class Member(SqlReader):
     """The `Unit` of one member. What it writes is kept until the whole group is written."""
 
-    def __init__(self, group: Travelling) -> None:
+    def __init__(self, group: Travelling, footprint: Footprint) -> None:
         super().__init__(group)
         self._group = group
         self._request: RecordedRequest | None = None
+        self._opened: Opened | None = None
+        self._looked: Looked | None = None
+        self.footprint = footprint
         self.running = True
         self.answer: asyncio.Future[Any] | None = None
         self.locked: Restaurant | None = None
@@ -70,32 +105,54 @@ class Member(SqlReader):
 
     async def recall(self, request: RecordedRequest, answer_type: type[AnswerT]) -> AnswerT | Refusal | None:
         self._request = request
-        return cast(
-            "AnswerT | Refusal | None", await self._group.ask(self, Kind.RECALL, (request, answer_type))
-        )
+        self._opened = cast("Opened", await self._group.ask(self, Kind.OPEN, (request, answer_type)))
+        if isinstance(self._opened.recalled, ServiceError):
+            raise self._opened.recalled
+        return cast("AnswerT | Refusal | None", self._opened.recalled)
 
     async def lock_restaurant(self, tenant_id: UUID, restaurant_id: UUID) -> Standing | None:
-        standing: Standing | None = await self._group.ask(self, Kind.LOCK, (tenant_id, restaurant_id))
+        """The lock was taken when the request was opened."""
+        assert self._opened is not None, "the request is recalled first"
+        assert restaurant_id == self.footprint.restaurant_id, "a member is about one restaurant"
+        if self._opened.busy is not None:
+            raise self._opened.busy
+        standing = self._opened.standing
         self.locked = standing.restaurant if standing else None
         return standing
 
     async def booking(self, restaurant_id: UUID, booking_id: UUID) -> Booking | None:
-        return cast("Booking | None", await self._group.ask(self, Kind.BOOKING, (restaurant_id, booking_id)))
+        if booking_id != self.footprint.booking_id:
+            return await super().booking(restaurant_id, booking_id)
+        return (await self._look()).booking
 
     async def hold(self, restaurant_id: UUID, hold_id: UUID) -> Hold | None:
+        if hold_id == self.footprint.hold_id:
+            return (await self._look()).hold
         return cast("Hold | None", await self._group.ask(self, Kind.HOLD, (restaurant_id, hold_id)))
 
     async def live_holds_of(self, restaurant_id: UUID, booking_id: UUID) -> tuple[Hold, ...]:
-        about = (restaurant_id, booking_id)
-        return cast("tuple[Hold, ...]", await self._group.ask(self, Kind.LIVE_HOLDS, about))
+        looked = self._looked
+        if looked and looked.booking and looked.booking.booking_id == booking_id:
+            known = (looked.hold,) if looked.hold and _is_live_one(looked.hold, booking_id) else ()
+            if looked.live_holds == len(known):
+                return known
+        return await super().live_holds_of(restaurant_id, booking_id)
 
     async def claims(
         self, restaurant_id: UUID, window: Window, table_ids: tuple[UUID, ...] | None = None
     ) -> tuple[Claim, ...]:
-        if table_ids is None:
-            return await super().claims(restaurant_id, window)
-        about = (restaurant_id, window, table_ids)
-        return cast("tuple[Claim, ...]", await self._group.ask(self, Kind.CLAIMS, about))
+        looked, about = self._looked, self.footprint
+        if looked and table_ids is not None:
+            source = looked.hold or looked.booking
+            named = looked.hold.table_ids if looked.hold else about.table_ids
+            if source and source.window == window and set(named) == set(table_ids):
+                return looked.claims
+        return await super().claims(restaurant_id, window, table_ids)
+
+    async def _look(self) -> Looked:
+        if self._looked is None:
+            self._looked = cast("Looked", await self._group.ask(self, Kind.LOOK, None))
+        return self._looked
 
     async def write(self, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> None:
         assert self.locked is not None, "writes happen on a locked restaurant"
@@ -104,3 +161,7 @@ class Member(SqlReader):
     async def record(self, request: RecordedRequest, answer: object) -> None:
         """Returns when all that was written is committed."""
         await self._group.ask(self, Kind.COMMIT, (request, answer))
+
+
+def _is_live_one(hold: Hold, booking_id: UUID) -> bool:
+    return hold.booking_id == booking_id and hold.state is HoldState.ACTIVE
