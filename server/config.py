@@ -146,10 +146,21 @@ class Settings(DeliverySettings):
     log_format: Literal["auto", "text", "json"] = Field(
         "auto", description="auto is text on a terminal, else JSON"
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65_535,
+        description="port of this machine to show measurements on, at /metrics for Prometheus; 0 takes a free one",
+    )
     trace_exporter: str = Field(
         "none",
         description="OpenTelemetry exporter for traces, such as otlp or console, if its package is installed",
     )
+
+    @field_validator("metrics_port", mode="before")
+    @classmethod
+    def _may_be_none(cls, port: object) -> object:
+        return None if isinstance(port, str) and port.lower() in ("", "none") else port
 
     @field_validator("database_url")
     @classmethod
