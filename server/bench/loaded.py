@@ -25,26 +25,34 @@ class Loaded:
 async def loaded_server(report: Report) -> AsyncIterator[Loaded]:
     """A durable PostgreSQL and a server, both gone when the block is left. A configured database is not touched.
 
-    Holds may live for a second only, so that expiries can be met. Raises what `own_ground` and `programs.running`
-    raise.
+    Raises what `own_ground` and `counting_server` raise.
+    """
+    async with own_ground(report) as ground, counting_server(ground.url) as loaded:
+        yield loaded
+
+
+@asynccontextmanager
+async def counting_server(url: str) -> AsyncIterator[Loaded]:
+    """A server on a database that is there, killed when the block is left.
+
+    Holds may live for a second only, so that expiries can be met. Raises what `programs.running` raises.
     """
     lines: asyncio.Queue[str] = asyncio.Queue()
-    async with own_ground(report) as ground:
-        settings = {
-            "database_url": ground.url,
-            "log_level": "error",
-            "host": "127.0.0.1",
-            "port": "0",
-            "metrics_port": "0",
-            "hold_ttl_s_min": HOLD_TTL_S_MIN,
-        }
-        serve = programs.running(
-            *programs.PROGRAM, "serve", sign=MEASUREMENTS, settings=settings, on_line=lines.put_nowait
-        )
-        async with serve as (_, shown), asyncio.timeout(programs.START_TIMEOUT_S) as patience:
+    settings = {
+        "database_url": url,
+        "log_level": "error",
+        "host": "127.0.0.1",
+        "port": "0",
+        "metrics_port": "0",
+        "hold_ttl_s_min": HOLD_TTL_S_MIN,
+    }
+    serve = programs.running(
+        *programs.PROGRAM, "serve", sign=MEASUREMENTS, settings=settings, on_line=lines.put_nowait
+    )
+    async with serve as (_, shown):
+        async with asyncio.timeout(programs.START_TIMEOUT_S):
             address = await _address(lines)
-            patience.reschedule(None)
-            yield Loaded(address, shown.removeprefix(MEASUREMENTS))
+        yield Loaded(address, shown.removeprefix(MEASUREMENTS))
 
 
 async def _address(lines: "asyncio.Queue[str]") -> str:
