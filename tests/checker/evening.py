@@ -47,7 +47,10 @@ class Evening:
         """The history of the evening, and the rows it left."""
         for number in range(self.clients):
             client = self._client()
-            self._at(self.random.randint(0, 5 * MS), lambda client=client, number=number: self._go_on(client, number, None))
+            self._at(
+                self.random.randint(0, 5 * MS),
+                lambda client=client, number=number: self._go_on(client, number, None),
+            )
         while self._due:
             self._now_ns, _, work = heappop(self._due)
             work()
@@ -135,7 +138,9 @@ class Evening:
             return self._put(f"booking-{len(self._bookings)}")
         booking_id = chance.choice(list(self._bookings)[-8:])
         window = self._bookings[booking_id]
-        tables = tuple(f"t{n}" for n in sorted(chance.sample(range(self.tables), chance.choice((1, 1, 2, 3)))))
+        tables = tuple(
+            f"t{n}" for n in sorted(chance.sample(range(self.tables), chance.choice((1, 1, 2, 3))))
+        )
         ttl_s = chance.choice((0.15, 0.3, 0.6))
         asked = Recorded("", booking_id=booking_id, window=window, table_ids=tables, ttl_s=ttl_s)
         draw = chance.random()

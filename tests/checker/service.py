@@ -21,8 +21,10 @@ class Refused(Exception):
 
 
 def iso(at_us: int) -> str:
-    return datetime.fromtimestamp(at_us // US_PER_S, UTC).replace(microsecond=at_us % US_PER_S).isoformat(
-        timespec="microseconds"
+    return (
+        datetime.fromtimestamp(at_us // US_PER_S, UTC)
+        .replace(microsecond=at_us % US_PER_S)
+        .isoformat(timespec="microseconds")
     )
 
 
@@ -115,7 +117,9 @@ class Service:
     def HoldTables(self, booking_id: str, table_ids: tuple[str, ...], ttl_s: float) -> Answer:
         booking = self._assignable(booking_id)
         self._require_free(booking, table_ids)
-        superseded = [hold.owner_id for hold in self._live_holds(booking) if set(hold.table_ids) & set(table_ids)]
+        superseded = [
+            hold.owner_id for hold in self._live_holds(booking) if set(hold.table_ids) & set(table_ids)
+        ]
         for hold_id in superseded:
             self._end(self.owners[hold_id])
         return {"hold": self._hold(booking, table_ids, ttl_s), "superseded_hold_ids": superseded}
@@ -285,7 +289,12 @@ class Service:
         booking.status, booking.assignment_id = "confirmed", assignment.owner_id
         booking.revision += 1
         self._tell("capacity.assignment.sync", assignment.owner_id)
-        part = {**assignment.row(), "assignment_epoch": booking.epoch, "hold_id": hold_id, "merge_group_id": ""}
+        part = {
+            **assignment.row(),
+            "assignment_epoch": booking.epoch,
+            "hold_id": hold_id,
+            "merge_group_id": "",
+        }
         return {"assignment": part, "booking": self._booking(booking)}
 
     def _end(self, hold: Owner) -> None:

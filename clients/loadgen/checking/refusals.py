@@ -86,7 +86,9 @@ def _questions(operation: Operation, found: Occupancy) -> Iterator[_Question]:
     tables = asked.table_ids or tuple(sorted((hold.table_ids if hold else None) or ()))
     booking_id = found.booking_of(operation)
     windows = {window_of({}, asked.window), hold.window if hold else None}
-    known = frozenset(window for window in windows if window) | found.windows_of(asked.restaurant_id, booking_id)
+    known = frozenset(window for window in windows if window) | found.windows_of(
+        asked.restaurant_id, booking_id
+    )
     if tables and known:
         yield _Question(operation, booking_id, kind, tables, known)
 
