@@ -37,15 +37,13 @@ class Scene:
         if not found:
             raise NoOccasionError
         row = self.random.choice(found)
-        self.state = replace(
-            self.state, **{rows: [each for each in getattr(self.state, rows) if each is not row]}
-        )
+        self._set(rows, [each for each in getattr(self.state, rows) if each is not row])
         return dict(row)
 
     def put(self, rows: str, *added: Mapping[str, Any]) -> None:
         self._set(rows, [*getattr(self.state, rows), *added])
 
-    def _set(self, rows: str, values: list[Mapping[str, Any]]) -> None:
+    def _set(self, rows: str, values: list[Any]) -> None:
         changed: dict[str, Any] = {rows: values}
         self.state = replace(self.state, **changed)
 
