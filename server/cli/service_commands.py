@@ -110,15 +110,20 @@ def dev(
     # Every call would be logged otherwise, between the lines that are to be read.
     quiet = None if "MAITRED_LOG_LEVEL" in os.environ else "warning"
     settings = _settings(
-        host=host, port=port, database_url=database_url, data_dir=data_dir, log_level=log_level or quiet
+        host=host,
+        port=port,
+        database_url=database_url,
+        data_dir=data_dir,
+        log_level=log_level or quiet,
+        processes=1,
     )
 
     async def work() -> None:
         from server.bootstrap import database, serving, working
-        from server.measuring import measured
+        from server.measuring import show_measurements
 
+        metrics = show_measurements(settings.metrics_port)
         async with (
-            measured(settings.metrics_port) as metrics,
             database(settings, note) as store,
             working(settings, store.url) as busy,
             serving(settings, store.url) as server,
