@@ -1,6 +1,7 @@
-"""A small load by two client processes: its counts are the server's, and its history can have happened."""
+"""A small load by two client processes: its counts are the server's, and its history is true."""
 
 from pathlib import Path
+from uuid import UUID
 
 from loadgen.checking.check import check_history
 from loadgen.counters import compare, read_counts
@@ -51,7 +52,7 @@ shared = 0.05
 async def test_callers_and_server_count_the_same_and_nothing_impossible_is_told(
     database_url: str, tmp_path: Path
 ) -> None:
-    async with counting_server(database_url) as server:
+    async with counting_server(database_url, 1) as server:
         plan = LoadPlan(
             parse_scenario("small", SCENARIO),
             server.address,
@@ -63,12 +64,13 @@ async def test_callers_and_server_count_the_same_and_nothing_impossible_is_told(
         )
         async with LoadRun(plan) as run:
             await run.prepare()
-            before = await read_counts([server.metrics_url])
+            before = await read_counts(server.metrics_urls)
             result = await run.drive()
-        after = await read_counts([server.metrics_url])
+        after = await read_counts(server.metrics_urls)
+        state = await server.state([UUID(run.place.restaurant_id(0))])
     tally = result.found.tally
     counted = compare(tally.replies, before, after)
-    checked = check_history(tmp_path / "history")
+    checked = check_history(tmp_path / "history", state)
     report = report_of(result, counted, checked)
     assert counted.agrees, counted.differences
     assert checked.clean, checked.as_text()
