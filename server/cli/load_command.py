@@ -154,9 +154,7 @@ async def _work(
 
     async with AsyncExitStack() as stack:
         if isinstance(server, int):
-            from server.bench.loaded import loaded_server
-
-            server = await stack.enter_async_context(loaded_server(note, server))
+            server = await _started(stack, server)
         plan = _plan(scenario, server.address, given)
         note(f"seed {plan.seed}, run {plan.run_id}")
         run = await stack.enter_async_context(LoadRun(plan))
@@ -166,6 +164,17 @@ async def _work(
         after = await _counts(server)
         comparison = compare(result.found.tally.replies, before, after) if server.metrics_urls else None
         return report_of(result, comparison, await _checked(run, plan, server)), result.found.tally
+
+
+async def _started(stack: AsyncExitStack, processes: int) -> "Loaded":
+    from server.bench.ground import NotDurableError
+    from server.bench.loaded import loaded_server
+    from server.bench.programs import DidNotStartError
+
+    try:
+        return await stack.enter_async_context(loaded_server(note, processes))
+    except (NotDurableError, DidNotStartError, TimeoutError) as error:
+        raise CommandFailure(ExitCode.NOT_READY, f"the server did not start: {error}") from None
 
 
 async def _counts(server: "Loaded") -> "Counts":
