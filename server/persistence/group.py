@@ -89,6 +89,7 @@ class Group:
         self._questions: list[Question] = []
         self._timeouts_ms = ("", "")
         self._failure: GroupFailedError | None = None
+        self.committed = False
         self.over = asyncio.Event()
         self._answering: Mapping[Kind, Callable[[Sequence[Question]], Awaitable[None]]] = {
             Kind.OPEN: self._open_requests,
@@ -119,6 +120,7 @@ class Group:
                 await self._answer_reads()
                 writers = self._not_overtaken(self._open(self._questions))
                 written = await self._write(writers)
+            self.committed = True
             for announcement in written:
                 announce(announcement)
             self._tell(writers)
