@@ -13,6 +13,7 @@ from server.cli import (
     check_command,
     dispatch_command,
     floor_command,
+    load_command,
     moving_commands,
     outbox_commands,
     question_commands,
@@ -62,6 +63,7 @@ verify_command.register(app)
 check_command.register(app)
 outbox_commands.register(app)
 bench_commands.register(app)
+load_command.register(app)
 
 
 def _version(wanted: bool) -> None:
