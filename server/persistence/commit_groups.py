@@ -18,6 +18,7 @@ from server.persistence.group import Group, GroupLimits, OvertakenError
 from server.persistence.group_member import Member, RestaurantBusyError
 from server.persistence.group_queue import GroupQueue
 from server.persistence.pool import Pool
+from server.telemetry.metrics import GroupMetrics
 
 ResultT = TypeVar("ResultT")
 
@@ -58,6 +59,7 @@ class CommitGroups:
         self._tasks: set[asyncio.Task[None]] = set()
         self._groups = {False: 0, True: 0}
         self._forming = False
+        self._metrics = GroupMetrics(lambda: len(self._queue))
 
     @property
     def queued(self) -> int:
@@ -142,6 +144,7 @@ class CommitGroups:
                     finally:
                         if self._queue.arrived({each.footprint.restaurant_id for each in members}):
                             self._form_soon()
+                    self._metrics.ended(len(members), committed=group.committed)
                     if not sound:
                         return
         except (OSError, TimeoutError, *DRIVER_ERRORS) as error:
