@@ -58,6 +58,9 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("bench", "take_rows"): ("restaurant_id", "id", "attempt_count", "payload"),
     ("bench", "take_snapshot"): ("tenants",),
     ("announcements", "database_identity"): ("identity",),
+    ("torture", "lock_restaurants"): ("restaurant_id",),
+    ("torture", "unsettled_events"): ("waiting", "dead"),
+    ("torture", "committed_events"): ("id", "restaurant_id", "floor_version", "position"),
     ("watching", "begin_viewing"): ("statement_timeout",),
     ("watching", "floor_versions"): ("restaurant_id", "floor_version"),
     ("watching", "changes"): (

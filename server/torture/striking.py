@@ -1,0 +1,228 @@
+"""Lets the faults of a schedule happen, each when its time has come."""
+
+import asyncio
+import random
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TypeAlias
+
+from server.persistence.torture import locked_restaurants, taken_connections
+from server.torture.house import House
+from server.torture.passage import Link, Passage
+from server.torture.programs import Program
+from server.torture.schedule import Fault, Kind
+
+LOOK_S = 0.05
+# Each piece of what a slowed connection carries waits so long.
+SLOW_S = 0.05
+
+Disturb: TypeAlias = Callable[[Fault], AbstractAsyncContextManager[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """A fault that happened, so many seconds after the beginning; `note` says to whom or to how many."""
+
+    at_s: float
+    fault: Fault
+    note: str
+
+
+@dataclass(slots=True)
+class Strikes:
+    """What happened so far. `ended_by_itself` counts programs that nobody had killed and that were started again."""
+
+    began: float = field(default_factory=monotonic)
+    struck: list[Struck] = field(default_factory=list)
+    ended_by_itself: Counter[str] = field(default_factory=Counter)
+    over: bool = False
+
+    @property
+    def counted(self) -> Counter[Kind]:
+        return Counter(struck.fault.kind for struck in self.struck)
+
+
+class Striker:
+    """Strikes a house.
+
+    `jump` sets the clients' wall clock by so many seconds; `progress` is the part of the run that is over, from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        house: House,
+        progress: Callable[[], float],
+        jump: Callable[[float], None],
+        tell: Callable[[str], None],
+    ) -> None:
+        self._house, self._progress, self._jump, self._tell = house, progress, jump, tell
+        self._at_work = asyncio.Lock()
+        self.strikes = Strikes()
+        front, back = house.front, house.back
+        self._disturbances: Mapping[Kind, Disturb] = {
+            Kind.PAUSE_SERVER: lambda fault: self._paused(house.servers, fault),
+            Kind.PAUSE_WORKER: lambda fault: self._paused(house.workers, fault),
+            Kind.CUT_CALLS: lambda fault: _cut(front, fault),
+            Kind.CUT_ANSWERS: lambda fault: _cut_in_mid_answer(front, fault),
+            Kind.SWALLOW_ANSWERS: lambda fault: _swallowed(front, fault),
+            Kind.STALL_CALLS: lambda fault: _stalled(front, fault),
+            Kind.SLOW_CALLS: lambda fault: _slowed(front, fault),
+            Kind.CUT_DATABASE: lambda fault: _cut(back, fault),
+            Kind.CUT_DATABASE_ANSWERS: lambda fault: _cut_in_mid_answer(back, fault),
+            Kind.SWALLOW_DATABASE: lambda fault: _swallowed(back, fault),
+            Kind.STALL_DATABASE: lambda fault: _stalled(back, fault),
+            Kind.SLOW_DATABASE: lambda fault: _slowed(back, fault),
+            Kind.HOG_CONNECTIONS: lambda _: taken_connections(house.url, house.connections_max),
+            Kind.HOG_RESTAURANTS: lambda _: locked_restaurants(house.url),
+            Kind.JUMP_CLOCK: self._jumped,
+        }
+
+    async def run(self, faults: Sequence[Fault]) -> None:
+        """Until the last fault is over; everything runs again then."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for fault in faults:
+                    while self._progress() < fault.at:  # noqa: ASYNC110 - the clients report, and wake nobody
+                        await asyncio.sleep(LOOK_S)
+                    if fault.kind in self._disturbances:
+                        group.create_task(self._disturb(fault))
+                    else:
+                        await self._kill(fault)
+        finally:
+            self.strikes.over = True
+
+    async def revive(self) -> None:
+        """Starts what has ended by itself, for ever, as whatever supervises it does."""
+        while True:
+            async with self._at_work:
+                for kind, programs in (("server", self._house.servers), ("worker", self._house.workers)):
+                    for program in programs:
+                        if not program.running:
+                            self.strikes.ended_by_itself[kind] += 1
+                            await program.start()
+            await asyncio.sleep(LOOK_S)
+
+    async def _disturb(self, fault: Fault) -> None:
+        async with AsyncExitStack() as stack:
+            # Not while PostgreSQL is starting, which needs a connection of its own.
+            async with self._at_work:
+                met = await stack.enter_async_context(self._disturbances[fault.kind](fault))
+            self._note(fault, str(met))
+            await asyncio.sleep(fault.lasts_s)
+
+    async def _kill(self, fault: Fault) -> None:
+        house = self._house
+        async with self._at_work:
+            if fault.kind is Kind.KILL_POSTGRES:
+                house.postgres.kill()
+                victim = ""
+            else:
+                programs = house.workers if fault.kind is Kind.KILL_WORKER else house.servers
+                victim = await self._kill_one(programs, fault)
+            self._note(fault, victim)
+            await asyncio.sleep(fault.lasts_s)
+            if house.postgres.pid is None:
+                await house.postgres.start()
+            for program in (*house.servers, *house.workers):
+                await program.start()
+
+    async def _kill_one(self, programs: Sequence[Program], fault: Fault) -> str:
+        if not programs:
+            return "there is none"
+        # One may have ended by itself since somebody looked.
+        number = fault.choice(len(programs))
+        await programs[number].start()
+        await programs[number].kill()
+        return f"number {number + 1}"
+
+    def _note(self, fault: Fault, note: str) -> None:
+        at_s = monotonic() - self.strikes.began
+        self.strikes.struck.append(Struck(at_s, fault, note))
+        self._tell(f"{at_s:7.1f} s: {fault.kind}{f' ({note})' if note else ''}")
+
+    @asynccontextmanager
+    async def _paused(self, programs: Sequence[Program], fault: Fault) -> AsyncIterator[str]:
+        if not programs:
+            yield "there is none"
+            return
+        number = fault.choice(len(programs))
+        programs[number].signal(signal.SIGSTOP)
+        try:
+            yield f"number {number + 1}, {fault.lasts_s:.1f} s"
+        finally:
+            programs[number].signal(signal.SIGCONT)
+
+    @asynccontextmanager
+    async def _jumped(self, fault: Fault) -> AsyncIterator[str]:
+        self._jump(fault.jump_s)
+        try:
+            yield f"{fault.jump_s:+.0f} s"
+        finally:
+            self._jump(0.0)
+
+
+def _chosen(passage: Passage, fault: Fault) -> list[Link]:
+    """So large a share of the connections that there are now, at least one if there is any."""
+    links = list(passage.links)
+    wanted = min(len(links), max(1, round(len(links) * fault.share)))
+    return random.Random(fault.draw).sample(links, wanted)
+
+
+def _met(links: Sequence[Link]) -> str:
+    return f"{len(links)} connections"
+
+
+@asynccontextmanager
+async def _cut(passage: Passage, fault: Fault) -> AsyncIterator[str]:
+    links = _chosen(passage, fault)
+    for link in links:
+        link.cut()
+    yield _met(links)
+
+
+@asynccontextmanager
+async def _cut_in_mid_answer(passage: Passage, fault: Fault) -> AsyncIterator[str]:
+    links = _chosen(passage, fault)
+    for link in links:
+        link.cut_in_mid_answer()
+    yield _met(links)
+
+
+@asynccontextmanager
+async def _swallowed(passage: Passage, fault: Fault) -> AsyncIterator[str]:
+    links = _chosen(passage, fault)
+    for link in links:
+        link.swallow()
+    try:
+        yield _met(links)
+    finally:
+        for link in links:
+            link.cut()
+
+
+@asynccontextmanager
+async def _stalled(passage: Passage, fault: Fault) -> AsyncIterator[str]:
+    links = _chosen(passage, fault)
+    for link in links:
+        link.stall()
+    try:
+        yield _met(links)
+    finally:
+        for link in links:
+            link.resume()
+
+
+@asynccontextmanager
+async def _slowed(passage: Passage, fault: Fault) -> AsyncIterator[str]:
+    links = _chosen(passage, fault)
+    for link in links:
+        link.slow(SLOW_S)
+    try:
+        yield _met(links)
+    finally:
+        for link in links:
+            link.slow(0.0)
