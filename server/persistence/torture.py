@@ -1,7 +1,9 @@
 """What a torture does to PostgreSQL from outside the service, and what it asks of it afterwards."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import asyncpg
 
@@ -52,10 +54,32 @@ async def unsettled_events(url: str) -> tuple[int, int]:
     return row["waiting"], row["dead"]
 
 
-async def committed_events(url: str) -> dict[str, tuple[str, int, int]]:
-    """Restaurant, floor version and position of every event by its id. Raises `UnreachableError`."""
+Place: TypeAlias = tuple[str, int, int]
+"""Restaurant, floor version and position of an event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What the rows say. `made` are the ids of all holds and assignments, `repeated` the request_ids with more than one
+    effect, `committed` all events.
+    """
+
+    made: frozenset[str]
+    repeated: tuple[str, ...]
+    committed: Mapping[str, Place]
+
+
+async def rows_of(url: str) -> Rows:
+    """Reads them. Raises `UnreachableError`."""
     async with connection_to(url) as connection:
-        found = await connection.fetch(QUERIES["committed_events"])
-    return {
-        str(row["id"]): (str(row["restaurant_id"]), row["floor_version"], row["position"]) for row in found
-    }
+        made = await connection.fetch(QUERIES["made_ids"])
+        repeated = await connection.fetch(QUERIES["repeated_effects"])
+        events = await connection.fetch(QUERIES["committed_events"])
+    return Rows(
+        frozenset(str(row["id"]) for row in made),
+        tuple(row["request_id"] for row in repeated),
+        {
+            str(row["id"]): (str(row["restaurant_id"]), row["floor_version"], row["position"])
+            for row in events
+        },
+    )

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from server.persistence.torture import Place
+
 SHOWN_MAX = 5
 
 
@@ -36,7 +38,7 @@ class Receiver:
             self._seen.add(event_id)
             self.first.setdefault(restaurant_id, []).append(event_id)
 
-    def wrong(self, committed: Mapping[str, tuple[str, int, int]]) -> Iterator[str]:
+    def wrong(self, committed: Mapping[str, Place]) -> Iterator[str]:
         """A sentence for what is missing, was invented, or came out of order; places are those of the database."""
         yield from _listed("were committed and never came", committed.keys() - self._seen)
         yield from _listed("came and were never committed", self._seen - committed.keys())

@@ -60,6 +60,8 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("announcements", "database_identity"): ("identity",),
     ("torture", "lock_restaurants"): ("restaurant_id",),
     ("torture", "unsettled_events"): ("waiting", "dead"),
+    ("torture", "repeated_effects"): ("request_id",),
+    ("torture", "made_ids"): ("id",),
     ("torture", "committed_events"): ("id", "restaurant_id", "floor_version", "position"),
     ("watching", "begin_viewing"): ("statement_timeout",),
     ("watching", "floor_versions"): ("restaurant_id", "floor_version"),
