@@ -17,6 +17,7 @@ from server.cli import (
     question_commands,
     replay_commands,
     service_commands,
+    torture_command,
     verify_command,
     worker_commands,
 )
@@ -58,6 +59,7 @@ floor_command.register(app)
 verify_command.register(app)
 outbox_commands.register(app)
 bench_commands.register(app)
+torture_command.register(app)
 
 
 def _version(wanted: bool) -> None:

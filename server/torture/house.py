@@ -80,6 +80,12 @@ class House:
             await program.start()
         await asyncio.gather(*(self._serves(*each) for each in zip(self.servers, self.ports, strict=True)))
 
+    def logs(self) -> dict[str, str]:
+        """What each program has said, in all its lives."""
+        named = {f"server {number}": program for number, program in enumerate(self.servers, 1)}
+        named |= {f"worker {number}": program for number, program in enumerate(self.workers, 1)}
+        return {name: program.log() for name, program in named.items()}
+
     async def _serves(self, program: Program, port: int) -> None:
         until = monotonic() + READY_WAIT_S
         while not (await ask_health(f"127.0.0.1:{port}", HEALTH_WAIT_S)).serving:

@@ -2,25 +2,24 @@
 
 import asyncio
 import random
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
 from loadgen.acting.asking import Found
 from loadgen.checking.history import digest_of, read_history
-from loadgen.driving import ClientProcesses
+from loadgen.running import LoadRun
 from server.persistence.inspection import database_invariants
 from server.persistence.torture import rows_of, unsettled_events
 from server.torture.answers import LostAnswers
 from server.torture.clock import SetClock
 from server.torture.house import House, house
-from server.torture.load import Load, LoadPlan
+from server.torture.load import Burden, Load
 from server.torture.schedule import Kind, schedule
 from server.torture.striking import Striker, Strikes
-from server.torture.verdict import Promise, calls_by_outcome, enough_faults, promises
+from server.torture.verdict import Evidence, Promise, calls_by_outcome, enough_faults, promises
 
 LOOK_S, TELL_S = 0.1, 5.0
 DRAIN_WAIT_S = 300.0
@@ -34,7 +33,8 @@ Tell = Callable[[str], None]
 class Plan:
     """`kills` and `disturbances` are how many faults there are; `lost` is the share of answers that never arrive."""
 
-    load: LoadPlan
+    seed: int
+    burden: Burden
     servers: int
     workers: int
     kills: Mapping[Kind, int]
@@ -72,40 +72,34 @@ class Outcome:
 
 
 async def torture(plan: Plan, history: Path, tell: Tell) -> Outcome:
-    """Raises what the parts of the house raise when one of them cannot start."""
-    answers = LostAnswers(random.Random(plan.load.seed), digest_of)
-    clock = SetClock(history.parent / "clock")
-    clock.jump(0.0)
-    async with house(plan.servers, plan.workers, answers, lambda _: None) as home:
-        tell("preparing restaurants and bookings")
-        async with _load(plan.load, home, history, clock) as load:
-            shortest_ttl_s = await load.prepare()
-            answers.share = plan.lost
-            strikes, beats, found = await _strike(plan, home, load, shortest_ttl_s, tell)
-        answers.share = 0.0
-        tell("waiting until everything runs again and every event is delivered")
-        await home.start()
-        await _drained(home)
-        return await _judged(plan, home, history, strikes, beats, found, tell)
-
-
-@asynccontextmanager
-async def _load(plan: LoadPlan, home: House, history: Path, clock: SetClock) -> AsyncIterator[Load]:
-    async with ClientProcesses(plan.clients) as processes:
-        yield Load(plan, home.address, history, clock, processes)
+    """Writes the history into that folder. Raises what the parts of the house raise when one of them cannot start."""
+    answers = LostAnswers(random.Random(plan.seed), digest_of)
+    with tempfile.TemporaryDirectory(prefix="maitred-") as folder:
+        clock = SetClock(Path(folder) / "clock")
+        clock.jump(0.0)
+        async with house(plan.servers, plan.workers, answers, lambda _: None) as home:
+            tell("preparing restaurants and bookings")
+            async with LoadRun(plan.burden.plan(home.address, plan.seed, history, clock)) as running:
+                await running.prepare()
+                answers.share = plan.lost
+                strikes, beats, found = await _strike(plan, home, Load(plan.burden, running), clock, tell)
+            answers.share = 0.0
+            tell("waiting until everything runs again and every event is delivered")
+            await home.start()
+            await _drained(home)
+            return await _judged(home, plan, history, strikes, beats, found, tell)
 
 
 async def _strike(
-    plan: Plan, home: House, load: Load, shortest_ttl_s: float, tell: Tell
+    plan: Plan, home: House, load: Load, clock: SetClock, tell: Tell
 ) -> tuple[Strikes, tuple[Beat, ...], Found]:
     """Load and faults together, until the load has gone as far as it is to and the last fault is over."""
-    faults = schedule(plan.load.seed, plan.kills, plan.disturbances)
-    striker = Striker(home, lambda: load.progress, load.clock.jump, tell)
+    striker = Striker(home, lambda: load.progress, clock.jump, tell)
     beats: list[Beat] = []
     async with asyncio.TaskGroup() as group:
-        running = group.create_task(load.run(shortest_ttl_s))
+        running = group.create_task(load.run())
         beside = [group.create_task(striker.revive()), group.create_task(_report(load, striker, beats, tell))]
-        await group.create_task(striker.run(faults))
+        await group.create_task(striker.run(schedule(plan.seed, plan.kills, plan.disturbances)))
         while load.progress < 1.0:  # noqa: ASYNC110 - the clients report, and wake nobody
             await asyncio.sleep(LOOK_S)
         load.stop()
@@ -150,21 +144,17 @@ async def _drained(home: House) -> None:
 
 
 async def _judged(
-    plan: Plan, home: House, folder: Path, strikes: Strikes, beats: tuple[Beat, ...], found: Found, tell: Tell
+    home: House, plan: Plan, folder: Path, strikes: Strikes, beats: tuple[Beat, ...], found: Found, tell: Tell
 ) -> Outcome:
     """Reads everything that there is to read, and says what it comes to."""
     tell("reading the rows")
     report, rows = await database_invariants(home.url), await rows_of(home.url)
-    _, dead = await unsettled_events(home.url)
     tell("checking the history")
     history = await asyncio.to_thread(read_history, folder)
-    logs = {f"server {number}": program.log() for number, program in enumerate(home.servers, 1)}
-    logs |= {f"worker {number}": program.log() for number, program in enumerate(home.workers, 1)}
-    kept = await asyncio.to_thread(promises, history, report, rows, dead, home, logs)
-    happened = Counter({str(kind): number for kind, number in strikes.counted.items()})
-    wanted = {str(kind): number for kind, number in plan.kills.items()}
+    evidence = Evidence(history, report, rows, home.answers, home.receiver, home.logs())
+    kept = await asyncio.to_thread(promises, evidence, delivering=plan.workers > 0)
     return Outcome(
-        monotonic() - strikes.began,
+        strikes.seconds,
         found,
         sum(call.method == "HoldTables" and call.attempt == 1 for call in history.calls),
         calls_by_outcome(history.calls),
@@ -173,5 +163,5 @@ async def _judged(
         home.answers.lost,
         home.receiver.received,
         kept,
-        tuple(enough_faults(wanted, happened)),
+        tuple(enough_faults(plan.kills, strikes.counted)),
     )

@@ -34,12 +34,15 @@ class Struck:
 
 @dataclass(slots=True)
 class Strikes:
-    """What happened so far. `ended_by_itself` counts programs that nobody had killed and that were started again."""
+    """What happened so far. `seconds` is how long it took, once it is over.
+
+    `ended_by_itself` counts programs that nobody had killed and that were started again.
+    """
 
     began: float = field(default_factory=monotonic)
     struck: list[Struck] = field(default_factory=list)
     ended_by_itself: Counter[str] = field(default_factory=Counter)
-    over: bool = False
+    seconds: float = 0.0
 
     @property
     def counted(self) -> Counter[Kind]:
@@ -93,7 +96,7 @@ class Striker:
                     else:
                         await self._kill(fault)
         finally:
-            self.strikes.over = True
+            self.strikes.seconds = monotonic() - self.strikes.began
 
     async def revive(self) -> None:
         """Starts what has ended by itself, for ever, as whatever supervises it does."""

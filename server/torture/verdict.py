@@ -4,10 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from loadgen.checking.check import check
 from loadgen.checking.history import History, Recorded
 from server.domain.invariants import InvariantReport
 from server.persistence.torture import Rows
 from server.torture.answers import LostAnswers
+from server.torture.receiver import Receiver
+from server.torture.schedule import Kind
 
 SHOWN_MAX: Final = 5
 LINE_MAX: Final = 400
@@ -22,7 +25,7 @@ BROKEN: Final = frozenset({"INTERNAL", "UNKNOWN", "INVARIANT_BROKEN", "DATA_LOSS
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """`kept` when nothing was found against it; `wrong` has the first sentences about what was, `found` their number."""
+    """`kept` when nothing was found against it; `wrong` has the first sentences of all that was `found`."""
 
     name: str
     found: int
@@ -32,6 +35,52 @@ class Promise:
     @property
     def kept(self) -> bool:
         return self.found == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that a run left behind; `logs` by program."""
+
+    history: History
+    report: InvariantReport
+    rows: Rows
+    answers: LostAnswers
+    receiver: Receiver
+    logs: Mapping[str, str]
+
+
+def promises(evidence: Evidence, *, delivering: bool) -> tuple[Promise, ...]:
+    """Everything that is promised, whatever happens; of deliveries only where there are workers that deliver."""
+    history, report, rows = evidence.history, evidence.report, evidence.rows
+    claims = f"{report.counts.claims} claims, and whether the database would refuse one more"
+    halves = f"{report.counts.assignments} assignments, {report.counts.holds} holds"
+    others = other_invariants(report)
+    kept = [
+        checked(history),
+        invariants_kept("overlaps", claims, report, OVERLAPS),
+        invariants_kept("half-done confirms", halves, report, HALVES),
+        acknowledged_kept(history, rows),
+        single_effects(history, rows),
+        equal_answers(history, evidence.answers),
+        no_breakage(history),
+        invariants_kept("changes without their events", f"{report.counts.events} events", report, EVENTS),
+        invariants_kept("other contradictions in the rows", f"{len(others)} checks", report, others),
+        nothing_cried(evidence.logs),
+    ]
+    if delivering:
+        receiver = evidence.receiver
+        looked_at = f"{receiver.received} delivered, {receiver.repeats} again"
+        name = "events lost, invented or out of order"
+        kept.insert(-1, promise(name, looked_at, receiver.wrong(rows.committed)))
+    return tuple(kept)
+
+
+def checked(history: History) -> Promise:
+    """What the checker of histories says."""
+    report = check(history)
+    looked_at = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in report.counts.items())
+    sentences = [f"{violation.rule}: {violation.sentence}" for violation in report.violations]
+    return promise("answers that contradict each other", looked_at, sentences)
 
 
 def promise(name: str, looked_at: str, wrong: Iterable[str]) -> Promise:
@@ -118,7 +167,7 @@ def nothing_cried(logs: Mapping[str, str]) -> Promise:
     return promise("programs that found a fault in themselves", f"the logs of {len(logs)} programs", wrong)
 
 
-def enough_faults(wanted: Mapping[str, int], happened: Mapping[str, int]) -> Iterator[str]:
+def enough_faults(wanted: Mapping[Kind, int], happened: Mapping[Kind, int]) -> Iterator[str]:
     """A sentence for every kind of fault that came less often than it was to."""
     for kind, number in wanted.items():
         if happened.get(kind, 0) < number:

@@ -2,16 +2,20 @@
 
 import heapq
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
+from typing import TypeAlias
 
 from loadgen.place import Visit
 
 # A hold that was left to expire is looked at again a little later, so that it has expired by the database's clock.
 EXPIRED_FOR_S = 0.05
+
+Wall: TypeAlias = Callable[[], float]
+"""Tells the time of day as `time.time` does. It may be wrong, and may be set at any moment."""
 
 
 class Standing(StrEnum):
@@ -25,9 +29,10 @@ class Standing(StrEnum):
 
 @dataclass(slots=True)
 class Life:
-    """One booking. `expires_at_s` is in seconds of the wall clock; `table_ids` are held or assigned, if known."""
+    """One booking. `expires_at_s` is in seconds of the clock `wall`; `table_ids` are held or assigned, if known."""
 
     visit: Visit
+    wall: Wall = time.time
     known: Standing = Standing.PENDING
     hold_id: str = ""
     table_ids: tuple[str, ...] = ()
@@ -36,7 +41,7 @@ class Life:
 
     @property
     def standing(self) -> Standing:
-        if self.known is Standing.HELD and self.expires_at_s <= time.time():
+        if self.known is Standing.HELD and self.expires_at_s <= self.wall():
             return Standing.EXPIRED
         return self.known
 
@@ -60,12 +65,15 @@ class Lives:
     are left alone until their hold has expired.
     """
 
-    def __init__(self, visits: Sequence[Visit], shared: float, chance: Random) -> None:
-        self._all = [Life(visit) for visit in visits]
+    def __init__(
+        self, visits: Sequence[Visit], shared: float, chance: Random, wall: Wall = time.time
+    ) -> None:
+        self._all = [Life(visit, wall) for visit in visits]
         self._idle = list(self._all)
         self._resting: list[tuple[float, str, Life]] = []
         self._shared = shared
         self._chance = chance
+        self._wall = wall
 
     @contextmanager
     def one(self) -> Iterator[Life]:
@@ -89,7 +97,7 @@ class Lives:
                 self._idle.append(life)
 
     def _wake(self) -> None:
-        while self._resting and self._resting[0][0] <= time.time():
+        while self._resting and self._resting[0][0] <= self._wall():
             _, _, life = heapq.heappop(self._resting)
             life.rests = False
             self._idle.append(life)
