@@ -90,6 +90,17 @@ Lines = Annotated[
         rich_help_panel=LOAD,
     ),
 ]
+CallTimeout = Annotated[
+    float,
+    typer.Option(
+        "--timeout",
+        envvar="MAITRED_CLI_TIMEOUT",
+        min=0.05,
+        max=60.0,
+        help="Seconds that a caller waits for an answer before it asks again.",
+        rich_help_panel=LOAD,
+    ),
+]
 Processes = Annotated[
     int,
     typer.Option("--processes", envvar="MAITRED_CLI_PROCESSES", min=1, max=32, help="Server processes."),
@@ -170,9 +181,10 @@ def torture(
     minutes: Minutes = None,
     operations: Operations = None,
     in_flight: InFlight = 1_000,
-    scenario: ScenarioName = "hot_set",
+    scenario: ScenarioName = "torture",
     clients: Clients = 2,
     lines: Lines = 8,
+    timeout: CallTimeout = 10.0,
     processes: Processes = 2,
     workers: Workers = 1,
     seed: Seed = None,
@@ -219,7 +231,7 @@ def torture(
     wanted = Wanted(kills_of_servers, kills_of_postgres, kills_of_workers, disturbances)
     plan = Plan(
         seed=random.randrange(10**6) if seed is None else seed,
-        burden=Burden(chosen, in_flight, clients, lines, duration_s, operations),
+        burden=Burden(chosen, in_flight, clients, lines, timeout, duration_s, operations),
         servers=processes,
         workers=workers,
         kills=_kills(wanted, length, workers),

@@ -21,7 +21,8 @@ def repeat(plan: Plan, scenario: str) -> str:
     )
     return (
         f"maitred torture --seed {plan.seed} {length} --scenario {scenario} --in-flight {burden.in_flight}"
-        f" --clients {burden.clients} --lines {burden.lines} --processes {plan.servers} --workers {plan.workers}"
+        f" --clients {burden.clients} --lines {burden.lines} --timeout {burden.timeout_s:g}"
+        f" --processes {plan.servers} --workers {plan.workers}"
         f" --lost-answers {plan.lost:g} --kills-of-servers {plan.kills.get(Kind.KILL_SERVER, 0)}"
         f" --kills-of-postgres {plan.kills.get(Kind.KILL_POSTGRES, 0)}"
         f" --kills-of-workers {plan.kills.get(Kind.KILL_WORKER, 0)} --disturbances {plan.disturbances}"

@@ -13,8 +13,6 @@ from loadgen.scenario import Scenario
 from server.torture.clock import SetClock
 
 NAMESPACE = UUID("0d9c7e4e-54f1-4d4e-8a5c-6d2b3d3b6a01")
-# What a caller waits for an answer before it asks again.
-CALL_TIMEOUT_S = 5.0
 # Whoever runs it stops it when the last fault is over; nothing lasts longer than this.
 DURATION_S_MAX = 7 * 86_400.0
 
@@ -22,13 +20,14 @@ DURATION_S_MAX = 7 * 86_400.0
 @dataclass(frozen=True, slots=True)
 class Burden:
     """How much load: for `duration_s`, or until so many `operations` have begun. `clients` are processes, each of them
-    with so many `lines`, which are connections.
+    with so many `lines`, which are connections. A caller waits `timeout_s` for an answer before it asks again.
     """
 
     scenario: Scenario
     in_flight: int
     clients: int
     lines: int
+    timeout_s: float
     duration_s: float | None
     operations: int | None
 
@@ -42,7 +41,7 @@ class Burden:
             in_flight=self.in_flight,
             duration_s=DURATION_S_MAX,
             lines=self.lines,
-            timeout_s=CALL_TIMEOUT_S,
+            timeout_s=self.timeout_s,
             history=history,
             run_id=uuid5(NAMESPACE, str(seed)),
             wall=clock,

@@ -10,7 +10,8 @@ LEFT, TOP = 60, 20
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222 }
-table { border-collapse: collapse; margin: 1em 0 } td, th { padding: .2em .8em .2em 0; text-align: left; vertical-align: top }
+table { border-collapse: collapse; margin: 1em 0 }
+td, th { padding: .2em .8em .2em 0; text-align: left; vertical-align: top }
 td.n { text-align: right } .kept { color: #187a32 } .broken { color: #b3121d; font-weight: bold }
 code { background: #f3f3f3; padding: .1em .3em } svg text { font-size: 11px; fill: #444 }
 """

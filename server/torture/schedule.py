@@ -39,8 +39,8 @@ LAST: Final = 0.95
 # How long what was killed stays away, and how long the other faults last, in seconds.
 AWAY_S: Final = (0.0, 1.0)
 LASTS_S: Final[Mapping[Kind, tuple[float, float]]] = {
-    # Past the deadline of a call, so that what the process does when it wakes is too late for everybody.
-    Kind.PAUSE_SERVER: (2.0, 7.0),
+    # Often past the deadline of a call, so that what the process does when it wakes is too late for everybody.
+    Kind.PAUSE_SERVER: (2.0, 15.0),
     # Past the lease of its events.
     Kind.PAUSE_WORKER: (2.0, 8.0),
     Kind.STALL_CALLS: (0.5, 4.0),

@@ -130,22 +130,21 @@ def single_effects(history: History, rows: Rows) -> Promise:
 
 def equal_answers(history: History, answers: LostAnswers) -> Promise:
     """An answer that was lost on its way is, byte for byte, what the client was told in the end."""
-    told: dict[str, set[str]] = {}
+    # Questions have no request_id, and what their first field names is none.
+    told: dict[str, set[str]] = {call.request_id: set() for call in history.calls if call.request_id}
     for call in history.calls:
         if call.request_id and call.outcome == "ok":
-            told.setdefault(call.request_id, set()).add(call.answer_digest)
-    compared = sum(request_id in told for request_id in answers.digests)
-    wrong = [f"request {request_id} was answered in two ways" for request_id in answers.differing]
-    wrong += [
-        f"request {request_id} was answered in two ways" for request_id, seen in told.items() if len(seen) > 1
-    ]
-    wrong += [
-        f"request {request_id} was answered again, and not with the answer that was lost"
-        for request_id, lost in answers.digests.items()
-        if request_id in told and lost not in told[request_id]
-    ]
+            told[call.request_id].add(call.answer_digest)
+    lost = {request_id: digest for request_id, digest in answers.digests.items() if request_id in told}
+    in_two_ways = {request_id for request_id, seen in told.items() if len(seen) > 1}
+    in_two_ways |= told.keys() & set(answers.differing)
+    in_two_ways |= {request_id for request_id, digest in lost.items() if told[request_id] - {digest}}
+    compared = sum(bool(told[request_id]) for request_id in lost)
+    wrong = (f"request {request_id} was answered in two ways" for request_id in sorted(in_two_ways))
     return promise(
-        "retried calls with another answer", f"{answers.lost} answers lost, {compared} compared", wrong
+        "retried calls with another answer",
+        f"{answers.lost} answers lost, {compared} of them compared with what was answered again",
+        wrong,
     )
 
 
