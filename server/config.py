@@ -19,23 +19,23 @@ ENV_PREFIX = "MAITRED_"
 COMMAND_LINE_VARIABLES = frozenset(
     f"{ENV_PREFIX}CLI_{name}"
     for name in (
-        "ACTOR ADDRESS ALL ALTERNATIVES AT AVOID "
+        "ACTOR ADDRESS ALL ALTERNATIVES ANSWER_WITHIN AT AVOID "
         "BEST BOOKING "
-        "CALLS CHECK_DATABASE CLIENTS CONFIRMS CUTOFF "
-        "DATE DIRECT_TELEMETRY DISTURBANCES DRAINED "
+        "CALLS CHECK CHECK_DATABASE CLIENTS CONFIRMS CUTOFF "
+        "DATE DIRECT_TELEMETRY DISTURBANCES DRAINED DURATION "
         "EVENT EVENTS EVERY "
         "FLOOR_TABLES FROM "
         "HISTORY HOLD "
         "IN_FLIGHT "
         "KILLS KILLS_OF_POSTGRES KILLS_OF_SERVERS KILLS_OF_WORKERS "
         "LIMIT LINES LOADS LOST_ANSWERS "
-        "MINUTES "
+        "METRICS MINUTES "
         "OPERATIONS ORDER OUT OUTPUT OVERFLOW OVERRIDE "
         "PARTY PNG PREFER PREFER_ZONE PROCESSES "
         "QUICK "
-        "REASON REPEATS REPORT REQUIRE RESTAURANT RESTAURANTS ROOMS ROWS "
-        "SCENARIO SEED SEEDS START STATUS STAY SVG "
-        "TABLES TENANT TIMEOUT TO TOLERANCE TTL TYPE "
+        "RATE REASON REPEATS REPORT REQUIRE RESTAURANT RESTAURANTS ROOMS ROWS "
+        "SCENARIO SEED SEEDS START START_SERVER STATUS STAY STEADY SVG "
+        "TABLES TARGET TENANT TIMEOUT TO TOLERANCE TTL TYPE "
         "VERIFY_DATABASE "
         "WAKES WATCH WORKERS "
         "ZONE "
@@ -148,10 +148,21 @@ class Settings(DeliverySettings):
     log_format: Literal["auto", "text", "json"] = Field(
         "auto", description="auto is text on a terminal, else JSON"
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65_535,
+        description="port of this machine to show measurements on, at /metrics for Prometheus; 0 takes a free one",
+    )
     trace_exporter: str = Field(
         "none",
         description="OpenTelemetry exporter for traces, such as otlp or console, if its package is installed",
     )
+
+    @field_validator("metrics_port", mode="before")
+    @classmethod
+    def _may_be_none(cls, port: object) -> object:
+        return None if isinstance(port, str) and port.lower() in ("", "none") else port
 
     @field_validator("database_url")
     @classmethod

@@ -100,11 +100,13 @@ class Choices(_Part):
 class Driving(_Part):
     """How the load is driven unless somebody says otherwise: by callers who wait, `in_flight` of them.
 
+    `attended` of the operations look after a booking that has tables, if any has, and the others take one that waits.
     `shared` of the operations take any booking, also one that another caller has in hand.
     """
 
     in_flight: int = Field(default=64, ge=1, le=100_000)
     operations: int = Field(default=10_000, ge=1)
+    attended: Share = 0.5
     shared: Share = 0.0
 
 

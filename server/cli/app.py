@@ -13,10 +13,12 @@ from server.cli import (
     check_command,
     dispatch_command,
     floor_command,
+    load_command,
     moving_commands,
     outbox_commands,
     question_commands,
     replay_commands,
+    serve_command,
     service_commands,
     torture_command,
     verify_command,
@@ -49,6 +51,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 replay_commands.register(app)
+serve_command.register(app)
 service_commands.register(app)
 worker_commands.register(app)
 booking_commands.register(app)
@@ -61,6 +64,7 @@ verify_command.register(app)
 check_command.register(app)
 outbox_commands.register(app)
 bench_commands.register(app)
+load_command.register(app)
 torture_command.register(app)
 
 

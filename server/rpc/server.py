@@ -29,8 +29,10 @@ from server.rpc.interceptors.access import AccessInterceptor
 from server.rpc.interceptors.admission import AdmissionInterceptor
 from server.rpc.interceptors.failures import FailureInterceptor
 from server.rpc.interceptors.identity import DeadlineLimits, IdentityInterceptor
-from server.rpc.interceptors.parsing import ParsingInterceptor
+from server.rpc.interceptors.parsing import Parsing
+from server.rpc.interceptors.unary import UnaryInterceptor
 from server.rpc.listening import address_of, listen
+from server.rpc.methods import Methods
 from server.rpc.reflection import add_reflection
 from server.rpc.scopes import SERVICES, STREAMS
 from server.rpc.services.assignment import AssignmentService
@@ -38,7 +40,8 @@ from server.rpc.services.booking import BookingService
 from server.rpc.services.inventory import InventoryService
 from server.rpc.services.ops import OpsService
 from server.rpc.services.planner import PlannerService
-from server.telemetry.metrics import CallMetrics
+from server.telemetry.metrics import CallMetrics, LoadMetrics
+from server.telemetry.traces import spans_are_kept
 
 log = structlog.get_logger(__name__)
 
@@ -85,6 +88,7 @@ class GrpcServer:
         self._tracer_provider = tracer_provider
         self._admission = Admission(settings.calls_max)
         self._streams = Admission(settings.streams_max, "streams")
+        LoadMetrics({"call": lambda: self._admission.in_work, "stream": lambda: self._streams.in_work})
         self._health = Health([service.full_name for service in SERVICES])
         self._server: grpc.aio.Server | None = None
         self._port = 0
@@ -102,9 +106,11 @@ class GrpcServer:
     async def start(self) -> None:
         """Listens, and says that it serves. Raises ConfigurationProblem when the address is not to be had."""
         server = grpc.aio.server(
-            interceptors=tuple(self._interceptors()), options=_options(self._settings), compression=None
+            interceptors=tuple(self._tracing()), options=_options(self._settings), compression=None
         )
-        self._offer(server)
+        methods = Methods(tuple(self._interceptors()), Parsing(self._settings.message_bytes_max))
+        self._offer(methods)
+        server.add_generic_rpc_handlers((methods,))
         self._port = listen(server, self._settings.host, self._settings.port, "port")
         await server.start()
         self._server = server
@@ -137,7 +143,7 @@ class GrpcServer:
         await self._admission.idle()
         await self._streams.idle()
 
-    def _offer(self, server: grpc.aio.Server) -> None:
+    def _offer(self, server: Any) -> None:
         use = self._use_cases
         planner_service_pb2_grpc.add_PlannerServiceServicer_to_server(PlannerService(use), server)
         assignment_service_pb2_grpc.add_AssignmentServiceServicer_to_server(AssignmentService(use), server)
@@ -150,16 +156,19 @@ class GrpcServer:
             server, (*(service.full_name for service in SERVICES), health.SERVICE_NAME, CHANNELZ_SERVICE)
         )
 
-    def _interceptors(self) -> Iterator[grpc.aio.ServerInterceptor]:
+    def _interceptors(self) -> Iterator[UnaryInterceptor]:
         """From the outside in."""
-        yield aio_server_interceptor(  # type: ignore[no-untyped-call]
-            tracer_provider=self._tracer_provider, filter_=filters.negate(_untraced)
-        )
         yield AccessInterceptor(CallMetrics())
         yield FailureInterceptor()
         yield AdmissionInterceptor(self._admission, self._streams)
         yield IdentityInterceptor(TrustedHeaders(), self._settings.deadlines)
-        yield ParsingInterceptor(self._settings.message_bytes_max)
+
+    def _tracing(self) -> Iterator[grpc.aio.ServerInterceptor]:
+        """Outside of everything. A span that nobody keeps would cost nearly as much as one that is kept."""
+        if self._tracer_provider is not None or spans_are_kept():
+            yield aio_server_interceptor(  # type: ignore[no-untyped-call]
+                tracer_provider=self._tracer_provider, filter_=filters.negate(_untraced)
+            )
 
 
 def _untraced(details: grpc.HandlerCallDetails) -> bool:

@@ -10,6 +10,7 @@ from random import Random
 from typing import TypeAlias
 
 from loadgen.place import Visit
+from loadgen.scenario import Driving
 
 # A hold that was left to expire is looked at again a little later, so that it has expired by the database's clock.
 EXPIRED_FOR_S = 0.05
@@ -61,17 +62,19 @@ class Life:
 class Lives:
     """All bookings of one client process, taken at random and one at a time.
 
-    A share of them is taken whether or not somebody has them in hand, as all are when nobody is idle. Those that rest
-    are left alone until their hold has expired.
+    Of the operations the share `attended` looks after bookings that have tables, so that tables go round however many
+    wait for them; the others take one that waits. The share `shared` takes any booking, whether or not somebody has
+    it in hand, as all do when nobody is idle. Those that rest are left alone until their hold has expired.
     """
 
     def __init__(
-        self, visits: Sequence[Visit], shared: float, chance: Random, wall: Wall = time.time
+        self, visits: Sequence[Visit], driving: Driving, chance: Random, wall: Wall = time.time
     ) -> None:
         self._all = [Life(visit, wall) for visit in visits]
-        self._idle = list(self._all)
+        self._waiting = list(self._all)
+        self._seated: list[Life] = []
         self._resting: list[tuple[float, str, Life]] = []
-        self._shared = shared
+        self._driving = driving
         self._chance = chance
         self._wall = wall
 
@@ -79,25 +82,34 @@ class Lives:
     def one(self) -> Iterator[Life]:
         """A booking to do something with."""
         self._wake()
-        if not self._idle or self._chance.random() < self._shared:
+        idle = self._idle()
+        if not idle or self._chance.random() < self._driving.shared:
             yield self._chance.choice(self._all)
             return
         # The last one takes the place of the one that leaves.
-        place = self._chance.randrange(len(self._idle))
-        self._idle[place], self._idle[-1] = self._idle[-1], self._idle[place]
-        life = self._idle.pop()
+        place = self._chance.randrange(len(idle))
+        idle[place], idle[-1] = idle[-1], idle[place]
+        life = idle.pop()
         try:
             yield life
         finally:
-            if life.rests:
-                heapq.heappush(
-                    self._resting, (life.expires_at_s + EXPIRED_FOR_S, life.visit.booking_id, life)
-                )
-            else:
-                self._idle.append(life)
+            self._give_back(life)
+
+    def _idle(self) -> list[Life]:
+        attends = self._chance.random() < self._driving.attended
+        return (self._seated or self._waiting) if attends else (self._waiting or self._seated)
+
+    def _give_back(self, life: Life) -> None:
+        if life.rests:
+            due_s = life.expires_at_s + EXPIRED_FOR_S
+            heapq.heappush(self._resting, (due_s, life.visit.booking_id, life))
+        elif life.known is Standing.PENDING:
+            self._waiting.append(life)
+        else:
+            self._seated.append(life)
 
     def _wake(self) -> None:
         while self._resting and self._resting[0][0] <= self._wall():
             _, _, life = heapq.heappop(self._resting)
             life.rests = False
-            self._idle.append(life)
+            self._give_back(life)

@@ -83,9 +83,8 @@ async def act(part: LoadPart, desk: Desk) -> Found:
         manners = Manners(scenario.answers, part.per_s is None, part.timeout_s)
         caller = Caller(lines, manners, chance, writer, desk.stopping)
         scene = Scene(part.place, caller, chance, part.shortest_ttl_s)
-        lives = Lives(
-            part.place.visits(desk.number, part.processes), scenario.driving.shared, chance, part.wall
-        )
+        visits = part.place.visits(desk.number, part.processes)
+        lives = Lives(visits, scenario.driving, chance, part.wall)
         await desk.ready()
         pulse = asyncio.create_task(_tell(caller, desk))
         stack.callback(pulse.cancel)

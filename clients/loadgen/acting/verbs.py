@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from dataclasses import replace as change_record
 from random import Random
 from typing import Any, Final, TypeAlias
 
@@ -68,16 +69,20 @@ class Scene:
     shortest_ttl_s: float
 
     def about(self, life: Life, table_ids: tuple[str, ...] = (), ttl_s: float | None = None) -> Recorded:
+        """What histories say of a call about a booking."""
         visit = life.visit
         return Recorded(
             "",
             restaurant_id=self.place.restaurant_id(visit.restaurant),
             booking_id=visit.booking_id,
-            hold_id=life.hold_id,
             table_ids=table_ids,
             window=visit.window,
             ttl_s=ttl_s,
         )
+
+    def about_hold(self, life: Life, table_ids: tuple[str, ...] = (), ttl_s: float | None = None) -> Recorded:
+        """What they say of a call that acts on the booking's hold."""
+        return change_record(self.about(life, table_ids, ttl_s), hold_id=life.hold_id)
 
     def where(self, life: Life) -> dict[str, Any]:
         """What nearly every request has."""
@@ -127,7 +132,7 @@ async def replace(scene: Scene, life: Life, intended_ns: int) -> None:
     table_ids = scene.place.choose_tables(life.visit, scene.chance)
     ttl_s, rests = scene.ttl_s()
     request = ReplaceHoldRequest(**scene.whose(life), table_ids=table_ids, ttl=_seconds(ttl_s))
-    about = scene.about(life, table_ids, ttl_s)
+    about = scene.about_hold(life, table_ids, ttl_s)
     reply = await scene.caller.change("ReplaceHold", request, about, intended_ns)
     if reply.outcome is Outcome.OK:
         _keep(life, ReplaceHoldResponse.FromString(reply.body).hold)
@@ -139,7 +144,7 @@ async def replace(scene: Scene, life: Life, intended_ns: int) -> None:
 async def extend(scene: Scene, life: Life, intended_ns: int) -> None:
     ttl_s = scene.place.scenario.holds.ttl_s
     request = ExtendHoldRequest(**scene.whose(life), ttl=_seconds(ttl_s))
-    about = scene.about(life, life.table_ids, ttl_s)
+    about = scene.about_hold(life, life.table_ids, ttl_s)
     reply = await scene.caller.change("ExtendHold", request, about, intended_ns)
     if reply.outcome is Outcome.OK:
         _keep(life, ExtendHoldResponse.FromString(reply.body).hold)
@@ -149,7 +154,9 @@ async def extend(scene: Scene, life: Life, intended_ns: int) -> None:
 
 async def release(scene: Scene, life: Life, intended_ns: int) -> None:
     request = ReleaseHoldRequest(**scene.whose(life))
-    reply = await scene.caller.change("ReleaseHold", request, scene.about(life, life.table_ids), intended_ns)
+    reply = await scene.caller.change(
+        "ReleaseHold", request, scene.about_hold(life, life.table_ids), intended_ns
+    )
     if reply.outcome is Outcome.OK:
         life.waits()
     else:
@@ -158,7 +165,9 @@ async def release(scene: Scene, life: Life, intended_ns: int) -> None:
 
 async def confirm(scene: Scene, life: Life, intended_ns: int) -> None:
     request = ConfirmHoldRequest(**scene.where(life), hold_id=life.hold_id)
-    reply = await scene.caller.change("ConfirmHold", request, scene.about(life, life.table_ids), intended_ns)
+    reply = await scene.caller.change(
+        "ConfirmHold", request, scene.about_hold(life, life.table_ids), intended_ns
+    )
     if reply.outcome is Outcome.OK:
         life.has(ConfirmHoldResponse.FromString(reply.body).assignment.table_ids)
     else:

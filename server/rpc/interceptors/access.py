@@ -1,5 +1,6 @@
 """One line of log and one measurement for every call of the contract."""
 
+import logging
 import time
 from typing import Any
 
@@ -20,6 +21,8 @@ class AccessInterceptor(UnaryInterceptor):
 
     def __init__(self, metrics: CallMetrics) -> None:
         self._metrics = metrics
+        # Bound here, because binding costs as much as writing the line.
+        self._log = log.bind()
 
     def cares_for(self, path: str) -> bool:
         return is_house_call(path)
@@ -39,8 +42,10 @@ class AccessInterceptor(UnaryInterceptor):
             self._note(note, code, time.perf_counter() - started_s)
 
     def _note(self, note: CallNote, code: grpc.StatusCode, elapsed_s: float) -> None:
-        self._metrics.called(note.method, code.name, elapsed_s)
-        log.info(
+        self._metrics.called(note.method, code.name, note.reason or "", elapsed_s)
+        if not self._log.is_enabled_for(logging.INFO):
+            return
+        self._log.info(
             "call",
             method=note.method,
             code=code.name,
