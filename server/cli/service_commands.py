@@ -110,7 +110,12 @@ def dev(
     # Every call would be logged otherwise, between the lines that are to be read.
     quiet = None if "MAITRED_LOG_LEVEL" in os.environ else "warning"
     settings = _settings(
-        host=host, port=port, database_url=database_url, data_dir=data_dir, log_level=log_level or quiet
+        host=host,
+        port=port,
+        database_url=database_url,
+        data_dir=data_dir,
+        log_level=log_level or quiet,
+        processes=1,
     )
 
     async def work() -> None:

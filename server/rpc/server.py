@@ -22,7 +22,7 @@ from maitred.v1 import (
 )
 from server.lifecycle import ConfigurationProblem, Grace
 from server.orchestrator.use_cases import UseCases
-from server.rpc.admission import Admission
+from server.rpc.admission import Admission, Quickest
 from server.rpc.health import Health
 from server.rpc.identity import TrustedHeaders
 from server.rpc.interceptors.access import AccessInterceptor
@@ -47,6 +47,7 @@ log = structlog.get_logger(__name__)
 
 MEBIBYTE = 2**20
 METADATA_BYTES_MAX = 16 * 1024
+PENDING_CALLS_MAX = 16_384
 # For answers that are on their way when the last call is done. Open streams of health and reflection end with it.
 FLUSH_S = 0.5
 CHANNELZ_SERVICE = "grpc.channelz.v1.Channelz"
@@ -57,14 +58,16 @@ class RpcSettings:
     """Where the server listens and what it bears. Port 0 takes any free port.
 
     A message over `message_bytes_max` is refused with a typed error; one over `message_bytes_hard_max` is refused by
-    gRPC itself before it is read. `reuse_port` lets several processes share a port, and would let a second server take
-    a busy one unnoticed.
+    gRPC itself before it is read. What a connection has over `connection_calls_max` calls and streams waits with the
+    caller, which costs the server nothing. `reuse_port` lets several processes share a port, and would let a second
+    server take a busy one unnoticed.
     """
 
     host: str = "127.0.0.1"
     port: int = 7070
     reuse_port: bool = False
-    calls_max: int = 256
+    calls_max: int = 2_048
+    connection_calls_max: int = 2_048
     streams_max: int = 5_000
     message_bytes_max: int = 4 * MEBIBYTE
     message_bytes_hard_max: int = 16 * MEBIBYTE
@@ -86,7 +89,7 @@ class GrpcServer:
         self._settings = settings
         self._use_cases = use_cases
         self._tracer_provider = tracer_provider
-        self._admission = Admission(settings.calls_max)
+        self._admission = Admission(settings.calls_max, quickest=Quickest())
         self._streams = Admission(settings.streams_max, "streams")
         LoadMetrics({"call": lambda: self._admission.in_work, "stream": lambda: self._streams.in_work})
         self._health = Health([service.full_name for service in SERVICES])
@@ -180,6 +183,10 @@ def _untraced(details: grpc.HandlerCallDetails) -> bool:
 def _options(settings: RpcSettings) -> list[tuple[str, Any]]:
     return [
         ("grpc.so_reuseport", int(settings.reuse_port)),
+        ("grpc.max_concurrent_streams", settings.connection_calls_max),
+        # What has arrived and was not looked at yet. Past it gRPC refuses by itself, without our reasons.
+        ("grpc.server.max_pending_requests", PENDING_CALLS_MAX),
+        ("grpc.server.max_pending_requests_hard_limit", 2 * PENDING_CALLS_MAX),
         ("grpc.max_receive_message_length", settings.message_bytes_hard_max),
         ("grpc.max_metadata_size", METADATA_BYTES_MAX),
         ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES_MAX),
