@@ -24,6 +24,8 @@ MINUTES_DEFAULT = 2.0
 # What a run has for each of its minutes, or for each so many operations, unless somebody says otherwise.
 OPERATIONS_PER_MINUTE = 25_000
 SERVER_KILLS, POSTGRES_KILLS, WORKER_KILLS, DISTURBANCES = 3, 1, 1, 8
+# Of so many servers to kill one is the process that looks after the others, which die with it.
+SERVERS_PER_SUPERVISOR = 5
 
 FAULTS, LOAD = "Faults", "Load"
 
@@ -234,18 +236,21 @@ def torture(
         burden=Burden(chosen, in_flight, clients, lines, timeout, duration_s, operations),
         servers=processes,
         workers=workers,
-        kills=_kills(wanted, length, workers),
+        kills=_kills(wanted, length, processes, workers),
         disturbances=_number(wanted.disturbances, DISTURBANCES * length),
         lost=lost_answers,
     )
     _run(plan, scenario, history, report, output)
 
 
-def _kills(wanted: Wanted, length: float, workers: int) -> "dict[Kind, int]":
+def _kills(wanted: Wanted, length: float, processes: int, workers: int) -> "dict[Kind, int]":
     from server.torture.schedule import Kind
 
+    servers = _number(wanted.servers, SERVER_KILLS * length)
+    supervisors = servers // SERVERS_PER_SUPERVISOR if processes > 1 else 0
     return {
-        Kind.KILL_SERVER: _number(wanted.servers, SERVER_KILLS * length),
+        Kind.KILL_SERVER: servers - supervisors,
+        Kind.KILL_SUPERVISOR: supervisors,
         Kind.KILL_POSTGRES: _number(wanted.postgres, POSTGRES_KILLS * length),
         Kind.KILL_WORKER: _number(wanted.workers, WORKER_KILLS * length) if workers else 0,
     }

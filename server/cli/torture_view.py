@@ -19,11 +19,12 @@ def repeat(plan: Plan, scenario: str) -> str:
         if burden.duration_s is not None
         else f"--operations {burden.operations}"
     )
+    servers = plan.kills.get(Kind.KILL_SERVER, 0) + plan.kills.get(Kind.KILL_SUPERVISOR, 0)
     return (
         f"maitred torture --seed {plan.seed} {length} --scenario {scenario} --in-flight {burden.in_flight}"
         f" --clients {burden.clients} --lines {burden.lines} --timeout {burden.timeout_s:g}"
         f" --processes {plan.servers} --workers {plan.workers}"
-        f" --lost-answers {plan.lost:g} --kills-of-servers {plan.kills.get(Kind.KILL_SERVER, 0)}"
+        f" --lost-answers {plan.lost:g} --kills-of-servers {servers}"
         f" --kills-of-postgres {plan.kills.get(Kind.KILL_POSTGRES, 0)}"
         f" --kills-of-workers {plan.kills.get(Kind.KILL_WORKER, 0)} --disturbances {plan.disturbances}"
     )

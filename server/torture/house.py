@@ -4,13 +4,15 @@ import asyncio
 import socket
 import tempfile
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import monotonic
 from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
+
+import psutil
 
 from server.bootstrap import migrate_up
 from server.config import load_settings
@@ -25,6 +27,7 @@ SECRET = f"whsec_{b64encode(bytes(range(32))).decode()}"
 READY_WAIT_S = 60.0
 HEALTH_WAIT_S = 2.0
 LOOK_S = 0.05
+LOG_SHOWN_MAX = 2_000
 POOL = 12
 # Connections that a process has beside its pool, and those for whoever looks from outside.
 BESIDE_POOL, LOOKERS = 6, 12
@@ -56,43 +59,48 @@ class NotReadyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """`url` leads straight to the database, past the passage that the servers and workers use. `address` is the
-    front passage's.
+    """`url` leads straight to the database, past the passage that servers and workers use. `address` is the front
+    passage's. `servers` is one server, or the supervisor of several.
     """
 
     url: str
     address: str
     postgres: EmbeddedPostgres
-    servers: tuple[Program, ...]
+    servers: Program
+    processes: int
     workers: tuple[Program, ...]
-    ports: tuple[int, ...]
+    port: int
     front: Passage
     back: Passage
     answers: LostAnswers
     receiver: Receiver
     connections_max: int
 
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        return (self.servers, *self.workers)
+
+    def server_processes(self) -> list[psutil.Process]:
+        """Those that serve, without the one that looks after several."""
+        return self.servers.children() if self.processes > 1 else self.servers.itself()
+
     async def start(self) -> None:
-        """Starts what does not run, and waits until all of it serves. Raises `NotReadyError`."""
+        """Starts what does not run, and waits until somebody serves. Raises `NotReadyError`."""
         if self.postgres.pid is None:
             await self.postgres.start()
-        for program in (*self.servers, *self.workers):
-            await program.start()
-        await asyncio.gather(*(self._serves(*each) for each in zip(self.servers, self.ports, strict=True)))
+        for worker in self.workers:
+            await worker.start()
+        until = monotonic() + READY_WAIT_S
+        while not (await ask_health(f"127.0.0.1:{self.port}", HEALTH_WAIT_S)).serving:
+            if monotonic() > until:
+                raise NotReadyError(f"no server serves: {self.servers.log()[-LOG_SHOWN_MAX:]}")
+            await self.servers.start()
+            await asyncio.sleep(LOOK_S)
 
     def logs(self) -> dict[str, str]:
         """What each program has said, in all its lives."""
-        named = {f"server {number}": program for number, program in enumerate(self.servers, 1)}
-        named |= {f"worker {number}": program for number, program in enumerate(self.workers, 1)}
-        return {name: program.log() for name, program in named.items()}
-
-    async def _serves(self, program: Program, port: int) -> None:
-        until = monotonic() + READY_WAIT_S
-        while not (await ask_health(f"127.0.0.1:{port}", HEALTH_WAIT_S)).serving:
-            if monotonic() > until:
-                raise NotReadyError(f"the server on port {port} does not serve: {program.log()[-2_000:]}")
-            await program.start()
-            await asyncio.sleep(LOOK_S)
+        named = {f"worker {number}": program.log() for number, program in enumerate(self.workers, 1)}
+        return {"servers": self.servers.log(), **named}
 
 
 @asynccontextmanager
@@ -112,15 +120,16 @@ async def house(
         receiver = await stack.enter_async_context(receiving())
         back, passed_url = await _back(url, folder)
         stack.push_async_callback(back.close)
-        ports = tuple(_free_port() for _ in range(servers))
-        front = Passage([TcpTarget(port) for port in ports], partial(AnswerLoss, answers))
+        port = _free_port()
+        front = Passage([TcpTarget(port)], partial(AnswerLoss, answers))
         stack.push_async_callback(front.close)
         address = f"127.0.0.1:{await front.listen_tcp()}"
-        serving, working = _programs(passed_url, receiver.port, ports, workers, folder)
-        for program in (*serving, *working):
+        serving, working = _programs(passed_url, receiver.port, port, servers, workers, folder)
+        for program in (serving, *working):
             stack.push_async_callback(program.kill_all)
         running = House(
-            url, address, postgres, serving, working, ports, front, back, answers, receiver, connections_max
+            *(url, address, postgres, serving, servers, working, port),
+            *(front, back, answers, receiver, connections_max),
         )
         await running.start()
         yield running
@@ -136,22 +145,19 @@ def _open_folder() -> Iterator[Path]:
 
 
 def _programs(
-    url: str, receiver_port: int, ports: Sequence[int], workers: int, logs: Path
-) -> tuple[tuple[Program, ...], tuple[Program, ...]]:
+    url: str, receiver_port: int, port: int, servers: int, workers: int, logs: Path
+) -> tuple[Program, tuple[Program, ...]]:
     """The servers and the workers, not started yet."""
     settings = {
         **SETTINGS,
         "MAITRED_WEBHOOK_URL": f"http://127.0.0.1:{receiver_port}/events",
         "MAITRED_DATABASE_URL": url,
     }
-    serving = (
-        Program((*PROGRAM, "serve", "--port", str(port)), settings, logs / f"server-{port}.log")
-        for port in ports
-    )
+    serving = (*PROGRAM, "serve", "--port", str(port), "--processes", str(servers))
     working = (
         Program((*PROGRAM, "worker"), settings, logs / f"worker-{number}.log") for number in range(workers)
     )
-    return tuple(serving), tuple(working)
+    return Program(serving, settings, logs / "servers.log"), tuple(working)
 
 
 async def _back(url: str, folder: Path) -> tuple[Passage, str]:

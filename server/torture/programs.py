@@ -71,13 +71,19 @@ class Program:
         if self._process is not None:
             await self._process.wait()
 
-    def children(self) -> list[psutil.Process]:
-        """The processes that it has started, oldest first."""
+    def itself(self) -> list[psutil.Process]:
+        """Its process, if it runs."""
         if not self.running:
             return []
-        assert self._process is not None
+        assert self._process is not None, "it runs"
         with suppress(psutil.NoSuchProcess):
-            return psutil.Process(self._process.pid).children()
+            return [psutil.Process(self._process.pid)]
+        return []
+
+    def children(self) -> list[psutil.Process]:
+        """The processes that it has started, oldest first."""
+        with suppress(psutil.NoSuchProcess):
+            return [child for process in self.itself() for child in process.children()]
         return []
 
     @property

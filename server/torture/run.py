@@ -9,8 +9,10 @@ from pathlib import Path
 from time import monotonic
 
 from loadgen.acting.asking import Found
+from loadgen.checking.against_database import State
 from loadgen.checking.history import digest_of, read_history
 from loadgen.running import LoadRun
+from server.persistence.evidence import database_evidence
 from server.persistence.inspection import database_invariants
 from server.persistence.torture import rows_of, unsettled_events
 from server.torture.answers import LostAnswers
@@ -149,9 +151,10 @@ async def _judged(
     """Reads everything that there is to read, and says what it comes to."""
     tell("reading the rows")
     report, rows = await database_invariants(home.url), await rows_of(home.url)
+    state = State(**await database_evidence(home.url))
     tell("checking the history")
     history = await asyncio.to_thread(read_history, folder)
-    evidence = Evidence(history, report, rows, home.answers, home.receiver, home.logs())
+    evidence = Evidence(history, state, report, rows, home.answers, home.receiver, home.logs())
     kept = await asyncio.to_thread(promises, evidence, delivering=plan.workers > 0)
     return Outcome(
         strikes.seconds,

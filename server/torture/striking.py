@@ -2,13 +2,14 @@
 
 import asyncio
 import random
-import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TypeAlias
+
+import psutil
 
 from server.persistence.torture import locked_restaurants, taken_connections
 from server.torture.house import House
@@ -19,6 +20,8 @@ from server.torture.schedule import Fault, Kind
 LOOK_S = 0.05
 # Each piece of what a slowed connection carries waits so long.
 SLOW_S = 0.05
+# How long a server process that is to be killed may be away.
+SERVER_WAIT_S = 60.0
 
 Disturb: TypeAlias = Callable[[Fault], AbstractAsyncContextManager[object]]
 
@@ -67,8 +70,8 @@ class Striker:
         self.strikes = Strikes()
         front, back = house.front, house.back
         self._disturbances: Mapping[Kind, Disturb] = {
-            Kind.PAUSE_SERVER: lambda fault: self._paused(house.servers, fault),
-            Kind.PAUSE_WORKER: lambda fault: self._paused(house.workers, fault),
+            Kind.PAUSE_SERVER: lambda fault: _paused(house.server_processes(), fault),
+            Kind.PAUSE_WORKER: lambda fault: _paused(_of(house.workers), fault),
             Kind.CUT_CALLS: lambda fault: _cut(front, fault),
             Kind.CUT_ANSWERS: lambda fault: _cut_in_mid_answer(front, fault),
             Kind.SWALLOW_ANSWERS: lambda fault: _swallowed(front, fault),
@@ -102,11 +105,11 @@ class Striker:
         """Starts what has ended by itself, for ever, as whatever supervises it does."""
         while True:
             async with self._at_work:
-                for kind, programs in (("server", self._house.servers), ("worker", self._house.workers)):
-                    for program in programs:
-                        if not program.running:
-                            self.strikes.ended_by_itself[kind] += 1
-                            await program.start()
+                for program in self._house.programs:
+                    if not program.running:
+                        kind = "server" if program is self._house.servers else "worker"
+                        self.strikes.ended_by_itself[kind] += 1
+                        await program.start()
             await asyncio.sleep(LOOK_S)
 
     async def _disturb(self, fault: Fault) -> None:
@@ -123,41 +126,36 @@ class Striker:
             if fault.kind is Kind.KILL_POSTGRES:
                 house.postgres.kill()
                 victim = ""
+            elif fault.kind is Kind.KILL_SUPERVISOR:
+                victim = await _kill_program(house.servers)
+            elif fault.kind is Kind.KILL_SERVER:
+                victim = await self._kill_server(fault)
             else:
-                programs = house.workers if fault.kind is Kind.KILL_WORKER else house.servers
-                victim = await self._kill_one(programs, fault)
+                victim = await _kill_program(house.workers[fault.choice(len(house.workers))])
             self._note(fault, victim)
             await asyncio.sleep(fault.lasts_s)
             if house.postgres.pid is None:
                 await house.postgres.start()
-            for program in (*house.servers, *house.workers):
+            for program in house.programs:
                 await program.start()
 
-    async def _kill_one(self, programs: Sequence[Program], fault: Fault) -> str:
-        if not programs:
-            return "there is none"
-        # One may have ended by itself since somebody looked.
-        number = fault.choice(len(programs))
-        await programs[number].start()
-        await programs[number].kill()
-        return f"number {number + 1}"
+    async def _kill_server(self, fault: Fault) -> str:
+        house = self._house
+        async with asyncio.timeout(SERVER_WAIT_S):
+            while not (there := house.server_processes()):
+                await house.servers.start()
+                await asyncio.sleep(LOOK_S)
+        victim = there[fault.choice(len(there))]
+        with suppress(psutil.NoSuchProcess):
+            victim.kill()
+        if house.processes == 1:
+            await house.servers.ended()
+        return f"process {victim.pid}"
 
     def _note(self, fault: Fault, note: str) -> None:
         at_s = monotonic() - self.strikes.began
         self.strikes.struck.append(Struck(at_s, fault, note))
         self._tell(f"{at_s:7.1f} s: {fault.kind}{f' ({note})' if note else ''}")
-
-    @asynccontextmanager
-    async def _paused(self, programs: Sequence[Program], fault: Fault) -> AsyncIterator[str]:
-        if not programs:
-            yield "there is none"
-            return
-        number = fault.choice(len(programs))
-        programs[number].signal(signal.SIGSTOP)
-        try:
-            yield f"number {number + 1}, {fault.lasts_s:.1f} s"
-        finally:
-            programs[number].signal(signal.SIGCONT)
 
     @asynccontextmanager
     async def _jumped(self, fault: Fault) -> AsyncIterator[str]:
@@ -166,6 +164,33 @@ class Striker:
             yield f"{fault.jump_s:+.0f} s"
         finally:
             self._jump(0.0)
+
+
+async def _kill_program(program: Program) -> str:
+    # It may have ended by itself since somebody looked.
+    await program.start()
+    victims = program.itself()
+    await program.kill()
+    return ", ".join(f"process {victim.pid}" for victim in victims)
+
+
+def _of(programs: Sequence[Program]) -> list[psutil.Process]:
+    return [process for program in programs for process in program.itself()]
+
+
+@asynccontextmanager
+async def _paused(there: Sequence[psutil.Process], fault: Fault) -> AsyncIterator[str]:
+    if not there:
+        yield "there is none"
+        return
+    victim = there[fault.choice(len(there))]
+    with suppress(psutil.NoSuchProcess):
+        victim.suspend()
+    try:
+        yield f"process {victim.pid}, {fault.lasts_s:.1f} s"
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            victim.resume()
 
 
 def _chosen(passage: Passage, fault: Fault) -> list[Link]:

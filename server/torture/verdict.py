@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from loadgen.checking.against_database import State
 from loadgen.checking.check import check
 from loadgen.checking.history import History, Recorded
 from server.domain.invariants import InvariantReport
@@ -42,6 +43,7 @@ class Evidence:
     """All that a run left behind; `logs` by program."""
 
     history: History
+    state: State
     report: InvariantReport
     rows: Rows
     answers: LostAnswers
@@ -56,7 +58,7 @@ def promises(evidence: Evidence, *, delivering: bool) -> tuple[Promise, ...]:
     halves = f"{report.counts.assignments} assignments, {report.counts.holds} holds"
     others = other_invariants(report)
     kept = [
-        checked(history),
+        checked(history, evidence.state),
         invariants_kept("overlaps", claims, report, OVERLAPS),
         invariants_kept("half-done confirms", halves, report, HALVES),
         acknowledged_kept(history, rows),
@@ -75,9 +77,9 @@ def promises(evidence: Evidence, *, delivering: bool) -> tuple[Promise, ...]:
     return tuple(kept)
 
 
-def checked(history: History) -> Promise:
-    """What the checker of histories says."""
-    report = check(history)
+def checked(history: History, state: State) -> Promise:
+    """What the checker of histories says, of the answers alone and beside the rows."""
+    report = check(history, state)
     looked_at = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in report.counts.items())
     sentences = [f"{violation.rule}: {violation.sentence}" for violation in report.violations]
     return promise("answers that contradict each other", looked_at, sentences)
