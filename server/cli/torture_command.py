@@ -220,6 +220,8 @@ def torture(
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     if minutes is not None and operations is not None:
         raise typer.BadParameter("either a time or a number of operations", param_hint="--operations")
+    if in_flight < clients:
+        raise typer.BadParameter(f"{clients} client processes need a caller each", param_hint="--in-flight")
     from loadgen.scenario import ScenarioError, load_scenario
     from server.torture.load import Burden
     from server.torture.run import Plan

@@ -8,7 +8,7 @@ from server.torture.load import Burden
 from server.torture.run import Plan, torture
 from server.torture.schedule import Kind
 
-OPERATIONS = 400
+OPERATIONS = 250
 LOST = 1 / 3
 SCENARIO = Scenario(
     name="small",
@@ -28,7 +28,7 @@ SCENARIO = Scenario(
 async def test_a_service_that_is_killed_cut_off_and_not_heard_keeps_its_promises(tmp_path: Path) -> None:
     said: list[str] = []
     plan = Plan(
-        seed=11,
+        seed=5,
         burden=Burden(
             SCENARIO, 20, clients=1, lines=4, timeout_s=5.0, duration_s=None, operations=OPERATIONS
         ),
