@@ -40,6 +40,9 @@ class Evening:
         self._numbers = count(1)
         self._due: list[tuple[int, int, Any]] = []
         self._bookings: dict[str, Window] = {}
+        self._names: list[str] = []
+        # How many of the newest bookings and holds are acted on.
+        self._recent = max(8, self.clients)
         self._holds: list[tuple[str, str, tuple[str, ...]]] = []
         self._now_ns = START_NS
 
@@ -136,7 +139,7 @@ class Evening:
         chance = self.random
         if len(self._bookings) < 4 or chance.random() < 0.08:
             return self._put(f"booking-{len(self._bookings)}")
-        booking_id = chance.choice(list(self._bookings)[-8:])
+        booking_id = chance.choice(self._names[-self._recent :])
         window = self._bookings[booking_id]
         tables = tuple(
             f"t{n}" for n in sorted(chance.sample(range(self.tables), chance.choice((1, 1, 2, 3))))
@@ -158,7 +161,7 @@ class Evening:
 
     def _about_a_hold(self, asked: Recorded) -> Recorded:
         chance = self.random
-        hold_id, booking_id, held = chance.choice(self._holds[-6:])
+        hold_id, booking_id, held = chance.choice(self._holds[-self._recent :])
         method = chance.choice(("ConfirmHold", "ConfirmHold", "ReleaseHold", "ExtendHold", "ReplaceHold"))
         about = replace(asked, method=method, hold_id=hold_id, window=None)
         match method:
@@ -174,6 +177,8 @@ class Evening:
     def _put(self, booking_id: str) -> Recorded:
         start = self.random.randrange(len(HOURS) - 2)
         window = (HOURS[start], HOURS[start + self.random.choice((1, 2))])
+        if booking_id not in self._bookings:
+            self._names.append(booking_id)
         self._bookings[booking_id] = window
         return Recorded("PutBooking", booking_id=booking_id, window=window)
 

@@ -37,25 +37,25 @@ from server.orchestrator.idempotency import Once, method_of
 from server.persistence.evidence import database_evidence
 from server.persistence.unit import SqlUnit
 from tests.builders.world import small_world
-from tests.checker.load import lived
+from tests.checker.day import lived
 from tests.conftest import Served
 from tests.support.database import connected
 
 SECOND: Final = timedelta(seconds=1)
+CALLS: Final = 150
 
 
 @dataclass(frozen=True, slots=True)
 class Sown:
     """A bug: what it puts in whose place, and the words by one of which the checker has to call it.
 
-    `unprotected` takes the database's own constraint away as well. What has to do with time needs a load that
-    `lasts_s`.
+    `unprotected` takes the database's own constraint away as well. For `contest_s` somebody wants what another one
+    holds for `ttl_s`.
     """
 
     sow: Callable[[ExitStack], None]
     rules: frozenset[str]
-    calls_max: int = 150
-    lasts_s: float = 0.0
+    contest_s: float = 0.0
     ttl_s: float = 2.0
     unprotected: bool = False
 
@@ -66,15 +66,17 @@ class Sown:
             yield
 
 
-async def checked(url: str, folder: Path, seed: int, sown: "Sown | None" = None) -> Report:
+async def checked(
+    url: str, folder: Path, seed: int, sown: "Sown | None" = None, calls_max: int = CALLS
+) -> Report:
     """One load on a fresh database, with the bug or without any, and what the checker says of it."""
     with ExitStack() as stack:
         if sown is not None:
             stack.enter_context(sown.growing())
-        return await _checked(url, folder, seed, sown or Sown(lambda _: None, frozenset()))
+        return await _checked(url, folder, seed, sown or Sown(lambda _: None, frozenset()), calls_max)
 
 
-async def _checked(url: str, folder: Path, seed: int, sown: Sown) -> Report:
+async def _checked(url: str, folder: Path, seed: int, sown: Sown, calls_max: int) -> Report:
     if sown.unprotected:
         async with connected(url) as connection:
             await connection.execute("ALTER TABLE table_claims DROP CONSTRAINT table_claims_no_overlap")
@@ -86,7 +88,7 @@ async def _checked(url: str, folder: Path, seed: int, sown: Sown) -> Report:
         async with served.client() as client:
             world = await small_world(client)
             await lived(
-                served, world, folder, seed, calls_max=sown.calls_max, lasts_s=sown.lasts_s, ttl_s=sown.ttl_s
+                served, world, folder, seed, calls_max=calls_max, contest_s=sown.contest_s, ttl_s=sown.ttl_s
             )
         rows = await database_evidence(url, [UUID(world.restaurant_id)])
     return check_history(folder, State(**rows))
@@ -265,8 +267,8 @@ SEEDED: Final[Mapping[str, Sown]] = {
     "own hold in the way": Sown(_own_hold_in_the_way, _DISHONEST),
     "ledger skipped": Sown(_ledger_skipped, frozenset({"one_request_two_answers"})),
     "member of a merge forgotten": Sown(_member_forgotten, _TWICE | {"lost"}),
-    "expiry early by a second": Sown(_expiry_early, _TWICE, lasts_s=0.8, ttl_s=1.3),
-    "expiry late by a second": Sown(_expiry_late, _DISHONEST, lasts_s=4.0, ttl_s=1.0),
+    "expiry early by a second": Sown(_expiry_early, _TWICE, contest_s=0.8, ttl_s=1.3),
+    "expiry late by a second": Sown(_expiry_late, _DISHONEST, contest_s=1.6, ttl_s=1.0),
     "release keeps the claims": Sown(_release_keeps_claims, _DISHONEST | {"not_given_back"}),
     "unassign keeps the claims": Sown(_unassign_keeps_claims, _DISHONEST | {"not_given_back"}),
     "confirm answered and rolled back": Sown(_confirm_lost, frozenset({"lost", "ledger_differs"})),
@@ -275,12 +277,8 @@ SEEDED: Final[Mapping[str, Sown]] = {
     "refusals forgotten": Sown(_refusals_forgotten, frozenset({"ledger_differs"})),
     "events lost": Sown(_events_lost, frozenset({"event_missing"})),
     "refusal invented": Sown(_refusal_invented, _DISHONEST),
-    "epoch ignored": Sown(_epoch_ignored, frozenset({"old_need"}), calls_max=900),
-    "confirmed holds can be released": Sown(
-        _confirmed_can_be_released, frozenset({"hold_used_twice"}), calls_max=500
-    ),
+    "epoch ignored": Sown(_epoch_ignored, frozenset({"old_need"})),
+    "confirmed holds can be released": Sown(_confirmed_can_be_released, frozenset({"hold_used_twice"})),
     "life cut short": Sown(_life_cut_short, frozenset({"wrong_expiry"})),
-    "other holds survive": Sown(
-        _other_holds_survive, _DISHONEST | {"not_given_back", "hold_was_over"}, calls_max=500
-    ),
+    "other holds survive": Sown(_other_holds_survive, _DISHONEST | {"not_given_back", "hold_was_over"}),
 }

@@ -79,6 +79,7 @@ class Service:
     owners: dict[str, Owner] = field(default_factory=dict)
     ledger: dict[tuple[str, str], tuple[object, str, str, Answer]] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
+    _claiming: dict[str, Owner] = field(default_factory=dict)
     floor_version: int = 0
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
     _request_id: str = ""
@@ -240,17 +241,19 @@ class Service:
 
     def _live_holds(self, booking: Booking) -> list[Owner]:
         return [
-            owner
-            for owner in self.owners.values()
-            if owner.kind == "hold" and owner.booking_id == booking.booking_id and owner.live_at(self.now_us)
+            owner for owner in self._live() if owner.kind == "hold" and owner.booking_id == booking.booking_id
         ]
+
+    def _live(self) -> list[Owner]:
+        """Who keeps others out now."""
+        self._claiming = {key: owner for key, owner in self._claiming.items() if owner.live_at(self.now_us)}
+        return list(self._claiming.values())
 
     def _require_free(self, booking: Booking, table_ids: tuple[str, ...]) -> None:
         kinds = {
             owner.kind
-            for owner in self.owners.values()
-            if owner.live_at(self.now_us)
-            and owner.booking_id != booking.booking_id
+            for owner in self._live()
+            if owner.booking_id != booking.booking_id
             and set(owner.table_ids) & set(table_ids)
             and owner.window[0] < booking.window[1]
             and booking.window[0] < owner.window[1]
@@ -270,7 +273,7 @@ class Service:
             self.now_us,
             expires_us=self.now_us + int(ttl_s * US_PER_S),
         )
-        self.owners[hold.owner_id] = hold
+        self.owners[hold.owner_id] = self._claiming[hold.owner_id] = hold
         self._tell("capacity.hold.created", hold.owner_id)
         return self._hold_part(hold)
 
@@ -285,7 +288,7 @@ class Service:
             self.now_us,
             hold_id=hold_id,
         )
-        self.owners[assignment.owner_id] = assignment
+        self.owners[assignment.owner_id] = self._claiming[assignment.owner_id] = assignment
         booking.status, booking.assignment_id = "confirmed", assignment.owner_id
         booking.revision += 1
         self._tell("capacity.assignment.sync", assignment.owner_id)

@@ -12,7 +12,7 @@ from loadgen.checking.history import History, HistoryWriter, Recorded
 from tests.checker.bugs import BUGS, NoOccasionError, Scene, with_bug
 from tests.checker.evening import Evening
 
-EVENINGS = 40
+EVENINGS = 25
 
 
 @cache
