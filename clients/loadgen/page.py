@@ -62,6 +62,8 @@ def _verdict(report: dict[str, Any]) -> str:
     sentences = []
     if report["unequal_answers"]:
         sentences.append(f"{report['unequal_answers']} repeated calls got another answer.")
+    if report["broken"]:
+        sentences.append(f"{report['broken']} calls broke something in the service.")
     if report["counters"]["agree"] is False:
         sentences.append("Server and callers counted differently.")
     if report["check"] and not report["check"]["clean"]:

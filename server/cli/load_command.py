@@ -7,6 +7,7 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -139,14 +140,13 @@ def load(
     }
     with tempfile.TemporaryDirectory(prefix="maitred-load-", ignore_cleanup_errors=True) as folder:
         given["history"] = history or (Path(folder) if check else None)
+        plan = _plan(scenario, target or "", given)
         server = servers if target is None else Loaded(target, tuple(metrics or ()))
-        found, tally = drive(_work(scenario, server, given))
+        found, tally = drive(_work(plan, server))
     _tell(found, tally, report, output)
 
 
-async def _work(
-    scenario: str, server: "Loaded | int", given: dict[str, Any]
-) -> "tuple[dict[str, Any], Tally]":
+async def _work(plan: "LoadPlan", server: "Loaded | int") -> "tuple[dict[str, Any], Tally]":
     """`server` is one that runs, or the number of processes of one that is to be started."""
     from loadgen.counters import compare
     from loadgen.report import report_of
@@ -154,10 +154,8 @@ async def _work(
 
     async with AsyncExitStack() as stack:
         if isinstance(server, int):
-            from server.bench.loaded import loaded_server
-
-            server = await stack.enter_async_context(loaded_server(note, server))
-        plan = _plan(scenario, server.address, given)
+            server = await _started(stack, server)
+        plan = replace(plan, target=server.address)
         note(f"seed {plan.seed}, run {plan.run_id}")
         run = await stack.enter_async_context(LoadRun(plan))
         await _prepare(run)
@@ -166,6 +164,17 @@ async def _work(
         after = await _counts(server)
         comparison = compare(result.found.tally.replies, before, after) if server.metrics_urls else None
         return report_of(result, comparison, await _checked(run, plan, server)), result.found.tally
+
+
+async def _started(stack: AsyncExitStack, processes: int) -> "Loaded":
+    from server.bench.ground import NotDurableError
+    from server.bench.loaded import loaded_server
+    from server.bench.programs import DidNotStartError
+
+    try:
+        return await stack.enter_async_context(loaded_server(note, processes))
+    except (NotDurableError, DidNotStartError, TimeoutError) as error:
+        raise CommandFailure(ExitCode.NOT_READY, f"the server did not start: {error}") from None
 
 
 async def _counts(server: "Loaded") -> "Counts":
@@ -218,7 +227,8 @@ async def _prepare(run: "LoadRun") -> None:
         with PreparingProgress() as progress:
             await run.prepare(progress.told)
     except ClientEndedError as error:
-        last = str(error).strip().splitlines()[-1]
+        # The name of the exception is no news.
+        last = str(error).strip().splitlines()[-1].partition(": ")[2]
         raise CommandFailure(
             ExitCode.UNREACHABLE, f"the server could not be prepared: {last}", "Check --target."
         ) from None

@@ -1,15 +1,31 @@
 """Scenarios are data: what is wrong with one is said in sentences, and a place follows from it and the run's id."""
 
 import datetime as dt
+import re
 from pathlib import Path
 from random import Random
+from typing import get_args
 from uuid import UUID
 
 import pytest
 
 from loadgen.acting.verbs import VERBS
 from loadgen.place import Place
-from loadgen.scenario import Scenario, ScenarioError, load_scenario, packaged_scenarios, parse_scenario
+from loadgen.scenario import (
+    AssignedVerb,
+    ExpiredVerb,
+    HeldVerb,
+    PendingVerb,
+    Question,
+    Scenario,
+    ScenarioError,
+    load_scenario,
+    packaged_scenarios,
+    parse_scenario,
+)
+from tests.architecture.sources import ROOT
+
+PAGE = (ROOT / "docs" / "load.md").read_text()
 
 SMALL = """
 about = "Two restaurants, for the tests."
@@ -155,3 +171,25 @@ def test_a_scenario_may_leave_out_what_has_a_default() -> None:
         64,
         {"hold": 1.0},
     )
+
+
+def test_the_page_has_a_row_for_every_scenario_and_its_example_is_one() -> None:
+    named = set(re.findall(r"^\| `(\w+)` \| [A-Z]", PAGE, re.MULTILINE))
+    assert named == set(packaged_scenarios())
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    assert parse_scenario("friday", example).driving.in_flight == 24
+
+
+def test_the_page_names_the_verbs_of_each_standing() -> None:
+    rows = {
+        standing: set(re.findall(r"`(\w+)`", verbs))
+        for standing, verbs in re.findall(r"^\| `?(\w+)`? \| (`[a-z].*) \|$", PAGE, re.MULTILINE)
+    }
+    questions = set(get_args(Question))
+    assert rows == {
+        "pending": set(get_args(PendingVerb)) - questions,
+        "held": set(get_args(HeldVerb)) - questions,
+        "expired": set(get_args(ExpiredVerb)) - questions,
+        "assigned": set(get_args(AssignedVerb)) - questions,
+        "each": questions,
+    }
