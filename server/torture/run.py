@@ -74,7 +74,10 @@ class Outcome:
 
 
 async def torture(plan: Plan, history: Path, tell: Tell) -> Outcome:
-    """Writes the history into that folder. Raises what the parts of the house raise when one of them cannot start."""
+    """Writes the history into that folder, and what the programs said.
+
+    Raises what the parts of the house raise when one of them cannot start.
+    """
     answers = LostAnswers(random.Random(plan.seed), digest_of)
     with tempfile.TemporaryDirectory(prefix="maitred-") as folder:
         clock = SetClock(Path(folder) / "clock")
@@ -152,9 +155,12 @@ async def _judged(
     tell("reading the rows")
     report, rows = await database_invariants(home.url), await rows_of(home.url)
     state = State(**await database_evidence(home.url))
+    logs = home.logs()
+    for name, log in logs.items():
+        (folder / f"{name}.log").write_text(log)
     tell("checking the history")
     history = await asyncio.to_thread(read_history, folder)
-    evidence = Evidence(history, state, report, rows, home.answers, home.receiver, home.logs())
+    evidence = Evidence(history, state, report, rows, home.answers, home.receiver, logs)
     kept = await asyncio.to_thread(promises, evidence, delivering=plan.workers > 0)
     return Outcome(
         strikes.seconds,
