@@ -1,7 +1,7 @@
 """Every mutating call has one effect and one answer, however often it is sent."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from hashlib import blake2b
 from types import MappingProxyType
@@ -82,6 +82,8 @@ class Once:
         it reads what its footprint says.
         """
         request = recorded_request(caller, command)
+        # Repeats of one moment are answered one after the other, too.
+        footprint = replace(footprint, request_id=command.request_id)
         attempt = self._attempt(request, answer_type, body)
         return await self._answer(
             request,

@@ -238,10 +238,11 @@ class Group:
     async def _open_requests(self, questions: Sequence[Question]) -> None:
         requests: list[RecordedRequest] = [question.about[0] for question in questions]
         restaurants = [question.member.footprint.restaurant_id for question in questions]
+        names = [request_lock(each.tenant_id, each.method, each.request_id) for each in requests]
         found = await self._all(
             GROUPS["open_requests"],
             *self._timeouts_ms,
-            [request_lock(each.tenant_id, each.method, each.request_id) for each in requests],
+            names,
             [each.tenant_id for each in requests],
             [each.method for each in requests],
             [each.request_id for each in requests],
@@ -255,11 +256,14 @@ class Group:
         }
         missing = wanted - standings.keys()
         busy = await self._busy(missing, standings) if missing else set()
-        for question, row in zip(questions, found, strict=True):
+        # A transaction gets a lock as often as it likes, but only one member can have the request.
+        owners = {name: place for place, name in reversed(list(enumerate(names)))}
+        for place, (question, row) in enumerate(zip(questions, found, strict=True)):
+            claimed = row["claimed"] and owners[names[place]] == place
             key = (question.about[0].tenant_id, question.member.footprint.restaurant_id)
             locked_by_others = RestaurantBusyError(alone=len(wanted) == 1) if key in busy else None
-            answer = Opened(_recalled(row, *question.about), standings.get(key), locked_by_others)
-            self._resume(question, answer)
+            recalled = _recalled(row, claimed, *question.about)
+            self._resume(question, Opened(recalled, standings.get(key), locked_by_others))
 
     async def _busy(
         self, missing: set[tuple[UUID, UUID]], standings: dict[tuple[UUID, UUID], Standing]
@@ -352,10 +356,10 @@ class Group:
 
 
 def _recalled(
-    row: Any, request: RecordedRequest, answer_type: type[AnswerT]
+    row: Any, claimed: bool, request: RecordedRequest, answer_type: type[AnswerT]
 ) -> AnswerT | Refusal | Exception | None:
     """What the ledger says of a request, or why the request can't go on."""
-    if not row["claimed"]:
+    if not claimed:
         return in_progress(request)
     if row["request_hash"] is None:
         return None

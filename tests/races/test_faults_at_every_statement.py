@@ -83,8 +83,9 @@ class Scene:
 @pytest.fixture
 async def scene(database_url: str) -> AsyncIterator[Scene]:
     plan, tenant_id = FaultPlan(), uuid4()
+    """Every change travels alone; what becomes of those that share a transaction is shown beside this file."""
     settings = load_settings(
-        port=0, log_level="error", pool_size_min=1, pool_size_max=4, health_interval_s=60
+        port=0, log_level="error", pool_size_min=1, pool_size_max=4, health_interval_s=60, group_members_max=1
     )
     async with (
         serving(settings, database_url, faulty_connection(plan)) as running,
