@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from loadgen.checking.history import read_history
-from server.cli.failures import ExitCode
+from server.cli.app import app
+from server.cli.failures import CommandFailure, ExitCode
 from tests.checker.seeded import SEEDED, checked
 from tests.support.programs import run
 
@@ -40,15 +42,15 @@ async def test_a_bug_in_the_server_is_found(database_url: str, tmp_path: Path, n
     assert sown.rules & report.by_rule.keys(), report.as_text()
 
 
-async def test_the_command_line_shows_what_is_wrong_and_ends_with_7(tmp_path: Path) -> None:
+def test_the_command_line_shows_what_is_wrong_and_ends_with_7(tmp_path: Path) -> None:
     (tmp_path / "client-1.jsonl").write_text("\n".join(json.dumps(line) for line in BROKEN) + "\n")
-    ended = await run("check", str(tmp_path))
-    assert ended.code == ExitCode.NOT_READY
-    assert "1 × invariant_broken" in ended.out
-    assert "4/1 HoldTables asked at 0.000000 s, booking b, tables t" in ended.out
-    nothing = await run("check", str(tmp_path / "elsewhere"))
-    assert nothing.code == ExitCode.BAD_FILE
-    assert "no client-<n>.jsonl" in nothing.err
+    ended = CliRunner().invoke(app, ["check", str(tmp_path)])
+    assert ended.exit_code == ExitCode.NOT_READY
+    assert "1 × invariant_broken" in ended.output
+    assert "4/1 HoldTables asked at 0.000000 s, booking b, tables t" in ended.output
+    nothing = CliRunner().invoke(app, ["check", str(tmp_path / "elsewhere")])
+    assert isinstance(nothing.exception, CommandFailure)
+    assert nothing.exception.code == ExitCode.BAD_FILE
 
 
 CALL: dict[str, Any] = {

@@ -211,9 +211,7 @@ async def test_a_member_that_the_database_refuses_fails_nobody_else(scene: Scene
     scene.crew.plan.arm_for(NOWHERE, just_count)
     one, bad, other = await asyncio.gather(
         scene.crew.hold(scene.here, bookings[0].booking_id, "T1"),
-        scene.crew.store.run_together(
-            claim_for_nobody, Deadline.after(TIMEOUT_S), Footprint(restaurant_id)
-        ),
+        scene.crew.store.run_together(claim_for_nobody, Deadline.after(TIMEOUT_S), Footprint(restaurant_id)),
         scene.crew.hold(scene.here, bookings[1].booking_id, "T2"),
         return_exceptions=True,
     )
