@@ -1,43 +1,67 @@
 """What one piece of work under the clock came to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from server.bench.figures import percentile_of
+from loadgen.driving import Histogram, Outcome, Tally
 
 NS_PER_MS = 1_000_000
 
 
 class RefusedError(Exception):
-    """Calls that had to succeed were refused, so their rate says nothing."""
+    """Calls that had to succeed were refused, so their rate would say nothing; the text says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`seconds` from the first start to the last end; a latency for each call that succeeded. `processor_ms` is by
-    program, for all calls together.
+    """`seconds` from the first start to the last end, and the latencies of what succeeded, in nanoseconds.
+
+    `processor_ms` is by program, for all calls together; that of the clients only where they measured it themselves.
     """
 
     seconds: float
-    latencies_ms: Sequence[float]
+    latency: Histogram
     processor_ms: Mapping[str, float]
 
     @property
     def rate(self) -> float:
         """Calls per second."""
-        return len(self.latencies_ms) / self.seconds
+        return self.latency.count / self.seconds
 
-    def percentile_ms(self, percent: int) -> float:
-        return percentile_of(self.latencies_ms, percent)
+    def percentile_ms(self, percent: float) -> float:
+        return self.latency.percentile(percent) / NS_PER_MS
 
-    def processor_per_call_ms(self) -> float:
-        """Of server and database: what a call costs whatever else the machine does."""
-        served = self.processor_ms.get("server", 0.0) + self.processor_ms.get("database", 0.0)
-        return served / len(self.latencies_ms)
+    def processor_per_call_ms(self, *programs: str) -> float:
+        """What a call costs these programs, whatever else the machine does."""
+        return sum(self.processor_ms.get(program, 0.0) for program in programs) / self.latency.count
 
 
-def measured_of(stamps: Sequence[tuple[int, int]], processor_ms: Mapping[str, float]) -> Measured:
-    """From starts and ends in nanoseconds of one clock."""
-    first = min(start for start, _ in stamps)
-    last = max(end for _, end in stamps)
-    return Measured((last - first) / 1e9, [(end - start) / NS_PER_MS for start, end in stamps], processor_ms)
+def measured_of(tallies: Iterable[Tally], processor_ms: Mapping[str, float]) -> Measured:
+    """All of them together. Raises `RefusedError` unless every call succeeded."""
+    together = Tally()
+    for tally in tallies:
+        together.merge(tally)
+    refused = {
+        f"{method} {status} {reason}".strip(): count
+        for (method, status, reason), count in together.replies.items()
+        if status != "OK"
+    }
+    if refused:
+        listed = ", ".join(f"{count} × {what}" for what, count in refused.items())
+        raise RefusedError(
+            f"{refused_share(together)} calls failed, so there is nothing to measure: {listed}"
+        )
+    return Measured(together.seconds_taken, together.latency(outcome=Outcome.OK), processor_ms)
+
+
+def refused_share(tally: Tally) -> str:
+    """How many calls of how many did not succeed."""
+    return f"{tally.calls - tally.outcomes()[Outcome.OK]} of {tally.calls}"
+
+
+def merged(measured: Sequence[Measured]) -> Histogram:
+    """The latencies of several repeats together."""
+    together = Histogram()
+    for each in measured:
+        together.merge(each.latency)
+    return together

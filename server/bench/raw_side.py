@@ -1,108 +1,60 @@
-"""The raw side of a measurement: client processes that write holds with nothing but SQL."""
+"""The raw side of a measurement: a job for client processes that write holds with nothing but SQL."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import time
 from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from typing import Any
 from uuid import UUID
 
-from server.bench.measured import Measured, measured_of
-from server.bench.processor import watched
+from loadgen.driving import Desk, Limit, Reply, Tally, closed_loop
 from server.bench.raw_values import raw_hold
-from server.persistence.bench_raw import Stamps, open_raw_pool, write_all
+from server.persistence.bench_raw import RawWriters, open_raw_writers
 from server.persistence.bench_stock import Seat
 
-SPAWN = get_context("spawn")
-END_S = 10.0
+OK = "OK"
 
-
-class RawClientFailedError(Exception):
-    """PostgreSQL refused what a raw client wrote, so its rate says nothing."""
+# Connections of this client process by database; they stay open from one piece of work to the next, as a client's do.
+_open: dict[tuple[str, int], RawWriters] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class RawWork:
-    """What one client process is to write."""
+class RawPart:
+    """What one client process is to write: each seat is held, and each hold confirmed where that is wanted."""
 
+    url: str
+    connections: int
     tenant_id: UUID
     seats: tuple[Seat, ...]
     confirmed: bool
 
 
-class RawClients:
-    """Processes with a share of the connections each, which stay open from one piece of work to the next."""
+@dataclass(frozen=True, slots=True)
+class RawResult:
+    """What came of it; `processor_ms` is what the client itself used for all of it."""
 
-    def __init__(self, clients: Sequence[tuple[BaseProcess, "Connection[Any, Any]"]]) -> None:
-        self._clients = clients
-
-    async def write(self, tenant_id: UUID, seats: Sequence[Seat], *, confirmed: bool = False) -> Measured:
-        """Holds all of the seats, and confirms each hold where that is wanted. Values are made before the clock runs.
-
-        Raises `RawClientFailedError`.
-        """
-        count = len(self._clients)
-        for number, (_, pipe) in enumerate(self._clients):
-            pipe.send(RawWork(tenant_id, tuple(seats[number::count]), confirmed))
-        await self._heard()
-        with watched() as processor:
-            for _, pipe in self._clients:
-                pipe.send(None)
-            stamps = await self._heard()
-        return measured_of([stamp for each in stamps for stamp in each], processor.ms)
-
-    async def _heard(self) -> list[list[Stamps]]:
-        """What each client says next."""
-        heard = [await asyncio.to_thread(pipe.recv) for _, pipe in self._clients]
-        for said in heard:
-            if isinstance(said, str):
-                raise RawClientFailedError(said)
-        return heard
+    tally: Tally
+    processor_ms: float
 
 
-@asynccontextmanager
-async def raw_clients(url: str, connections: int, processes: int) -> AsyncIterator[RawClients]:
-    """Clients of their own, so that no single Python process limits what raw SQL can do; gone afterwards."""
-    started = []
-    for number in range(processes):
-        here, there = SPAWN.Pipe()
-        share = len(range(number, connections, processes))
-        process = SPAWN.Process(target=_client, args=(url, share, there), daemon=True)
-        process.start()
-        there.close()
-        started.append((process, here))
-    try:
-        yield RawClients(started)
-    finally:
-        for process, pipe in started:
-            pipe.close()
-            await asyncio.to_thread(process.join, END_S)
-            process.kill()
+async def write_raw(part: RawPart, desk: Desk) -> RawResult:
+    """The job for `ClientProcesses.run`. Values are made before the clock runs.
+
+    Raises what PostgreSQL refuses: nothing is measured then.
+    """
+    writers = await _writers(part)
+    holds = [raw_hold(part.tenant_id, seat, confirmed=part.confirmed) for seat in reversed(part.seats)]
+    tally = Tally()
+
+    async def operate(intended_ns: int) -> None:
+        await writers.write(holds.pop())
+        tally.note("raw SQL", Reply(OK, "", b"", intended_ns, time.monotonic_ns()), intended_ns)
+
+    await desk.ready()
+    used_s = time.process_time()
+    await closed_loop(operate, part.connections, Limit(len(part.seats)))
+    return RawResult(tally, (time.process_time() - used_s) * 1000)
 
 
-def _client(url: str, connections: int, pipe: "Connection[Any, Any]") -> None:
-    """The whole life of a client process."""
-    import uvloop
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(url, connections, pipe))
-
-
-async def _serve(url: str, connections: int, pipe: "Connection[Any, Any]") -> None:
-    pool = await open_raw_pool(url, connections)
-    while True:
-        try:
-            work: RawWork = pipe.recv()
-        except EOFError:
-            break
-        holds = [raw_hold(work.tenant_id, seat, confirmed=work.confirmed) for seat in work.seats]
-        pipe.send([])
-        pipe.recv()
-        try:
-            pipe.send(await write_all(pool, holds))
-        except Exception as error:  # noqa: BLE001  # whatever it is, the parent has to hear of it
-            pipe.send(f"{type(error).__name__}: {error}")
-    await pool.close()
+async def _writers(part: RawPart) -> RawWriters:
+    key = (part.url, part.connections)
+    if key not in _open:
+        _open[key] = await open_raw_writers(part.url, part.connections)
+    return _open[key]

@@ -1,17 +1,13 @@
 """Holds and confirms as a plain client would write them: the same rows, one transaction each, statement by statement."""
 
-import asyncio
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
 
 from server.domain.window import Window
-from server.persistence.pool import Connection, Pool
+from server.persistence.pool import DriverConnection
 from server.persistence.queries import load_queries
 
 RAW = load_queries("bench_raw")
@@ -49,39 +45,30 @@ class RawHold:
     confirmed: Told | None = None
 
 
-Stamps: TypeAlias = tuple[int, int]
-"""Start and end of one piece of work, in nanoseconds of the monotonic clock."""
+class RawWriters:
+    """Connections that take turns. Each statement is prepared once per connection, as asyncpg does by itself."""
+
+    def __init__(self, connections: list[DriverConnection]) -> None:
+        self._free = connections
+
+    async def write(self, hold: RawHold) -> None:
+        """The hold, and its confirm if it has one, a transaction each. At most one at a time per connection.
+
+        Raises what PostgreSQL refuses.
+        """
+        connection = self._free.pop()
+        await _write_hold(connection, hold)
+        if hold.confirmed is not None:
+            await _write_confirm(connection, hold, hold.confirmed)
+        self._free.append(connection)
 
 
-async def open_raw_pool(url: str, connections: int) -> Pool:
-    """Connections as asyncpg opens them by itself; each statement is prepared once per connection."""
-    return await asyncpg.create_pool(url, min_size=connections, max_size=connections)
+async def open_raw_writers(url: str, connections: int) -> RawWriters:
+    """Connections as asyncpg opens them, without settings of ours; open as long as the process lives."""
+    return RawWriters([await asyncpg.connect(url) for _ in range(connections)])
 
 
-async def write_all(pool: Pool, holds: Sequence[RawHold]) -> list[Stamps]:
-    """Each connection takes one hold after the other. Fails with what PostgreSQL refuses."""
-
-
-    waiting = list(reversed(holds))
-    stamps: list[Stamps] = []
-
-    async def caller() -> None:
-        async with pool.acquire() as connection:
-            while waiting:
-                hold = waiting.pop()
-                started = time.monotonic_ns()
-                await write_hold(connection, hold)
-                if hold.confirmed is not None:
-                    await write_confirm(connection, hold, hold.confirmed)
-                stamps.append((started, time.monotonic_ns()))
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(pool.get_size()):
-            group.create_task(caller())
-    return stamps
-
-
-async def write_hold(connection: Connection, hold: RawHold) -> None:
+async def _write_hold(connection: DriverConnection, hold: RawHold) -> None:
     """One transaction: floor version, hold, claim, ledger, outbox, audit log."""
     start, end = hold.window.start, hold.window.end
     place = (hold.restaurant_id, hold.hold_id, hold.booking_id)
@@ -95,7 +82,7 @@ async def write_hold(connection: Connection, hold: RawHold) -> None:
         await _tell(connection, hold, hold.held, version)
 
 
-async def write_confirm(connection: Connection, hold: RawHold, confirmed: Told) -> None:
+async def _write_confirm(connection: DriverConnection, hold: RawHold, confirmed: Told) -> None:
     """One transaction: floor version, hold, assignment, claim, booking and its history, ledger, outbox, audit log."""
     place = (hold.restaurant_id, hold.booking_id)
     async with connection.transaction():
@@ -112,7 +99,7 @@ async def write_confirm(connection: Connection, hold: RawHold, confirmed: Told) 
         await _tell(connection, hold, confirmed, version)
 
 
-async def _tell(connection: Connection, hold: RawHold, told: Told, version: int) -> None:
+async def _tell(connection: DriverConnection, hold: RawHold, told: Told, version: int) -> None:
     kinds, keys, payloads = (list(column) for column in zip(*told.events, strict=True))
     await connection.execute(
         RAW["record"],
@@ -126,5 +113,13 @@ async def _tell(connection: Connection, hold: RawHold, told: Told, version: int)
     )
     await connection.execute(
         RAW["add_audit"],
-        *(hold.restaurant_id, hold.tenant_id, version, hold.actor, told.action, hold.booking_id, told.details),
+        *(
+            hold.restaurant_id,
+            hold.tenant_id,
+            version,
+            hold.actor,
+            told.action,
+            hold.booking_id,
+            told.details,
+        ),
     )
