@@ -7,6 +7,7 @@ pickled, so a job is a function of a module.
 import asyncio
 import contextlib
 import multiprocessing
+import os
 import signal
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
@@ -201,6 +202,8 @@ def _inbox(connection: Connection) -> "asyncio.Queue[tuple[str, Any] | None]":
             inbox.put_nowait(None)
 
     loop.add_reader(connection.fileno(), read)
+    # uvloop makes it one that never waits, and a message that has come in part or does not fit would be an error.
+    os.set_blocking(connection.fileno(), True)
     return inbox
 
 
