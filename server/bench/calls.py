@@ -1,6 +1,5 @@
 """Requests of a measurement, encoded beforehand, and jobs for client processes that send them."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +19,7 @@ from maitred_client.messages import (
 )
 from server.bench.floors import HOLD_TTL
 from server.persistence.bench_stock import Seat
+from server.rpc.empty_call import EMPTY_CALL
 
 Call: TypeAlias = tuple[str, bytes]
 """Method and encoded request."""
@@ -29,6 +29,7 @@ CONFIRM = "/maitred.v1.AssignmentService/ConfirmHold"
 PLAN = "/maitred.v1.PlannerService/PlanTables"
 SEARCH = "/maitred.v1.PlannerService/SearchAvailability"
 PAIR = "hold and confirm"
+EMPTY: Call = (EMPTY_CALL, b"")
 CONNECT_S = 20.0
 TIMEOUT_S = 30.0
 # More than a server in trouble could have under way for one client process.

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 from uuid import UUID
 
 from loadgen.driving import CallsPart, ClientProcesses, metadata_of, send_calls
@@ -12,6 +13,8 @@ from server.bench.measured import Measured, measured_of
 from server.bench.processor import watched
 from server.bench.raw_side import RawPart, write_raw
 from server.persistence.bench_stock import Seat
+
+WorkT = TypeVar("WorkT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class Clients:
         own = sum(result.processor_ms for result in results)
         return measured_of((result.tally for result in results), {**processor.ms, "clients": own})
 
-    def _shares[T](self, work: Sequence[T], in_flight: int) -> list[tuple[Sequence[T], int]]:
+    def _shares(self, work: Sequence[WorkT], in_flight: int) -> list[tuple[Sequence[WorkT], int]]:
         """Work and places of each process; a process without a place gets no work."""
         places = [len(range(number, in_flight, self.count)) for number in range(self.count)]
         busy = [each for each in places if each]

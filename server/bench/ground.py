@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
+from uuid import uuid4
 
 import psutil
 
-from server.bootstrap import Database, database
+from server.bootstrap import Database, database, migrate_up
 from server.config import Settings, load_settings
-from server.persistence.bench import BenchEvents
+from server.persistence.bench import BenchEvents, add_database
 from server.persistence.inspection import connection_to, database_facts
 
 Report = Callable[[str], None]
@@ -35,6 +36,12 @@ class Ground:
     @property
     def url(self) -> str:
         return self.database.url
+
+    async def another_database(self) -> str:
+        """The address of a new database with our schema on the same PostgreSQL. It goes when the ground does."""
+        url = await add_database(self.url, f"bench_{uuid4().hex}")
+        await migrate_up(self.settings, url, lambda _text: None)
+        return url
 
 
 @asynccontextmanager

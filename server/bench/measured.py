@@ -1,11 +1,14 @@
 """What one piece of work under the clock came to."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil, log
 
 from loadgen.driving import Histogram, Outcome, Tally
 
 NS_PER_MS = 1_000_000
+STEP = 1.25
 
 
 class RefusedError(Exception):
@@ -57,6 +60,14 @@ def measured_of(tallies: Iterable[Tally], processor_ms: Mapping[str, float]) -> 
 def refused_share(tally: Tally) -> str:
     """How many calls of how many did not succeed."""
     return f"{tally.calls - tally.outcomes()[Outcome.OK]} of {tally.calls}"
+
+
+def latency_counts(measured: Sequence[Measured]) -> tuple[tuple[float, int], ...]:
+    """How many calls of several repeats took up to so many milliseconds, in steps of a quarter."""
+    counts: Counter[int] = Counter()
+    for _, high_ns, count in merged(measured).buckets():
+        counts[ceil(log(max(high_ns, 1) / NS_PER_MS, STEP))] += count
+    return tuple((STEP**step, counts[step]) for step in sorted(counts))
 
 
 def merged(measured: Sequence[Measured]) -> Histogram:

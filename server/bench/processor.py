@@ -1,7 +1,7 @@
 """How much processor time a measurement takes, which other work on the machine hardly changes."""
 
 import contextlib
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -21,7 +21,7 @@ def processor_seconds_by_program() -> Mapping[str, float]:
     PostgreSQL's first process counts those that it has already seen end.
     """
     own = psutil.Process()
-    total: Counter[str] = Counter()
+    total: defaultdict[str, float] = defaultdict(float)
     for process in (own, *own.children(recursive=True)):
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             program = _program(process)

@@ -54,7 +54,7 @@ def _confirmed(tenant_id: UUID, hold: Hold, assignment: Assignment) -> Told:
         assignment_event(EventType.ASSIGNMENT_SYNC, assignment, booking.revision, command.request_id),
         booking_event(EventType.BOOKING_TRANSITIONED, booking, BookingStatus.PENDING),
     )
-    details = {
+    details: dict[str, object] = {
         "request_id": str(command.request_id),
         "assignment_id": str(assignment.assignment_id),
         "table_ids": [str(table_id) for table_id in assignment.table_ids],

@@ -1,4 +1,4 @@
-"""Holds and confirms as a plain client would write them: the same rows, one transaction each, statement by statement."""
+"""Holds and confirms as a plain client writes them: the same rows, a transaction each, statement by statement."""
 
 from dataclasses import dataclass
 from datetime import timedelta

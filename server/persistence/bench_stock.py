@@ -1,4 +1,4 @@
-"""Restaurants, bookings and claims for measurements, written set by set: a million claims take less than some minutes."""
+"""Restaurants, bookings and claims for measurements, written set by set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -54,6 +54,7 @@ STANDINGS = {("restaurants", "standing"), ("restaurants", "lock_restaurant")}
 # Read on the spot, where the statement is run: one value, or a handful under their names.
 READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("announcements", "notify"): ("synchronous_commit", "pg_notify"),
+    ("bench", "create_database"): ("statement",),
     ("bench", "events_left"): ("events_left",),
     ("bench", "take_rows"): ("restaurant_id", "id", "attempt_count", "payload"),
     ("bench", "take_snapshot"): ("tenants",),
