@@ -38,8 +38,8 @@ async def measure_callers(stage: Stage, sizes: MainSizes, _: Collection[str]) ->
     place = stage.place
     restaurants = await place.restaurants(sizes.restaurants, sizes.tables)
     found: dict[int, list[Measured]] = {callers: [] for callers in sizes.caller_sizes}
-    for repeat in range(sizes.repeats):
-        stage.ground.report(f"crowds of holders, repeat {repeat + 1} of {sizes.repeats}")
+    for repeat in range(sizes.curve_repeats):
+        stage.ground.report(f"crowds of holders, repeat {repeat + 1} of {sizes.curve_repeats}")
         for callers, measured in found.items():
             count = max(min(sizes.holds, sizes.lone * callers), CALLS_PER_CALLER * callers)
             seats = await place.seats(restaurants, count)

@@ -1,6 +1,7 @@
 """The ground that measurements stand on: a durable PostgreSQL of their own, and the events in it."""
 
 import platform
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from uuid import uuid4
 
 import psutil
 
+import server
 from server.bootstrap import Database, database, migrate_up
 from server.config import Settings, load_settings
 from server.persistence.bench import BenchEvents, add_database
@@ -69,9 +71,27 @@ def conditions(ground: Ground) -> dict[str, object]:
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "python": platform.python_version(),
         "maitred": version("maitred"),
+        "commit": _commit(),
         "postgres": f"{ground.database.version}, {ground.database.source}",
         "durable": True,
     }
+
+
+def _commit() -> str | None:
+    """Of the source that runs, with a plus when it was changed since; None when it was installed without one."""
+    source = Path(server.__file__).parents[1]
+    if not (source / ".git").exists():
+        return None
+    try:
+        commit, changed = (
+            subprocess.run(
+                ("git", *asked), cwd=source, capture_output=True, text=True, check=True
+            ).stdout.strip()
+            for asked in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain"))
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{commit}+" if changed else commit
 
 
 class Stopwatch:

@@ -1,14 +1,18 @@
 """More processes, and more callers than can be served: what a busy server makes of either."""
 
+from collections import Counter
 from collections.abc import Collection
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from statistics import median
 
-from loadgen.driving import Outcome
+from loadgen.driving import Outcome, Tally
+from loadgen.driving.line import OK
+from loadgen.driving.loops import SECOND_NS
 from server.bench import programs
 from server.bench.calls import hold_call
 from server.bench.figures import Curve, Findings, middle, ratio
+from server.bench.measured import NS_PER_MS
 from server.bench.sizes import MainSizes
 from server.bench.stage import Stage
 
@@ -56,12 +60,19 @@ async def measure_overload(stage: Stage, sizes: MainSizes, _: Collection[str]) -
         best = (await clients.send(place.address, list(map(hold_call, seats)), sizes.callers)).rate
         seats = await place.seats(restaurants, round(best * TIMES * sizes.overload_s))
         tally = await clients.send_at_rate(place.address, list(map(hold_call, seats)), best * TIMES)
-        served = tally.outcomes()[Outcome.OK]
-        kept.append(served / tally.seconds_taken / best)
-        refused.append(tally.calls / max(served, 1))
-        refused_ms.append(tally.latency(outcome=Outcome.REFUSED).percentile(99) / 1e6)
+        kept.append(_served_per_s(tally, sizes.overload_s) / best)
+        refused.append(1 - tally.outcomes()[Outcome.OK] / tally.calls)
+        refused_ms.append(tally.latency(outcome=Outcome.REFUSED).percentile(99) / NS_PER_MS)
     behind = {
-        "overload_calls_per_served": median(refused[1:]),
+        "overload_refused_share": median(refused[1:]),
         "overload_refused_p99_ms": median(refused_ms[1:]),
     }
     return Findings((middle("overload", kept[1:]),), behind)
+
+
+def _served_per_s(tally: Tally, arriving_s: float) -> float:
+    """In the second half of the arrivals, when whatever can fill up has filled up."""
+    begin, end = (tally.first_ns + round(arriving_s * share * SECOND_NS) for share in (0.5, 1.0))
+    seconds = range(-(-begin // SECOND_NS), end // SECOND_NS)
+    assert seconds, "it lasts some seconds"
+    return sum(tally.seconds.get(second, Counter())[OK] for second in seconds) / len(seconds)

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 from server.bench.crowd import measure_callers, measure_crowd
@@ -76,7 +77,7 @@ PARTS: tuple[Part, ...] = (
     Part(measure_restaurants, (), ("holds_by_restaurants",), "restaurant_sizes"),
     Part(measure_claims, ("claims_growth",), ("holds_by_claims",), "claim_sizes"),
     Part(measure_processes, ("second_process",), ("holds_by_processes",), "process_sizes"),
-    Part(measure_overload, ("overload",)),
+    Part(measure_overload, ("overload",), (), "overload_s"),
     # Last: it begins with an empty database.
     Part(_warm_and_cold, ("plan_warm_vs_cold",)),
 )
@@ -94,11 +95,16 @@ def left_out(sizes: MainSizes) -> tuple[str, ...]:
     )
 
 
-async def measure_main(ground: Ground, sizes: MainSizes, only: Collection[str] = NAMES) -> Findings:
-    """The parts that give anything of `only`, one after the other on the same database."""
+async def measure_main(
+    ground: Ground, sizes: MainSizes, only: Collection[str] = NAMES, profile: Path | None = None
+) -> Findings:
+    """The parts that give anything of `only`, one after the other on the same database.
+
+    With a `profile` the server that most is measured on writes there where its time went.
+    """
     wanted = set(only) - set(left_out(sizes))
     found = Findings((), {})
-    async with stage_on(ground, sizes.clients) as stage:
+    async with stage_on(ground, sizes.clients, profile) as stage:
         for part in PARTS:
             if part.gives & wanted:
                 found += await part.measure(stage, sizes, wanted & set(part.keys))

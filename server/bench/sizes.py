@@ -42,7 +42,8 @@ class MainSizes:
 
     Per repeat: `holds` by each side, which are spread over `restaurants` of `tables` tables, `pairs`, `plans`, `calls`
     that do nothing, `lone` calls of each kind by one caller, `crowd_holds` with `crowd` callers, `searches` of `slots`
-    slots. Curves are drawn over the sizes that are listed.
+    slots, `overload_s` seconds of more than can be
+    served. Curves are drawn over the sizes that are listed, with `curve_repeats`.
     """
 
     repeats: int
@@ -61,13 +62,14 @@ class MainSizes:
     tables: int = 40
     planned_tables: int = 120
     slots: int = 200
-    overload_s: float = 3.0
+    overload_s: float = 12.0
     table_sizes: tuple[int, ...] = (12, 40, 120, 400)
     restaurant_sizes: tuple[int, ...] = (1, 10, 100, 1_000)
     claim_sizes: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
     caller_sizes: tuple[int, ...] = (1, 8, 32, 128, 1_000)
     process_sizes: tuple[int, ...] = (1, 2)
     planner_sizes: tuple[int, ...] = (12, 40, 100, 120, 400)
+    curve_repeats: int = 3
     questions: int = 50
 
 
@@ -92,7 +94,8 @@ MAIN_QUICK = MainSizes(
     crowd=1_000,
     crowd_holds=1_000,
     searches=5,
-    overload_s=1.0,
+    overload_s=0.0,
+    process_sizes=(),
     table_sizes=(),
     restaurant_sizes=(),
     claim_sizes=(1_000, 20_000),

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from uuid import UUID
 
 from maitred_client import AsyncMaitredClient
@@ -66,10 +67,12 @@ async def place_at(url: str, address: str) -> AsyncIterator[Place]:
 
 
 @asynccontextmanager
-async def stage_on(ground: Ground, client_processes: int) -> AsyncIterator[Stage]:
+async def stage_on(
+    ground: Ground, client_processes: int, profile: Path | None = None
+) -> AsyncIterator[Stage]:
     """A server and callers, each in processes of their own, gone when the block is left."""
     async with (
-        programs.server(ground.url) as address,
+        programs.server(ground.url, profile=profile) as address,
         place_at(ground.url, address) as place,
         clients_of(TENANT, client_processes) as clients,
     ):
