@@ -50,7 +50,7 @@ def markdown(
 
     Example: [bold]maitred bench markdown latest[/]
     """
-    show("\n".join(_markdown(_run(history, run))))
+    show("\n".join(markdown_lines(_run(history, run))))
 
 
 def _run(history: Path | None, wanted: str) -> dict[str, Any]:
@@ -69,12 +69,13 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
-def _markdown(run: Mapping[str, Any]) -> Iterator[str]:
+def markdown_lines(run: Mapping[str, Any]) -> Iterator[str]:
+    """A run as `bench -o json` tells it: a line per figure, with spread, target and whether that was reached."""
     yield "| Figure | Median | Least to most | Target | |"
     yield "|---|---|---|---|---|"
     for key, value in run["ratios"].items():
         target, reached = run["targets"].get(key), run["reached"].get(key)
         bound = f"{'≥' if target['at_least'] else '≤'} {target['bound']:g}" if target else "–"
         verdict = "–" if reached is None else "reached" if reached else "missed"
-        spread = " to ".join(map(_number, run["spreads"].get(key, (None, None))))
+        spread = " to ".join(map(_number, run["spreads"].get(key, (None,))))
         yield f"| `{key}` | {_number(value)} | {spread} | {bound} | {verdict} |"

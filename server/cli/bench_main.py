@@ -85,7 +85,7 @@ def main_run(
     from server.cli.bench_view import findings_json, findings_table, profile_json, profile_tables
 
     sizes = _sizes(MAIN_QUICK if quick else MAIN_FULL, repeats, scale, callers, clients)
-    wanted = _wanted(only)
+    wanted = chosen_figures(only)
     began = datetime.now(UTC)
     findings, made_with, looked = _measure(sizes, wanted, profile=profile)
     found = {figure.key for figure in findings.figures}
@@ -128,7 +128,8 @@ def _measure(
         return findings, made_with, read_profile(noted) if noted else None
 
 
-def _wanted(only: str | None) -> frozenset[str]:
+def chosen_figures(only: str | None) -> frozenset[str]:
+    """What was asked for, or everything. Raises `typer.BadParameter` naming what there is not."""
     from server.bench.main_run import NAMES
 
     if only is None:
@@ -138,7 +139,7 @@ def _wanted(only: str | None) -> frozenset[str]:
     if unknown or not names:
         known = ", ".join(sorted(NAMES))
         raise typer.BadParameter(
-            f"no such figure: {', '.join(unknown) or only!r}; there are: {known}", param_hint="--only"
+            f"no such figure: {', '.join(unknown) or 'none'}; there are: {known}", param_hint="--only"
         )
     return names
 
