@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import platform
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,9 +16,9 @@ from server.config import Settings
 from server.domain.invariants import InvariantReport
 from server.lifecycle import ConfigurationProblem, Grace, Lifecycle, Part, closing_part
 from server.news import News, pool_settings
-from server.orchestrator.hold_tables import HoldLimits
 from server.orchestrator.use_cases import UseCases
 from server.orchestrator.watch_floor import WatchFloor
+from server.part_settings import hold_limits, log_form, rpc_settings, store_settings
 from server.persistence.announcer import Announcer
 from server.persistence.embedded import (
     EmbeddedPostgres,
@@ -36,11 +35,10 @@ from server.persistence.inspection import (
 )
 from server.persistence.migrator import MigrationError, Migrator, find_migrations, read_migrations
 from server.persistence.pool import DriverConnection, Pool, open_pool
-from server.persistence.store import NotMigratedError, SqlStore, StoreSettings, require_schema
+from server.persistence.store import NotMigratedError, SqlStore, require_schema
 from server.rpc.health import ask_health
-from server.rpc.interceptors.identity import DeadlineLimits
-from server.rpc.server import GrpcServer, RpcSettings
-from server.telemetry.logs import LogForm, configure_logs
+from server.rpc.server import GrpcServer
+from server.telemetry.logs import configure_logs
 from server.telemetry.traces import Traces, UnknownExporterError
 from server.worker import RunningWorker, Worker
 
@@ -135,12 +133,12 @@ async def serving(
 
     `connection_class` replaces the driver's, so that a fault can be put between two statements. Raises `StartError`.
     """
-    configure_logs(_log_form(settings), settings.log_level)
+    configure_logs(log_form(settings), settings.log_level)
     with _explaining():
         traces = Traces(settings.trace_exporter, version("maitred"))
         pool = await _open_pool(settings, url, connection_class)
         store, news = _store_and_news(settings, url, pool)
-        server = GrpcServer(_rpc_settings(settings), _use_cases(settings, store, news), traces.provider)
+        server = GrpcServer(rpc_settings(settings), _use_cases(settings, store, news), traces.provider)
         lifecycle = _lifecycle(settings, pool, store, server, traces, news)
         await lifecycle.start()
     try:
@@ -157,7 +155,7 @@ async def working(
 
     What it measures goes to `meters`, or to what is installed for the whole process.
     """
-    configure_logs(_log_form(settings), settings.log_level)
+    configure_logs(log_form(settings), settings.log_level)
     with _explaining():
         pool = await _open_pool(settings, url, None)
         store, news = _store_and_news(settings, url, pool)
@@ -264,14 +262,10 @@ async def _database_findings(settings: Settings, found: Database) -> list[Findin
 
 
 def _use_cases(settings: Settings, store: SqlStore, news: News) -> UseCases:
-    limits = HoldLimits(
-        settings.hold_ttl_s_default,
-        settings.hold_ttl_s_min,
-        settings.hold_ttl_s_max,
-        settings.hold_life_s_max,
-    )
     watch_floor = WatchFloor(news.floor_log, news.feed)
-    return UseCases.on(store, news.inventories, uuid4, limits, settings.answer_margin_s, watch_floor)
+    return UseCases.on(
+        store, news.inventories, uuid4, hold_limits(settings), settings.answer_margin_s, watch_floor
+    )
 
 
 def _lifecycle(
@@ -342,7 +336,7 @@ async def _open_pool(settings: Settings, url: str, connection_class: type[Driver
 
 def _store_and_news(settings: Settings, url: str, pool: Pool) -> tuple[SqlStore, News]:
     announcer = Announcer(pool, settings.announce_interval_s)
-    store = SqlStore(pool, _store_settings(settings), announcer.announce)
+    store = SqlStore(pool, store_settings(settings), announcer.announce)
     return store, News.of(settings, url, pool, announcer, store.catalogue)
 
 
@@ -359,32 +353,6 @@ def _installation(settings: Settings) -> Installation:
 def _migrator(settings: Settings, url: str, on_progress: Callable[[str], None] | None = None) -> Migrator:
     migrations = read_migrations(find_migrations())
     return Migrator(url, migrations, exclusion_form=settings.exclusion_form, on_progress=on_progress)
-
-
-def _store_settings(settings: Settings) -> StoreSettings:
-    return StoreSettings(
-        attempts_max=settings.attempts_max,
-        lock_timeout_s=settings.lock_timeout_s,
-        ledger_ttl_s=settings.ledger_ttl_s,
-        read_timeout_s=settings.deadline_s_default,
-        writers_per_restaurant=settings.writers_per_restaurant,
-    )
-
-
-def _rpc_settings(settings: Settings) -> RpcSettings:
-    return RpcSettings(
-        host=settings.host,
-        port=settings.port,
-        calls_max=settings.calls_in_flight_max,
-        streams_max=settings.streams_max,
-        deadlines=DeadlineLimits(settings.deadline_s_default, settings.deadline_s_max),
-    )
-
-
-def _log_form(settings: Settings) -> LogForm:
-    if settings.log_format == "auto":
-        return LogForm.TEXT if sys.stderr.isatty() else LogForm.JSON
-    return LogForm(settings.log_format)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """One frozen settings value: defaults, ranges, relations, and printing without secrets."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -79,13 +79,23 @@ class Settings(DeliverySettings):
     )
     host: str = Field("127.0.0.1", description="address to listen on; beyond loopback needs authentication")
     port: int = Field(7420, ge=0, le=65_535, description="port to listen on; 0 takes a free one")
+    processes: int = Field(1, ge=1, le=256, description="processes of maitred serve, which share the port")
     pool_size_min: int = Field(2, ge=1, le=1_000, description="database connections kept open")
-    pool_size_max: int = Field(16, ge=1, le=1_000, description="most database connections")
+    pool_size_max: int = Field(
+        16, ge=1, le=1_000, description="most database connections; the processes of maitred serve share them"
+    )
     statement_cache_size: int = Field(
         256, ge=0, le=10_000, description="prepared statements per connection; 0 behind a transaction pooler"
     )
     writers_per_restaurant: int = Field(
         2, ge=1, le=64, description="transactions of one restaurant open at a time in this process"
+    )
+    group_members_max: int = Field(
+        64, ge=1, le=1_000, description="changes that share a transaction at most; 1 gives each its own"
+    )
+    groups_max: int = Field(2, ge=1, le=64, description="shared transactions under way in this process")
+    group_queue_max: int = Field(
+        4_096, ge=1, le=100_000, description="changes that wait for a transaction before SERVER_OVERLOADED"
     )
     lock_timeout_s: float = Field(
         2.0, gt=0, le=60, description="wait for a lock before the transaction is retried"
@@ -109,7 +119,13 @@ class Settings(DeliverySettings):
         7 * 86_400.0, ge=3_600, le=90 * 86_400, description="how long answers are remembered by request_id"
     )
     calls_in_flight_max: int = Field(
-        2_000, ge=1, le=100_000, description="calls in work before SERVER_OVERLOADED"
+        2_048, ge=1, le=100_000, description="calls in work before SERVER_OVERLOADED"
+    )
+    connection_calls_max: int = Field(
+        2_048,
+        ge=1,
+        le=100_000,
+        description="calls and watched floors of one connection; more of them wait with the caller",
     )
     streams_max: int = Field(
         5_000, ge=1, le=1_000_000, description="watched floors at a time before SERVER_OVERLOADED"
@@ -146,10 +162,21 @@ class Settings(DeliverySettings):
     log_format: Literal["auto", "text", "json"] = Field(
         "auto", description="auto is text on a terminal, else JSON"
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65_535,
+        description="port of this machine to show measurements on, at /metrics for Prometheus; 0 takes a free one",
+    )
     trace_exporter: str = Field(
         "none",
         description="OpenTelemetry exporter for traces, such as otlp or console, if its package is installed",
     )
+
+    @field_validator("metrics_port", mode="before")
+    @classmethod
+    def _may_be_none(cls, port: object) -> object:
+        return None if isinstance(port, str) and port.lower() in ("", "none") else port
 
     @field_validator("database_url")
     @classmethod
@@ -186,6 +213,10 @@ def _relations(settings: Settings) -> tuple[tuple[bool, str], ...]:
             settings.deadline_s_default <= settings.deadline_s_max,
             "deadline_s_default must not exceed deadline_s_max",
         ),
+        (
+            (settings.metrics_port or 0) + settings.processes - 1 <= 65_535,
+            "metrics_port leaves no room for the ports of all processes",
+        ),
         (settings.cache != "redis" or settings.redis_url is not None, "cache redis needs redis_url"),
         (
             "log" not in settings.sinks or settings.log_level in ("debug", "info"),
@@ -210,6 +241,18 @@ def load_settings(**overrides: object) -> Settings:
     if problems:
         raise SettingsError(tuple(problems))
     return settings
+
+
+def as_environment(settings: Settings) -> Mapping[str, str]:
+    """The variables from which another process reads the same settings. They hold secrets."""
+    values = ((name, getattr(settings, name)) for name in Settings.model_fields)
+    return {
+        f"{ENV_PREFIX}{name.upper()}": value.get_secret_value()
+        if isinstance(value, SecretStr)
+        else _shown(value)
+        for name, value in values
+        if value is not None
+    }
 
 
 def setting_variables() -> frozenset[str]:

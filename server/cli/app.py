@@ -16,6 +16,7 @@ from server.cli import (
     outbox_commands,
     question_commands,
     replay_commands,
+    serve_command,
     service_commands,
     verify_command,
     worker_commands,
@@ -47,6 +48,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 replay_commands.register(app)
+serve_command.register(app)
 service_commands.register(app)
 worker_commands.register(app)
 booking_commands.register(app)

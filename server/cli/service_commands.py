@@ -1,4 +1,4 @@
-"""`dev`, `serve`, `migrate`, `doctor` and `config`: running the service and looking at what runs."""
+"""`dev`, `migrate`, `doctor` and `config`: running the service and looking at what runs."""
 
 import datetime as dt
 import os
@@ -68,6 +68,17 @@ LogLevel = Annotated[
     str | None,
     typer.Option("--log-level", envvar="MAITRED_LOG_LEVEL", help="How much to log.", rich_help_panel=SERVER),
 ]
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(
+        "--metrics-port",
+        envvar="MAITRED_METRICS_PORT",
+        min=0,
+        max=65535,
+        help="Show measurements there, at /metrics; 0 takes a free port.",
+        rich_help_panel=SERVER,
+    ),
+]
 
 migrate = typer.Typer(
     help="Brings the database's schema up to this version, or says how far it is.", no_args_is_help=True
@@ -77,7 +88,6 @@ migrate = typer.Typer(
 def register(app: typer.Typer) -> None:
     """Adds the commands of this file."""
     add_command(app, dev, panel="Start here")
-    add_command(app, serve, panel="Running it")
     add_command(migrate, migrate_up_command, name="up")
     add_command(migrate, migrate_status_command, name="status")
     add_command(migrate, migrate_check_command, name="check")
@@ -100,13 +110,20 @@ def dev(
     # Every call would be logged otherwise, between the lines that are to be read.
     quiet = None if "MAITRED_LOG_LEVEL" in os.environ else "warning"
     settings = _settings(
-        host=host, port=port, database_url=database_url, data_dir=data_dir, log_level=log_level or quiet
+        host=host,
+        port=port,
+        database_url=database_url,
+        data_dir=data_dir,
+        log_level=log_level or quiet,
+        processes=1,
     )
 
     async def work() -> None:
         from server.bootstrap import database, serving, working
+        from server.measuring import measured
 
         async with (
+            measured(settings.metrics_port) as metrics,
             database(settings, note) as store,
             working(settings, store.url) as busy,
             serving(settings, store.url) as server,
@@ -115,7 +132,7 @@ def dev(
             async with Connection(server.address, actor="maitred-dev").open() as client:
                 booking = await _load_sample(client, day)
             show(Text("maitred is up. Ctrl-C stops it.", style="bold green"))
-            show(facts(_running(server.address, busy.address, store)))
+            show(facts(_running(server.address, busy.address, store, metrics)))
             show("", *_calls_to_try(server.address, day, booking))
             await server.wait()
             note("draining …")
@@ -125,39 +142,13 @@ def dev(
     drive(work())
 
 
-def serve(
-    host: Host = None,
-    port: Port = None,
-    database_url: DatabaseUrl = None,
-    data_dir: DataDir = None,
-    log_level: LogLevel = None,
-) -> None:
-    """Serves until SIGTERM or Ctrl-C, then finishes what runs and stops.
-
-    Without a configured database it starts its own, and migrates it. A configured one is migrated by
-    [bold]maitred migrate up[/] alone.
-
-    Example: [bold]maitred serve --database-url postgresql://maitred@db/maitred[/]
-    """
-    settings = _settings(
-        host=host, port=port, database_url=database_url, data_dir=data_dir, log_level=log_level
+def _running(server: str, worker: str, store: "Database", metrics: str | None) -> tuple[tuple[str, str], ...]:
+    where = (
+        ("server", server),
+        ("worker's health", worker),
+        ("database", f"{store.version}, {store.source}"),
     )
-
-    async def work() -> None:
-        from server.bootstrap import database, serving
-
-        async with database(settings, note) as store, serving(settings, store.url) as server:
-            note(f"serving on {server.address}")
-            await server.wait()
-            note("draining …")
-            await server.drain()
-        note("stopped")
-
-    drive(work())
-
-
-def _running(server: str, worker: str, store: "Database") -> tuple[tuple[str, str], ...]:
-    return (("server", server), ("worker's health", worker), ("database", f"{store.version}, {store.source}"))
+    return (*where, ("measurements", metrics)) if metrics else where
 
 
 async def _load_sample(client: AsyncMaitredClient, day: ServiceDay) -> str:

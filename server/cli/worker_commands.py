@@ -10,7 +10,7 @@ from server.cli.help_text import add_command
 from server.cli.looking_up import drive
 from server.cli.options import ADDRESS_DEFAULT, Address, Output, Timeout
 from server.cli.output import Format, grid, note, show, write_json
-from server.cli.service_commands import SERVER, DatabaseUrl, DataDir, LogLevel
+from server.cli.service_commands import SERVER, DatabaseUrl, DataDir, LogLevel, MetricsPort
 
 if TYPE_CHECKING:
     from server.rpc.health import HealthAnswer
@@ -50,6 +50,7 @@ def worker(
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     log_level: LogLevel = None,
+    metrics_port: MetricsPort = None,
 ) -> None:
     """Delivers events, clears expired holds away and keeps the database tidy, until SIGTERM or Ctrl-C.
 
@@ -67,12 +68,20 @@ def worker(
         database_url=database_url,
         data_dir=data_dir,
         log_level=log_level,
+        metrics_port=metrics_port,
     )
 
     async def work() -> None:
         from server.bootstrap import seen_database, working
+        from server.measuring import measured
 
-        async with seen_database(settings) as store, working(settings, store.url) as busy:
+        async with (
+            measured(settings.metrics_port) as metrics,
+            seen_database(settings) as store,
+            working(settings, store.url) as busy,
+        ):
+            if metrics is not None:
+                note(f"measurements on {metrics}")
             note(f"working; events go to {', '.join(settings.sinks)}; health on {busy.address}")
             await busy.wait()
             note("stopping …")

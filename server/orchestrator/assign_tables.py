@@ -52,4 +52,6 @@ class AssignTables:
                 unit, wanted, assignment, Intent(caller, command.request_id, command.reason)
             )
 
-        return await self.once.run(caller, command, Assigned, body, deadline)
+        return await self.once.run_together(
+            caller, command, Assigned, body, deadline, frozenset((command.booking_id, *command.table_ids))
+        )

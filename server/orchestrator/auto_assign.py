@@ -19,7 +19,7 @@ from server.orchestrator.candidate import Candidate, candidate
 from server.orchestrator.idempotency import REQUEST_FIELD, Once, method_of, payload_digests
 from server.orchestrator.identity import NewId
 from server.orchestrator.plan_tables import answered, question_for
-from server.orchestrator.ports import Catalogue, InventorySource, Reader, RecordedRequest, Unit
+from server.orchestrator.ports import Catalogue, InventorySource, OwnUnit, Reader, RecordedRequest
 from server.orchestrator.situation import (
     Situation,
     known_booking,
@@ -177,13 +177,13 @@ class AutoAssign:
         booking = await known_booking(self.catalogue, command.restaurant_id, command.booking_id)
         return booking.assignment_epoch
 
-    async def _written(self, unit: Unit, run: Run) -> AutoAssigned:
+    async def _written(self, unit: OwnUnit, run: Run) -> AutoAssigned:
         answer = await self._assigned(unit, run)
         run.require_time()
         run.written = True
         return answer
 
-    async def _assigned(self, unit: Unit, run: Run) -> AutoAssigned:
+    async def _assigned(self, unit: OwnUnit, run: Run) -> AutoAssigned:
         """Plans on what is there without keeping anybody waiting, then checks the best plan with the restaurant locked.
 
         When it is no longer right it plans again under the lock, where nobody can be faster: one more plan is always
@@ -211,7 +211,7 @@ class AutoAssign:
         return await self._taken(unit, wanted, plan, run, tuple(attempts))
 
     async def _taken(
-        self, unit: Unit, wanted: Candidate, plan: Plan, run: Run, given_up: tuple[Attempt, ...]
+        self, unit: OwnUnit, wanted: Candidate, plan: Plan, run: Run, given_up: tuple[Attempt, ...]
     ) -> AutoAssigned:
         request_id, before = run.request_id, wanted.booking
         assignment = new_assignment(wanted, run.caller, self.new_id)
@@ -249,7 +249,7 @@ class AutoAssign:
         return _late(found.answer)
 
 
-async def _present(unit: Unit, situation: Situation, run: Run) -> Booking:
+async def _present(unit: OwnUnit, situation: Situation, run: Run) -> Booking:
     """The booking as it is now, if it may be assigned automatically or has its tables already."""
     command = run.command
     booking = await known_booking(unit, command.restaurant_id, command.booking_id)
@@ -264,7 +264,7 @@ async def _present(unit: Unit, situation: Situation, run: Run) -> Booking:
     return booking
 
 
-async def _already(unit: Unit, booking: Booking, run: Run) -> AutoAssigned:
+async def _already(unit: OwnUnit, booking: Booking, run: Run) -> AutoAssigned:
     assignment = await active_assignment(unit, booking)
     request_id = run.request_id
     return AutoAssigned(AutoAssignOutcome.ALREADY_ASSIGNED, request_id, assignment, booking)
@@ -281,12 +281,12 @@ async def _best(reader: Reader, situation: Situation, booking: Booking, run: Run
     return result.plans[0]
 
 
-async def _set_of(plan: Plan, unit: Unit, situation: Situation, booking: Booking) -> Candidate:
+async def _set_of(plan: Plan, unit: OwnUnit, situation: Situation, booking: Booking) -> Candidate:
     """The plan's set with what decides now whether the booking can have it."""
     return await candidate(unit, situation, booking, _table_ids(plan), overrides=plan.relaxed)
 
 
-async def _checked(unit: Unit, situation: Situation, booking: Booking, plan: Plan) -> Candidate | Reason:
+async def _checked(unit: OwnUnit, situation: Situation, booking: Booking, plan: Plan) -> Candidate | Reason:
     """The plan's set as it is now, or why it is to be given up. A table of it may be gone altogether."""
     try:
         wanted = await _set_of(plan, unit, situation, booking)

@@ -8,7 +8,7 @@ from uuid import UUID
 from server.domain.auto_assign_job import AutoAssignJob
 from server.domain.booking import Booking
 from server.domain.retry_plan import queued_job
-from server.orchestrator.ports import Unit
+from server.orchestrator.ports import OwnUnit
 from server.orchestrator.situation import Situation
 
 
@@ -51,7 +51,7 @@ class AutoAssignJobs(Protocol):
 
 
 async def queue(
-    unit: Unit,
+    unit: OwnUnit,
     situation: Situation,
     booking: Booking,
     actor: str,

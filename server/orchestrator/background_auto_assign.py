@@ -17,7 +17,7 @@ from server.errors import Reason, Refusal, ServiceError
 from server.orchestrator.auto_assign import AutoAssign, AutoAssignCommand
 from server.orchestrator.auto_assign_jobs import AutoAssignJobs, ClaimedJob
 from server.orchestrator.changes import AuditEntry, Changes
-from server.orchestrator.ports import Store, Unit
+from server.orchestrator.ports import OwnUnit, Store
 from server.orchestrator.situation import known_restaurant
 
 log = structlog.get_logger(__name__)
@@ -110,7 +110,7 @@ class BackgroundAutoAssign:
         """Writes a new decision together with its event, unless the job was lost meanwhile."""
         tenant_id, restaurant_id = claimed.tenant_id, claimed.restaurant_id
 
-        async def work(unit: Unit) -> None:
+        async def work(unit: OwnUnit) -> None:
             await unit.lock_restaurant(tenant_id, restaurant_id)
             if await unit.auto_assign_run(restaurant_id, claimed.booking_id) != claimed.job.run_number:
                 return

@@ -57,7 +57,14 @@ class ConfirmHold:
             intent = Intent(caller, command.request_id, command.reason)
             return await give_tables(unit, wanted, assignment, intent, confirmed=hold)
 
-        return await self.once.run(caller, command, Assigned, body, deadline)
+        return await self.once.run_together(
+            caller,
+            command,
+            Assigned,
+            body,
+            deadline,
+            frozenset((command.hold_id, command.booking_id, *command.table_ids)),
+        )
 
 
 async def known_hold(reader: Reader, restaurant_id: UUID, hold_id: UUID) -> Hold:

@@ -18,7 +18,7 @@ from server.errors import bad_field
 from server.orchestrator.assigning import Intent, audit
 from server.orchestrator.auto_assign_jobs import queue
 from server.orchestrator.idempotency import Once
-from server.orchestrator.ports import InventorySource, Unit
+from server.orchestrator.ports import InventorySource, OwnUnit
 from server.orchestrator.situation import known_booking, lock, require_etag, require_future
 from server.orchestrator.transition_booking import step
 
@@ -49,7 +49,7 @@ class DispatchAutoAssign:
         caller = caller.acting_for(command.actor)
         intent = Intent(caller, command.request_id, command.reason)
 
-        async def body(unit: Unit) -> Booking:
+        async def body(unit: OwnUnit) -> Booking:
             situation = await lock(unit, self.inventories, caller, command.restaurant_id)
             before = await known_booking(unit, command.restaurant_id, command.booking_id)
             require_etag("booking", command.etag, before.etag)

@@ -110,7 +110,9 @@ class HoldTables:
             require_free(wanted, command, hold)
             return await keep(unit, wanted, hold, caller, command.reason)
 
-        return await self.once.run(caller, command, Held, body, deadline)
+        return await self.once.run_together(
+            caller, command, Held, body, deadline, frozenset((command.booking_id, *command.table_ids))
+        )
 
 
 async def wanted_set(unit: Unit, situation: Situation, booking: Booking, wish: Wish) -> Candidate:
@@ -144,7 +146,10 @@ def _told(refusal: Refusal, wanted: Candidate, wish: Wish, hold: Hold, replaced:
     }
     entry = AuditEntry("hold_refused", "booking", hold.booking_id, hold.actor, wish.reason, details)
     return ToldRefusal(
-        refusal, Changes(events=(event,), audit=(entry,)), (hold.restaurant_id, hold.table_ids, hold.window)
+        refusal,
+        hold.restaurant_id,
+        Changes(events=(event,), audit=(entry,)),
+        (hold.restaurant_id, hold.table_ids, hold.window),
     )
 
 

@@ -11,10 +11,11 @@ from server.clock import Deadline
 from server.domain.restaurant import Caller
 from server.errors import PASSING, Reason, Refusal, ServiceError
 from server.orchestrator.changes import Changes
-from server.orchestrator.ports import RecordedRequest, Store, Unit
+from server.orchestrator.ports import Footprint, OwnUnit, RecordedRequest, Store, Unit
 from server.orchestrator.telling import Pace, ToldRefusal
 
 AnswerT = TypeVar("AnswerT")
+UnitT = TypeVar("UnitT", bound=Unit)
 
 DIGEST_BYTES = 8
 # Metadata of a command's field whose name in the contract is another.
@@ -55,7 +56,7 @@ class Once:
         caller: Caller,
         command: Command,
         answer_type: type[AnswerT],
-        body: Callable[[Unit], Awaitable[AnswerT]],
+        body: Callable[[OwnUnit], Awaitable[AnswerT]],
         deadline: Deadline,
     ) -> AnswerT:
         """The body's answer, or the recorded one.
@@ -67,12 +68,33 @@ class Once:
         request = recorded_request(caller, command)
         return await self.run_as(request, command.restaurant_id, answer_type, body, deadline)
 
+    async def run_together(
+        self,
+        caller: Caller,
+        command: Command,
+        answer_type: type[AnswerT],
+        body: Callable[[Unit], Awaitable[AnswerT]],
+        deadline: Deadline,
+        touches: frozenset[UUID],
+    ) -> AnswerT:
+        """The same for a body that can share a transaction with others; `touches` are the ids that it is about."""
+        request = recorded_request(caller, command)
+        footprint = Footprint(command.restaurant_id, touches)
+        attempt = self._attempt(request, answer_type, body)
+        return await self._answer(
+            request,
+            command.restaurant_id,
+            answer_type,
+            lambda: self.store.run_together(attempt, deadline, footprint),
+            deadline,
+        )
+
     async def run_as(
         self,
         request: RecordedRequest,
         restaurant_id: UUID,
         answer_type: type[AnswerT],
-        body: Callable[[Unit], Awaitable[AnswerT]],
+        body: Callable[[OwnUnit], Awaitable[AnswerT]],
         deadline: Deadline,
         *,
         remembers_refusals: bool = True,
@@ -81,24 +103,64 @@ class Once:
 
         Without `remembers_refusals` a refused request is decided anew when it is repeated.
         """
+        attempt = self._attempt(request, answer_type, body)
 
-        async def attempt(unit: Unit) -> AnswerT | Refusal:
+        async def run() -> AnswerT | Refusal:
+            return await self.store.run(attempt, deadline, restaurant_id)
+
+        if not remembers_refusals:
+            return _accepted(await run())
+        return await self._answer(request, restaurant_id, answer_type, run, deadline)
+
+    async def _answer(
+        self,
+        request: RecordedRequest,
+        restaurant_id: UUID,
+        answer_type: type[AnswerT],
+        run: Callable[[], Awaitable[AnswerT | Refusal]],
+        deadline: Deadline,
+    ) -> AnswerT:
+        try:
+            outcome = await run()
+        except ServiceError as error:
+            if error.reason in NOT_RECORDED:
+                raise
+            outcome = await self._record_refusal(request, restaurant_id, answer_type, error, deadline)
+        return _accepted(outcome)
+
+    def _attempt(
+        self,
+        request: RecordedRequest,
+        answer_type: type[AnswerT],
+        body: Callable[[UnitT], Awaitable[AnswerT]],
+    ) -> Callable[[UnitT], Awaitable[AnswerT | Refusal]]:
+        async def attempt(unit: UnitT) -> AnswerT | Refusal:
             known = await unit.recall(request, answer_type)
             if known is not None:
                 return known
-            answer = await body(unit)
+            try:
+                answer = await body(unit)
+            except ServiceError as error:
+                if not unit.shared or error.reason in NOT_RECORDED:
+                    raise
+                return await self._record_among_others(unit, request, error)
             await unit.record(request, answer)
             return answer
 
-        try:
-            outcome = await self.store.run(attempt, deadline, restaurant_id)
-        except ServiceError as error:
-            if error.reason in NOT_RECORDED or not remembers_refusals:
-                raise
-            outcome = await self._record_refusal(request, restaurant_id, answer_type, error, deadline)
-        if isinstance(outcome, Refusal):
-            raise ServiceError(outcome)
-        return outcome
+        return attempt
+
+    async def _record_among_others(
+        self, unit: Unit, request: RecordedRequest, error: ServiceError
+    ) -> Refusal:
+        """By the transaction that refused, which the others commit anyway; the world is told by it as well."""
+        if isinstance(error, ToldRefusal):
+            with self.pace.turn(error.topic) as due:
+                if due:
+                    await unit.write(request.tenant_id, error.restaurant_id, error.changes)
+                await unit.record(request, error.refusal)
+        else:
+            await unit.record(request, error.refusal)
+        return error.refusal
 
     async def _record_refusal(
         self,
@@ -125,7 +187,7 @@ class Once:
     ) -> AnswerT | Refusal:
         """`told` are the restaurant and its changes where the world is told too: only that waits for the lock."""
 
-        async def attempt(unit: Unit) -> AnswerT | Refusal:
+        async def attempt(unit: OwnUnit) -> AnswerT | Refusal:
             known = await unit.recall(request, answer_type)
             if known is not None:
                 return known
@@ -135,6 +197,12 @@ class Once:
             return refusal
 
         return await self.store.run(attempt, deadline, told[0] if told else None)
+
+
+def _accepted(outcome: AnswerT | Refusal) -> AnswerT:
+    if isinstance(outcome, Refusal):
+        raise ServiceError(outcome)
+    return outcome
 
 
 async def _tell(unit: Unit, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> None:

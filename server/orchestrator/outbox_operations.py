@@ -10,7 +10,7 @@ from server.errors import bad_field
 from server.orchestrator.changes import AuditEntry
 from server.orchestrator.idempotency import Once
 from server.orchestrator.paging import Listed, listed
-from server.orchestrator.ports import Catalogue, OutboxRecord, OutboxStats, OutboxStatus, Page, Unit
+from server.orchestrator.ports import Catalogue, OutboxRecord, OutboxStats, OutboxStatus, OwnUnit, Page
 from server.orchestrator.situation import known_restaurant, lock_restaurant
 
 
@@ -90,7 +90,7 @@ class RedriveOutboxEvents:
     ) -> Redriven:
         caller = caller.acting_for(command.actor)
 
-        async def body(unit: Unit) -> Redriven:
+        async def body(unit: OwnUnit) -> Redriven:
             standing = await lock_restaurant(unit, caller, command.restaurant_id)
             redriven = await unit.redrive_events(
                 caller.tenant_id,

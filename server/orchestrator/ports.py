@@ -237,10 +237,18 @@ class Catalogue(Reader, Protocol):
 
 
 class Unit(Reader, Protocol):
-    """One open transaction. Nothing of it is visible to others before it commits; an exception undoes all of it."""
+    """A transaction that may have other members. Nothing of it is visible to others before it commits.
+
+    An exception undoes everything that was written through this unit.
+    """
+
+    @property
+    def shared(self) -> bool:
+        """Whether a refusal is recorded through the same unit: by itself, it would wait for the others to end."""
+        ...
 
     async def recall(self, request: RecordedRequest, answer_type: type[AnswerT]) -> AnswerT | Refusal | None:
-        """The recorded answer of this request, if there is one.
+        """The recorded answer of this request, if there is one. Comes first.
 
         Raises REQUEST_IN_PROGRESS while another transaction works on the same request, and REQUEST_ID_REUSED when
         the request_id belongs to another payload.
@@ -251,12 +259,24 @@ class Unit(Reader, Protocol):
         """Locks the restaurant against other writers until the transaction ends. Every write starts here."""
         ...
 
+    async def write(self, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> int | None:
+        """Writes everything as one change. Returns the restaurant's new floor version if it is known already."""
+        ...
+
+    async def record(self, request: RecordedRequest, answer: object) -> None:
+        """Writes the ledger row: an answer, or a `Refusal`. Comes last."""
+        ...
+
+
+class OwnUnit(Unit, Protocol):
+    """A transaction of one's own."""
+
     async def add_restaurant(self, restaurant: Restaurant) -> bool:
         """Creates the restaurant, and its tenant when it is the first; false when the id is taken."""
         ...
 
     async def write(self, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> int:
-        """Writes everything and returns the restaurant's new floor version. Does nothing for empty changes."""
+        """Writes everything and returns the restaurant's new floor version."""
         ...
 
     async def redrive_events(
@@ -277,9 +297,16 @@ class Unit(Reader, Protocol):
         """Writes an audit entry about something that changed nothing on the floor."""
         ...
 
-    async def record(self, request: RecordedRequest, answer: object) -> None:
-        """Writes the ledger row: an answer, or a `Refusal`."""
-        ...
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a change touches in a restaurant: ids of tables, bookings and holds.
+
+    Changes that touch something in common are decided one after the other.
+    """
+
+    restaurant_id: UUID
+    touches: frozenset[UUID]
 
 
 class Store(Protocol):
@@ -289,13 +316,22 @@ class Store(Protocol):
     def catalogue(self) -> Catalogue: ...
 
     async def run(
-        self, work: Callable[[Unit], Awaitable[ResultT]], deadline: Deadline, restaurant_id: UUID | None
+        self, work: Callable[[OwnUnit], Awaitable[ResultT]], deadline: Deadline, restaurant_id: UUID | None
     ) -> ResultT:
         """Runs `work` in a transaction and commits it. `restaurant_id` says whose lock it will want, if any.
 
         Serialization failures, deadlocks, lock timeouts and claims that lost a race are tried again with a new
         snapshot, a bounded number of times and within the deadline; so `work` may run more than once. Raises
         STORE_CONTENTION, STORE_UNAVAILABLE or DEADLINE_EXCEEDED.
+        """
+        ...
+
+    async def run_together(
+        self, work: Callable[[Unit], Awaitable[ResultT]], deadline: Deadline, footprint: Footprint
+    ) -> ResultT:
+        """The same for work that others can join: whoever waits at the same moment is committed together.
+
+        Nobody is refused or undone because of another. Raises SERVER_OVERLOADED, too, when too many wait.
         """
         ...
 

@@ -14,7 +14,7 @@ from server.orchestrator.assigning import Intent, audit, change_of, end_live_hol
 from server.orchestrator.auto_assign_jobs import queue
 from server.orchestrator.changes import Changes
 from server.orchestrator.idempotency import Once
-from server.orchestrator.ports import InventorySource, Unit
+from server.orchestrator.ports import InventorySource, OwnUnit
 from server.orchestrator.situation import Situation, lock, require_etag, require_future
 
 _ON_ITS_WAY = {BookingStatus.PENDING: BookingStatus.PENDING_ALLOCATION}
@@ -41,7 +41,7 @@ class PutBooking:
         caller = caller.acting_for(command.actor)
         intent = Intent(caller, command.request_id, "")
 
-        async def body(unit: Unit) -> Booking:
+        async def body(unit: OwnUnit) -> Booking:
             situation = await lock(unit, self.inventories, caller, command.restaurant_id)
             before = await unit.booking(command.restaurant_id, command.booking_id)
             require_etag("booking", command.etag, before.etag if before else "")
@@ -53,7 +53,7 @@ class PutBooking:
         return await self.once.run(caller, command, Booking, body, deadline)
 
 
-async def _create(unit: Unit, situation: Situation, command: PutBookingCommand, intent: Intent) -> Booking:
+async def _create(unit: OwnUnit, situation: Situation, command: PutBookingCommand, intent: Intent) -> Booking:
     now, queued = situation.now, situation.policy.auto_assign_bookings
     booking = Booking(
         command.restaurant_id,
@@ -78,7 +78,7 @@ async def _create(unit: Unit, situation: Situation, command: PutBookingCommand, 
 
 
 async def _change(
-    unit: Unit, situation: Situation, before: Booking, command: PutBookingCommand, intent: Intent
+    unit: OwnUnit, situation: Situation, before: Booking, command: PutBookingCommand, intent: Intent
 ) -> Booking:
     """A booking whose need changes keeps its tables; holds made for the old need end."""
     if before.status not in _CHANGEABLE:

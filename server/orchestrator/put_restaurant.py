@@ -8,7 +8,7 @@ from server.domain.events import inventory_event
 from server.domain.restaurant import Caller, Restaurant
 from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.idempotency import Once
-from server.orchestrator.ports import Unit
+from server.orchestrator.ports import OwnUnit
 from server.orchestrator.situation import require_etag, restaurant_not_found
 
 
@@ -29,7 +29,7 @@ class PutRestaurant:
     async def __call__(self, caller: Caller, command: PutRestaurantCommand, deadline: Deadline) -> Restaurant:
         caller = caller.acting_for(command.actor)
 
-        async def body(unit: Unit) -> Restaurant:
+        async def body(unit: OwnUnit) -> Restaurant:
             standing = await unit.lock_restaurant(caller.tenant_id, command.restaurant_id)
             if standing is None:
                 require_etag("restaurant", command.etag, "")
@@ -49,7 +49,7 @@ class PutRestaurant:
         return await self.once.run(caller, command, Restaurant, body, deadline)
 
 
-async def _create(unit: Unit, caller: Caller, command: PutRestaurantCommand) -> Restaurant:
+async def _create(unit: OwnUnit, caller: Caller, command: PutRestaurantCommand) -> Restaurant:
     """A new restaurant; an id that another tenant uses looks like one that does not exist."""
     restaurant = Restaurant(
         command.restaurant_id, caller.tenant_id, command.name, command.time_zone, 1, 0, 0, 0

@@ -54,4 +54,6 @@ class ReleaseHold:
             await unit.write(caller.tenant_id, hold.restaurant_id, changes)
             return replace(hold, state=HoldState.RELEASED)
 
-        return await self.once.run(caller, command, Hold, body, deadline)
+        return await self.once.run_together(
+            caller, command, Hold, body, deadline, frozenset((command.hold_id,))
+        )

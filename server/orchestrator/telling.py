@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 from server.domain.limits import REFUSAL_TOLD_EVERY_S
 from server.errors import Refusal, ServiceError
@@ -15,8 +16,9 @@ class ToldRefusal(ServiceError):
     Of refusals with the same topic one is told every `REFUSAL_TOLD_EVERY_S` seconds.
     """
 
-    def __init__(self, refusal: Refusal, changes: Changes, topic: Hashable) -> None:
+    def __init__(self, refusal: Refusal, restaurant_id: UUID, changes: Changes, topic: Hashable) -> None:
         super().__init__(refusal)
+        self.restaurant_id = restaurant_id
         self.changes = changes
         self.topic = topic
 

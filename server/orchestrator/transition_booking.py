@@ -33,7 +33,7 @@ from server.orchestrator.changes import Changes
 from server.orchestrator.hold_tables import closed_hold_events
 from server.orchestrator.idempotency import Once
 from server.orchestrator.identity import NewId
-from server.orchestrator.ports import InventorySource, Unit
+from server.orchestrator.ports import InventorySource, OwnUnit
 from server.orchestrator.situation import Situation, known_booking, lock, require_etag, require_future
 from server.orchestrator.unassign_tables import active_assignment
 
@@ -61,7 +61,7 @@ class TransitionBooking:
         caller = caller.acting_for(command.actor)
         intent = Intent(caller, command.request_id, command.reason)
 
-        async def body(unit: Unit) -> Booking:
+        async def body(unit: OwnUnit) -> Booking:
             situation = await lock(unit, self.inventories, caller, command.restaurant_id)
             before = await known_booking(unit, command.restaurant_id, command.booking_id)
             require_etag("booking", command.etag, before.etag)
@@ -80,7 +80,7 @@ class TransitionBooking:
         return await self.once.run(caller, command, Booking, body, deadline)
 
     async def _undo_no_show(
-        self, unit: Unit, situation: Situation, before: Booking, intent: Intent
+        self, unit: OwnUnit, situation: Situation, before: Booking, intent: Intent
     ) -> tuple[Booking, Changes]:
         """Confirmed again on the tables it had, if they are still free for what is left of its window."""
         had = await unit.last_assignment_of(before.restaurant_id, before.booking_id)
@@ -111,7 +111,7 @@ class TransitionBooking:
 
 
 async def step(
-    unit: Unit, situation: Situation, before: Booking, status: BookingStatus, intent: Intent
+    unit: OwnUnit, situation: Situation, before: Booking, status: BookingStatus, intent: Intent
 ) -> tuple[Booking, Changes]:
     """The booking one step further, and what is to be written for it."""
     now = situation.now
@@ -136,7 +136,7 @@ async def step(
 
 
 async def _ended_holds(
-    unit: Unit, before: Booking, status: BookingStatus, intent: Intent
+    unit: OwnUnit, before: Booking, status: BookingStatus, intent: Intent
 ) -> tuple[dict[UUID, HoldState], tuple[Event, ...]]:
     """A booking that can no longer be given tables keeps no holds."""
     if status in ASSIGNABLE:

@@ -15,9 +15,9 @@ from server.persistence.pool import DriverConnection
 from server.persistence.queries import load_queries
 
 BENCH = load_queries("bench")
-JOURNAL = load_queries("journal")
-# Where the events stand among the values of `add_journal`.
-EVENTS = slice(4, 8)
+CHANGES = load_queries("changes")
+# Where the events stand among the values of `write_changes`, and how none look.
+EVENTS, NO_EVENTS = 13, "[]"
 
 Commits: TypeAlias = dict[tuple[UUID, int], float]
 """By restaurant and floor version, the time in seconds since 1970 at which the commit had returned."""
@@ -105,24 +105,32 @@ class WithoutOutbox(_Driver):
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
         if query == ANNOUNCEMENTS["notify"]:
             return ""
-        if query == JOURNAL["add_journal"]:
-            args = (*args[: EVENTS.start], [], [], [], [], *args[EVENTS.stop :])
         return str(await super().execute(query, *args, timeout=timeout))
+
+    async def fetch(self, query: str, *args: Any, **options: Any) -> list[Any]:
+        if query == CHANGES["write_changes"]:
+            args = (*args[:EVENTS], NO_EVENTS, *args[EVENTS + 1 :])
+        return list(await super().fetch(query, *args, **options))
 
 
 def noting_commits(commits: Commits) -> type[DriverConnection]:
     """The driver's connection class, which notes when a transaction that wrote events had been committed."""
 
     class NotingCommits(_Driver):
-        _written: tuple[UUID, int] | None = None
+        _written: tuple[tuple[UUID, int], ...] = ()
+
+        async def fetch(self, query: str, *args: Any, **options: Any) -> list[Any]:
+            answer = list(await super().fetch(query, *args, **options))
+            if query == CHANGES["write_changes"] and args[EVENTS] != NO_EVENTS:
+                self._written = tuple((row["restaurant_id"], row["floor_version"]) for row in answer)
+            return answer
 
         async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
             answer = str(await super().execute(query, *args, timeout=timeout))
-            if query == JOURNAL["add_journal"] and args[EVENTS.start]:
-                self._written = (args[0], args[2])
-            elif self._written is not None and query.removesuffix(";") == BENCH["commit"]:
-                commits[self._written] = time.time()
-                self._written = None
+            if self._written and query.removesuffix(";") == BENCH["commit"]:
+                now = time.time()
+                commits.update(dict.fromkeys(self._written, now))
+                self._written = ()
             return answer
 
     return NotingCommits

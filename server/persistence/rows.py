@@ -126,33 +126,61 @@ def waiting(row: Row) -> Waiting:
     )
 
 
-def booking_values(booking: Booking) -> tuple[object, ...]:
-    """The parameters of `put_booking`."""
+def booking_document(booking: Booking) -> dict[str, object]:
+    """A booking as it is now, for `write_changes`."""
     party, stay = booking.party, booking.stay
-    return (
-        booking.restaurant_id,
-        booking.booking_id,
-        booking.status.value,
-        party.party_size,
-        stay.dining.start,
-        stay.dining.end,
-        stay.window.start,
-        stay.window.end,
-        stay.period,
-        party.duration_s,
-        party.zone_id,
-        list(party.required_attributes),
-        list(party.preferred_attributes),
-        list(party.preferred_zone_ids),
-        booking.reference,
-        booking.revision,
-        booking.assignment_epoch,
-        booking.assignment_id,
-        booking.checked_in_at,
-        booking.checked_out_at,
-        booking.created_at,
-        booking.updated_at,
-    )
+    return {
+        "restaurant_id": booking.restaurant_id,
+        "booking_id": booking.booking_id,
+        "status": booking.status.value,
+        "party_size": party.party_size,
+        "dining_start": stay.dining.start,
+        "dining_end": stay.dining.end,
+        "window_start": stay.window.start,
+        "window_end": stay.window.end,
+        "period": stay.period,
+        "duration_s": party.duration_s,
+        "zone_id": party.zone_id,
+        "required_attributes": party.required_attributes,
+        "preferred_attributes": party.preferred_attributes,
+        "preferred_zone_ids": party.preferred_zone_ids,
+        "reference": booking.reference,
+        "revision": booking.revision,
+        "assignment_epoch": booking.assignment_epoch,
+        "assignment_id": booking.assignment_id,
+        "checked_in_at": booking.checked_in_at,
+        "checked_out_at": booking.checked_out_at,
+        "created_at": booking.created_at,
+        "updated_at": booking.updated_at,
+    }
+
+
+def booking_change_document(booking: Booking, change: BookingChange) -> dict[str, object]:
+    """A row of a booking's history, for `write_changes`."""
+    return {
+        "restaurant_id": booking.restaurant_id,
+        "booking_id": booking.booking_id,
+        "revision": change.revision,
+        "from_status": change.from_status.value if change.from_status else None,
+        "to_status": change.to_status.value,
+        "actor": change.actor,
+        "reason": change.reason,
+        "changed_at": change.changed_at,
+    }
+
+
+def claim_document(restaurant_id: UUID, claim: Claim) -> dict[str, object]:
+    """A new claim for `write_changes`."""
+    return {
+        "restaurant_id": restaurant_id,
+        "table_id": claim.table_id,
+        "window_start": claim.window.start,
+        "window_end": claim.window.end,
+        "kind": claim.kind.value,
+        "owner_id": claim.owner_id,
+        "booking_id": claim.booking_id,
+        "expires_at": claim.expires_at,
+    }
 
 
 def booking_change(row: Row) -> BookingChange:
@@ -186,8 +214,9 @@ def hold(row: Row) -> Hold:
 
 
 def hold_document(hold: Hold) -> dict[str, object]:
-    """One object of `add_holds`."""
+    """A new hold for `write_changes`."""
     return {
+        "restaurant_id": hold.restaurant_id,
         "hold_id": hold.hold_id,
         "booking_id": hold.booking_id,
         "table_ids": hold.table_ids,
@@ -223,8 +252,9 @@ def assignment(row: Row) -> Assignment:
 
 
 def assignment_document(assignment: Assignment) -> dict[str, object]:
-    """One object of `add_assignments`."""
+    """A new assignment for `write_changes`."""
     return {
+        "restaurant_id": assignment.restaurant_id,
         "assignment_id": assignment.assignment_id,
         "booking_id": assignment.booking_id,
         "table_ids": assignment.table_ids,
@@ -233,6 +263,7 @@ def assignment_document(assignment: Assignment) -> dict[str, object]:
         "state": assignment.state.value,
         "assignment_epoch": assignment.assignment_epoch,
         "party_size": assignment.party_size,
+        "merge_group_id": assignment.merge_group_id,
         "hold_id": assignment.hold_id,
         "actor": assignment.actor,
         "created_at": assignment.created_at,

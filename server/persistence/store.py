@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
+import structlog
 
 from server.clock import Deadline
 from server.domain.announcement import Announcement
 from server.domain.invariants import InvariantReport
-from server.orchestrator.ports import Unit
+from server.orchestrator.ports import Footprint, OwnUnit, Unit
+from server.persistence.commit_groups import CommitGroups
 from server.persistence.failures import (
     DRIVER_ERRORS,
     ContentionError,
@@ -20,21 +22,20 @@ from server.persistence.failures import (
     deadline_exceeded,
     translating,
 )
+from server.persistence.group import SILENCE_GRACE_S, GroupFailedError, GroupLimits
 from server.persistence.invariants import look_at_tenant
 from server.persistence.lanes import Lanes
 from server.persistence.pool import Pool, connection_in_time
 from server.persistence.reader import RESTAURANTS, SqlCatalogue
 from server.persistence.unit import SqlUnit
 
+log = structlog.get_logger(__name__)
+
 ResultT = TypeVar("ResultT")
 
 
 class NotMigratedError(Exception):
     """The database is there, the schema is not."""
-
-
-# What the client side waits beyond the statement timeout before it gives up on a server that does not answer.
-SILENCE_GRACE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class StoreSettings:
     ledger_ttl_s: float = 7 * 86_400.0
     read_timeout_s: float = 5.0
     writers_per_restaurant: int = 2
+    groups: GroupLimits = field(default_factory=GroupLimits)
 
 
 def _nobody(_: Announcement) -> None:
@@ -63,6 +65,7 @@ class SqlStore:
         self._settings = settings
         self._announce = announce
         self._lanes = Lanes(settings.writers_per_restaurant)
+        self._groups = CommitGroups(pool, settings.groups, announce)
         self._catalogue = SqlCatalogue(_PooledAsking(pool, settings.read_timeout_s))
 
     @property
@@ -70,7 +73,7 @@ class SqlStore:
         return self._catalogue
 
     async def run(
-        self, work: Callable[[Unit], Awaitable[ResultT]], deadline: Deadline, restaurant_id: UUID | None
+        self, work: Callable[[OwnUnit], Awaitable[ResultT]], deadline: Deadline, restaurant_id: UUID | None
     ) -> ResultT:
         """See the port. At most `writers_per_restaurant` transactions of one restaurant are open per process."""
         settings = self._settings
@@ -90,6 +93,20 @@ class SqlStore:
         except TimeoutError:
             raise deadline_exceeded() from None
 
+    async def run_together(
+        self, work: Callable[[Unit], Awaitable[ResultT]], deadline: Deadline, footprint: Footprint
+    ) -> ResultT:
+        """See the port. A member of a group that fails as a whole goes on by itself."""
+        if self._settings.groups.members_max > 1:
+            try:
+                async with asyncio.timeout(deadline.remaining_s() + SILENCE_GRACE_S):
+                    return await self._groups.run(work, deadline, footprint)
+            except TimeoutError:
+                raise deadline_exceeded() from None
+            except GroupFailedError:
+                log.info("group_failed", exc_info=True)
+        return await self.run(work, deadline, footprint.restaurant_id)
+
     async def check_invariants(
         self, tenant_id: UUID, restaurant_id: UUID | None, deadline: Deadline
     ) -> InvariantReport:
@@ -100,7 +117,7 @@ class SqlStore:
     def _lane(self, restaurant_id: UUID | None) -> AbstractAsyncContextManager[None]:
         return nullcontext() if restaurant_id is None else self._lanes.enter(restaurant_id)
 
-    async def _attempt(self, work: Callable[[Unit], Awaitable[ResultT]], deadline: Deadline) -> ResultT:
+    async def _attempt(self, work: Callable[[OwnUnit], Awaitable[ResultT]], deadline: Deadline) -> ResultT:
         remaining_ms = max(1, int(deadline.remaining_s() * 1000))
         lock_ms = min(remaining_ms, int(self._settings.lock_timeout_s * 1000))
         async with translating(), self._pool.acquire() as connection, connection.transaction():

@@ -1,20 +1,15 @@
 """One open transaction: the orchestrator's `Unit` on a PostgreSQL connection."""
 
-from hashlib import blake2b
 from typing import TypeVar
 from uuid import UUID
 
 from server.domain.announcement import Announcement
 from server.domain.auto_assign_job import AutoAssignJob
-from server.domain.claims import Assignment, Claim
 from server.domain.floor import Floor
 from server.domain.restaurant import Restaurant
 from server.errors import Reason, Refusal, ServiceError, refuse
 from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.ports import RecordedRequest, Standing
-from server.outbox.encoding import EVENT_TYPES, message_name
-from server.outbox.sinks.telemetry import LEFT_OUT
-from server.persistence import rows
 from server.persistence.documents import decode, encode
 from server.persistence.failures import RETRY_AFTER_S
 from server.persistence.pool import Connection
@@ -22,7 +17,6 @@ from server.persistence.queries import load_queries
 from server.persistence.reader import (
     ASSIGNMENTS,
     BLOCKS,
-    BOOKINGS,
     CLAIMS,
     HOLDS,
     INVENTORY,
@@ -34,12 +28,11 @@ from server.persistence.reader import (
     answer_of,
     request_lock,
 )
+from server.persistence.writing import Written, hash_of, record_all, write_all
 
 AnswerT = TypeVar("AnswerT")
 
 AUTO_ASSIGN = load_queries("auto_assign")
-TELEMETRY = load_queries("telemetry")
-TELEMETRY_SCHEMAS = {event_type: message_name(event_type) for event_type in sorted(EVENT_TYPES)}
 
 
 class SqlUnit(SqlReader):
@@ -56,20 +49,24 @@ class SqlUnit(SqlReader):
         self._locked: Restaurant | None = None
         self.written: tuple[Announcement, ...] = ()
 
+    @property
+    def shared(self) -> bool:
+        return False
+
     async def recall(self, request: RecordedRequest, answer_type: type[AnswerT]) -> AnswerT | Refusal | None:
         self._request = request
         name = request_lock(request.tenant_id, request.method, request.request_id)
         opened = await self._connection.fetchrow(LEDGER["open_request"], *self._timeouts, name)
         assert opened is not None, "a select without FROM has one row"
         if not opened["claimed"]:
-            raise _in_progress(request)
+            raise in_progress(request)
         row = await self._connection.fetchrow(
             LEDGER["recall"], request.tenant_id, request.method, request.request_id
         )
         if row is None:
             return None
-        if row["request_hash"] not in _hashes(request):
-            raise _reused(request, decode(row["field_digests"], dict[str, str]))
+        if row["request_hash"] not in hashes_of(request):
+            raise reused(request, decode(row["field_digests"], dict[str, str]))
         return answer_of(row, answer_type)
 
     async def lock_restaurant(self, tenant_id: UUID, restaurant_id: UUID) -> Standing | None:
@@ -90,17 +87,11 @@ class SqlUnit(SqlReader):
         return row is not None
 
     async def write(self, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> int:
-        raised = await self._connection.fetchrow(RESTAURANTS["raise_floor_version"], restaurant_id)
-        assert raised is not None, "writes happen on a locked restaurant"
-        version: int = raised["floor_version"]
         await self._write_inventory(restaurant_id, changes)
-        await self._free_claims(restaurant_id, changes)
-        await self._write_owners(restaurant_id, changes)
-        await self._take_claims(restaurant_id, changes)
-        await self._write_booking(changes)
-        await self._write_journal(tenant_id, restaurant_id, version, changes)
-        if raised["direct_telemetry"]:
-            await self._write_telemetry(restaurant_id, version)
+        await self._write_ends(restaurant_id, changes)
+        await self._write_blocks(restaurant_id, changes)
+        written = Written(restaurant_id, changes, self._request)
+        version = (await write_all(self._connection, (written,)))[restaurant_id]
         self._note_written(restaurant_id, version, changes.restaurant or self._locked)
         return version
 
@@ -131,22 +122,21 @@ class SqlUnit(SqlReader):
         return None if row is None else row["run_number"]
 
     async def note(self, restaurant: Restaurant, entry: AuditEntry) -> None:
-        await self._write_journal(
-            restaurant.tenant_id, restaurant.restaurant_id, restaurant.floor_version, Changes(audit=(entry,))
+        await self._connection.execute(
+            JOURNAL["note"],
+            restaurant.restaurant_id,
+            restaurant.tenant_id,
+            restaurant.floor_version,
+            entry.actor,
+            entry.action,
+            entry.resource,
+            entry.resource_id,
+            entry.reason,
+            encode(entry.details),
         )
 
     async def record(self, request: RecordedRequest, answer: object) -> None:
-        await self._connection.execute(
-            LEDGER["record"],
-            request.tenant_id,
-            request.method,
-            request.request_id,
-            _hash(request.field_digests),
-            encode(dict(request.field_digests)),
-            isinstance(answer, Refusal),
-            encode(answer),
-            self._ledger_ttl_s,
-        )
+        await record_all(self._connection, ((request, answer),), self._ledger_ttl_s)
 
     async def _write_inventory(self, restaurant_id: UUID, changes: Changes) -> None:
         restaurant = changes.restaurant
@@ -191,36 +181,18 @@ class SqlUnit(SqlReader):
             [edge[1] for edge in floor.adjacency],
         )
 
-    async def _free_claims(self, restaurant_id: UUID, changes: Changes) -> None:
-        if changes.claims_dropped_of:
-            await self._connection.execute(
-                CLAIMS["drop_claims"], restaurant_id, list(changes.claims_dropped_of)
-            )
+    async def _write_ends(self, restaurant_id: UUID, changes: Changes) -> None:
+        """Ends that move: of assignments that are left early, and of holds that live longer."""
         for assignment_id, window in changes.claims_cut:
             await self._connection.execute(CLAIMS["cut_claims"], restaurant_id, assignment_id, window.end)
             await self._connection.execute(
                 ASSIGNMENTS["cut_assignment"], restaurant_id, assignment_id, window.end
             )
-
-    async def _write_owners(self, restaurant_id: UUID, changes: Changes) -> None:
-        """States of what ends, then rows of what begins: a booking has one active assignment at any time."""
-        if changes.hold_states:
-            states = [state.value for state in changes.hold_states.values()]
-            await self._connection.execute(
-                HOLDS["set_hold_states"], restaurant_id, list(changes.hold_states), states
-            )
         for hold_id, expires_at in changes.hold_expiries.items():
             await self._connection.execute(HOLDS["set_hold_expiry"], restaurant_id, hold_id, expires_at)
             await self._connection.execute(CLAIMS["set_claims_expiry"], restaurant_id, hold_id, expires_at)
-        if changes.assignment_states:
-            states = [state.value for state in changes.assignment_states.values()]
-            ids = list(changes.assignment_states)
-            await self._connection.execute(ASSIGNMENTS["set_assignment_states"], restaurant_id, ids, states)
-        if changes.holds_added:
-            documents = [rows.hold_document(hold) for hold in changes.holds_added]
-            await self._connection.execute(HOLDS["add_holds"], restaurant_id, encode(documents))
-        if changes.assignments_added:
-            await self._add_assignments(restaurant_id, changes.assignments_added)
+
+    async def _write_blocks(self, restaurant_id: UUID, changes: Changes) -> None:
         for block in changes.blocks_added:
             await self._connection.execute(
                 BLOCKS["add_block"],
@@ -240,106 +212,15 @@ class SqlUnit(SqlReader):
                 BLOCKS["release_blocks"], restaurant_id, list(changes.blocks_released)
             )
 
-    async def _add_assignments(self, restaurant_id: UUID, added: tuple[Assignment, ...]) -> None:
-        documents = [rows.assignment_document(assignment) for assignment in added]
-        await self._connection.execute(ASSIGNMENTS["add_assignments"], restaurant_id, encode(documents))
-        merged = [assignment for assignment in added if assignment.merge_group_id is not None]
-        if merged:
-            await self._connection.execute(
-                ASSIGNMENTS["add_merge_groups"],
-                restaurant_id,
-                [assignment.merge_group_id for assignment in merged],
-                [assignment.assignment_id for assignment in merged],
-            )
 
-    async def _take_claims(self, restaurant_id: UUID, changes: Changes) -> None:
-        for hold_id, assignment_id in changes.claims_moved:
-            await self._connection.execute(CLAIMS["move_claims"], restaurant_id, hold_id, assignment_id)
-        if changes.claims_added:
-            await self._connection.execute(
-                CLAIMS["add_claims"], restaurant_id, *_columns(changes.claims_added)
-            )
-
-    async def _write_booking(self, changes: Changes) -> None:
-        booking, change = changes.booking, changes.booking_change
-        if booking is not None:
-            await self._connection.execute(BOOKINGS["put_booking"], *rows.booking_values(booking))
-        if booking is not None and change is not None:
-            await self._connection.execute(
-                BOOKINGS["add_booking_change"],
-                booking.restaurant_id,
-                booking.booking_id,
-                change.revision,
-                change.from_status.value if change.from_status else None,
-                change.to_status.value,
-                change.actor,
-                change.reason,
-                change.changed_at,
-            )
-
-    async def _write_journal(
-        self, tenant_id: UUID, restaurant_id: UUID, version: int, changes: Changes
-    ) -> None:
-        """Events and audit entries, in one statement."""
-        events, audit = changes.events, changes.audit
-        if not events and not audit:
-            return
-        await self._connection.execute(
-            JOURNAL["add_journal"],
-            restaurant_id,
-            tenant_id,
-            version,
-            str(self._request.request_id) if self._request else "",
-            [event.event_type.value for event in events],
-            [event.dedupe_key for event in events],
-            [event.booking_id for event in events],
-            [encode(event.payload) for event in events],
-            [entry.actor for entry in audit],
-            [entry.action for entry in audit],
-            [entry.resource for entry in audit],
-            [entry.resource_id for entry in audit],
-            [entry.reason for entry in audit],
-            [encode(entry.details) for entry in audit],
-        )
-
-    async def _write_telemetry(self, restaurant_id: UUID, version: int) -> None:
-        """What the telemetry sink would write later, and then finds already written."""
-        await self._connection.execute(
-            TELEMETRY["record_change"],
-            restaurant_id,
-            version,
-            list(TELEMETRY_SCHEMAS),
-            list(TELEMETRY_SCHEMAS.values()),
-            list(LEFT_OUT),
-        )
-
-
-def _columns(claims: tuple[Claim, ...]) -> tuple[list[object], ...]:
-    """Claims by column and ordered by table id, so that concurrent inserts meet in one order."""
-    ordered = sorted(claims, key=lambda claim: (claim.table_id, claim.window.start))
-    return (
-        [claim.table_id for claim in ordered],
-        [claim.window.start for claim in ordered],
-        [claim.window.end for claim in ordered],
-        [claim.kind.value for claim in ordered],
-        [claim.owner_id for claim in ordered],
-        [claim.booking_id for claim in ordered],
-        [claim.expires_at for claim in ordered],
-    )
-
-
-def _hash(digests: tuple[tuple[str, str], ...]) -> bytes:
-    return blake2b(repr(digests).encode(), digest_size=16).digest()
-
-
-def _hashes(request: RecordedRequest) -> set[bytes]:
+def hashes_of(request: RecordedRequest) -> set[bytes]:
     """Of everything that the request may have been recorded with."""
     return {
-        _hash(digests) for digests in (request.field_digests, request.other_digests) if digests is not None
+        hash_of(digests) for digests in (request.field_digests, request.other_digests) if digests is not None
     }
 
 
-def _in_progress(request: RecordedRequest) -> ServiceError:
+def in_progress(request: RecordedRequest) -> ServiceError:
     return ServiceError(
         Refusal(
             Reason.REQUEST_IN_PROGRESS,
@@ -350,7 +231,7 @@ def _in_progress(request: RecordedRequest) -> ServiceError:
     )
 
 
-def _reused(request: RecordedRequest, recorded: dict[str, str]) -> ServiceError:
+def reused(request: RecordedRequest, recorded: dict[str, str]) -> ServiceError:
     sent = dict(request.field_digests)
     differing = sorted(name for name in sent | recorded if recorded.get(name) != sent.get(name))
     return refuse(

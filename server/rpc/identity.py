@@ -1,6 +1,7 @@
 """Who calls. Resolved in one place, before anything else of the call is looked at."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Protocol
 from uuid import UUID
 
@@ -12,6 +13,8 @@ from server.rpc.scopes import ALL_SCOPES
 TENANT_HEADER = "x-maitred-tenant"
 ACTOR_HEADER = "x-maitred-actor"
 SCOPES_HEADER = "x-maitred-scopes"
+# The same few callers come again and again.
+CALLERS_KEPT = 4_096
 
 
 class IdentitySource(Protocol):
@@ -28,7 +31,14 @@ class TrustedHeaders:
 
     def resolve(self, metadata: Iterable[tuple[str, str | bytes]]) -> Caller:
         headers = _single_headers(metadata)
-        return Caller(_tenant(headers), _actor(headers), _scopes(headers))
+        return _caller(
+            headers.get(TENANT_HEADER, ""), headers.get(ACTOR_HEADER, ""), headers.get(SCOPES_HEADER)
+        )
+
+
+@lru_cache(CALLERS_KEPT)
+def _caller(tenant: str, actor: str, scopes: str | None) -> Caller:
+    return Caller(_tenant(tenant), _actor(actor), _scopes(scopes))
 
 
 def _single_headers(metadata: Iterable[tuple[str, str | bytes]]) -> Mapping[str, str]:
@@ -42,8 +52,7 @@ def _single_headers(metadata: Iterable[tuple[str, str | bytes]]) -> Mapping[str,
     return headers
 
 
-def _tenant(headers: Mapping[str, str]) -> UUID:
-    text = headers.get(TENANT_HEADER, "")
+def _tenant(text: str) -> UUID:
     if not text:
         raise _unauthenticated(TENANT_HEADER, "is missing; it names the tenant by its UUID")
     try:
@@ -55,8 +64,8 @@ def _tenant(headers: Mapping[str, str]) -> UUID:
     return tenant_id
 
 
-def _actor(headers: Mapping[str, str]) -> str:
-    actor = headers.get(ACTOR_HEADER, "").strip()
+def _actor(text: str) -> str:
+    actor = text.strip()
     if len(actor) > ACTOR_LENGTH_MAX:
         raise _unauthenticated(ACTOR_HEADER, f"is longer than {ACTOR_LENGTH_MAX} characters")
     if not actor.isprintable():
@@ -64,8 +73,7 @@ def _actor(headers: Mapping[str, str]) -> str:
     return actor or "unknown"
 
 
-def _scopes(headers: Mapping[str, str]) -> frozenset[str]:
-    text = headers.get(SCOPES_HEADER)
+def _scopes(text: str | None) -> frozenset[str]:
     if text is None:
         return ALL_SCOPES
     scopes = frozenset(part.strip() for part in text.split(",") if part.strip())

@@ -22,15 +22,17 @@ from maitred.v1 import (
 )
 from server.lifecycle import ConfigurationProblem, Grace
 from server.orchestrator.use_cases import UseCases
-from server.rpc.admission import Admission
+from server.rpc.admission import Admission, Quickest
 from server.rpc.health import Health
 from server.rpc.identity import TrustedHeaders
 from server.rpc.interceptors.access import AccessInterceptor
 from server.rpc.interceptors.admission import AdmissionInterceptor
 from server.rpc.interceptors.failures import FailureInterceptor
 from server.rpc.interceptors.identity import DeadlineLimits, IdentityInterceptor
-from server.rpc.interceptors.parsing import ParsingInterceptor
+from server.rpc.interceptors.parsing import Parsing
+from server.rpc.interceptors.unary import UnaryInterceptor
 from server.rpc.listening import address_of, listen
+from server.rpc.methods import Methods
 from server.rpc.reflection import add_reflection
 from server.rpc.scopes import SERVICES, STREAMS
 from server.rpc.services.assignment import AssignmentService
@@ -38,12 +40,14 @@ from server.rpc.services.booking import BookingService
 from server.rpc.services.inventory import InventoryService
 from server.rpc.services.ops import OpsService
 from server.rpc.services.planner import PlannerService
-from server.telemetry.metrics import CallMetrics
+from server.telemetry.metrics import CallMetrics, LoadMetrics
+from server.telemetry.traces import spans_are_kept
 
 log = structlog.get_logger(__name__)
 
 MEBIBYTE = 2**20
 METADATA_BYTES_MAX = 16 * 1024
+PENDING_CALLS_MAX = 16_384
 # For answers that are on their way when the last call is done. Open streams of health and reflection end with it.
 FLUSH_S = 0.5
 CHANNELZ_SERVICE = "grpc.channelz.v1.Channelz"
@@ -54,14 +58,16 @@ class RpcSettings:
     """Where the server listens and what it bears. Port 0 takes any free port.
 
     A message over `message_bytes_max` is refused with a typed error; one over `message_bytes_hard_max` is refused by
-    gRPC itself before it is read. `reuse_port` lets several processes share a port, and would let a second server take
-    a busy one unnoticed.
+    gRPC itself before it is read. What a connection has over `connection_calls_max` calls and streams waits with the
+    caller, which costs the server nothing. `reuse_port` lets several processes share a port, and would let a second
+    server take a busy one unnoticed.
     """
 
     host: str = "127.0.0.1"
     port: int = 7070
     reuse_port: bool = False
-    calls_max: int = 256
+    calls_max: int = 2_048
+    connection_calls_max: int = 2_048
     streams_max: int = 5_000
     message_bytes_max: int = 4 * MEBIBYTE
     message_bytes_hard_max: int = 16 * MEBIBYTE
@@ -83,8 +89,9 @@ class GrpcServer:
         self._settings = settings
         self._use_cases = use_cases
         self._tracer_provider = tracer_provider
-        self._admission = Admission(settings.calls_max)
+        self._admission = Admission(settings.calls_max, quickest=Quickest())
         self._streams = Admission(settings.streams_max, "streams")
+        LoadMetrics({"call": lambda: self._admission.in_work, "stream": lambda: self._streams.in_work})
         self._health = Health([service.full_name for service in SERVICES])
         self._server: grpc.aio.Server | None = None
         self._port = 0
@@ -102,9 +109,11 @@ class GrpcServer:
     async def start(self) -> None:
         """Listens, and says that it serves. Raises ConfigurationProblem when the address is not to be had."""
         server = grpc.aio.server(
-            interceptors=tuple(self._interceptors()), options=_options(self._settings), compression=None
+            interceptors=tuple(self._tracing()), options=_options(self._settings), compression=None
         )
-        self._offer(server)
+        methods = Methods(tuple(self._interceptors()), Parsing(self._settings.message_bytes_max))
+        self._offer(methods)
+        server.add_generic_rpc_handlers((methods,))
         self._port = listen(server, self._settings.host, self._settings.port, "port")
         await server.start()
         self._server = server
@@ -137,7 +146,7 @@ class GrpcServer:
         await self._admission.idle()
         await self._streams.idle()
 
-    def _offer(self, server: grpc.aio.Server) -> None:
+    def _offer(self, server: Any) -> None:
         use = self._use_cases
         planner_service_pb2_grpc.add_PlannerServiceServicer_to_server(PlannerService(use), server)
         assignment_service_pb2_grpc.add_AssignmentServiceServicer_to_server(AssignmentService(use), server)
@@ -150,16 +159,19 @@ class GrpcServer:
             server, (*(service.full_name for service in SERVICES), health.SERVICE_NAME, CHANNELZ_SERVICE)
         )
 
-    def _interceptors(self) -> Iterator[grpc.aio.ServerInterceptor]:
+    def _interceptors(self) -> Iterator[UnaryInterceptor]:
         """From the outside in."""
-        yield aio_server_interceptor(  # type: ignore[no-untyped-call]
-            tracer_provider=self._tracer_provider, filter_=filters.negate(_untraced)
-        )
         yield AccessInterceptor(CallMetrics())
         yield FailureInterceptor()
         yield AdmissionInterceptor(self._admission, self._streams)
         yield IdentityInterceptor(TrustedHeaders(), self._settings.deadlines)
-        yield ParsingInterceptor(self._settings.message_bytes_max)
+
+    def _tracing(self) -> Iterator[grpc.aio.ServerInterceptor]:
+        """Outside of everything. A span that nobody keeps would cost nearly as much as one that is kept."""
+        if self._tracer_provider is not None or spans_are_kept():
+            yield aio_server_interceptor(  # type: ignore[no-untyped-call]
+                tracer_provider=self._tracer_provider, filter_=filters.negate(_untraced)
+            )
 
 
 def _untraced(details: grpc.HandlerCallDetails) -> bool:
@@ -171,6 +183,10 @@ def _untraced(details: grpc.HandlerCallDetails) -> bool:
 def _options(settings: RpcSettings) -> list[tuple[str, Any]]:
     return [
         ("grpc.so_reuseport", int(settings.reuse_port)),
+        ("grpc.max_concurrent_streams", settings.connection_calls_max),
+        # What has arrived and was not looked at yet. Past it gRPC refuses by itself, without our reasons.
+        ("grpc.server.max_pending_requests", PENDING_CALLS_MAX),
+        ("grpc.server.max_pending_requests_hard_limit", 2 * PENDING_CALLS_MAX),
         ("grpc.max_receive_message_length", settings.message_bytes_hard_max),
         ("grpc.max_metadata_size", METADATA_BYTES_MAX),
         ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES_MAX),

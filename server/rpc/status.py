@@ -119,6 +119,28 @@ ROOMS = (
 )
 
 
+STATUS_KEY = "grpc-status-details-bin"
+PUSHBACK_KEY = "grpc-retry-pushback-ms"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A refusal as it is sent."""
+
+    refusal: Refusal
+    code: grpc.StatusCode
+    message: str
+    trailers: tuple[tuple[str, str | bytes], ...]
+
+
+def answer_of(refusal: Refusal) -> Answer:
+    """A refusal with its status, its details, and for those who are asked to come again when that may be."""
+    trailers: list[tuple[str, str | bytes]] = [(STATUS_KEY, status_bytes(refusal))]
+    if refusal.reason is Reason.SERVER_OVERLOADED:
+        trailers.append((PUSHBACK_KEY, str(round((retry_after_s(refusal) or 0.0) * 1_000))))
+    return Answer(refusal, code_of(refusal), message_of(refusal), tuple(trailers))
+
+
 def code_of(refusal: Refusal) -> grpc.StatusCode:
     """The status code. A reason that is never the status of a call is a broken invariant."""
     return CODES.get(refusal.reason, grpc.StatusCode.INTERNAL)

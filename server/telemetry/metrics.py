@@ -1,6 +1,7 @@
 """Every instrument of the service, each declared once, by the semantic conventions of OpenTelemetry."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import TypeAlias
 
 from opentelemetry import metrics
@@ -24,12 +25,42 @@ class CallMetrics:
             explicit_bucket_boundaries_advisory=BUCKETS_S,
         )
 
-    def called(self, method: str, code: str, elapsed_s: float) -> None:
-        """Notes one finished call: its full method name, the name of its status code, and how long it took."""
-        self._duration.record(
-            elapsed_s,
-            {"rpc.system.name": "grpc", "rpc.method": method, "rpc.response.status_code": code},
+    def called(self, method: str, code: str, reason: str, elapsed_s: float) -> None:
+        """Notes one finished call: its full method name, the names of its status code and of the reason why it was
+        refused, or nothing, and how long it took."""
+        self._duration.record(elapsed_s, _call_attributes(method, code, reason))
+
+
+@cache
+def _call_attributes(method: str, code: str, reason: str) -> Mapping[str, str]:
+    """Methods, codes and reasons are few."""
+    return {
+        "rpc.system.name": "grpc",
+        "rpc.method": method,
+        "rpc.response.status_code": code,
+        "reason": reason,
+    }
+
+
+class LoadMetrics:
+    """Shows what a server has in hand."""
+
+    def __init__(
+        self, in_work: Mapping[str, Callable[[], int]], provider: metrics.MeterProvider | None = None
+    ) -> None:
+        """`in_work` counts by kind: calls, and streams, which last."""
+        self._in_work = in_work
+        meter = metrics.get_meter("maitred", meter_provider=provider)
+        meter.create_observable_up_down_counter(
+            "maitred.server.in_work",
+            [self._look],
+            unit="{call}",
+            description="Calls and streams that the server works on right now.",
         )
+
+    def _look(self, _: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
+        for kind, count in self._in_work.items():
+            yield metrics.Observation(count(), {"kind": kind})
 
 
 class CacheMetrics:

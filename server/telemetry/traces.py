@@ -38,6 +38,11 @@ class Traces:
             self.provider.shutdown()
 
 
+def spans_are_kept() -> bool:
+    """Whether somebody has installed a tracer provider for the whole process."""
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider | trace.NoOpTracerProvider)
+
+
 def _exporter(name: str) -> SpanExporter:
     available = {entry.name: entry for entry in entry_points(group=EXPORTER_GROUP)}
     if name not in available:

@@ -42,6 +42,10 @@ READERS: Mapping[tuple[str, str], Callable[[rows.Row], object]] = {
     ("blocks", "block"): rows.block,
     ("blocks", "blocks_page"): rows.block,
     ("claims", "claims"): rows.claim,
+    ("groups", "bookings"): rows.booking,
+    ("groups", "holds"): rows.hold,
+    ("groups", "live_holds"): rows.hold,
+    ("groups", "claims"): lambda row: (row["asker"], rows.claim(row)),
     ("journal", "audit_page"): rows.audit_record,
     ("invariants", "counts"): rows.invariant_counts,
 }
@@ -50,11 +54,27 @@ CHECKS = {("invariants", name) for name in load_queries("invariants")} - {
     ("invariants", name) for name in ("begin_looking", "restaurants_of", "counts")
 }
 # The same, with the database's clock beside the restaurant.
-STANDINGS = {("restaurants", "standing"), ("restaurants", "lock_restaurant")}
+STANDINGS = {
+    ("restaurants", "standing"),
+    ("restaurants", "lock_restaurant"),
+    ("groups", "lock_restaurants"),
+    ("groups", "lock_idle_restaurants"),
+}
 # Read on the spot, where the statement is run: one value, or a handful under their names.
 READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("announcements", "notify"): ("synchronous_commit", "pg_notify"),
     ("bench", "create_database"): ("statement",),
+    ("changes", "write_changes"): ("restaurant_id", "floor_version", "direct_telemetry"),
+    ("groups", "open_requests"): (
+        "statement_timeout",
+        "lock_timeout",
+        "claimed",
+        "request_hash",
+        "field_digests",
+        "refused",
+        "answer",
+    ),
+    ("groups", "restaurants_there"): ("tenant_id", "restaurant_id"),
     ("bench", "events_left"): ("events_left",),
     ("bench", "take_rows"): ("restaurant_id", "id", "attempt_count", "payload"),
     ("bench", "take_snapshot"): ("tenants",),
@@ -83,7 +103,6 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("auto_assign", "put_job_back"): ("run_number",),
     ("auto_assign", "wake_jobs"): ("woken", "looked"),
     ("restaurants", "add_restaurant"): ("restaurant_id",),
-    ("restaurants", "raise_floor_version"): ("floor_version", "direct_telemetry"),
     ("switches", "switches"): ("name", "value", "actor", "reason", "changed_at"),
     ("restaurants", "ping"): ("count",),
     ("telemetry", "probe"): ("writable",),

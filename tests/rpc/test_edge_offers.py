@@ -170,16 +170,20 @@ async def test_each_call_is_one_line_of_the_access_log() -> None:
     assert (bad["code"], bad["reason"]) == ("INVALID_ARGUMENT", "INVALID_ARGUMENT_FIELD")
 
 
-def test_calls_are_measured_by_method_and_status() -> None:
+def test_calls_are_measured_by_method_status_and_reason() -> None:
     reader = InMemoryMetricReader()
-    CallMetrics(MeterProvider([reader])).called("maitred.v1.InventoryService/GetFloor", "OK", 0.25)
+    told = CallMetrics(MeterProvider([reader]))
+    told.called("maitred.v1.InventoryService/GetFloor", "OK", "", 0.25)
+    told.called("maitred.v1.InventoryService/GetFloor", "NOT_FOUND", "RESTAURANT_NOT_FOUND", 0.25)
     data = reader.get_metrics_data()
     assert data is not None
     (metric,) = data.resource_metrics[0].scope_metrics[0].metrics
-    (point,) = metric.data.data_points
     assert (metric.name, metric.unit) == ("rpc.server.call.duration", "s")
-    assert dict(point.attributes or {}) == {
+    fine, refused = (dict(point.attributes or {}) for point in metric.data.data_points)
+    assert fine == {
         "rpc.system.name": "grpc",
         "rpc.method": "maitred.v1.InventoryService/GetFloor",
         "rpc.response.status_code": "OK",
+        "reason": "",
     }
+    assert (refused["rpc.response.status_code"], refused["reason"]) == ("NOT_FOUND", "RESTAURANT_NOT_FOUND")

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +31,13 @@ class Ended:
 
 
 @asynccontextmanager
-async def started(*arguments: str, scratch: Path | None = None) -> AsyncIterator[Process]:
-    """The program in a process of its own, killed when the block is left."""
+async def started(
+    *arguments: str, scratch: Path | None = None, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Process]:
+    """The program in a process of its own, killed when the block is left. `settings` by name without the prefix."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAITRED_")}
     environment |= {"PYTHONPATH": f"{ROOT}:{ROOT}/gen:{ROOT}/clients", "COLUMNS": "200"}
+    environment |= {f"MAITRED_{name.upper()}": value for name, value in (settings or {}).items()}
     if scratch is not None:
         environment |= {"HOME": str(scratch / "home"), "TMPDIR": str(scratch / "tmp")}
     process = await asyncio.create_subprocess_exec(

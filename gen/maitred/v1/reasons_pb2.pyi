@@ -376,7 +376,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Offer another time (SearchAvailability), or let staff decide when the outcome is needs_staff.
     """
     ERROR_REASON_SERVER_OVERLOADED: _ErrorReason.ValueType  # 44
-    """The server has as many calls in work as it can bear.
+    """The server has as many calls in work as it can bear, or so much to do that this call's deadline would pass first.
     Status: RESOURCE_EXHAUSTED + QuotaFailure + RetryInfo
     Metadata: limit
     Retry: WAIT
@@ -786,7 +786,7 @@ Retry: AFTER_FIX or HUMAN
 Remedy: Offer another time (SearchAvailability), or let staff decide when the outcome is needs_staff.
 """
 ERROR_REASON_SERVER_OVERLOADED: ErrorReason.ValueType  # 44
-"""The server has as many calls in work as it can bear.
+"""The server has as many calls in work as it can bear, or so much to do that this call's deadline would pass first.
 Status: RESOURCE_EXHAUSTED + QuotaFailure + RetryInfo
 Metadata: limit
 Retry: WAIT

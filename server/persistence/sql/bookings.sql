@@ -95,43 +95,6 @@ WHERE
 ORDER BY abs(extract(EPOCH FROM b.window_start - $7::timestamptz)), b.window_start, b.booking_id
 LIMIT $8;
 
--- name: put_booking
--- Writes a booking as it is now.
-INSERT INTO bookings (
-    restaurant_id, booking_id, status, party_size, dining_start, dining_end, window_start, window_end, period,
-    duration_s, zone_id, required_attributes, preferred_attributes, preferred_zone_ids, reference, revision,
-    assignment_epoch, assignment_id, checked_in_at, checked_out_at, created_at, updated_at
-)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
-ON CONFLICT (restaurant_id, booking_id) DO UPDATE
-SET
-    status = excluded.status,
-    party_size = excluded.party_size,
-    dining_start = excluded.dining_start,
-    dining_end = excluded.dining_end,
-    window_start = excluded.window_start,
-    window_end = excluded.window_end,
-    period = excluded.period,
-    duration_s = excluded.duration_s,
-    zone_id = excluded.zone_id,
-    required_attributes = excluded.required_attributes,
-    preferred_attributes = excluded.preferred_attributes,
-    preferred_zone_ids = excluded.preferred_zone_ids,
-    reference = excluded.reference,
-    revision = excluded.revision,
-    assignment_epoch = excluded.assignment_epoch,
-    assignment_id = excluded.assignment_id,
-    checked_in_at = excluded.checked_in_at,
-    checked_out_at = excluded.checked_out_at,
-    updated_at = excluded.updated_at;
-
--- name: add_booking_change
--- One row of a booking's history.
-INSERT INTO booking_history (
-    restaurant_id, booking_id, revision, from_status, to_status, actor, reason, changed_at
-)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
-
 -- name: history
 -- A booking's changes, newest first.
 SELECT

@@ -68,28 +68,6 @@ WHERE
 ORDER BY h.created_at, h.hold_id
 LIMIT $8;
 
--- name: add_holds
--- New holds, as JSON objects.
-INSERT INTO holds (
-    restaurant_id, hold_id, booking_id, table_ids, window_start, window_end, state, expires_at, created_at, actor,
-    policy_version, inventory_version, assignment_epoch, overrides
-)
-SELECT
-    $1, h.hold_id, h.booking_id, h.table_ids, h.window_start, h.window_end, h.state, h.expires_at, h.created_at,
-    h.actor, h.policy_version, h.inventory_version, h.assignment_epoch, h.overrides
-FROM jsonb_to_recordset($2::text::jsonb) AS h (
-    hold_id uuid, booking_id uuid, table_ids uuid [], window_start timestamptz, window_end timestamptz, state text,
-    expires_at timestamptz, created_at timestamptz, actor text, policy_version bigint, inventory_version bigint,
-    assignment_epoch bigint, overrides text []
-);
-
--- name: set_hold_states
--- What became of holds.
-UPDATE holds AS h
-SET state = s.state
-FROM unnest($2::uuid [], $3::text []) AS s (hold_id, state)
-WHERE h.restaurant_id = $1 AND h.hold_id = s.hold_id;
-
 -- name: set_hold_expiry
 -- Moves the end of a hold's life.
 UPDATE holds SET expires_at = $3 WHERE restaurant_id = $1 AND hold_id = $2;

@@ -17,11 +17,16 @@ FROM idempotency_ledger AS l
 WHERE l.tenant_id = $1 AND l.method = $2 AND l.request_id = $3;
 
 -- name: record
--- Records an answer in the transaction that makes it true.
+-- Records answers, as JSON objects, in the transaction that makes them true.
 INSERT INTO idempotency_ledger (
     tenant_id, method, request_id, request_hash, field_digests, refused, answer, expires_at
 )
-VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, $7::text::jsonb, now() + make_interval(secs => $8::float8));
+SELECT
+    l.tenant_id, l.method, l.request_id, l.request_hash, l.field_digests, l.refused, l.answer,
+    now() + make_interval(secs => $2::float8)
+FROM jsonb_to_recordset($1::text::jsonb) AS l (
+    tenant_id uuid, method text, request_id uuid, request_hash bytea, field_digests jsonb, refused boolean, answer jsonb
+);
 
 -- name: in_progress
 -- Whether a transaction holds the lock of a request; an advisory lock on 64 bits shows as two halves.

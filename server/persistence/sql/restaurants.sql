@@ -75,16 +75,6 @@ UPDATE restaurants
 SET name = $2, time_zone = $3, revision = $4, policy_version = $5, inventory_version = $6
 WHERE restaurant_id = $1;
 
--- name: raise_floor_version
--- Gives the transaction its place in the order of the restaurant's changes, and says whether it has to write its
--- telemetry itself.
-UPDATE restaurants
-SET floor_version = floor_version + 1
-WHERE restaurant_id = $1
-RETURNING
-    floor_version,
-    EXISTS (SELECT FROM switches AS w WHERE w.name = 'direct_telemetry' AND w.value = 'on') AS direct_telemetry;
-
 -- name: ping
 -- Whether the database answers and has been migrated.
 SELECT count(*) FROM (SELECT FROM restaurants LIMIT 1) AS r;

@@ -1,11 +1,14 @@
-"""One line of log and one measurement for every call of the contract."""
+"""One measurement and one line of log for every call of the contract, fewer lines for those refused for load."""
 
+import logging
+import math
 import time
 from typing import Any
 
 import grpc
 import structlog
 
+from server.errors import Reason
 from server.rpc.call import CallNote, current_note
 from server.rpc.interceptors.unary import Context, Proceed, UnaryInterceptor
 from server.rpc.scopes import is_house_call
@@ -14,12 +17,18 @@ from server.telemetry.metrics import CallMetrics
 
 log = structlog.get_logger(__name__)
 
+OVERLOAD_TOLD_S = 1.0
+
 
 class AccessInterceptor(UnaryInterceptor):
     """Notes how each call came out and how long it took, whoever ended it."""
 
     def __init__(self, metrics: CallMetrics) -> None:
         self._metrics = metrics
+        # Bound here, because binding costs as much as writing the line.
+        self._log = log.bind()
+        self._turned_away = 0
+        self._told_s = -math.inf
 
     def cares_for(self, path: str) -> bool:
         return is_house_call(path)
@@ -39,8 +48,13 @@ class AccessInterceptor(UnaryInterceptor):
             self._note(note, code, time.perf_counter() - started_s)
 
     def _note(self, note: CallNote, code: grpc.StatusCode, elapsed_s: float) -> None:
-        self._metrics.called(note.method, code.name, elapsed_s)
-        log.info(
+        self._metrics.called(note.method, code.name, note.reason or "", elapsed_s)
+        if note.reason is Reason.SERVER_OVERLOADED:
+            self._tell_overload()
+            return
+        if not self._log.is_enabled_for(logging.INFO):
+            return
+        self._log.info(
             "call",
             method=note.method,
             code=code.name,
@@ -50,3 +64,11 @@ class AccessInterceptor(UnaryInterceptor):
             actor=note.caller.actor if note.caller else None,
             incident_id=note.incident_id,
         )
+
+    def _tell_overload(self) -> None:
+        """One line a second for all of them: a server with too much to do has no time for more."""
+        self._turned_away += 1
+        now_s = time.monotonic()
+        if now_s - self._told_s >= OVERLOAD_TOLD_S:
+            self._log.warning("overloaded", calls_refused=self._turned_away)
+            self._turned_away, self._told_s = 0, now_s

@@ -1,8 +1,10 @@
 """Takes a call into work, or refuses it for load or because the process is stopping."""
 
+import time
 from typing import Any
 
 from server.rpc.admission import Admission
+from server.rpc.interceptors.failures import end_with
 from server.rpc.interceptors.unary import Context, Proceed, UnaryInterceptor
 from server.rpc.scopes import STREAMS, is_house_call
 
@@ -21,5 +23,12 @@ class AdmissionInterceptor(UnaryInterceptor):
         return is_house_call(path)
 
     async def around(self, path: str, proceed: Proceed, request: Any, context: Context) -> Any:
-        with (self._streams if path in STREAMS else self._calls).admit():
+        admission = self._streams if path in STREAMS else self._calls
+        refused = admission.enter(path, context.time_remaining())
+        if refused is not None:
+            await end_with(refused, context)
+        entered_s = time.monotonic()
+        try:
             return await proceed(request, context)
+        finally:
+            admission.leave(path, time.monotonic() - entered_s)

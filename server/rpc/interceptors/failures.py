@@ -9,10 +9,7 @@ import structlog
 from server.errors import Reason, Refusal, ServiceError
 from server.rpc.call import current_note
 from server.rpc.interceptors.unary import Context, Proceed, UnaryInterceptor
-from server.rpc.status import code_of, message_of, retry_after_s, status_bytes
-
-STATUS_KEY = "grpc-status-details-bin"
-PUSHBACK_KEY = "grpc-retry-pushback-ms"
+from server.rpc.status import Answer, answer_of
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +32,7 @@ class FailureInterceptor(UnaryInterceptor):
             raise
         except Exception as error:  # noqa: BLE001  # nothing of it may reach the caller, so all of it is caught
             refusal = _incident(path, error)
-        return await _answer(refusal, context)
+        return await end_with(answer_of(refusal), context)
 
 
 def _incident(path: str, error: Exception) -> Refusal:
@@ -48,7 +45,7 @@ def _incident(path: str, error: Exception) -> Refusal:
     )
 
 
-async def _answer(refusal: Refusal, context: Context) -> NoReturn:
+async def end_with(answer: Answer, context: Context) -> NoReturn:
     """Ends the call with status and trailers alone.
 
     Returning after setting them would send response headers first, which tells the caller's gRPC that the call was
@@ -56,9 +53,6 @@ async def _answer(refusal: Refusal, context: Context) -> NoReturn:
     """
     note = current_note.get(None)
     if note is not None:
-        note.reason = refusal.reason
-        note.incident_id = refusal.metadata.get("incident_id")
-    trailers: list[tuple[str, str | bytes]] = [(STATUS_KEY, status_bytes(refusal))]
-    if refusal.reason is Reason.SERVER_OVERLOADED:
-        trailers.append((PUSHBACK_KEY, str(round((retry_after_s(refusal) or 0.0) * 1_000))))
-    await context.abort(code_of(refusal), message_of(refusal), tuple(trailers))
+        note.reason = answer.refusal.reason
+        note.incident_id = answer.refusal.metadata.get("incident_id")
+    await context.abort(answer.code, answer.message, answer.trailers)

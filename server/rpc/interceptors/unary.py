@@ -19,7 +19,7 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Proceed: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
 
 
-class UnaryInterceptor(grpc.aio.ServerInterceptor, ABC):
+class UnaryInterceptor(ABC):
     """Stands around each call with one request whose path it cares for. Everything else passes untouched.
 
     What `proceed` returns is the response, or nothing where the answer is a stream.
@@ -32,22 +32,6 @@ class UnaryInterceptor(grpc.aio.ServerInterceptor, ABC):
     async def around(self, path: str, proceed: Proceed, request: Any, context: Context) -> Any:
         """Handles one call; `proceed` goes on to what lies inside."""
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
-        handler = await continuation(handler_call_details)
-        path = str(handler_call_details.method)
-        proceed = proceed_of(handler)
-        if handler is None or proceed is None or not self.cares_for(path):
-            return handler
-
-        async def behaviour(request: Any, context: Context) -> Any:
-            return await self.around(path, proceed, request, context)
-
-        return with_behaviour(handler, behaviour, handler.request_deserializer)
-
 
 def proceed_of(handler: Handler) -> Proceed | None:
     """What a handler does with one request; None for handlers of request streams and for generators."""
@@ -55,13 +39,3 @@ def proceed_of(handler: Handler) -> Proceed | None:
         return None
     behaviour = handler.unary_unary or handler.unary_stream
     return behaviour if inspect.iscoroutinefunction(behaviour) else None
-
-
-def with_behaviour(handler: Any, behaviour: Proceed, deserializer: Any) -> Handler:
-    """The handler with something else to do."""
-    kind = (
-        grpc.unary_stream_rpc_method_handler
-        if handler.response_streaming
-        else grpc.unary_unary_rpc_method_handler
-    )
-    return kind(behaviour, deserializer, handler.response_serializer)

@@ -1,0 +1,64 @@
+"""One of several processes that serve on the same port.
+
+Run as `python -m server.processes.child NUMBER PARENT_PID` with the settings in the environment. It says on standard
+output, as one line of JSON, where it serves, or why it cannot.
+"""
+
+import asyncio
+import ctypes
+import json
+import os
+import signal
+import sys
+
+import structlog
+import uvloop
+
+from server.bootstrap import StartError, serving
+from server.config import Settings, load_settings
+from server.measuring import measured
+
+_PR_SET_PDEATHSIG = 1
+ADDRESS, METRICS, PROBLEM = "address", "metrics", "problem"
+
+
+def main(number: int, parent_pid: int) -> None:
+    """Serves until SIGTERM, and never longer than its parent lives."""
+    _die_with(parent_pid)
+    structlog.contextvars.bind_contextvars(process=number)
+    settings = load_settings()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            runner.run(_serve(settings, number))
+        except StartError as problem:
+            _tell(**{PROBLEM: str(problem)})
+            sys.exit(1)
+
+
+async def _serve(settings: Settings, number: int) -> None:
+    assert settings.database_url is not None, "whoever starts it says which database"
+    port = settings.metrics_port
+    async with (
+        measured(port + number if port else port) as metrics,
+        serving(settings, settings.database_url.get_secret_value()) as server,
+    ):
+        _tell(**{ADDRESS: server.address, METRICS: metrics or ""})
+        await server.wait()
+        await server.drain()
+
+
+def _tell(**facts: str) -> None:
+    print(json.dumps(facts), flush=True)  # noqa: T201  # it is what the parent reads
+
+
+def _die_with(parent_pid: int) -> None:
+    """Callers of a server whose parent was killed lose their calls as those of a server that was killed itself do; one
+    that lived on would keep the port from the next."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent_pid:
+        sys.exit("the parent was gone before the death signal was set")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

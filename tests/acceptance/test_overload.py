@@ -1,0 +1,80 @@
+"""A server with more to do than it may take: each call is answered or refused by name, and its figures say so."""
+
+import asyncio
+import re
+from asyncio.subprocess import Process
+from collections import Counter
+from itertools import islice
+from urllib.request import urlopen
+from uuid import uuid4
+
+import grpc.aio
+from google.rpc import error_details_pb2
+
+from maitred.v1 import inventory_service_pb2
+from tests.support.database import connected
+from tests.support.programs import started
+from tests.support.wire import Refused, Wire
+
+LIST = "/maitred.v1.InventoryService/ListRestaurants"
+GET = "/maitred.v1.InventoryService/GetRestaurant"
+COUNTED = re.compile(
+    r'^rpc_server_call_duration_seconds_count{reason="(\w*)",rpc_method="([^"]+)",'
+    r'rpc_response_status_code="(\w+)",.*} ([0-9.]+)$',
+    re.MULTILINE,
+)
+
+
+async def said(process: Process, words: str) -> str:
+    """The rest of the line that begins with these words."""
+    assert process.stderr is not None
+    async for line in process.stderr:
+        if line.decode().startswith(words):
+            return line.decode().removeprefix(words).strip()
+    raise AssertionError(f"it ended before it said: {words}")
+
+
+async def told(wire: Wire, path: str, request: bytes) -> tuple[str, str, str]:
+    """What a caller is told: method, status code and reason. A refusal for load says when to come again."""
+    answer = await wire.call(path, request)
+    if not isinstance(answer, Refused):
+        return path[1:], "OK", ""
+    if answer.reason == "SERVER_OVERLOADED":
+        retry = answer.detail(error_details_pb2.RetryInfo)
+        assert retry is not None
+        assert retry.retry_delay.ToMilliseconds() == int(answer.trailers["grpc-retry-pushback-ms"]) > 0
+    return path[1:], answer.code.name, answer.reason
+
+
+def counted(page: str) -> Counter[tuple[str, str, str]]:
+    return Counter(
+        {(method, code, reason): int(float(n)) for reason, method, code, n in COUNTED.findall(page)}
+    )
+
+
+async def test_a_burst_is_answered_or_refused_by_name_and_counted_as_the_callers_were_told(
+    database_url: str,
+) -> None:
+    """Nothing is answered before everything over the limit has been refused."""
+    limits = {"calls_in_flight_max": "3", "log_level": "error", "pool_size_min": "1"}
+    arguments = ("serve", "--port", "0", "--metrics-port", "0", "--database-url", database_url)
+    request = inventory_service_pb2.GetRestaurantRequest(restaurant_id=str(uuid4())).SerializeToString()
+    async with started(*arguments, settings=limits) as process, connected(database_url) as other:
+        metrics = await said(process, "measurements on ")
+        address = await said(process, "serving on ")
+        async with grpc.aio.insecure_channel(address) as channel:
+            wire = Wire(channel)
+            async with other.transaction():
+                await other.execute("LOCK TABLE restaurants IN ACCESS EXCLUSIVE MODE")
+                asked = [(LIST, b""), (GET, request)] * 100
+                calls = {asyncio.ensure_future(told(wire, path, raw)) for path, raw in asked}
+                refused = [await each for each in islice(asyncio.as_completed(calls), len(calls) - 3)]
+            burst = Counter(await asyncio.gather(*calls))
+        with await asyncio.to_thread(urlopen, metrics) as page:
+            shown = counted(page.read().decode())
+    assert {(code, reason) for _, code, reason in refused} == {("RESOURCE_EXHAUSTED", "SERVER_OVERLOADED")}
+    assert {(code, reason) for _, code, reason in burst - Counter(refused)} <= {
+        ("OK", ""),
+        ("NOT_FOUND", "RESTAURANT_NOT_FOUND"),
+    }
+    assert shown == burst

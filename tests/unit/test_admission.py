@@ -1,0 +1,130 @@
+"""Which calls are taken into work, and what the others are told."""
+
+from collections.abc import Iterator
+
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.errors import Reason
+from server.rpc.admission import BUSY_CALLS, RETRY_S_MAX, Admission, Quickest
+from server.rpc.status import STATUS_KEY, Answer
+
+HOLD, PLAN = "/maitred.v1.AssignmentService/HoldTables", "/maitred.v1.PlannerService/PlanTables"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def retry_after_s(answer: Answer) -> float:
+    (packed,) = (value for key, value in answer.trailers if key == STATUS_KEY)
+    assert isinstance(packed, bytes)
+    for detail in status_pb2.Status.FromString(packed).details:
+        if detail.TypeName() == "google.rpc.RetryInfo":
+            info = error_details_pb2.RetryInfo.FromString(detail.value)
+            return info.retry_delay.ToTimedelta().total_seconds()
+    raise AssertionError("no RetryInfo")
+
+
+def busy(clock: Clock, took_s: float, calls_max: int = 2_048) -> Admission:
+    """A server with many calls in work, the quickest of which took so long."""
+    admission = Admission(calls_max, quickest=Quickest(clock), chance=lambda: 0.5)
+    for _ in range(BUSY_CALLS + 2):
+        assert admission.enter(HOLD, None) is None
+    for slower in (3.0, 1.0, 2.0):
+        admission.enter(HOLD, None)
+        admission.leave(HOLD, took_s * slower)
+    return admission
+
+
+def refused(answer: Answer | None) -> Reason:
+    assert answer is not None, "the call was taken"
+    return answer.refusal.reason
+
+
+@given(st.integers(1, 20), st.lists(st.sampled_from(["enter", "leave", "drain"]), max_size=200))
+def test_never_more_calls_are_in_work_than_may_be_and_none_is_refused_while_there_is_room(
+    calls_max: int, steps: list[str]
+) -> None:
+    admission, in_work, draining = Admission(calls_max), 0, False
+    for step in steps:
+        if step == "drain":
+            admission.drain()
+            draining = True
+        elif step == "enter":
+            answer = admission.enter(HOLD, 1.0)
+            if draining:
+                assert refused(answer) is Reason.DRAINING
+            elif in_work == calls_max:
+                assert refused(answer) is Reason.SERVER_OVERLOADED
+            else:
+                assert answer is None
+                in_work += 1
+        elif in_work:
+            admission.leave(HOLD, 0.1)
+            in_work -= 1
+        assert admission.in_work == in_work
+
+
+def test_a_thousand_calls_at_once_are_taken_however_little_time_they_have() -> None:
+    admission = Admission(2_048, quickest=Quickest())
+    assert [admission.enter(HOLD, 0.001) for _ in range(1_000)] == [None] * 1_000
+
+
+def test_a_call_is_refused_at_once_when_even_the_quickest_took_longer_than_it_has() -> None:
+    admission = busy(Clock(), took_s=0.8)
+    late = admission.enter(HOLD, 0.5)
+    assert refused(late) is Reason.SERVER_OVERLOADED
+    assert late is not None
+    assert "deadline" in late.message
+    assert admission.enter(HOLD, 1.0) is None
+    assert admission.enter(HOLD, None) is None
+
+
+def test_one_method_that_is_slow_keeps_no_other_from_being_called() -> None:
+    admission = busy(Clock(), took_s=0.8)
+    assert admission.enter(PLAN, 0.01) is None
+
+
+def test_a_slow_call_on_a_quiet_server_is_nobodys_overload() -> None:
+    admission = Admission(2_048, quickest=Quickest(Clock()))
+    admission.enter(HOLD, None)
+    admission.leave(HOLD, 9.0)
+    assert admission.enter(HOLD, 0.5) is None
+
+
+@pytest.mark.parametrize(("passed_s", "taken"), [(0.9, False), (1.9, False), (2.1, True)])
+def test_what_took_long_is_forgotten_soon(passed_s: float, taken: bool) -> None:
+    clock = Clock()
+    admission = busy(clock, took_s=0.8)
+    clock.now_s += passed_s
+    assert (admission.enter(HOLD, 0.5) is None) is taken
+
+
+def test_the_longer_calls_take_the_later_those_who_are_refused_may_come_again() -> None:
+    waits = []
+    for took_s in (0.01, 0.8, 2.0, 60.0):
+        admission = busy(Clock(), took_s, calls_max=BUSY_CALLS + 3)
+        assert admission.enter(HOLD, None) is None
+        answer = admission.enter(HOLD, None)
+        assert refused(answer) is Reason.SERVER_OVERLOADED
+        assert answer is not None
+        waits.append(retry_after_s(answer))
+        assert dict(answer.trailers)["grpc-retry-pushback-ms"] == str(round(waits[-1] * 1_000))
+    assert waits == [0.25, 0.8, 2.0, RETRY_S_MAX]
+
+
+def test_those_who_are_refused_together_do_not_return_together() -> None:
+    chances: Iterator[float] = iter(n / 100 for n in range(100))
+    admission = Admission(1, quickest=Quickest(Clock()), chance=lambda: next(chances))
+    admission.enter(HOLD, None)
+    answers = [admission.enter(HOLD, None) for _ in range(100)]
+    waits = {retry_after_s(answer) for answer in answers if answer is not None}
+    assert len(waits) >= 5
+    assert (min(waits), max(waits)) == (0.1, 0.35)
