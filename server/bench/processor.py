@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-SERVER_SIGNS = ("server.bench.serving_child", "serve")
+SERVER_SIGNS = ("server.bench.serving_child", "server.processes.child", "serve")
 
 
 def processor_seconds() -> float:

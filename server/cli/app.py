@@ -12,6 +12,7 @@ from server.cli import (
     booking_commands,
     dispatch_command,
     floor_command,
+    load_command,
     moving_commands,
     outbox_commands,
     question_commands,
@@ -60,6 +61,7 @@ floor_command.register(app)
 verify_command.register(app)
 outbox_commands.register(app)
 bench_commands.register(app)
+load_command.register(app)
 
 
 def _version(wanted: bool) -> None:

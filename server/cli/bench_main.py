@@ -28,7 +28,7 @@ History = Annotated[
     Path | None,
     typer.Option(
         "--history",
-        envvar="MAITRED_CLI_HISTORY",
+        envvar="MAITRED_CLI_RUNS",
         help="Folder that runs are kept in; without it maitred/bench among your state (XDG_STATE_HOME).",
         file_okay=False,
     ),

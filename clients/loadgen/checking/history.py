@@ -43,12 +43,12 @@ _TOLD: Final = ("returned_ns", "outcome", "reason", "answer", "answer_digest")
 class Recorded:
     """One call. `client` and `call` name it; the writer gives both.
 
-    `method` is the RPC's name, for example "HoldTables". `window` is that of the booking, start and end in ISO 8601, or
-    of the block. `hold_id` is the hold that the call acts on; one that it makes is in `answer`. `attempt` counts from
-    1: repeats of a request_id are calls of their own. `request_digest` is of the request's bytes, so that a repeat with
-    another payload shows. `outcome` is `refused` whenever the service or gRPC said no; `reason` is then the ErrorReason
-    without its prefix, or the name of the gRPC code when there is none. `answer` is `answers.answer_of(response)`;
-    `answer_digest` is of all bytes that were answered, of a refusal its details.
+    `method` is the RPC's name, for example "HoldTables". `window` is that of the booking, start and end in ISO 8601,
+    or of the block. `hold_id` is the hold that the call acts on; one that it makes is in `answer`. `attempt` counts
+    from 1: repeats of a request_id are calls of their own. `request_digest` is of the request's bytes, so that a
+    repeat with another payload shows. `outcome` is `refused` whenever the service or gRPC said no; `reason` is then
+    the ErrorReason without its prefix, or the name of the gRPC code when there is none. `answer` is
+    `answers.answer_of(response)`; `answer_digest` is of all bytes that were answered, of a refusal its details.
     """
 
     method: str

@@ -1,0 +1,164 @@
+"""How callers ask: what they do about answers that are lost, and what is written down."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import count, cycle
+from random import Random
+from time import monotonic_ns
+from typing import Any, Final
+from uuid import UUID
+
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from loadgen.checking.answers import answer_of
+from loadgen.checking.history import HistoryWriter, Recorded, digest_of
+from loadgen.driving import Line, Outcome, Reply, Tally, retry_after_s
+from loadgen.scenario import Answers
+from maitred_client.channel import SERVICES
+
+OVERLOADED: Final = "SERVER_OVERLOADED"
+ATTEMPTS_MAX: Final = 20
+PAUSE_S_FIRST, PAUSE_S_MAX = 0.05, 1.0
+PAUSE_WHEN_OVERLOADED_S: Final = 0.1
+
+METHODS: Final = {method.name: method for service in SERVICES for method in service.methods}
+PATHS: Final = {name: f"/{method.containing_service.full_name}/{name}" for name, method in METHODS.items()}
+RESPONSES: Final = {name: GetMessageClass(method.output_type) for name, method in METHODS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How callers behave.
+
+    The patient ones repeat a change until they know what became of it, and wait as long as an overloaded server asks.
+    The others are the callers of an open loop: what they lose they repeat only when the scenario lost it for them.
+    """
+
+    answers: Answers
+    patient: bool
+    timeout_s: float
+
+
+@dataclass(slots=True)
+class Found:
+    """What the callers of one process have found out so far. `unequal` answers to the same request are a defect."""
+
+    tally: Tally
+    operations: int = 0
+    repeats: int = 0
+    unequal: int = 0
+
+    def merge(self, other: "Found") -> None:
+        self.tally.merge(other.tally)
+        self.operations += other.operations
+        self.repeats += other.repeats
+        self.unequal += other.unequal
+
+
+class Caller:
+    """Sends the calls of one client process over its lines, in turn. `in_flight` are those without an answer yet."""
+
+    def __init__(
+        self,
+        lines: Sequence[Line],
+        manners: Manners,
+        chance: Random,
+        writer: HistoryWriter | None,
+        stopping: asyncio.Event,
+    ) -> None:
+        self.found = Found(Tally())
+        self.in_flight = 0
+        self._lines = cycle(lines)
+        self._manners = manners
+        self._chance = chance
+        self._writer = writer
+        self._stopping = stopping
+
+    async def ask(self, method: str, request: Message, about: Recorded, intended_ns: int | None) -> Reply:
+        """A question, sent once. `about` says for the history what it is about.
+
+        The latency counts from `intended_ns`, or from now when there is none.
+        """
+        return await self._send(
+            replace(about, method=method),
+            request.SerializeToString(),
+            intended_ns or monotonic_ns(),
+            self._manners.timeout_s,
+        )
+
+    async def change(self, method: str, request: Any, about: Recorded, intended_ns: int | None) -> Reply:
+        """A change under a request_id of its own, sent again as the scenario and the manners say; its last answer."""
+        request.request_id = str(UUID(int=self._chance.getrandbits(128), version=4))
+        body = request.SerializeToString()
+        call = replace(about, method=method, request_id=request.request_id)
+        answers, timeout_s = self._manners.answers, self._manners.timeout_s
+        cut, dropped = self._chance.random() < answers.cut, self._chance.random() < answers.dropped
+        reply = await self._send(
+            call, body, intended_ns or monotonic_ns(), answers.cut_ms / 1000 if cut else timeout_s
+        )
+        told = reply if reply.outcome is Outcome.OK else None
+        for attempt in count(2):
+            wait_s = self._wait_s(reply, attempt, lost=attempt == 2 and (cut or dropped))
+            if wait_s is None or await self._stopped_within(wait_s):
+                break
+            self.found.repeats += 1
+            reply = await self._send(replace(call, attempt=attempt), body, monotonic_ns(), timeout_s)
+            self.found.unequal += _contradicts(told, reply)
+            told = reply if told is None and reply.outcome is Outcome.OK else told
+        return reply
+
+    def _wait_s(self, reply: Reply, attempt: int, *, lost: bool) -> float | None:
+        """How long to wait before the same call is sent again; None when it is not."""
+        if self._stopping.is_set() or attempt > ATTEMPTS_MAX:
+            return None
+        if lost:
+            return 0.0
+        if not self._manners.patient:
+            return None
+        if reply.reason == OVERLOADED:
+            return retry_after_s(reply) or PAUSE_WHEN_OVERLOADED_S
+        if reply.outcome is Outcome.UNKNOWN:
+            return min(PAUSE_S_FIRST * 2.0 ** (attempt - 2), PAUSE_S_MAX)
+        return None
+
+    async def _stopped_within(self, wait_s: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._stopping.wait()
+        return self._stopping.is_set()
+
+    async def _send(self, about: Recorded, body: bytes, intended_ns: int, timeout_s: float) -> Reply:
+        method, line = about.method, next(self._lines)
+        writer = self._writer
+        call = None if writer is None else writer.invoked(replace(about, request_digest=digest_of(body)))
+        self.in_flight += 1
+        try:
+            reply = await line.send(PATHS[method], body, timeout_s)
+        finally:
+            self.in_flight -= 1
+        self.found.tally.note(method, reply, intended_ns)
+        if writer is not None and call is not None:
+            _write_down(writer, call, reply)
+        return reply
+
+
+def _contradicts(told: Reply | None, repeated: Reply) -> bool:
+    """Whether a call that was done got another answer when it was repeated."""
+    if told is None or repeated.outcome is Outcome.UNKNOWN or repeated.reason == OVERLOADED:
+        return False
+    return repeated.body != told.body
+
+
+def _write_down(writer: HistoryWriter, call: Recorded, reply: Reply) -> None:
+    done = reply.outcome is Outcome.OK
+    writer.returned(
+        call,
+        reply.outcome.value,
+        reason="" if done else reply.reason or reply.status,
+        answer=answer_of(RESPONSES[call.method].FromString(reply.body)) if done else None,
+        answer_digest=digest_of(reply.body if done else reply.details),
+        returned_ns=reply.ended_ns,
+    )
