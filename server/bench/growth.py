@@ -15,6 +15,8 @@ from server.bench.sizes import MainSizes
 from server.bench.stage import Place, Stage, opening, place_at
 
 CLAIMED_RESTAURANTS, CLAIMED_TABLES = 100, 40
+# Enough to keep a server busy; more would only wait for each other's large rooms.
+PLANNERS = 16
 
 
 async def measure_tables(stage: Stage, sizes: MainSizes, _: Collection[str]) -> Findings:
@@ -28,7 +30,7 @@ async def measure_tables(stage: Stage, sizes: MainSizes, _: Collection[str]) -> 
         for tables, chosen in restaurants.items():
             asked = islice(zip(cycle(chosen), cycle(PARTIES), strict=False), sizes.plans)
             calls = [plan_call(restaurant_id, size, opening()) for restaurant_id, size in asked]
-            plans[tables].append((await clients.send(place.address, calls, sizes.callers)).rate)
+            plans[tables].append((await clients.send(place.address, calls, PLANNERS)).rate)
             holds[tables].append((await _holds(stage, place, chosen, sizes.holds, sizes.callers)).rate)
     series = {
         "plans": tuple(median(rates[1:]) for rates in plans.values()),

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from loadgen.driving import ClientEndedError
 from server.bench.crowd import measure_callers, measure_crowd
-from server.bench.figures import Findings, Target
+from server.bench.figures import Figure, Findings, Target
 from server.bench.ground import Ground
 from server.bench.growth import measure_claims, measure_restaurants, measure_tables
 from server.bench.load import measure_overload, measure_processes
 from server.bench.lone import measure_availability, measure_lone_holds
+from server.bench.measured import RefusedError
 from server.bench.planning import measure_planner
 from server.bench.plans import measure_plans
+from server.bench.programs import DidNotStartError
 from server.bench.rates import RATIOS, measure_rates
 from server.bench.sizes import MainSizes, PlanSizes
 from server.bench.stage import Stage, stage_on
@@ -100,12 +103,25 @@ async def measure_main(
 ) -> Findings:
     """The parts that give anything of `only`, one after the other on the same database.
 
-    With a `profile` the server that most is measured on writes there where its time went.
+    What could not be measured, because calls were refused for example, is among the figures without a value. With a
+    `profile` the server that most is measured on writes there where its time went.
     """
     wanted = set(only) - set(left_out(sizes))
     found = Findings((), {})
     async with stage_on(ground, sizes.clients, profile) as stage:
         for part in PARTS:
             if part.gives & wanted:
-                found += await part.measure(stage, sizes, wanted & set(part.keys))
+                found += await measured_or_missing(part, stage, sizes, wanted & set(part.keys))
     return found
+
+
+async def measured_or_missing(
+    part: Part, stage: Stage, sizes: MainSizes, wanted: Collection[str]
+) -> Findings:
+    """What the part found, or figures without a value that say why: the rest of a long run is not lost with it."""
+    try:
+        return await part.measure(stage, sizes, wanted)
+    except (RefusedError, ClientEndedError, DidNotStartError) as error:
+        stage.ground.report(f"NOT MEASURED: {', '.join(sorted(part.gives))}: {error}")
+        names = (*wanted, *part.curves)
+        return Findings(tuple(Figure(name, None, note=str(error)) for name in names), {})

@@ -16,6 +16,7 @@ SERVER = ("-m", "server.bench.serving_child")
 READY = "working;"
 SERVING = "serving on "
 END_TIMEOUT_S = 30.0
+QUIET = {"log_level": "error", "host": "127.0.0.1", "port": "0", "metrics_port": "none"}
 
 OnLine = Callable[[str], None]
 
@@ -107,7 +108,7 @@ async def server(url: str, *, with_outbox: bool = True, profile: Path | None = N
 
     With a `profile` it is asked to stop in the end, and writes there where its time went.
     """
-    settings = {"database_url": url, "log_level": "error", "host": "127.0.0.1", "port": "0"}
+    settings = {"database_url": url, **QUIET}
     choice = "with-outbox" if with_outbox else "without-outbox"
     noting = [str(profile)] if profile else []
     async with running(*SERVER, choice, *noting, sign=SERVING, settings=settings) as (program, line):
@@ -119,7 +120,7 @@ async def server(url: str, *, with_outbox: bool = True, profile: Path | None = N
 @asynccontextmanager
 async def served(url: str, processes: int) -> AsyncIterator[str]:
     """The address of a real `maitred serve` of so many processes."""
-    settings = {"database_url": url, "log_level": "error", "host": "127.0.0.1", "port": "0"}
+    settings = {"database_url": url, **QUIET}
     arguments = ("serve", "--processes", str(processes))
     async with running(*PROGRAM, *arguments, sign=SERVING, settings=settings) as (program, line):
         yield line.removeprefix(SERVING).split()[0]

@@ -13,6 +13,7 @@ import typer
 from server.bench.sizes import MAIN_FULL, MAIN_QUICK, MainSizes
 from server.cli.bench_history import history_folder, save_run
 from server.cli.bench_running import Quick, Repeats, size_option
+from server.cli.failures import CommandFailure, ExitCode
 from server.cli.looking_up import drive
 from server.cli.options import Output
 from server.cli.output import Format, note, results, show, write_json
@@ -98,15 +99,17 @@ def main_run(
     }
     path = save_run(history_folder(history), run, began)
     write_page(run, path.with_suffix(".html"))
-    if output is not Format.TABLE:
+    if output is Format.TABLE:
+        show(findings_table(findings, targets, explained=results().width >= EXPLAINED_WIDTH))
+        if looked:
+            show("", *profile_tables(looked))
+    else:
         write_json({**run, "file": str(path)}, output)
-        return
-    show(findings_table(findings, targets, explained=results().width >= EXPLAINED_WIDTH))
-    if looked:
-        show("", *profile_tables(looked))
     if run["left_out"]:
         note(f"left out: {', '.join(run['left_out'])}")
     note(f"kept as {path}, with plots in {path.with_suffix('.html').name}")
+    if run["missing"]:
+        raise CommandFailure(ExitCode.REFUSED, f"not measured: {', '.join(run['missing'])}")
 
 
 def _measure(

@@ -2,17 +2,21 @@
 
 import json
 import time
+from collections.abc import Collection
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import typer
 
 from loadgen.driving import Reply, Tally
 from server.bench.figures import Curve, Findings
-from server.bench.main_run import NAMES, PARTS, TARGETS, left_out
+from server.bench.main_run import NAMES, PARTS, TARGETS, Part, left_out, measured_or_missing
 from server.bench.measured import RefusedError, latency_counts, measured_of
 from server.bench.profile import OTHER_THREADS, profiled, read_profile
-from server.bench.sizes import MAIN_FULL, MAIN_QUICK
+from server.bench.sizes import MAIN_FULL, MAIN_QUICK, MainSizes
+from server.bench.stage import Stage
 from server.cli.bench_main import chosen_figures
 from server.cli.bench_view import findings_json
 
@@ -56,6 +60,19 @@ def test_every_target_is_given_by_one_part_of_the_run() -> None:
     assert sorted(given) == sorted(TARGETS)
     assert left_out(MAIN_FULL) == ()
     assert {"overload", "second_process"} < set(left_out(MAIN_QUICK)) < NAMES
+
+
+async def test_what_could_not_be_measured_is_missing_by_name_and_the_rest_goes_on() -> None:
+    async def refused(_: Stage, __: MainSizes, ___: Collection[str]) -> Findings:
+        raise RefusedError("3 of 3 calls failed")
+
+    said: list[str] = []
+    stage = cast(Stage, SimpleNamespace(ground=SimpleNamespace(report=said.append)))
+    part = Part(refused, ("hold_vs_raw_sql", "hold_vs_empty_rpc"), ("holds_by_claims",))
+    found = await measured_or_missing(part, stage, MAIN_QUICK, {"hold_vs_raw_sql"})
+    missing = {"hold_vs_raw_sql": "3 of 3 calls failed", "holds_by_claims": "3 of 3 calls failed"}
+    assert findings_json(found, {}, {}, {})["missing"] == missing
+    assert "NOT MEASURED" in said[0]
 
 
 def test_only_what_there_is_can_be_asked_for() -> None:
