@@ -67,7 +67,7 @@ def latency_counts(measured: Sequence[Measured]) -> tuple[tuple[float, int], ...
     counts: Counter[int] = Counter()
     for _, high_ns, count in merged(measured).buckets():
         counts[ceil(log(max(high_ns, 1) / NS_PER_MS, STEP))] += count
-    return tuple((STEP**step, counts[step]) for step in sorted(counts))
+    return tuple((STEP**step, counts[step]) for step in range(min(counts), max(counts) + 1))
 
 
 def merged(measured: Sequence[Measured]) -> Histogram:

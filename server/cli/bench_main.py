@@ -12,14 +12,14 @@ import typer
 
 from server.bench.sizes import MAIN_FULL, MAIN_QUICK, MainSizes
 from server.cli.bench_history import history_folder, save_run
-from server.cli.bench_running import Quick, Repeats, size_option
+from server.cli.bench_running import SIZES, Quick, Repeats, size_option
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.looking_up import drive
 from server.cli.options import Output
 from server.cli.output import Format, note, results, show, write_json
 
 if TYPE_CHECKING:
-    from server.bench.figures import Findings
+    from server.bench.figures import Findings, Target
     from server.bench.profile import Profile
 
 # Below that the explanations would be columns of single words.
@@ -36,37 +36,40 @@ History = Annotated[
 ]
 
 
+Only = Annotated[
+    str | None,
+    typer.Option("--only", envvar="MAITRED_CLI_ONLY", help="Figures or curves by name, with commas between."),
+]
+Scale = Annotated[
+    float,
+    typer.Option(
+        "--scale",
+        envvar="MAITRED_CLI_SCALE",
+        min=0.001,
+        max=100,
+        help="Calls per repeat, as a multiple of the usual number.",
+        rich_help_panel=SIZES,
+    ),
+]
+Callers = Annotated[int | None, size_option("--callers", "CALLERS", 1, "Calls in flight.")]
+ClientCount = Annotated[
+    int | None, size_option("--clients", "CLIENTS", 1, "Client processes, of both sides.")
+]
+Profiled = Annotated[
+    bool,
+    typer.Option("--profile", envvar="MAITRED_CLI_PROFILE", help="Tell where the server's time goes, too."),
+]
+
+
 def main_run(
     context: typer.Context,
     quick: Quick = False,
-    only: Annotated[
-        str | None,
-        typer.Option(
-            "--only", envvar="MAITRED_CLI_ONLY", help="Figures or curves by name, with commas between."
-        ),
-    ] = None,
+    only: Only = None,
     repeats: Repeats = None,
-    scale: Annotated[
-        float,
-        typer.Option(
-            "--scale",
-            envvar="MAITRED_CLI_SCALE",
-            min=0.001,
-            max=100,
-            help="Calls per repeat, as a multiple of the usual number.",
-            rich_help_panel="Sizes",
-        ),
-    ] = 1.0,
-    callers: Annotated[int | None, size_option("--callers", "CALLERS", 1, "Calls in flight.")] = None,
-    clients: Annotated[
-        int | None, size_option("--clients", "CLIENTS", 1, "Client processes, of both sides.")
-    ] = None,
-    profile: Annotated[
-        bool,
-        typer.Option(
-            "--profile", envvar="MAITRED_CLI_PROFILE", help="Tell where the server's time goes, too."
-        ),
-    ] = False,
+    scale: Scale = 1.0,
+    callers: Callers = None,
+    clients: ClientCount = None,
+    profile: Profiled = False,
     history: History = None,
     output: Output = Format.TABLE,
 ) -> None:
@@ -81,28 +84,15 @@ def main_run(
     """
     if context.invoked_subcommand is not None:
         return
-    from server.bench.main_run import TARGETS, left_out
-    from server.cli.bench_page import write_page
-    from server.cli.bench_view import findings_json, findings_table, profile_json, profile_tables
-
     sizes = _sizes(MAIN_QUICK if quick else MAIN_FULL, repeats, scale, callers, clients)
-    wanted = chosen_figures(only)
-    began = datetime.now(UTC)
+    wanted, began = chosen_figures(only), datetime.now(UTC)
     findings, made_with, looked = _measure(sizes, wanted, profile=profile)
-    found = {figure.key for figure in findings.figures}
-    targets = {key: target for key, target in TARGETS.items() if key in found}
-    run: dict[str, Any] = {
-        "began_at": began.isoformat(timespec="seconds"),
-        **findings_json(findings, targets, _told(sizes), made_with),
-        "left_out": sorted(wanted & set(left_out(sizes))),
-        **({"profile": profile_json(looked)} if looked else {}),
+    run = _run_of(findings, made_with, looked, sizes, wanted) | {
+        "began_at": began.isoformat(timespec="seconds")
     }
-    path = save_run(history_folder(history), run, began)
-    write_page(run, path.with_suffix(".html"))
+    path = _keep(run, history_folder(history), began)
     if output is Format.TABLE:
-        show(findings_table(findings, targets, explained=results().width >= EXPLAINED_WIDTH))
-        if looked:
-            show("", *profile_tables(looked))
+        _show(findings, looked)
     else:
         write_json({**run, "file": str(path)}, output)
     if run["left_out"]:
@@ -110,6 +100,47 @@ def main_run(
     note(f"kept as {path}, with plots in {path.with_suffix('.html').name}")
     if run["missing"]:
         raise CommandFailure(ExitCode.REFUSED, f"not measured: {', '.join(run['missing'])}")
+
+
+def _run_of(
+    findings: "Findings",
+    made_with: dict[str, object],
+    looked: "Profile | None",
+    sizes: MainSizes,
+    wanted: frozenset[str],
+) -> dict[str, Any]:
+    """Everything that is known of the run."""
+    from server.bench.main_run import left_out
+    from server.cli.bench_view import findings_json, profile_json
+
+    return {
+        **findings_json(findings, _targets(findings), _told(sizes), made_with),
+        "left_out": sorted(wanted & set(left_out(sizes))),
+        **({"profile": profile_json(looked)} if looked else {}),
+    }
+
+
+def _targets(findings: "Findings") -> "dict[str, Target]":
+    from server.bench.main_run import TARGETS
+
+    return {figure.key: TARGETS[figure.key] for figure in findings.figures if figure.key in TARGETS}
+
+
+def _keep(run: dict[str, Any], folder: Path, began: datetime) -> Path:
+    from server.cli.bench_page import write_page
+
+    path = save_run(folder, run, began)
+    write_page(run, path.with_suffix(".html"))
+    return path
+
+
+def _show(findings: "Findings", looked: "Profile | None") -> None:
+    from server.cli.bench_view import findings_table, profile_tables
+
+    explained = results().width >= EXPLAINED_WIDTH
+    show(findings_table(findings, _targets(findings), explained=explained))
+    if looked:
+        show("", *profile_tables(looked))
 
 
 def _measure(

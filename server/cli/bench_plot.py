@@ -30,7 +30,10 @@ def curve_svg(curve: Mapping[str, Any]) -> str:
         axes.set_xscale("log")
         axes.set_xticks(curve["sizes"], [f"{size:,}" for size in curve["sizes"]])
         axes.minorticks_off()
-        axes.set_ylim(bottom=0)
+        if curve["y"] == "ms":
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(bottom=0)
         axes.set_title(curve["title"], loc="left")
         axes.set_xlabel(curve["x"])
         axes.set_ylabel(curve["y"])
