@@ -73,7 +73,7 @@ class CachedInventories:
         self._limits = limits
         self._metrics = metrics
         self._documents = documents or NoDocuments()
-        self._cache = SimpleMemoryCache(ttl=limits.ttl_s)
+        self._cache = SimpleMemoryCache(ttl=limits.ttl_s, timeout=0)
         self._recency: OrderedDict[Key, None] = OrderedDict()
         self._versions: dict[UUID, set[Key]] = {}
         self._flight = SingleFlight()

@@ -66,13 +66,10 @@ def serve(
 
 async def _alone(settings: "Settings") -> None:
     from server.bootstrap import database, serving
-    from server.measuring import measured
+    from server.measuring import show_measurements
 
-    async with (
-        measured(settings.metrics_port) as metrics,
-        database(settings, note) as store,
-        serving(settings, store.url) as server,
-    ):
+    metrics = show_measurements(settings.metrics_port)
+    async with database(settings, note) as store, serving(settings, store.url) as server:
         if metrics is not None:
             note(f"measurements on {metrics}")
         note(f"serving on {server.address}")

@@ -120,10 +120,10 @@ def dev(
 
     async def work() -> None:
         from server.bootstrap import database, serving, working
-        from server.measuring import measured
+        from server.measuring import show_measurements
 
+        metrics = show_measurements(settings.metrics_port)
         async with (
-            measured(settings.metrics_port) as metrics,
             database(settings, note) as store,
             working(settings, store.url) as busy,
             serving(settings, store.url) as server,

@@ -73,13 +73,10 @@ def worker(
 
     async def work() -> None:
         from server.bootstrap import seen_database, working
-        from server.measuring import measured
+        from server.measuring import show_measurements
 
-        async with (
-            measured(settings.metrics_port) as metrics,
-            seen_database(settings) as store,
-            working(settings, store.url) as busy,
-        ):
+        metrics = show_measurements(settings.metrics_port)
+        async with seen_database(settings) as store, working(settings, store.url) as busy:
             if metrics is not None:
                 note(f"measurements on {metrics}")
             note(f"working; events go to {', '.join(settings.sinks)}; health on {busy.address}")

@@ -11,7 +11,7 @@ from server.orchestrator.assigning import Assigned, Intent, give_tables, new_ass
 from server.orchestrator.candidate import candidate
 from server.orchestrator.idempotency import ADDED_LATER, Once
 from server.orchestrator.identity import NewId
-from server.orchestrator.ports import InventorySource, Unit
+from server.orchestrator.ports import Footprint, InventorySource, Unit
 from server.orchestrator.situation import known_booking, lock, require_etag, require_future
 
 
@@ -52,6 +52,5 @@ class AssignTables:
                 unit, wanted, assignment, Intent(caller, command.request_id, command.reason)
             )
 
-        return await self.once.run_together(
-            caller, command, Assigned, body, deadline, frozenset((command.booking_id, *command.table_ids))
-        )
+        footprint = Footprint(command.restaurant_id, command.booking_id, table_ids=command.table_ids)
+        return await self.once.run_together(caller, command, Assigned, body, deadline, footprint)

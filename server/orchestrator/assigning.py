@@ -165,10 +165,10 @@ def audit(
     assignment: Assignment | None,
     noted: Mapping[str, object] = MappingProxyType({}),
 ) -> AuditEntry:
-    details: dict[str, object] = {"request_id": str(intent.request_id), **noted}
+    details: dict[str, object] = {"request_id": intent.request_id, **noted}
     if assignment is not None:
-        details["assignment_id"] = str(assignment.assignment_id)
-        details["table_ids"] = [str(table_id) for table_id in assignment.table_ids]
+        details["assignment_id"] = assignment.assignment_id
+        details["table_ids"] = assignment.table_ids
     return AuditEntry(action, "booking", booking.booking_id, intent.caller.actor, intent.reason, details)
 
 

@@ -11,7 +11,7 @@ from server.domain.derived_request import auto_assign_request_id
 from server.domain.events import auto_assign_event
 from server.domain.restaurant import Caller
 from server.domain.retry_plan import assigned_job
-from server.domain.rules import check_selection, check_set, failed
+from server.domain.rules import failed
 from server.errors import Reason, ServiceError, refuse
 from server.orchestrator.assigning import Intent, give_tables, new_assignment
 from server.orchestrator.auto_assigned import Attempt, AutoAssigned, AutoAssignOutcome, no_feasible_plan
@@ -296,9 +296,9 @@ async def _checked(unit: OwnUnit, situation: Situation, booking: Booking, plan: 
         return Reason.POLICY_DRIFT
     if wanted.context_version == plan.context_version:
         return wanted
-    if failed(check_set(wanted.selection)):
+    if wanted.broken_but_for_occupancy:
         return Reason.POLICY_DRIFT
-    broken = failed(check_selection(wanted.selection, wanted.foreign))
+    broken = failed(wanted.checks)
     return broken[0].reason if broken else Reason.STALE_CONTEXT
 
 

@@ -7,9 +7,9 @@ from uuid import UUID
 from server.domain.booking import Booking
 from server.domain.claims import Claim
 from server.domain.context import context_version
-from server.domain.rules import Selection, check_selection, check_set, failed, require
+from server.domain.rules import Selection, failed, occupancy_checks, require
 from server.domain.window import Window
-from server.errors import CheckStatus, ClaimKind, Reason, Refusal, ServiceError
+from server.errors import Check, CheckStatus, ClaimKind, Reason, Refusal, ServiceError
 from server.orchestrator.ports import Reader
 from server.orchestrator.situation import Situation, expired_holds, foreign, own_holds
 
@@ -38,8 +38,21 @@ class Candidate:
     @property
     def overridden(self) -> tuple[Reason, ...]:
         """The rules that the set breaks and that are set aside for it."""
-        checks = check_set(self.selection)
-        return tuple(check.reason for check in checks if check.status is CheckStatus.WARNING)
+        return tuple(check.reason for check in self._set_checks if check.status is CheckStatus.WARNING)
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """Every rule, in order of precedence."""
+        return self._set_checks + occupancy_checks(self.selection.window, self.foreign)
+
+    @property
+    def broken_but_for_occupancy(self) -> tuple[Check, ...]:
+        """What fails of the rules that don't depend on who has which table."""
+        return failed(self._set_checks)
+
+    @property
+    def _set_checks(self) -> tuple[Check, ...]:
+        return self.situation.prepared.checks.of(self.selection)
 
     @property
     def context_version(self) -> str:
@@ -49,7 +62,7 @@ class Candidate:
         """STALE_CONTEXT, with whatever fails now as details, unless the caller sent no context or the present one."""
         if not expected or expected == self.context_version:
             return
-        checks = failed(check_selection(self.selection, self.foreign))
+        checks = failed(self.checks)
         raise ServiceError(
             Refusal(
                 Reason.STALE_CONTEXT,
@@ -62,11 +75,11 @@ class Candidate:
 
     def require_fit(self) -> None:
         """Raises the first rule that the set breaks now."""
-        require(check_selection(self.selection, self.foreign), self.foreign)
+        require(self.checks, self.foreign)
 
     def require_no_drift(self, hold_id: UUID) -> None:
         """POLICY_DRIFT when a held set no longer passes the rules that don't depend on occupancy."""
-        broken = failed(check_set(self.selection))
+        broken = self.broken_but_for_occupancy
         if not broken:
             return
         restaurant = self.situation.restaurant

@@ -54,3 +54,8 @@ class Changes:
     floor: Floor | None = None
     events: tuple[Event, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
+
+    @property
+    def ended(self) -> frozenset[UUID]:
+        """Holds and assignments that are over, or become something else."""
+        return frozenset((*self.claims_dropped_of, *self.hold_states, *self.assignment_states))

@@ -12,7 +12,7 @@ from server.orchestrator.assigning import Assigned, Intent, give_tables, new_ass
 from server.orchestrator.candidate import Candidate, candidate
 from server.orchestrator.idempotency import Once
 from server.orchestrator.identity import NewId
-from server.orchestrator.ports import InventorySource, Reader, Unit
+from server.orchestrator.ports import Footprint, InventorySource, Reader, Unit
 from server.orchestrator.situation import known_booking, lock, require_etag, require_future
 
 
@@ -63,7 +63,7 @@ class ConfirmHold:
             Assigned,
             body,
             deadline,
-            frozenset((command.hold_id, command.booking_id, *command.table_ids)),
+            Footprint(command.restaurant_id, command.booking_id, command.hold_id, command.table_ids),
         )
 
 

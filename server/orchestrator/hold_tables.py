@@ -16,7 +16,7 @@ from server.orchestrator.candidate import Candidate, candidate, overrides_noted,
 from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.idempotency import ADDED_LATER, REQUEST_FIELD, Once
 from server.orchestrator.identity import NewId
-from server.orchestrator.ports import InventorySource, Unit
+from server.orchestrator.ports import Footprint, InventorySource, Unit
 from server.orchestrator.situation import Situation, known_booking, lock, require_etag, require_future
 from server.orchestrator.telling import ToldRefusal
 
@@ -111,7 +111,12 @@ class HoldTables:
             return await keep(unit, wanted, hold, caller, command.reason)
 
         return await self.once.run_together(
-            caller, command, Held, body, deadline, frozenset((command.booking_id, *command.table_ids))
+            caller,
+            command,
+            Held,
+            body,
+            deadline,
+            Footprint(command.restaurant_id, command.booking_id, table_ids=command.table_ids),
         )
 
 

@@ -1,7 +1,8 @@
 """Every mutating call has one effect and one answer, however often it is sent."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -75,11 +76,12 @@ class Once:
         answer_type: type[AnswerT],
         body: Callable[[Unit], Awaitable[AnswerT]],
         deadline: Deadline,
-        touches: frozenset[UUID],
+        footprint: Footprint,
     ) -> AnswerT:
-        """The same for a body that can share a transaction with others; `touches` are the ids that it is about."""
+        """The same for a body that can share a transaction with others. Of bookings, holds and claims on named tables
+        it reads what its footprint says.
+        """
         request = recorded_request(caller, command)
-        footprint = Footprint(command.restaurant_id, touches)
         attempt = self._attempt(request, answer_type, body)
         return await self._answer(
             request,
@@ -224,14 +226,29 @@ def method_of(command: Payload) -> str:
 def payload_digests(command: Payload) -> tuple[tuple[str, str], ...]:
     """A digest per payload field, so that a reuse can name what differs."""
     return tuple(
-        (
-            field.metadata.get(REQUEST_FIELD, field.name),
-            blake2b(repr(getattr(command, field.name)).encode(), digest_size=DIGEST_BYTES).hexdigest(),
-        )
-        for field in fields(command)
-        if field.name != "request_id" and not _left_out(command, field)
+        (name, blake2b(repr(value).encode(), digest_size=DIGEST_BYTES).hexdigest())
+        for name, value in _payload(command)
     )
 
 
-def _left_out(command: Payload, field: Field[Any]) -> bool:
-    return ADDED_LATER.items() <= field.metadata.items() and getattr(command, field.name) == field.default
+def _payload(command: Payload) -> Iterator[tuple[str, object]]:
+    """The names and values that a request is known by, less what was added later and has its default."""
+    for attribute, name, later, default in _digested(type(command)):
+        value = getattr(command, attribute)
+        if not later or value != default:
+            yield name, value
+
+
+@cache
+def _digested(command_type: type[Payload]) -> tuple[tuple[str, str, bool, object], ...]:
+    """Of each payload field: its name here and in the contract, whether it was added later, and its default."""
+    return tuple(
+        (
+            field.name,
+            field.metadata.get(REQUEST_FIELD, field.name),
+            ADDED_LATER.items() <= field.metadata.items(),
+            field.default,
+        )
+        for field in fields(command_type)
+        if field.name != "request_id"
+    )

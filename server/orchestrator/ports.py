@@ -1,7 +1,7 @@
 """What the use cases need from the rest of the house."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
@@ -20,6 +20,7 @@ from server.errors import Refusal
 from server.orchestrator.changes import AuditEntry, Changes
 from server.planner.catalog import TableSets
 from server.planner.lookahead import Waiting
+from server.planner.set_checks import SetChecks
 
 AnswerT = TypeVar("AnswerT")
 ResultT = TypeVar("ResultT")
@@ -41,6 +42,7 @@ class PreparedInventory:
 
     inventory: Inventory
     sets: TableSets
+    checks: SetChecks = field(default_factory=SetChecks, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,13 +302,18 @@ class OwnUnit(Unit, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What a change touches in a restaurant: ids of tables, bookings and holds.
-
-    Changes that touch something in common are decided one after the other.
-    """
+    """What a change is about: a booking, a hold, tables. With a hold, it is about the hold's tables."""
 
     restaurant_id: UUID
-    touches: frozenset[UUID]
+    booking_id: UUID | None = None
+    hold_id: UUID | None = None
+    table_ids: tuple[UUID, ...] = ()
+
+    @property
+    def touches(self) -> frozenset[UUID]:
+        """Changes that touch something in common are decided one after the other."""
+        owners = (owner for owner in (self.booking_id, self.hold_id) if owner is not None)
+        return frozenset((*owners, *self.table_ids))
 
 
 class Store(Protocol):

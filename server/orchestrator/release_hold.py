@@ -10,7 +10,7 @@ from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.confirm_hold import known_hold, require_active
 from server.orchestrator.hold_tables import closed_hold_events
 from server.orchestrator.idempotency import Once
-from server.orchestrator.ports import Unit
+from server.orchestrator.ports import Footprint, Unit
 from server.orchestrator.situation import lock_restaurant
 
 
@@ -55,5 +55,5 @@ class ReleaseHold:
             return replace(hold, state=HoldState.RELEASED)
 
         return await self.once.run_together(
-            caller, command, Hold, body, deadline, frozenset((command.hold_id,))
+            caller, command, Hold, body, deadline, Footprint(command.restaurant_id, hold_id=command.hold_id)
         )

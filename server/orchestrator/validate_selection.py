@@ -5,7 +5,7 @@ from uuid import UUID
 
 from server.clock import Deadline
 from server.domain.restaurant import Caller
-from server.domain.rules import Selection, check_selection, failed
+from server.domain.rules import Selection, failed
 from server.errors import Check, Reason
 from server.orchestrator.candidate import candidate
 from server.orchestrator.ports import Catalogue, InventorySource
@@ -43,5 +43,4 @@ class ValidateSelection:
         wanted = await candidate(
             self.catalogue, situation, booking, question.table_ids, overrides=question.overrides
         )
-        checks = check_selection(wanted.selection, wanted.foreign)
-        return Validated(wanted.selection, checks, wanted.context_version)
+        return Validated(wanted.selection, wanted.checks, wanted.context_version)

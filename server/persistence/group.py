@@ -8,31 +8,27 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from enum import IntEnum, auto
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from server.clock import Deadline
 from server.domain.announcement import Announcement
-from server.domain.booking import Booking
-from server.domain.claims import Claim, Hold
-from server.domain.restaurant import Restaurant
-from server.domain.window import Window
-from server.errors import Reason, Refusal, ServiceError
-from server.orchestrator.changes import Changes
-from server.orchestrator.ports import RecordedRequest, Standing
+from server.errors import Refusal
+from server.orchestrator.ports import Footprint, RecordedRequest, Standing
 from server.persistence import rows
 from server.persistence.documents import decode
-from server.persistence.failures import ContentionError, translating
+from server.persistence.failures import translating
+from server.persistence.group_member import Kind, Looked, Member, Opened, RestaurantBusyError
 from server.persistence.pool import Connection
 from server.persistence.queries import load_queries
-from server.persistence.reader import SqlReader, answer_of, request_lock
+from server.persistence.reader import answer_of, request_lock
 from server.persistence.unit import hashes_of, in_progress, reused
-from server.persistence.writing import Written, record_all, write_all
+from server.persistence.writing import Answers, record_all, write_all
 
 AnswerT = TypeVar("AnswerT")
 
 GROUPS = load_queries("groups")
+RESTAURANTS = load_queries("restaurants")
 # What the client side waits beyond the statement timeout before it gives up on a server that does not answer.
 SILENCE_GRACE_S = 0.5
 
@@ -50,68 +46,67 @@ class GroupLimits:
 
 
 class GroupFailedError(Exception):
-    """The group's transaction is gone and left nothing behind. Its members may try each by itself."""
+    """What a member has written is not known to be committed. It may try by itself: its request_id finds out."""
 
 
-class RestaurantBusyError(Exception):
-    """Somebody else has the restaurant locked, and waiting for it would hold up other members."""
+class OvertakenError(GroupFailedError):
+    """Another member of the group ends what this one ends too. It may decide again once the group is over."""
 
 
-class Kind(IntEnum):
-    """What members ask, in the order in which it is answered."""
+class Seat(Protocol):
+    """Waits for the group to start; then `seat` is a member."""
 
-    RECALL = auto()
-    LOCK = auto()
-    BOOKING = auto()
-    HOLD = auto()
-    LIVE_HOLDS = auto()
-    CLAIMS = auto()
-    COMMIT = auto()
+    @property
+    def footprint(self) -> Footprint: ...
+
+    @property
+    def deadline(self) -> Deadline: ...
+
+    @property
+    def seat(self) -> "asyncio.Future[Member]": ...
 
 
 class Question(NamedTuple):
     kind: Kind
     about: Any
-    member: "Member"
+    member: Member
     answer: "asyncio.Future[Any]"
 
 
 class Group:
-    """One transaction from its first statement to its commit. `mixed` says that its members are of several restaurants,
-    so that none of them may wait for a lock.
+    """One transaction from its first statement to its commit. `patient` says whether it may wait for a lock: then its
+    members are all of one restaurant.
     """
 
-    def __init__(self, connection: Connection, limits: GroupLimits, mixed: bool) -> None:
+    def __init__(self, connection: Connection, limits: GroupLimits, patient: bool) -> None:
         self._connection = connection
         self._limits = limits
-        self._mixed = mixed
+        self._patient = patient
         self._turn = asyncio.Lock()
         self._running = 0
         self._everybody_waits = asyncio.Event()
         self._members: list[Member] = []
         self._questions: list[Question] = []
         self._timeouts_ms = ("", "")
-        self._failure: Exception | None = None
+        self._failure: GroupFailedError | None = None
+        self.committed = False
         self.over = asyncio.Event()
         self._answering: Mapping[Kind, Callable[[Sequence[Question]], Awaitable[None]]] = {
-            Kind.RECALL: self._recall,
-            Kind.LOCK: self._lock,
-            Kind.BOOKING: self._bookings,
+            Kind.OPEN: self._open_requests,
+            Kind.LOOK: self._look,
             Kind.HOLD: self._holds,
-            Kind.LIVE_HOLDS: self._live_holds,
-            Kind.CLAIMS: self._claims,
         }
 
     async def run(
         self,
-        seats: Sequence[tuple["asyncio.Future[Member]", Deadline]],
+        seats: Sequence[Seat],
         announce: Callable[[Announcement], None],
     ) -> bool:
         """Seats the members and returns when all of it is committed or gone; whether the connection can be used on.
 
         Never raises what is a member's to hear.
         """
-        remaining_s = max(deadline.remaining_s() for _, deadline in seats)
+        remaining_s = max(waiting.deadline.remaining_s() for waiting in seats)
         timeout_s = min(remaining_s, self._limits.statement_timeout_s)
         lock_s = min(timeout_s, self._limits.lock_timeout_s)
         self._timeouts_ms = (str(max(1, int(timeout_s * 1_000))), str(max(1, int(lock_s * 1_000))))
@@ -119,12 +114,13 @@ class Group:
             async with (
                 asyncio.timeout(timeout_s + SILENCE_GRACE_S),
                 translating(),
-                self._connection.transaction(),
+                self._transaction(),
             ):
                 self._seat(seats)
                 await self._answer_reads()
-                writers = self._open(self._questions)
+                writers = self._not_overtaken(self._open(self._questions))
                 written = await self._write(writers)
+            self.committed = True
             for announcement in written:
                 announce(announcement)
             self._tell(writers)
@@ -133,19 +129,18 @@ class Group:
             self._fail(seats, error)
             if not isinstance(error, Exception):
                 raise
-            return not self._connection.is_closed()
+            return not (self._connection.is_closed() or self._connection.is_in_transaction())
         finally:
             self.over.set()
 
-    async def ask(self, member: "Member", kind: Kind, about: object) -> Any:
-        if self._failure is not None:
-            raise self._failure
+    async def ask(self, member: Member, kind: Kind, about: object) -> Any:
+        self._require_going_on()
         answer = member.answer = asyncio.get_running_loop().create_future()
         self._questions.append(Question(kind, about, member, answer))
         self.parked(member)
         return await answer
 
-    def parked(self, member: "Member") -> None:
+    def parked(self, member: Member) -> None:
         """The member waits, or has left."""
         if member.running:
             member.running = False
@@ -164,21 +159,44 @@ class Group:
 
     @asynccontextmanager
     async def _asking_on_the_spot(self) -> AsyncIterator[None]:
+        """Whatever goes wrong, the transaction is lost: for all, and not by the doing of whoever asks next."""
+        async with self._turn:
+            self._require_going_on()
+            try:
+                yield
+            except BaseException as error:
+                self._failure = GroupFailedError(str(error))
+                if isinstance(error, Exception):
+                    raise self._failure from error
+                raise
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[None]:
+        """What was cancelled or ran out of time is not undone here: a statement of it may still be running."""
+        transaction = self._connection.transaction()
+        await transaction.start()
+        try:
+            yield
+        except Exception as error:
+            self._failure = self._failure or GroupFailedError(str(error))
+            # Whoever asks on the spot is done with it then, and nobody asks any more.
+            async with self._turn:
+                if not self._connection.is_closed():
+                    await transaction.rollback()
+            raise
+        await transaction.commit()
+
+    def _require_going_on(self) -> None:
         if self._failure is not None:
             raise self._failure
-        try:
-            async with self._turn, translating():
-                yield
-        except ContentionError as error:
-            raise GroupFailedError(str(error)) from None
 
-    def _seat(self, seats: Iterable[tuple["asyncio.Future[Member]", Deadline]]) -> None:
-        for seat, _ in seats:
-            if not seat.done():
+    def _seat(self, seats: Iterable[Seat]) -> None:
+        for waiting in seats:
+            if not waiting.seat.done():
                 self._running += 1
-                member = Member(self)
+                member = Member(self, waiting.footprint)
                 self._members.append(member)
-                seat.set_result(member)
+                waiting.seat.set_result(member)
 
     async def _answer_reads(self) -> None:
         """Round by round, until everybody who is still here waits for the commit."""
@@ -186,6 +204,7 @@ class Group:
             while self._running:
                 self._everybody_waits.clear()
                 await self._everybody_waits.wait()
+            self._require_going_on()
             asked = self._open(self._questions)
             reads = [question for question in asked if question.kind is not Kind.COMMIT]
             self._questions = [question for question in asked if question.kind is Kind.COMMIT]
@@ -216,8 +235,9 @@ class Group:
         else:
             question.answer.set_result(answer)
 
-    async def _recall(self, questions: Sequence[Question]) -> None:
+    async def _open_requests(self, questions: Sequence[Question]) -> None:
         requests: list[RecordedRequest] = [question.about[0] for question in questions]
+        restaurants = [question.member.footprint.restaurant_id for question in questions]
         found = await self._all(
             GROUPS["open_requests"],
             *self._timeouts_ms,
@@ -225,71 +245,84 @@ class Group:
             [each.tenant_id for each in requests],
             [each.method for each in requests],
             [each.request_id for each in requests],
+            restaurants,
         )
+        standings = {
+            _key(row): Standing(rows.restaurant(row), row["now"]) for row in found if row["restaurant_id"]
+        }
+        wanted = {
+            (each.tenant_id, restaurant_id) for each, restaurant_id in zip(requests, restaurants, strict=True)
+        }
+        missing = wanted - standings.keys()
+        busy = await self._busy(missing, standings) if missing else set()
         for question, row in zip(questions, found, strict=True):
-            self._resume(question, _recalled(row, *question.about))
+            key = (question.about[0].tenant_id, question.member.footprint.restaurant_id)
+            locked_by_others = RestaurantBusyError(alone=len(wanted) == 1) if key in busy else None
+            answer = Opened(_recalled(row, *question.about), standings.get(key), locked_by_others)
+            self._resume(question, answer)
 
-    async def _lock(self, questions: Sequence[Question]) -> None:
-        wanted = {question.about for question in questions}
-        keys = ([tenant_id for tenant_id, _ in wanted], [restaurant_id for _, restaurant_id in wanted])
-        query = GROUPS["lock_idle_restaurants"] if self._mixed else GROUPS["lock_restaurants"]
-        found = {_key(row): row for row in await self._all(query, *keys)}
-        there: set[tuple[UUID, UUID]] = set()
-        if self._mixed and not wanted <= found.keys():
-            there = {_key(row) for row in await self._all(GROUPS["restaurants_there"], *keys)}
-        for question in questions:
-            row = found.get(question.about)
+    async def _busy(
+        self, missing: set[tuple[UUID, UUID]], standings: dict[tuple[UUID, UUID], Standing]
+    ) -> set[tuple[UUID, UUID]]:
+        """Which of these somebody else has locked. A patient group waits for the lock."""
+        if not self._patient:
+            tenants, restaurants = zip(*missing, strict=True)
+            there = await self._all(GROUPS["restaurants_there"], list(tenants), list(restaurants))
+            return missing & {_key(row) for row in there}
+        for key in missing:
+            row = await self.fetchrow(RESTAURANTS["lock_restaurant"], *key)
             if row is not None:
-                self._resume(question, Standing(rows.restaurant(row), row["now"]))
-            else:
-                self._resume(question, RestaurantBusyError() if question.about in there else None)
+                standings[key] = Standing(rows.restaurant(row), row["now"])
+        return set()
 
-    async def _bookings(self, questions: Sequence[Question]) -> None:
-        found = await self._all(GROUPS["bookings"], *_pairs(questions))
-        read = {(row["restaurant_id"], row["booking_id"]): row for row in found}
-        for question in questions:
-            row = read.get(question.about)
-            self._resume(question, None if row is None else rows.booking(row))
+    async def _look(self, questions: Sequence[Question]) -> None:
+        about = [question.member.footprint for question in questions]
+        found = await self._all(
+            GROUPS["look"],
+            [each.restaurant_id for each in about],
+            [each.booking_id for each in about],
+            [each.hold_id for each in about],
+            [f"{{{','.join(str(table_id) for table_id in set(each.table_ids))}}}" for each in about],
+        )
+        by_position: dict[int, list[Any]] = {}
+        for row in found:
+            by_position.setdefault(row["position"], []).append(row)
+        for position, question in enumerate(questions, start=1):
+            self._resume(question, _looked(by_position[position]))
 
     async def _holds(self, questions: Sequence[Question]) -> None:
-        found = await self._all(GROUPS["holds"], *_pairs(questions))
+        pairs = {question.about for question in questions}
+        found = await self._all(
+            GROUPS["holds"], [each for each, _ in pairs], [hold_id for _, hold_id in pairs]
+        )
         read = {(row["restaurant_id"], row["hold_id"]): row for row in found}
         for question in questions:
             row = read.get(question.about)
             self._resume(question, None if row is None else rows.hold(row))
 
-    async def _live_holds(self, questions: Sequence[Question]) -> None:
-        found = [rows.hold(row) for row in await self._all(GROUPS["live_holds"], *_pairs(questions))]
-        for question in questions:
-            self._resume(
-                question,
-                tuple(hold for hold in found if (hold.restaurant_id, hold.booking_id) == question.about),
-            )
-
-    async def _claims(self, questions: Sequence[Question]) -> None:
-        wanted = [
-            (asker, restaurant_id, table_id, window.start, window.end)
-            for asker, (restaurant_id, window, table_ids) in enumerate(each.about for each in questions)
-            for table_id in table_ids
-        ]
-        columns = ([row[column] for row in wanted] for column in range(5))
-        answers: list[list[Claim]] = [[] for _ in questions]
-        for row in await self._all(GROUPS["claims"], *columns):
-            answers[row["asker"]].append(rows.claim(row))
-        for question, claims in zip(questions, answers, strict=True):
-            self._resume(question, tuple(claims))
+    @staticmethod
+    def _not_overtaken(writers: Iterable[Question]) -> list[Question]:
+        """All but those who end a hold or an assignment that an earlier one ends too: it has to be ended once."""
+        ended: set[UUID] = set()
+        kept = []
+        for question in writers:
+            ends = {each for one in question.member.written for each in one.changes.ended}
+            if ended.isdisjoint(ends):
+                kept.append(question)
+                ended |= ends
+            else:
+                question.answer.set_exception(OvertakenError("another member ends the same"))
+        return kept
 
     async def _write(self, writers: Sequence[Question]) -> tuple[Announcement, ...]:
         members = [question.member for question in writers]
         if not members:
             return ()
         written = [change for member in members for change in member.written]
-        versions = await write_all(self._connection, written) if written else {}
-        await record_all(
-            self._connection,
-            [(question.about[0], question.about[1]) for question in writers],
-            self._limits.ledger_ttl_s,
-        )
+        answers = Answers([question.about for question in writers], self._limits.ledger_ttl_s)
+        versions = await write_all(self._connection, written, answers) if written else {}
+        if not written:
+            await record_all(self._connection, answers)
         standings = {member.locked.restaurant_id: member.locked for member in members if member.locked}
         return tuple(
             Announcement(
@@ -307,81 +340,15 @@ class Group:
             if not question.answer.done():
                 question.answer.set_result(None)
 
-    def _fail(self, seats: Iterable[tuple["asyncio.Future[Member]", Deadline]], error: BaseException) -> None:
-        """What everybody hears who still waits. An unreachable database is the same for all, but what else went wrong
-        may be one member's doing.
-        """
+    def _fail(self, seats: Iterable[Seat], error: BaseException) -> None:
+        """What everybody hears who still waits: to try by itself, since it may all be one member's doing."""
         if isinstance(error, TimeoutError | asyncio.CancelledError):
             # A statement may still be running on it.
             self._connection.terminate()
-        away = isinstance(error, ServiceError) and error.reason is Reason.STORE_UNAVAILABLE
-        heard: Exception = cast("ServiceError", error) if away else GroupFailedError(str(error))
-        self._failure = heard
-        for future in (*(seat for seat, _ in seats), *(member.answer for member in self._members)):
+        self._failure = self._failure or GroupFailedError(str(error))
+        for future in (*(waiting.seat for waiting in seats), *(member.answer for member in self._members)):
             if future is not None and not future.done():
-                future.set_exception(heard)
-
-
-class Member(SqlReader):
-    """The `Unit` of one member. What it writes is kept until the whole group is written."""
-
-    def __init__(self, group: Group) -> None:
-        super().__init__(group)
-        self._group = group
-        self._request: RecordedRequest | None = None
-        self.running = True
-        self.answer: asyncio.Future[Any] | None = None
-        self.locked: Restaurant | None = None
-        self.written: list[Written] = []
-
-    @property
-    def shared(self) -> bool:
-        return True
-
-    def leave(self) -> None:
-        """The member's work is over. Twice is harmless."""
-        self._group.parked(self)
-
-    async def group_over(self) -> None:
-        """Returns when the group's transaction has ended."""
-        await self._group.over.wait()
-
-    async def recall(self, request: RecordedRequest, answer_type: type[AnswerT]) -> AnswerT | Refusal | None:
-        self._request = request
-        return cast(
-            "AnswerT | Refusal | None", await self._group.ask(self, Kind.RECALL, (request, answer_type))
-        )
-
-    async def lock_restaurant(self, tenant_id: UUID, restaurant_id: UUID) -> Standing | None:
-        standing: Standing | None = await self._group.ask(self, Kind.LOCK, (tenant_id, restaurant_id))
-        self.locked = standing.restaurant if standing else None
-        return standing
-
-    async def booking(self, restaurant_id: UUID, booking_id: UUID) -> Booking | None:
-        return cast("Booking | None", await self._group.ask(self, Kind.BOOKING, (restaurant_id, booking_id)))
-
-    async def hold(self, restaurant_id: UUID, hold_id: UUID) -> Hold | None:
-        return cast("Hold | None", await self._group.ask(self, Kind.HOLD, (restaurant_id, hold_id)))
-
-    async def live_holds_of(self, restaurant_id: UUID, booking_id: UUID) -> tuple[Hold, ...]:
-        about = (restaurant_id, booking_id)
-        return cast("tuple[Hold, ...]", await self._group.ask(self, Kind.LIVE_HOLDS, about))
-
-    async def claims(
-        self, restaurant_id: UUID, window: Window, table_ids: tuple[UUID, ...] | None = None
-    ) -> tuple[Claim, ...]:
-        if table_ids is None:
-            return await super().claims(restaurant_id, window)
-        about = (restaurant_id, window, table_ids)
-        return cast("tuple[Claim, ...]", await self._group.ask(self, Kind.CLAIMS, about))
-
-    async def write(self, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> None:
-        assert self.locked is not None, "writes happen on a locked restaurant"
-        self.written.append(Written(restaurant_id, changes, self._request))
-
-    async def record(self, request: RecordedRequest, answer: object) -> None:
-        """Returns when all that was written is committed."""
-        await self._group.ask(self, Kind.COMMIT, (request, answer))
+                future.set_exception(self._failure)
 
 
 def _recalled(
@@ -401,7 +368,11 @@ def _key(row: Any) -> tuple[UUID, UUID]:
     return row["tenant_id"], row["restaurant_id"]
 
 
-def _pairs(questions: Sequence[Question]) -> tuple[list[UUID], list[UUID]]:
-    """Restaurants and what is asked for in them, each pair once."""
-    pairs = {question.about for question in questions}
-    return [restaurant_id for restaurant_id, _ in pairs], [wanted for _, wanted in pairs]
+def _looked(found: Sequence[Any]) -> Looked:
+    first = found[0]
+    return Looked(
+        rows.booking(first) if first["booking_id"] else None,
+        rows.hold(rows.Prefixed(first, "hold_")) if first["hold_hold_id"] else None,
+        first["live_holds"],
+        tuple(rows.claim(rows.Prefixed(row, "claim_")) for row in found if row["claim_table_id"]),
+    )

@@ -1,6 +1,6 @@
 """Rows of the database as values of the domain."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +28,23 @@ from server.persistence.documents import decode
 from server.planner.lookahead import Waiting
 
 Row = Mapping[str, Any]
+
+
+class Prefixed(Mapping[str, Any]):
+    """Columns of a row that stands beside others: `prefix` is what their names have in front."""
+
+    def __init__(self, row: Row, prefix: str) -> None:
+        self._row = row
+        self._prefix = prefix
+
+    def __getitem__(self, column: str) -> Any:
+        return self._row[self._prefix + column]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.removeprefix(self._prefix) for name in self._row if name.startswith(self._prefix))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def committed_event(row: Row) -> CommittedEvent:

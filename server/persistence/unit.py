@@ -28,7 +28,7 @@ from server.persistence.reader import (
     answer_of,
     request_lock,
 )
-from server.persistence.writing import Written, hash_of, record_all, write_all
+from server.persistence.writing import Answers, Written, hash_of, record_all, write_all
 
 AnswerT = TypeVar("AnswerT")
 
@@ -136,7 +136,7 @@ class SqlUnit(SqlReader):
         )
 
     async def record(self, request: RecordedRequest, answer: object) -> None:
-        await record_all(self._connection, ((request, answer),), self._ledger_ttl_s)
+        await record_all(self._connection, Answers(((request, answer),), self._ledger_ttl_s))
 
     async def _write_inventory(self, restaurant_id: UUID, changes: Changes) -> None:
         restaurant = changes.restaurant

@@ -33,14 +33,32 @@ class Written:
     request: RecordedRequest | None
 
 
-async def write_all(connection: Connection, written: Sequence[Written]) -> Mapping[UUID, int]:
-    """Writes the changes of a transaction and gives each restaurant's new floor version.
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Rows for the ledger: requests with their answers, or each with a `Refusal`, and how long they are kept."""
+
+    answered: Sequence[tuple[RecordedRequest, object]] = ()
+    ttl_s: float = 0.0
+
+    def values(self) -> tuple[str, float]:
+        """As values of a statement."""
+        return encode([_answer_document(request, answer) for request, answer in self.answered]), self.ttl_s
+
+
+NO_ANSWERS = Answers()
+
+
+async def write_all(
+    connection: Connection, written: Sequence[Written], answers: Answers = NO_ANSWERS
+) -> Mapping[UUID, int]:
+    """Writes the changes of a transaction, with the answers to their requests, and gives each restaurant's new floor
+    version.
 
     Changes of the same restaurant get versions of their own, in the order given. What `Changes` has about inventory,
     blocks and moved ends is not written here.
     """
     await _free(connection, written)
-    raised = await connection.fetch(CHANGES["write_changes"], *_values(written))
+    raised = await connection.fetch(CHANGES["write_changes"], *_values(written), *answers.values())
     versions = {row["restaurant_id"]: row["floor_version"] for row in raised}
     if raised and raised[0]["direct_telemetry"]:
         for restaurant_id, steps in Counter(one.restaurant_id for one in written).items():
@@ -50,23 +68,21 @@ async def write_all(connection: Connection, written: Sequence[Written]) -> Mappi
     return versions
 
 
-async def record_all(
-    connection: Connection, answers: Sequence[tuple[RecordedRequest, object]], ledger_ttl_s: float
-) -> None:
-    """Writes ledger rows: answers, or each a `Refusal`."""
-    documents = [
-        {
-            "tenant_id": request.tenant_id,
-            "method": request.method,
-            "request_id": request.request_id,
-            "request_hash": f"\\x{hash_of(request.field_digests).hex()}",
-            "field_digests": dict(request.field_digests),
-            "refused": isinstance(answer, Refusal),
-            "answer": answer,
-        }
-        for request, answer in answers
-    ]
-    await connection.execute(LEDGER["record"], encode(documents), ledger_ttl_s)
+async def record_all(connection: Connection, answers: Answers) -> None:
+    """Writes answers that changed nothing, or whose changes are written."""
+    await connection.execute(LEDGER["record"], *answers.values())
+
+
+def _answer_document(request: RecordedRequest, answer: object) -> dict[str, object]:
+    return {
+        "tenant_id": request.tenant_id,
+        "method": request.method,
+        "request_id": request.request_id,
+        "request_hash": f"\\x{hash_of(request.field_digests).hex()}",
+        "field_digests": dict(request.field_digests),
+        "refused": isinstance(answer, Refusal),
+        "answer": answer,
+    }
 
 
 def hash_of(digests: tuple[tuple[str, str], ...]) -> bytes:
@@ -146,7 +162,7 @@ def _event_document(one: Written, step: int, position: int, event: Event) -> dic
         "event_type": event.event_type.value,
         "dedupe_key": event.dedupe_key,
         "booking_id": event.booking_id,
-        "idempotency_key": str(one.request.request_id) if one.request else "",
+        "idempotency_key": one.request.request_id if one.request else "",
         "payload": event.payload,
     }
 

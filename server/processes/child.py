@@ -16,7 +16,7 @@ import uvloop
 
 from server.bootstrap import StartError, serving
 from server.config import Settings, load_settings
-from server.measuring import measured
+from server.measuring import show_measurements
 
 _PR_SET_PDEATHSIG = 1
 ADDRESS, METRICS, PROBLEM = "address", "metrics", "problem"
@@ -38,10 +38,8 @@ def main(number: int, parent_pid: int) -> None:
 async def _serve(settings: Settings, number: int) -> None:
     assert settings.database_url is not None, "whoever starts it says which database"
     port = settings.metrics_port
-    async with (
-        measured(port + number if port else port) as metrics,
-        serving(settings, settings.database_url.get_secret_value()) as server,
-    ):
+    metrics = show_measurements(port + number if port else port)
+    async with serving(settings, settings.database_url.get_secret_value()) as server:
         _tell(**{ADDRESS: server.address, METRICS: metrics or ""})
         await server.wait()
         await server.drain()

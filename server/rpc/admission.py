@@ -8,40 +8,65 @@ import math
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from server.errors import Reason, Refusal
 from server.rpc.status import RETRY_AFTER_S, Answer, answer_of
 
-# With fewer calls in work than that, a call that takes long takes long by itself.
-BUSY_CALLS = 64
-# For so long it is remembered how long calls took, at least; at most twice as long.
+# So many calls of a method have to have ended lately before anything is concluded from how long they took.
+CALLS_ENOUGH = 16
+# For so long that is remembered, at least; at most twice as long.
 REMEMBERED_S = 1.0
+# An answer takes that long to its caller, and longer the busier both are.
+TO_CALLER_S = 0.005
 RETRY_STEP_S, RETRY_S_MAX = 0.05, 5.0
 
 
-class Quickest:
-    """How long the quickest call of each method took lately.
+@dataclass(slots=True)
+class _Ended:
+    """The calls of one method that ended."""
 
-    Even that one was kept waiting by a queue in which everybody waits. Calls that were given up or ran out of time
-    count as well: they would have taken longer.
+    answered: int = 0
+    quickest_s: float = math.inf
+    died: int = 0
+    longest_died_s: float = 0.0
+
+
+class Needed:
+    """How long a call needs at least, by what others of its method needed lately.
+
+    Twice as long as the quickest that was answered: even that one was kept waiting by a queue in which everybody waits.
+    Where none was answered, longer than those took that were given up or ran out of time.
     """
 
     def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._monotonic_s = monotonic_s
         self._began_s = monotonic_s()
-        self._now: dict[str, float] = {}
-        self._before: dict[str, float] = {}
+        self._now: dict[str, _Ended] = {}
+        self._before: dict[str, _Ended] = {}
 
-    def took(self, path: str, elapsed_s: float) -> None:
+    def took(self, path: str, elapsed_s: float, *, answered: bool) -> None:
         self._turn()
-        if elapsed_s < self._now.get(path, math.inf):
-            self._now[path] = elapsed_s
+        ended = self._now.get(path)
+        if ended is None:
+            ended = self._now[path] = _Ended()
+        if answered:
+            ended.answered += 1
+            ended.quickest_s = min(ended.quickest_s, elapsed_s)
+        else:
+            ended.died += 1
+            ended.longest_died_s = max(ended.longest_died_s, elapsed_s)
 
     def of(self, path: str) -> float | None:
-        """Seconds, or None where no call of the method has ended lately."""
+        """Seconds, or None where too few calls of the method have ended lately."""
         self._turn()
-        quickest = min(self._now.get(path, math.inf), self._before.get(path, math.inf))
-        return quickest if quickest < math.inf else None
+        now, before = self._now.get(path, _NONE), self._before.get(path, _NONE)
+        answered = now.answered + before.answered
+        if answered >= CALLS_ENOUGH:
+            return 2 * min(now.quickest_s, before.quickest_s) + TO_CALLER_S
+        if not answered and now.died + before.died >= CALLS_ENOUGH:
+            return max(now.longest_died_s, before.longest_died_s)
+        return None
 
     def _turn(self) -> None:
         passed_s = self._monotonic_s() - self._began_s
@@ -50,6 +75,9 @@ class Quickest:
         self._before = self._now if passed_s < 2 * REMEMBERED_S else {}
         self._now = {}
         self._began_s += passed_s
+
+
+_NONE = _Ended()
 
 
 class Admission:
@@ -63,13 +91,13 @@ class Admission:
         self,
         calls_max: int,
         what: str = "calls",
-        quickest: Quickest | None = None,
+        needed: Needed | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """`what` is the word for those that are counted. Without `quickest`, for those that are meant to last, only
+        """`what` is the word for those that are counted. Without `needed`, for those that are meant to last, only
         their number counts. `chance` is between 0 and 1 and spreads those who come again."""
         self._calls_max = calls_max
-        self._quickest = quickest
+        self._needed = needed
         self._chance = chance
         self._full = f"The server already works on {calls_max} {what}."
         self._late = "The server is so busy that this call's deadline would pass before its answer is ready."
@@ -106,25 +134,25 @@ class Admission:
             return self._draining
         if self._in_work >= self._calls_max:
             return self._come_again(self._full, self._wait_s(path))
-        if self._quickest is not None and remaining_s is not None and self._in_work >= BUSY_CALLS:
-            needed_s = self._quickest.of(path)
+        if self._needed is not None and remaining_s is not None:
+            needed_s = self._needed.of(path)
             if needed_s is not None and needed_s > remaining_s:
-                return self._come_again(self._late, needed_s)
+                return self._come_again(self._late, self._wait_s(path))
         self._in_work += 1
         self._idle.clear()
         return None
 
-    def leave(self, path: str, elapsed_s: float) -> None:
-        """One call that was counted has ended, so long after it was."""
-        if self._quickest is not None:
-            self._quickest.took(path, elapsed_s)
+    def leave(self, path: str, elapsed_s: float, *, answered: bool) -> None:
+        """One call that was counted has ended, so long after it was; `answered` if its caller was still there."""
+        if self._needed is not None:
+            self._needed.took(path, elapsed_s, answered=answered)
         self._in_work -= 1
         if self._in_work == 0:
             self._idle.set()
 
     def _wait_s(self, path: str) -> float:
-        taken_s = self._quickest.of(path) if self._quickest is not None else None
-        return max(taken_s or 0.0, RETRY_AFTER_S[Reason.SERVER_OVERLOADED])
+        needed_s = self._needed.of(path) if self._needed is not None else None
+        return max(needed_s or 0.0, RETRY_AFTER_S[Reason.SERVER_OVERLOADED])
 
     def _come_again(self, text: str, wait_s: float) -> Answer:
         """Half as long to one and a half times as long: those who are refused together do not return together."""

@@ -22,7 +22,7 @@ from maitred.v1 import (
 )
 from server.lifecycle import ConfigurationProblem, Grace
 from server.orchestrator.use_cases import UseCases
-from server.rpc.admission import Admission, Quickest
+from server.rpc.admission import Admission, Needed
 from server.rpc.health import Health
 from server.rpc.identity import TrustedHeaders
 from server.rpc.interceptors.access import AccessInterceptor
@@ -89,7 +89,7 @@ class GrpcServer:
         self._settings = settings
         self._use_cases = use_cases
         self._tracer_provider = tracer_provider
-        self._admission = Admission(settings.calls_max, quickest=Quickest())
+        self._admission = Admission(settings.calls_max, needed=Needed())
         self._streams = Admission(settings.streams_max, "streams")
         LoadMetrics({"call": lambda: self._admission.in_work, "stream": lambda: self._streams.in_work})
         self._health = Health([service.full_name for service in SERVICES])

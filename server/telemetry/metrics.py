@@ -10,6 +10,7 @@ from server.telemetry.pulse import Pulse
 
 _Look: TypeAlias = Callable[[metrics.CallbackOptions], Iterable[metrics.Observation]]
 
+BUCKETS_MEMBERS = (1, 2, 4, 8, 16, 32, 64, 128)
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -61,6 +62,29 @@ class LoadMetrics:
     def _look(self, _: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
         for kind, count in self._in_work.items():
             yield metrics.Observation(count(), {"kind": kind})
+
+
+class GroupMetrics:
+    """Measures transactions that several changes share."""
+
+    def __init__(self, queued: Callable[[], int], provider: metrics.MeterProvider | None = None) -> None:
+        """`queued` counts the changes that wait for a transaction."""
+        meter = metrics.get_meter("maitred", meter_provider=provider)
+        self._members = meter.create_histogram(
+            "maitred.group.members",
+            unit="{change}",
+            description="Changes that took part in one transaction, by whether it was committed.",
+            explicit_bucket_boundaries_advisory=BUCKETS_MEMBERS,
+        )
+        meter.create_observable_gauge(
+            "maitred.group.queued",
+            [lambda _: [metrics.Observation(queued())]],
+            unit="{change}",
+            description="Changes that wait for a transaction.",
+        )
+
+    def ended(self, members: int, *, committed: bool) -> None:
+        self._members.record(members, {"outcome": "committed" if committed else "failed"})
 
 
 class CacheMetrics:

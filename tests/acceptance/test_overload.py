@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from asyncio.subprocess import Process
 from collections import Counter
 from itertools import islice
 from urllib.request import urlopen
@@ -13,7 +12,7 @@ from google.rpc import error_details_pb2
 
 from maitred.v1 import inventory_service_pb2
 from tests.support.database import connected
-from tests.support.programs import started
+from tests.support.programs import said, started
 from tests.support.wire import Refused, Wire
 
 LIST = "/maitred.v1.InventoryService/ListRestaurants"
@@ -23,15 +22,6 @@ COUNTED = re.compile(
     r'rpc_response_status_code="(\w+)",.*} ([0-9.]+)$',
     re.MULTILINE,
 )
-
-
-async def said(process: Process, words: str) -> str:
-    """The rest of the line that begins with these words."""
-    assert process.stderr is not None
-    async for line in process.stderr:
-        if line.decode().startswith(words):
-            return line.decode().removeprefix(words).strip()
-    raise AssertionError(f"it ended before it said: {words}")
 
 
 async def told(wire: Wire, path: str, request: bytes) -> tuple[str, str, str]:
@@ -53,13 +43,13 @@ def counted(page: str) -> Counter[tuple[str, str, str]]:
 
 
 async def test_a_burst_is_answered_or_refused_by_name_and_counted_as_the_callers_were_told(
-    database_url: str,
+    shared_database: str,
 ) -> None:
     """Nothing is answered before everything over the limit has been refused."""
     limits = {"calls_in_flight_max": "3", "log_level": "error", "pool_size_min": "1"}
-    arguments = ("serve", "--port", "0", "--metrics-port", "0", "--database-url", database_url)
+    arguments = ("serve", "--port", "0", "--metrics-port", "0", "--database-url", shared_database)
     request = inventory_service_pb2.GetRestaurantRequest(restaurant_id=str(uuid4())).SerializeToString()
-    async with started(*arguments, settings=limits) as process, connected(database_url) as other:
+    async with started(*arguments, settings=limits) as process, connected(shared_database) as other:
         metrics = await said(process, "measurements on ")
         address = await said(process, "serving on ")
         async with grpc.aio.insecure_channel(address) as channel:

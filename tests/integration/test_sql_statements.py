@@ -42,10 +42,18 @@ READERS: Mapping[tuple[str, str], Callable[[rows.Row], object]] = {
     ("blocks", "block"): rows.block,
     ("blocks", "blocks_page"): rows.block,
     ("claims", "claims"): rows.claim,
-    ("groups", "bookings"): rows.booking,
     ("groups", "holds"): rows.hold,
-    ("groups", "live_holds"): rows.hold,
-    ("groups", "claims"): lambda row: (row["asker"], rows.claim(row)),
+    ("groups", "look"): lambda row: (
+        row["position"],
+        rows.booking(row),
+        rows.hold(rows.Prefixed(row, "hold_")),
+        row["live_holds"],
+        rows.claim(rows.Prefixed(row, "claim_")),
+    ),
+    ("groups", "open_requests"): lambda row: (
+        rows.restaurant(row),
+        *(row[name] for name in ("now", "claimed", "request_hash", "field_digests", "refused", "answer")),
+    ),
     ("journal", "audit_page"): rows.audit_record,
     ("invariants", "counts"): rows.invariant_counts,
 }
@@ -57,23 +65,12 @@ CHECKS = {("invariants", name) for name in load_queries("invariants")} - {
 STANDINGS = {
     ("restaurants", "standing"),
     ("restaurants", "lock_restaurant"),
-    ("groups", "lock_restaurants"),
-    ("groups", "lock_idle_restaurants"),
 }
 # Read on the spot, where the statement is run: one value, or a handful under their names.
 READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("announcements", "notify"): ("synchronous_commit", "pg_notify"),
     ("bench", "create_database"): ("statement",),
     ("changes", "write_changes"): ("restaurant_id", "floor_version", "direct_telemetry"),
-    ("groups", "open_requests"): (
-        "statement_timeout",
-        "lock_timeout",
-        "claimed",
-        "request_hash",
-        "field_digests",
-        "refused",
-        "answer",
-    ),
     ("groups", "restaurants_there"): ("tenant_id", "restaurant_id"),
     ("bench", "events_left"): ("events_left",),
     ("bench", "take_rows"): ("restaurant_id", "id", "attempt_count", "payload"),
@@ -148,6 +145,8 @@ WORDS = {"status": "pending", "from_status": "pending", "to_status": "pending"}
 WORDS |= {"state": "active", "kind": "hold", "cause": "other"}
 NOON = datetime(2031, 5, 1, 12, tzinfo=UTC)
 DOCUMENTS = {
+    "field_digests": "{}",
+    "answer": "{}",
     "policy": encode(ServicePolicy(())),
     "details": "{}",
     "payload": "{}",
@@ -161,6 +160,7 @@ SAMPLES: Mapping[str, object] = {
     "int4": 1,
     "int8": 1,
     "bool": True,
+    "bytea": b"\x00",
     "timestamptz": datetime(2031, 5, 1, tzinfo=UTC),
     "uuid[]": [UUID(int=1)],
     "text[]": ["window"],
@@ -181,9 +181,11 @@ class Recorded(Mapping[str, Any]):
         kind = self._types[column]
         if kind in ("json", "jsonb"):
             return DOCUMENTS[column]
-        if column in WORD_LISTS:
-            return WORD_LISTS[column]
-        return WORDS.get(column, "text") if kind == "text" else SAMPLES[kind]
+        # Columns that stand beside another row's have its name in front.
+        word = column.removeprefix("hold_").removeprefix("claim_")
+        if word in WORD_LISTS:
+            return WORD_LISTS[word]
+        return WORDS.get(word, "text") if kind == "text" else SAMPLES[kind]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._types)

@@ -51,6 +51,16 @@ async def started(
             await process.wait()
 
 
+async def said(process: Process, words: str) -> str:
+    """What follows these words in the next line of standard error that has them; lines before it are dropped."""
+    assert process.stderr is not None, "it is a pipe"
+    async for line in process.stderr:
+        _, found, rest = line.decode().partition(words)
+        if found:
+            return rest.strip()
+    raise AssertionError(f"it ended before it said: {words}")
+
+
 async def run(*arguments: str, scratch: Path | None = None) -> Ended:
     async with started(*arguments, scratch=scratch) as process:
         out, err = await process.communicate()

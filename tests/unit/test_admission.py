@@ -1,6 +1,7 @@
 """Which calls are taken into work, and what the others are told."""
 
 from collections.abc import Iterator
+from itertools import cycle
 
 import pytest
 from google.rpc import error_details_pb2, status_pb2
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.errors import Reason
-from server.rpc.admission import BUSY_CALLS, RETRY_S_MAX, Admission, Quickest
+from server.rpc.admission import CALLS_ENOUGH, RETRY_S_MAX, Admission, Needed
 from server.rpc.status import STATUS_KEY, Answer
 
 HOLD, PLAN = "/maitred.v1.AssignmentService/HoldTables", "/maitred.v1.PlannerService/PlanTables"
@@ -32,14 +33,12 @@ def retry_after_s(answer: Answer) -> float:
     raise AssertionError("no RetryInfo")
 
 
-def busy(clock: Clock, took_s: float, calls_max: int = 2_048) -> Admission:
-    """A server with many calls in work, the quickest of which took so long."""
-    admission = Admission(calls_max, quickest=Quickest(clock), chance=lambda: 0.5)
-    for _ in range(BUSY_CALLS + 2):
+def after(clock: Clock, *took_s: float, calls_max: int = 2_048, answered: bool = True) -> Admission:
+    """A server on which enough calls have just ended that took so long, in turns."""
+    admission = Admission(calls_max, needed=Needed(clock), chance=lambda: 0.5)
+    for _, elapsed_s in zip(range(CALLS_ENOUGH), cycle(took_s), strict=False):
         assert admission.enter(HOLD, None) is None
-    for slower in (3.0, 1.0, 2.0):
-        admission.enter(HOLD, None)
-        admission.leave(HOLD, took_s * slower)
+        admission.leave(HOLD, elapsed_s, answered=answered)
     return admission
 
 
@@ -67,50 +66,66 @@ def test_never_more_calls_are_in_work_than_may_be_and_none_is_refused_while_ther
                 assert answer is None
                 in_work += 1
         elif in_work:
-            admission.leave(HOLD, 0.1)
+            admission.leave(HOLD, 0.1, answered=True)
             in_work -= 1
         assert admission.in_work == in_work
 
 
 def test_a_thousand_calls_at_once_are_taken_however_little_time_they_have() -> None:
-    admission = Admission(2_048, quickest=Quickest())
+    admission = Admission(2_048, needed=Needed())
     assert [admission.enter(HOLD, 0.001) for _ in range(1_000)] == [None] * 1_000
 
 
-def test_a_call_is_refused_at_once_when_even_the_quickest_took_longer_than_it_has() -> None:
-    admission = busy(Clock(), took_s=0.8)
-    late = admission.enter(HOLD, 0.5)
+def test_a_call_is_refused_at_once_that_has_less_time_than_twice_what_the_quickest_needed() -> None:
+    admission = after(Clock(), 2.0, 0.4, 9.0)
+    late = admission.enter(HOLD, 0.8)
     assert refused(late) is Reason.SERVER_OVERLOADED
     assert late is not None
     assert "deadline" in late.message
-    assert admission.enter(HOLD, 1.0) is None
+    assert admission.enter(HOLD, 0.81) is None
     assert admission.enter(HOLD, None) is None
 
 
-def test_one_method_that_is_slow_keeps_no_other_from_being_called() -> None:
-    admission = busy(Clock(), took_s=0.8)
-    assert admission.enter(PLAN, 0.01) is None
+def test_where_none_is_answered_in_time_only_those_are_taken_that_have_more_time() -> None:
+    admission = after(Clock(), 0.1, 0.3, 0.2, answered=False)
+    assert refused(admission.enter(HOLD, 0.29)) is Reason.SERVER_OVERLOADED
+    assert admission.enter(HOLD, 0.31) is None
 
 
-def test_a_slow_call_on_a_quiet_server_is_nobodys_overload() -> None:
-    admission = Admission(2_048, quickest=Quickest(Clock()))
-    admission.enter(HOLD, None)
-    admission.leave(HOLD, 9.0)
+def test_calls_that_were_given_up_make_nobody_hurry_where_others_are_answered() -> None:
+    admission = after(Clock(), 0.4)
+    for _ in range(100):
+        admission.enter(HOLD, None)
+        admission.leave(HOLD, 0.001, answered=False)
+    assert refused(admission.enter(HOLD, 0.5)) is Reason.SERVER_OVERLOADED
+
+
+def test_what_some_make_each_other_wait_is_nobody_elses_overload() -> None:
+    admission = after(Clock(), 3.0, 0.004)
+    assert admission.enter(HOLD, 0.05) is None
+    assert after(Clock(), 3.0).enter(PLAN, 0.01) is None
+
+
+def test_a_few_slow_calls_prove_nothing() -> None:
+    admission = Admission(2_048, needed=Needed(Clock()))
+    for _ in range(CALLS_ENOUGH - 1):
+        admission.enter(HOLD, None)
+        admission.leave(HOLD, 9.0, answered=True)
     assert admission.enter(HOLD, 0.5) is None
 
 
 @pytest.mark.parametrize(("passed_s", "taken"), [(0.9, False), (1.9, False), (2.1, True)])
 def test_what_took_long_is_forgotten_soon(passed_s: float, taken: bool) -> None:
     clock = Clock()
-    admission = busy(clock, took_s=0.8)
+    admission = after(clock, 0.8)
     clock.now_s += passed_s
     assert (admission.enter(HOLD, 0.5) is None) is taken
 
 
 def test_the_longer_calls_take_the_later_those_who_are_refused_may_come_again() -> None:
     waits = []
-    for took_s in (0.01, 0.8, 2.0, 60.0):
-        admission = busy(Clock(), took_s, calls_max=BUSY_CALLS + 3)
+    for took_s in (0.01, 0.4, 1.0, 60.0):
+        admission = after(Clock(), took_s, calls_max=1)
         assert admission.enter(HOLD, None) is None
         answer = admission.enter(HOLD, None)
         assert refused(answer) is Reason.SERVER_OVERLOADED
@@ -122,7 +137,7 @@ def test_the_longer_calls_take_the_later_those_who_are_refused_may_come_again() 
 
 def test_those_who_are_refused_together_do_not_return_together() -> None:
     chances: Iterator[float] = iter(n / 100 for n in range(100))
-    admission = Admission(1, quickest=Quickest(Clock()), chance=lambda: next(chances))
+    admission = Admission(1, needed=Needed(Clock()), chance=lambda: next(chances))
     admission.enter(HOLD, None)
     answers = [admission.enter(HOLD, None) for _ in range(100)]
     waits = {retry_after_s(answer) for answer in answers if answer is not None}

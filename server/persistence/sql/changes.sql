@@ -17,7 +17,7 @@ WHERE a.restaurant_id = s.restaurant_id AND a.assignment_id = s.assignment_id;
 -- name: write_changes
 -- Second half: gives each change its place in the order of its restaurant's changes and writes what is new, all rows of
 -- a kind at once and as JSON objects. Rows of events, audit and history carry the step of their change, which is 1 for a
--- restaurant's first one here. Says whether the telemetry has to be written by whoever changes something. The exclusion
+-- restaurant's first one here. Answers go to the ledger. Says whether the telemetry has to be written by whoever changes something. The exclusion
 -- constraint refuses the statement when a claim overlaps another.
 WITH raised AS (
     UPDATE restaurants AS r
@@ -186,6 +186,19 @@ new_audit AS (
         details jsonb
     )
     INNER JOIN raised AS r ON a.restaurant_id = r.restaurant_id
+),
+
+new_answers AS (
+    INSERT INTO idempotency_ledger (
+        tenant_id, method, request_id, request_hash, field_digests, refused, answer, expires_at
+    )
+    SELECT
+        l.tenant_id, l.method, l.request_id, l.request_hash, l.field_digests, l.refused, l.answer,
+        now() + make_interval(secs => $17::float8)
+    FROM jsonb_to_recordset($16::text::jsonb) AS l (
+        tenant_id uuid, method text, request_id uuid, request_hash bytea, field_digests jsonb, refused boolean,
+        answer jsonb
+    )
 )
 
 SELECT

@@ -1,12 +1,16 @@
 """Takes a call into work, or refuses it for load or because the process is stopping."""
 
+import asyncio
 import time
 from typing import Any
 
+from server.errors import Reason, ServiceError
 from server.rpc.admission import Admission
 from server.rpc.interceptors.failures import end_with
 from server.rpc.interceptors.unary import Context, Proceed, UnaryInterceptor
 from server.rpc.scopes import STREAMS, is_house_call
+
+UNDONE = frozenset({Reason.DEADLINE_EXCEEDED, Reason.SERVER_OVERLOADED})
 
 
 class AdmissionInterceptor(UnaryInterceptor):
@@ -27,8 +31,14 @@ class AdmissionInterceptor(UnaryInterceptor):
         refused = admission.enter(path, context.time_remaining())
         if refused is not None:
             await end_with(refused, context)
-        entered_s = time.monotonic()
+        entered_s, answered = time.monotonic(), True
         try:
             return await proceed(request, context)
+        except asyncio.CancelledError:
+            answered = False
+            raise
+        except ServiceError as error:
+            answered = error.reason not in UNDONE
+            raise
         finally:
-            admission.leave(path, time.monotonic() - entered_s)
+            admission.leave(path, time.monotonic() - entered_s, answered=answered)

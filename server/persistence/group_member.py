@@ -1,0 +1,167 @@
+"""One member of a group, and what it can ask."""
+
+import asyncio
+from dataclasses import dataclass
+from enum import IntEnum, auto
+from typing import Any, Protocol, TypeVar, cast
+from uuid import UUID
+
+from server.domain.booking import Booking
+from server.domain.claims import Claim, Hold, HoldState
+from server.domain.restaurant import Restaurant
+from server.domain.window import Window
+from server.errors import Refusal, ServiceError
+from server.orchestrator.changes import Changes
+from server.orchestrator.ports import Footprint, RecordedRequest, Standing
+from server.persistence.reader import Asking, SqlReader
+from server.persistence.writing import Written
+
+AnswerT = TypeVar("AnswerT")
+
+
+class RestaurantBusyError(Exception):
+    """Somebody else has the restaurant locked, and waiting for it would hold up others.
+
+    `alone` says that no other restaurant was in the group, so that the next one will hardly find it free.
+    """
+
+    def __init__(self, *, alone: bool) -> None:
+        super().__init__("somebody else has the restaurant locked")
+        self.alone = alone
+
+
+class Kind(IntEnum):
+    """What members ask, in the order in which it is answered."""
+
+    OPEN = auto()
+    LOOK = auto()
+    HOLD = auto()
+    COMMIT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """`recalled` is what the ledger says of the request, `standing` the restaurant if there is one; `busy` is set
+    when somebody else has it locked.
+    """
+
+    recalled: Any
+    standing: Standing | None
+    busy: RestaurantBusyError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What there is of what a member is about. `live_holds` counts those of the booking; `claims` are on its tables in
+    its window.
+    """
+
+    booking: Booking | None
+    hold: Hold | None
+    live_holds: int
+    claims: tuple[Claim, ...]
+
+
+class Travelling(Asking, Protocol):
+    """The group, as its members see it."""
+
+    over: asyncio.Event
+
+    async def ask(self, member: "Member", kind: Kind, about: object) -> Any:
+        """The answer, when everybody has asked."""
+        ...
+
+    def parked(self, member: "Member") -> None:
+        """The member waits, or has left."""
+        ...
+
+
+class Member(SqlReader):
+    """The `Unit` of one member. What it writes is kept until the whole group is written."""
+
+    def __init__(self, group: Travelling, footprint: Footprint) -> None:
+        super().__init__(group)
+        self._group = group
+        self._request: RecordedRequest | None = None
+        self._opened: Opened | None = None
+        self._looked: Looked | None = None
+        self.footprint = footprint
+        self.running = True
+        self.answer: asyncio.Future[Any] | None = None
+        self.locked: Restaurant | None = None
+        self.written: list[Written] = []
+
+    @property
+    def shared(self) -> bool:
+        return True
+
+    def leave(self) -> None:
+        """The member's work is over. Twice is harmless."""
+        self._group.parked(self)
+
+    async def group_over(self) -> None:
+        """Returns when the group's transaction has ended."""
+        await self._group.over.wait()
+
+    async def recall(self, request: RecordedRequest, answer_type: type[AnswerT]) -> AnswerT | Refusal | None:
+        self._request = request
+        self._opened = cast("Opened", await self._group.ask(self, Kind.OPEN, (request, answer_type)))
+        if isinstance(self._opened.recalled, ServiceError):
+            raise self._opened.recalled
+        return cast("AnswerT | Refusal | None", self._opened.recalled)
+
+    async def lock_restaurant(self, tenant_id: UUID, restaurant_id: UUID) -> Standing | None:
+        """The lock was taken when the request was opened."""
+        assert self._opened is not None, "the request is recalled first"
+        assert restaurant_id == self.footprint.restaurant_id, "a member is about one restaurant"
+        if self._opened.busy is not None:
+            raise self._opened.busy
+        standing = self._opened.standing
+        self.locked = standing.restaurant if standing else None
+        return standing
+
+    async def booking(self, restaurant_id: UUID, booking_id: UUID) -> Booking | None:
+        if booking_id != self.footprint.booking_id:
+            return await super().booking(restaurant_id, booking_id)
+        return (await self._look()).booking
+
+    async def hold(self, restaurant_id: UUID, hold_id: UUID) -> Hold | None:
+        if hold_id == self.footprint.hold_id:
+            return (await self._look()).hold
+        return cast("Hold | None", await self._group.ask(self, Kind.HOLD, (restaurant_id, hold_id)))
+
+    async def live_holds_of(self, restaurant_id: UUID, booking_id: UUID) -> tuple[Hold, ...]:
+        looked = self._looked
+        if looked and looked.booking and looked.booking.booking_id == booking_id:
+            known = (looked.hold,) if looked.hold and _is_live_one(looked.hold, booking_id) else ()
+            if looked.live_holds == len(known):
+                return known
+        return await super().live_holds_of(restaurant_id, booking_id)
+
+    async def claims(
+        self, restaurant_id: UUID, window: Window, table_ids: tuple[UUID, ...] | None = None
+    ) -> tuple[Claim, ...]:
+        looked, about = self._looked, self.footprint
+        if looked and table_ids is not None:
+            source = looked.hold or looked.booking
+            named = looked.hold.table_ids if looked.hold else about.table_ids
+            if source and source.window == window and set(named) == set(table_ids):
+                return looked.claims
+        return await super().claims(restaurant_id, window, table_ids)
+
+    async def _look(self) -> Looked:
+        if self._looked is None:
+            self._looked = cast("Looked", await self._group.ask(self, Kind.LOOK, None))
+        return self._looked
+
+    async def write(self, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> None:
+        assert self.locked is not None, "writes happen on a locked restaurant"
+        self.written.append(Written(restaurant_id, changes, self._request))
+
+    async def record(self, request: RecordedRequest, answer: object) -> None:
+        """Returns when all that was written is committed."""
+        await self._group.ask(self, Kind.COMMIT, (request, answer))
+
+
+def _is_live_one(hold: Hold, booking_id: UUID) -> bool:
+    return hold.booking_id == booking_id and hold.state is HoldState.ACTIVE

@@ -1,0 +1,144 @@
+"""Who waits for a group, and who starts next. Nothing in here waits."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Generic, Protocol, TypeVar
+from uuid import UUID
+
+from server.orchestrator.ports import Footprint
+
+# How many members are looked at, for each that a group has room for, to find some that don't get in each other's way.
+LOOKS_PER_MEMBER = 4
+
+
+class Waiting(Protocol):
+    """A member that waits for its group to start. Two that are equal are the same one."""
+
+    @property
+    def footprint(self) -> Footprint: ...
+
+    def still_wanted(self) -> bool:
+        """Asked when its turn has come; whoever answers no has left the queue."""
+        ...
+
+
+WaitingT = TypeVar("WaitingT", bound=Waiting)
+
+
+@dataclass(slots=True)
+class _Lane(Generic[WaitingT]):
+    """Of one restaurant."""
+
+    members: deque[WaitingT] = field(default_factory=deque)
+    contended: bool = False
+
+
+class GroupQueue(Generic[WaitingT]):
+    """Members of one group touch nothing in common, and a restaurant is in one group at a time.
+
+    Restaurants take turns. Of two members that touch something in common the one that came first starts first. A
+    `contended` restaurant starts in a group of its own.
+    """
+
+    def __init__(self) -> None:
+        self._lanes: dict[UUID, _Lane[WaitingT]] = {}
+        # By whether they are contended: restaurants that could start, the one that has waited longest first.
+        self._ready: dict[bool, dict[UUID, None]] = {False: {}, True: {}}
+        self._under_way: set[UUID] = set()
+        self._length = 0
+
+    def __len__(self) -> int:
+        """How many members wait."""
+        return self._length
+
+    def add(self, waiting: WaitingT, *, contended: bool) -> bool:
+        """Whether it could start now."""
+        restaurant_id = waiting.footprint.restaurant_id
+        lane = self._lanes.setdefault(restaurant_id, _Lane())
+        lane.members.append(waiting)
+        self._length += 1
+        if contended and not lane.contended:
+            lane.contended = True
+            self._ready[False].pop(restaurant_id, None)
+        return self._make_ready(restaurant_id, lane)
+
+    def drop(self, waiting: WaitingT) -> None:
+        """It does not want to start any more. Harmless when it has started already."""
+        lane = self._lanes.get(waiting.footprint.restaurant_id)
+        if lane is not None and waiting in lane.members:
+            lane.members.remove(waiting)
+            self._length -= 1
+            self._forget_if_empty(waiting.footprint.restaurant_id, lane)
+
+    def groups_ready(self, members_max: int, *, contended: bool) -> int:
+        """How many groups of that many members could start now, at most."""
+        restaurants = len(self._ready[contended])
+        return restaurants if contended else min(restaurants, ceil(self._length / members_max))
+
+    def start(self, members_max: int, *, contended: bool) -> list[WaitingT]:
+        """Takes out who starts now, if anybody can. Their restaurants are under way until they are `arrived`."""
+        members: list[WaitingT] = []
+        for restaurant_id in tuple(self._ready[contended]):
+            lane = self._lanes[restaurant_id]
+            chosen = self._choose(lane.members, members_max - len(members))
+            del self._ready[contended][restaurant_id]
+            if chosen:
+                self._under_way.add(restaurant_id)
+                lane.contended = False
+                members += chosen
+            self._forget_if_empty(restaurant_id, lane)
+            if restaurant_id in self._lanes:
+                self._make_ready(restaurant_id, lane)
+            if (contended and members) or len(members) >= members_max:
+                break
+        return members
+
+    def arrived(self, restaurant_ids: set[UUID]) -> bool:
+        """Their group is over. Whether anybody could start now."""
+        self._under_way -= restaurant_ids
+        for restaurant_id in restaurant_ids:
+            if restaurant_id in self._lanes:
+                self._make_ready(restaurant_id, self._lanes[restaurant_id])
+        return any(self._ready.values())
+
+    def take_ready(self, *, contended: bool) -> list[WaitingT]:
+        """Takes out everybody of the restaurants that could start."""
+        taken: list[WaitingT] = []
+        for restaurant_id in self._ready[contended]:
+            taken += self._lanes.pop(restaurant_id).members
+        self._ready[contended].clear()
+        self._length -= len(taken)
+        return taken
+
+    def _make_ready(self, restaurant_id: UUID, lane: _Lane[WaitingT]) -> bool:
+        if restaurant_id in self._under_way:
+            return False
+        self._ready[lane.contended].setdefault(restaurant_id)
+        return True
+
+    def _forget_if_empty(self, restaurant_id: UUID, lane: _Lane[WaitingT]) -> None:
+        if not lane.members:
+            del self._lanes[restaurant_id]
+            self._ready[lane.contended].pop(restaurant_id, None)
+
+    def _choose(self, lane: deque[WaitingT], room: int) -> list[WaitingT]:
+        chosen: list[WaitingT] = []
+        passed_over: list[WaitingT] = []
+        touched: set[UUID] = set()
+        for _ in range(room * LOOKS_PER_MEMBER):
+            if not lane or len(chosen) == room:
+                break
+            waiting = lane.popleft()
+            if not waiting.still_wanted():
+                self._length -= 1
+                continue
+            if touched.isdisjoint(waiting.footprint.touches):
+                self._length -= 1
+                chosen.append(waiting)
+            else:
+                passed_over.append(waiting)
+            # Of what is passed over, too: nobody overtakes somebody who wants the same.
+            touched |= waiting.footprint.touches
+        lane.extendleft(reversed(passed_over))
+        return chosen

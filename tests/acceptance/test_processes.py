@@ -1,0 +1,156 @@
+"""Several processes that serve on one port, as `maitred serve --processes` starts them."""
+
+import asyncio
+import re
+import signal
+import socket
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from urllib.request import urlopen
+from uuid import uuid4
+
+import grpc.aio
+import psutil
+import pytest
+from pydantic import SecretStr
+
+from maitred_client import AsyncMaitredClient
+from maitred_client.messages import ListRestaurantsRequest
+from server.bootstrap import StartError
+from server.config import Settings, as_environment, load_settings
+from server.processes.port import reserved_port
+from server.processes.supervisor import several_serving
+from tests.support.database import connected
+from tests.support.programs import said, started
+from tests.support.wire import Wire
+
+LIST = "/maitred.v1.InventoryService/ListRestaurants"
+LOCK = "LOCK TABLE restaurants IN ACCESS EXCLUSIVE MODE"
+IN_WORK = re.compile(r'^maitred_server_in_work{kind="call"} ([0-9.]+)$', re.MULTILINE)
+COUNTED = re.compile(r"^rpc_server_call_duration_seconds_count{.*} ([0-9.]+)$", re.MULTILINE)
+# Connections that go to one of two processes as a coin falls: never all to the same.
+CONNECTIONS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Two:
+    """Two processes, and the one that looks after them."""
+
+    supervisor: Process
+    address: str
+    metrics: tuple[str, ...]
+
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.supervisor.pid).children()
+
+    async def shown(self, figure: re.Pattern[str]) -> list[int]:
+        """A figure of each process."""
+        return [await asyncio.to_thread(self._shown, url, figure) for url in self.metrics]
+
+    def _shown(self, url: str, figure: re.Pattern[str]) -> int:
+        with urlopen(url) as page:
+            return sum(int(float(found)) for found in figure.findall(page.read().decode()))
+
+
+@asynccontextmanager
+async def two(database_url: str, log_level: str = "error") -> AsyncIterator[Two]:
+    arguments = ("serve", "--processes", "2", "--port", "0", "--metrics-port", "0")
+    settings = {"database_url": database_url, "log_level": log_level, "pool_size_min": "1"}
+    async with started(*arguments, settings=settings) as supervisor:
+        metrics = (await said(supervisor, "measurements on "), await said(supervisor, "measurements on "))
+        yield Two(supervisor, await said(supervisor, "serving on "), metrics)
+
+
+@asynccontextmanager
+async def connections(address: str) -> AsyncIterator[list[Wire]]:
+    """Callers with a connection each."""
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    async with AsyncExitStack() as open_channels:
+        yield [
+            Wire(await open_channels.enter_async_context(grpc.aio.insecure_channel(address, options=options)))
+            for _ in range(CONNECTIONS)
+        ]
+
+
+async def test_all_of_them_answer_one_that_is_killed_is_replaced_and_none_outlives_what_looks_after_them(
+    shared_database: str,
+) -> None:
+    async with two(shared_database, log_level="info") as here:
+        async with connections(here.address) as wires:
+            for wire in wires:
+                assert isinstance(await wire.call(LIST), bytes)
+        counts = await here.shown(COUNTED)
+        assert (sum(counts), min(counts) > 0) == (CONNECTIONS, True)
+
+        async with AsyncMaitredClient(here.address, tenant_id=uuid4(), actor="tests") as client:
+
+            async def calls_without_end() -> None:
+                while True:
+                    await client.list_restaurants(ListRestaurantsRequest())
+
+            calling = asyncio.create_task(calls_without_end())
+            before = here.children()
+            before[0].kill()
+            await said(here.supervisor, "server_process_ended")
+            await said(here.supervisor, '"event": "server_process_started"')
+            await said(here.supervisor, '"event": "call"')
+            assert not calling.done()
+            calling.cancel()
+            await asyncio.wait([calling])
+        after = here.children()
+        assert len(after) == 2
+        assert before[1] in after
+
+        here.supervisor.kill()
+        await here.supervisor.wait()
+        _, alive = await asyncio.to_thread(psutil.wait_procs, after, 10)
+        assert alive == []
+
+
+async def test_sigterm_loses_no_call_of_any_of_them(shared_database: str) -> None:
+    async with two(shared_database) as here, connected(shared_database) as other:
+        async with connections(here.address) as wires, other.transaction():
+            await other.execute(LOCK)
+            calls = [asyncio.ensure_future(wire.call(LIST)) for wire in wires]
+            while sum(in_work := await here.shown(IN_WORK)) < CONNECTIONS:
+                assert not any(call.done() for call in calls)
+            assert min(in_work) > 0
+            here.supervisor.send_signal(signal.SIGTERM)
+            await said(here.supervisor, "draining")
+            await other.execute("ROLLBACK")
+            await other.execute("BEGIN")
+            assert all(isinstance(answer, bytes) for answer in await asyncio.gather(*calls))
+        assert await here.supervisor.wait() == 0
+
+
+@pytest.mark.parametrize("shares", [False, True])
+def test_a_port_of_somebody_else_is_refused_even_where_it_could_be_shared(shares: bool) -> None:
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shares))
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with (
+            pytest.raises(StartError, match=f"port: cannot listen on 127.0.0.1:{port}"),
+            reserved_port("127.0.0.1", port),
+        ):
+            raise AssertionError("the port was taken")
+
+
+async def test_what_cannot_start_at_all_ends_everything_with_the_same_words(settings: Settings) -> None:
+    several = settings.model_copy(update={"processes": 2})
+    with pytest.raises(StartError, match="the database cannot be reached"):
+        async with several_serving(several, "postgresql://nobody@127.0.0.1:1/nothing"):
+            raise AssertionError("it served without a database")
+
+
+def test_another_process_reads_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = load_settings(
+        database_url="postgresql://a:b@c/d", sinks="telemetry,log", metrics_port=1, drain_s=3
+    )
+    for name, value in as_environment(given).items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == given
+    assert given.database_url == SecretStr("postgresql://a:b@c/d")
