@@ -341,7 +341,8 @@ class NoFeasiblePlanError(MaitredError, reason="NO_FEASIBLE_PLAN", retry=RetryCl
 
 
 class ServerOverloadedError(MaitredError, reason="SERVER_OVERLOADED", retry=RetryClass.WAIT):
-    """The server has as many calls in work as it can bear."""
+    """The server has as many calls in work as it can bear, or so much to do that this call's deadline would pass
+    first."""
 
     remedy = "Repeat the identical call after the delay in RetryInfo."
 

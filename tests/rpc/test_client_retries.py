@@ -12,6 +12,8 @@ from maitred.v1.assignment_service_pb2 import HoldTablesRequest, HoldTablesRespo
 from maitred_client import AsyncMaitredClient, HoldExpiredError, StoreUnavailableError
 from server.errors import Reason, Refusal, ServiceError
 from server.rpc.interceptors.failures import FailureInterceptor
+from server.rpc.interceptors.parsing import Parsing
+from server.rpc.methods import Methods
 from tests.support.scripted_server import TENANT
 
 
@@ -43,8 +45,10 @@ class FailingHolds(grpc.GenericRpcHandler):
 @pytest.fixture
 async def holds() -> AsyncIterator[FailingHolds]:
     failing = FailingHolds()
-    server = grpc.aio.server(interceptors=[FailureInterceptor()], options=[("grpc.so_reuseport", 0)])
-    server.add_generic_rpc_handlers((failing,))
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    methods = Methods([FailureInterceptor()], Parsing(message_bytes_max=1_000))
+    methods.add_generic_rpc_handlers([failing])
+    server.add_generic_rpc_handlers((methods,))
     failing.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
     yield failing
