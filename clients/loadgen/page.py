@@ -62,6 +62,8 @@ def _verdict(report: dict[str, Any]) -> str:
     sentences = []
     if report["unequal_answers"]:
         sentences.append(f"{report['unequal_answers']} repeated calls got another answer.")
+    if report["broken"]:
+        sentences.append(f"{report['broken']} calls broke something in the service.")
     if report["counters"]["agree"] is False:
         sentences.append("Server and callers counted differently.")
     if report["check"] and not report["check"]["clean"]:
@@ -153,5 +155,6 @@ def _draw_rates(axes: Axes, per_second: list[dict[str, int]], unsure: set[str]) 
 def _draw_refusals(axes: Axes, counts: dict[str, int]) -> None:
     shown = list(counts.items())[:REFUSALS_SHOWN_MAX][::-1]
     axes.barh([word for word, _ in shown], [count for _, count in shown], color=COLORS[Outcome.REFUSED])
+    axes.margins(x=0.1)
     for place, (_, count) in enumerate(shown):
         axes.text(count, place, f" {count:,}", va="center", color=INK)

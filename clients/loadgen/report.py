@@ -9,6 +9,8 @@ from loadgen.running import LoadResult
 
 PERCENTILES: Final = (50.0, 90.0, 99.0, 99.9)
 NS_PER_MS: Final = 1_000_000
+# With these the service says that it found itself wrong, or fails without a word.
+BROKEN: Final = frozenset({"INTERNAL", "UNKNOWN"})
 
 
 def report_of(result: LoadResult, comparison: Comparison | None, check: Check | None) -> dict[str, Any]:
@@ -44,6 +46,7 @@ def report_of(result: LoadResult, comparison: Comparison | None, check: Check | 
         "missed": tally.missed,
         "repeats": found.repeats,
         "unequal_answers": found.unequal,
+        "broken": sum(count for (_, status, _), count in tally.replies.items() if status in BROKEN),
         "outcomes": {outcome.value: tally.outcomes()[outcome] for outcome in Outcome},
         "latency_ms": {"all": _latency(tally.latency()), **_by_outcome(result)},
         "methods": {
@@ -67,7 +70,8 @@ def report_of(result: LoadResult, comparison: Comparison | None, check: Check | 
 def is_sound(report: dict[str, Any]) -> bool:
     """Whether nothing was found that a correct service could not have done."""
     counters, check = report["counters"], report["check"]
-    return not report["unequal_answers"] and counters["agree"] is not False and (not check or check["clean"])
+    wrong = report["unequal_answers"] or report["broken"] or counters["agree"] is False
+    return not wrong and (not check or check["clean"])
 
 
 def refusals(report: dict[str, Any]) -> dict[str, int]:

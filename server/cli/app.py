@@ -10,6 +10,7 @@ from server.cli import (
     auto_assign_command,
     bench_commands,
     booking_commands,
+    check_command,
     dispatch_command,
     floor_command,
     load_command,
@@ -59,6 +60,7 @@ moving_commands.register(app)
 question_commands.register(app)
 floor_command.register(app)
 verify_command.register(app)
+check_command.register(app)
 outbox_commands.register(app)
 bench_commands.register(app)
 load_command.register(app)

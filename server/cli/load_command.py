@@ -7,8 +7,10 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -19,8 +21,11 @@ from server.cli.options import Output
 from server.cli.output import Format, note, show, write_json
 
 if TYPE_CHECKING:
+    from loadgen.checking.report import Report as Checked
+    from loadgen.counters import Counts
     from loadgen.driving import Tally
     from loadgen.running import LoadPlan, LoadResult, LoadRun
+    from server.bench.loaded import Loaded
 
 SERVER, LOAD, RESULT = "Server", "Load", "Result"
 TARGET_OR_START = "--target and --start are one or the other"
@@ -55,6 +60,7 @@ Start = Annotated[
         variable="START_SERVER",
     ),
 ]
+Servers = Annotated[int, _option("--servers", SERVER, "Processes of the server that is started.", 1)]
 Metrics = Annotated[
     list[str] | None,
     _option(
@@ -90,6 +96,7 @@ def load(
     scenario: Scenario = "mixed",
     target: Target = None,
     start: Start = False,
+    servers: Servers = 1,
     metrics: Metrics = None,
     operations: Operations = None,
     duration: Duration = None,
@@ -118,6 +125,8 @@ def load(
     # Processes are started beside threads of gRPC, which would complain about each; none of them uses it after a
     # fork.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+    from server.bench.loaded import Loaded
+
     given: dict[str, Any] = {
         "processes": processes,
         "lines": lines,
@@ -131,39 +140,61 @@ def load(
     }
     with tempfile.TemporaryDirectory(prefix="maitred-load-", ignore_cleanup_errors=True) as folder:
         given["history"] = history or (Path(folder) if check else None)
-        found, tally = drive(_work(scenario, target, metrics or [], given))
+        plan = _plan(scenario, target or "", given)
+        server = servers if target is None else Loaded(target, tuple(metrics or ()))
+        found, tally = drive(_work(plan, server))
     _tell(found, tally, report, output)
 
 
-async def _work(
-    scenario: str, target: str | None, metrics: list[str], given: dict[str, Any]
-) -> "tuple[dict[str, Any], Tally]":
-    from loadgen.checking.check import check_history
-    from loadgen.counters import NotReadError, compare, read_counts
+async def _work(plan: "LoadPlan", server: "Loaded | int") -> "tuple[dict[str, Any], Tally]":
+    """`server` is one that runs, or the number of processes of one that is to be started."""
+    from loadgen.counters import compare
     from loadgen.report import report_of
     from loadgen.running import LoadRun
 
     async with AsyncExitStack() as stack:
-        if target is None:
-            from server.bench.loaded import loaded_server
-
-            loaded = await stack.enter_async_context(loaded_server(note))
-            target, metrics = loaded.address, [loaded.metrics_url]
-        plan = _plan(scenario, target, given)
+        if isinstance(server, int):
+            server = await _started(stack, server)
+        plan = replace(plan, target=server.address)
         note(f"seed {plan.seed}, run {plan.run_id}")
-        try:
-            run = await stack.enter_async_context(LoadRun(plan))
-            await _prepare(run)
-            before = await read_counts(metrics)
-            result = await _drive(run, plan)
-            after = await read_counts(metrics)
-        except NotReadError as problem:
-            raise CommandFailure(ExitCode.UNREACHABLE, str(problem), "Check --metrics.") from None
-    comparison = compare(result.found.tally.replies, before, after) if metrics else None
-    if plan.history is not None:
-        note("checking the history …")
-    checked = None if plan.history is None else check_history(plan.history)
-    return report_of(result, comparison, checked), result.found.tally
+        run = await stack.enter_async_context(LoadRun(plan))
+        await _prepare(run)
+        before = await _counts(server)
+        result = await _drive(run, plan)
+        after = await _counts(server)
+        comparison = compare(result.found.tally.replies, before, after) if server.metrics_urls else None
+        return report_of(result, comparison, await _checked(run, plan, server)), result.found.tally
+
+
+async def _started(stack: AsyncExitStack, processes: int) -> "Loaded":
+    from server.bench.ground import NotDurableError
+    from server.bench.loaded import loaded_server
+    from server.bench.programs import DidNotStartError
+
+    try:
+        return await stack.enter_async_context(loaded_server(note, processes))
+    except (NotDurableError, DidNotStartError, TimeoutError) as error:
+        raise CommandFailure(ExitCode.NOT_READY, f"the server did not start: {error}") from None
+
+
+async def _counts(server: "Loaded") -> "Counts":
+    from loadgen.counters import NotReadError, read_counts
+
+    try:
+        return await read_counts(server.metrics_urls)
+    except NotReadError as problem:
+        raise CommandFailure(ExitCode.UNREACHABLE, str(problem), "Check --metrics.") from None
+
+
+async def _checked(run: "LoadRun", plan: "LoadPlan", server: "Loaded") -> "Checked | None":
+    if plan.history is None:
+        return None
+    from loadgen.checking.check import check_history
+
+    note("checking the history …")
+    restaurants = range(plan.scenario.floors.restaurants)
+    state = await server.state(UUID(run.place.restaurant_id(number)) for number in restaurants)
+    return check_history(plan.history, state)
 
 
 def _plan(scenario: str, target: str, given: dict[str, Any]) -> "LoadPlan":
@@ -196,7 +227,8 @@ async def _prepare(run: "LoadRun") -> None:
         with PreparingProgress() as progress:
             await run.prepare(progress.told)
     except ClientEndedError as error:
-        last = str(error).strip().splitlines()[-1]
+        # The name of the exception is no news.
+        last = str(error).strip().splitlines()[-1].partition(": ")[2]
         raise CommandFailure(
             ExitCode.UNREACHABLE, f"the server could not be prepared: {last}", "Check --target."
         ) from None

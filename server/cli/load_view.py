@@ -77,6 +77,8 @@ def _findings(report: dict[str, Any]) -> Iterator[tuple[str, object]]:
             unequal,
         ),
     )
+    broken = report["broken"]
+    yield "broken calls", _judged(f"{broken:,} ended as INTERNAL or UNKNOWN", "none", broken)
     agree = report["counters"]["agree"]
     yield "server's counts", _judged(RULES[False], RULES[agree], agree is False)
     if report["check"] is None:

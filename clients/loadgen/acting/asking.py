@@ -58,6 +58,25 @@ class Found:
         self.unequal += other.unequal
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request, whose every attempt has the same bytes."""
+
+    method: str
+    body: bytes
+    about: Recorded
+    request_id: str = ""
+
+    def record(self, attempt: int) -> Recorded:
+        return replace(
+            self.about,
+            method=self.method,
+            request_id=self.request_id,
+            request_digest=digest_of(self.body),
+            attempt=attempt,
+        )
+
+
 class Caller:
     """Sends the calls of one client process over its lines, in turn. `in_flight` are those without an answer yet."""
 
@@ -82,30 +101,24 @@ class Caller:
 
         The latency counts from `intended_ns`, or from now when there is none.
         """
-        return await self._send(
-            replace(about, method=method),
-            request.SerializeToString(),
-            intended_ns or monotonic_ns(),
-            self._manners.timeout_s,
-        )
+        call = _Call(method, request.SerializeToString(), about)
+        return await self._send(call, 1, intended_ns or monotonic_ns(), self._manners.timeout_s)
 
     async def change(self, method: str, request: Any, about: Recorded, intended_ns: int | None) -> Reply:
         """A change under a request_id of its own, sent again as the scenario and the manners say; its last answer."""
         request.request_id = str(UUID(int=self._chance.getrandbits(128), version=4))
-        body = request.SerializeToString()
-        call = replace(about, method=method, request_id=request.request_id)
+        call = _Call(method, request.SerializeToString(), about, request.request_id)
         answers, timeout_s = self._manners.answers, self._manners.timeout_s
         cut, dropped = self._chance.random() < answers.cut, self._chance.random() < answers.dropped
-        reply = await self._send(
-            call, body, intended_ns or monotonic_ns(), answers.cut_ms / 1000 if cut else timeout_s
-        )
+        first_s = answers.cut_ms / 1000 if cut else timeout_s
+        reply = await self._send(call, 1, intended_ns or monotonic_ns(), first_s)
         told = reply if reply.outcome is Outcome.OK else None
         for attempt in count(2):
             wait_s = self._wait_s(reply, attempt, lost=attempt == 2 and (cut or dropped))
             if wait_s is None or await self._stopped_within(wait_s):
                 break
             self.found.repeats += 1
-            reply = await self._send(replace(call, attempt=attempt), body, monotonic_ns(), timeout_s)
+            reply = await self._send(call, attempt, monotonic_ns(), timeout_s)
             self.found.unequal += _contradicts(told, reply)
             told = reply if told is None and reply.outcome is Outcome.OK else told
         return reply
@@ -130,18 +143,17 @@ class Caller:
                 await self._stopping.wait()
         return self._stopping.is_set()
 
-    async def _send(self, about: Recorded, body: bytes, intended_ns: int, timeout_s: float) -> Reply:
-        method, line = about.method, next(self._lines)
-        writer = self._writer
-        call = None if writer is None else writer.invoked(replace(about, request_digest=digest_of(body)))
+    async def _send(self, call: _Call, attempt: int, intended_ns: int, timeout_s: float) -> Reply:
+        line, writer = next(self._lines), self._writer
+        recorded = None if writer is None else writer.invoked(call.record(attempt))
         self.in_flight += 1
         try:
-            reply = await line.send(PATHS[method], body, timeout_s)
+            reply = await line.send(PATHS[call.method], call.body, timeout_s)
         finally:
             self.in_flight -= 1
-        self.found.tally.note(method, reply, intended_ns)
-        if writer is not None and call is not None:
-            _write_down(writer, call, reply)
+        self.found.tally.note(call.method, reply, intended_ns)
+        if writer is not None and recorded is not None:
+            _write_down(writer, recorded, reply)
         return reply
 
 

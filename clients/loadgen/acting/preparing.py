@@ -18,7 +18,7 @@ from maitred_client.messages import HoldTablesRequest
 
 CALLERS: Final = 24
 TIMEOUT_S: Final = 30.0
-CONNECT_S: Final = 20.0
+CONNECT_S: Final = 10.0
 REPORT_EVERY: Final = 200
 SHORTEST_TTL_S: Final = 1.0
 
@@ -55,7 +55,10 @@ async def prepare(part: PreparePart, desk: Desk) -> float:
     """
     place = part.place
     async with Line(part.target, metadata_of(place.tenant_id, "load")) as line:
-        await line.connected(CONNECT_S)
+        try:
+            await line.connected(CONNECT_S)
+        except TimeoutError:
+            raise NotPreparedError(f"nobody answers at {part.target}") from None
         restaurants = range(desk.number, place.scenario.floors.restaurants, part.processes)
 
         async def put_up(restaurant: int) -> None:
@@ -86,9 +89,13 @@ async def _all(
             if len(waiting) % REPORT_EVERY == 0:
                 desk.report(Progress(what, total - len(waiting), total))
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(CALLERS):
-            group.create_task(caller())
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CALLERS):
+                group.create_task(caller())
+    except ExceptionGroup as failures:
+        # The others would say the same.
+        raise failures.exceptions[0] from None
 
 
 async def _put(line: Line, method: str, request: Message) -> None:

@@ -75,12 +75,17 @@ class Occupancy:
     holds: dict[str, Tenure] = field(default_factory=dict)
     assignments: dict[str, Tenure] = field(default_factory=dict)
     bookings: dict[tuple[str, str], list[Operation]] = field(default_factory=lambda: defaultdict(list))
+    windows: dict[tuple[str, str], frozenset[Window]] = field(default_factory=dict)
     tenures_of: dict[tuple[str, str], list[Tenure]] = field(default_factory=lambda: defaultdict(list))
 
     def booking_of(self, operation: Operation) -> str:
         """The booking that an operation is about: as asked, or that of the hold it names."""
         hold = self.holds.get(operation.asked.hold_id)
         return operation.asked.booking_id or (hold.booking_id if hold else "")
+
+    def windows_of(self, restaurant_id: str, booking_id: str) -> frozenset[Window]:
+        """Every window that the booking was put for, as far as calls tell. Whoever asks may know an older one."""
+        return self.windows.get((restaurant_id, booking_id), frozenset())
 
     def operations_of(self, tenure: Tenure) -> Sequence[Operation]:
         return self.bookings.get((tenure.restaurant_id, tenure.booking_id), ())
@@ -95,6 +100,7 @@ def occupancy_of(operations: Iterable[Operation], clock: ServiceClock) -> Occupa
             _add(found, _hold(operation, found))
     for operation in done:
         found.bookings[operation.asked.restaurant_id, found.booking_of(operation)].append(operation)
+    found.windows = {booking: _windows(operations) for booking, operations in found.bookings.items()}
     for operation in done:
         tenure = _taken(operation, found)
         if tenure is not None:
@@ -108,6 +114,12 @@ def window_of(part: dict[str, Any], asked: tuple[str, str] | None) -> Window | N
     if part.get("window_start"):
         return wall_ns(part["window_start"]), wall_ns(part["window_end"])
     return None if asked is None else (wall_ns(asked[0]), wall_ns(asked[1]))
+
+
+def _windows(operations: Iterable[Operation]) -> frozenset[Window]:
+    puts = [operation for operation in operations if operation.method == "PutBooking"]
+    windows = (window_of(operation.part("booking"), operation.asked.window) for operation in puts)
+    return frozenset(window for window in windows if window)
 
 
 def _taken(operation: Operation, found: Occupancy) -> Tenure | None:
@@ -179,13 +191,16 @@ def _tenure(
 ) -> Tenure:
     asked = operation.asked
     tables = part.get("table_ids") or asked.table_ids
+    window = window_of(part, asked.window)
+    known = found.windows_of(asked.restaurant_id, booking_id)
     return Tenure(
         kind,
         part.get(f"{kind}_id", ""),
         asked.restaurant_id,
         booking_id,
         frozenset(tables) if tables else None,
-        window_of(part, asked.window),
+        # Without an answer it may be for any window that the booking was put for.
+        window if part or known <= {window} else None,
         operation,
         operation.span,
     )

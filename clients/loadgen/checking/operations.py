@@ -134,7 +134,7 @@ def operations_of(calls: Iterable[Recorded]) -> tuple[list[Operation], list[Viol
 def broken_invariants(calls: Iterable[Recorded]) -> Iterator[Violation]:
     """The service's own word that something is wrong with it."""
     for call in calls:
-        if call.reason in ("INVARIANT_BROKEN", "INTERNAL"):
+        if call.reason == "INVARIANT_BROKEN":
             yield Violation(
                 "invariant_broken", "The service says that one of its invariants is broken.", (call,)
             )
@@ -198,7 +198,7 @@ def _answer(call: Recorded) -> tuple[str, ...]:
 
 
 def _did_nothing(call: Recorded) -> bool:
-    return call.outcome == "refused" and call.reason in NOTHING_DONE
+    return call.outcome != "ok" and call.reason in NOTHING_DONE
 
 
 def _returned_ns(call: Recorded) -> int:

@@ -29,13 +29,15 @@ _TAKERS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A refusal on the grounds that something is in the way of a booking on tables for a window."""
+    """A refusal on the grounds that something is in the way of a booking on tables, for one of the windows that the
+    booking may have had.
+    """
 
     operation: Operation
     booking_id: str
     kind: str
     table_ids: tuple[str, ...]
-    window: Window
+    windows: frozenset[Window]
 
 
 def dishonest_refusals(operations: Sequence[Operation], found: Occupancy) -> Iterator[Violation]:
@@ -82,9 +84,13 @@ def _questions(operation: Operation, found: Occupancy) -> Iterator[_Question]:
         return
     asked, hold = operation.asked, found.holds.get(operation.asked.hold_id)
     tables = asked.table_ids or tuple(sorted((hold.table_ids if hold else None) or ()))
-    window = window_of({}, asked.window) or (hold.window if hold else None)
-    if tables and window:
-        yield _Question(operation, found.booking_of(operation), kind, tables, window)
+    booking_id = found.booking_of(operation)
+    windows = {window_of({}, asked.window), hold.window if hold else None}
+    known = frozenset(window for window in windows if window) | found.windows_of(
+        asked.restaurant_id, booking_id
+    )
+    if tables and known:
+        yield _Question(operation, booking_id, kind, tables, known)
 
 
 class _Places:
@@ -110,7 +116,7 @@ class _Places:
         ):
             return True
         for table_id in question.table_ids:
-            for hour in hours_of(question.window):
+            for hour in {hour for window in question.windows for hour in hours_of(window)}:
                 place = self._places.get((restaurant_id, table_id, hour))
                 if place is not None and place.has_cause(question):
                     return True
@@ -154,7 +160,7 @@ def _may_cause(tenure: Tenure, question: _Question) -> bool:
         and tenure.begin.earliest_ns <= span.latest_ns
         and tenure.end.latest_ns >= span.earliest_ns
         and any(tenure.may_have(table_id) for table_id in question.table_ids)
-        and tenure.overlaps(question.window)
+        and any(tenure.overlaps(window) for window in question.windows)
     )
 
 

@@ -5,7 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from loadgen.checking.clock import ServiceClock, wall_ns
-from loadgen.checking.occupancy import HOLD_TAKES, Occupancy, Tenure, changes_booking, passes_on, window_of
+from loadgen.checking.occupancy import (
+    HOLD_TAKES,
+    Occupancy,
+    Tenure,
+    changes_booking,
+    effect_on_hold,
+    passes_on,
+    window_of,
+)
 from loadgen.checking.operations import Operation
 from loadgen.checking.report import NS_PER_S, Violation
 
@@ -39,7 +47,7 @@ def dead_holds(found: Occupancy) -> Iterator[Violation]:
         ]
         if used:
             yield from _used_twice(hold, used)
-            yield from _used_after_its_end(hold, used)
+            yield from _used_after_its_end(hold, used, found)
             yield from _used_after_its_time(hold, used, found)
 
 
@@ -141,18 +149,28 @@ def _used_twice(hold: Tenure, used: Sequence[Operation]) -> Iterator[Violation]:
         )
 
 
-def _used_after_its_end(hold: Tenure, used: Sequence[Operation]) -> Iterator[Violation]:
+def _used_after_its_end(hold: Tenure, used: Sequence[Operation], found: Occupancy) -> Iterator[Violation]:
+    ended = [
+        operation for operation in found.operations_of(hold) if operation.is_ok and _ends(operation, hold)
+    ]
     for operation in used:
         if operation.method not in _NEEDS_A_LIVE_HOLD or operation.asked.hold_id != hold.owner_id:
             continue
-        for other in used:
-            ended = other.method == "ReleaseHold" or passes_on(other, hold)
-            if ended and other is not operation and other.span.latest_ns < operation.span.earliest_ns:
+        for other in ended:
+            if other is not operation and other.span.latest_ns < operation.span.earliest_ns:
                 yield Violation(
                     "hold_was_over",
                     f"{operation.method} succeeded after hold {hold.owner_id} had been ended by {other.method}.",
                     (*other.shown, *operation.shown),
                 )
+
+
+def _ends(operation: Operation, hold: Tenure) -> bool:
+    """Whether the hold was over for certain when the operation was answered."""
+    if operation.asked.hold_id == hold.owner_id or passes_on(operation, hold):
+        return operation.method != "ExtendHold"
+    began = hold.begin.latest_ns < operation.span.earliest_ns
+    return began and operation is not hold.taken and effect_on_hold(operation, hold) == "ends"
 
 
 def _used_after_its_time(hold: Tenure, used: Sequence[Operation], found: Occupancy) -> Iterator[Violation]:
