@@ -86,10 +86,10 @@ MAIN_FULL = MainSizes(
 )
 MAIN_QUICK = MainSizes(
     repeats=3,
-    holds=400,
-    pairs=200,
-    plans=200,
-    calls=1_200,
+    holds=300,
+    pairs=150,
+    plans=120,
+    calls=1_000,
     lone=60,
     crowd=1_000,
     crowd_holds=1_000,
