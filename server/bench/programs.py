@@ -16,7 +16,7 @@ SERVER = ("-m", "server.bench.serving_child")
 READY = "working;"
 SERVING = "serving on "
 END_TIMEOUT_S = 30.0
-QUIET = {"log_level": "error", "host": "127.0.0.1", "port": "0", "metrics_port": "none"}
+QUIET = {"log_level": "error", "host": "127.0.0.1", "port": "0"}
 
 OnLine = Callable[[str], None]
 
