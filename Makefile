@@ -42,8 +42,8 @@ lock: setup ## Pin all dependencies anew, with hashes, into requirements.lock
 		--quiet --output-file requirements.lock
 	@sh ops/build/setup.sh
 
-bench: setup ## Measure the planner, and plan-hold-confirm beside raw SQL
-	@$(BIN)/python -m tests.bench
+bench: setup ## Measure everything that has to be fast beside what stands next to it, 20 min (ARGS="--quick" under one)
+	@$(BIN)/maitred bench $(ARGS)
 
 kills: setup ## Kill workers, server, PostgreSQL and watchers during 20,000 changes; account for every event (10 to 20 min)
 	@$(BIN)/python -m tests.races.outbox_chaos $(ARGS)

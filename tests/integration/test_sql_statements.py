@@ -69,11 +69,15 @@ STANDINGS = {
 # Read on the spot, where the statement is run: one value, or a handful under their names.
 READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("announcements", "notify"): ("synchronous_commit", "pg_notify"),
+    ("bench", "create_database"): ("statement",),
     ("changes", "write_changes"): ("restaurant_id", "floor_version", "direct_telemetry"),
     ("groups", "restaurants_there"): ("tenant_id", "restaurant_id"),
     ("bench", "events_left"): ("events_left",),
     ("bench", "take_rows"): ("restaurant_id", "id", "attempt_count", "payload"),
     ("bench", "take_snapshot"): ("tenants",),
+    ("bench_raw", "raise_floor_version"): ("floor_version",),
+    ("bench_stock", "add_seats"): ("restaurant_id", "table_id", "booking_id", "window_start"),
+    ("bench_stock", "claims_live"): ("claims",),
     ("announcements", "database_identity"): ("identity",),
     ("torture", "lock_restaurants"): ("restaurant_id",),
     ("torture", "unsettled_events"): ("waiting", "dead"),
