@@ -66,6 +66,15 @@ STANDINGS = {
     ("restaurants", "standing"),
     ("restaurants", "lock_restaurant"),
 }
+EVIDENCE = {
+    "taken_at": "taken_at",
+    "claims": "restaurant_id table_id window_start window_end kind owner_id booking_id expires_at",
+    "holds": "restaurant_id hold_id booking_id table_ids window_start window_end state expires_at created_at",
+    "assignments": "restaurant_id assignment_id booking_id table_ids window_start window_end state created_at",
+    "bookings": "restaurant_id booking_id status assignment_id",
+    "ledger": "method request_id refused reason subject_id",
+    "events": "restaurant_id floor_version event_type request_id subject_id",
+}
 # Read on the spot, where the statement is run: one value, or a handful under their names.
 READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("announcements", "notify"): ("synchronous_commit", "pg_notify"),
@@ -122,30 +131,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
         *("seen_version", "id", "tenant_id", "floor_version", "position", "created_at", "event_type"),
         *("attempt_count", "booking_id", "idempotency_key", "payload"),
     ),
-    ("evidence", "taken_at"): ("taken_at",),
-    ("evidence", "claims"): (
-        *(
-            "restaurant_id",
-            "table_id",
-            "window_start",
-            "window_end",
-            "kind",
-            "owner_id",
-            "booking_id",
-            "expires_at",
-        ),
-    ),
-    ("evidence", "holds"): (
-        *("restaurant_id", "hold_id", "booking_id", "table_ids", "window_start", "window_end", "state"),
-        *("expires_at", "created_at"),
-    ),
-    ("evidence", "assignments"): (
-        *("restaurant_id", "assignment_id", "booking_id", "table_ids", "window_start", "window_end", "state"),
-        "created_at",
-    ),
-    ("evidence", "bookings"): ("restaurant_id", "booking_id", "status", "assignment_id"),
-    ("evidence", "ledger"): ("method", "request_id", "refused", "reason", "subject_id"),
-    ("evidence", "events"): ("restaurant_id", "floor_version", "event_type", "request_id", "subject_id"),
+    **{("evidence", name): tuple(columns.split()) for name, columns in EVIDENCE.items()},
     ("upkeep", "restaurants_with_expired_holds"): ("tenant_id", "restaurant_id"),
     ("upkeep", "forget_answers"): ("forgotten",),
     ("upkeep", "clear_past_claims"): ("restaurants", "claims"),
