@@ -40,6 +40,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What is marked `each_way_of_writing` runs where changes can share a transaction and where they never do."""
+    if metafunc.definition.get_closest_marker("each_way_of_writing") and "server" in metafunc.fixturenames:
+        metafunc.parametrize("server", ("shared_server", "shared_lonely_server"), indirect=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """A running server, its database, and a tenant that nobody else uses."""
@@ -132,11 +138,25 @@ def shared_server(shared_database: str, shared_address: str) -> Served:
     return Served(shared_address, shared_database, uuid4(), shared=True)
 
 
+@pytest.fixture(scope="session")
+async def shared_lonely_address(shared_database: str) -> AsyncIterator[str]:
+    """The same, where every change has a transaction to itself."""
+    settings = load_settings(port=0, log_level="warning", pool_size_min=1, group_members_max=1)
+    async with serving(settings, shared_database) as running:
+        yield running.address
+
+
+@pytest.fixture
+def shared_lonely_server(shared_database: str, shared_lonely_address: str) -> Served:
+    return Served(shared_lonely_address, shared_database, uuid4(), shared=True)
+
+
 @pytest.fixture
 def server(request: pytest.FixtureRequest) -> Served:
     """The test's own server, or the shared one where the module is marked `shared_server`."""
     shares = request.node.get_closest_marker("shared_server") is not None
-    served: Served = request.getfixturevalue("shared_server" if shares else "own_server")
+    chosen = getattr(request, "param", "shared_server" if shares else "own_server")
+    served: Served = request.getfixturevalue(chosen)
     return served
 
 

@@ -17,7 +17,7 @@ from tests.builders.world_extras import House, refused
 from tests.conftest import Served
 from tests.support.database import row, rows
 
-pytestmark = pytest.mark.shared_server
+pytestmark = [pytest.mark.shared_server, pytest.mark.each_way_of_writing]
 
 WORDS = {number: name.removeprefix("BOOKING_STATUS_") for name, number in BookingStatus.items()}
 

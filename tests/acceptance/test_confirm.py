@@ -27,7 +27,7 @@ from tests.builders.world_extras import UNKNOWN_ID, House, refused
 from tests.conftest import Served
 from tests.support.database import expire, row, rows
 
-pytestmark = pytest.mark.shared_server
+pytestmark = [pytest.mark.shared_server, pytest.mark.each_way_of_writing]
 
 CONFIRMED = BookingStatus.BOOKING_STATUS_CONFIRMED
 

@@ -24,7 +24,7 @@ from tests.builders.world_extras import House, refused
 from tests.conftest import Served
 from tests.support.database import expire, rows
 
-pytestmark = pytest.mark.shared_server
+pytestmark = [pytest.mark.shared_server, pytest.mark.each_way_of_writing]
 
 NEXT_YEAR = evening() + timedelta(days=365)
 

@@ -37,8 +37,7 @@ pytestmark = pytest.mark.shared_server
 
 OPENING = "pg_try_advisory_xact_lock"
 NOWHERE = "no statement has these words"
-# BEGIN, the requests, the locks, bookings and holds, claims, an assignment, what is given up, the changes, the ledger
-# and COMMIT: no group of these takes fewer.
+# BEGIN, the requests and locks, what is looked at, what is written, COMMIT: no group takes fewer.
 STATEMENTS_MIN = 5
 OCCASIONS = 9
 ANSWERS = [Held, Assigned, Hold, Assigned, Assigned, Reason]
