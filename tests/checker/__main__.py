@@ -6,8 +6,9 @@ import sys
 from collections import Counter
 
 from loadgen.checking.check import check
-from tests.checker.bugs import BUGS, NoOccasionError, with_bug
+from tests.checker.bugs import BUGS, with_bug
 from tests.checker.evening import Evening
+from tests.checker.scene import NoOccasionError
 
 EVENINGS = 1_000
 # Each bug is tried on the first of them; a checked evening takes some milliseconds.

@@ -19,12 +19,13 @@ from loadgen.checking.report import Report
 from server.bootstrap import serving
 from server.config import load_settings
 from server.domain.claims import Claim
-from server.errors import Reason, refuse
+from server.errors import Reason, ServiceError, refuse
 from server.orchestrator import (
     assigning,
     candidate,
     confirm_hold,
     hold_tables,
+    idempotency,
     put_booking,
     release_hold,
     situation,
@@ -35,6 +36,7 @@ from server.orchestrator.changes import Changes
 from server.orchestrator.hold_tables import Held, HoldLimits
 from server.orchestrator.idempotency import Once, method_of
 from server.persistence.evidence import database_evidence
+from server.persistence.group_member import Member
 from server.persistence.unit import SqlUnit
 from tests.builders.world import small_world
 from tests.checker.day import lived
@@ -43,6 +45,8 @@ from tests.support.database import connected
 
 SECOND: Final = timedelta(seconds=1)
 CALLS: Final = 150
+# A transaction of one's own, and a place in one that is shared.
+UNITS: Final = (SqlUnit, Member)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +108,13 @@ def _own_hold_in_the_way(stack: ExitStack) -> None:
 
 
 def _ledger_skipped(stack: ExitStack) -> None:
-    async def recall(unit: SqlUnit, *_: object) -> None:
-        return None
+    """Every call is taken for a new one."""
+    known = idempotency.recorded_request
 
-    async def record(unit: SqlUnit, *_: object) -> None:
-        return None
+    def fresh(caller: Any, command: Any) -> Any:
+        return replace(known(caller, command), request_id=uuid4())
 
-    stack.enter_context(patch.object(SqlUnit, "recall", recall))
-    stack.enter_context(patch.object(SqlUnit, "record", record))
+    stack.enter_context(patch.object(idempotency, "recorded_request", fresh))
 
 
 def _member_forgotten(stack: ExitStack) -> None:
@@ -161,60 +164,68 @@ class _NotCommitted(Exception):
 
 def _confirm_lost(stack: ExitStack) -> None:
     """The answer is given, and what it says is rolled back."""
-    run = Once.run
+    together = Once.run_together
 
-    async def answered(once: Once, caller: Any, command: Any, kind: Any, body: Any, deadline: Any) -> Any:
+    async def answered(once: Once, caller: Any, command: Any, kind: Any, body: Any, *more: Any) -> Any:
         async def undone(unit: Any) -> Any:
             raise _NotCommitted(await body(unit))
 
         if method_of(command) != "ConfirmHold":
-            return await run(once, caller, command, kind, body, deadline)
+            return await together(once, caller, command, kind, body, *more)
         try:
-            return await run(once, caller, command, kind, undone, deadline)
+            # In a transaction of its own, so that nothing else is rolled back with it.
+            return await once.run(caller, command, kind, undone, more[0])
         except _NotCommitted as lost:
             return lost.answer
 
-    stack.enter_context(patch.object(Once, "run", answered))
+    stack.enter_context(patch.object(Once, "run_together", answered))
 
 
 def _confirm_tells_other_tables(stack: ExitStack) -> None:
-    run = Once.run
+    together = Once.run_together
 
     async def answered(once: Once, caller: Any, command: Any, *more: Any) -> Any:
-        answer = await run(once, caller, command, *more)
+        answer = await together(once, caller, command, *more)
         if method_of(command) != "ConfirmHold":
             return answer
         return replace(answer, assignment=replace(answer.assignment, table_ids=(uuid4(),)))
 
-    stack.enter_context(patch.object(Once, "run", answered))
+    stack.enter_context(patch.object(Once, "run_together", answered))
 
 
 def _fresh_id_for_a_repeat(stack: ExitStack) -> None:
-    recall = SqlUnit.recall
+    def forgetful(recall: Callable[..., Any]) -> Callable[..., Any]:
+        async def recalled(unit: Any, *request: Any) -> Any:
+            known = await recall(unit, *request)
+            return (
+                replace(known, hold=replace(known.hold, hold_id=uuid4()))
+                if isinstance(known, Held)
+                else known
+            )
 
-    async def recalled(unit: SqlUnit, *request: Any) -> Any:
-        known = await recall(unit, *request)
-        return replace(known, hold=replace(known.hold, hold_id=uuid4())) if isinstance(known, Held) else known
+        return recalled
 
-    stack.enter_context(patch.object(SqlUnit, "recall", recalled))
+    for unit in UNITS:
+        stack.enter_context(patch.object(unit, "recall", forgetful(unit.recall)))
 
 
 def _refusals_forgotten(stack: ExitStack) -> None:
-    async def forgotten(once: Once, *request: Any) -> Any:
-        return request[3].refusal
+    async def forgotten(*about: Any) -> Any:
+        return next(each.refusal for each in about if isinstance(each, ServiceError))
 
-    stack.enter_context(patch.object(Once, "_record_refusal", forgotten))
+    for recording in ("_record_refusal", "_record_among_others"):
+        stack.enter_context(patch.object(Once, recording, forgotten))
 
 
 def _events_lost(stack: ExitStack) -> None:
-    write = SqlUnit._write_journal
+    def silent(write: Callable[..., Any]) -> Callable[..., Any]:
+        async def written(unit: Any, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> Any:
+            return await write(unit, tenant_id, restaurant_id, replace(changes, events=()))
 
-    async def without(
-        unit: SqlUnit, tenant_id: UUID, restaurant_id: UUID, version: int, changes: Changes
-    ) -> None:
-        await write(unit, tenant_id, restaurant_id, version, replace(changes, events=()))
+        return written
 
-    stack.enter_context(patch.object(SqlUnit, "_write_journal", without))
+    for unit in UNITS:
+        stack.enter_context(patch.object(unit, "write", silent(unit.write)))
 
 
 def _refusal_invented(stack: ExitStack) -> None:

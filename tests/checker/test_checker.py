@@ -9,8 +9,9 @@ import pytest
 from loadgen.checking.against_database import State
 from loadgen.checking.check import check, check_history
 from loadgen.checking.history import History, HistoryWriter, Recorded
-from tests.checker.bugs import BUGS, NoOccasionError, Scene, with_bug
+from tests.checker.bugs import BUGS, with_bug
 from tests.checker.evening import Evening
+from tests.checker.scene import NoOccasionError, Scene
 
 EVENINGS = 20
 
