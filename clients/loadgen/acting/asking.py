@@ -175,13 +175,18 @@ def _contradicts(told: bytes | None, method: str, repeated: Reply) -> bool:
     """Whether a change that was done got another answer when it was repeated."""
     if told is None or repeated.outcome is Outcome.UNKNOWN or repeated.reason == OVERLOADED:
         return False
-    return _said_to_be_done(method, repeated) != told
+    return not _ran_out(method, repeated) and _said_to_be_done(method, repeated) != told
+
+
+def _ran_out(method: str, reply: Reply) -> bool:
+    """Whether an automatic assignment had no time to do anything, or to look up that it was done before."""
+    done = reply.outcome is Outcome.OK
+    return done and method == AUTO_ASSIGN and _said_to_be_done(method, reply) is None
 
 
 def _write_down(writer: HistoryWriter, call: Recorded, reply: Reply) -> None:
     done = reply.outcome is Outcome.OK
-    # Nothing was done or recorded, and a repeat may do it.
-    ran_out = done and call.method == AUTO_ASSIGN and _said_to_be_done(call.method, reply) is None
+    ran_out = _ran_out(call.method, reply)
     writer.returned(
         call,
         "unknown" if ran_out else reply.outcome.value,
