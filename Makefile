@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test check generate lock bench kills clean
+.PHONY: help setup demo dev test check generate lock bench kills torture clean
 
 # How many processes run the tests, and further pytest arguments: make test JOBS=4 ARGS="-k hold"
 # Three keep two cores busy: most tests wait for PostgreSQL, for a program, or for a clock now and then.
@@ -47,6 +47,9 @@ bench: setup ## Measure the planner, and plan-hold-confirm beside raw SQL
 
 kills: setup ## Kill workers, server, PostgreSQL and watchers during 20,000 changes; account for every event (10 to 20 min)
 	@$(BIN)/python -m tests.races.outbox_chaos $(ARGS)
+
+torture: setup ## Two minutes of load with kills, cuts and lost answers; ARGS="--operations 100000 --seed 7" chooses
+	@$(BIN)/maitred torture $(ARGS)
 
 clean: ## Remove .venv, caches and build output (keeps .maitred, the development database)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist out

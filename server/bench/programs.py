@@ -76,6 +76,8 @@ async def running(
         stdout=DEVNULL,
         stderr=PIPE,
         limit=LINE_BYTES_MAX,
+        # Ctrl-C is for whoever measures; what is measured runs on until that one ends it.
+        start_new_session=True,
     )
     program = Program(process, on_line)
     try:

@@ -10,14 +10,17 @@ from server.cli import (
     auto_assign_command,
     bench_commands,
     booking_commands,
+    check_command,
     dispatch_command,
     floor_command,
+    load_command,
     moving_commands,
     outbox_commands,
     question_commands,
     replay_commands,
     serve_command,
     service_commands,
+    torture_command,
     verify_command,
     worker_commands,
 )
@@ -58,8 +61,11 @@ moving_commands.register(app)
 question_commands.register(app)
 floor_command.register(app)
 verify_command.register(app)
+check_command.register(app)
 outbox_commands.register(app)
 bench_commands.register(app)
+load_command.register(app)
+torture_command.register(app)
 
 
 def _version(wanted: bool) -> None:

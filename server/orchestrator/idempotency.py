@@ -1,7 +1,7 @@
 """Every mutating call has one effect and one answer, however often it is sent."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from hashlib import blake2b
 from types import MappingProxyType
@@ -83,11 +83,12 @@ class Once:
         """
         request = recorded_request(caller, command)
         attempt = self._attempt(request, answer_type, body)
+        whole = replace(footprint, request_id=command.request_id)
         return await self._answer(
             request,
             command.restaurant_id,
             answer_type,
-            lambda: self.store.run_together(attempt, deadline, footprint),
+            lambda: self.store.run_together(attempt, deadline, whole),
             deadline,
         )
 

@@ -302,18 +302,22 @@ class OwnUnit(Unit, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What a change is about: a booking, a hold, tables. With a hold, it is about the hold's tables."""
+    """What a change is about: a booking, a hold, tables. With a hold, it is about the hold's tables.
+
+    With the request's id, repeats of one moment are answered one after the other, too.
+    """
 
     restaurant_id: UUID
     booking_id: UUID | None = None
     hold_id: UUID | None = None
     table_ids: tuple[UUID, ...] = ()
+    request_id: UUID | None = None
 
     @property
     def touches(self) -> frozenset[UUID]:
         """Changes that touch something in common are decided one after the other."""
-        owners = (owner for owner in (self.booking_id, self.hold_id) if owner is not None)
-        return frozenset((*owners, *self.table_ids))
+        named = (self.booking_id, self.hold_id, self.request_id)
+        return frozenset((*(each for each in named if each is not None), *self.table_ids))
 
 
 class Store(Protocol):

@@ -33,6 +33,7 @@ class Waiting:
 
     footprint: Footprint
     deadline: Deadline
+    contended: bool = False
     seat: "asyncio.Future[Member]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def still_wanted(self) -> bool:
@@ -75,16 +76,14 @@ class CommitGroups:
         """
         for _ in range(SKIPS_MAX):
             try:
-                return await self._travel(work, Waiting(footprint, deadline), contended=False)
+                return await self._travel(work, Waiting(footprint, deadline))
             except RestaurantBusyError as busy:
                 if busy.alone:
                     break
-        return await self._travel(work, Waiting(footprint, deadline), contended=True)
+        return await self._travel(work, Waiting(footprint, deadline, contended=True))
 
-    async def _travel(
-        self, work: Callable[[Unit], Awaitable[ResultT]], waiting: Waiting, *, contended: bool
-    ) -> ResultT:
-        member = await self._seated(waiting, contended=contended)
+    async def _travel(self, work: Callable[[Unit], Awaitable[ResultT]], waiting: Waiting) -> ResultT:
+        member = await self._seated(waiting)
         try:
             return await work(member)
         except (RestaurantBusyError, OvertakenError):
@@ -95,10 +94,10 @@ class CommitGroups:
         finally:
             member.leave()
 
-    async def _seated(self, waiting: Waiting, *, contended: bool) -> Member:
+    async def _seated(self, waiting: Waiting) -> Member:
         if len(self._queue) >= self._limits.queue_max:
             raise _overloaded(self._limits.queue_max)
-        if self._queue.add(waiting, contended=contended):
+        if self._queue.add(waiting):
             self._form_soon()
         try:
             return await waiting.seat

@@ -5,7 +5,7 @@ statement for each kind of question, and lets them go on; whoever has written al
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -237,11 +237,12 @@ class Group:
 
     async def _open_requests(self, questions: Sequence[Question]) -> None:
         requests: list[RecordedRequest] = [question.about[0] for question in questions]
+        names = [request_lock(each.tenant_id, each.method, each.request_id) for each in requests]
         restaurants = [question.member.footprint.restaurant_id for question in questions]
         found = await self._all(
             GROUPS["open_requests"],
             *self._timeouts_ms,
-            [request_lock(each.tenant_id, each.method, each.request_id) for each in requests],
+            names,
             [each.tenant_id for each in requests],
             [each.method for each in requests],
             [each.request_id for each in requests],
@@ -255,11 +256,11 @@ class Group:
         }
         missing = wanted - standings.keys()
         busy = await self._busy(missing, standings) if missing else set()
-        for question, row in zip(questions, found, strict=True):
+        for question, row, first in zip(questions, found, _first_ones(names), strict=True):
             key = (question.about[0].tenant_id, question.member.footprint.restaurant_id)
             locked_by_others = RestaurantBusyError(alone=len(wanted) == 1) if key in busy else None
-            answer = Opened(_recalled(row, *question.about), standings.get(key), locked_by_others)
-            self._resume(question, answer)
+            recalled = _recalled(row, row["claimed"] and first, *question.about)
+            self._resume(question, Opened(recalled, standings.get(key), locked_by_others))
 
     async def _busy(
         self, missing: set[tuple[UUID, UUID]], standings: dict[tuple[UUID, UUID], Standing]
@@ -351,11 +352,19 @@ class Group:
                 future.set_exception(self._failure)
 
 
+def _first_ones(names: Iterable[str]) -> Iterator[bool]:
+    """A transaction gets a lock as often as it likes, but only one of its members can have the request."""
+    seen: set[str] = set()
+    for name in names:
+        yield name not in seen
+        seen.add(name)
+
+
 def _recalled(
-    row: Any, request: RecordedRequest, answer_type: type[AnswerT]
+    row: Any, claimed: bool, request: RecordedRequest, answer_type: type[AnswerT]
 ) -> AnswerT | Refusal | Exception | None:
     """What the ledger says of a request, or why the request can't go on."""
-    if not row["claimed"]:
+    if not claimed:
         return in_progress(request)
     if row["request_hash"] is None:
         return None

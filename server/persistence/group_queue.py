@@ -18,6 +18,11 @@ class Waiting(Protocol):
     @property
     def footprint(self) -> Footprint: ...
 
+    @property
+    def contended(self) -> bool:
+        """Whether it wants to wait for the restaurant's lock, in a group that holds up no other restaurant."""
+        ...
+
     def still_wanted(self) -> bool:
         """Asked when its turn has come; whoever answers no has left the queue."""
         ...
@@ -28,17 +33,17 @@ WaitingT = TypeVar("WaitingT", bound=Waiting)
 
 @dataclass(slots=True)
 class _Lane(Generic[WaitingT]):
-    """Of one restaurant."""
+    """Of one restaurant. `contended` counts the members that want a group which waits for the lock."""
 
     members: deque[WaitingT] = field(default_factory=deque)
-    contended: bool = False
+    contended: int = 0
 
 
 class GroupQueue(Generic[WaitingT]):
     """Members of one group touch nothing in common, and a restaurant is in one group at a time.
 
-    Restaurants take turns. Of two members that touch something in common the one that came first starts first. A
-    `contended` restaurant starts in a group of its own.
+    Restaurants take turns. Of two members that touch something in common the one that came first starts first. While a
+    contended member waits, its restaurant starts in groups of its own.
     """
 
     def __init__(self) -> None:
@@ -52,24 +57,22 @@ class GroupQueue(Generic[WaitingT]):
         """How many members wait."""
         return self._length
 
-    def add(self, waiting: WaitingT, *, contended: bool) -> bool:
-        """Whether it could start now."""
+    def add(self, waiting: WaitingT) -> bool:
+        """Whether its restaurant could start now."""
         restaurant_id = waiting.footprint.restaurant_id
         lane = self._lanes.setdefault(restaurant_id, _Lane())
         lane.members.append(waiting)
+        lane.contended += waiting.contended
         self._length += 1
-        if contended and not lane.contended:
-            lane.contended = True
-            self._ready[False].pop(restaurant_id, None)
-        return self._make_ready(restaurant_id, lane)
+        return self._place(restaurant_id)
 
     def drop(self, waiting: WaitingT) -> None:
         """It does not want to start any more. Harmless when it has started already."""
         lane = self._lanes.get(waiting.footprint.restaurant_id)
         if lane is not None and waiting in lane.members:
             lane.members.remove(waiting)
-            self._length -= 1
-            self._forget_if_empty(waiting.footprint.restaurant_id, lane)
+            self._gone(lane, waiting)
+            self._place(waiting.footprint.restaurant_id)
 
     def groups_ready(self, members_max: int, *, contended: bool) -> int:
         """How many groups of that many members could start now, at most."""
@@ -80,16 +83,13 @@ class GroupQueue(Generic[WaitingT]):
         """Takes out who starts now, if anybody can. Their restaurants are under way until they are `arrived`."""
         members: list[WaitingT] = []
         for restaurant_id in tuple(self._ready[contended]):
-            lane = self._lanes[restaurant_id]
-            chosen = self._choose(lane.members, members_max - len(members))
+            chosen = self._choose(self._lanes[restaurant_id], members_max - len(members))
+            # It comes last from now on.
             del self._ready[contended][restaurant_id]
             if chosen:
                 self._under_way.add(restaurant_id)
-                lane.contended = False
                 members += chosen
-            self._forget_if_empty(restaurant_id, lane)
-            if restaurant_id in self._lanes:
-                self._make_ready(restaurant_id, lane)
+            self._place(restaurant_id)
             if (contended and members) or len(members) >= members_max:
                 break
         return members
@@ -97,9 +97,8 @@ class GroupQueue(Generic[WaitingT]):
     def arrived(self, restaurant_ids: set[UUID]) -> bool:
         """Their group is over. Whether anybody could start now."""
         self._under_way -= restaurant_ids
-        for restaurant_id in restaurant_ids:
-            if restaurant_id in self._lanes:
-                self._make_ready(restaurant_id, self._lanes[restaurant_id])
+        for restaurant_id in restaurant_ids & self._lanes.keys():
+            self._place(restaurant_id)
         return any(self._ready.values())
 
     def take_ready(self, *, contended: bool) -> list[WaitingT]:
@@ -111,34 +110,41 @@ class GroupQueue(Generic[WaitingT]):
         self._length -= len(taken)
         return taken
 
-    def _make_ready(self, restaurant_id: UUID, lane: _Lane[WaitingT]) -> bool:
-        if restaurant_id in self._under_way:
-            return False
-        self._ready[lane.contended].setdefault(restaurant_id)
-        return True
-
-    def _forget_if_empty(self, restaurant_id: UUID, lane: _Lane[WaitingT]) -> None:
+    def _place(self, restaurant_id: UUID) -> bool:
+        """Puts a restaurant where it belongs: among those that could start, in one way or the other, or not."""
+        lane = self._lanes[restaurant_id]
+        contended = lane.contended > 0
+        self._ready[not contended].pop(restaurant_id, None)
+        starts = bool(lane.members) and restaurant_id not in self._under_way
+        if starts:
+            self._ready[contended].setdefault(restaurant_id)
+        else:
+            self._ready[contended].pop(restaurant_id, None)
         if not lane.members:
             del self._lanes[restaurant_id]
-            self._ready[lane.contended].pop(restaurant_id, None)
+        return starts
 
-    def _choose(self, lane: deque[WaitingT], room: int) -> list[WaitingT]:
+    def _gone(self, lane: _Lane[WaitingT], waiting: WaitingT) -> None:
+        lane.contended -= waiting.contended
+        self._length -= 1
+
+    def _choose(self, lane: _Lane[WaitingT], room: int) -> list[WaitingT]:
         chosen: list[WaitingT] = []
         passed_over: list[WaitingT] = []
         touched: set[UUID] = set()
         for _ in range(room * LOOKS_PER_MEMBER):
-            if not lane or len(chosen) == room:
+            if not lane.members or len(chosen) == room:
                 break
-            waiting = lane.popleft()
+            waiting = lane.members.popleft()
             if not waiting.still_wanted():
-                self._length -= 1
+                self._gone(lane, waiting)
                 continue
             if touched.isdisjoint(waiting.footprint.touches):
-                self._length -= 1
+                self._gone(lane, waiting)
                 chosen.append(waiting)
             else:
                 passed_over.append(waiting)
             # Of what is passed over, too: nobody overtakes somebody who wants the same.
             touched |= waiting.footprint.touches
-        lane.extendleft(reversed(passed_over))
+        lane.members.extendleft(reversed(passed_over))
         return chosen

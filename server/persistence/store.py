@@ -13,6 +13,7 @@ import structlog
 from server.clock import Deadline
 from server.domain.announcement import Announcement
 from server.domain.invariants import InvariantReport
+from server.errors import Reason, ServiceError
 from server.orchestrator.ports import Footprint, OwnUnit, Unit
 from server.persistence.commit_groups import CommitGroups
 from server.persistence.failures import (
@@ -105,7 +106,26 @@ class SqlStore:
                 raise deadline_exceeded() from None
             except GroupFailedError:
                 log.info("group_failed", exc_info=True)
+                return await self._run_after_all(work, deadline, footprint)
         return await self.run(work, deadline, footprint.restaurant_id)
+
+    async def _run_after_all(
+        self, work: Callable[[Unit], Awaitable[ResultT]], deadline: Deadline, footprint: Footprint
+    ) -> ResultT:
+        """By itself. A group whose connection was cut has the request until the database notices."""
+        for attempt in range(self._settings.attempts_max):
+            try:
+                return await self.run(work, deadline, footprint.restaurant_id)
+            except ServiceError as error:
+                if error.reason is not Reason.REQUEST_IN_PROGRESS:
+                    raise
+                await asyncio.sleep(self._settings.backoff_s * 2**attempt)
+        return await self.run(work, deadline, footprint.restaurant_id)
+
+    @property
+    def members_queued(self) -> int:
+        """How many changes wait for a transaction that they can share."""
+        return self._groups.queued
 
     async def check_invariants(
         self, tenant_id: UUID, restaurant_id: UUID | None, deadline: Deadline

@@ -1,4 +1,4 @@
-"""The wheel holds the service, the stubs, the client and the migrations, and nothing else."""
+"""The wheel holds the service, the stubs, the clients and the migrations, and nothing else."""
 
 import subprocess
 import sys
@@ -10,9 +10,9 @@ from hatchling.builders.wheel import WheelBuilder
 
 from tests.architecture.sources import ROOT
 
-PLAIN_SUFFIXES = {".py", ".pyi", ".typed", ".sql", ".json"}
+PLAIN_SUFFIXES = {".py", ".pyi", ".typed", ".sql", ".json", ".toml"}
 # What a plain install brings besides the standard library, by import name.
-PLAIN_IMPORTS = {"google", "grpc", "grpc_status", "typing_extensions", "maitred", "maitred_client"}
+PLAIN_IMPORTS = {"google", "grpc", "grpc_status", "typing_extensions", "maitred", "maitred_client", "loadgen"}
 
 # Runs in an interpreter of its own, in which only the wheel, the standard library and some packages exist.
 FENCED = """
@@ -55,9 +55,9 @@ def contents(wheel: zipfile.ZipFile) -> list[str]:
     return [name for name in wheel.namelist() if ".dist-info/" not in name]
 
 
-def test_the_top_level_is_exactly_the_three_packages(wheel: zipfile.ZipFile) -> None:
+def test_the_top_level_is_exactly_the_four_packages(wheel: zipfile.ZipFile) -> None:
     tops = {name.split("/")[0] for name in wheel.namelist()}
-    assert tops == {"server", "maitred", "maitred_client", "maitred-0.1.0.dist-info"}
+    assert tops == {"server", "maitred", "maitred_client", "loadgen", "maitred-0.1.0.dist-info"}
 
 
 def test_nothing_but_code_and_data_is_in_it(wheel: zipfile.ZipFile) -> None:
@@ -72,6 +72,7 @@ def test_nothing_but_code_and_data_is_in_it(wheel: zipfile.ZipFile) -> None:
         ("server", "server"),
         ("gen/maitred", "maitred"),
         ("clients/maitred_client", "maitred_client"),
+        ("clients/loadgen", "loadgen"),
         ("migrations", "server/persistence/migrations"),
     ],
 )
@@ -100,6 +101,12 @@ def test_a_plain_install_asks_for_the_client_dependencies_only(wheel: zipfile.Zi
 
 def test_the_client_imports_with_a_plain_install(unpacked: Path) -> None:
     done = fenced(unpacked, PLAIN_IMPORTS, "import maitred_client; print(maitred_client.__file__)")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(unpacked))
+
+
+def test_the_driver_imports_with_a_plain_install(unpacked: Path) -> None:
+    done = fenced(unpacked, PLAIN_IMPORTS, "import loadgen.driving; print(loadgen.driving.__file__)")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(str(unpacked))
 

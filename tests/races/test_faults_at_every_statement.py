@@ -82,9 +82,10 @@ class Scene:
 
 @pytest.fixture
 async def scene(database_url: str) -> AsyncIterator[Scene]:
+    """Every change travels alone; those that share a transaction have faults of their own, beside this file."""
     plan, tenant_id = FaultPlan(), uuid4()
     settings = load_settings(
-        port=0, log_level="error", pool_size_min=1, pool_size_max=4, health_interval_s=60
+        port=0, log_level="error", pool_size_min=1, pool_size_max=4, health_interval_s=60, group_members_max=1
     )
     async with (
         serving(settings, database_url, faulty_connection(plan)) as running,

@@ -19,7 +19,7 @@ STATEMENTS = 5
 
 
 async def test_a_cut_connection_leaves_a_refusal_recorded_and_told_or_neither(database_url: str) -> None:
-    async with interrupted(database_url) as here:
+    async with interrupted(database_url, group_members_max=1) as here:
         moments = ((at, strike) for at in itertools.count(1) for strike in (cut_before, cut_after))
         for number, (at, strike) in enumerate(moments):
             request = await doomed(here, number)

@@ -1,0 +1,236 @@
+"""What clients asked and what they were told, in files that survive the client.
+
+A history is a folder with one file of JSON lines per client process, `client-<n>.jsonl`. A call is two lines: one
+before it is sent and one after its answer came. A call without the second line is of unknown outcome. Instants are
+nanoseconds of CLOCK_MONOTONIC, which all processes of a machine share; a `clock` line now and then says what the wall
+clock showed.
+
+A call may be recorded as invoked too early and as returned too late, never the other way round.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from itertools import count
+from pathlib import Path
+from typing import Any, Final, Literal
+
+Outcome = Literal["ok", "refused", "unknown"]
+
+CLOCK_EVERY_NS: Final = 1_000_000_000
+_PERMISSIONS: Final = 0o644
+# What is known when a call is sent; the other fields come with the answer.
+_ASKED: Final = (
+    "method",
+    "request_id",
+    "restaurant_id",
+    "booking_id",
+    "hold_id",
+    "table_ids",
+    "window",
+    "ttl_s",
+    "attempt",
+    "request_digest",
+    "invoked_ns",
+)
+_TOLD: Final = ("returned_ns", "outcome", "reason", "answer", "answer_digest")
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One call. `client` and `call` name it; the writer gives both.
+
+    `method` is the RPC's name, for example "HoldTables". `window` is that of the booking, start and end in ISO 8601,
+    or of the block. `hold_id` is the hold that the call acts on; one that it makes is in `answer`. `attempt` counts
+    from 1: repeats of a request_id are calls of their own. `request_digest` is of the request's bytes, so that a
+    repeat with another payload shows. `outcome` is `refused` whenever the service or gRPC said no; `reason` is then
+    the ErrorReason without its prefix, or the name of the gRPC code when there is none. `answer` is
+    `answers.answer_of(response)`; `answer_digest` is of all bytes that were answered, of a refusal its details.
+    """
+
+    method: str
+    client: int = 0
+    call: int = 0
+    request_id: str = ""
+    restaurant_id: str = ""
+    booking_id: str = ""
+    hold_id: str = ""
+    table_ids: tuple[str, ...] = ()
+    window: tuple[str, str] | None = None
+    ttl_s: float | None = None
+    attempt: int = 1
+    request_digest: str = ""
+    invoked_ns: int = 0
+    returned_ns: int | None = None
+    outcome: Outcome = "unknown"
+    reason: str = ""
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    answer_digest: str = ""
+
+    @property
+    def name(self) -> str:
+        """How people find the call's lines: client and number."""
+        return f"{self.client}/{self.call}"
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What the wall clock showed at an instant of the monotonic one; both in nanoseconds."""
+
+    monotonic_ns: int
+    wall_ns: int
+
+    @property
+    def offset_ns(self) -> int:
+        return self.wall_ns - self.monotonic_ns
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All calls by the moment they were invoked. `seed` is whatever the run was made from, if anybody said."""
+
+    calls: tuple[Recorded, ...]
+    clocks: tuple[Clock, ...] = ()
+    seed: str = ""
+
+
+class HistoryWriter:
+    """Appends one client process's calls to its file.
+
+    Each line is one write to the file, not kept in the process, so that a killed process loses nothing it was told.
+    Threads and tasks of the process may share a writer. Raises FileExistsError when the client has a file already: a
+    restarted process is a new client.
+    """
+
+    def __init__(self, folder: Path, client: int, seed: str = "") -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.client = client
+        self._numbers = count(1)
+        self._clock_due_ns = 0
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+        self._file = os.open(folder / f"client-{client}.jsonl", flags, _PERMISSIONS)
+        self._write({"line": "client", "client": client, "seed": seed})
+
+    def invoked(self, asked: Recorded) -> Recorded:
+        """Writes down the call that is about to be sent, and gives it back with its number; now is its `invoked_ns`."""
+        now_ns = time.monotonic_ns()
+        self._note_clock(now_ns)
+        call = replace(asked, client=self.client, call=next(self._numbers), invoked_ns=now_ns)
+        self._write({"line": "invoke", "call": call.call, **_parts(call, _ASKED)})
+        return call
+
+    def returned(
+        self,
+        call: Recorded,
+        outcome: Outcome,
+        *,
+        reason: str = "",
+        answer: Mapping[str, Any] | None = None,
+        answer_digest: str = "",
+        returned_ns: int | None = None,
+    ) -> Recorded:
+        """Writes down what the call was told; `returned_ns` is when, at the earliest, and now by default."""
+        at_ns = time.monotonic_ns() if returned_ns is None else returned_ns
+        told = replace(
+            call,
+            returned_ns=at_ns,
+            outcome=outcome,
+            reason=reason,
+            answer=answer or {},
+            answer_digest=answer_digest,
+        )
+        self._write({"line": "return", "call": call.call, **_parts(told, _TOLD)})
+        return told
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def _note_clock(self, now_ns: int) -> None:
+        if now_ns < self._clock_due_ns:
+            return
+        self._clock_due_ns = now_ns + CLOCK_EVERY_NS
+        before_ns, wall_ns, after_ns = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+        clock = {"monotonic_ns": (before_ns + after_ns) // 2, "wall_ns": wall_ns}
+        self._write({"line": "clock", **clock})
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        os.write(self._file, json.dumps(line, separators=(",", ":")).encode() + b"\n")
+
+
+def digest_of(content: bytes) -> str:
+    """Names bytes in a history; equal digests mean equal bytes."""
+    return blake2b(content, digest_size=16).hexdigest()
+
+
+def read_history(folder: Path) -> History:
+    """Every client's calls.
+
+    A last line that was cut off by the end of its process counts as never written. Raises ValueError for any other
+    line that is none, and FileNotFoundError for a folder without histories.
+    """
+    files = sorted(folder.glob("client-*.jsonl"))
+    if not files:
+        raise FileNotFoundError(f"no client-<n>.jsonl in {folder}")
+    calls: list[Recorded] = []
+    clocks: list[Clock] = []
+    seed = ""
+    for file in files:
+        known = _ClientFile(file)
+        calls += known.calls.values()
+        clocks += known.clocks
+        seed = known.seed or seed
+    return History(
+        tuple(sorted(calls, key=lambda call: (call.invoked_ns, call.client, call.call))), tuple(clocks), seed
+    )
+
+
+class _ClientFile:
+    """One file, read."""
+
+    def __init__(self, file: Path) -> None:
+        self.calls: dict[int, Recorded] = {}
+        self.clocks: list[Clock] = []
+        self.seed = ""
+        self._client = 0
+        for line in _lines(file):
+            self._take(line, file)
+
+    def _take(self, line: Mapping[str, Any], file: Path) -> None:
+        match line["line"]:
+            case "client":
+                self._client, self.seed = line["client"], line["seed"]
+            case "clock":
+                self.clocks.append(Clock(line["monotonic_ns"], line["wall_ns"]))
+            case "invoke":
+                self.calls[line["call"]] = _asked(line, self._client)
+            case "return":
+                self.calls[line["call"]] = replace(
+                    self.calls[line["call"]], **{name: line[name] for name in _TOLD}
+                )
+            case other:
+                raise ValueError(f"{file}: a history has no {other!r} lines")
+
+
+def _lines(file: Path) -> Iterator[Mapping[str, Any]]:
+    *whole, rest = file.read_bytes().split(b"\n")
+    for number, text in enumerate(whole, 1):
+        try:
+            yield json.loads(text)
+        except ValueError as problem:
+            raise ValueError(f"{file}:{number}: {problem}") from None
+    # What follows the last line break is a line that its process did not get to end.
+    del rest
+
+
+def _asked(line: Mapping[str, Any], client: int) -> Recorded:
+    parts = {name: line[name] for name in _ASKED}
+    parts["table_ids"] = tuple(parts["table_ids"])
+    parts["window"] = tuple(parts["window"]) if parts["window"] else None
+    return Recorded(client=client, call=line["call"], **parts)
+
+
+def _parts(call: Recorded, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: getattr(call, name) for name in names}

@@ -1,0 +1,353 @@
+"""Who had which table when, as far as the answers tell.
+
+A tenure is one owner's time on a set of tables: a hold from the call that made it to whatever ended it, an
+assignment, a block. Its beginning and its end are spans: they lie between the moment a call was sent and the moment
+it was answered, and the end of a hold's life is known up to the tolerance of the clocks. A tenure whose making has no
+definite answer may never have begun.
+
+What ends a tenure for certain narrows its end from above; whatever may have ended it narrows it from below. Both are
+taken so that the true moment is always inside, whichever order the service chose.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from loadgen.checking.clock import ServiceClock, wall_ns
+from loadgen.checking.operations import NEVER_NS, Operation, Span
+
+HOLD_TAKES: Final = frozenset({"HoldTables", "ReplaceHold"})
+SEATINGS: Final = frozenset({"ConfirmHold", "AssignTables", "ReassignTables", "AutoAssign"})
+LETS_HOLDS_LIVE: Final = frozenset({"pending", "pending_allocation", "confirmed"})
+GIVES_UP_TABLES: Final = frozenset({"cancelled", "no_show"})
+
+Effect = Literal["none", "possible", "ends"]
+Kind = Literal["hold", "assignment", "block"]
+Window = tuple[int, int]
+
+
+@dataclass(eq=False)
+class Tenure:
+    """`table_ids` and `window` (wall clock, half-open, nanoseconds) are None when nobody was told: then it may be any.
+
+    `owner_id` is empty while nobody was told either. `next` is the tenure that takes over without a gap, and `ended`
+    the operation that ended it first or may have.
+    """
+
+    kind: Kind
+    owner_id: str
+    restaurant_id: str
+    booking_id: str
+    table_ids: frozenset[str] | None
+    window: Window | None
+    taken: Operation
+    begin: Span
+    end: Span = field(default=Span(0, NEVER_NS))
+    ended: Operation | None = None
+    next: "Tenure | None" = None
+    expires_at: tuple[str, ...] = ()
+
+    @property
+    def is_definite(self) -> bool:
+        return self.begin.latest_ns < NEVER_NS
+
+    @property
+    def party(self) -> str:
+        """Whom the tables are taken for; a block is a party of its own."""
+        return self.booking_id or self.owner_id
+
+    def overlaps(self, window: Window | None) -> bool:
+        if self.window is None or window is None:
+            return True
+        return self.window[0] < window[1] and window[0] < self.window[1]
+
+    def may_have(self, table_id: str) -> bool:
+        return self.table_ids is None or table_id in self.table_ids
+
+
+@dataclass
+class Occupancy:
+    """All tenures, and the operations of each booking by when they were first sent."""
+
+    clock: ServiceClock
+    tenures: list[Tenure] = field(default_factory=list)
+    holds: dict[str, Tenure] = field(default_factory=dict)
+    assignments: dict[str, Tenure] = field(default_factory=dict)
+    bookings: dict[tuple[str, str], list[Operation]] = field(default_factory=lambda: defaultdict(list))
+    windows: dict[tuple[str, str], frozenset[Window]] = field(default_factory=dict)
+    tenures_of: dict[tuple[str, str], list[Tenure]] = field(default_factory=lambda: defaultdict(list))
+
+    def booking_of(self, operation: Operation) -> str:
+        """The booking that an operation is about: as asked, or that of the hold it names."""
+        hold = self.holds.get(operation.asked.hold_id)
+        return operation.asked.booking_id or (hold.booking_id if hold else "")
+
+    def windows_of(self, restaurant_id: str, booking_id: str) -> frozenset[Window]:
+        """Every window that the booking was put for, as far as calls tell. Whoever asks may know an older one."""
+        return self.windows.get((restaurant_id, booking_id), frozenset())
+
+    def operations_of(self, tenure: Tenure) -> Sequence[Operation]:
+        return self.bookings.get((tenure.restaurant_id, tenure.booking_id), ())
+
+
+def occupancy_of(operations: Iterable[Operation], clock: ServiceClock) -> Occupancy:
+    """What the operations say; `operations` in the order in which they were first sent."""
+    found = Occupancy(clock)
+    done = [operation for operation in operations if operation.outcome != "refused"]
+    for operation in done:
+        if operation.is_ok and operation.part("hold") and operation.method in HOLD_TAKES:
+            _add(found, _hold(operation, found))
+    for operation in done:
+        found.bookings[operation.asked.restaurant_id, found.booking_of(operation)].append(operation)
+    found.windows = {booking: _windows(operations) for booking, operations in found.bookings.items()}
+    for operation in done:
+        tenure = _taken(operation, found)
+        if tenure is not None:
+            _add(found, tenure)
+    _set_ends(found)
+    return found
+
+
+def window_of(part: dict[str, Any], asked: tuple[str, str] | None) -> Window | None:
+    """As answered, or else as asked for."""
+    if part.get("window_start"):
+        return wall_ns(part["window_start"]), wall_ns(part["window_end"])
+    return None if asked is None else (wall_ns(asked[0]), wall_ns(asked[1]))
+
+
+def _windows(operations: Iterable[Operation]) -> frozenset[Window]:
+    puts = [operation for operation in operations if operation.method == "PutBooking"]
+    windows = (window_of(operation.part("booking"), operation.asked.window) for operation in puts)
+    return frozenset(window for window in windows if window)
+
+
+def _taken(operation: Operation, found: Occupancy) -> Tenure | None:
+    """The tenure that the operation began or may have begun, except holds that were answered."""
+    if operation.method in HOLD_TAKES:
+        return None if operation.part("hold") else _hold(operation, found)
+    if operation.method in SEATINGS or (
+        operation.method == "UnassignTables" and operation.part("assignment")
+    ):
+        return _assignment(operation, found)
+    if operation.method == "TransitionBooking":
+        return _seated_again(operation, found)
+    if operation.method == "BlockTables":
+        return _tenure("block", operation, operation.part("block"), "", found)
+    return None
+
+
+def _hold(operation: Operation, found: Occupancy) -> Tenure:
+    part = operation.part("hold")
+    booking_id = part.get("booking_id") or found.booking_of(operation)
+    tenure = _tenure("hold", operation, part, booking_id, found)
+    if part:
+        tenure.expires_at = (part["expires_at"],)
+    return tenure
+
+
+def _assignment(operation: Operation, found: Occupancy) -> Tenure | None:
+    part = operation.part("assignment")
+    if operation.is_ok and not part:
+        return None
+    known = found.assignments.get(part.get("assignment_id", ""))
+    if known is not None and "AutoAssign" in (operation.method, known.taken.method):
+        _seen_again(known, operation)
+        return None
+    tenure = _tenure("assignment", operation, part, found.booking_of(operation), found)
+    held = found.holds.get(operation.asked.hold_id)
+    if held is not None and not part:
+        tenure.table_ids, tenure.window = held.table_ids, held.window
+    return tenure
+
+
+def _seen_again(known: Tenure, operation: Operation) -> None:
+    """Another call's answer names the same assignment: it was made before the earlier of the two answers."""
+    begin, span = known.begin, operation.span
+    known.begin = Span(min(begin.earliest_ns, span.earliest_ns), min(begin.latest_ns, span.latest_ns))
+
+
+def _seated_again(operation: Operation, found: Occupancy) -> Tenure | None:
+    """A no-show that came after all may have its tables back, and its answer doesn't name them."""
+    if operation.is_ok and operation.part("booking").get("status") != "confirmed":
+        return None
+    booking_id = found.booking_of(operation)
+    had = [
+        tenure
+        for tenure in found.tenures_of[operation.asked.restaurant_id, booking_id]
+        if tenure.kind != "hold"
+    ]
+    if not had:
+        return None
+    tenure = _tenure("assignment", operation, {}, booking_id, found)
+    known = [each.table_ids for each in had if each.table_ids is not None]
+    tenure.table_ids, tenure.window = frozenset().union(*known), None
+    tenure.begin = Span(operation.span.earliest_ns, NEVER_NS)
+    return tenure
+
+
+def _tenure(
+    kind: Kind, operation: Operation, part: dict[str, Any], booking_id: str, found: Occupancy
+) -> Tenure:
+    asked = operation.asked
+    tables = part.get("table_ids") or asked.table_ids
+    window = window_of(part, asked.window)
+    known = found.windows_of(asked.restaurant_id, booking_id)
+    return Tenure(
+        kind,
+        part.get(f"{kind}_id", ""),
+        asked.restaurant_id,
+        booking_id,
+        frozenset(tables) if tables else None,
+        # Without an answer it may be for any window that the booking was put for.
+        window if part or known <= {window} else None,
+        operation,
+        operation.span,
+    )
+
+
+def _add(found: Occupancy, tenure: Tenure) -> None:
+    found.tenures.append(tenure)
+    found.tenures_of[tenure.restaurant_id, tenure.booking_id].append(tenure)
+    if tenure.owner_id and tenure.kind == "hold":
+        found.holds[tenure.owner_id] = tenure
+    elif tenure.owner_id and tenure.kind == "assignment":
+        found.assignments[tenure.owner_id] = tenure
+
+
+def _set_ends(found: Occupancy) -> None:
+    taken = {id(tenure.taken): tenure for tenure in found.tenures}
+    for tenure in found.tenures:
+        if not tenure.is_definite:
+            tenure.end = Span(tenure.begin.earliest_ns, NEVER_NS)
+        elif tenure.kind == "hold":
+            _set_end_of_hold(tenure, found, taken)
+        else:
+            _set_end(tenure, _enders(tenure, found), taken)
+
+
+def _set_end_of_hold(hold: Tenure, found: Occupancy, taken: dict[int, Tenure]) -> None:
+    operations = found.operations_of(hold)
+    extended = [
+        each for each in operations if each.method == "ExtendHold" and each.asked.hold_id == hold.owner_id
+    ]
+    known = [each.part("hold")["expires_at"] for each in extended if each.is_ok]
+    hold.expires_at = (*hold.expires_at, *known)
+    passed = next((each for each in operations if passes_on(each, hold)), None)
+    if passed is not None:
+        begun_ns = max(passed.span.earliest_ns, hold.begin.earliest_ns)
+        hold.end, hold.ended = Span(begun_ns, passed.span.latest_ns), passed
+        hold.next = taken.get(id(passed))
+        return
+    _set_end(hold, _enders(hold, found), taken)
+    expiry = max(hold.expires_at)
+    unknown = any(not each.is_ok for each in extended)
+    lived_ns = max((each.span.earliest_ns for each in extended if each.is_ok), default=0)
+    earliest_ns = min(hold.end.earliest_ns, found.clock.earliest_ns(expiry))
+    latest_ns = hold.end.latest_ns if unknown else min(hold.end.latest_ns, found.clock.latest_ns(expiry))
+    hold.end = Span(max(earliest_ns, lived_ns), latest_ns)
+
+
+def passes_on(operation: Operation, hold: Tenure) -> bool:
+    """Whether the answer says that this operation ended the hold, which was live until then."""
+    if not operation.is_ok:
+        return False
+    if operation.method in ("ConfirmHold", "ReplaceHold") and operation.asked.hold_id == hold.owner_id:
+        return True
+    return operation.told is not None and hold.owner_id in operation.told.answer.get(
+        "superseded_hold_ids", ()
+    )
+
+
+def _set_end(tenure: Tenure, enders: Iterable[tuple[Operation, Effect]], taken: dict[int, Tenure]) -> None:
+    earliest_ns = latest_ns = NEVER_NS
+    count = 0
+    for operation, effect in enders:
+        count += 1
+        at_ns = max(operation.span.earliest_ns, tenure.begin.earliest_ns)
+        if at_ns < earliest_ns:
+            earliest_ns, tenure.ended = at_ns, operation
+        if effect == "ends":
+            latest_ns = min(latest_ns, operation.span.latest_ns)
+    tenure.end = Span(earliest_ns, latest_ns)
+    if count == 1 and latest_ns < NEVER_NS and tenure.kind == "assignment":
+        tenure.next = taken.get(id(tenure.ended))
+
+
+def _enders(tenure: Tenure, found: Occupancy) -> Iterator[tuple[Operation, Effect]]:
+    """What ended the tenure or may have, unless it was over before the tenure began."""
+    operations = found.operations_of(tenure)
+    changed = any(changes_booking(operation) for operation in operations)
+    for operation in operations:
+        if operation is tenure.taken or operation.span.latest_ns < tenure.begin.earliest_ns:
+            continue
+        match tenure.kind:
+            case "hold":
+                effect = effect_on_hold(operation, tenure)
+            case "assignment":
+                effect = _effect_on_assignment(operation, changed=changed)
+            case _:
+                effect = _effect_on_block(operation, tenure)
+        named = bool(operation.asked.hold_id) and operation.asked.hold_id == tenure.owner_id
+        if effect == "ends" and not named and operation.span.earliest_ns < tenure.begin.latest_ns:
+            effect = "possible"
+        if effect != "none":
+            yield operation, effect
+
+
+def changes_booking(operation: Operation) -> bool:
+    """Whether it put a booking that was there before, or may have."""
+    return operation.method == "PutBooking" and operation.part("booking").get("revision") != 1
+
+
+def effect_on_hold(operation: Operation, hold: Tenure) -> Effect:
+    """What an operation does to a live hold of its booking; refused ones do nothing and are not asked about."""
+    ends: Effect = "ends" if operation.is_ok else "possible"
+    if operation.asked.hold_id == hold.owner_id:
+        return "none" if operation.method == "ExtendHold" else ends
+    match operation.method:
+        case "HoldTables" | "ReplaceHold":
+            # An answer names the holds that gave way.
+            shared = hold.table_ids is None or bool(hold.table_ids & set(operation.asked.table_ids))
+            return "possible" if shared and not operation.is_ok else "none"
+        case "ConfirmHold" | "AssignTables" | "ReassignTables":
+            return ends
+        case "AutoAssign":
+            return "possible"
+        case "PutBooking":
+            return "possible" if changes_booking(operation) else "none"
+        case "TransitionBooking":
+            lives = operation.is_ok and operation.part("booking").get("status") in LETS_HOLDS_LIVE
+            return "none" if lives else ends
+        case _:
+            return "none"
+
+
+def _effect_on_assignment(operation: Operation, *, changed: bool) -> Effect:
+    """`changed` says that the booking may have got another time or party: then it may be given tables again."""
+    ends: Effect = "ends" if operation.is_ok else "possible"
+    match operation.method:
+        case "UnassignTables" | "ReassignTables":
+            return ends
+        case "ConfirmHold" | "AssignTables":
+            return ends if changed else "none"
+        case "AutoAssign":
+            return "possible" if changed else "none"
+        case "TransitionBooking":
+            return _effect_of_step(operation)
+        case _:
+            return "none"
+
+
+def _effect_of_step(operation: Operation) -> Effect:
+    """A party that leaves gives back what is left of its window only."""
+    status = operation.part("booking").get("status")
+    if operation.is_ok and status not in GIVES_UP_TABLES:
+        return "possible" if status == "completed" else "none"
+    return "ends" if operation.is_ok else "possible"
+
+
+def _effect_on_block(operation: Operation, block: Tenure) -> Effect:
+    if operation.method != "UnblockTables" or operation.asked.hold_id != block.owner_id:
+        return "none"
+    return "ends" if operation.is_ok else "possible"

@@ -1,0 +1,287 @@
+"""`load`: making load on a server as a scenario says."""
+
+import asyncio
+import os
+import secrets
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import typer
+
+from server.cli.failures import CommandFailure, ExitCode
+from server.cli.help_text import add_command
+from server.cli.looking_up import drive
+from server.cli.options import Output
+from server.cli.output import Format, note, show, write_json
+
+if TYPE_CHECKING:
+    from loadgen.checking.report import Report as Checked
+    from loadgen.counters import Counts
+    from loadgen.driving import Tally
+    from loadgen.running import LoadPlan, LoadResult, LoadRun
+    from server.bench.loaded import Loaded
+
+SERVER, LOAD, RESULT = "Server", "Load", "Result"
+TARGET_OR_START = "--target and --start are one or the other"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command of this file."""
+    add_command(app, load, panel="Check")
+
+
+def _option(
+    name: str, panel: str, text: str, least: float | None = None, variable: str = ""
+) -> typer.models.OptionInfo:
+    variable = variable or name.removeprefix("--").replace("-", "_").upper()
+    found = typer.Option(name, envvar=f"MAITRED_CLI_{variable}", min=least, help=text, rich_help_panel=panel)
+    assert isinstance(found, typer.models.OptionInfo)
+    return found
+
+
+Scenario = Annotated[
+    str, _option("--scenario", LOAD, "Name of a packaged scenario, or path of a .toml file: docs/load.md.")
+]
+Target = Annotated[
+    str | None, _option("--target", SERVER, "host:port of a running server; without it one is started.")
+]
+Start = Annotated[
+    bool,
+    _option(
+        "--start",
+        SERVER,
+        "Start PostgreSQL and a server for this load, and end them after it.",
+        variable="START_SERVER",
+    ),
+]
+Servers = Annotated[int, _option("--servers", SERVER, "Processes of the server that is started.", 1)]
+Metrics = Annotated[
+    list[str] | None,
+    _option(
+        "--metrics",
+        SERVER,
+        "Where a server process shows its counts, such as http://127.0.0.1:9464/metrics, to compare them; repeat it.",
+    ),
+]
+Operations = Annotated[int | None, _option("--operations", LOAD, "Begin no more than so many.", 1)]
+Duration = Annotated[float | None, _option("--duration", LOAD, "Begin nothing after so many seconds.", 0.1)]
+InFlight = Annotated[
+    int | None,
+    _option("--in-flight", LOAD, "Callers who wait for their answers; with --rate, the most under way.", 1),
+]
+Rate = Annotated[
+    float | None,
+    _option("--rate", LOAD, "Begin so many operations a second, whether or not others are over.", 0.1),
+]
+Steady = Annotated[bool, _option("--steady", LOAD, "With --rate: at equal distances, not at random.")]
+Processes = Annotated[int, _option("--processes", LOAD, "Client processes.", 1)]
+Lines = Annotated[int, _option("--lines", LOAD, "Connections of each client process.", 1)]
+Seed = Annotated[str | None, _option("--seed", LOAD, "What all choices come from; one is made and told.")]
+AnswerWithin = Annotated[float, _option("--answer-within", LOAD, "Seconds to wait for one call.", 0.01)]
+History = Annotated[
+    Path | None,
+    _option("--history", RESULT, "Write every call down in this folder, and check them afterwards."),
+]
+Check = Annotated[bool, _option("--check", RESULT, "Check the calls without keeping them.")]
+ReportFile = Annotated[Path | None, _option("--report", RESULT, "Write a page with plots to this HTML file.")]
+
+
+def load(
+    scenario: Scenario = "mixed",
+    target: Target = None,
+    start: Start = False,
+    servers: Servers = 1,
+    metrics: Metrics = None,
+    operations: Operations = None,
+    duration: Duration = None,
+    in_flight: InFlight = None,
+    rate: Rate = None,
+    steady: Steady = False,
+    processes: Processes = 2,
+    lines: Lines = 2,
+    seed: Seed = None,
+    answer_within: AnswerWithin = 10.0,
+    history: History = None,
+    check: Check = False,
+    report: ReportFile = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Makes load on a server, tells how it did, and looks for answers that cannot be true.
+
+    Several client processes call the server as a scenario says. Each run puts up restaurants and bookings of its own,
+    as a tenant of its own. Ctrl-C ends a run in good order, with the report so far. Exits with 7 when a repeated call
+    got another answer, when server and callers counted differently, or when the history could not have happened.
+
+    Example: [bold]maitred load --scenario hot_set --operations 5000 --check[/]
+    """
+    if target is not None and start:
+        raise typer.BadParameter(TARGET_OR_START, param_hint="--start")
+    # Processes are started beside threads of gRPC, which would complain about each; none of them uses it after a
+    # fork.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+    from server.bench.loaded import Loaded
+
+    given: dict[str, Any] = {
+        "processes": processes,
+        "lines": lines,
+        "seed": seed or str(secrets.randbelow(10**8)),
+        "in_flight": in_flight,
+        "per_s": rate,
+        "steady": steady,
+        "operations": operations,
+        "duration_s": duration,
+        "timeout_s": answer_within,
+    }
+    with tempfile.TemporaryDirectory(prefix="maitred-load-", ignore_cleanup_errors=True) as folder:
+        given["history"] = history or (Path(folder) if check else None)
+        plan = _plan(scenario, target or "", given)
+        server = servers if target is None else Loaded(target, tuple(metrics or ()))
+        found, tally = drive(_work(plan, server))
+    _tell(found, tally, report, output)
+
+
+async def _work(plan: "LoadPlan", server: "Loaded | int") -> "tuple[dict[str, Any], Tally]":
+    """`server` is one that runs, or the number of processes of one that is to be started."""
+    from loadgen.counters import compare
+    from loadgen.report import report_of
+    from loadgen.running import LoadRun
+
+    async with AsyncExitStack() as stack:
+        if isinstance(server, int):
+            server = await _started(stack, server)
+        plan = replace(plan, target=server.address)
+        note(f"seed {plan.seed}, run {plan.run_id}")
+        run = await stack.enter_async_context(LoadRun(plan))
+        await _prepare(run)
+        before = await _counts(server)
+        result = await _drive(run, plan)
+        after = await _counts(server)
+        comparison = compare(result.found.tally.replies, before, after) if server.metrics_urls else None
+        return report_of(result, comparison, await _checked(run, plan, server)), result.found.tally
+
+
+async def _started(stack: AsyncExitStack, processes: int) -> "Loaded":
+    from server.bench.ground import NotDurableError
+    from server.bench.loaded import loaded_server
+    from server.bench.programs import DidNotStartError
+
+    try:
+        return await stack.enter_async_context(loaded_server(note, processes))
+    except (NotDurableError, DidNotStartError, TimeoutError) as error:
+        raise CommandFailure(ExitCode.NOT_READY, f"the server did not start: {error}") from None
+
+
+async def _counts(server: "Loaded") -> "Counts":
+    from loadgen.counters import NotReadError, read_counts
+
+    try:
+        return await read_counts(server.metrics_urls)
+    except NotReadError as problem:
+        raise CommandFailure(ExitCode.UNREACHABLE, str(problem), "Check --metrics.") from None
+
+
+async def _checked(run: "LoadRun", plan: "LoadPlan", server: "Loaded") -> "Checked | None":
+    if plan.history is None:
+        return None
+    from loadgen.checking.check import check_history
+
+    note("checking the history …")
+    restaurants = range(plan.scenario.floors.restaurants)
+    state = await server.state(UUID(run.place.restaurant_id(number)) for number in restaurants)
+    return check_history(plan.history, state)
+
+
+def _plan(scenario: str, target: str, given: dict[str, Any]) -> "LoadPlan":
+    from loadgen.running import LoadPlan
+    from loadgen.scenario import ScenarioError, load_scenario
+
+    try:
+        chosen = load_scenario(scenario)
+    except ScenarioError as error:
+        for problem in error.problems:
+            note(f"  {problem}")
+        raise CommandFailure(ExitCode.BAD_FILE, f"the scenario {error.source} is wrong") from None
+    driving = chosen.driving
+    if given["operations"] is None and given["duration_s"] is None:
+        given["operations"] = driving.operations
+    if given["in_flight"] is None:
+        # An open loop is not to be closed by a limit that was meant for callers who wait.
+        given["in_flight"] = driving.in_flight if given["per_s"] is None else 10 * driving.in_flight
+    try:
+        return LoadPlan(chosen, target, **given)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+async def _prepare(run: "LoadRun") -> None:
+    from loadgen.driving import ClientEndedError
+    from server.cli.load_progress import PreparingProgress
+
+    try:
+        with PreparingProgress() as progress:
+            await run.prepare(progress.told)
+    except ClientEndedError as error:
+        # The name of the exception is no news.
+        last = str(error).strip().splitlines()[-1].partition(": ")[2]
+        raise CommandFailure(
+            ExitCode.UNREACHABLE, f"the server could not be prepared: {last}", "Check --target."
+        ) from None
+
+
+async def _drive(run: "LoadRun", plan: "LoadPlan") -> "LoadResult":
+    from server.cli.load_progress import DrivingProgress
+
+    async with _ended_by_ctrl_c(run):
+        with DrivingProgress(plan) as progress:
+            return await run.drive(progress.told)
+
+
+@asynccontextmanager
+async def _ended_by_ctrl_c(run: "LoadRun") -> AsyncIterator[None]:
+    """The first Ctrl-C lets the load end in good order, the second ends it at once."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    asked = 0
+
+    def interrupted() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            note("ending; Ctrl-C again ends at once")
+            run.stop()
+        elif task is not None:
+            task.cancel()
+
+    loop.add_signal_handler(signal.SIGINT, interrupted)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if asked > 1:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+def _tell(found: dict[str, Any], tally: "Tally", page: Path | None, output: Format) -> None:
+    from loadgen.report import is_sound
+    from server.cli.load_view import load_tables
+
+    if page is not None:
+        from loadgen.page import page_of
+
+        try:
+            page.write_text(page_of(found, tally))
+        except OSError as error:
+            raise CommandFailure(ExitCode.BAD_FILE, f"{page}: {error.strerror}") from None
+    if output is Format.TABLE:
+        show(*load_tables(found))
+    else:
+        write_json(found, output)
+    if not is_sound(found):
+        raise typer.Exit(ExitCode.NOT_READY)

@@ -1,0 +1,51 @@
+"""The rows that a history of calls is compared with, as plain values."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from server.persistence.failures import DRIVER_ERRORS, unreachable
+from server.persistence.inspection import connection_to
+from server.persistence.queries import load_queries
+
+EVIDENCE = load_queries("evidence")
+_KINDS: Final = {
+    "claims": EVIDENCE["claims"],
+    "holds": EVIDENCE["holds"],
+    "assignments": EVIDENCE["assignments"],
+    "bookings": EVIDENCE["bookings"],
+    "ledger": EVIDENCE["ledger"],
+    "events": EVIDENCE["events"],
+}
+
+
+async def database_evidence(url: str, restaurant_ids: Iterable[UUID] | None = None) -> dict[str, Any]:
+    """One snapshot of claims, holds, assignments, bookings, ledger and events, with the database's clock.
+
+    Ids are text, instants ISO 8601 in UTC, so that `json.dumps` takes it. Of the restaurants that are named, or of all.
+    Raises `UnreachableError`.
+    """
+    chosen = None if restaurant_ids is None else list(restaurant_ids)
+    async with connection_to(url) as connection:
+        try:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                found: dict[str, Any] = {
+                    kind: [_plain(dict(row)) for row in await connection.fetch(query, chosen)]
+                    for kind, query in _KINDS.items()
+                }
+                return {"taken_at": _plain(await connection.fetchval(EVIDENCE["taken_at"])), **found}
+        except (OSError, *DRIVER_ERRORS) as error:
+            raise unreachable(error) from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="microseconds")
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return value
