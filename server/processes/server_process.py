@@ -69,7 +69,7 @@ class ServerProcess:
             try:
                 await self.start()
                 log.info("server_process_started", number=self._number)
-            except StartError as problem:
+            except (StartError, OSError) as problem:
                 log.error("server_process_did_not_start", number=self._number, problem=str(problem))
 
     def tell(self, number: signal.Signals) -> None:

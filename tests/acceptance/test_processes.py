@@ -95,7 +95,7 @@ async def test_all_of_them_answer_one_that_is_killed_is_replaced_and_none_outliv
             before[0].kill()
             await said(here.supervisor, "server_process_ended")
             await said(here.supervisor, '"event": "server_process_started"')
-            await said(here.supervisor, '"event": "call"')
+            assert re.search('"process": [01]', await said(here.supervisor, '"event": "call"'))
             assert not calling.done()
             calling.cancel()
             await asyncio.wait([calling])
