@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test check generate lock bench kills clean
+.PHONY: help setup demo dev test check generate lock bench kills torture clean
 
 # How many processes run the tests, and further pytest arguments: make test JOBS=4 ARGS="-k hold"
 # Three keep two cores busy: most tests wait for PostgreSQL, for a program, or for a clock now and then.
@@ -42,11 +42,14 @@ lock: setup ## Pin all dependencies anew, with hashes, into requirements.lock
 		--quiet --output-file requirements.lock
 	@sh ops/build/setup.sh
 
-bench: setup ## Measure the planner, and plan-hold-confirm beside raw SQL
-	@$(BIN)/python -m tests.bench
+bench: setup ## Measure everything that has to be fast beside what stands next to it, 20 min (ARGS="--quick" under one)
+	@$(BIN)/maitred bench $(ARGS)
 
 kills: setup ## Kill workers, server, PostgreSQL and watchers during 20,000 changes; account for every event (10 to 20 min)
 	@$(BIN)/python -m tests.races.outbox_chaos $(ARGS)
+
+torture: setup ## Two minutes of load with kills, cuts and lost answers; ARGS="--operations 100000 --seed 7" chooses
+	@$(BIN)/maitred torture $(ARGS)
 
 clean: ## Remove .venv, caches and build output (keeps .maitred, the development database)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist out

@@ -1,6 +1,7 @@
 """A whole load: client processes prepare what it needs, make it together, and what they found is one."""
 
 import datetime as dt
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Self, TypeAlias
 from uuid import UUID, uuid4
 
 from loadgen.acting.asking import Found
+from loadgen.acting.lives import Wall
 from loadgen.acting.load_job import LoadPart, Pulse, act
 from loadgen.acting.preparing import PreparePart, Progress, prepare
 from loadgen.driving import ClientProcesses, Tally
@@ -44,6 +46,7 @@ class LoadPlan:
     timeout_s: float = 10.0
     history: Path | None = None
     run_id: UUID = field(default_factory=uuid4)
+    wall: Wall = time.time
 
     def __post_init__(self) -> None:
         for name in ("processes", "in_flight", "lines", "timeout_s"):
@@ -136,6 +139,7 @@ class LoadRun:
             lines=plan.lines,
             timeout_s=plan.timeout_s,
             history=plan.history,
+            wall=plan.wall,
         )
 
 

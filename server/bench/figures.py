@@ -1,7 +1,7 @@
 """Figures with the targets that they are measured against."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median, quantiles
 
 
@@ -29,14 +29,36 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """How something grows: medians by series over the same sizes. `title` is a sentence, `x` and `y` name units."""
+
+    key: str
+    title: str
+    x: str
+    y: str
+    sizes: tuple[int, ...]
+    series: Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
-    """What a measurement found: figures, and the rates and times behind them, which only compare within one run."""
+    """What a measurement found: figures, and the rates and times behind them, which only compare within one run.
+
+    `latencies` are counts of calls by what was called: pairs of an upper bound in milliseconds and a number.
+    """
 
     figures: tuple[Figure, ...]
     behind: Mapping[str, float]
+    curves: tuple[Curve, ...] = ()
+    latencies: Mapping[str, tuple[tuple[float, int], ...]] = field(default_factory=dict)
 
     def __add__(self, other: "Findings") -> "Findings":
-        return Findings(self.figures + other.figures, {**self.behind, **other.behind})
+        return Findings(
+            self.figures + other.figures,
+            {**self.behind, **other.behind},
+            self.curves + other.curves,
+            {**self.latencies, **other.latencies},
+        )
 
 
 def middle(key: str, values: Sequence[float], note: str = "") -> Figure:

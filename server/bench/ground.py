@@ -1,6 +1,7 @@
 """The ground that measurements stand on: a durable PostgreSQL of their own, and the events in it."""
 
 import platform
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -8,12 +9,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
+from uuid import uuid4
 
 import psutil
 
-from server.bootstrap import Database, database
+import server
+from server.bootstrap import Database, database, migrate_up
 from server.config import Settings, load_settings
-from server.persistence.bench import BenchEvents
+from server.persistence.bench import BenchEvents, add_database
 from server.persistence.inspection import connection_to, database_facts
 
 Report = Callable[[str], None]
@@ -35,6 +38,12 @@ class Ground:
     @property
     def url(self) -> str:
         return self.database.url
+
+    async def another_database(self) -> str:
+        """The address of a new database with our schema on the same PostgreSQL. It goes when the ground does."""
+        url = await add_database(self.url, f"bench_{uuid4().hex}")
+        await migrate_up(self.settings, url, lambda _text: None)
+        return url
 
 
 @asynccontextmanager
@@ -62,9 +71,27 @@ def conditions(ground: Ground) -> dict[str, object]:
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "python": platform.python_version(),
         "maitred": version("maitred"),
+        "commit": _commit(),
         "postgres": f"{ground.database.version}, {ground.database.source}",
         "durable": True,
     }
+
+
+def _commit() -> str | None:
+    """Of the source that runs, with a plus when it was changed since; None when it was installed without one."""
+    source = Path(server.__file__).parents[1]
+    if not (source / ".git").exists():
+        return None
+    try:
+        commit, changed = (
+            subprocess.run(
+                ("git", *asked), cwd=source, capture_output=True, text=True, check=True
+            ).stdout.strip()
+            for asked in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain"))
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{commit}+" if changed else commit
 
 
 class Stopwatch:

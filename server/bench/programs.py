@@ -6,6 +6,7 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 START_TIMEOUT_S = 60.0
 # A line of a log holds an event at most; the limit of the streams is far above it.
@@ -13,6 +14,9 @@ LINE_BYTES_MAX = 2**20
 PROGRAM = ("-c", "from server.entry import main; main()")
 SERVER = ("-m", "server.bench.serving_child")
 READY = "working;"
+SERVING = "serving on "
+END_TIMEOUT_S = 30.0
+QUIET = {"log_level": "error", "host": "127.0.0.1", "port": "0"}
 
 OnLine = Callable[[str], None]
 
@@ -46,6 +50,12 @@ class Program:
         await self._process.wait()
         if self._reading is not None:
             await self._reading
+
+    async def end(self) -> None:
+        """SIGTERM, and what it does then."""
+        self._process.terminate()
+        async with asyncio.timeout(END_TIMEOUT_S):
+            await self._process.wait()
 
     async def _read(self, sign: str) -> None:
         assert self._process.stderr is not None, "it is a pipe"
@@ -95,9 +105,26 @@ async def worker(url: str, on_line: OnLine = _ignore, **settings: str) -> AsyncI
 
 
 @asynccontextmanager
-async def server(url: str, *, with_outbox: bool) -> AsyncIterator[str]:
-    """The address of a real server; without outbox it neither writes events nor announces what was committed."""
-    settings = {"database_url": url, "log_level": "error", "host": "127.0.0.1", "port": "0"}
-    choice = ("with-outbox",) if with_outbox else ("without-outbox",)
-    async with running(*SERVER, *choice, sign="serving on ", settings=settings) as (_, line):
-        yield line.removeprefix("serving on ")
+async def server(url: str, *, with_outbox: bool = True, profile: Path | None = None) -> AsyncIterator[str]:
+    """The address of a real server; without outbox it neither writes events nor announces what was committed.
+
+    With a `profile` it is asked to stop in the end, and writes there where its time went.
+    """
+    settings = {"database_url": url, **QUIET}
+    choice = "with-outbox" if with_outbox else "without-outbox"
+    noting = [str(profile)] if profile else []
+    async with running(*SERVER, choice, *noting, sign=SERVING, settings=settings) as (program, line):
+        yield line.removeprefix(SERVING)
+        if profile:
+            await program.end()
+
+
+@asynccontextmanager
+async def served(url: str, processes: int) -> AsyncIterator[str]:
+    """The address of a real `maitred serve` of so many processes."""
+    settings = {"database_url": url, **QUIET}
+    arguments = ("serve", "--processes", str(processes))
+    async with running(*PROGRAM, *arguments, sign=SERVING, settings=settings) as (program, line):
+        yield line.removeprefix(SERVING).split()[0]
+        # It ends its processes itself, which nobody would after `kill -9`.
+        await program.end()

@@ -1,32 +1,40 @@
 """A server in a process of its own, as `maitred serve` is, with or without its outbox.
 
-`python -m server.bench.serving_child with-outbox|without-outbox`, with the settings in the environment.
+`python -m server.bench.serving_child with-outbox|without-outbox [FILE]`, with the settings in the environment. It
+answers one call with nothing, see `server.rpc.empty_call`. With a file it notes where its time goes, and writes that
+there on SIGTERM.
 """
 
 import asyncio
 import sys
+from pathlib import Path
 
+from server.bench.profile import profiled
 from server.bootstrap import serving
 from server.config import load_settings
 from server.persistence.bench import WithoutOutbox
+from server.rpc.empty_call import answer_empty_calls
 
 
-async def serve(*, with_outbox: bool) -> None:
-    """Until it is killed."""
+async def serve(*, with_outbox: bool, profile: Path | None) -> None:
+    """Until it is killed, or told to stop."""
     settings = load_settings()
     assert settings.database_url is not None, "whoever starts it says which database"
     url = settings.database_url.get_secret_value()
+    answer_empty_calls()
     async with serving(settings, url, None if with_outbox else WithoutOutbox) as server:
         sys.stderr.write(f"serving on {server.address}\n")
-        await server.wait()
+        with profiled(profile):
+            await server.wait()
 
 
 def main() -> None:
     """On uvloop, as the program does."""
     import uvloop
 
+    profile = Path(sys.argv[2]) if len(sys.argv) > 2 else None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(with_outbox=sys.argv[1] == "with-outbox"))
+        runner.run(serve(with_outbox=sys.argv[1] == "with-outbox", profile=profile))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from server.cli import (
     replay_commands,
     serve_command,
     service_commands,
+    torture_command,
     verify_command,
     worker_commands,
 )
@@ -64,6 +65,7 @@ check_command.register(app)
 outbox_commands.register(app)
 bench_commands.register(app)
 load_command.register(app)
+torture_command.register(app)
 
 
 def _version(wanted: bool) -> None:

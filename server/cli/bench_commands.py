@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from server.cli import bench_running
+from server.cli import bench_comparing, bench_main, bench_running
 from server.cli.bench_result import outcome_json, outcome_table
 from server.cli.failures import CommandFailure, ExitCode
-from server.cli.help_text import add_command
+from server.cli.help_text import add_command, unwrapped
 from server.cli.options import Output
 from server.cli.output import Format, errors, show, write_json
 from server.simulation.comparison import SOLVER_SECONDS_MAX, TARGETS, Case, Outcome, compare
@@ -21,11 +21,14 @@ LARGE_TABLES, LARGE_SEEDS_MAX = 400, 3
 # Enough for rooms of 40 tables; of larger ones upper bounds are left.
 QUICK_SOLVER_SECONDS_MAX = 1.0
 
-bench = typer.Typer(help="Measures the parts of maitred against stated targets.", no_args_is_help=True)
+bench = typer.Typer(invoke_without_command=True)
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands of this file."""
+    bench.callback(help=unwrapped(bench_main.main_run.__doc__ or ""))(bench_main.main_run)
+    add_command(bench, bench_comparing.compare)
+    add_command(bench, bench_comparing.markdown)
     add_command(bench, planner)
     add_command(bench, bench_running.outbox)
     add_command(bench, bench_running.plans)

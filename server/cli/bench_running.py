@@ -20,7 +20,8 @@ SIZES = "Sizes"
 SizesT = TypeVar("SizesT", OutboxSizes, PlanSizes)
 
 
-def _size(option: str, variable: str, least: int, help_text: str) -> typer.models.OptionInfo:
+def size_option(option: str, variable: str, least: int, help_text: str) -> typer.models.OptionInfo:
+    """An option for how much of something is measured."""
     found = typer.Option(
         option, envvar=f"MAITRED_CLI_{variable}", min=least, help=help_text, rich_help_panel=SIZES
     )
@@ -36,17 +37,21 @@ Quick = Annotated[
         help="Less of everything: under a minute on an idle machine, and wider spreads.",
     ),
 ]
-Repeats = Annotated[int | None, _size("--repeats", "REPEATS", 1, "Repeats; the figures are their medians.")]
+Repeats = Annotated[
+    int | None, size_option("--repeats", "REPEATS", 1, "Repeats; the figures are their medians.")
+]
 
 
 def outbox(
     quick: Quick = False,
     repeats: Repeats = None,
-    events: Annotated[int | None, _size("--events", "DRAINED", 100, "Events per drain.")] = None,
-    wakes: Annotated[int | None, _size("--wakes", "WAKES", 2, "Commits per repeat to be woken by.")] = None,
-    confirms: Annotated[int | None, _size("--confirms", "CONFIRMS", 1, "Confirms per repeat.")] = None,
-    kills: Annotated[int | None, _size("--kills", "KILLS", 1, "Workers killed, in all.")] = None,
-    rows: Annotated[int | None, _size("--rows", "ROWS", 2_500, "Events under an old snapshot.")] = None,
+    events: Annotated[int | None, size_option("--events", "DRAINED", 100, "Events per drain.")] = None,
+    wakes: Annotated[
+        int | None, size_option("--wakes", "WAKES", 2, "Commits per repeat to be woken by.")
+    ] = None,
+    confirms: Annotated[int | None, size_option("--confirms", "CONFIRMS", 1, "Confirms per repeat.")] = None,
+    kills: Annotated[int | None, size_option("--kills", "KILLS", 1, "Workers killed, in all.")] = None,
+    rows: Annotated[int | None, size_option("--rows", "ROWS", 2_500, "Events under an old snapshot.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """How fast committed events leave, how soon, and what that costs those who commit.
@@ -70,10 +75,12 @@ def plans(
     quick: Quick = False,
     repeats: Repeats = None,
     restaurants: Annotated[
-        int | None, _size("--restaurants", "RESTAURANTS", 2, "Restaurants to ask about in turn.")
+        int | None, size_option("--restaurants", "RESTAURANTS", 2, "Restaurants to ask about in turn.")
     ] = None,
-    tables: Annotated[int | None, _size("--tables", "FLOOR_TABLES", 2, "Tables of each.")] = None,
-    calls: Annotated[int | None, _size("--calls", "CALLS", 2, "Plans per repeat with a full cache.")] = None,
+    tables: Annotated[int | None, size_option("--tables", "FLOOR_TABLES", 2, "Tables of each.")] = None,
+    calls: Annotated[
+        int | None, size_option("--calls", "CALLS", 2, "Plans per repeat with a full cache.")
+    ] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """How long a plan takes when the floor is prepared, when it is not yet, and when no floor is kept.

@@ -82,14 +82,13 @@ class Once:
         it reads what its footprint says.
         """
         request = recorded_request(caller, command)
-        # Repeats of one moment are answered one after the other, too.
-        footprint = replace(footprint, request_id=command.request_id)
         attempt = self._attempt(request, answer_type, body)
+        whole = replace(footprint, request_id=command.request_id)
         return await self._answer(
             request,
             command.restaurant_id,
             answer_type,
-            lambda: self.store.run_together(attempt, deadline, footprint),
+            lambda: self.store.run_together(attempt, deadline, whole),
             deadline,
         )
 

@@ -302,7 +302,10 @@ class OwnUnit(Unit, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What a change is about: a booking, a hold and then its tables, or tables; and its request."""
+    """What a change is about: a booking, a hold, tables. With a hold, it is about the hold's tables.
+
+    With the request's id, repeats of one moment are answered one after the other, too.
+    """
 
     restaurant_id: UUID
     booking_id: UUID | None = None
@@ -313,8 +316,8 @@ class Footprint:
     @property
     def touches(self) -> frozenset[UUID]:
         """Changes that touch something in common are decided one after the other."""
-        ids = (self.booking_id, self.hold_id, self.request_id, *self.table_ids)
-        return frozenset(each for each in ids if each is not None)
+        named = (self.booking_id, self.hold_id, self.request_id)
+        return frozenset((*(each for each in named if each is not None), *self.table_ids))
 
 
 class Store(Protocol):

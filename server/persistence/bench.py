@@ -4,11 +4,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import quote, urlsplit
 from uuid import UUID, uuid4
 
 import asyncpg
 
 from server.persistence.announcer import ANNOUNCEMENTS, CHANNEL, EVERYTHING
+from server.persistence.inspection import connection_to
 from server.persistence.pool import DriverConnection
 from server.persistence.queries import load_queries
 
@@ -68,6 +70,13 @@ class BenchEvents:
         async with self._connection.transaction(isolation="repeatable_read"):
             await self._connection.fetchval(BENCH["take_snapshot"])
             yield
+
+
+async def add_database(url: str, name: str) -> str:
+    """A new, empty database beside the one at `url`; its own address."""
+    async with connection_to(url) as connection:
+        await connection.execute(await connection.fetchval(BENCH["create_database"], name))
+    return urlsplit(url)._replace(path=f"/{quote(name)}").geturl()
 
 
 class PlainQueue:

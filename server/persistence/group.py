@@ -5,7 +5,7 @@ statement for each kind of question, and lets them go on; whoever has written al
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -237,8 +237,8 @@ class Group:
 
     async def _open_requests(self, questions: Sequence[Question]) -> None:
         requests: list[RecordedRequest] = [question.about[0] for question in questions]
-        restaurants = [question.member.footprint.restaurant_id for question in questions]
         names = [request_lock(each.tenant_id, each.method, each.request_id) for each in requests]
+        restaurants = [question.member.footprint.restaurant_id for question in questions]
         found = await self._all(
             GROUPS["open_requests"],
             *self._timeouts_ms,
@@ -256,13 +256,10 @@ class Group:
         }
         missing = wanted - standings.keys()
         busy = await self._busy(missing, standings) if missing else set()
-        # A transaction gets a lock as often as it likes, but only one member can have the request.
-        owners = {name: place for place, name in reversed(list(enumerate(names)))}
-        for place, (question, row) in enumerate(zip(questions, found, strict=True)):
-            claimed = row["claimed"] and owners[names[place]] == place
+        for question, row, first in zip(questions, found, _first_ones(names), strict=True):
             key = (question.about[0].tenant_id, question.member.footprint.restaurant_id)
             locked_by_others = RestaurantBusyError(alone=len(wanted) == 1) if key in busy else None
-            recalled = _recalled(row, claimed, *question.about)
+            recalled = _recalled(row, row["claimed"] and first, *question.about)
             self._resume(question, Opened(recalled, standings.get(key), locked_by_others))
 
     async def _busy(
@@ -353,6 +350,14 @@ class Group:
         for future in (*(waiting.seat for waiting in seats), *(member.answer for member in self._members)):
             if future is not None and not future.done():
                 future.set_exception(self._failure)
+
+
+def _first_ones(names: Iterable[str]) -> Iterator[bool]:
+    """A transaction gets a lock as often as it likes, but only one of its members can have the request."""
+    seen: set[str] = set()
+    for name in names:
+        yield name not in seen
+        seen.add(name)
 
 
 def _recalled(

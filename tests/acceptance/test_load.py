@@ -5,6 +5,7 @@ from uuid import UUID
 
 from loadgen.checking.check import check_history
 from loadgen.counters import compare, read_counts
+from loadgen.driving import Tally
 from loadgen.page import page_of
 from loadgen.report import is_sound, refusals, report_of
 from loadgen.running import LoadPlan, LoadRun
@@ -83,4 +84,6 @@ async def test_callers_and_server_count_the_same_and_nothing_impossible_is_told(
     assert {"TABLE_CONFLICT_HELD", "TABLE_CONFLICT_ASSIGNED"} <= set(refusals(report))
     page = page_of(report, tally)
     assert page.count("<svg") == 3
+    assert 'class="wrong"' not in page
+    assert 'class="wrong"' in page_of(report | {"broken": 1}, Tally())
     assert not [foreign for foreign in ("<link", "<script", " src=", "@import") if foreign in page]

@@ -6,7 +6,7 @@ import subprocess
 
 from tests.architecture.sources import ROOT
 
-TARGETS = {"setup", "demo", "dev", "test", "check", "generate", "lock", "bench", "kills", "clean"}
+TARGETS = {"setup", "demo", "dev", "test", "check", "generate", "lock", "bench", "kills", "torture", "clean"}
 # What a `make test` that runs this would hand down to the inner make.
 INHERITED = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 

@@ -118,13 +118,17 @@ def _ids(world: World, names: Iterable[str]) -> tuple[UUID, ...]:
 class Pause:
     """A strike: the statement is not sent before `go_on` is set."""
 
-    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    _reached: asyncio.Event = field(default_factory=asyncio.Event)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self, _: DriverConnection, run: Run) -> Any:
-        self.reached.set()
+        self._reached.set()
         await self.go_on.wait()
         return await run()
+
+    async def reached(self) -> None:
+        """Returns when the statement is about to be sent."""
+        await asyncio.wait_for(self._reached.wait(), TIMEOUT_S)
 
 
 async def just_count(_: DriverConnection, run: Run) -> Any:

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.races.outbox_world import OutboxWorld, Program
+from server.torture.programs import Program
+from tests.races.outbox_world import OutboxWorld
 
 # The longest that what was killed stays away, and how often somebody looks.
 AWAY_S_MAX = 1.0

@@ -22,11 +22,12 @@ from uuid import uuid4
 from maitred_client import AsyncMaitredClient, MaitredError
 from server.persistence.failures import DRIVER_ERRORS
 from server.rpc.health import ask_health
+from server.torture.programs import Program
 from tests.races.crowd import Crowd
 from tests.races.killing import Killer, Progress
 from tests.races.mixed_calls import new_crowd, one_call
 from tests.races.outbox_account import Account, account
-from tests.races.outbox_world import OutboxWorld, Program, outbox_world
+from tests.races.outbox_world import OutboxWorld, outbox_world
 from tests.races.watchers import WatchCrowd, Watcher, watch_crowd
 from tests.support.database import row, rows
 

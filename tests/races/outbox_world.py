@@ -3,11 +3,7 @@
 PostgreSQL, a server, two workers, and behind them a NATS JetStream and a receiver of webhooks.
 """
 
-import asyncio
-import os
-import signal
 import socket
-from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,10 +12,10 @@ from pathlib import Path
 from server.bootstrap import migrate_up
 from server.config import load_settings
 from server.persistence.embedded import EmbeddedPostgres
+from server.torture.programs import PROGRAM, Program
 from tests.conformance.receivers import SECRET, OwnStream, own_stream
 from tests.support.nats_server import running_nats
 from tests.support.postgres import postgres_forms, scratch_directory
-from tests.support.programs import PROGRAM, ROOT
 from tests.support.webhook_receiver import WebhookReceiver, receiving_webhooks
 
 WORKERS = 2
@@ -40,53 +36,6 @@ QUICK = {
     "MAITRED_POOL_SIZE_MAX": "8",
     "MAITRED_LOG_LEVEL": "warning",
 }
-
-
-class Program:
-    """A command in a process of its own, started again as often as it is killed."""
-
-    def __init__(self, command: tuple[str, ...], settings: Mapping[str, str], log: Path) -> None:
-        self._command, self._settings, self._log = command, settings, log
-        self._process: Process | None = None
-
-    async def start(self) -> None:
-        """Starts it if it does not run; returns before it is ready."""
-        if self.running:
-            return
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MAITRED_")}
-        environment |= {"PYTHONPATH": f"{ROOT}:{ROOT}/gen:{ROOT}/clients", **self._settings}
-        with self._log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=DEVNULL, stdout=log, stderr=log, env=environment, cwd=ROOT
-            )
-
-    def signal(self, number: signal.Signals) -> None:
-        if self._process is not None and self._process.returncode is None:
-            self._process.send_signal(number)
-
-    async def kill(self) -> None:
-        self.signal(signal.SIGKILL)
-        await self.ended()
-
-    async def stop(self, grace_s: float) -> None:
-        """Asks it to end, and kills it when it does not within this time."""
-        self.signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(grace_s):
-                await self.ended()
-        except TimeoutError:
-            await self.kill()
-
-    async def ended(self) -> None:
-        if self._process is not None:
-            await self._process.wait()
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None and self._process.returncode is None
-
-    def log(self) -> str:
-        return self._log.read_text() if self._log.exists() else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +98,7 @@ async def _programs(
         yield f"127.0.0.1:{port}", server, workers
     finally:
         for program in (server, *workers):
-            await program.kill()
+            await program.kill_all()
 
 
 def _free_port() -> int:

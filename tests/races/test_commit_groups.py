@@ -113,7 +113,7 @@ async def test_a_lone_change_starts_at_once_and_whoever_comes_meanwhile_follows_
         pause = Pause()
         crew.plan.arm_for(OPENING, pause)
         lone = asyncio.create_task(crew.hold(here, one.booking_id, "T1"))
-        await pause.reached.wait()
+        await pause.reached()
         later = [
             asyncio.create_task(crew.hold(there, booking.booking_id, table))
             for booking, table in ((two, "T1"), (three, "T2"))
@@ -208,7 +208,7 @@ async def test_nobody_is_asked_for_before_its_group_starts_once_its_time_is_over
         pause = Pause()
         crew.plan.arm_for(OPENING, pause)
         ahead = asyncio.create_task(crew.hold(here, first.booking_id, "T1"))
-        await pause.reached.wait()
+        await pause.reached()
         waiting = [
             asyncio.create_task(crew.hold(there, late.booking_id, "T1", request_id=ids[0], timeout_s=0.0)),
             asyncio.create_task(crew.hold(there, left.booking_id, "T1", request_id=ids[1])),
@@ -239,7 +239,7 @@ async def test_whoever_comes_when_too_many_wait_is_told_when_to_come_again(
         pause = Pause()
         crew.plan.arm_for(OPENING, pause)
         first = asyncio.create_task(crew.hold(world, bookings[0].booking_id, "T1"))
-        await pause.reached.wait()
+        await pause.reached()
         waiting = [
             asyncio.create_task(crew.hold(world, booking.booking_id, table))
             for booking, table in zip(bookings[1:3], ("T2", "T3"), strict=True)

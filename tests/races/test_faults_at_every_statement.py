@@ -82,8 +82,8 @@ class Scene:
 
 @pytest.fixture
 async def scene(database_url: str) -> AsyncIterator[Scene]:
+    """Every change travels alone; those that share a transaction have faults of their own, beside this file."""
     plan, tenant_id = FaultPlan(), uuid4()
-    """Every change travels alone; what becomes of those that share a transaction is shown beside this file."""
     settings = load_settings(
         port=0, log_level="error", pool_size_min=1, pool_size_max=4, health_interval_s=60, group_members_max=1
     )

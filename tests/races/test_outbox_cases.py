@@ -8,7 +8,8 @@ from pathlib import Path
 
 from server.bootstrap import working
 from server.config import load_settings
-from tests.races.outbox_world import QUICK, Program, delivery_settings
+from server.torture.programs import Program
+from tests.races.outbox_world import QUICK, delivery_settings
 from tests.support.database import rows
 from tests.support.outbox import put_events, statuses
 from tests.support.programs import PROGRAM

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.races.outbox_world import Program
+from server.torture.programs import Program
 from tests.races.test_outbox_cases import SHORT_LEASE, doomed_worker, events
 from tests.support.database import rows
 from tests.support.gate import Gate, gate_to, gate_to_postgres

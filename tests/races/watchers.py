@@ -16,7 +16,7 @@ from uuid import UUID
 
 from maitred_client import AsyncMaitredClient, FloorGapError, FloorState, MaitredError
 from maitred_client.messages import WatchFloorResponse
-from tests.races.outbox_world import Program
+from server.torture.programs import Program
 from tests.support.watching import StoredFloor, differences, stored_floor, watch_request
 
 WATCHERS_PER_PROCESS = 10

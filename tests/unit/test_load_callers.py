@@ -14,7 +14,15 @@ from loadgen.acting.asking import Caller, Manners
 from loadgen.checking.history import HistoryWriter, Recorded, read_history
 from loadgen.driving import Line, Outcome, Reply, metadata_of
 from loadgen.scenario import Answers
-from maitred_client.messages import Hold, HoldTablesRequest, HoldTablesResponse
+from maitred_client.messages import (
+    Assignment,
+    AutoAssignOutcome,
+    AutoAssignRequest,
+    AutoAssignResponse,
+    Hold,
+    HoldTablesRequest,
+    HoldTablesResponse,
+)
 from tests.support.scripted_server import TENANT, Refusal, ScriptedServer, refusal, scripted_server
 
 HELD = HoldTablesResponse(hold=Hold(hold_id="h1", table_ids=["t1"]))
@@ -94,6 +102,32 @@ async def test_a_dropped_answer_is_asked_for_again_and_must_be_the_same(
         caller, _ = await hold(server, Answers(dropped=1.0))
     assert len(set(request_ids(server))) == 1
     assert caller.found.unequal == unequal
+
+
+async def test_an_automatic_assignment_that_ran_out_of_time_is_not_known_and_later_answers_name_one_assignment(
+    tmp_path: Path,
+) -> None:
+    writer = HistoryWriter(tmp_path, 0, "seed")
+    ran_out = AutoAssignResponse(outcome=AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_TIMEOUT_BEFORE_CONFIRM)
+    late = AutoAssignResponse(
+        outcome=AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_TIMEOUT_AFTER_CONFIRM,
+        assignment=Assignment(assignment_id="a1"),
+    )
+    in_time = AutoAssignResponse(
+        outcome=AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_COMPLETED_IN_TIME, assignment=late.assignment
+    )
+    other = AutoAssignResponse(assignment=Assignment(assignment_id="a2"))
+    found = []
+    async with scripted_server() as server, Line(server.address) as line:
+        for answers in ((ran_out, late), (late, in_time), (late, other)):
+            server.will("AutoAssign", *answers)
+            manners = Manners(Answers(dropped=1.0), patient=True, timeout_s=10.0)
+            caller = Caller([line], manners, Random(1), writer, asyncio.Event())
+            await caller.change("AutoAssign", AutoAssignRequest(), Recorded(""), None)
+            found.append(caller.found.unequal)
+    writer.close()
+    assert found == [0, 0, 1]
+    assert [call.outcome for call in read_history(tmp_path).calls] == ["unknown", *["ok"] * 5]
 
 
 async def test_what_was_asked_and_told_is_written_down(tmp_path: Path) -> None:

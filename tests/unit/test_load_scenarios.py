@@ -66,6 +66,7 @@ def test_every_packaged_scenario_is_valid_and_says_what_it_is() -> None:
         "mixed",
         "one_hot_table",
         "thousand_restaurants",
+        "torture",
     }
     assert packaged["hot_set"].floors.tables == 20
     assert packaged["thousand_restaurants"].floors.restaurants == 1_000

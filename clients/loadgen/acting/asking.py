@@ -18,7 +18,9 @@ from loadgen.checking.history import HistoryWriter, Recorded, digest_of
 from loadgen.driving import Line, Outcome, Reply, Tally, retry_after_s
 from loadgen.scenario import Answers
 from maitred_client.channel import SERVICES
+from maitred_client.messages import AutoAssignResponse
 
+AUTO_ASSIGN: Final = "AutoAssign"
 OVERLOADED: Final = "SERVER_OVERLOADED"
 ATTEMPTS_MAX: Final = 20
 PAUSE_S_FIRST, PAUSE_S_MAX = 0.05, 1.0
@@ -112,15 +114,15 @@ class Caller:
         cut, dropped = self._chance.random() < answers.cut, self._chance.random() < answers.dropped
         first_s = answers.cut_ms / 1000 if cut else timeout_s
         reply = await self._send(call, 1, intended_ns or monotonic_ns(), first_s)
-        told = reply if reply.outcome is Outcome.OK else None
+        told = _said_to_be_done(method, reply)
         for attempt in count(2):
             wait_s = self._wait_s(reply, attempt, lost=attempt == 2 and (cut or dropped))
             if wait_s is None or await self._stopped_within(wait_s):
                 break
             self.found.repeats += 1
             reply = await self._send(call, attempt, monotonic_ns(), timeout_s)
-            self.found.unequal += _contradicts(told, reply)
-            told = reply if told is None and reply.outcome is Outcome.OK else told
+            self.found.unequal += _contradicts(told, method, reply)
+            told = told or _said_to_be_done(method, reply)
         return reply
 
     def _wait_s(self, reply: Reply, attempt: int, *, lost: bool) -> float | None:
@@ -157,19 +159,33 @@ class Caller:
         return reply
 
 
-def _contradicts(told: Reply | None, repeated: Reply) -> bool:
-    """Whether a call that was done got another answer when it was repeated."""
+def _said_to_be_done(method: str, reply: Reply) -> bytes | None:
+    """What every repeat of a change has to be told as well; None when it was not done, or nobody knows.
+
+    AutoAssign also answers how the call went for its caller; what lasts of its answer is the assignment.
+    """
+    if reply.outcome is not Outcome.OK:
+        return None
+    if method != AUTO_ASSIGN:
+        return reply.body
+    return AutoAssignResponse.FromString(reply.body).assignment.assignment_id.encode() or None
+
+
+def _contradicts(told: bytes | None, method: str, repeated: Reply) -> bool:
+    """Whether a change that was done got another answer when it was repeated."""
     if told is None or repeated.outcome is Outcome.UNKNOWN or repeated.reason == OVERLOADED:
         return False
-    return repeated.body != told.body
+    return _said_to_be_done(method, repeated) != told
 
 
 def _write_down(writer: HistoryWriter, call: Recorded, reply: Reply) -> None:
     done = reply.outcome is Outcome.OK
+    # Nothing was done or recorded, and a repeat may do it.
+    ran_out = done and call.method == AUTO_ASSIGN and _said_to_be_done(call.method, reply) is None
     writer.returned(
         call,
-        reply.outcome.value,
-        reason="" if done else reply.reason or reply.status,
+        "unknown" if ran_out else reply.outcome.value,
+        reason="TIMEOUT_BEFORE_CONFIRM" if ran_out else "" if done else reply.reason or reply.status,
         answer=answer_of(RESPONSES[call.method].FromString(reply.body)) if done else None,
         answer_digest=digest_of(reply.body if done else reply.details),
         returned_ns=reply.ended_ns,

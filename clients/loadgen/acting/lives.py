@@ -2,17 +2,21 @@
 
 import heapq
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
+from typing import TypeAlias
 
 from loadgen.place import Visit
 from loadgen.scenario import Driving
 
 # A hold that was left to expire is looked at again a little later, so that it has expired by the database's clock.
 EXPIRED_FOR_S = 0.05
+
+Wall: TypeAlias = Callable[[], float]
+"""Tells the time of day as `time.time` does. It may be wrong, and may be set at any moment."""
 
 
 class Standing(StrEnum):
@@ -26,9 +30,10 @@ class Standing(StrEnum):
 
 @dataclass(slots=True)
 class Life:
-    """One booking. `expires_at_s` is in seconds of the wall clock; `table_ids` are held or assigned, if known."""
+    """One booking. `expires_at_s` is in seconds of the clock `wall`; `table_ids` are held or assigned, if known."""
 
     visit: Visit
+    wall: Wall = time.time
     known: Standing = Standing.PENDING
     hold_id: str = ""
     table_ids: tuple[str, ...] = ()
@@ -37,7 +42,7 @@ class Life:
 
     @property
     def standing(self) -> Standing:
-        if self.known is Standing.HELD and self.expires_at_s <= time.time():
+        if self.known is Standing.HELD and self.expires_at_s <= self.wall():
             return Standing.EXPIRED
         return self.known
 
@@ -62,13 +67,16 @@ class Lives:
     it in hand, as all do when nobody is idle. Those that rest are left alone until their hold has expired.
     """
 
-    def __init__(self, visits: Sequence[Visit], driving: Driving, chance: Random) -> None:
-        self._all = [Life(visit) for visit in visits]
+    def __init__(
+        self, visits: Sequence[Visit], driving: Driving, chance: Random, wall: Wall = time.time
+    ) -> None:
+        self._all = [Life(visit, wall) for visit in visits]
         self._waiting = list(self._all)
         self._seated: list[Life] = []
         self._resting: list[tuple[float, str, Life]] = []
         self._driving = driving
         self._chance = chance
+        self._wall = wall
 
     @contextmanager
     def one(self) -> Iterator[Life]:
@@ -101,7 +109,7 @@ class Lives:
             self._seated.append(life)
 
     def _wake(self) -> None:
-        while self._resting and self._resting[0][0] <= time.time():
+        while self._resting and self._resting[0][0] <= self._wall():
             _, _, life = heapq.heappop(self._resting)
             life.rests = False
             self._give_back(life)

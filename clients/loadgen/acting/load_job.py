@@ -1,6 +1,7 @@
 """The load of one client process."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from random import Random
 from typing import Any, Final
 
 from loadgen.acting.asking import Caller, Found, Manners
-from loadgen.acting.lives import Lives, Standing
+from loadgen.acting.lives import Lives, Standing, Wall
 from loadgen.acting.verbs import VERBS, Scene
 from loadgen.checking.history import HistoryWriter
 from loadgen.driving import (
@@ -36,7 +37,8 @@ class LoadPart:
 
     With `per_s` it drives an open loop of so many operations a second, else a closed loop; either has at most
     `in_flight` operations under way. `operations` and `duration_s` end it, whichever comes first. `steady` arrivals
-    come at equal distances instead of at random. With `history` every call is written down in that folder.
+    come at equal distances instead of at random. With `history` every call is written down in that folder. `wall` is
+    what callers take the time of day from; it goes to another process.
     """
 
     place: Place
@@ -52,6 +54,7 @@ class LoadPart:
     lines: int
     timeout_s: float
     history: Path | None
+    wall: Wall = time.time
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,8 @@ async def act(part: LoadPart, desk: Desk) -> Found:
         manners = Manners(scenario.answers, part.per_s is None, part.timeout_s)
         caller = Caller(lines, manners, chance, writer, desk.stopping)
         scene = Scene(part.place, caller, chance, part.shortest_ttl_s)
-        lives = Lives(part.place.visits(desk.number, part.processes), scenario.driving, chance)
+        visits = part.place.visits(desk.number, part.processes)
+        lives = Lives(visits, scenario.driving, chance, part.wall)
         await desk.ready()
         pulse = asyncio.create_task(_tell(caller, desk))
         stack.callback(pulse.cancel)

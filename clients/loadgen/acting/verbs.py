@@ -187,10 +187,10 @@ async def assign(scene: Scene, life: Life, intended_ns: int) -> None:
 async def auto_assign(scene: Scene, life: Life, intended_ns: int) -> None:
     request = AutoAssignRequest(**scene.where(life))
     reply = await scene.caller.change("AutoAssign", request, scene.about(life), intended_ns)
-    if reply.outcome is Outcome.OK:
-        life.has(AutoAssignResponse.FromString(reply.body).assignment.table_ids)
-    else:
+    if reply.outcome is not Outcome.OK:
         _learn(life, reply)
+    elif table_ids := AutoAssignResponse.FromString(reply.body).assignment.table_ids:
+        life.has(table_ids)
 
 
 async def reassign(scene: Scene, life: Life, intended_ns: int) -> None:

@@ -1,0 +1,78 @@
+"""More processes, and more callers than can be served: what a busy server makes of either."""
+
+from collections import Counter
+from collections.abc import Collection
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from statistics import median
+
+from loadgen.driving import Outcome, Tally
+from loadgen.driving.line import OK
+from loadgen.driving.loops import SECOND_NS
+from server.bench import programs
+from server.bench.calls import hold_call
+from server.bench.figures import Curve, Findings, middle, ratio
+from server.bench.measured import NS_PER_MS
+from server.bench.sizes import MainSizes
+from server.bench.stage import Stage
+
+# Connections of each client process; the kernel deals them out, so a few would leave a process idle.
+LINES = 8
+TIMES = 2
+
+
+async def measure_processes(stage: Stage, sizes: MainSizes, _: Collection[str]) -> Findings:
+    """Holds per second of `maitred serve` with one process, with two and so on, on the same database, in turns."""
+    clients = replace(stage.clients, lines=LINES)
+    restaurants = await stage.place.restaurants(sizes.restaurants, sizes.tables)
+    rates: dict[int, list[float]] = {processes: [] for processes in sizes.process_sizes}
+    async with AsyncExitStack() as stack:
+        addresses = {
+            processes: await stack.enter_async_context(programs.served(stage.ground.url, processes))
+            for processes in sizes.process_sizes
+        }
+        for repeat in range(sizes.repeats + 1):
+            stage.ground.report(f"server processes, repeat {repeat} of {sizes.repeats}")
+            for processes in sorted(addresses, reverse=bool(repeat % 2)):
+                seats = await stage.place.seats(restaurants, sizes.holds)
+                calls = list(map(hold_call, seats))
+                measured = await clients.send(addresses[processes], calls, sizes.callers)
+                rates[processes].append(measured.rate)
+    series = {"holds": tuple(median(each[1:]) for each in rates.values())}
+    curve = Curve(
+        "holds_by_processes", "Holds per second", "server processes", "per second", tuple(rates), series
+    )
+    return Findings((ratio("second_process", rates[2][1:], rates[1][1:]),), {}, (curve,))
+
+
+async def measure_overload(stage: Stage, sizes: MainSizes, _: Collection[str]) -> Findings:
+    """Holds per second while twice as many arrive as were served at best ÷ that best, in turns.
+
+    At twice the load they arrive at equal distances, whatever becomes of those before. What is refused is no part of
+    the throughput; how soon it is refused is told beside it.
+    """
+    place, clients = stage.place, stage.clients
+    restaurants = await place.restaurants(sizes.restaurants, sizes.tables)
+    kept, refused, refused_ms = [], [], []
+    for repeat in range(sizes.repeats + 1):
+        stage.ground.report(f"twice the load, repeat {repeat} of {sizes.repeats}")
+        seats = await place.seats(restaurants, sizes.holds)
+        best = (await clients.send(place.address, list(map(hold_call, seats)), sizes.callers)).rate
+        seats = await place.seats(restaurants, round(best * TIMES * sizes.overload_s))
+        tally = await clients.send_at_rate(place.address, list(map(hold_call, seats)), best * TIMES)
+        kept.append(_served_per_s(tally, sizes.overload_s) / best)
+        refused.append(1 - tally.outcomes()[Outcome.OK] / tally.calls)
+        refused_ms.append(tally.latency(outcome=Outcome.REFUSED).percentile(99) / NS_PER_MS)
+    behind = {
+        "overload_refused_share": median(refused[1:]),
+        "overload_refused_p99_ms": median(refused_ms[1:]),
+    }
+    return Findings((middle("overload", kept[1:]),), behind)
+
+
+def _served_per_s(tally: Tally, arriving_s: float) -> float:
+    """In the second half of the arrivals, when whatever can fill up has filled up."""
+    begin, end = (tally.first_ns + round(arriving_s * share * SECOND_NS) for share in (0.5, 1.0))
+    seconds = range(-(-begin // SECOND_NS), end // SECOND_NS)
+    assert seconds, "it lasts some seconds"
+    return sum(tally.seconds.get(second, Counter())[OK] for second in seconds) / len(seconds)

@@ -1,0 +1,296 @@
+"""`torture`: load and faults together, and whether every promise was kept."""
+
+import os
+import random
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from server.cli.failures import CommandFailure, ExitCode
+from server.cli.help_text import add_command
+from server.cli.looking_up import drive
+from server.cli.options import Output
+from server.cli.output import Format, note, show, write_json
+
+if TYPE_CHECKING:
+    from server.torture.run import Plan
+    from server.torture.schedule import Kind
+
+MINUTES_DEFAULT = 2.0
+# What a run has for each of its minutes, or for each so many operations, unless somebody says otherwise.
+OPERATIONS_PER_MINUTE = 25_000
+SERVER_KILLS, POSTGRES_KILLS, WORKER_KILLS, DISTURBANCES = 3, 1, 1, 8
+# Of so many servers to kill one is the process that looks after the others, which die with it.
+SERVERS_PER_SUPERVISOR = 5
+
+FAULTS, LOAD = "Faults", "Load"
+
+Minutes = Annotated[
+    float | None,
+    typer.Option(
+        "--minutes",
+        envvar="MAITRED_CLI_MINUTES",
+        min=0.05,
+        max=1_440.0,
+        help=f"How long; {MINUTES_DEFAULT:g} if left out.",
+        rich_help_panel=LOAD,
+    ),
+]
+Operations = Annotated[
+    int | None,
+    typer.Option(
+        "--operations",
+        envvar="MAITRED_CLI_OPERATIONS",
+        min=1,
+        help="As many operations instead of a time.",
+        rich_help_panel=LOAD,
+    ),
+]
+InFlight = Annotated[
+    int,
+    typer.Option(
+        "--in-flight",
+        envvar="MAITRED_CLI_IN_FLIGHT",
+        min=1,
+        max=20_000,
+        help="Callers at a time.",
+        rich_help_panel=LOAD,
+    ),
+]
+ScenarioName = Annotated[
+    str,
+    typer.Option(
+        "--scenario",
+        envvar="MAITRED_CLI_SCENARIO",
+        help="What is called: a packaged scenario, or a .toml file.",
+        rich_help_panel=LOAD,
+    ),
+]
+Clients = Annotated[
+    int,
+    typer.Option(
+        "--clients",
+        envvar="MAITRED_CLI_CLIENTS",
+        min=1,
+        max=64,
+        help="Client processes.",
+        rich_help_panel=LOAD,
+    ),
+]
+Lines = Annotated[
+    int,
+    typer.Option(
+        "--lines",
+        envvar="MAITRED_CLI_LINES",
+        min=1,
+        max=1_000,
+        help="Connections of each client process.",
+        rich_help_panel=LOAD,
+    ),
+]
+CallTimeout = Annotated[
+    float,
+    typer.Option(
+        "--timeout",
+        envvar="MAITRED_CLI_TIMEOUT",
+        min=0.05,
+        max=60.0,
+        help="Seconds that a caller waits for an answer before it asks again.",
+        rich_help_panel=LOAD,
+    ),
+]
+Processes = Annotated[
+    int,
+    typer.Option("--processes", envvar="MAITRED_CLI_PROCESSES", min=1, max=32, help="Server processes."),
+]
+Workers = Annotated[
+    int,
+    typer.Option(
+        "--workers",
+        envvar="MAITRED_CLI_WORKERS",
+        min=0,
+        max=32,
+        help="Workers; without any no event is delivered, and none is checked.",
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        envvar="MAITRED_CLI_SEED",
+        min=0,
+        help="Decides calls and faults; a new one, which is shown, if left out.",
+    ),
+]
+LostAnswers = Annotated[
+    float,
+    typer.Option(
+        "--lost-answers",
+        envvar="MAITRED_CLI_LOST_ANSWERS",
+        min=0.0,
+        max=0.9,
+        help="Share of the answers that are lost after the server has given them.",
+        rich_help_panel=FAULTS,
+    ),
+]
+History = Annotated[
+    Path | None,
+    typer.Option(
+        "--history",
+        envvar="MAITRED_CLI_HISTORY",
+        file_okay=False,
+        help="Keep the history of all calls in this folder. Without it one of a broken promise alone is kept.",
+    ),
+]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        envvar="MAITRED_CLI_REPORT",
+        dir_okay=False,
+        help="Write a page with a picture of the run.",
+    ),
+]
+
+
+def _faults(option: str, variable: str, text: str) -> typer.models.OptionInfo:
+    option_info: typer.models.OptionInfo = typer.Option(
+        option, envvar=f"MAITRED_CLI_{variable}", min=0, max=100_000, help=text, rich_help_panel=FAULTS
+    )
+    return option_info
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The faults that were asked for; None means as many as the length of the run has by default."""
+
+    servers: int | None
+    postgres: int | None
+    workers: int | None
+    disturbances: int | None
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    add_command(app, torture, panel="Check")
+
+
+def torture(
+    minutes: Minutes = None,
+    operations: Operations = None,
+    in_flight: InFlight = 1_000,
+    scenario: ScenarioName = "torture",
+    clients: Clients = 2,
+    lines: Lines = 8,
+    timeout: CallTimeout = 10.0,
+    processes: Processes = 2,
+    workers: Workers = 1,
+    seed: Seed = None,
+    lost_answers: LostAnswers = 1 / 3,
+    kills_of_servers: Annotated[
+        int | None, _faults("--kills-of-servers", "KILLS_OF_SERVERS", "kill -9 of server processes.")
+    ] = None,
+    kills_of_postgres: Annotated[
+        int | None, _faults("--kills-of-postgres", "KILLS_OF_POSTGRES", "kill -9 of PostgreSQL.")
+    ] = None,
+    kills_of_workers: Annotated[
+        int | None, _faults("--kills-of-workers", "KILLS_OF_WORKERS", "kill -9 of workers.")
+    ] = None,
+    disturbances: Annotated[
+        int | None,
+        _faults("--disturbances", "DISTURBANCES", "Pauses, cut and stalled connections, locks, clock jumps."),
+    ] = None,
+    history: History = None,
+    report: Report = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Kills, pauses, cuts off and starves a service under load, and looks whether it kept every promise.
+
+    Starts everything from nothing: a durable PostgreSQL, servers, workers, clients, and connections between them that
+    can be cut. A seed decides which faults come and when. Afterwards the history of all calls, the rows and the
+    delivered events are checked. Exits with 1 when a promise was broken.
+
+    Example: [bold]maitred torture --minutes 2 --seed 7[/]
+    """
+    # Processes are started beside threads of gRPC, which would complain about each; none of them uses it after a fork.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+    if minutes is not None and operations is not None:
+        raise typer.BadParameter("either a time or a number of operations", param_hint="--operations")
+    if in_flight < clients:
+        raise typer.BadParameter(f"{clients} client processes need a caller each", param_hint="--in-flight")
+    from loadgen.scenario import ScenarioError, load_scenario
+    from server.torture.load import Burden
+    from server.torture.run import Plan
+
+    try:
+        chosen = load_scenario(scenario)
+    except ScenarioError as error:
+        raise CommandFailure(ExitCode.BAD_FILE, str(error)) from None
+    duration_s = None if operations is not None else (minutes or MINUTES_DEFAULT) * 60
+    length = (duration_s or 0.0) / 60 + (operations or 0) / OPERATIONS_PER_MINUTE
+    wanted = Wanted(kills_of_servers, kills_of_postgres, kills_of_workers, disturbances)
+    plan = Plan(
+        seed=random.randrange(10**6) if seed is None else seed,
+        burden=Burden(chosen, in_flight, clients, lines, timeout, duration_s, operations),
+        servers=processes,
+        workers=workers,
+        kills=_kills(wanted, length, processes, workers),
+        disturbances=_number(wanted.disturbances, DISTURBANCES * length),
+        lost=lost_answers,
+    )
+    _run(plan, scenario, history, report, output)
+
+
+def _kills(wanted: Wanted, length: float, processes: int, workers: int) -> "dict[Kind, int]":
+    from server.torture.schedule import Kind
+
+    servers = _number(wanted.servers, SERVER_KILLS * length)
+    supervisors = servers // SERVERS_PER_SUPERVISOR if processes > 1 else 0
+    return {
+        Kind.KILL_SERVER: servers - supervisors,
+        Kind.KILL_SUPERVISOR: supervisors,
+        Kind.KILL_POSTGRES: _number(wanted.postgres, POSTGRES_KILLS * length),
+        Kind.KILL_WORKER: _number(wanted.workers, WORKER_KILLS * length) if workers else 0,
+    }
+
+
+def _number(given: int | None, default: float) -> int:
+    return max(1, round(default)) if given is None else given
+
+
+def _run(plan: "Plan", scenario: str, history: Path | None, report: Path | None, output: Format) -> None:
+    from server.cli.torture_view import outcome_json, outcome_parts, repeat
+    from server.torture.run import torture as run_torture
+
+    folder = history or Path(tempfile.mkdtemp(prefix="maitred-history-"))
+    if any(folder.glob("client-*.jsonl")):
+        raise typer.BadParameter(f"{folder} has a history already", param_hint="--history")
+    command = repeat(plan, scenario)
+    note(f"to repeat it: {command}")
+    outcome = drive(run_torture(plan, folder, note))
+    result = outcome_json(plan, scenario, outcome)
+    if report is not None:
+        _write_page(report, result)
+    if output is Format.TABLE:
+        show(*outcome_parts(result))
+    else:
+        write_json(result, output)
+    if outcome.kept and history is None:
+        shutil.rmtree(folder)
+    else:
+        note(f"the history is in {folder}")
+    if not outcome.kept:
+        raise typer.Exit(ExitCode.UNEXPECTED)
+
+
+def _write_page(file: Path, result: "dict[str, Any]") -> None:
+    from server.torture.page import page
+
+    try:
+        file.write_text(page(result), encoding="utf-8")
+    except OSError as error:
+        raise CommandFailure(ExitCode.BAD_FILE, f"{file} cannot be written: {error.strerror}") from None

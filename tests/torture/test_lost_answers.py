@@ -1,0 +1,88 @@
+"""An answer that is lost on its way had its effect, and its bytes are known."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+import pytest
+
+from loadgen.checking.history import digest_of
+from maitred.v1.booking_service_pb2 import PutBookingResponse
+from maitred_client import AsyncMaitredClient, RetryPolicy, TransportError
+from maitred_client.messages import GetBookingRequest
+from server.torture.answers import AnswerLoss, LostAnswers
+from server.torture.passage import Passage, TcpTarget
+from tests.builders.world import World, small_world
+from tests.conftest import Served
+
+pytestmark = pytest.mark.shared_server
+
+
+@asynccontextmanager
+async def through_loss(server: Served, answers: LostAnswers) -> AsyncIterator[AsyncMaitredClient]:
+    """A client whose one connection loses answers, and that repeats nothing by itself."""
+    passage = Passage([TcpTarget(int(server.address.rsplit(":", 1)[1]))], partial(AnswerLoss, answers))
+    address = f"127.0.0.1:{await passage.listen_tcp()}"
+    try:
+        async with AsyncMaitredClient(
+            address, tenant_id=server.tenant_id, actor="torture", retry=RetryPolicy(attempts_max=1)
+        ) as client:
+            yield client
+    finally:
+        await passage.close()
+
+
+@pytest.fixture
+def answers() -> LostAnswers:
+    return LostAnswers(random.Random(1), digest_of)
+
+
+@pytest.fixture
+async def world(client: AsyncMaitredClient) -> World:
+    return await small_world(client)
+
+
+async def test_a_lost_answer_had_its_effect_and_the_repeat_gets_its_very_bytes(
+    server: Served, world: World, answers: LostAnswers
+) -> None:
+    request = world.booking_request()
+    async with through_loss(server, answers) as client:
+        answers.share = 1.0
+        with pytest.raises(TransportError):
+            await client.put_booking(request)
+        answers.share = 0.0
+        there = await world.client.get_booking(
+            GetBookingRequest(restaurant_id=world.restaurant_id, booking_id=request.booking_id)
+        )
+        assert there.booking.booking_id == request.booking_id
+        again: PutBookingResponse = await client.put_booking(request)
+    assert answers.lost == 1
+    assert answers.digests == {request.request_id: digest_of(again.SerializeToString(deterministic=True))}
+    assert answers.differing == []
+
+
+async def test_answers_that_are_not_lost_arrive_on_the_same_connection(
+    server: Served, world: World, answers: LostAnswers
+) -> None:
+    """Headers are compressed with what went before on the connection, the lost ones included."""
+    arrived = 0
+    answers.share = 0.5
+    async with through_loss(server, answers) as client:
+        for _ in range(40):
+            with suppress(TransportError):
+                await client.put_booking(world.booking_request())
+                arrived += 1
+    assert arrived + answers.lost == 40
+    assert 5 < answers.lost < 35
+    assert len(answers.digests) == answers.lost
+
+
+async def test_two_lost_answers_to_one_request_that_differ_are_told() -> None:
+    answers = LostAnswers(random.Random(1), digest_of)
+    answers.add("one", b"first")
+    answers.add("two", b"first")
+    answers.add("one", b"first")
+    assert answers.differing == []
+    answers.add("one", b"second")
+    assert answers.differing == ["one"]

@@ -1,0 +1,38 @@
+"""The seed decides which faults come, when, and whom they meet."""
+
+from collections import Counter
+
+from server.torture.schedule import DISTURBANCES, LAST, LASTS_S, Kind, schedule
+
+KILLS = {Kind.KILL_SERVER: 5, Kind.KILL_POSTGRES: 2}
+
+
+def test_the_same_seed_makes_the_same_schedule() -> None:
+    assert schedule(7, KILLS, 40) == schedule(7, KILLS, 40)
+    assert schedule(7, KILLS, 40) != schedule(8, KILLS, 40)
+
+
+def test_a_schedule_has_the_kills_that_were_asked_for_and_every_disturbance_as_often_as_the_others() -> None:
+    counted = Counter(fault.kind for fault in schedule(1, KILLS, 3 * len(DISTURBANCES)))
+    assert counted == Counter(KILLS) + Counter(dict.fromkeys(DISTURBANCES, 3))
+
+
+def test_faults_come_in_order_and_leave_the_end_of_the_run_alone() -> None:
+    moments = [fault.at for fault in schedule(2, KILLS, 100)]
+    assert moments == sorted(moments)
+    assert 0 <= moments[0] < 0.2
+    assert 0.8 < moments[-1] <= LAST
+
+
+def test_a_fault_lasts_as_long_as_its_kind_may_and_meets_one_of_those_that_there_are() -> None:
+    for fault in schedule(3, KILLS, 200):
+        shortest, longest = LASTS_S.get(fault.kind, (0.0, 1.0))
+        assert shortest <= fault.lasts_s <= longest
+        assert {fault.choice(among) < among for among in (1, 2, 7)} == {True}
+        assert fault.jump_s != 0
+
+
+def test_clocks_are_set_forwards_and_back() -> None:
+    jumps = [fault.jump_s for fault in schedule(4, {}, 400) if fault.kind is Kind.JUMP_CLOCK]
+    assert min(jumps) <= -86_400
+    assert max(jumps) >= 86_400

@@ -1,0 +1,135 @@
+"""What is wrong after a run is found, and what is right is not."""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from loadgen.checking.against_database import State
+from loadgen.checking.history import Clock, History, Recorded, digest_of
+from server.domain.invariants import InvariantCheck, InvariantCounts, InvariantReport, InvariantViolation
+from server.persistence.torture import Rows
+from server.torture.answers import LostAnswers
+from server.torture.receiver import Receiver
+from server.torture.schedule import Kind
+from server.torture.verdict import Evidence, enough_faults, promises
+
+NOW = datetime(2031, 5, 1, 12, tzinfo=UTC)
+COUNTS = InvariantCounts(*[0] * 8)
+CHECKS = ("no_overlap", "assignments_match_claims", "one_event_per_change", "epochs_in_order")
+REFUSED = Recorded(
+    "HoldTables", 0, 1, "refused once", outcome="refused", reason="TABLE_CONFLICT_HELD", returned_ns=2
+)
+CONFIRMED = Recorded(
+    "ConfirmHold",
+    0,
+    2,
+    "confirmed",
+    invoked_ns=3,
+    returned_ns=4,
+    outcome="ok",
+    answer={"assignment": {"assignment_id": "a1"}},
+    answer_digest=digest_of(b"yes"),
+)
+CLOCKS = (Clock(0, 10**18),)
+EVENTS = {"e1": ("r", 1, 1), "e2": ("r", 2, 1)}
+
+
+def report(broken: str = "") -> InvariantReport:
+    found = (InvariantViolation("found"),)
+    checks = (
+        InvariantCheck(name, "always", int(name == broken), found if name == broken else ())
+        for name in CHECKS
+    )
+    return InvariantReport(tuple(checks), COUNTS, NOW)
+
+
+def evidence() -> Evidence:
+    answers = LostAnswers(random.Random(1), digest_of)
+    answers.add("confirmed", b"yes")
+    # A question, whose first field is the same restaurant every time.
+    answers.add("r", b"one state")
+    answers.add("r", b"another")
+    receiver = Receiver()
+    for event_id in ("e1", "e2", "e1"):
+        receiver.take(event_id, "r")
+    rows = Rows(frozenset({"a1"}), (), EVENTS)
+    return Evidence(
+        History((REFUSED, CONFIRMED), CLOCKS),
+        State(NOW.isoformat()),
+        report(),
+        rows,
+        answers,
+        receiver,
+        {"server": ""},
+    )
+
+
+def with_call(**changed: object) -> Callable[[Evidence], Evidence]:
+    def change(found: Evidence) -> Evidence:
+        call = replace(CONFIRMED, call=3, **changed)  # type: ignore[arg-type] # fields of a record
+        return replace(found, history=History((REFUSED, CONFIRMED, call), CLOCKS))
+
+    return change
+
+
+def with_rows(**changed: object) -> Callable[[Evidence], Evidence]:
+    return lambda found: replace(found, rows=replace(found.rows, **changed))  # type: ignore[arg-type] # its fields
+
+
+def with_lost(found: Evidence) -> Evidence:
+    found.answers.digests["confirmed"] = digest_of(b"no")
+    return found
+
+
+def with_two_lost(found: Evidence) -> Evidence:
+    found.answers.add("confirmed", b"no")
+    return found
+
+
+def names_of_broken(found: Evidence) -> set[str]:
+    # What the checker of histories finds has its own tests.
+    kept = promises(found, delivering=True)
+    return {each.name for each in kept if not each.kept} - {"answers that contradict each other"}
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda found: replace(found, report=report("no_overlap")), "overlaps"),
+        (lambda found: replace(found, report=report("assignments_match_claims")), "half-done confirms"),
+        (lambda found: replace(found, report=report("one_event_per_change")), "changes without their events"),
+        (lambda found: replace(found, report=report("epochs_in_order")), "other contradictions in the rows"),
+        (with_rows(made=frozenset()), "lost acknowledged holds and confirms"),
+        (with_rows(repeated=("confirmed",)), "second effects of retried calls"),
+        (with_lost, "retried calls with another answer"),
+        (with_two_lost, "retried calls with another answer"),
+        (with_call(answer_digest=digest_of(b"no"), attempt=2), "retried calls with another answer"),
+        (with_call(request_id="x", outcome="refused", reason="INTERNAL"), "INTERNAL, UNKNOWN and their like"),
+        (with_rows(committed={**EVENTS, "e3": ("r", 3, 1)}), "events lost, invented or out of order"),
+        (with_rows(committed={"e1": ("r", 1, 1)}), "events lost, invented or out of order"),
+        (
+            with_rows(committed={"e1": ("r", 2, 1), "e2": ("r", 1, 1)}),
+            "events lost, invented or out of order",
+        ),
+        (
+            lambda found: replace(found, logs={"server": '{"level": "critical"}'}),
+            "programs that found a fault in themselves",
+        ),
+    ],
+)
+def test_what_is_wrong_breaks_the_promise_that_it_belongs_to(
+    change: Callable[[Evidence], Evidence], name: str
+) -> None:
+    assert names_of_broken(evidence()) == set()
+    assert names_of_broken(change(evidence())) == {name}
+
+
+def test_a_run_with_fewer_faults_than_wanted_says_which_are_missing() -> None:
+    wanted = {Kind.KILL_SERVER: 2, Kind.KILL_POSTGRES: 1}
+    assert list(enough_faults(wanted, {Kind.KILL_SERVER: 2, Kind.KILL_POSTGRES: 1})) == []
+    assert list(enough_faults(wanted, {Kind.KILL_SERVER: 1, Kind.KILL_POSTGRES: 3})) == [
+        "kill a server process: 1 of 2"
+    ]

@@ -1,0 +1,105 @@
+"""The report of a load: what it counts, what makes it unsound, and that people can read it."""
+
+import datetime as dt
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from loadgen.acting.asking import Found
+from loadgen.checking.report import Report as Checked
+from loadgen.checking.report import Violation
+from loadgen.counters import Comparison, Difference
+from loadgen.driving import Reply, Tally
+from loadgen.report import is_sound, refusals, report_of
+from loadgen.running import LoadPlan, LoadResult
+from loadgen.scenario import packaged_scenarios
+from server.cli.load_view import load_tables
+
+S, MS = 1_000_000_000, 1_000_000
+AGREED = Comparison(compared=3, unsure=0, differences=())
+DIFFERS = Comparison(3, 0, (Difference("HoldTables", "OK", "", callers=2, server=1),))
+CLEAN = Checked((), {"calls": 3})
+STAINED = Checked((Violation("given_twice", "A table was given twice."),), {"calls": 3})
+
+
+def tally_of(*replies: Reply) -> Tally:
+    tally = Tally()
+    for reply in replies:
+        tally.note("HoldTables", reply, reply.started_ns)
+    return tally
+
+
+def result_of(tally: Tally, unequal: int = 0) -> LoadResult:
+    plan = LoadPlan(packaged_scenarios()["mixed"], "host:1", 2, "7", in_flight=4, per_s=50.0, operations=3)
+    began_at = dt.datetime(2031, 5, 1, tzinfo=dt.UTC)
+    return LoadResult(
+        plan, Found(tally, operations=3, repeats=1, unequal=unequal), began_at, 1.5, stopped=False
+    )
+
+
+GOOD = tally_of(
+    Reply("OK", "", b"", 10 * S, 10 * S + 20 * MS),
+    Reply("OK", "", b"", 10 * S, 10 * S + 40 * MS),
+    Reply("ABORTED", "TABLE_CONFLICT_HELD", b"", 12 * S, 12 * S + 10 * MS),
+)
+
+
+def report(
+    tally: Tally = GOOD,
+    unequal: int = 0,
+    counted: Comparison | None = AGREED,
+    checked: Checked | None = CLEAN,
+) -> dict[str, Any]:
+    return report_of(result_of(tally, unequal), counted, checked)
+
+
+def test_everything_is_counted_once_and_seconds_without_answers_are_there() -> None:
+    found = report()
+    assert (found["calls"], found["operations"], found["seconds"], found["calls_per_s"]) == (3, 3, 2.01, 1.5)
+    assert found["outcomes"] == {"ok": 2, "refused": 1, "unknown": 0}
+    assert found["per_second"] == [{"OK": 2}, {}, {"TABLE_CONFLICT_HELD": 1}]
+    assert found["methods"]["HoldTables"]["ok"]["max"] == 40.0
+    assert found["methods"]["HoldTables"]["ok"]["p50"] == pytest.approx(20.0, rel=0.004)
+    assert refusals(found) == {"TABLE_CONFLICT_HELD": 1}
+
+
+def test_it_says_from_where_latencies_count() -> None:
+    open_loop = result_of(GOOD)
+    closed_loop = replace(open_loop, plan=replace(open_loop.plan, per_s=None))
+    assert report_of(open_loop, None, None)["latency_from"] == "intended start"
+    assert report_of(closed_loop, None, None)["latency_from"] == "sending"
+
+
+def test_a_load_is_sound_when_nothing_contradicts_it() -> None:
+    assert is_sound(report())
+    assert is_sound(report(counted=None, checked=None))
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        report(unequal=1),
+        report(counted=DIFFERS),
+        report(checked=STAINED),
+        report(tally_of(Reply("INTERNAL", "INVARIANT_BROKEN", b"", 10 * S, 11 * S))),
+    ],
+    ids=["another answer to a repeat", "other counts", "a violation", "a broken invariant"],
+)
+def test_a_load_is_unsound_when_anything_does(found: dict[str, Any]) -> None:
+    assert not is_sound(found)
+
+
+def test_people_are_told_what_differs_and_what_was_not_compared() -> None:
+    console = Console(width=120, record=True)
+    console.print(*load_tables(report(counted=DIFFERS, checked=STAINED)))
+    console.print(*load_tables(report(counted=None, checked=None)))
+    text = console.export_text()
+    for words in (
+        "other than the callers'",
+        "given_twice: A table was given twice.",
+        "not compared",
+        "not recorded",
+    ):
+        assert words in text
