@@ -19,6 +19,7 @@ from loadgen.checking.operations import NEVER_NS, Operation, Span
 
 HOLD_TAKES: Final = frozenset({"HoldTables", "ReplaceHold"})
 SEATINGS: Final = frozenset({"ConfirmHold", "AssignTables", "ReassignTables", "AutoAssign"})
+_ABOUT_ONE_HOLD: Final = frozenset({"ExtendHold", "ReleaseHold"})
 LETS_HOLDS_LIVE: Final = frozenset({"pending", "pending_allocation", "confirmed"})
 GIVES_UP_TABLES: Final = frozenset({"cancelled", "no_show"})
 
@@ -75,6 +76,8 @@ class Occupancy:
     holds: dict[str, Tenure] = field(default_factory=dict)
     assignments: dict[str, Tenure] = field(default_factory=dict)
     bookings: dict[tuple[str, str], list[Operation]] = field(default_factory=lambda: defaultdict(list))
+    naming: dict[str, list[Operation]] = field(default_factory=lambda: defaultdict(list))
+    common: dict[tuple[str, str], list[Operation]] = field(default_factory=lambda: defaultdict(list))
     windows: dict[tuple[str, str], frozenset[Window]] = field(default_factory=dict)
     tenures_of: dict[tuple[str, str], list[Tenure]] = field(default_factory=lambda: defaultdict(list))
 
@@ -88,7 +91,15 @@ class Occupancy:
         return self.windows.get((restaurant_id, booking_id), frozenset())
 
     def operations_of(self, tenure: Tenure) -> Sequence[Operation]:
-        return self.bookings.get((tenure.restaurant_id, tenure.booking_id), ())
+        """Those of the tenure's booking that have to do with it: that name a hold or end it, or end whatever there is.
+
+        A booking may have thousands of holds, and each of them only a few such operations.
+        """
+        common = self.common.get((tenure.restaurant_id, tenure.booking_id), [])
+        named = self.naming.get(tenure.owner_id, []) if tenure.kind == "hold" else []
+        return (
+            sorted({id(each): each for each in (*named, *common)}.values(), key=_sent_ns) if named else common
+        )
 
 
 def occupancy_of(operations: Iterable[Operation], clock: ServiceClock) -> Occupancy:
@@ -100,6 +111,7 @@ def occupancy_of(operations: Iterable[Operation], clock: ServiceClock) -> Occupa
             _add(found, _hold(operation, found))
     for operation in done:
         found.bookings[operation.asked.restaurant_id, found.booking_of(operation)].append(operation)
+    _index(found)
     found.windows = {booking: _windows(operations) for booking, operations in found.bookings.items()}
     for operation in done:
         tenure = _taken(operation, found)
@@ -114,6 +126,22 @@ def window_of(part: dict[str, Any], asked: tuple[str, str] | None) -> Window | N
     if part.get("window_start"):
         return wall_ns(part["window_start"]), wall_ns(part["window_end"])
     return None if asked is None else (wall_ns(asked[0]), wall_ns(asked[1]))
+
+
+def _index(found: Occupancy) -> None:
+    """By the hold that they name or ended, and by booking those that may concern more than that one hold."""
+    for booking, operations in found.bookings.items():
+        for operation in operations:
+            superseded = operation.told.answer.get("superseded_hold_ids", ()) if operation.told else ()
+            for hold_id in {operation.asked.hold_id, *superseded} - {""}:
+                found.naming[hold_id].append(operation)
+            plain = operation.method in HOLD_TAKES and operation.is_ok
+            if not plain and operation.method not in _ABOUT_ONE_HOLD:
+                found.common[booking].append(operation)
+
+
+def _sent_ns(operation: Operation) -> int:
+    return operation.span.earliest_ns
 
 
 def _windows(operations: Iterable[Operation]) -> frozenset[Window]:
