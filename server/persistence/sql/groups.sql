@@ -1,12 +1,17 @@
 -- name: open_requests
--- Sets the transaction's time limits, claims its requests until it ends, and locks their restaurants in the order of
+-- Sets the transaction's limits, claims its requests until it ends, and locks their restaurants in the order of
 -- their ids against other writers. Says of each request, in order, whether it was claimed (not while another transaction
 -- has it), what is recorded of it, and its restaurant if it is the tenant's and nobody else has it locked; the clock is
 -- read after the locks were granted.
 WITH limits AS MATERIALIZED (
     SELECT
         set_config('statement_timeout', $1::text, true) AS statement_timeout,
-        set_config('lock_timeout', $2::text, true) AS lock_timeout
+        set_config('lock_timeout', $2::text, true) AS lock_timeout,
+        -- Statements look up a handful of rows by their keys. Plans are kept while tables grow: one that was made for a
+        -- small table must not read all of it once it is large.
+        set_config('enable_seqscan', 'off', true) AS enable_seqscan,
+        set_config('enable_hashjoin', 'off', true) AS enable_hashjoin,
+        set_config('enable_mergejoin', 'off', true) AS enable_mergejoin
 ),
 
 locked AS MATERIALIZED (
@@ -44,8 +49,16 @@ SELECT
 FROM unnest($3::text [], $4::uuid [], $5::text [], $6::uuid [], $7::uuid [])
 WITH ORDINALITY AS w (lock_name, tenant_id, method, request_id, restaurant_id, position)
 LEFT JOIN locked AS l ON w.restaurant_id = l.restaurant_id AND w.tenant_id = l.tenant_id
-LEFT JOIN idempotency_ledger AS k
-    ON w.tenant_id = k.tenant_id AND w.method = k.method AND w.request_id = k.request_id
+LEFT JOIN LATERAL (
+    SELECT
+        g.request_hash,
+        g.field_digests,
+        g.refused,
+        g.answer
+    FROM idempotency_ledger AS g
+    WHERE g.tenant_id = w.tenant_id AND g.method = w.method AND g.request_id = w.request_id
+    LIMIT 1
+) AS k ON true
 ORDER BY w.position;
 
 -- name: look
@@ -102,10 +115,10 @@ SELECT
             AND o.state = 'active' AND o.expires_at > clock_timestamp()
     ) AS live_holds,
     c.table_id AS claim_table_id,
-    lower(c.during) AS claim_window_start,
-    upper(c.during) AS claim_window_end,
+    c.window_start AS claim_window_start,
+    c.window_end AS claim_window_end,
     c.kind AS claim_kind,
-    coalesce(c.hold_id, c.assignment_id, c.block_id) AS claim_owner_id,
+    c.owner_id AS claim_owner_id,
     c.booking_id AS claim_booking_id,
     c.expires_at AS claim_expires_at
 FROM unnest($1::uuid [], $2::uuid [], $3::uuid [], $4::text [])
@@ -115,13 +128,38 @@ LEFT JOIN assignments AS a ON b.restaurant_id = a.restaurant_id AND b.assignment
 LEFT JOIN auto_assign_jobs AS j ON b.restaurant_id = j.restaurant_id AND b.booking_id = j.booking_id
 LEFT JOIN holds AS h ON w.restaurant_id = h.restaurant_id AND w.hold_id = h.hold_id
 LEFT JOIN LATERAL unnest(coalesce(h.table_ids, w.table_ids::uuid [])) AS t (table_id) ON true
-LEFT JOIN table_claims AS c
-    ON
-        w.restaurant_id = c.restaurant_id
-        AND t.table_id = c.table_id
-        AND c.during && tstzrange(coalesce(h.window_start, b.window_start), coalesce(h.window_end, b.window_end))
-        AND upper(c.during) > coalesce(h.window_start, b.window_start)
-ORDER BY w.position, c.table_id, lower(c.during);
+LEFT JOIN LATERAL (
+    SELECT
+        e.table_id,
+        lower(e.during) AS window_start,
+        upper(e.during) AS window_end,
+        e.kind,
+        coalesce(e.hold_id, e.assignment_id, e.block_id) AS owner_id,
+        e.booking_id,
+        e.expires_at
+    FROM table_claims AS e
+    WHERE
+        e.restaurant_id = w.restaurant_id
+        AND e.table_id = t.table_id
+        AND e.during && tstzrange(coalesce(h.window_start, b.window_start), coalesce(h.window_end, b.window_end))
+        AND e.enforced
+    UNION ALL
+    SELECT
+        u.table_id,
+        lower(u.during),
+        upper(u.during),
+        u.kind,
+        u.hold_id,
+        u.booking_id,
+        u.expires_at
+    FROM table_claims AS u
+    WHERE
+        u.restaurant_id = w.restaurant_id
+        AND u.table_id = t.table_id
+        AND u.during && tstzrange(coalesce(h.window_start, b.window_start), coalesce(h.window_end, b.window_end))
+        AND NOT u.enforced
+) AS c ON true
+ORDER BY w.position, c.table_id, c.window_start;
 
 -- name: restaurants_there
 -- Which of these restaurants there are.
