@@ -8,7 +8,7 @@ from server.torture.load import Burden
 from server.torture.run import Plan, torture
 from server.torture.schedule import Kind
 
-OPERATIONS = 250
+OPERATIONS = 150
 LOST = 1 / 3
 SCENARIO = Scenario(
     name="small",
