@@ -8,7 +8,7 @@ from server.torture.load import Burden
 from server.torture.run import Plan, torture
 from server.torture.schedule import Kind
 
-OPERATIONS = 250
+OPERATIONS = 150
 LOST = 1 / 3
 SCENARIO = Scenario(
     name="small",
@@ -33,7 +33,8 @@ async def test_a_service_that_is_killed_cut_off_and_not_heard_keeps_its_promises
             SCENARIO, 20, clients=1, lines=4, timeout_s=5.0, duration_s=None, operations=OPERATIONS
         ),
         servers=1,
-        workers=1,
+        # Deliveries under fire have a test of their own among the races.
+        workers=0,
         kills={Kind.KILL_SERVER: 1, Kind.KILL_POSTGRES: 1},
         disturbances=2,
         lost=LOST,
@@ -45,6 +46,5 @@ async def test_a_service_that_is_killed_cut_off_and_not_heard_keeps_its_promises
     assert outcome.strikes.counted[Kind.KILL_SERVER] == outcome.strikes.counted[Kind.KILL_POSTGRES] == 1
     assert outcome.found.operations >= OPERATIONS
     assert outcome.lost_answers > OPERATIONS * LOST / 2
-    assert outcome.delivered > 0
     told = {call.outcome for call in read_history(tmp_path / "history").calls}
     assert told == {"ok", "refused", "unknown"}
