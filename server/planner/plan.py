@@ -21,8 +21,9 @@ from server.errors import Reason
 from server.planner.catalog import Merge, Refused, Shortlist, TableSets
 from server.planner.legacy import rank_legacy
 from server.planner.lookahead import Waiting, look_ahead
-from server.planner.occupancy import Occupancy, occupancy
+from server.planner.occupancy import Occupancy
 from server.planner.ranking import MICRO, Choice, Engine, Ranked, Ranking, ScoreTerm
+from server.planner.timeline import Timeline
 from server.planner.v2 import rank_v2
 
 ENGINES: Mapping[PlanEngine, Engine] = {PlanEngine.V2: rank_v2, PlanEngine.LEGACY: rank_legacy}
@@ -159,9 +160,10 @@ def plan_tables(question: Question) -> PlanResult:
         raise ValueError("the table sets were made for another floor or combination rule")
     shortlist = sets.shortlist(question.party, policy.slack_max, question.relaxed)
     allowed, avoided = _allowed(question, shortlist)
-    occupied = occupancy(sets, question.claims, question.stay.window, question.horizon)
+    claims = Timeline.of(sets, question.claims)
+    occupied = claims.occupancy(question.stay.window, question.horizon)
     free, busy = allowed.without((reason, occupied.taken[kind]) for kind, reason in CONFLICT_REASON.items())
-    found, plans = _best(question, free, occupied)
+    found, plans = _best(question, free, occupied, claims)
     return PlanResult(
         _outcome(found, allowed),
         plans,
@@ -234,11 +236,11 @@ def _free_from(removed: Removed, releases: Sequence[tuple[datetime, int]]) -> da
     return releases[bisect_left(releases, True, key=some_set_is_free)][0]
 
 
-def _best(question: Question, free: Candidates, occupied: Occupancy) -> tuple[int, tuple[Plan, ...]]:
+def _best(
+    question: Question, free: Candidates, occupied: Occupancy, claims: Timeline
+) -> tuple[int, tuple[Plan, ...]]:
     """How many sets are free, and the cheapest of them as plans."""
-    outlook = look_ahead(
-        question.sets, question.policy, question.stay.window, question.claims, question.waiting
-    )
+    outlook = look_ahead(question.policy, question.stay.window, claims, question.waiting)
     choice = Choice(
         question.sets,
         question.policy,
