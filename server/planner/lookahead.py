@@ -62,8 +62,8 @@ def look_ahead(
     """What a plan for the window can take from those who wait.
 
     `claims` are those that the plan respects, with none missing that touches the window of a waiting booking. Bookings
-    whose windows don't overlap the plan's are left out, and so are those that find nothing as it is. Kept for as long as
-    the same bookings wait.
+    whose windows don't overlap the plan's are left out, and so are those that find nothing as it is. Kept with the
+    claims for as long as the same bookings wait.
     """
     if not waiting:
         return Outlook()

@@ -36,7 +36,7 @@ class Owners(NamedTuple):
 
 
 class Timeline(Sequence[Claim]):
-    """Claims in the order they were given, with what was worked out from them for one window kept for the next question.
+    """Claims in the order they were given. What was worked out from them for one window is kept for the next question.
 
     Every answer is the one that the bare claims would give. Nothing that it was made of ever changes, and threads may
     share it: two that miss the same thing work it out twice.
