@@ -15,8 +15,10 @@ import hypothesis
 import pytest
 
 from maitred_client import AsyncMaitredClient
+from server import news
 from server.bootstrap import serving
 from server.config import Settings, load_settings
+from tests.support.kept import RememberedDiaries
 from tests.support.own_rows import make_views, url_of_own_rows
 from tests.support.postgres import PostgresForm, TestServer, postgres_forms, running_postgres
 
@@ -38,6 +40,13 @@ LONGEST = ("test_faults_at_every_statement.py", "test_cli.py", "test_embedded_po
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files come first; all others stay in their order, which has the short unit tests last."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forgetful_servers() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(news, "CachedDiaries", RememberedDiaries)
+        yield
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from server.domain.floor import Table
 from server.domain.rules import CONFLICT_REASON
 from server.domain.window import Stay
 from server.errors import PRECEDENCE, ClaimKind, Reason
-from server.planner.catalog import Refused, Shortlist, TableSets
+from server.planner.catalog import Shortlist, TableSets
 from server.planner.merges import positions
 from server.planner.occupancy import either
 from server.planner.plan import Candidates
+from server.planner.rejections import Refused
 from server.planner.timeline import Timeline
 
 
