@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from server.domain.policy import AdjacencyMode, PlanEngine
+from server.domain.policy import AdjacencyMode, PlanEngine, Weights
 from server.domain.window import Stay, Window
 from server.planner.catalog import TableSets
 from server.planner.plan import Question, plan_tables
@@ -37,7 +37,10 @@ def asked(seed: str, mode: AdjacencyMode) -> Iterator[Question]:
             party=replace(first.party, party_size=rng.randint(1, 9)),
             stay=Stay(window, window, "dinner"),
             policy=replace(
-                first.policy, engine=rng.choice((PlanEngine.V2, PlanEngine.V2, PlanEngine.LEGACY))
+                first.policy,
+                engine=rng.choice((PlanEngine.V2, PlanEngine.V2, PlanEngine.LEGACY)),
+                weights=rng.choice((first.policy.weights, Weights(fragmentation=7, open_gap=3))),
+                slack_max=rng.choice((first.policy.slack_max, 2)),
             ),
             waiting=rng.choice(lists),
             horizon=rng.choice((first.horizon, window)),
@@ -61,7 +64,7 @@ def test_a_search_does_not_depend_on_what_was_asked_before(mode: AdjacencyMode) 
     for number in FLOORS:
         seed = f"search.{number}"
         questions = list(asked(seed, mode))
-        sets, slack_max = questions[0].sets, questions[0].policy.slack_max
+        sets, slack_max = questions[0].sets, 4
         timeline = Timeline(sets, questions[0].claims)
         slots = [Slot(question.party, question.stay) for question in questions]
         plain = find_vacancies(sets, slack_max, slots, questions[0].claims)
