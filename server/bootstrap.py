@@ -264,7 +264,13 @@ async def _database_findings(settings: Settings, found: Database) -> list[Findin
 def _use_cases(settings: Settings, store: SqlStore, news: News) -> UseCases:
     watch_floor = WatchFloor(news.floor_log, news.feed)
     return UseCases.on(
-        store, news.inventories, uuid4, hold_limits(settings), settings.answer_margin_s, watch_floor
+        store,
+        news.inventories,
+        news.diaries,
+        uuid4,
+        hold_limits(settings),
+        settings.answer_margin_s,
+        watch_floor,
     )
 
 

@@ -157,6 +157,9 @@ class Settings(DeliverySettings):
     )
     redis_url: SecretStr | None = Field(None, description="Redis to share, redis:// or with TLS rediss://")
     inventories_cached_max: int = Field(1_000, ge=1, le=100_000, description="floors kept prepared in memory")
+    claims_cached_max: int = Field(
+        200_000, ge=0, le=10_000_000, description="claims and waiting bookings kept in memory; 0 keeps none"
+    )
     inventory_ttl_s: float = Field(600.0, gt=0, le=86_400, description="how long a prepared floor is kept")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least severe line logged"

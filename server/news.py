@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from server.cache.diaries import CachedDiaries, DiaryLimits
 from server.cache.follower import CacheFollower
 from server.cache.inventories import CachedInventories, CacheLimits
 from server.config import Settings
@@ -31,6 +32,7 @@ class News:
     feed: FloorFeed
     floor_log: SqlFloorLog
     inventories: CachedInventories
+    diaries: CachedDiaries
     follower: CacheFollower
     shared: SharedCache | None
 
@@ -50,10 +52,12 @@ class News:
             )
         inventories = CachedInventories(limits, metrics, shared)
         follower = CacheFollower(inventories, catalogue)
+        diary_limits = DiaryLimits(settings.claims_cached_max, settings.inventory_ttl_s)
+        diaries = CachedDiaries(catalogue, diary_limits, CacheMetrics(name="diaries"))
         floor_log = SqlFloorLog(pool, settings.deadline_s_default)
         feed_settings = FeedSettings(queue_max=settings.watch_queue_max, poll_s=settings.watch_poll_s)
         feed = FloorFeed(floor_log, feed_settings, WatchMetrics())
-        hearers: list[ChangeHearer] = [feed, *([shared] if shared else []), follower]
+        hearers: list[ChangeHearer] = [feed, *([shared] if shared else []), diaries, follower]
         listener_settings = ListenerSettings(probe_s=settings.listen_probe_s)
         return cls(
             announcer,
@@ -61,6 +65,7 @@ class News:
             feed,
             floor_log,
             inventories,
+            diaries,
             follower,
             shared,
         )

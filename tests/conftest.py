@@ -15,8 +15,10 @@ import hypothesis
 import pytest
 
 from maitred_client import AsyncMaitredClient
+from server import news
 from server.bootstrap import serving
 from server.config import Settings, load_settings
+from tests.support.kept import RememberedDiaries
 from tests.support.own_rows import make_views, url_of_own_rows
 from tests.support.postgres import PostgresForm, TestServer, postgres_forms, running_postgres
 
@@ -44,6 +46,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """What is marked `each_way_of_writing` runs where changes can share a transaction and where they never do."""
     if metafunc.definition.get_closest_marker("each_way_of_writing") and "server" in metafunc.fixturenames:
         metafunc.parametrize("server", ("shared_server", "shared_lonely_server"), indirect=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forgetful_servers() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(news, "CachedDiaries", RememberedDiaries)
+        yield
 
 
 @dataclass(frozen=True, slots=True)

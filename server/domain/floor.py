@@ -64,6 +64,11 @@ class Floor:
         return {table.table_id: table for table in self.tables}
 
     @cached_property
+    def spelled(self) -> Mapping[UUID, tuple[str, str]]:
+        """For each table its id and its name, as answers write them."""
+        return {table.table_id: (str(table.table_id), table.name) for table in self.tables}
+
+    @cached_property
     def neighbours(self) -> Mapping[UUID, frozenset[UUID]]:
         """For each table those that it touches."""
         touching: dict[UUID, set[UUID]] = {table.table_id: set() for table in self.tables}

@@ -18,7 +18,7 @@ from server.orchestrator.auto_assigned import Attempt, AutoAssigned, AutoAssignO
 from server.orchestrator.candidate import Candidate, candidate
 from server.orchestrator.idempotency import REQUEST_FIELD, Once, method_of, payload_digests
 from server.orchestrator.identity import NewId
-from server.orchestrator.plan_tables import answered, question_for
+from server.orchestrator.plan_tables import answered, horizon_of, question_for
 from server.orchestrator.ports import Catalogue, InventorySource, OwnUnit, Reader, RecordedRequest
 from server.orchestrator.situation import (
     Situation,
@@ -273,7 +273,8 @@ async def _already(unit: OwnUnit, booking: Booking, run: Run) -> AutoAssigned:
 async def _best(reader: Reader, situation: Situation, booking: Booking, run: Run) -> Plan:
     """The best plan, or NO_FEASIBLE_PLAN. When nothing regular is free, it relaxes what the policy lists."""
     party, avoid = booking.party, run.command.avoid
-    asked = await question_for(reader, situation, party, booking.stay, booking.booking_id, avoid, 1)
+    diary = await reader.diary(booking.restaurant_id, horizon_of(situation, booking.stay))
+    asked = question_for(diary, situation, party, booking.stay, booking.booking_id, avoid, 1)
     run.require_time()
     result = await answered(asked.question)
     if not result.plans:

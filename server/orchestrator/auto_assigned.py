@@ -8,7 +8,8 @@ from server.domain.booking import Booking
 from server.domain.claims import Assignment
 from server.domain.limits import REJECTED_TABLES_REFUSED_MAX
 from server.errors import Check, CheckStatus, Reason, Refusal, ServiceError
-from server.planner.plan import PlanOutcome, PlanResult, Rejection
+from server.planner.plan import PlanOutcome, PlanResult
+from server.planner.rejections import Rejection
 
 
 class AutoAssignOutcome(StrEnum):

@@ -1,7 +1,6 @@
 """Which table sets would fit a booking, best first."""
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
@@ -16,11 +15,11 @@ from server.domain.policy import ServicePolicy
 from server.domain.restaurant import Caller, Restaurant
 from server.domain.window import Stay, Window
 from server.errors import Reason
-from server.orchestrator.ports import Catalogue, InventorySource, Reader
-from server.orchestrator.situation import Situation, foreign, look
+from server.orchestrator.diary import Diary, DiarySource
+from server.orchestrator.ports import Catalogue, InventorySource
+from server.orchestrator.situation import Situation, look
 from server.orchestrator.subject import Subject, need_of
 from server.orchestrator.what_would_help import Help, what_would_help
-from server.planner.lookahead import Waiting
 from server.planner.plan import Plan, PlanResult, Question, plan_tables
 from server.planner.relax import relax
 
@@ -61,17 +60,23 @@ class Planned:
 class PlanTables:
     catalogue: Catalogue
     inventories: InventorySource
+    diaries: DiarySource
 
     async def __call__(self, caller: Caller, question: PlanTablesQuestion, deadline: Deadline) -> Planned:
         situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
         party, stay = await need_of(self.catalogue, situation, question.subject)
         booking_id = question.subject.booking_id
-        asked = await question_for(
-            self.catalogue, situation, party, stay, booking_id, question.avoid, question.plans_max
-        )
+        diary = await self.diaries.covering(situation.restaurant, horizon_of(situation, stay))
+        asked = question_for(diary, situation, party, stay, booking_id, question.avoid, question.plans_max)
         result = await answered(asked.question, question.overflow)
         instead = await what_would_help(
-            self.catalogue, situation, asked.question, result, booking_id, question.alternatives_max
+            self.catalogue,
+            self.diaries,
+            situation,
+            asked.question,
+            result,
+            booking_id,
+            question.alternatives_max,
         )
         return Planned(
             result,
@@ -102,8 +107,8 @@ async def answered(question: Question, overflow: bool = False) -> PlanResult:
     return await asyncio.to_thread(relax, question, result, overflow)
 
 
-async def question_for(
-    reader: Reader,
+def question_for(
+    diary: Diary,
     situation: Situation,
     party: Party,
     stay: Stay,
@@ -111,21 +116,16 @@ async def question_for(
     avoid: tuple[UUID, ...],
     plans_max: int,
 ) -> Asked:
-    """What the planner is asked for a party: the claims of everybody but `booking_id` are read for it."""
-    restaurant_id = situation.restaurant.restaurant_id
-    horizon = planning_horizon(situation.policy, situation.restaurant.time_zone, stay)
-    waiting, waiting_found = await reader.waiting(
-        restaurant_id, stay.window, situation.now, booking_id, WAITING_BOOKINGS_MAX
-    )
-    claims = await reader.claims(restaurant_id, _range(horizon, waiting))
+    """What the planner is asked for a party: the claims of everybody but `booking_id`. The diary covers the horizon."""
+    waiting, waiting_found = diary.waiting_for(stay.window, situation.now, booking_id, WAITING_BOOKINGS_MAX)
     question = Question(
         floor=situation.prepared.inventory.floor,
         sets=situation.sets,
         policy=situation.policy,
         party=party,
         stay=stay,
-        claims=foreign(claims, situation.now, booking_id),
-        horizon=horizon,
+        claims=diary.live(situation.sets, situation.now).without(booking_id),
+        horizon=horizon_of(situation, stay),
         avoid=frozenset(avoid),
         plans_max=plans_max,
         policy_version=situation.restaurant.policy_version,
@@ -134,7 +134,6 @@ async def question_for(
     return Asked(question, waiting_found)
 
 
-def _range(horizon: Window, waiting: Iterable[Waiting]) -> Window:
-    """What has to be known of the claims: all that touches the horizon or the window of a waiting booking."""
-    windows = [horizon, *(each.window for each in waiting)]
-    return Window(min(each.start for each in windows), max(each.end for each in windows))
+def horizon_of(situation: Situation, stay: Stay) -> Window:
+    """The range in which idle gaps beside the stay are measured."""
+    return planning_horizon(situation.policy, situation.restaurant.time_zone, stay)

@@ -18,8 +18,8 @@ from server.domain.restaurant import Restaurant
 from server.domain.window import Window
 from server.errors import Refusal
 from server.orchestrator.changes import AuditEntry, Changes
+from server.orchestrator.diary import Diary
 from server.planner.catalog import TableSets
-from server.planner.lookahead import Waiting
 from server.planner.set_checks import SetChecks
 
 AnswerT = TypeVar("AnswerT")
@@ -169,13 +169,8 @@ class Reader(Protocol):
         """Claims that overlap the window, expired holds included; of all tables unless some are named."""
         ...
 
-    async def waiting(
-        self, restaurant_id: UUID, stay: Window, now: datetime, booking_id: UUID | None, limit: int
-    ) -> tuple[tuple[Waiting, ...], int]:
-        """Other bookings that wait for tables in windows that overlap the stay's and are not over; and how many.
-
-        Those that start nearest to the stay come first, at most `limit`; equally near ones by start, then by id.
-        """
+    async def diary(self, restaurant_id: UUID, span: Window) -> Diary:
+        """Everything that is known of the span now. The restaurant must exist."""
         ...
 
 

@@ -10,8 +10,9 @@ from server.domain.booking import Party
 from server.domain.restaurant import Caller
 from server.domain.window import Stay, Window
 from server.errors import Reason, ServiceError
+from server.orchestrator.diary import DiarySource
 from server.orchestrator.ports import Catalogue, InventorySource
-from server.orchestrator.situation import Situation, foreign, look, require_future
+from server.orchestrator.situation import Situation, look, require_future
 from server.orchestrator.subject import hypothetical_stay
 from server.planner.vacancies import Slot, Vacancy, find_vacancies
 
@@ -37,6 +38,7 @@ class Availability:
 class SearchAvailability:
     catalogue: Catalogue
     inventories: InventorySource
+    diaries: DiarySource
 
     async def __call__(
         self, caller: Caller, question: AvailabilityQuestion, deadline: Deadline
@@ -50,14 +52,14 @@ class SearchAvailability:
         )
 
     async def _vacancies(self, situation: Situation, slots: Sequence[Slot]) -> tuple[Vacancy, ...]:
-        claims = await self.catalogue.claims(situation.restaurant.restaurant_id, _covering(slots))
+        diary = await self.diaries.covering(situation.restaurant, _covering(slots))
         # Hundreds of questions about a large floor keep a processor busy for a while; other calls go on meanwhile.
         return await asyncio.to_thread(
             find_vacancies,
             situation.sets,
             situation.policy.slack_max,
             slots,
-            foreign(claims, situation.now, None),
+            diary.live(situation.sets, situation.now),
         )
 
 

@@ -8,6 +8,7 @@ from server.orchestrator.auto_assign_batch import AutoAssignBatch
 from server.orchestrator.block_tables import BlockTables
 from server.orchestrator.check_invariants import CheckInvariants
 from server.orchestrator.confirm_hold import ConfirmHold
+from server.orchestrator.diary import DiarySource
 from server.orchestrator.dispatch_auto_assign import DispatchAutoAssign
 from server.orchestrator.explain_table import ExplainTable
 from server.orchestrator.extend_hold import ExtendHold
@@ -97,6 +98,7 @@ class UseCases:
         cls,
         store: Store,
         inventories: InventorySource,
+        diaries: DiarySource,
         new_id: NewId,
         limits: HoldLimits,
         answer_margin_s: float,
@@ -106,9 +108,9 @@ class UseCases:
         once, catalogue = Once(store), store.catalogue
         auto_assign = AutoAssign(once, catalogue, inventories, new_id, answer_margin_s, AutoAssignMetrics())
         return cls(
-            plan_tables=PlanTables(catalogue, inventories),
+            plan_tables=PlanTables(catalogue, inventories, diaries),
             explain_table=ExplainTable(catalogue, inventories),
-            search_availability=SearchAvailability(catalogue, inventories),
+            search_availability=SearchAvailability(catalogue, inventories, diaries),
             validate_selection=ValidateSelection(catalogue, inventories),
             hold_tables=HoldTables(once, inventories, new_id, limits),
             extend_hold=ExtendHold(once, limits),

@@ -8,8 +8,9 @@ from uuid import UUID
 from server.domain.booking import Booking, BookingStatus
 from server.domain.limits import ALTERNATIVES_DEFAULT, MOVABLE_BOOKINGS_MAX
 from server.domain.window import Window
+from server.orchestrator.diary import DiarySource
 from server.orchestrator.ports import Catalogue, Page
-from server.orchestrator.situation import Situation, foreign
+from server.orchestrator.situation import Situation
 from server.planner.alternatives import Alternative, find_alternatives, other_starts, span_of
 from server.planner.moving import movable, moving_one_would_help
 from server.planner.plan import PlanOutcome, PlanResult, Question
@@ -23,6 +24,7 @@ class Help:
 
 async def what_would_help(
     catalogue: Catalogue,
+    diaries: DiarySource,
     situation: Situation,
     question: Question,
     result: PlanResult,
@@ -45,9 +47,9 @@ async def what_would_help(
     span = _covering(
         [span_of(slots, policy, time_zone, question.horizon), *(booking.window for booking in in_the_way)]
     )
-    live = foreign(await catalogue.claims(situation.restaurant.restaurant_id, span), situation.now, None)
+    live = (await diaries.covering(situation.restaurant, span)).live(situation.sets, situation.now)
     # Bookings that wait for tables overlap the window asked about, not those of other starts: they charge nothing.
-    question = replace(question, claims=foreign(live, situation.now, booking_id), waiting=())
+    question = replace(question, claims=live.without(booking_id), waiting=())
 
     def search() -> Help:
         return Help(

@@ -10,6 +10,7 @@ from server.domain.limits import WINDOW_MAX_S
 from server.domain.restaurant import Restaurant
 from server.domain.window import Window
 from server.errors import Refusal
+from server.orchestrator.diary import Diary
 from server.orchestrator.ports import (
     AuditRecord,
     Inventory,
@@ -23,7 +24,6 @@ from server.orchestrator.ports import (
 from server.persistence import rows
 from server.persistence.documents import decode
 from server.persistence.queries import load_queries
-from server.planner.lookahead import Waiting
 
 RESTAURANTS = load_queries("restaurants")
 INVENTORY = load_queries("inventory")
@@ -37,6 +37,8 @@ LEDGER = load_queries("ledger")
 OUTBOX = load_queries("outbox")
 
 AnswerT = TypeVar("AnswerT")
+
+WINDOW_LONGEST = timedelta(seconds=WINDOW_MAX_S)
 
 
 class Asking(Protocol):
@@ -95,24 +97,16 @@ class SqlReader:
         self, restaurant_id: UUID, window: Window, table_ids: tuple[UUID, ...] | None = None
     ) -> tuple[Claim, ...]:
         named = None if table_ids is None else list(table_ids)
-        found = await self._asking.fetch(CLAIMS["claims"], restaurant_id, window.start, window.end, named)
+        found = await self._asking.fetch(
+            CLAIMS["claims"], restaurant_id, window.start, window.end, named, window.end + WINDOW_LONGEST
+        )
         return tuple(rows.claim(row) for row in found)
 
-    async def waiting(
-        self, restaurant_id: UUID, stay: Window, now: datetime, booking_id: UUID | None, limit: int
-    ) -> tuple[tuple[Waiting, ...], int]:
+    async def diary(self, restaurant_id: UUID, span: Window) -> Diary:
         found = await self._asking.fetch(
-            BOOKINGS["waiting_bookings"],
-            restaurant_id,
-            max(stay.start, now),
-            stay.end,
-            stay.start - timedelta(seconds=WINDOW_MAX_S),
-            sorted(ASSIGNABLE),
-            booking_id,
-            stay.start,
-            limit,
+            CLAIMS["diary"], restaurant_id, span.start, span.end, WINDOW_LONGEST, sorted(ASSIGNABLE)
         )
-        return tuple(rows.waiting(row) for row in found), found[0]["found"] if found else 0
+        return rows.diary(span, found)
 
 
 class SqlCatalogue(SqlReader):

@@ -1,6 +1,6 @@
 """Rows of the database as values of the domain."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from server.domain.policy import ServicePolicy
 from server.domain.restaurant import Restaurant
 from server.domain.window import Stay, Window
 from server.errors import ClaimKind, Reason
+from server.orchestrator.diary import Diary
 from server.orchestrator.ports import AuditRecord, Inventory, OutboxRecord, OutboxStatus
 from server.outbox.events import OutboxEvent
 from server.persistence.documents import decode
@@ -129,7 +130,7 @@ def booking(row: Row) -> Booking:
 
 
 def waiting(row: Row) -> Waiting:
-    """A row of `waiting_bookings`, without the number of all its rows."""
+    """A row of `diary` that is a booking."""
     return Waiting(
         row["booking_id"],
         Party(
@@ -315,6 +316,13 @@ def claim(row: Row) -> Claim:
         row["booking_id"],
         row["expires_at"],
     )
+
+
+def diary(span: Window, entries: Sequence[Row]) -> Diary:
+    """All rows of `diary`, of which there is at least one: claims have a kind, bookings have none."""
+    claims = tuple(claim(row) for row in entries if row["kind"] is not None)
+    bookings = tuple(waiting(row) for row in entries if row["kind"] is None and row["booking_id"] is not None)
+    return Diary(entries[0]["floor_version"], span, claims, bookings)
 
 
 def audit_record(row: Row) -> AuditRecord:

@@ -1,7 +1,7 @@
 """The table sets of a floor, and for a party those among them that seat it."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache, reduce
 from itertools import islice
@@ -11,38 +11,16 @@ from uuid import UUID
 
 from server.domain.booking import Party
 from server.domain.floor import Floor, Table
-from server.domain.limits import COMBINATIONS_MAX, MERGE_TABLES_MAX, REJECTED_COMBINATIONS_LISTED_MAX
+from server.domain.limits import COMBINATIONS_MAX, MERGE_TABLES_MAX
 from server.domain.policy import Combinations
 from server.errors import PRECEDENCE, Reason
 from server.planner.merges import adjacent_merges, free_merges, movable_neighbours, positions
+from server.planner.rejections import Merge, Refused, Rejection, rejections
 
 SHORTLISTS_MAX = 512
 # Bounds the memory of the cache on floors with very many merges: never more than this many entries in all
 # lists.
 SHORTLISTED_MERGES_MAX = 1_000_000
-
-
-class Merge(NamedTuple):
-    """Tables pushed together: as a mask, as positions in the floor's order, and the seats they have
-    together.
-    """
-
-    mask: int
-    members: tuple[int, ...]
-    seats: int
-
-
-class Refused(NamedTuple):
-    """What one reason removed: the single tables as a mask, how many merges, and the first of those in their order."""
-
-    reason: Reason
-    singles: int
-    merges: int
-    examples: tuple[Merge, ...]
-
-    @classmethod
-    def of(cls, reason: Reason, singles: int, merges: Sequence[Merge]) -> "Refused":
-        return cls(reason, singles, len(merges), tuple(merges[:REJECTED_COMBINATIONS_LISTED_MAX]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +34,8 @@ class Shortlist:
     merges: tuple[Merge, ...]
     refused: tuple[Refused, ...]
     largest: int
+    # The same as `refused`, as a plan tells it: with ids.
+    rejections: tuple[Rejection, ...]
 
 
 class Need(NamedTuple):
@@ -163,10 +143,6 @@ class TableSets:
                 mask |= 1 << index
         return mask
 
-    def ids_in(self, mask: int, limit: int) -> tuple[UUID, ...]:
-        """The first `limit` tables of a mask, ordered by id."""
-        return tuple(self.floor.tables[index].table_id for index in positions(mask)[:limit])
-
 
 def _need(party: Party, slack_max: int, relaxed: Collection[Reason] = ()) -> Need:
     return Need(
@@ -261,7 +237,8 @@ def _shortlist(tables: tuple[Table, ...], candidates: tuple[Merge, ...], need: N
         Refused.of(reason, alone.get(reason, 0), together.get(reason, ())) for reason in {**alone, **together}
     )
     counted = sorted((r for r in refused if r.singles or r.merges), key=lambda r: PRECEDENCE[r.reason])
-    return Shortlist(singles, kept, tuple(counted), _largest(tables, candidates, unfit))
+    largest = _largest(tables, candidates, unfit)
+    return Shortlist(singles, kept, tuple(counted), largest, tuple(rejections(tables, counted)))
 
 
 def _largest(

@@ -8,12 +8,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from server.domain.booking import Party
-from server.domain.claims import Claim
 from server.domain.policy import ServicePolicy
 from server.domain.window import Window
-from server.planner.catalog import TableSets
 from server.planner.gaps import window_slots
-from server.planner.occupancy import taken_within
+from server.planner.timeline import Timeline, keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +57,30 @@ class Hope(NamedTuple):
 
 
 def look_ahead(
-    sets: TableSets,
-    policy: ServicePolicy,
-    window: Window,
-    claims: Sequence[Claim],
-    waiting: Iterable[Waiting],
+    policy: ServicePolicy, window: Window, claims: Timeline, waiting: tuple[Waiting, ...]
 ) -> Outlook:
     """What a plan for the window can take from those who wait.
 
     `claims` are those that the plan respects, with none missing that touches the window of a waiting booking. Bookings
-    whose windows don't overlap the plan's are left out, and so are those that find nothing as it is.
+    whose windows don't overlap the plan's are left out, and so are those that find nothing as it is. Kept with the
+    claims for as long as the same bookings wait.
     """
-    near = [each for each in waiting if each.window.overlaps(window)]
-    if not near:
+    if not waiting:
         return Outlook()
-    hopes = _hopes(sets, policy.slack_max, claims, near)
+    key = Outlook, window, policy.slack_max
+    known = claims.kept.get(key)
+    if known is None or known[0] != waiting:
+        known = (waiting, _outlook(policy, window, claims, waiting))
+        keep(claims.kept, key, known)
+    outlook: Outlook = known[1]
+    return outlook
+
+
+def _outlook(
+    policy: ServicePolicy, window: Window, claims: Timeline, waiting: tuple[Waiting, ...]
+) -> Outlook:
+    near = [each for each in waiting if each.window.overlaps(window)]
+    hopes = _hopes(policy.slack_max, claims, near)
     rules = policy.combinations
     tables_max = rules.tables_max if rules.enabled else 1
     stakes = []
@@ -84,23 +91,17 @@ def look_ahead(
     return Outlook(tuple(stakes), reduce(or_, (stake.ways[0] for stake in stakes), 0))
 
 
-def _hopes(
-    sets: TableSets, slack_max: int, claims: Sequence[Claim], waiting: Sequence[Waiting]
-) -> list[Hope]:
-    taken = taken_within(sets, claims, {each.window for each in waiting})
-    owners = {claim.booking_id for claim in claims}
+def _hopes(slack_max: int, claims: Timeline, waiting: Sequence[Waiting]) -> list[Hope]:
+    owners = claims.owners_within(each.window for each in waiting)
     found: dict[tuple[object, ...], Sequence[int]] = {}
     hopes = []
     for each in waiting:
-        kinds = taken[each.window]
-        if each.booking_id in owners:
-            # A booking that waits for other tables, or for its hold to be confirmed, is not in its own way.
-            others = [claim for claim in claims if claim.booking_id != each.booking_id]
-            kinds = taken_within(sets, others, [each.window])[each.window]
-        busy = reduce(or_, kinds.values())
-        key = (each.party.party_size, each.party.zone_id, each.party.required_attributes, busy)
+        party = each.party
+        # A booking that waits for other tables, or for its hold to be confirmed, is not in its own way.
+        busy = owners[each.window].but(each.booking_id)
+        key = (party.party_size, party.zone_id, party.required_attributes, busy)
         if key not in found:
-            found[key] = [way for way in sets.snuggest(each.party, slack_max) if not way & busy]
+            found[key] = [way for way in claims.sets.snuggest(party, slack_max) if not way & busy]
         if found[key]:
             hopes.append(Hope(each, found[key]))
     return hopes
@@ -121,18 +122,23 @@ def _counted_on(hopes: Iterable[Hope]) -> list[tuple[Hope, int]]:
             hope.waiting.booking_id,
         ),
     )
-    promised = dict.fromkeys((hope.waiting.window for hope in ordered), 0)
+    windows = sorted({hope.waiting.window for hope in ordered})
+    number = {window: index for index, window in enumerate(windows)}
+    overlapping = [
+        [index for index, other in enumerate(windows) if other.overlaps(window)] for window in windows
+    ]
+    promised = [0] * len(windows)
     own = []
     for hope in ordered:
-        window = hope.waiting.window
-        mine = next((way for way in hope.free if not way & promised[window]), 0)
-        own.append(mine)
-        for other in promised:
-            if other.overlaps(window):
-                promised[other] |= mine
+        at = number[hope.waiting.window]
+        taken = promised[at]
+        mine = next((way for way in hope.free if not way & taken), 0)
+        own.append((at, mine))
+        if mine:
+            for index in overlapping[at]:
+                promised[index] |= mine
     return [
-        (hope, promised[hope.waiting.window] & ~mine if mine else 0)
-        for hope, mine in zip(ordered, own, strict=True)
+        (hope, promised[at] & ~mine if mine else 0) for hope, (at, mine) in zip(ordered, own, strict=True)
     ]
 
 

@@ -1,9 +1,11 @@
 """What the claims of others leave of each table around a window."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from server.domain.claims import Claim
 from server.domain.window import Window
@@ -26,6 +28,13 @@ class Occupancy:
     _free_until: dict[int, datetime]
     # The part of the window that each of the tables taken in it is taken for, in slots.
     _taken_slots: dict[int, int]
+    # What an engine has worked out from nothing but this, under a key of its own.
+    kept: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def busy(self) -> int:
+        """The tables that are taken in the window, whatever takes them."""
+        return either(self.taken)
 
     def gaps(self, position: int) -> tuple[int, int]:
         """Idle slots before and after the window on a table that is free in it, bounded by the horizon."""
@@ -73,42 +82,54 @@ def occupancy(sets: TableSets, claims: Iterable[Claim], window: Window, horizon:
 
 
 class Claimed(NamedTuple):
-    """A claim with its table as a mask."""
+    """A claim with its table as a mask. A block is no booking's."""
 
     start: datetime
     end: datetime
     kind: ClaimKind
     table: int
+    booking_id: UUID | None
 
 
-def taken_within(
-    sets: TableSets, claims: Iterable[Claim], windows: Iterable[Window]
-) -> dict[Window, Mapping[ClaimKind, int]]:
-    """For each window the tables taken in it, as a mask per kind of claim.
+def either(taken: Mapping[ClaimKind, int]) -> int:
+    """Masks by kind as one."""
+    mask = 0
+    for tables in taken.values():
+        mask |= tables
+    return mask
 
-    One sweep in order of time: a claim is looked at from the first window that ends after its start until a
-    window begins at its end or later.
+
+def in_order_of_time(sets: TableSets, claims: Iterable[Claim]) -> list[Claimed]:
+    """The claims on tables of the floor by their start."""
+    found = []
+    for claim in claims:
+        position = sets.position_of.get(claim.table_id.int)
+        if position is not None:
+            window = claim.window
+            found.append(Claimed(window.start, window.end, claim.kind, 1 << position, claim.booking_id))
+    return sorted(found, key=attrgetter("start"))
+
+
+def meeting(coming: Sequence[Claimed], windows: Iterable[Window]) -> Iterator[tuple[Window, list[Claimed]]]:
+    """For each window, in their order, those of the claims in order of time that overlap it.
+
+    One sweep: a claim is looked at from the first window that ends after its start until a window begins at its end
+    or later.
     """
-    coming = sorted(_claimed(sets, claims), key=lambda claim: claim.start)
     met = 0
     around: list[Claimed] = []
-    taken: dict[Window, Mapping[ClaimKind, int]] = {}
     for window in sorted(windows):
         start, end = window.start, window.end
         while met < len(coming) and coming[met].start < end:
             around.append(coming[met])
             met += 1
         around = [claim for claim in around if claim.end > start]
-        masks = dict.fromkeys(ClaimKind, 0)
-        for claim in around:
-            if claim.start < end:
-                masks[claim.kind] |= claim.table
-        taken[window] = masks
-    return taken
+        yield window, [claim for claim in around if claim.start < end]
 
 
-def _claimed(sets: TableSets, claims: Iterable[Claim]) -> Iterator[Claimed]:
+def masks_of(claims: Iterable[Claimed]) -> dict[ClaimKind, int]:
+    """The tables of the claims, as a mask per kind."""
+    masks = dict.fromkeys(ClaimKind, 0)
     for claim in claims:
-        position = sets.position_of.get(claim.table_id.int)
-        if position is not None:
-            yield Claimed(claim.window.start, claim.window.end, claim.kind, 1 << position)
+        masks[claim.kind] |= claim.table
+    return masks

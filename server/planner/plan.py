@@ -13,16 +13,17 @@ from server.domain.booking import Party
 from server.domain.claims import Claim
 from server.domain.context import context_version
 from server.domain.floor import Edge, Floor, Table
-from server.domain.limits import REJECTED_TABLES_LISTED_MAX
 from server.domain.policy import PlanEngine, ServicePolicy
 from server.domain.rules import CONFLICT_REASON, Selection
 from server.domain.window import Stay, Window
 from server.errors import Reason
-from server.planner.catalog import Merge, Refused, Shortlist, TableSets
+from server.planner.catalog import Shortlist, TableSets
 from server.planner.legacy import rank_legacy
 from server.planner.lookahead import Waiting, look_ahead
-from server.planner.occupancy import Occupancy, occupancy
+from server.planner.occupancy import Occupancy
 from server.planner.ranking import MICRO, Choice, Engine, Ranked, Ranking, ScoreTerm
+from server.planner.rejections import Merge, Refused, Rejection, rejections
+from server.planner.timeline import Timeline
 from server.planner.v2 import rank_v2
 
 ENGINES: Mapping[PlanEngine, Engine] = {PlanEngine.V2: rank_v2, PlanEngine.LEGACY: rank_legacy}
@@ -84,23 +85,6 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejection:
-    """How many single tables and combinations fell to a reason; `table_ids` are the first of those tables by
-    id, `examples` the first of those combinations: the smaller ones first, then by ids.
-
-    `free_from` is the first instant at which one of them is rid of everything that is in its way now, if nothing
-    new comes and no party leaves early; None when no claim is the reason.
-    """
-
-    reason: Reason
-    tables: int
-    combinations: int
-    table_ids: tuple[UUID, ...]
-    examples: tuple[tuple[UUID, ...], ...] = ()
-    free_from: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class PlanResult:
     """The best plans first, and every other set counted once under the first reason that applies to it.
 
@@ -159,15 +143,17 @@ def plan_tables(question: Question) -> PlanResult:
         raise ValueError("the table sets were made for another floor or combination rule")
     shortlist = sets.shortlist(question.party, policy.slack_max, question.relaxed)
     allowed, avoided = _allowed(question, shortlist)
-    occupied = occupancy(sets, question.claims, question.stay.window, question.horizon)
+    claims = Timeline.of(sets, question.claims)
+    occupied = claims.occupancy(question.stay.window, question.horizon)
     free, busy = allowed.without((reason, occupied.taken[kind]) for kind, reason in CONFLICT_REASON.items())
-    found, plans = _best(question, free, occupied)
+    found, plans = _best(question, free, occupied, claims)
     return PlanResult(
         _outcome(found, allowed),
         plans,
         found,
         (
-            *_rejections(sets, (*shortlist.refused, *(Refused.of(*each) for each in avoided))),
+            *shortlist.rejections,
+            *rejections(sets.floor.tables, (Refused.of(*each) for each in avoided)),
             *_conflicts(sets, busy, occupied),
         ),
         len(question.floor.tables),
@@ -193,24 +179,11 @@ def _outcome(found: int, allowed: Candidates) -> PlanOutcome:
     return PlanOutcome.FULLY_TAKEN if allowed.singles or allowed.merges else PlanOutcome.NEEDS_STAFF
 
 
-def _rejections(sets: TableSets, refused: Iterable[Refused]) -> Iterator[Rejection]:
-    tables = sets.floor.tables
-    for reason, singles, merges, examples in refused:
-        if singles or merges:
-            yield Rejection(
-                reason,
-                singles.bit_count(),
-                merges,
-                sets.ids_in(singles, REJECTED_TABLES_LISTED_MAX),
-                tuple(tuple(tables[at].table_id for at in merge.members) for merge in examples),
-            )
-
-
 def _conflicts(sets: TableSets, busy: Iterable[Removed], occupied: Occupancy) -> Iterator[Rejection]:
     """The rejections for claims, with the time at which the first set comes free."""
     releases = _releases(occupied)
     for removed in busy:
-        for rejection in _rejections(sets, [Refused.of(*removed)]):
+        for rejection in rejections(sets.floor.tables, [Refused.of(*removed)]):
             yield replace(rejection, free_from=_free_from(removed, releases))
 
 
@@ -234,11 +207,11 @@ def _free_from(removed: Removed, releases: Sequence[tuple[datetime, int]]) -> da
     return releases[bisect_left(releases, True, key=some_set_is_free)][0]
 
 
-def _best(question: Question, free: Candidates, occupied: Occupancy) -> tuple[int, tuple[Plan, ...]]:
+def _best(
+    question: Question, free: Candidates, occupied: Occupancy, claims: Timeline
+) -> tuple[int, tuple[Plan, ...]]:
     """How many sets are free, and the cheapest of them as plans."""
-    outlook = look_ahead(
-        question.sets, question.policy, question.stay.window, question.claims, question.waiting
-    )
+    outlook = look_ahead(question.policy, question.stay.window, claims, question.waiting)
     choice = Choice(
         question.sets,
         question.policy,

@@ -7,9 +7,10 @@ from typing import NamedTuple, Protocol, TypeAlias
 from server.domain.booking import Party
 from server.domain.policy import ServicePolicy
 from server.domain.window import Window
-from server.planner.catalog import Merge, TableSets
+from server.planner.catalog import TableSets
 from server.planner.lookahead import Outlook
 from server.planner.occupancy import Occupancy
+from server.planner.rejections import Merge
 
 # Costs are counted in millionths, as whole numbers: sums are exact, so equal sets tie whatever order they are
 # added in.

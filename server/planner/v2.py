@@ -1,6 +1,5 @@
 """The v2 engine: charges for empty seats, merging and idle time over the length of the window."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -12,6 +11,33 @@ from server.planner.occupancy import Occupancy
 from server.planner.ranking import Choice, Ranked, ScoreTerm
 
 
+class Prices:
+    """What the tables that are free in a window cost, and how many free tables each could be merged with.
+
+    Worked out table by table when they are first asked for, and kept for other parties with the same window.
+    """
+
+    def __init__(self, sets: TableSets, occupied: Occupancy) -> None:
+        self.costs: dict[int, TableCost] = {}
+        self.sums: dict[int, int] = {}
+        self.partners: dict[int, int] = {}
+        self._sets = sets
+        self._occupied = occupied
+        self._free = ~occupied.busy
+        self._known = 0
+
+    def cover(self, tariff: Tariff, tables: int) -> None:
+        """Works out what is not known yet of these tables; all of them must be free in the window."""
+        missing = tables & ~self._known
+        if not missing:
+            return
+        for position, cost in table_costs(tariff, self._occupied, missing).items():
+            self.costs[position] = cost
+            self.sums[position] = sum(cost)
+            self.partners[position] = (self._sets.partners[position] & self._free).bit_count()
+        self._known |= missing
+
+
 @dataclass(frozen=True, slots=True)
 class V2Ranking:
     """Implements `Ranking`. Equal sets are tied by how many free tables their tables could be merged with: the fewer,
@@ -20,13 +46,11 @@ class V2Ranking:
 
     choice: Choice
     tariff: Tariff
-    costs: Mapping[int, TableCost]
-    partners: Mapping[int, int]
+    prices: Prices
 
     def ranked(self) -> list[Ranked]:
         """Runs once per set, so it only adds up numbers that were made beforehand."""
-        of_table = {position: sum(cost) for position, cost in self.costs.items()}
-        tariff, partners = self.tariff, self.partners
+        tariff, of_table, partners = self.tariff, self.prices.sums, self.prices.partners
         tables, size = tariff.sets.floor.tables, tariff.party_size
         spare, joining = tariff.spare_seat, tariff.merge
         ranked = [
@@ -46,7 +70,7 @@ class V2Ranking:
         return [each._replace(cost=each.cost + tariff.of_set(as_mask(each.members))) for each in ranked]
 
     def breakdown(self, choice: Ranked) -> tuple[ScoreTerm, ...]:
-        costs = [self.costs[position] for position in choice.members]
+        costs = [self.prices.costs[position] for position in choice.members]
         return self.tariff.breakdown(as_mask(choice.members), costs)
 
     def score(self, cost: int) -> float:
@@ -56,12 +80,9 @@ class V2Ranking:
 def rank_v2(choice: Choice) -> V2Ranking:
     """Prices what is free."""
     tariff = Tariff.of(choice.sets, choice.policy, choice.party, choice.window, choice.outlook)
-    in_use = reduce(or_, (merge.mask for merge in choice.merges), choice.singles)
-    costs = table_costs(tariff, choice.occupied, in_use)
-    return V2Ranking(choice, tariff, costs, _free_partners(choice.sets, costs, choice.occupied))
-
-
-def _free_partners(sets: TableSets, tables: Iterable[int], occupied: Occupancy) -> dict[int, int]:
-    """How many tables that are free in the window each of these tables could be merged with."""
-    free = ~reduce(or_, occupied.taken.values())
-    return {position: (sets.partners[position] & free).bit_count() for position in tables}
+    # The price of a table follows from the policy and from what is taken around the window.
+    prices: Prices | None = choice.occupied.kept.get(choice.policy)
+    if prices is None:
+        prices = choice.occupied.kept[choice.policy] = Prices(choice.sets, choice.occupied)
+    prices.cover(tariff, reduce(or_, (merge.mask for merge in choice.merges), choice.singles))
+    return V2Ranking(choice, tariff, prices)

@@ -12,10 +12,12 @@ from server.domain.floor import Table
 from server.domain.rules import CONFLICT_REASON
 from server.domain.window import Stay
 from server.errors import PRECEDENCE, ClaimKind, Reason
-from server.planner.catalog import Refused, Shortlist, TableSets
+from server.planner.catalog import Shortlist, TableSets
 from server.planner.merges import positions
-from server.planner.occupancy import taken_within
+from server.planner.occupancy import either
 from server.planner.plan import Candidates
+from server.planner.rejections import Refused
+from server.planner.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def find_vacancies(
     `claims` are the live claims of others, with none missing that touches a slot's window. A slot has a vacancy
     exactly when `plan_tables` has a plan for it; the set is the one with the fewest tables, then the fewest seats.
     """
-    taken = taken_within(sets, claims, {slot.stay.window for slot in slots})
+    taken = Timeline.of(sets, claims).taken_within(slot.stay.window for slot in slots)
     needs: dict[tuple[int, UUID | None, tuple[str, ...]], Need] = {}
     vacancies = []
     for slot in slots:
@@ -66,7 +68,7 @@ def vacant_slots(
     sets: TableSets, slack_max: int, slots: Sequence[Slot], claims: Iterable[Claim], avoid: Iterable[UUID]
 ) -> tuple[Slot, ...]:
     """Those of the slots that have a vacancy without the tables to avoid, in their order."""
-    taken = taken_within(sets, claims, {slot.stay.window for slot in slots})
+    taken = Timeline.of(sets, claims).taken_within(slot.stay.window for slot in slots)
     avoided = sets.mask_of(avoid)
     lists = ((slot, sets.shortlist(slot.party, slack_max)) for slot in slots)
     return tuple(
@@ -81,7 +83,7 @@ def _some_set_is_free(shortlist: Shortlist, busy: int) -> bool:
 
 
 def _vacancy(sets: TableSets, need: Need, taken: Mapping[ClaimKind, int]) -> Vacancy:
-    busy = reduce(or_, taken.values())
+    busy = either(taken)
     chosen = next((mask for mask in need.snuggest if not mask & busy), 0)
     if chosen:
         return Vacancy(tuple(sets.floor.tables[at] for at in positions(chosen)))

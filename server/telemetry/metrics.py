@@ -88,21 +88,21 @@ class GroupMetrics:
 
 
 class CacheMetrics:
-    """Measures the cache of inventories."""
+    """Measures a cache: that of inventories, unless another is named."""
 
-    def __init__(self, provider: metrics.MeterProvider | None = None) -> None:
+    def __init__(self, provider: metrics.MeterProvider | None = None, name: str = "cache") -> None:
         meter = metrics.get_meter("maitred", meter_provider=provider)
         self._lookups = meter.create_counter(
-            "maitred.cache.lookups", description="Inventories asked for, by whether they were in memory."
+            f"maitred.{name}.lookups", description="Lookups, by whether what was asked for was in memory."
         )
         self._loads = meter.create_counter(
-            "maitred.cache.loads", description="Inventories loaded, by where they came from."
+            f"maitred.{name}.loads", description="What was loaded, by where it came from."
         )
         self._evictions = meter.create_counter(
-            "maitred.cache.evictions", description="Inventories dropped from memory, by cause."
+            f"maitred.{name}.evictions", description="What was dropped from memory, by cause."
         )
         self._failures = meter.create_counter(
-            "maitred.cache.failures", description="Times that the shared cache did not answer."
+            f"maitred.{name}.failures", description="Times that the shared cache did not answer."
         )
 
     def looked_up(self, *, hit: bool) -> None:

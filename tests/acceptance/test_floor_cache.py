@@ -1,12 +1,14 @@
 """C1: Two servers on one database: a change through one is used by the other at once, whether it was told or not."""
 
 import asyncio
+from datetime import UTC
 from functools import partial
 from uuid import UUID
 
 import pytest
 
 from maitred_client import AsyncMaitredClient
+from maitred_client.messages import Booking
 from server import news
 from server.bootstrap import serving
 from server.cache.follower import CacheFollower
@@ -14,6 +16,7 @@ from server.config import Settings
 from server.orchestrator.floor_feed import FloorFeed
 from tests.builders.world_extras import House, house
 from tests.conftest import Served
+from tests.support.database import connected
 from tests.support.severing import passage
 from tests.support.watching import require_equal_to_the_database, watching
 
@@ -91,3 +94,59 @@ async def test_without_notifications_watchers_are_served_all_the_same(
                 await place.seated("W1")
                 await sights.until(sights.state.floor_version + 2)
                 await require_equal_to_the_database(sights.state, server.database_url, place.restaurant_id)
+
+
+async def test_without_notifications_no_plan_uses_claims_that_are_old(
+    server: Served, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    down = asyncio.Event()
+    async with (
+        passage(server.database_url) as way,
+        serving(settings, way.url) as deaf,
+        server.client() as here,
+        AsyncMaitredClient(deaf.address, tenant_id=server.tenant_id) as there,
+    ):
+        place = await house(here)
+        across = seen_through(place, there)
+        monkeypatch.setattr(FloorFeed, "on_channel", lambda *_: down.set())
+        way.cut_listening()
+        await down.wait()
+        booking, other = await place.party(4), await place.party(4)
+        for _ in range(3):
+            free = await names_planned(across, booking)
+            assert "W1" in free
+            # Kept there from now on.
+            assert await names_planned(across, booking) == free
+            hold = await place.hold(other, "W1")
+            taken = await names_planned(across, booking)
+            assert "W1" not in taken
+            # Whoever holds the table is not in his own way.
+            assert "W1" in await names_planned(across, other)
+            await place.release(hold)
+
+
+async def test_a_plan_sees_claims_that_came_with_a_new_version_from_anywhere(
+    server: Served, client: AsyncMaitredClient
+) -> None:
+    place = await house(client)
+    booking = await place.party(4)
+    assert "W1" in await names_planned(place, booking)
+    start = booking.window_start.ToDatetime(UTC)
+    async with connected(server.database_url) as connection, connection.transaction():
+        await connection.execute("SET LOCAL session_replication_role = replica")
+        await connection.execute(
+            "INSERT INTO table_claims (restaurant_id, table_id, during, kind, block_id)"
+            " VALUES ($1, $2, tstzrange($3::timestamptz, $3::timestamptz + interval '1 minute'), 'block', gen_random_uuid())",
+            UUID(place.restaurant_id),
+            UUID(place.tables["W1"]),
+            start,
+        )
+        await connection.execute(
+            "UPDATE restaurants SET floor_version = floor_version + 1 WHERE restaurant_id = $1",
+            UUID(place.restaurant_id),
+        )
+    assert "W1" not in await names_planned(place, booking)
+
+
+async def names_planned(place: House, booking: Booking) -> set[str]:
+    return {name for plan in (await place.plan(booking)).plans for name in plan.table_names}

@@ -19,6 +19,7 @@ from tests.builders.world import TableSpec, World, evening, small_world
 from tests.builders.world_extras import House, always_open_policy, house
 from tests.conftest import Served
 from tests.support.database import rows
+from tests.support.kept import forget_diaries
 
 pytestmark = pytest.mark.shared_server
 
@@ -129,6 +130,7 @@ async def test_waiting_bookings_that_are_over_are_no_longer_waited_for(
         "UPDATE bookings SET dining_end = now(), window_end = now() WHERE booking_id = $1",
         UUID(over.booking_id),
     )
+    forget_diaries()
     assert (await place.plan(asking)).waiting_found == 1
     assert (await place.read(under_way.booking_id)).needs_tables
 

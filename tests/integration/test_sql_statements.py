@@ -29,7 +29,6 @@ READERS: Mapping[tuple[str, str], Callable[[rows.Row], object]] = {
     ("inventory", "inventory"): rows.inventory,
     ("bookings", "booking"): rows.booking,
     ("bookings", "bookings_page"): rows.booking,
-    ("bookings", "waiting_bookings"): lambda row: (rows.waiting(row), row["found"]),
     ("bookings", "history"): rows.booking_change,
     ("holds", "hold"): rows.hold,
     ("holds", "live_holds_of"): rows.hold,
@@ -42,6 +41,7 @@ READERS: Mapping[tuple[str, str], Callable[[rows.Row], object]] = {
     ("blocks", "block"): rows.block,
     ("blocks", "blocks_page"): rows.block,
     ("claims", "claims"): rows.claim,
+    ("claims", "diary"): lambda row: (rows.claim(row), rows.waiting(row), row["floor_version"]),
     ("groups", "holds"): rows.hold,
     ("groups", "look"): lambda row: (
         row["position"],
@@ -331,7 +331,8 @@ async def test_the_claims_of_a_window_are_found_by_an_index_among_a_hundred_thou
     tables = [row["table_id"] for row in found]
     start = EVENING + timedelta(hours=101)
     for named in (tables[:3], None):
-        values = (restaurant_id, start, start + timedelta(hours=2), named)
+        end = start + timedelta(hours=2)
+        values = (restaurant_id, start, end, named, end + timedelta(hours=16))
         query = load_queries("claims")["claims"]
         assert len(await connection.fetch(query, *values)) == 2 * len(named or tables)
         explained = await connection.fetchval(f"EXPLAIN (FORMAT json) {query}", *values)
@@ -360,31 +361,46 @@ MANY_BOOKINGS = f"""
         restaurant_id, assignment_id, booking_id, ARRAY[booking_id], window_start, window_end,
         1, party_size, '', created_at
     FROM bookings WHERE assignment_id IS NOT NULL;
+    INSERT INTO table_claims (restaurant_id, table_id, during, kind, assignment_id, booking_id)
+    SELECT restaurant_id, booking_id, tstzrange(window_start, window_end), 'assignment', assignment_id, booking_id
+    FROM bookings WHERE assignment_id IS NOT NULL;
+    INSERT INTO restaurants (restaurant_id, tenant_id, name, time_zone)
+    SELECT md5('r' || r)::uuid, md5('tenant')::uuid, 'R' || r, 'UTC' FROM generate_series(1, 10) AS r;
     SET session_replication_role = DEFAULT;
     ANALYZE bookings;
     ANALYZE assignments;
+    ANALYZE table_claims;
 """
 
 
-async def test_those_who_wait_are_found_by_an_index_among_twenty_thousand_bookings(
+async def test_a_diary_reads_little_more_than_its_span_among_twenty_thousand_bookings(
     connection: Connection,
 ) -> None:
     await connection.execute(MANY_BOOKINGS)
     restaurant_id = await connection.fetchval("SELECT md5('r7')::uuid")
     start = EVENING + timedelta(hours=101)
     statuses = ["confirmed", "pending", "pending_allocation"]
-    earliest = start - timedelta(hours=16)
-    values = (restaurant_id, start, start + timedelta(hours=2), earliest, statuses, None, start, 3)
-    query = load_queries("bookings")["waiting_bookings"]
+    values = (restaurant_id, start, start + timedelta(hours=2), timedelta(hours=16), statuses)
+    query = load_queries("claims")["diary"]
     found = await connection.fetch(query, *values)
-    # Of fifteen bookings in these hours every other one has its tables.
-    assert [row["found"] for row in found] == [8, 8, 8]
-    minutes = [abs(row["window_start"] - start) / timedelta(minutes=1) for row in found]
-    assert minutes == sorted(minutes)
-    explained = await connection.fetchval(f"EXPLAIN (FORMAT json) {query}", *values)
-    scans = list(_scans(json.loads(explained)[0]["Plan"]))
-    assert scans
-    assert all("Index" in scan for scan in scans), scans
+    # Of fifteen bookings in these hours every other one has its tables; those at both ends wait, until an hour and
+    # three quarters earlier and later, and all claims are known of that time.
+    assert sum(row["kind"] is None for row in found) == 8
+    assert sum(row["kind"] is not None for row in found) == 15
+    explained = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT json) {query}", *values)
+    met = list(_rows_met(json.loads(explained)[0]["Plan"]))
+    assert {table for table, _ in met} == {"restaurants", "bookings", "assignments", "table_claims"}
+    # Of two thousand bookings: those that start within sixteen hours before, and what ends within sixteen hours after.
+    assert sum(rows for _, rows in met) < 250
+
+
+def _rows_met(plan: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """The tables that a plan was run on, each time with how many of their rows were looked at."""
+    if "Relation Name" in plan:
+        looked_at = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+        yield plan["Relation Name"], looked_at * plan["Actual Loops"]
+    for inner in plan.get("Plans", ()):
+        yield from _rows_met(inner)
 
 
 def _scans(plan: Mapping[str, Any]) -> Iterator[str]:

@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
+from tests.support.kept import forget_diaries
+
 Row: TypeAlias = dict[str, Any]
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -66,6 +68,7 @@ async def expire(url: str, hold_id: str) -> None:
             "UPDATE table_claims SET expires_at = now() - interval '1 minute' WHERE hold_id = $1::text::uuid",
             hold_id,
         )
+    forget_diaries()
 
 
 async def age(url: str, hold_id: str, seconds: int) -> None:
@@ -93,6 +96,7 @@ async def turn_back(url: str, by: timedelta) -> None:
             "UPDATE table_claims SET during = tstzrange(lower(during) - $1::interval, upper(during) - $1::interval)",
             by,
         )
+    forget_diaries()
 
 
 @asynccontextmanager

@@ -29,6 +29,7 @@ from server.planner.lookahead import Waiting, look_ahead
 from server.planner.occupancy import occupancy
 from server.planner.plan import PlanResult, Question, plan_tables
 from server.planner.ranking import MICRO, Choice, Ranked
+from server.planner.timeline import Timeline
 from tests.builders.questions import CLOSE, EVENING, at, evening_policy
 from tests.support.programs import ROOT
 
@@ -169,7 +170,7 @@ class Selector:
             fitting.singles,
             fitting.merges,
             occupancy(asked.sets, (), asked.stay.window, asked.horizon),
-            look_ahead(asked.sets, asked.policy, asked.stay.window, (), asked.waiting),
+            look_ahead(asked.policy, asked.stay.window, Timeline(asked.sets, ()), asked.waiting),
         )
         given = self.given.get("scarcity_scores")
         if given is None:

@@ -103,4 +103,3 @@ def test_a_shortlist_is_made_once_and_shared() -> None:
 def test_tables_that_the_floor_does_not_have_are_no_part_of_a_mask() -> None:
     sets = TableSets.of(row(4, 4, 4), Combinations())
     assert sets.mask_of([table_id(3), table_id(99)]) == 0b100
-    assert sets.ids_in(0b111, 2) == (table_id(1), table_id(2))

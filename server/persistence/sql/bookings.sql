@@ -69,32 +69,6 @@ WHERE
 ORDER BY b.window_start, b.booking_id
 LIMIT $7;
 
--- name: waiting_bookings
--- Bookings but one that wait for tables in windows overlapping a window, those that start nearest to it first, with
--- how many there are in all; $4 is an instant before which no window that overlaps can start.
-SELECT
-    b.booking_id,
-    b.party_size,
-    b.dining_start,
-    b.window_start,
-    b.window_end,
-    b.duration_s,
-    b.zone_id,
-    b.required_attributes,
-    count(*) OVER () AS found
-FROM bookings AS b
-LEFT JOIN assignments AS a ON b.restaurant_id = a.restaurant_id AND b.assignment_id = a.assignment_id
-WHERE
-    b.restaurant_id = $1
-    AND b.window_end > $2
-    AND b.window_start < $3
-    AND b.window_start > $4
-    AND b.status = any($5::text [])
-    AND (b.assignment_id IS NULL OR a.assignment_epoch <> b.assignment_epoch)
-    AND b.booking_id IS DISTINCT FROM $6::uuid
-ORDER BY abs(extract(EPOCH FROM b.window_start - $7::timestamptz)), b.window_start, b.booking_id
-LIMIT $8;
-
 -- name: history
 -- A booking's changes, newest first.
 SELECT

@@ -25,7 +25,8 @@ from server.orchestrator.plan_tables import Planned, PlanTablesQuestion
 from server.orchestrator.search_availability import Availability, AvailabilityQuestion
 from server.orchestrator.subject import Subject
 from server.planner.alternatives import Alternative, AlternativeKind
-from server.planner.plan import Plan, PlanOutcome, Rejection
+from server.planner.plan import Plan, PlanOutcome
+from server.planner.rejections import Rejection
 from server.rpc.fields import Fields, reading
 from server.rpc.messages.assignment import selection_summary
 from server.rpc.messages.booking import party_message, read_party
@@ -37,7 +38,6 @@ from server.rpc.messages.checks import (
     read_overrides,
     reason_messages,
 )
-from server.rpc.messages.claims import texts
 from server.rpc.messages.policy import ENGINES
 from server.rpc.messages.time import instant_message, set_instant
 
@@ -120,7 +120,9 @@ def plan_tables_response(planned: Planned) -> pb.PlanTablesResponse:
     result, stay, instead = planned.result, planned.stay, planned.help
     return pb.PlanTablesResponse(
         outcome=OUTCOMES[result.outcome],
-        plans=(_plan_message(plan, bool(planned.beyond_policy(plan))) for plan in result.plans),
+        plans=(
+            _plan_message(plan, bool(planned.beyond_policy(plan)), planned.floor) for plan in result.plans
+        ),
         plans_found=result.plans_found,
         rejections=(_rejection_message(each, planned.floor) for each in result.rejections),
         tables_considered=result.tables_considered,
@@ -149,14 +151,15 @@ def _alternative_message(alternative: Alternative, planned: Planned) -> pb.Alter
         window_start=instant_message(window.start),
         window_end=instant_message(window.end),
         period=alternative.stay.period,
-        plan=_plan_message(plan, bool(planned.beyond_policy(plan))),
+        plan=_plan_message(plan, bool(planned.beyond_policy(plan)), planned.floor),
     )
 
 
-def _plan_message(plan: Plan, needs_permission: bool) -> pb.Plan:
+def _plan_message(plan: Plan, needs_permission: bool, floor: Floor) -> pb.Plan:
+    ids, names = _spelled([table.table_id for table in plan.tables], floor)
     return pb.Plan(
-        table_ids=[str(table.table_id) for table in plan.tables],
-        table_names=[table.name for table in plan.tables],
+        table_ids=ids,
+        table_names=names,
         zone_id=str(plan.zone_id),
         capacity=plan.capacity,
         slack=plan.slack,
@@ -174,23 +177,29 @@ def _plan_message(plan: Plan, needs_permission: bool) -> pb.Plan:
 
 
 def _rejection_message(rejection: Rejection, floor: Floor) -> pb.Rejection:
+    ids, names = _spelled(rejection.table_ids, floor)
     return pb.Rejection(
         reason=REASONS[rejection.reason],
         tables=rejection.tables,
         combinations=rejection.combinations,
-        table_ids=texts(rejection.table_ids),
-        table_names=_names(rejection.table_ids, floor),
+        table_ids=ids,
+        table_names=names,
         moving_may_help=rejection.reason in MOVABLE,
         cures=cures_of(rejection.reason),
         free_from=instant_message(rejection.free_from) if rejection.free_from else None,
-        example_combinations=(
-            pb.TableSet(table_ids=texts(ids), table_names=_names(ids, floor)) for ids in rejection.examples
-        ),
+        example_combinations=[_set_message(table_ids, floor) for table_ids in rejection.examples],
     )
 
 
-def _names(table_ids: Iterable[UUID], floor: Floor) -> list[str]:
-    return [floor.by_id[table_id].name for table_id in table_ids]
+def _set_message(table_ids: Iterable[UUID], floor: Floor) -> pb.TableSet:
+    ids, names = _spelled(table_ids, floor)
+    return pb.TableSet(table_ids=ids, table_names=names)
+
+
+def _spelled(table_ids: Iterable[UUID], floor: Floor) -> tuple[list[str], list[str]]:
+    """Ids of tables as texts, and the tables' names."""
+    spelled = [floor.spelled[table_id] for table_id in table_ids]
+    return [each[0] for each in spelled], [each[1] for each in spelled]
 
 
 def explain_table_response(explained: Explained) -> pb.ExplainTableResponse:
