@@ -108,6 +108,7 @@ async def test_without_notifications_no_plan_uses_claims_that_are_old(
     ):
         place = await house(here)
         across = seen_through(place, there)
+        assert await capacity(across, "W1") == 4
         monkeypatch.setattr(FloorFeed, "on_channel", lambda *_: down.set())
         way.cut_listening()
         await down.wait()
