@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import blake2b
 
 from server.domain.claims import Claim
+from server.domain.floor import Table
 from server.domain.rules import Selection
 from server.domain.window import Window
 
 DIGEST_BYTES = 16
+TABLES_KEPT_MAX = 16_384
 
 
 def context_version(selection: Selection, policy_version: int, foreign: Iterable[Claim]) -> str:
@@ -34,11 +37,26 @@ def context_version(selection: Selection, policy_version: int, foreign: Iterable
             party.required_attributes,
         ),
         _instants(selection.window),
-        tuple(replace(table, name="") for table in selection.tables),
+        tuple(map(_nameless, selection.tables)),
         selection.floor.edges_within(selection.table_ids),
         claims,
     )
     return blake2b(repr(facts).encode(), digest_size=DIGEST_BYTES).hexdigest()
+
+
+class _Written(str):
+    """Stands in a representation for what it is the representation of."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+@lru_cache(maxsize=TABLES_KEPT_MAX)
+def _nameless(table: Table) -> _Written:
+    """A table whatever it is called."""
+    return _Written(repr(replace(table, name="")))
 
 
 def _instants(window: Window) -> tuple[float, float]:

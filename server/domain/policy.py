@@ -1,10 +1,9 @@
 """The service policy: when parties can start, how long they stay, how tables may be merged."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from functools import cached_property
 
 from server.errors import FieldViolation, Reason
 
@@ -117,7 +116,7 @@ class ExpectedParties:
     parties: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ServicePolicy:
     """`relaxations` are rules out of `RELAXABLE` that planning may relax, in this order, when nothing regular is free,
     and that everybody may override. `check_in_lead_s` is how long before its start a party can be checked in; None
@@ -137,14 +136,6 @@ class ServicePolicy:
     check_in_lead_s: int | None = None
     auto_assign_bookings: bool = False
     auto_assign_cutoff_s: int = 10 * 60
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    @cached_property
-    def _hash(self) -> int:
-        """What follows from a policy is kept under it and looked up for every question."""
-        return hash(tuple(getattr(self, each.name) for each in fields(self)))
 
     @property
     def buffer_before(self) -> timedelta:

@@ -108,6 +108,7 @@ async def test_without_notifications_no_plan_uses_claims_that_are_old(
     ):
         place = await house(here)
         across = seen_through(place, there)
+        assert await capacity(across, "W1") == 4
         monkeypatch.setattr(FloorFeed, "on_channel", lambda *_: down.set())
         way.cut_listening()
         await down.wait()
@@ -136,7 +137,8 @@ async def test_a_plan_sees_claims_that_came_with_a_new_version_from_anywhere(
         await connection.execute("SET LOCAL session_replication_role = replica")
         await connection.execute(
             "INSERT INTO table_claims (restaurant_id, table_id, during, kind, block_id)"
-            " VALUES ($1, $2, tstzrange($3::timestamptz, $3::timestamptz + interval '1 minute'), 'block', gen_random_uuid())",
+            " SELECT $1, $2, tstzrange(s.start, s.start + interval '1 minute'), 'block', gen_random_uuid()"
+            " FROM (SELECT $3::timestamptz AS start) AS s",
             UUID(place.restaurant_id),
             UUID(place.tables["W1"]),
             start,

@@ -383,14 +383,12 @@ async def test_a_diary_reads_little_more_than_its_span_among_twenty_thousand_boo
     values = (restaurant_id, start, start + timedelta(hours=2), timedelta(hours=16), statuses)
     query = load_queries("claims")["diary"]
     found = await connection.fetch(query, *values)
-    # Of fifteen bookings in these hours every other one has its tables; those at both ends wait, until an hour and
-    # three quarters earlier and later, and all claims are known of that time.
+    # Of fifteen bookings in these hours every other one has its tables; all claims are known of those who wait.
     assert sum(row["kind"] is None for row in found) == 8
     assert sum(row["kind"] is not None for row in found) == 15
     explained = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT json) {query}", *values)
     met = list(_rows_met(json.loads(explained)[0]["Plan"]))
     assert {table for table, _ in met} == {"restaurants", "bookings", "assignments", "table_claims"}
-    # Of two thousand bookings: those that start within sixteen hours before, and what ends within sixteen hours after.
     assert sum(rows for _, rows in met) < 250
 
 

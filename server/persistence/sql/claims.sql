@@ -49,14 +49,20 @@ WITH waiting AS MATERIALIZED (
         b.zone_id,
         b.required_attributes
     FROM bookings AS b
-    LEFT JOIN assignments AS a ON b.restaurant_id = a.restaurant_id AND b.assignment_id = a.assignment_id
     WHERE
         b.restaurant_id = $1
         AND b.window_end > $2
         AND b.window_start < $3
         AND b.window_start > $2 - $4::interval
         AND b.status = any($5::text [])
-        AND (b.assignment_id IS NULL OR a.assignment_epoch <> b.assignment_epoch)
+        AND (
+            b.assignment_id IS NULL
+            OR b.assignment_epoch <> (
+                SELECT a.assignment_epoch
+                FROM assignments AS a
+                WHERE a.restaurant_id = b.restaurant_id AND a.assignment_id = b.assignment_id
+            )
+        )
 ),
 
 span AS MATERIALIZED (
