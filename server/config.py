@@ -93,7 +93,7 @@ class Settings(DeliverySettings):
         2, ge=1, le=64, description="transactions of one restaurant open at a time in this process"
     )
     group_members_max: int = Field(
-        64, ge=1, le=1_000, description="changes that share a transaction at most; 1 gives each its own"
+        128, ge=1, le=1_000, description="changes that share a transaction at most; 1 gives each its own"
     )
     groups_max: int = Field(2, ge=1, le=64, description="shared transactions under way in this process")
     group_queue_max: int = Field(

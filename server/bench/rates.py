@@ -39,6 +39,9 @@ async def measure_rates(stage: Stage, sizes: MainSizes, wanted: Collection[str])
         names = list(sides) if repeat % 2 else list(reversed(sides))
         for name in names:
             found[name].append(await sides[name]())
+        if not repeat:
+            # Tables that were empty have rows now, which plans made before don't know.
+            await stage.place.stock.settle()
     counted = {name: measured[1:] for name, measured in found.items()}
     figures = [figure for key in RATIOS if key in wanted for figure in _figures(key, counted)]
     return Findings(

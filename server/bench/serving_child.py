@@ -12,6 +12,7 @@ from pathlib import Path
 from server.bench.profile import profiled
 from server.bootstrap import serving
 from server.config import load_settings
+from server.lifecycle import keep_what_is_there
 from server.persistence.bench import WithoutOutbox
 from server.rpc.empty_call import answer_empty_calls
 
@@ -23,6 +24,7 @@ async def serve(*, with_outbox: bool, profile: Path | None) -> None:
     url = settings.database_url.get_secret_value()
     answer_empty_calls()
     async with serving(settings, url, None if with_outbox else WithoutOutbox) as server:
+        keep_what_is_there()
         sys.stderr.write(f"serving on {server.address}\n")
         with profiled(profile):
             await server.wait()

@@ -66,10 +66,12 @@ def serve(
 
 async def _alone(settings: "Settings") -> None:
     from server.bootstrap import database, serving
+    from server.lifecycle import keep_what_is_there
     from server.measuring import show_measurements
 
     metrics = show_measurements(settings.metrics_port)
     async with database(settings, note) as store, serving(settings, store.url) as server:
+        keep_what_is_there()
         if metrics is not None:
             note(f"measurements on {metrics}")
         note(f"serving on {server.address}")

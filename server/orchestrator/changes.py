@@ -57,5 +57,7 @@ class Changes:
 
     @property
     def ended(self) -> frozenset[UUID]:
-        """Holds and assignments that are over, or become something else."""
-        return frozenset((*self.claims_dropped_of, *self.hold_states, *self.assignment_states))
+        """Holds and assignments that are over, become something else, or end at another time."""
+        return frozenset(
+            (*self.claims_dropped_of, *self.hold_states, *self.assignment_states, *self.hold_expiries)
+        )

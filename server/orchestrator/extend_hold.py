@@ -13,7 +13,7 @@ from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.confirm_hold import known_hold, require_active
 from server.orchestrator.hold_tables import HoldLimits
 from server.orchestrator.idempotency import REQUEST_FIELD, Once
-from server.orchestrator.ports import Unit
+from server.orchestrator.ports import Footprint, Unit
 from server.orchestrator.situation import lock_restaurant
 
 
@@ -49,7 +49,8 @@ class ExtendHold:
             await unit.write(caller.tenant_id, hold.restaurant_id, _changes(hold, extended, caller))
             return extended
 
-        return await self.once.run(caller, command, Hold, body, deadline)
+        footprint = Footprint(command.restaurant_id, hold_id=command.hold_id)
+        return await self.once.run_together(caller, command, Hold, body, deadline, footprint)
 
 
 def _require_life(hold: Hold, expires_at: datetime, life_s_max: float) -> None:

@@ -12,7 +12,7 @@ from server.orchestrator.assigning import Assigned, Intent, moved_on, new_assign
 from server.orchestrator.candidate import Candidate, candidate, from_now_on
 from server.orchestrator.idempotency import ADDED_LATER, Once
 from server.orchestrator.identity import NewId
-from server.orchestrator.ports import InventorySource, Unit
+from server.orchestrator.ports import Footprint, InventorySource, Unit
 from server.orchestrator.situation import known_booking, lock, require_etag, require_future
 from server.orchestrator.unassign_tables import active_assignment
 
@@ -59,7 +59,8 @@ class ReassignTables:
             assignment, after = self._moved(wanted, caller)
             return await settle(unit, wanted, assignment, after, intent, "reassign")
 
-        return await self.once.run(caller, command, Assigned, body, deadline)
+        footprint = Footprint(command.restaurant_id, command.booking_id, table_ids=command.table_ids)
+        return await self.once.run_together(caller, command, Assigned, body, deadline, footprint)
 
     def _moved(self, wanted: Candidate, caller: Caller) -> tuple[Assignment, Booking]:
         """The assignment and the booking of a new epoch: what was asked for before is answered differently now."""

@@ -11,7 +11,7 @@ from server.orchestrator.confirm_hold import known_hold, require_active
 from server.orchestrator.hold_tables import HoldLimits, keep, new_hold, require_free, wanted_set
 from server.orchestrator.idempotency import ADDED_LATER, REQUEST_FIELD, Once
 from server.orchestrator.identity import NewId
-from server.orchestrator.ports import InventorySource, Unit
+from server.orchestrator.ports import Footprint, InventorySource, Unit
 from server.orchestrator.situation import known_booking, lock
 
 
@@ -63,4 +63,5 @@ class ReplaceHold:
             held = await keep(unit, wanted, new, caller, command.reason, replaced=old.hold_id)
             return Replaced(held.hold, old.hold_id, held.superseded)
 
-        return await self.once.run(caller, command, Replaced, body, deadline)
+        footprint = Footprint(command.restaurant_id, hold_id=command.hold_id, table_ids=command.table_ids)
+        return await self.once.run_together(caller, command, Replaced, body, deadline, footprint)

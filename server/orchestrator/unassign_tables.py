@@ -14,7 +14,7 @@ from server.orchestrator.assigning import Intent, assignment_claims, audit, chan
 from server.orchestrator.changes import Changes
 from server.orchestrator.idempotency import Once
 from server.orchestrator.identity import NewId
-from server.orchestrator.ports import InventorySource, Reader, Unit
+from server.orchestrator.ports import Footprint, InventorySource, Reader, Unit
 from server.orchestrator.situation import Situation, known_booking, lock, require_etag
 
 
@@ -63,7 +63,8 @@ class UnassignTables:
                 return await self._shrink(unit, situation, booking, assignment, kept, intent)
             return await _give_up(unit, situation, booking, assignment, intent)
 
-        return await self.once.run(caller, command, Unassigned, body, deadline)
+        footprint = Footprint(command.restaurant_id, command.booking_id)
+        return await self.once.run_together(caller, command, Unassigned, body, deadline, footprint)
 
     async def _shrink(
         self,

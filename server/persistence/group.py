@@ -37,7 +37,7 @@ SILENCE_GRACE_S = 0.5
 class GroupLimits:
     """`members_max` of 1 means that everybody travels alone. Seconds and counts as the names say."""
 
-    members_max: int = 64
+    members_max: int = 128
     groups_max: int = 2
     queue_max: int = 4_096
     statement_timeout_s: float = 30.0

@@ -156,6 +156,8 @@ class Member(SqlReader):
 
     async def write(self, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> None:
         assert self.locked is not None, "writes happen on a locked restaurant"
+        alone = (changes.restaurant, changes.claims_cut, changes.blocks_added, changes.blocks_released)
+        assert not any(alone), "this is written by a transaction of its own"
         self.written.append(Written(restaurant_id, changes, self._request))
 
     async def record(self, request: RecordedRequest, answer: object) -> None:

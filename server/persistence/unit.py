@@ -18,7 +18,6 @@ from server.persistence.reader import (
     ASSIGNMENTS,
     BLOCKS,
     CLAIMS,
-    HOLDS,
     INVENTORY,
     JOURNAL,
     LEDGER,
@@ -182,15 +181,12 @@ class SqlUnit(SqlReader):
         )
 
     async def _write_ends(self, restaurant_id: UUID, changes: Changes) -> None:
-        """Ends that move: of assignments that are left early, and of holds that live longer."""
+        """Of assignments that are left early."""
         for assignment_id, window in changes.claims_cut:
             await self._connection.execute(CLAIMS["cut_claims"], restaurant_id, assignment_id, window.end)
             await self._connection.execute(
                 ASSIGNMENTS["cut_assignment"], restaurant_id, assignment_id, window.end
             )
-        for hold_id, expires_at in changes.hold_expiries.items():
-            await self._connection.execute(HOLDS["set_hold_expiry"], restaurant_id, hold_id, expires_at)
-            await self._connection.execute(CLAIMS["set_claims_expiry"], restaurant_id, hold_id, expires_at)
 
     async def _write_blocks(self, restaurant_id: UUID, changes: Changes) -> None:
         for block in changes.blocks_added:

@@ -55,7 +55,7 @@ async def write_all(
     version.
 
     Changes of the same restaurant get versions of their own, in the order given. What `Changes` has about inventory,
-    blocks and moved ends is not written here.
+    blocks and claims that are cut is not written here.
     """
     await _free(connection, written)
     raised = await connection.fetch(CHANGES["write_changes"], *_values(written), *answers.values())
@@ -98,8 +98,14 @@ async def _free(connection: Connection, written: Sequence[Written]) -> None:
         for one in written
         for assignment_id, state in one.changes.assignment_states.items()
     ]
-    if dropped or ended:
-        await connection.execute(CHANGES["free_changes"], *_columns(dropped, 2), *_columns(ended, 3))
+    longer = [
+        (one.restaurant_id, hold_id, expires_at)
+        for one in written
+        for hold_id, expires_at in one.changes.hold_expiries.items()
+    ]
+    if dropped or ended or longer:
+        values = (*_columns(dropped, 2), *_columns(ended, 3), *_columns(longer, 3))
+        await connection.execute(CHANGES["free_changes"], *values)
 
 
 def _values(written: Sequence[Written]) -> Iterator[object]:

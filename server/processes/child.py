@@ -16,6 +16,7 @@ import uvloop
 
 from server.bootstrap import StartError, serving
 from server.config import Settings, load_settings
+from server.lifecycle import keep_what_is_there
 from server.measuring import show_measurements
 
 _PR_SET_PDEATHSIG = 1
@@ -40,6 +41,7 @@ async def _serve(settings: Settings, number: int) -> None:
     port = settings.metrics_port
     metrics = show_measurements(port + number if port else port)
     async with serving(settings, settings.database_url.get_secret_value()) as server:
+        keep_what_is_there()
         _tell(**{ADDRESS: server.address, METRICS: metrics or ""})
         await server.wait()
         await server.drain()

@@ -116,6 +116,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("ledger", "open_request"): (
         "statement_timeout",
         "lock_timeout",
+        "plan_cache_mode",
         "enable_seqscan",
         "enable_hashjoin",
         "enable_mergejoin",

@@ -1,12 +1,26 @@
 -- name: free_changes
--- First half of writing changes: gives up claims and ends assignments, so that others of the same transaction can take
--- their tables, and their bookings other assignments.
+-- First half of writing changes: gives up claims, ends assignments and moves the ends of holds, so that others of the same
+-- transaction can take their tables, and their bookings other assignments.
 WITH dropped AS (
     DELETE FROM table_claims AS c
     USING unnest($1::uuid [], $2::uuid []) AS d (restaurant_id, owner_id)
     WHERE
         c.restaurant_id = d.restaurant_id
         AND (c.hold_id = d.owner_id OR c.assignment_id = d.owner_id OR c.block_id = d.owner_id)
+),
+
+longer_holds AS (
+    UPDATE holds AS h
+    SET expires_at = e.expires_at
+    FROM unnest($6::uuid [], $7::uuid [], $8::timestamptz []) AS e (restaurant_id, hold_id, expires_at)
+    WHERE h.restaurant_id = e.restaurant_id AND h.hold_id = e.hold_id
+),
+
+longer_claims AS (
+    UPDATE table_claims AS c
+    SET expires_at = e.expires_at
+    FROM unnest($6::uuid [], $7::uuid [], $8::timestamptz []) AS e (restaurant_id, hold_id, expires_at)
+    WHERE c.restaurant_id = e.restaurant_id AND c.hold_id = e.hold_id
 )
 
 UPDATE assignments AS a

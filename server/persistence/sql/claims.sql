@@ -152,7 +152,3 @@ ORDER BY e.table_id, e.window_start;
 UPDATE table_claims
 SET during = tstzrange(lower(during), $3)
 WHERE restaurant_id = $1 AND assignment_id = $2;
-
--- name: set_claims_expiry
--- Moves the end of a hold's life on all its claims.
-UPDATE table_claims SET expires_at = $3 WHERE restaurant_id = $1 AND hold_id = $2;

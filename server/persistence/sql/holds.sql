@@ -68,10 +68,6 @@ WHERE
 ORDER BY h.created_at, h.hold_id
 LIMIT $8;
 
--- name: set_hold_expiry
--- Moves the end of a hold's life.
-UPDATE holds SET expires_at = $3 WHERE restaurant_id = $1 AND hold_id = $2;
-
 -- name: expired_holds
 -- Holds of a restaurant that are over and still count as active, the longest expired first.
 SELECT
