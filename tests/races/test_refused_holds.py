@@ -14,8 +14,8 @@ from tests.races.faults import cut_after, cut_before
 from tests.races.operations import day
 
 TOLD = {"audit_log": 1, "capacity_outbox": 1, "idempotency_ledger": 1, "restaurants": 0}
-# BEGIN, the request with the lock, the booking with the claims, what is written, COMMIT.
-STATEMENTS = 5
+# Deciding takes seven, the rollback among them, and recording as many.
+STATEMENTS = 14
 
 
 async def test_a_cut_connection_leaves_a_refusal_recorded_and_told_or_neither(database_url: str) -> None:
