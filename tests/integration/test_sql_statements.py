@@ -62,10 +62,7 @@ CHECKS = {("invariants", name) for name in load_queries("invariants")} - {
     ("invariants", name) for name in ("begin_looking", "restaurants_of", "counts")
 }
 # The same, with the database's clock beside the restaurant.
-STANDINGS = {
-    ("restaurants", "standing"),
-    ("restaurants", "lock_restaurant"),
-}
+STANDINGS = {("restaurants", "standing"), ("restaurants", "lock_restaurant")}
 EVIDENCE = {
     "taken_at": "taken_at",
     "claims": "restaurant_id table_id window_start window_end kind owner_id booking_id expires_at",
@@ -75,9 +72,8 @@ EVIDENCE = {
     "ledger": "method request_id refused reason subject_id",
     "events": "restaurant_id floor_version event_type request_id subject_id",
 }
-LIMITS = tuple(
-    "statement_timeout lock_timeout plan_cache_mode enable_seqscan enable_hashjoin enable_mergejoin".split()
-)
+LIMITS = ("statement_timeout", "lock_timeout", "plan_cache_mode")
+LIMITS += ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")
 # Read on the spot, where the statement is run: one value, or a handful under their names.
 READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("announcements", "notify"): ("synchronous_commit", "pg_notify"),
