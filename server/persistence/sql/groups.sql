@@ -128,7 +128,26 @@ WITH ORDINALITY AS w (restaurant_id, booking_id, hold_id, table_ids, position)
 LEFT JOIN bookings AS b ON w.restaurant_id = b.restaurant_id AND w.booking_id = b.booking_id
 LEFT JOIN assignments AS a ON b.restaurant_id = a.restaurant_id AND b.assignment_id = a.assignment_id
 LEFT JOIN auto_assign_jobs AS j ON b.restaurant_id = j.restaurant_id AND b.booking_id = j.booking_id
-LEFT JOIN holds AS h ON w.restaurant_id = h.restaurant_id AND w.hold_id = h.hold_id
+LEFT JOIN LATERAL (
+    SELECT
+        k.restaurant_id,
+        k.hold_id,
+        k.booking_id,
+        k.table_ids,
+        k.window_start,
+        k.window_end,
+        k.state,
+        k.expires_at,
+        k.created_at,
+        k.actor,
+        k.policy_version,
+        k.inventory_version,
+        k.assignment_epoch,
+        k.overrides
+    FROM holds AS k
+    WHERE k.restaurant_id = w.restaurant_id AND k.hold_id = w.hold_id
+    LIMIT 1
+) AS h ON true
 LEFT JOIN LATERAL unnest(coalesce(h.table_ids, w.table_ids::uuid [])) AS t (table_id) ON true
 LEFT JOIN LATERAL (
     SELECT
