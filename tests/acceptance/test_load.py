@@ -1,4 +1,4 @@
-"""A small load by two client processes: its counts are the server's, and its history is true."""
+"""V9: A small load by two client processes: its counts are the server's, and its history is true."""
 
 from pathlib import Path
 from uuid import UUID

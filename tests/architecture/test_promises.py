@@ -16,6 +16,7 @@ ROWS = [
     "C2",
     "V7",
     "V8",
+    "V9",
     "V10",
 ]
 ROW = re.compile(r"^\| ([A-Z]\d+) \| (.+?) \| (.+) \|$", re.MULTILINE)
