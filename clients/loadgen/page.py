@@ -1,32 +1,20 @@
 """A report with plots as one HTML page that needs nothing else."""
 
-import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from math import floor, log2
 from typing import Any, Final
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
 
+from loadgen.drawing import drawn
 from loadgen.driving import UNSURE, Histogram, Outcome, Tally
 from loadgen.report import NS_PER_MS, is_sound, refusals
 
 COLORS: Final = {Outcome.OK: "#3f9b6c", Outcome.REFUSED: "#f2c14e", Outcome.UNKNOWN: "#d62839"}
-INK, QUIET, GRID = "#1f2933", "#8592a0", "#e3e8ee"
+INK = "#1f2933"
 WIDTH_IN, HEIGHT_IN = 10.0, 3.4
 REFUSALS_SHOWN_MAX = 16
-STYLE: Final[dict[Any, Any]] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "svg.hashsalt": "maitred",
-    "svg.fonttype": "path",
-    "axes.edgecolor": QUIET,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
 PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
 body {{ font: 15px/1.5 system-ui, sans-serif; color: #1f2933; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }}
@@ -46,12 +34,12 @@ def page_of(report: dict[str, Any], tally: Tally) -> str:
         _verdict(report),
         _table(("", ""), _facts(report)),
         f"<h2>Latency from {report['latency_from']}</h2>",
-        _drawn(lambda axes: _draw_latencies(axes, tally)),
+        drawn(lambda axes: _draw_latencies(axes, tally), WIDTH_IN, HEIGHT_IN),
         _table(("method, outcome", "count", "p50 ms", "p90", "p99", "p99.9", "max"), _latency_rows(report)),
         "<h2>Answers per second</h2>",
-        _drawn(lambda axes: _draw_rates(axes, report["per_second"], unsure)),
+        drawn(lambda axes: _draw_rates(axes, report["per_second"], unsure), WIDTH_IN, HEIGHT_IN),
         "<h2>What was not done, and why</h2>",
-        _drawn(lambda axes: _draw_refusals(axes, refusals(report)))
+        drawn(lambda axes: _draw_refusals(axes, refusals(report)), WIDTH_IN, HEIGHT_IN)
         if refusals(report)
         else "<p>Nothing.</p>",
     ]
@@ -90,20 +78,6 @@ def _table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
     lines = ("".join(f"<td>{escape(f'{cell}')}</td>" for cell in row) for row in rows)
     return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
-
-
-def _drawn(draw: Callable[[Axes], None]) -> str:
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), facecolor="white", layout="constrained")
-        FigureCanvasSVG(figure)
-        axes = figure.add_subplot()
-        axes.grid(color=GRID, linewidth=0.6)
-        axes.set_axisbelow(True)
-        draw(axes)
-        target = io.StringIO()
-        figure.savefig(target, format="svg", metadata={"Date": None, "Creator": "maitred"})
-    # Without what comes before it in a file of its own.
-    return target.getvalue()[target.getvalue().index("<svg") :]
 
 
 def _draw_latencies(axes: Axes, tally: Tally) -> None:

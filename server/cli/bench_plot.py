@@ -1,30 +1,19 @@
-"""Plots of a run as SVG text. The same numbers give the same text."""
+"""Plots of a run as SVG text."""
 
 from collections.abc import Mapping, Sequence
-from io import StringIO
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "svg.hashsalt": "maitred",
-    "svg.fonttype": "path",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e3e8ee",
-}
+from loadgen.drawing import drawn
+
 SIZE_IN = (7.2, 3.2)
 
 
 def curve_svg(curve: Mapping[str, Any]) -> str:
     """One curve with all its series, sizes on a logarithmic scale."""
-    with mpl.rc_context(STYLE):
-        figure, axes = _axes()
+
+    def draw(axes: Axes) -> None:
         for name, values in curve["series"].items():
             axes.plot(curve["sizes"], values, marker="o", markersize=3, label=name)
         axes.set_xscale("log")
@@ -38,13 +27,14 @@ def curve_svg(curve: Mapping[str, Any]) -> str:
         axes.set_xlabel(curve["x"])
         axes.set_ylabel(curve["y"])
         axes.legend(frameon=False)
-        return _svg(figure)
+
+    return drawn(draw, *SIZE_IN)
 
 
 def latencies_svg(latencies: Mapping[str, Sequence[tuple[float, int]]]) -> str:
     """The share of calls that took about so long, of everything that was called, on a logarithmic scale."""
-    with mpl.rc_context(STYLE):
-        figure, axes = _axes()
+
+    def draw(axes: Axes) -> None:
         for name, counts in latencies.items():
             total = sum(count for _, count in counts)
             shares = [count / total for _, count in counts]
@@ -53,16 +43,5 @@ def latencies_svg(latencies: Mapping[str, Sequence[tuple[float, int]]]) -> str:
         axes.set_xlabel("ms")
         axes.set_ylabel("share of the calls")
         axes.legend(frameon=False, fontsize=7)
-        return _svg(figure)
 
-
-def _axes() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=SIZE_IN, layout="constrained")
-    return figure, figure.add_subplot()
-
-
-def _svg(figure: Figure) -> str:
-    text = StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": "maitred"})
-    # What stands before the element belongs to a file of its own.
-    return text.getvalue()[text.getvalue().index("<svg") :]
+    return drawn(draw, *SIZE_IN)
