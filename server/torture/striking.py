@@ -72,16 +72,16 @@ class Striker:
         self._disturbances: Mapping[Kind, Disturb] = {
             Kind.PAUSE_SERVER: lambda fault: _paused(house.server_processes(), fault),
             Kind.PAUSE_WORKER: lambda fault: _paused(_of(house.workers), fault),
-            Kind.CUT_CALLS: lambda fault: _cut(front, fault),
-            Kind.CUT_ANSWERS: lambda fault: _cut_in_mid_answer(front, fault),
-            Kind.SWALLOW_ANSWERS: lambda fault: _swallowed(front, fault),
-            Kind.STALL_CALLS: lambda fault: _stalled(front, fault),
-            Kind.SLOW_CALLS: lambda fault: _slowed(front, fault),
-            Kind.CUT_DATABASE: lambda fault: _cut(back, fault),
-            Kind.CUT_DATABASE_ANSWERS: lambda fault: _cut_in_mid_answer(back, fault),
-            Kind.SWALLOW_DATABASE: lambda fault: _swallowed(back, fault),
-            Kind.STALL_DATABASE: lambda fault: _stalled(back, fault),
-            Kind.SLOW_DATABASE: lambda fault: _slowed(back, fault),
+            Kind.CUT_CALLS: lambda fault: _disturbed(front, fault, Link.cut),
+            Kind.CUT_ANSWERS: lambda fault: _disturbed(front, fault, Link.cut_in_mid_answer),
+            Kind.SWALLOW_ANSWERS: lambda fault: _disturbed(front, fault, Link.swallow, Link.cut),
+            Kind.STALL_CALLS: lambda fault: _disturbed(front, fault, Link.stall, Link.resume),
+            Kind.SLOW_CALLS: lambda fault: _disturbed(front, fault, _slow, _hurry),
+            Kind.CUT_DATABASE: lambda fault: _disturbed(back, fault, Link.cut),
+            Kind.CUT_DATABASE_ANSWERS: lambda fault: _disturbed(back, fault, Link.cut_in_mid_answer),
+            Kind.SWALLOW_DATABASE: lambda fault: _disturbed(back, fault, Link.swallow, Link.cut),
+            Kind.STALL_DATABASE: lambda fault: _disturbed(back, fault, Link.stall, Link.resume),
+            Kind.SLOW_DATABASE: lambda fault: _disturbed(back, fault, _slow, _hurry),
             Kind.HOG_CONNECTIONS: lambda _: taken_connections(house.url, house.connections_max),
             Kind.HOG_RESTAURANTS: lambda _: locked_restaurants(house.url),
             Kind.JUMP_CLOCK: self._jumped,
@@ -200,57 +200,25 @@ def _chosen(passage: Passage, fault: Fault) -> list[Link]:
     return random.Random(fault.draw).sample(links, wanted)
 
 
-def _met(links: Sequence[Link]) -> str:
-    return f"{len(links)} connections"
-
-
 @asynccontextmanager
-async def _cut(passage: Passage, fault: Fault) -> AsyncIterator[str]:
+async def _disturbed(
+    passage: Passage, fault: Fault, begin: Callable[[Link], None], end: Callable[[Link], None] | None = None
+) -> AsyncIterator[str]:
+    """Some connections, for as long as the block lasts where there is an end to it."""
     links = _chosen(passage, fault)
     for link in links:
-        link.cut()
-    yield _met(links)
-
-
-@asynccontextmanager
-async def _cut_in_mid_answer(passage: Passage, fault: Fault) -> AsyncIterator[str]:
-    links = _chosen(passage, fault)
-    for link in links:
-        link.cut_in_mid_answer()
-    yield _met(links)
-
-
-@asynccontextmanager
-async def _swallowed(passage: Passage, fault: Fault) -> AsyncIterator[str]:
-    links = _chosen(passage, fault)
-    for link in links:
-        link.swallow()
+        begin(link)
     try:
-        yield _met(links)
+        yield f"{len(links)} connections"
     finally:
-        for link in links:
-            link.cut()
+        if end is not None:
+            for link in links:
+                end(link)
 
 
-@asynccontextmanager
-async def _stalled(passage: Passage, fault: Fault) -> AsyncIterator[str]:
-    links = _chosen(passage, fault)
-    for link in links:
-        link.stall()
-    try:
-        yield _met(links)
-    finally:
-        for link in links:
-            link.resume()
+def _slow(link: Link) -> None:
+    link.slow(SLOW_S)
 
 
-@asynccontextmanager
-async def _slowed(passage: Passage, fault: Fault) -> AsyncIterator[str]:
-    links = _chosen(passage, fault)
-    for link in links:
-        link.slow(SLOW_S)
-    try:
-        yield _met(links)
-    finally:
-        for link in links:
-            link.slow(0.0)
+def _hurry(link: Link) -> None:
+    link.slow(0.0)
