@@ -13,16 +13,15 @@ from uuid import UUID
 
 from server.clock import Deadline
 from server.domain.announcement import Announcement
-from server.errors import Refusal
+from server.errors import Refusal, ServiceError
 from server.orchestrator.ports import Footprint, RecordedRequest, Standing
 from server.persistence import rows
-from server.persistence.documents import decode
 from server.persistence.failures import translating
 from server.persistence.group_member import Kind, Looked, Member, Opened, RestaurantBusyError
 from server.persistence.pool import Connection
 from server.persistence.queries import load_queries
-from server.persistence.reader import answer_of, request_lock
-from server.persistence.unit import hashes_of, in_progress, reused
+from server.persistence.reader import request_lock
+from server.persistence.unit import in_progress, recorded
 from server.persistence.writing import Answers, record_all, write_all
 
 AnswerT = TypeVar("AnswerT")
@@ -94,7 +93,6 @@ class Group:
         self._answering: Mapping[Kind, Callable[[Sequence[Question]], Awaitable[None]]] = {
             Kind.OPEN: self._open_requests,
             Kind.LOOK: self._look,
-            Kind.HOLD: self._holds,
         }
 
     async def run(
@@ -226,13 +224,9 @@ class Group:
         return [question for question in questions if not question.answer.done()]
 
     def _resume(self, question: Question, answer: object) -> None:
-        if question.answer.done():
-            return
-        self._running += 1
-        question.member.running = True
-        if isinstance(answer, Exception):
-            question.answer.set_exception(answer)
-        else:
+        if not question.answer.done():
+            self._running += 1
+            question.member.running = True
             question.answer.set_result(answer)
 
     async def _open_requests(self, questions: Sequence[Question]) -> None:
@@ -290,16 +284,6 @@ class Group:
             by_position.setdefault(row["position"], []).append(row)
         for position, question in enumerate(questions, start=1):
             self._resume(question, _looked(by_position[position]))
-
-    async def _holds(self, questions: Sequence[Question]) -> None:
-        pairs = {question.about for question in questions}
-        found = await self._all(
-            GROUPS["holds"], [each for each, _ in pairs], [hold_id for _, hold_id in pairs]
-        )
-        read = {(row["restaurant_id"], row["hold_id"]): row for row in found}
-        for question in questions:
-            row = read.get(question.about)
-            self._resume(question, None if row is None else rows.hold(row))
 
     @staticmethod
     def _not_overtaken(writers: Iterable[Question]) -> list[Question]:
@@ -362,15 +346,14 @@ def _first_ones(names: Iterable[str]) -> Iterator[bool]:
 
 def _recalled(
     row: Any, claimed: bool, request: RecordedRequest, answer_type: type[AnswerT]
-) -> AnswerT | Refusal | Exception | None:
-    """What the ledger says of a request, or why the request can't go on."""
+) -> AnswerT | Refusal | ServiceError | None:
+    """What the ledger says of a request, or why the request can't go on, which is its member's to hear."""
     if not claimed:
         return in_progress(request)
-    if row["request_hash"] is None:
-        return None
-    if row["request_hash"] not in hashes_of(request):
-        return reused(request, decode(row["field_digests"], dict[str, str]))
-    return answer_of(row, answer_type)
+    try:
+        return None if row["request_hash"] is None else recorded(row, request, answer_type)
+    except ServiceError as error:
+        return error
 
 
 def _key(row: Any) -> tuple[UUID, UUID]:

@@ -35,7 +35,6 @@ class Kind(IntEnum):
 
     OPEN = auto()
     LOOK = auto()
-    HOLD = auto()
     COMMIT = auto()
 
 
@@ -126,9 +125,9 @@ class Member(SqlReader):
         return (await self._look()).booking
 
     async def hold(self, restaurant_id: UUID, hold_id: UUID) -> Hold | None:
-        if hold_id == self.footprint.hold_id:
-            return (await self._look()).hold
-        return cast("Hold | None", await self._group.ask(self, Kind.HOLD, (restaurant_id, hold_id)))
+        if hold_id != self.footprint.hold_id:
+            return await super().hold(restaurant_id, hold_id)
+        return (await self._look()).hold
 
     async def live_holds_of(self, restaurant_id: UUID, booking_id: UUID) -> tuple[Hold, ...]:
         looked = self._looked

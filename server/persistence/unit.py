@@ -1,6 +1,6 @@
 """One open transaction: the orchestrator's `Unit` on a PostgreSQL connection."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from server.domain.announcement import Announcement
@@ -62,11 +62,7 @@ class SqlUnit(SqlReader):
         row = await self._connection.fetchrow(
             LEDGER["recall"], request.tenant_id, request.method, request.request_id
         )
-        if row is None:
-            return None
-        if row["request_hash"] not in hashes_of(request):
-            raise reused(request, decode(row["field_digests"], dict[str, str]))
-        return answer_of(row, answer_type)
+        return None if row is None else recorded(row, request, answer_type)
 
     async def lock_restaurant(self, tenant_id: UUID, restaurant_id: UUID) -> Standing | None:
         query = RESTAURANTS["lock_restaurant"]
@@ -209,7 +205,14 @@ class SqlUnit(SqlReader):
             )
 
 
-def hashes_of(request: RecordedRequest) -> set[bytes]:
+def recorded(row: Any, request: RecordedRequest, answer_type: type[AnswerT]) -> AnswerT | Refusal:
+    """What a row of the ledger has for a request; raises REQUEST_ID_REUSED when it belongs to another payload."""
+    if row["request_hash"] not in _hashes(request):
+        raise _reused(request, decode(row["field_digests"], dict[str, str]))
+    return answer_of(row, answer_type)
+
+
+def _hashes(request: RecordedRequest) -> set[bytes]:
     """Of everything that the request may have been recorded with."""
     return {
         hash_of(digests) for digests in (request.field_digests, request.other_digests) if digests is not None
@@ -227,7 +230,7 @@ def in_progress(request: RecordedRequest) -> ServiceError:
     )
 
 
-def reused(request: RecordedRequest, recorded: dict[str, str]) -> ServiceError:
+def _reused(request: RecordedRequest, recorded: dict[str, str]) -> ServiceError:
     sent = dict(request.field_digests)
     differing = sorted(name for name in sent | recorded if recorded.get(name) != sent.get(name))
     return refuse(

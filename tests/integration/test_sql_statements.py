@@ -42,7 +42,6 @@ READERS: Mapping[tuple[str, str], Callable[[rows.Row], object]] = {
     ("blocks", "blocks_page"): rows.block,
     ("claims", "claims"): rows.claim,
     ("claims", "diary"): lambda row: (rows.claim(row), rows.waiting(row), row["floor_version"]),
-    ("groups", "holds"): rows.hold,
     ("groups", "look"): lambda row: (
         row["position"],
         rows.booking(row),

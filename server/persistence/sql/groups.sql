@@ -187,23 +187,3 @@ ORDER BY w.position, c.table_id, c.window_start;
 SELECT r.tenant_id, r.restaurant_id
 FROM restaurants AS r
 WHERE r.restaurant_id = any($2::uuid []) AND r.tenant_id = any($1::uuid []);
-
--- name: holds
--- Several holds; the state of each is what the database's clock makes of it.
-SELECT
-    h.restaurant_id,
-    h.hold_id,
-    h.booking_id,
-    h.table_ids,
-    h.window_start,
-    h.window_end,
-    CASE WHEN h.state = 'active' AND h.expires_at <= clock_timestamp() THEN 'expired' ELSE h.state END AS state,
-    h.expires_at,
-    h.created_at,
-    h.actor,
-    h.policy_version,
-    h.inventory_version,
-    h.assignment_epoch,
-    h.overrides
-FROM unnest($1::uuid [], $2::uuid []) AS w (restaurant_id, hold_id)
-INNER JOIN holds AS h ON w.restaurant_id = h.restaurant_id AND w.hold_id = h.hold_id;
