@@ -21,6 +21,7 @@ from server.persistence.group_member import Kind, Looked, Member, Opened, Restau
 from server.persistence.pool import Connection
 from server.persistence.queries import load_queries
 from server.persistence.reader import request_lock
+from server.persistence.transactions import begin_changing
 from server.persistence.unit import in_progress, recorded
 from server.persistence.writing import Answers, record_all, write_all
 
@@ -86,7 +87,6 @@ class Group:
         self._everybody_waits = asyncio.Event()
         self._members: list[Member] = []
         self._questions: list[Question] = []
-        self._timeouts_ms = ("", "")
         self._failure: GroupFailedError | None = None
         self.committed = False
         self.over = asyncio.Event()
@@ -106,13 +106,11 @@ class Group:
         """
         remaining_s = max(waiting.deadline.remaining_s() for waiting in seats)
         timeout_s = min(remaining_s, self._limits.statement_timeout_s)
-        lock_s = min(timeout_s, self._limits.lock_timeout_s)
-        self._timeouts_ms = (str(max(1, int(timeout_s * 1_000))), str(max(1, int(lock_s * 1_000))))
         try:
             async with (
                 asyncio.timeout(timeout_s + SILENCE_GRACE_S),
                 translating(),
-                self._transaction(),
+                self._transaction(timeout_s),
             ):
                 self._seat(seats)
                 await self._answer_reads()
@@ -169,10 +167,9 @@ class Group:
                 raise
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[None]:
+    async def _transaction(self, timeout_s: float) -> AsyncIterator[None]:
         """What was cancelled or ran out of time is not undone here: a statement of it may still be running."""
-        transaction = self._connection.transaction()
-        await transaction.start()
+        await begin_changing(self._connection, timeout_s, self._limits.lock_timeout_s)
         try:
             yield
         except Exception as error:
@@ -180,9 +177,9 @@ class Group:
             # Whoever asks on the spot is done with it then, and nobody asks any more.
             async with self._turn:
                 if not self._connection.is_closed():
-                    await transaction.rollback()
+                    await self._connection.execute("ROLLBACK")
             raise
-        await transaction.commit()
+        await self._connection.execute("COMMIT")
 
     def _require_going_on(self) -> None:
         if self._failure is not None:
@@ -235,7 +232,6 @@ class Group:
         restaurants = [question.member.footprint.restaurant_id for question in questions]
         found = await self._all(
             GROUPS["open_requests"],
-            *self._timeouts_ms,
             names,
             [each.tenant_id for each in requests],
             [each.method for each in requests],

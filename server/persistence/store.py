@@ -28,6 +28,7 @@ from server.persistence.invariants import look_at_tenant
 from server.persistence.lanes import Lanes
 from server.persistence.pool import Pool, connection_in_time
 from server.persistence.reader import RESTAURANTS, SqlCatalogue
+from server.persistence.transactions import changing
 from server.persistence.unit import SqlUnit
 
 log = structlog.get_logger(__name__)
@@ -138,10 +139,12 @@ class SqlStore:
         return nullcontext() if restaurant_id is None else self._lanes.enter(restaurant_id)
 
     async def _attempt(self, work: Callable[[OwnUnit], Awaitable[ResultT]], deadline: Deadline) -> ResultT:
-        remaining_ms = max(1, int(deadline.remaining_s() * 1000))
-        lock_ms = min(remaining_ms, int(self._settings.lock_timeout_s * 1000))
-        async with translating(), self._pool.acquire() as connection, connection.transaction():
-            unit = SqlUnit(connection, remaining_ms, lock_ms, self._settings.ledger_ttl_s)
+        async with (
+            translating(),
+            self._pool.acquire() as connection,
+            changing(connection, deadline.remaining_s(), self._settings.lock_timeout_s),
+        ):
+            unit = SqlUnit(connection, self._settings.ledger_ttl_s)
             result = await work(unit)
         for announcement in unit.written:
             self._announce(announcement)

@@ -35,14 +35,11 @@ AUTO_ASSIGN = load_queries("auto_assign")
 
 
 class SqlUnit(SqlReader):
-    """`statement_timeout_ms` and `lock_timeout_ms` bound every statement after `recall`."""
+    """Answers are kept in the ledger for `ledger_ttl_s`."""
 
-    def __init__(
-        self, connection: Connection, statement_timeout_ms: int, lock_timeout_ms: int, ledger_ttl_s: float
-    ) -> None:
+    def __init__(self, connection: Connection, ledger_ttl_s: float) -> None:
         super().__init__(connection)
         self._connection = connection
-        self._timeouts = (str(statement_timeout_ms), str(lock_timeout_ms))
         self._ledger_ttl_s = ledger_ttl_s
         self._request: RecordedRequest | None = None
         self._locked: Restaurant | None = None
@@ -55,9 +52,7 @@ class SqlUnit(SqlReader):
     async def recall(self, request: RecordedRequest, answer_type: type[AnswerT]) -> AnswerT | Refusal | None:
         self._request = request
         name = request_lock(request.tenant_id, request.method, request.request_id)
-        opened = await self._connection.fetchrow(LEDGER["open_request"], *self._timeouts, name)
-        assert opened is not None, "a select without FROM has one row"
-        if not opened["claimed"]:
+        if not await self._connection.fetchval(LEDGER["claim_request"], name):
             raise in_progress(request)
         row = await self._connection.fetchrow(
             LEDGER["recall"], request.tenant_id, request.method, request.request_id

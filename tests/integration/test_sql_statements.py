@@ -71,7 +71,6 @@ EVIDENCE = {
     "ledger": "method request_id refused reason subject_id",
     "events": "restaurant_id floor_version event_type request_id subject_id",
 }
-LIMITS = "statement_timeout lock_timeout plan_cache_mode enable_seqscan enable_hashjoin enable_mergejoin"
 # Read on the spot, where the statement is run: one value, or a handful under their names.
 READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("announcements", "notify"): ("synchronous_commit", "pg_notify"),
@@ -110,7 +109,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
         *("parallel_tuple_cost", "now"),
     ),
     ("invariants", "restaurants_of"): ("restaurant_id",),
-    ("ledger", "open_request"): (*LIMITS.split(), "claimed"),
+    ("ledger", "claim_request"): ("claimed",),
     ("ledger", "recall"): ("request_hash", "field_digests", "refused", "answer", "created_at"),
     ("ledger", "in_progress"): ("in_progress",),
     ("outbox", "adopt_restaurants"): ("adopted",),

@@ -1,21 +1,9 @@
 -- name: open_requests
--- Sets the transaction's limits, claims its requests until it ends, and locks their restaurants in the order of
--- their ids against other writers. Says of each request, in order, whether it was claimed (not while another transaction
--- has it), what is recorded of it, and its restaurant if it is the tenant's and nobody else has it locked; the clock is
--- read after the locks were granted.
-WITH limits AS MATERIALIZED (
-    SELECT
-        set_config('statement_timeout', $1::text, true) AS statement_timeout,
-        set_config('lock_timeout', $2::text, true) AS lock_timeout,
-        -- Statements look up a handful of rows by their keys. Plans are kept while tables grow: one that was made for a
-        -- small table must not read all of it once it is large.
-        set_config('plan_cache_mode', 'force_generic_plan', true) AS plan_cache_mode,
-        set_config('enable_seqscan', 'off', true) AS enable_seqscan,
-        set_config('enable_hashjoin', 'off', true) AS enable_hashjoin,
-        set_config('enable_mergejoin', 'off', true) AS enable_mergejoin
-),
-
-locked AS MATERIALIZED (
+-- Claims the requests of a transaction until it ends, and locks their restaurants in the order of their ids against other
+-- writers. Says of each request, in order, whether it was claimed (not while another transaction has it), what is
+-- recorded of it, and its restaurant if it is the tenant's and nobody else has it locked; the clock is read after the
+-- locks were granted.
+WITH locked AS MATERIALIZED (
     SELECT
         r.restaurant_id,
         r.tenant_id,
@@ -26,8 +14,7 @@ locked AS MATERIALIZED (
         r.inventory_version,
         r.floor_version
     FROM restaurants AS r
-    CROSS JOIN limits AS t
-    WHERE r.restaurant_id = any($7::uuid []) AND r.tenant_id = any($4::uuid []) AND t.lock_timeout IS NOT NULL
+    WHERE r.restaurant_id = any($5::uuid []) AND r.tenant_id = any($2::uuid [])
     ORDER BY r.restaurant_id
     FOR NO KEY UPDATE OF r SKIP LOCKED
 )
@@ -47,7 +34,7 @@ SELECT
     l.inventory_version,
     l.floor_version,
     clock_timestamp() AS now
-FROM unnest($3::text [], $4::uuid [], $5::text [], $6::uuid [], $7::uuid [])
+FROM unnest($1::text [], $2::uuid [], $3::text [], $4::uuid [], $5::uuid [])
 WITH ORDINALITY AS w (lock_name, tenant_id, method, request_id, restaurant_id, position)
 LEFT JOIN locked AS l ON w.restaurant_id = l.restaurant_id AND w.tenant_id = l.tenant_id
 LEFT JOIN LATERAL (

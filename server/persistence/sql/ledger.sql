@@ -1,14 +1,6 @@
--- name: open_request
--- Sets the transaction's limits and claims the request until it ends; false while another transaction has it.
-SELECT
-    set_config('statement_timeout', $1::text, true) AS statement_timeout,
-    set_config('lock_timeout', $2::text, true) AS lock_timeout,
-    -- Plans that were made for small tables are kept while they grow.
-    set_config('plan_cache_mode', 'force_generic_plan', true) AS plan_cache_mode,
-    set_config('enable_seqscan', 'off', true) AS enable_seqscan,
-    set_config('enable_hashjoin', 'off', true) AS enable_hashjoin,
-    set_config('enable_mergejoin', 'off', true) AS enable_mergejoin,
-    pg_try_advisory_xact_lock(hashtextextended($3::text, 0)) AS claimed;
+-- name: claim_request
+-- Claims the request until the transaction ends; false while another transaction has it.
+SELECT pg_try_advisory_xact_lock(hashtextextended($1::text, 0)) AS claimed;
 
 -- name: recall
 -- The recorded answer of a request.
