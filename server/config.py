@@ -95,7 +95,9 @@ class Settings(DeliverySettings):
     group_members_max: int = Field(
         128, ge=1, le=1_000, description="changes that share a transaction at most; 1 gives each its own"
     )
-    groups_max: int = Field(2, ge=1, le=64, description="shared transactions under way in this process")
+    groups_max: int = Field(
+        2, ge=1, le=64, description="shared transactions under way; the processes of maitred serve share them"
+    )
     group_queue_max: int = Field(
         4_096, ge=1, le=100_000, description="changes that wait for a transaction before SERVER_OVERLOADED"
     )

@@ -22,10 +22,6 @@ from server.telemetry.metrics import GroupMetrics
 
 ResultT = TypeVar("ResultT")
 
-# So often a member goes on to the next group because somebody else has its restaurant locked, before it waits for the
-# lock, in a group that holds up nobody else.
-SKIPS_MAX = 3
-
 # Where many come, a group waits for more of them: as long as each of these moments brings another, but no longer than
 # that in all. Many is so many at once, not longer ago than that.
 GATHER_S = 0.005
@@ -82,13 +78,11 @@ class CommitGroups:
         Raises SERVER_OVERLOADED when too many wait already, and `GroupFailedError` when nothing of it was written:
         then the member has to try by itself.
         """
-        for _ in range(SKIPS_MAX):
-            try:
-                return await self._travel(work, Waiting(footprint, deadline))
-            except RestaurantBusyError as busy:
-                if busy.alone:
-                    break
-        return await self._travel(work, Waiting(footprint, deadline, contended=True))
+        try:
+            return await self._travel(work, Waiting(footprint, deadline))
+        except RestaurantBusyError:
+            # In a group that holds up nobody else.
+            return await self._travel(work, Waiting(footprint, deadline, contended=True))
 
     async def _travel(self, work: Callable[[Unit], Awaitable[ResultT]], waiting: Waiting) -> ResultT:
         member = await self._seated(waiting)

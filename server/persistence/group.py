@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
+import asyncpg
+
 from server.clock import Deadline
 from server.domain.announcement import Announcement
 from server.errors import Refusal, ServiceError
 from server.orchestrator.ports import Footprint, RecordedRequest, Standing
 from server.persistence import rows
 from server.persistence.failures import translating
-from server.persistence.group_member import Kind, Looked, Member, Opened, RestaurantBusyError
+from server.persistence.group_member import Kind, Looked, Member, Opened
 from server.persistence.pool import Connection
 from server.persistence.queries import load_queries
 from server.persistence.reader import request_lock
@@ -28,7 +30,9 @@ from server.persistence.writing import Answers, record_all, write_all
 AnswerT = TypeVar("AnswerT")
 
 GROUPS = load_queries("groups")
-RESTAURANTS = load_queries("restaurants")
+# How long a group of several restaurants waits for somebody who has one of them locked. Other processes' groups
+# are done by then; who takes longer does not hold up the others.
+PATIENCE_S = 0.5
 # What the client side waits beyond the statement timeout before it gives up on a server that does not answer.
 SILENCE_GRACE_S = 0.5
 
@@ -74,8 +78,8 @@ class Question(NamedTuple):
 
 
 class Group:
-    """One transaction from its first statement to its commit. `patient` says whether it may wait for a lock: then its
-    members are all of one restaurant.
+    """One transaction from its first statement to its commit. `patient` says whether it may wait for a lock as long as
+    anybody: then its members are all of one restaurant.
     """
 
     def __init__(self, connection: Connection, limits: GroupLimits, patient: bool) -> None:
@@ -85,6 +89,7 @@ class Group:
         self._turn = asyncio.Lock()
         self._running = 0
         self._everybody_waits = asyncio.Event()
+        self._timeout_s = 0.0
         self._members: list[Member] = []
         self._questions: list[Question] = []
         self._failure: GroupFailedError | None = None
@@ -105,12 +110,12 @@ class Group:
         Never raises what is a member's to hear.
         """
         remaining_s = max(waiting.deadline.remaining_s() for waiting in seats)
-        timeout_s = min(remaining_s, self._limits.statement_timeout_s)
+        self._timeout_s = min(remaining_s, self._limits.statement_timeout_s)
         try:
             async with (
-                asyncio.timeout(timeout_s + SILENCE_GRACE_S),
+                asyncio.timeout(self._timeout_s + SILENCE_GRACE_S),
                 translating(),
-                self._transaction(timeout_s),
+                self._transaction(),
             ):
                 self._seat(seats)
                 await self._answer_reads()
@@ -167,9 +172,9 @@ class Group:
                 raise
 
     @asynccontextmanager
-    async def _transaction(self, timeout_s: float) -> AsyncIterator[None]:
+    async def _transaction(self) -> AsyncIterator[None]:
         """What was cancelled or ran out of time is not undone here: a statement of it may still be running."""
-        await begin_changing(self._connection, timeout_s, self._limits.lock_timeout_s)
+        await self._begin()
         try:
             yield
         except Exception as error:
@@ -180,6 +185,12 @@ class Group:
                     await self._connection.execute("ROLLBACK")
             raise
         await self._connection.execute("COMMIT")
+
+    async def _begin(self) -> None:
+        lock_s = self._limits.lock_timeout_s
+        await begin_changing(
+            self._connection, self._timeout_s, lock_s if self._patient else min(PATIENCE_S, lock_s)
+        )
 
     def _require_going_on(self) -> None:
         if self._failure is not None:
@@ -230,14 +241,12 @@ class Group:
         requests: list[RecordedRequest] = [question.about[0] for question in questions]
         names = [request_lock(each.tenant_id, each.method, each.request_id) for each in requests]
         restaurants = [question.member.footprint.restaurant_id for question in questions]
-        found = await self._all(
-            GROUPS["open_requests"],
-            names,
-            [each.tenant_id for each in requests],
-            [each.method for each in requests],
-            [each.request_id for each in requests],
-            restaurants,
-        )
+        try:
+            found = await self._opened(requests, names, restaurants)
+        except asyncpg.LockNotAvailableError:
+            if self._patient:
+                raise
+            found = await self._opened_without_waiting(requests, names, restaurants)
         standings = {
             _key(row): Standing(rows.restaurant(row), row["now"]) for row in found if row["restaurant_id"]
         }
@@ -245,26 +254,41 @@ class Group:
             (each.tenant_id, restaurant_id) for each, restaurant_id in zip(requests, restaurants, strict=True)
         }
         missing = wanted - standings.keys()
-        busy = await self._busy(missing, standings) if missing else set()
+        busy = await self._busy(missing) if missing else set()
         for question, row, first in zip(questions, found, _first_ones(names), strict=True):
             key = (question.about[0].tenant_id, question.member.footprint.restaurant_id)
-            locked_by_others = RestaurantBusyError(alone=len(wanted) == 1) if key in busy else None
             recalled = _recalled(row, row["claimed"] and first, *question.about)
-            self._resume(question, Opened(recalled, standings.get(key), locked_by_others))
+            self._resume(question, Opened(recalled, standings.get(key), key in busy))
 
-    async def _busy(
-        self, missing: set[tuple[UUID, UUID]], standings: dict[tuple[UUID, UUID], Standing]
-    ) -> set[tuple[UUID, UUID]]:
-        """Which of these somebody else has locked. A patient group waits for the lock."""
-        if not self._patient:
-            tenants, restaurants = zip(*missing, strict=True)
-            there = await self._all(GROUPS["restaurants_there"], list(tenants), list(restaurants))
-            return missing & {_key(row) for row in there}
-        for key in missing:
-            row = await self.fetchrow(RESTAURANTS["lock_restaurant"], *key)
-            if row is not None:
-                standings[key] = Standing(rows.restaurant(row), row["now"])
-        return set()
+    async def _opened(
+        self, requests: Sequence[RecordedRequest], names: list[str], restaurants: Sequence[UUID | None]
+    ) -> list[Any]:
+        return await self._all(
+            GROUPS["open_requests"],
+            names,
+            [each.tenant_id for each in requests],
+            [each.method for each in requests],
+            [each.request_id for each in requests],
+            restaurants,
+        )
+
+    async def _opened_without_waiting(
+        self, requests: Sequence[RecordedRequest], names: list[str], restaurants: Sequence[UUID]
+    ) -> list[Any]:
+        """From the beginning, with those restaurants that nobody has locked."""
+        async with self._turn:
+            await self._connection.execute("ROLLBACK")
+            await self._begin()
+        tenants = {each.tenant_id for each in requests}
+        locked = await self._all(GROUPS["lock_free"], list(tenants), list(set(restaurants)))
+        free = {row["restaurant_id"] for row in locked}
+        return await self._opened(requests, names, [each if each in free else None for each in restaurants])
+
+    async def _busy(self, missing: set[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
+        """Which of these there are, so that somebody else has them locked."""
+        tenants, restaurants = zip(*missing, strict=True)
+        there = await self._all(GROUPS["restaurants_there"], list(tenants), list(restaurants))
+        return missing & {_key(row) for row in there}
 
     async def _look(self, questions: Sequence[Question]) -> None:
         about = [question.member.footprint for question in questions]

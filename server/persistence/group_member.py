@@ -20,14 +20,7 @@ AnswerT = TypeVar("AnswerT")
 
 
 class RestaurantBusyError(Exception):
-    """Somebody else has the restaurant locked, and waiting for it would hold up others.
-
-    `alone` says that no other restaurant was in the group, so that the next one will hardly find it free.
-    """
-
-    def __init__(self, *, alone: bool) -> None:
-        super().__init__("somebody else has the restaurant locked")
-        self.alone = alone
+    """Somebody else has had the restaurant locked for longer than a group of several waits."""
 
 
 class Kind(IntEnum):
@@ -46,7 +39,7 @@ class Opened:
 
     recalled: Any
     standing: Standing | None
-    busy: RestaurantBusyError | None
+    busy: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +106,8 @@ class Member(SqlReader):
         """The lock was taken when the request was opened."""
         assert self._opened is not None, "the request is recalled first"
         assert restaurant_id == self.footprint.restaurant_id, "a member is about one restaurant"
-        if self._opened.busy is not None:
-            raise self._opened.busy
+        if self._opened.busy:
+            raise RestaurantBusyError
         standing = self._opened.standing
         self.locked = standing.restaurant if standing else None
         return standing

@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 
 from server.persistence.pool import Connection
 
-# One message, and before the first statement, because that one is planned by these settings as well. Statements look up a
-# handful of rows by their keys. Plans are kept while tables grow: one that was made for a small table must not read all of
-# it once it is large.
+# One message, and before the first statement, because that one is planned by these settings as well. Statements look up
+# a handful of rows by their keys. Plans are kept while tables grow: one that was made for a small table must not read
+# all of it once it is large.
 _BEGIN = """\
 BEGIN;
 SET LOCAL plan_cache_mode = force_generic_plan;

@@ -97,13 +97,16 @@ async def several_serving(settings: Settings, url: str) -> AsyncIterator[ServerP
 
 
 def _of_each(settings: Settings, url: str, port: int) -> Settings:
-    """Together they use as many connections as one would: more of them don't make a database faster."""
+    """Together they use as many connections as one would, and begin as many transactions: more of either don't make a
+    database faster.
+    """
     share = math.ceil(settings.pool_size_max / settings.processes)
     return settings.model_copy(
         update={
             "database_url": SecretStr(url),
             "port": port,
             "pool_size_max": max(settings.pool_size_min, share),
+            "groups_max": math.ceil(settings.groups_max / settings.processes),
             "log_format": log_form(settings).value,
         }
     )

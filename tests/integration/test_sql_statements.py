@@ -76,6 +76,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("announcements", "notify"): ("synchronous_commit", "pg_notify"),
     ("bench", "create_database"): ("statement",),
     ("changes", "write_changes"): ("restaurant_id", "floor_version", "direct_telemetry"),
+    ("groups", "lock_free"): ("restaurant_id",),
     ("groups", "restaurants_there"): ("tenant_id", "restaurant_id"),
     ("bench", "events_left"): ("events_left",),
     ("bench", "take_rows"): ("restaurant_id", "id", "attempt_count", "payload"),

@@ -1,7 +1,7 @@
 -- name: open_requests
 -- Claims the requests of a transaction until it ends, and locks their restaurants in the order of their ids against other
--- writers. Says of each request, in order, whether it was claimed (not while another transaction has it), what is
--- recorded of it, and its restaurant if it is the tenant's and nobody else has it locked; the clock is read after the
+-- writers, once those have let go. Says of each request, in order, whether it was claimed (not while another transaction
+-- has it), what is recorded of it, and its restaurant if one is named that is the tenant's; the clock is read after the
 -- locks were granted.
 WITH locked AS MATERIALIZED (
     SELECT
@@ -16,7 +16,7 @@ WITH locked AS MATERIALIZED (
     FROM restaurants AS r
     WHERE r.restaurant_id = any($5::uuid []) AND r.tenant_id = any($2::uuid [])
     ORDER BY r.restaurant_id
-    FOR NO KEY UPDATE OF r SKIP LOCKED
+    FOR NO KEY UPDATE OF r
 )
 
 SELECT
@@ -168,6 +168,14 @@ LEFT JOIN LATERAL (
         AND NOT u.enforced
 ) AS c ON true
 ORDER BY w.position, c.table_id, c.window_start;
+
+-- name: lock_free
+-- Locks those of these restaurants that nobody else has locked, and says which.
+SELECT r.restaurant_id
+FROM restaurants AS r
+WHERE r.restaurant_id = any($2::uuid []) AND r.tenant_id = any($1::uuid [])
+ORDER BY r.restaurant_id
+FOR NO KEY UPDATE OF r SKIP LOCKED;
 
 -- name: restaurants_there
 -- Which of these restaurants there are.
