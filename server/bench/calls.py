@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import cycle
 from typing import TypeAlias
 from uuid import UUID, uuid4
 
-from loadgen.driving import Desk, Limit, Line, Outcome, Tally, closed_loop, fixed_arrivals, open_loop
+from loadgen.driving import Desk, Limit, Outcome, Tally, closed_loop, fixed_arrivals, lines_to, open_loop
 from maitred_client import duration, timestamp
 from maitred_client.messages import (
     AvailabilityQuestion,
@@ -30,7 +31,6 @@ PLAN = "/maitred.v1.PlannerService/PlanTables"
 SEARCH = "/maitred.v1.PlannerService/SearchAvailability"
 PAIR = "hold and confirm"
 EMPTY: Call = (EMPTY_CALL, b"")
-CONNECT_S = 20.0
 TIMEOUT_S = 30.0
 # More than a server in trouble could have under way for one client process.
 IN_FLIGHT_MAX = 20_000
@@ -70,17 +70,19 @@ class PairsPart:
     metadata: tuple[tuple[str, str], ...]
     seats: tuple[Seat, ...]
     in_flight: int
+    lines: int
 
 
 async def send_pairs(part: PairsPart, desk: Desk) -> Tally:
     """The job for `ClientProcesses.run`. What is counted is the pair, or what refused one of the two."""
     tally = Tally()
     waiting = [(seat, hold_call(seat)) for seat in reversed(part.seats)]
-    async with Line(part.target, part.metadata) as line:
-        await line.connected(CONNECT_S)
+    async with lines_to(part.target, part.metadata, part.lines) as lines:
         await desk.ready()
+        turns = cycle(lines)
 
         async def operate(intended_ns: int) -> None:
+            line = next(turns)
             seat, (method, body) = waiting.pop()
             reply = await line.send(method, body, TIMEOUT_S)
             if reply.outcome is Outcome.OK:
@@ -108,19 +110,20 @@ class OpenPart:
     metadata: tuple[tuple[str, str], ...]
     calls: tuple[Call, ...]
     per_s: float
+    lines: int
 
 
 async def send_at_rate(part: OpenPart, desk: Desk) -> Tally:
     """The job for `ClientProcesses.run`."""
     tally = Tally()
     waiting = list(reversed(part.calls))
-    async with Line(part.target, part.metadata) as line:
-        await line.connected(CONNECT_S)
+    async with lines_to(part.target, part.metadata, part.lines) as lines:
         await desk.ready()
+        turns = cycle(lines)
 
         async def operate(intended_ns: int) -> None:
             method, body = waiting.pop()
-            tally.note(method, await line.send(method, body, TIMEOUT_S), intended_ns)
+            tally.note(method, await next(turns).send(method, body, TIMEOUT_S), intended_ns)
 
         limit = Limit(len(part.calls))
         tally.missed = await open_loop(operate, fixed_arrivals(part.per_s), limit, IN_FLIGHT_MAX)

@@ -21,7 +21,7 @@ WorkT = TypeVar("WorkT")
 class Clients:
     """Client processes of one tenant. What is in flight is shared out among them.
 
-    Each process has a `lines`-th connection of its own to the server: several, so that they reach every process of it.
+    Each process has `lines` connections of its own to a server: several, so that they reach every process of it.
     """
 
     tenant_id: UUID
@@ -46,7 +46,7 @@ class Clients:
     async def hold_and_confirm(self, address: str, seats: Sequence[Seat], in_flight: int) -> Measured:
         """A hold and its confirm are one operation. Raises `RefusedError` unless all succeed."""
         parts = [
-            PairsPart(address, self.metadata, tuple(share), each)
+            PairsPart(address, self.metadata, tuple(share), each, self.lines)
             for share, each in self._shares(seats, in_flight)
         ]
         with watched() as processor:
@@ -56,7 +56,7 @@ class Clients:
     async def send_at_rate(self, address: str, calls: Sequence[Call], per_s: float) -> Tally:
         """Each call once, at its time, whatever became of those before. Refusals are counted."""
         parts = [
-            OpenPart(address, self.metadata, tuple(share), per_s / each_of)
+            OpenPart(address, self.metadata, tuple(share), per_s / each_of, self.lines)
             for share, each_of in ((calls[n :: self.count], self.count) for n in range(self.count))
         ]
         together = Tally()
@@ -85,7 +85,7 @@ class Clients:
 
 
 @asynccontextmanager
-async def clients_of(tenant_id: UUID, count: int) -> AsyncIterator[Clients]:
+async def clients_of(tenant_id: UUID, count: int, lines: int) -> AsyncIterator[Clients]:
     """So many processes, gone when the block is left."""
     async with ClientProcesses(count) as processes:
-        yield Clients(tenant_id, count, processes)
+        yield Clients(tenant_id, count, processes, lines)

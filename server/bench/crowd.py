@@ -25,6 +25,8 @@ async def measure_crowd(stage: Stage, sizes: MainSizes, _: Collection[str]) -> F
         holds.append(await clients.send(place.address, list(map(hold_call, seats)), sizes.crowd))
         calls = [EMPTY] * sizes.crowd_holds
         empty.append(await clients.send(place.address, calls, sizes.crowd))
+        if not repeat:
+            await place.stock.settle()
     longest = [[each.percentile_ms(99) for each in side[1:]] for side in (holds, empty)]
     return Findings(
         (ratio("hold_p99_at_1000", longest[0], longest[1]),),

@@ -66,7 +66,8 @@ async def measure_claims(stage: Stage, sizes: MainSizes, _: Collection[str]) -> 
     rates: dict[int, list[float]] = {claims: [] for claims in sizes.claim_sizes}
     async with AsyncExitStack() as stack:
         filled = {
-            claims: await stack.enter_async_context(_filled(stage, claims)) for claims in sizes.claim_sizes
+            claims: await stack.enter_async_context(_filled(stage, sizes, claims))
+            for claims in sizes.claim_sizes
         }
         for repeat in range(sizes.repeats + 1):
             stage.ground.report(f"growth with live claims, repeat {repeat} of {sizes.repeats}")
@@ -97,11 +98,13 @@ async def _half_taken(place: Place, tables: int) -> tuple[UUID, ...]:
 
 
 @asynccontextmanager
-async def _filled(stage: Stage, claims: int) -> AsyncIterator[tuple[Place, tuple[UUID, ...]]]:
+async def _filled(
+    stage: Stage, sizes: MainSizes, claims: int
+) -> AsyncIterator[tuple[Place, tuple[UUID, ...]]]:
     """A database of its own with so many live claims, and a server on it."""
     stage.ground.report(f"a database with {claims} live claims")
     url = await stage.ground.another_database()
-    async with programs.server(url) as address, place_at(url, address) as place:
+    async with programs.server(url, processes=sizes.processes) as address, place_at(url, address) as place:
         restaurants = await place.restaurants(CLAIMED_RESTAURANTS, CLAIMED_TABLES)
         await place.stock.fill(restaurants, claims // CLAIMED_RESTAURANTS, opening())
         await place.stock.settle()

@@ -14,10 +14,8 @@ from server.bench.calls import hold_call
 from server.bench.figures import Curve, Findings, middle, ratio
 from server.bench.measured import NS_PER_MS
 from server.bench.sizes import MainSizes
-from server.bench.stage import Stage
+from server.bench.stage import LINES, Stage
 
-# Connections of each client process; the kernel deals them out, so a few would leave a process idle.
-LINES = 8
 TIMES = 2
 
 

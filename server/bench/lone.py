@@ -33,6 +33,8 @@ async def measure_lone_holds(stage: Stage, sizes: MainSizes, _: Collection[str])
         else:
             raw.append(await clients.write_raw(place.url, seats[sizes.lone :], 1))
             ours.append(await clients.send(place.address, calls, 1))
+        if not repeat:
+            await place.stock.settle()
     medians = [[each.percentile_ms(50) for each in side[1:]] for side in (ours, raw)]
     return Findings(
         (ratio("lone_hold_p50_vs_raw_sql", medians[0], medians[1]),),

@@ -108,7 +108,7 @@ async def measure_main(
     """
     wanted = set(only) - set(left_out(sizes))
     found = Findings((), {})
-    async with stage_on(ground, sizes.clients, profile) as stage:
+    async with stage_on(ground, sizes.clients, sizes.processes, profile) as stage:
         for part in PARTS:
             if part.gives & wanted:
                 found += await measured_or_missing(part, stage, sizes, wanted & set(part.keys))

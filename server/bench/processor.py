@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 
 import psutil
 
-SERVER_SIGNS = ("server.bench.serving_child", "server.processes.child", "serve")
+SERVER_SIGNS = (
+    "server.bench.serving_child",
+    "server.bench.serving_process",
+    "server.processes.child",
+    "serve",
+)
 
 
 def processor_seconds() -> float:

@@ -105,12 +105,14 @@ async def worker(url: str, on_line: OnLine = _ignore, **settings: str) -> AsyncI
 
 
 @asynccontextmanager
-async def server(url: str, *, with_outbox: bool = True, profile: Path | None = None) -> AsyncIterator[str]:
+async def server(
+    url: str, *, processes: int = 1, with_outbox: bool = True, profile: Path | None = None
+) -> AsyncIterator[str]:
     """The address of a real server; without outbox it neither writes events nor announces what was committed.
 
     With a `profile` it is asked to stop in the end, and writes there where its time went.
     """
-    settings = {"database_url": url, **QUIET}
+    settings = {"database_url": url, **QUIET, "processes": str(processes)}
     choice = "with-outbox" if with_outbox else "without-outbox"
     noting = [str(profile)] if profile else []
     async with running(*SERVER, choice, *noting, sign=SERVING, settings=settings) as (program, line):

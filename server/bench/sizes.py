@@ -38,7 +38,7 @@ PLANS_QUICK = PlanSizes(repeats=2, restaurants=8, tables=120, calls=48)
 @dataclass(frozen=True, slots=True)
 class MainSizes:
     """Counts. `callers` are in flight while a server's rate is measured, `connections` write raw SQL; `clients` are
-    the processes that both come from.
+    the processes that both come from, `processes` those of the server.
 
     Per repeat: `holds` by each side, which are spread over `restaurants` of `tables` tables, `pairs`, `plans`, `calls`
     that do nothing, `lone` calls of each kind by one caller, `crowd_holds` with `crowd` callers, `searches` of `slots`
@@ -58,6 +58,7 @@ class MainSizes:
     callers: int = 128
     connections: int = 32
     clients: int = 2
+    processes: int = 1
     restaurants: int = 50
     tables: int = 40
     planned_tables: int = 120

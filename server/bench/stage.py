@@ -16,6 +16,8 @@ from server.bench.ground import Ground
 from server.persistence.bench_stock import BenchStock, Seat
 from server.persistence.inspection import connection_to
 
+# Connections of each client process; the kernel deals them out, so a few would leave a process of the server idle.
+LINES = 8
 TENANT = UUID("0be0c4a5-0000-4000-8000-000000000001")
 
 
@@ -68,12 +70,13 @@ async def place_at(url: str, address: str) -> AsyncIterator[Place]:
 
 @asynccontextmanager
 async def stage_on(
-    ground: Ground, client_processes: int, profile: Path | None = None
+    ground: Ground, client_processes: int, server_processes: int = 1, profile: Path | None = None
 ) -> AsyncIterator[Stage]:
     """A server and callers, each in processes of their own, gone when the block is left."""
+    lines = LINES if server_processes > 1 else 1
     async with (
-        programs.server(ground.url, profile=profile) as address,
+        programs.server(ground.url, processes=server_processes, profile=profile) as address,
         place_at(ground.url, address) as place,
-        clients_of(TENANT, client_processes) as clients,
+        clients_of(TENANT, client_processes, lines) as clients,
     ):
         yield Stage(ground, clients, place)

@@ -55,9 +55,19 @@ Callers = Annotated[int | None, size_option("--callers", "CALLERS", 1, "Calls in
 ClientCount = Annotated[
     int | None, size_option("--clients", "CLIENTS", 1, "Client processes, of both sides.")
 ]
+ProcessCount = Annotated[
+    int | None,
+    size_option(
+        "--processes", "PROCESSES", 1, "Server processes; as many as clients if there are so many cores."
+    ),
+]
 Profiled = Annotated[
     bool,
-    typer.Option("--profile", envvar="MAITRED_CLI_PROFILE", help="Tell where the server's time goes, too."),
+    typer.Option(
+        "--profile",
+        envvar="MAITRED_CLI_PROFILE",
+        help="Tell where the time of a server goes, too: of one process.",
+    ),
 ]
 
 
@@ -69,6 +79,7 @@ def main_run(
     scale: Scale = 1.0,
     callers: Callers = None,
     clients: ClientCount = None,
+    processes: ProcessCount = None,
     profile: Profiled = False,
     history: History = None,
     output: Output = Format.TABLE,
@@ -85,6 +96,7 @@ def main_run(
     if context.invoked_subcommand is not None:
         return
     sizes = _sizes(MAIN_QUICK if quick else MAIN_FULL, repeats, scale, callers, clients)
+    sizes = replace(sizes, processes=_processes(processes, sizes, profile=profile))
     wanted, began = chosen_figures(only), datetime.now(UTC)
     findings, made_with, looked = _measure(sizes, wanted, profile=profile)
     run = _run_of(findings, made_with, looked, sizes, wanted) | {
@@ -190,6 +202,14 @@ def _sizes(
         callers=callers or sizes.callers,
         clients=clients or sizes.clients,
     )
+
+
+def _processes(asked: int | None, sizes: MainSizes, *, profile: bool) -> int:
+    if profile:
+        if asked not in {None, 1}:
+            raise typer.BadParameter("--profile looks at a single process", param_hint="--processes")
+        return 1
+    return asked or min(sizes.clients, os.cpu_count() or 1)
 
 
 def _told(sizes: MainSizes) -> dict[str, object]:

@@ -16,6 +16,7 @@ from server.processes.child import ADDRESS, METRICS, PROBLEM
 
 log = structlog.get_logger(__name__)
 
+CHILD = "server.processes.child"
 AGAIN_S, AGAIN_S_MAX = 0.1, 5.0
 # Whoever served so long has ended for another reason than the one before.
 SETTLED_S = 10.0
@@ -24,10 +25,11 @@ SETTLED_S = 10.0
 class ServerProcess:
     """Started, and started again whenever it has ended. `metrics` is where it shows its measurements, if it does."""
 
-    def __init__(self, number: int, settings: Mapping[str, str]) -> None:
-        """`number` is counted from 0; `settings` is the part of its environment that is ours."""
+    def __init__(self, number: int, settings: Mapping[str, str], program: str = CHILD) -> None:
+        """`number` is counted from 0; `settings` is the part of its environment that is ours; `program` the module."""
         self._number = number
         self._settings = settings
+        self._program = program
         self._process: Process | None = None
         self.address = ""
         self.metrics = ""
@@ -40,7 +42,7 @@ class ServerProcess:
             sys.executable,
             "-P",
             "-m",
-            "server.processes.child",
+            self._program,
             str(self._number),
             str(os.getpid()),
             env={**environment, **self._settings},

@@ -17,7 +17,7 @@ from server.config import Settings, as_environment
 from server.lifecycle import STOP_SIGNALS, end_task
 from server.part_settings import log_form
 from server.processes.port import reserved_port
-from server.processes.server_process import ServerProcess
+from server.processes.server_process import CHILD, ServerProcess
 from server.telemetry.logs import configure_logs
 
 log = structlog.get_logger(__name__)
@@ -81,13 +81,16 @@ class ServerProcesses:
 
 
 @asynccontextmanager
-async def several_serving(settings: Settings, url: str) -> AsyncIterator[ServerProcesses]:
+async def several_serving(
+    settings: Settings, url: str, program: str = CHILD
+) -> AsyncIterator[ServerProcesses]:
     """`settings.processes` servers on this database, drained when the block is left. Raises `StartError`."""
     configure_logs(log_form(settings), settings.log_level)
     with reserved_port(settings.host, settings.port) as port:
         environment = as_environment(_of_each(settings, url, port))
         processes = ServerProcesses(
-            [ServerProcess(number, environment) for number in range(settings.processes)], settings.drain_s
+            [ServerProcess(number, environment, program) for number in range(settings.processes)],
+            settings.drain_s,
         )
         try:
             await processes.start()

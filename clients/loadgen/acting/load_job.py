@@ -16,10 +16,10 @@ from loadgen.checking.history import HistoryWriter
 from loadgen.driving import (
     Desk,
     Limit,
-    Line,
     Outcome,
     closed_loop,
     fixed_arrivals,
+    lines_to,
     metadata_of,
     open_loop,
     poisson_arrivals,
@@ -28,7 +28,6 @@ from loadgen.place import Place
 from loadgen.scenario import Scenario
 
 PULSE_S: Final = 1.0
-CONNECT_S: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +73,7 @@ async def act(part: LoadPart, desk: Desk) -> Found:
     scenario = part.place.scenario
     async with AsyncExitStack() as stack:
         metadata = metadata_of(part.place.tenant_id, f"load-{desk.number}")
-        lines = [await stack.enter_async_context(Line(part.target, metadata)) for _ in range(part.lines)]
-        await asyncio.gather(*(line.connected(CONNECT_S) for line in lines))
+        lines = await stack.enter_async_context(lines_to(part.target, metadata, part.lines))
         writer = None
         if part.history is not None:
             writer = HistoryWriter(part.history, desk.number, part.seed)

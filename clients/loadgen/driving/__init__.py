@@ -6,7 +6,7 @@ what came back. `ClientProcesses` does all of that in processes of their own.
 
 from loadgen.driving.calls_job import CallsPart, send_calls
 from loadgen.driving.histogram import Histogram
-from loadgen.driving.line import UNSURE, Line, Outcome, Reply, metadata_of, retry_after_s
+from loadgen.driving.line import UNSURE, Line, Outcome, Reply, lines_to, metadata_of, retry_after_s
 from loadgen.driving.loops import Limit, closed_loop, fixed_arrivals, open_loop, poisson_arrivals
 from loadgen.driving.processes import ClientEndedError, ClientProcesses, Desk
 from loadgen.driving.tally import Tally
@@ -25,6 +25,7 @@ __all__ = [
     "Tally",
     "closed_loop",
     "fixed_arrivals",
+    "lines_to",
     "metadata_of",
     "open_loop",
     "poisson_arrivals",

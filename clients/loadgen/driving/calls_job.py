@@ -1,17 +1,13 @@
 """Sending a given list of calls from a client process, in a closed loop."""
 
-import asyncio
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import cycle
 
-from loadgen.driving.line import Line
+from loadgen.driving.line import lines_to
 from loadgen.driving.loops import Limit, closed_loop
 from loadgen.driving.processes import Desk
 from loadgen.driving.tally import Tally
-
-CONNECT_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +15,7 @@ class CallsPart:
     """What one process sends: `calls` are methods with encoded requests.
 
     They are sent once each, or, when `duration_s` is given, again and again in turn for so long: only questions and
-    calls that answer a repeat from the record are sent so. `lines` connections take turns; each is one to one server
-    process.
+    calls that answer a repeat from the record are sent so. `lines` connections take turns.
     """
 
     target: str
@@ -35,9 +30,7 @@ class CallsPart:
 async def send_calls(part: CallsPart, desk: Desk) -> Tally:
     """The job for `ClientProcesses.run`: connects, waits until everybody is ready, sends, and counts."""
     tally = Tally()
-    async with AsyncExitStack() as stack:
-        lines = [await stack.enter_async_context(Line(part.target, part.metadata)) for _ in range(part.lines)]
-        await asyncio.gather(*(line.connected(CONNECT_S) for line in lines))
+    async with lines_to(part.target, part.metadata, part.lines) as lines:
         await desk.ready()
         chosen, turns = iter(cycle(lines)), iter(cycle(part.calls))
 

@@ -6,7 +6,8 @@ fifth, about 0.16 ms of processor time a call; this one leaves the stories of ma
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from enum import StrEnum
 from time import monotonic_ns
 from types import TracebackType
@@ -21,6 +22,7 @@ from google.rpc import error_details_pb2, status_pb2
 from maitred_client.calls import DOMAIN, call_metadata
 
 OK = "OK"
+CONNECT_S = 20.0
 DETAILS = "grpc-status-details-bin"
 # The call may have been done, or may yet be: the same request_id has to be asked for again to know.
 UNSURE = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "UNKNOWN", "INTERNAL"})
@@ -111,6 +113,18 @@ class Line:
             details = _details_of(failure)
             return Reply(failure.code().name, _reason_of(details), b"", started_ns, ended_ns, details)
         return Reply(OK, "", answer, started_ns, monotonic_ns())
+
+
+@asynccontextmanager
+async def lines_to(
+    target: str, metadata: Iterable[tuple[str, str]], count: int
+) -> AsyncIterator[tuple[Line, ...]]:
+    """So many open connections. Each is one to one process of the server. Raises TimeoutError when it is not there."""
+    metadata = tuple(metadata)
+    async with AsyncExitStack() as stack:
+        lines = [await stack.enter_async_context(Line(target, metadata)) for _ in range(count)]
+        await asyncio.gather(*(line.connected(CONNECT_S) for line in lines))
+        yield tuple(lines)
 
 
 def metadata_of(
