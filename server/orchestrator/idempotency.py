@@ -226,29 +226,37 @@ def method_of(command: Payload) -> str:
 
 def payload_digests(command: Payload) -> tuple[tuple[str, str], ...]:
     """A digest per payload field, so that a reuse can name what differs."""
-    return tuple(
-        (name, blake2b(repr(value).encode(), digest_size=DIGEST_BYTES).hexdigest())
-        for name, value in _payload(command)
-    )
+    return tuple((name, known or _digest(value)) for name, value, known in _payload(command))
 
 
-def _payload(command: Payload) -> Iterator[tuple[str, object]]:
-    """The names and values that a request is known by, less what was added later and has its default."""
-    for attribute, name, later, default in _digested(type(command)):
+def _digest(value: object) -> str:
+    return blake2b(repr(value).encode(), digest_size=DIGEST_BYTES).hexdigest()
+
+
+def _payload(command: Payload) -> Iterator[tuple[str, object, str]]:
+    """The names and values that a request is known by, less what was added later and has its default; with the digest
+    of a value that is the default.
+    """
+    for attribute, name, later, default, digest in _digested(type(command)):
         value = getattr(command, attribute)
-        if not later or value != default:
-            yield name, value
+        if value != default:
+            yield name, value, ""
+        elif not later:
+            yield name, value, digest
 
 
 @cache
-def _digested(command_type: type[Payload]) -> tuple[tuple[str, str, bool, object], ...]:
-    """Of each payload field: its name here and in the contract, whether it was added later, and its default."""
+def _digested(command_type: type[Payload]) -> tuple[tuple[str, str, bool, object, str], ...]:
+    """Of each payload field: its name here and in the contract, whether it was added later, its default and that one's
+    digest.
+    """
     return tuple(
         (
             field.name,
             field.metadata.get(REQUEST_FIELD, field.name),
             ADDED_LATER.items() <= field.metadata.items(),
             field.default,
+            _digest(field.default),
         )
         for field in fields(command_type)
         if field.name != "request_id"

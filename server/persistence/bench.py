@@ -13,6 +13,7 @@ from server.persistence.announcer import ANNOUNCEMENTS, CHANNEL, EVERYTHING
 from server.persistence.inspection import connection_to
 from server.persistence.pool import DriverConnection
 from server.persistence.queries import load_queries
+from server.persistence.transactions import TRANSACTIONS
 
 BENCH = load_queries("bench")
 CHANGES = load_queries("changes")
@@ -127,7 +128,7 @@ def noting_commits(commits: Commits) -> type[DriverConnection]:
 
         async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
             answer = str(await super().execute(query, *args, timeout=timeout))
-            if self._written and query.removesuffix(";") == BENCH["commit"]:
+            if self._written and query == TRANSACTIONS["commit"]:
                 now = time.time()
                 commits.update(dict.fromkeys(self._written, now))
                 self._written = ()

@@ -1,14 +1,15 @@
-"""A transaction with several members. What they ask at the same moment is asked in one statement.
+"""A transaction with several members. What all of them need to know is asked in two statements, and all that they
+want to write is written in one or two.
 
-Every member's work runs in the task of its own caller. When all of them wait, the group answers what they have asked, a
-statement for each kind of question, and lets them go on; whoever has written all that it wants waits for the commit.
+Every member's work runs in the task of its own caller. When all of them wait to be let in, the group asks for them and
+lets them go on; whoever has written all that it wants waits for the commit.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from uuid import UUID
 
 import asyncpg
@@ -19,11 +20,11 @@ from server.errors import Refusal, ServiceError
 from server.orchestrator.ports import Footprint, RecordedRequest, Standing
 from server.persistence import rows
 from server.persistence.failures import translating
-from server.persistence.group_member import Kind, Looked, Member, Opened
+from server.persistence.group_member import Looked, Member, Opened
 from server.persistence.pool import Connection
 from server.persistence.queries import load_queries
 from server.persistence.reader import request_lock
-from server.persistence.transactions import begin_changing
+from server.persistence.transactions import begin, commit, limits_ms, rollback
 from server.persistence.unit import in_progress, recorded
 from server.persistence.writing import Answers, record_all, write_all
 
@@ -71,7 +72,8 @@ class Seat(Protocol):
 
 
 class Question(NamedTuple):
-    kind: Kind
+    """What a member waits for."""
+
     about: Any
     member: Member
     answer: "asyncio.Future[Any]"
@@ -91,14 +93,11 @@ class Group:
         self._everybody_waits = asyncio.Event()
         self._timeout_s = 0.0
         self._members: list[Member] = []
-        self._questions: list[Question] = []
+        self._entering: list[Question] = []
+        self._leaving: list[Question] = []
         self._failure: GroupFailedError | None = None
         self.committed = False
         self.over = asyncio.Event()
-        self._answering: Mapping[Kind, Callable[[Sequence[Question]], Awaitable[None]]] = {
-            Kind.OPEN: self._open_requests,
-            Kind.LOOK: self._look,
-        }
 
     async def run(
         self,
@@ -119,7 +118,7 @@ class Group:
             ):
                 self._seat(seats)
                 await self._answer_reads()
-                writers = self._not_overtaken(self._open(self._questions))
+                writers = self._not_overtaken(self._open(self._leaving))
                 written = await self._write(writers)
             self.committed = True
             for announcement in written:
@@ -134,10 +133,19 @@ class Group:
         finally:
             self.over.set()
 
-    async def ask(self, member: Member, kind: Kind, about: object) -> Any:
+    async def opened(
+        self, member: Member, request: RecordedRequest, answer_type: type[AnswerT]
+    ) -> tuple[Opened, Looked]:
+        about = (request, answer_type)
+        return cast("tuple[Opened, Looked]", await self._wait(self._entering, member, about))
+
+    async def committed_with(self, member: Member, request: RecordedRequest, answer: object) -> None:
+        await self._wait(self._leaving, member, (request, answer))
+
+    async def _wait(self, questions: list[Question], member: Member, about: object) -> Any:
         self._require_going_on()
         answer = member.answer = asyncio.get_running_loop().create_future()
-        self._questions.append(Question(kind, about, member, answer))
+        questions.append(Question(about, member, answer))
         self.parked(member)
         return await answer
 
@@ -174,7 +182,7 @@ class Group:
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[None]:
         """What was cancelled or ran out of time is not undone here: a statement of it may still be running."""
-        await self._begin()
+        await begin(self._connection)
         try:
             yield
         except Exception as error:
@@ -182,15 +190,9 @@ class Group:
             # Whoever asks on the spot is done with it then, and nobody asks any more.
             async with self._turn:
                 if not self._connection.is_closed():
-                    await self._connection.execute("ROLLBACK")
+                    await rollback(self._connection)
             raise
-        await self._connection.execute("COMMIT")
-
-    async def _begin(self) -> None:
-        lock_s = self._limits.lock_timeout_s
-        await begin_changing(
-            self._connection, self._timeout_s, lock_s if self._patient else min(PATIENCE_S, lock_s)
-        )
+        await commit(self._connection)
 
     def _require_going_on(self) -> None:
         if self._failure is not None:
@@ -211,15 +213,13 @@ class Group:
                 self._everybody_waits.clear()
                 await self._everybody_waits.wait()
             self._require_going_on()
-            asked = self._open(self._questions)
-            reads = [question for question in asked if question.kind is not Kind.COMMIT]
-            self._questions = [question for question in asked if question.kind is Kind.COMMIT]
-            if not reads:
+            entering, self._entering = self._open(self._entering), []
+            if not entering:
                 return
-            for kind in sorted({question.kind for question in reads}):
-                of_kind = self._open(question for question in reads if question.kind is kind)
-                if of_kind:
-                    await self._answering[kind](of_kind)
+            opened = await self._open_requests(entering)
+            looked = await self._look(entering)
+            for question, *answer in zip(entering, opened, looked, strict=True):
+                self._resume(question, tuple(answer))
 
     async def _all(self, query: str, *values: object) -> list[Any]:
         """A question of several members."""
@@ -237,7 +237,7 @@ class Group:
             question.member.running = True
             question.answer.set_result(answer)
 
-    async def _open_requests(self, questions: Sequence[Question]) -> None:
+    async def _open_requests(self, questions: Sequence[Question]) -> list[Opened]:
         requests: list[RecordedRequest] = [question.about[0] for question in questions]
         names = [request_lock(each.tenant_id, each.method, each.request_id) for each in requests]
         restaurants = [question.member.footprint.restaurant_id for question in questions]
@@ -255,16 +255,20 @@ class Group:
         }
         missing = wanted - standings.keys()
         busy = await self._busy(missing) if missing else set()
+        opened = []
         for question, row, first in zip(questions, found, _first_ones(names), strict=True):
             key = (question.about[0].tenant_id, question.member.footprint.restaurant_id)
             recalled = _recalled(row, row["claimed"] and first, *question.about)
-            self._resume(question, Opened(recalled, standings.get(key), key in busy))
+            opened.append(Opened(recalled, standings.get(key), key in busy))
+        return opened
 
     async def _opened(
         self, requests: Sequence[RecordedRequest], names: list[str], restaurants: Sequence[UUID | None]
     ) -> list[Any]:
+        lock_s = self._limits.lock_timeout_s
         return await self._all(
             GROUPS["open_requests"],
+            *limits_ms(self._timeout_s, lock_s if self._patient else min(PATIENCE_S, lock_s)),
             names,
             [each.tenant_id for each in requests],
             [each.method for each in requests],
@@ -277,8 +281,8 @@ class Group:
     ) -> list[Any]:
         """From the beginning, with those restaurants that nobody has locked."""
         async with self._turn:
-            await self._connection.execute("ROLLBACK")
-            await self._begin()
+            await rollback(self._connection)
+            await begin(self._connection)
         tenants = {each.tenant_id for each in requests}
         locked = await self._all(GROUPS["lock_free"], list(tenants), list(set(restaurants)))
         free = {row["restaurant_id"] for row in locked}
@@ -290,7 +294,8 @@ class Group:
         there = await self._all(GROUPS["restaurants_there"], list(tenants), list(restaurants))
         return missing & {_key(row) for row in there}
 
-    async def _look(self, questions: Sequence[Question]) -> None:
+    async def _look(self, questions: Sequence[Question]) -> list[Looked]:
+        """What is there once the restaurants are locked."""
         about = [question.member.footprint for question in questions]
         found = await self._all(
             GROUPS["look"],
@@ -302,8 +307,7 @@ class Group:
         by_position: dict[int, list[Any]] = {}
         for row in found:
             by_position.setdefault(row["position"], []).append(row)
-        for position, question in enumerate(questions, start=1):
-            self._resume(question, _looked(by_position[position]))
+        return [_looked(by_position[position]) for position in range(1, len(questions) + 1)]
 
     @staticmethod
     def _not_overtaken(writers: Iterable[Question]) -> list[Question]:

@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import dataclass
-from enum import IntEnum, auto
 from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
@@ -21,14 +20,6 @@ AnswerT = TypeVar("AnswerT")
 
 class RestaurantBusyError(Exception):
     """Somebody else has had the restaurant locked for longer than a group of several waits."""
-
-
-class Kind(IntEnum):
-    """What members ask, in the order in which it is answered."""
-
-    OPEN = auto()
-    LOOK = auto()
-    COMMIT = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +50,14 @@ class Travelling(Asking, Protocol):
 
     over: asyncio.Event
 
-    async def ask(self, member: "Member", kind: Kind, about: object) -> Any:
-        """The answer, when everybody has asked."""
+    async def opened(
+        self, member: "Member", request: RecordedRequest, answer_type: type[Any]
+    ) -> tuple[Opened, Looked]:
+        """Returns when everybody has asked."""
+        ...
+
+    async def committed_with(self, member: "Member", request: RecordedRequest, answer: object) -> None:
+        """Returns when all that was written is committed."""
         ...
 
     def parked(self, member: "Member") -> None:
@@ -97,7 +94,7 @@ class Member(SqlReader):
 
     async def recall(self, request: RecordedRequest, answer_type: type[AnswerT]) -> AnswerT | Refusal | None:
         self._request = request
-        self._opened = cast("Opened", await self._group.ask(self, Kind.OPEN, (request, answer_type)))
+        self._opened, self._looked = await self._group.opened(self, request, answer_type)
         if isinstance(self._opened.recalled, ServiceError):
             raise self._opened.recalled
         return cast("AnswerT | Refusal | None", self._opened.recalled)
@@ -113,14 +110,14 @@ class Member(SqlReader):
         return standing
 
     async def booking(self, restaurant_id: UUID, booking_id: UUID) -> Booking | None:
-        if booking_id != self.footprint.booking_id:
+        if self._looked is None or booking_id != self.footprint.booking_id:
             return await super().booking(restaurant_id, booking_id)
-        return (await self._look()).booking
+        return self._looked.booking
 
     async def hold(self, restaurant_id: UUID, hold_id: UUID) -> Hold | None:
-        if hold_id != self.footprint.hold_id:
+        if self._looked is None or hold_id != self.footprint.hold_id:
             return await super().hold(restaurant_id, hold_id)
-        return (await self._look()).hold
+        return self._looked.hold
 
     async def live_holds_of(self, restaurant_id: UUID, booking_id: UUID) -> tuple[Hold, ...]:
         looked = self._looked
@@ -141,11 +138,6 @@ class Member(SqlReader):
                 return looked.claims
         return await super().claims(restaurant_id, window, table_ids)
 
-    async def _look(self) -> Looked:
-        if self._looked is None:
-            self._looked = cast("Looked", await self._group.ask(self, Kind.LOOK, None))
-        return self._looked
-
     async def write(self, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> None:
         assert self.locked is not None, "writes happen on a locked restaurant"
         alone = (changes.restaurant, changes.claims_cut, changes.blocks_added, changes.blocks_released)
@@ -154,7 +146,7 @@ class Member(SqlReader):
 
     async def record(self, request: RecordedRequest, answer: object) -> None:
         """Returns when all that was written is committed."""
-        await self._group.ask(self, Kind.COMMIT, (request, answer))
+        await self._group.committed_with(self, request, answer)
 
 
 def _is_live_one(hold: Hold, booking_id: UUID) -> bool:

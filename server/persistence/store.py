@@ -142,9 +142,10 @@ class SqlStore:
         async with (
             translating(),
             self._pool.acquire() as connection,
-            changing(connection, deadline.remaining_s(), self._settings.lock_timeout_s),
+            changing(connection),
         ):
-            unit = SqlUnit(connection, self._settings.ledger_ttl_s)
+            settings = self._settings
+            unit = SqlUnit(connection, deadline.remaining_s(), settings.lock_timeout_s, settings.ledger_ttl_s)
             result = await work(unit)
         for announcement in unit.written:
             self._announce(announcement)

@@ -27,6 +27,7 @@ from server.persistence.reader import (
     answer_of,
     request_lock,
 )
+from server.persistence.transactions import limits_ms
 from server.persistence.writing import Answers, Written, hash_of, record_all, write_all
 
 AnswerT = TypeVar("AnswerT")
@@ -35,11 +36,14 @@ AUTO_ASSIGN = load_queries("auto_assign")
 
 
 class SqlUnit(SqlReader):
-    """Answers are kept in the ledger for `ledger_ttl_s`."""
+    """`statement_s` and `lock_s` bound every statement after `recall`. Answers are kept for `ledger_ttl_s`."""
 
-    def __init__(self, connection: Connection, ledger_ttl_s: float) -> None:
+    def __init__(
+        self, connection: Connection, statement_s: float, lock_s: float, ledger_ttl_s: float
+    ) -> None:
         super().__init__(connection)
         self._connection = connection
+        self._limits_ms = limits_ms(statement_s, lock_s)
         self._ledger_ttl_s = ledger_ttl_s
         self._request: RecordedRequest | None = None
         self._locked: Restaurant | None = None
@@ -52,7 +56,9 @@ class SqlUnit(SqlReader):
     async def recall(self, request: RecordedRequest, answer_type: type[AnswerT]) -> AnswerT | Refusal | None:
         self._request = request
         name = request_lock(request.tenant_id, request.method, request.request_id)
-        if not await self._connection.fetchval(LEDGER["claim_request"], name):
+        opened = await self._connection.fetchrow(LEDGER["open_request"], *self._limits_ms, name)
+        assert opened is not None, "a select without FROM has one row"
+        if not opened["claimed"]:
             raise in_progress(request)
         row = await self._connection.fetchrow(
             LEDGER["recall"], request.tenant_id, request.method, request.request_id

@@ -2,7 +2,7 @@
 
 import ast
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,127 +12,17 @@ import pytest
 
 from server.domain.policy import ServicePolicy
 from server.domain.retry_plan import queued_job
-from server.orchestrator.ports import OutboxStats
 from server.persistence import queries as queries_module
 from server.persistence import rows
 from server.persistence.documents import encode
 from server.persistence.queries import Query, all_queries, load_queries
+from tests.integration.statement_readers import CHECKS, READ_ON_THE_SPOT, READERS, STANDINGS
 from tests.support.database import Connection, connected
 from tests.support.postgres import TestServer
 
 PERSISTENCE = Path(queries_module.__file__).parent
 QUERIES = tuple(all_queries())
 
-# Who reads the rows of which statement.
-READERS: Mapping[tuple[str, str], Callable[[rows.Row], object]] = {
-    ("restaurants", "restaurants_page"): rows.restaurant,
-    ("inventory", "inventory"): rows.inventory,
-    ("bookings", "booking"): rows.booking,
-    ("bookings", "bookings_page"): rows.booking,
-    ("bookings", "history"): rows.booking_change,
-    ("holds", "hold"): rows.hold,
-    ("holds", "live_holds_of"): rows.hold,
-    ("holds", "holds_page"): rows.hold,
-    ("holds", "expired_holds"): rows.hold,
-    ("outbox", "outbox_page"): rows.outbox_record,
-    ("assignments", "assignment"): rows.assignment,
-    ("assignments", "last_assignment_of"): rows.assignment,
-    ("assignments", "assignments_page"): rows.assignment,
-    ("blocks", "block"): rows.block,
-    ("blocks", "blocks_page"): rows.block,
-    ("claims", "claims"): rows.claim,
-    ("claims", "diary"): lambda row: (rows.claim(row), rows.waiting(row), row["floor_version"]),
-    ("groups", "look"): lambda row: (
-        row["position"],
-        rows.booking(row),
-        rows.hold(rows.Prefixed(row, "hold_")),
-        row["live_holds"],
-        rows.claim(rows.Prefixed(row, "claim_")),
-    ),
-    ("groups", "open_requests"): lambda row: (
-        rows.restaurant(row),
-        *(row[name] for name in ("now", "claimed", "request_hash", "field_digests", "refused", "answer")),
-    ),
-    ("journal", "audit_page"): rows.audit_record,
-    ("invariants", "counts"): rows.invariant_counts,
-}
-# Every check answers with the same columns, and with the number of all its rows beside them.
-CHECKS = {("invariants", name) for name in load_queries("invariants")} - {
-    ("invariants", name) for name in ("begin_looking", "restaurants_of", "counts")
-}
-# The same, with the database's clock beside the restaurant.
-STANDINGS = {("restaurants", "standing"), ("restaurants", "lock_restaurant")}
-EVIDENCE = {
-    "taken_at": "taken_at",
-    "claims": "restaurant_id table_id window_start window_end kind owner_id booking_id expires_at",
-    "holds": "restaurant_id hold_id booking_id table_ids window_start window_end state expires_at created_at",
-    "assignments": "restaurant_id assignment_id booking_id table_ids window_start window_end state created_at",
-    "bookings": "restaurant_id booking_id status assignment_id",
-    "ledger": "method request_id refused reason subject_id",
-    "events": "restaurant_id floor_version event_type request_id subject_id",
-}
-# Read on the spot, where the statement is run: one value, or a handful under their names.
-READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
-    ("announcements", "notify"): ("synchronous_commit", "pg_notify"),
-    ("bench", "create_database"): ("statement",),
-    ("changes", "write_changes"): ("restaurant_id", "floor_version", "direct_telemetry"),
-    ("groups", "lock_free"): ("restaurant_id",),
-    ("groups", "restaurants_there"): ("tenant_id", "restaurant_id"),
-    ("bench", "events_left"): ("events_left",),
-    ("bench", "take_rows"): ("restaurant_id", "id", "attempt_count", "payload"),
-    ("bench", "take_snapshot"): ("tenants",),
-    ("bench_raw", "raise_floor_version"): ("floor_version",),
-    ("bench_stock", "add_seats"): ("restaurant_id", "table_id", "booking_id", "window_start"),
-    ("bench_stock", "claims_live"): ("claims",),
-    ("announcements", "database_identity"): ("identity",),
-    ("torture", "lock_restaurants"): ("restaurant_id",),
-    ("torture", "unsettled_events"): ("waiting", "dead"),
-    ("torture", "repeated_effects"): ("request_id",),
-    ("torture", "made_ids"): ("id",),
-    ("torture", "committed_events"): ("id", "restaurant_id", "floor_version", "position"),
-    ("watching", "begin_viewing"): ("statement_timeout",),
-    ("watching", "floor_versions"): ("restaurant_id", "floor_version"),
-    ("watching", "changes"): (
-        *("newest_version", "compacted_version", "id", "tenant_id", "restaurant_id", "floor_version"),
-        *("position", "created_at", "event_type", "booking_id", "idempotency_key", "payload"),
-    ),
-    ("auto_assign", "job_run"): ("run_number",),
-    ("auto_assign", "claim_jobs"): ("tenant_id", "restaurant_id", "booking_id", "dining_start", "job"),
-    ("auto_assign", "put_job_back"): ("run_number",),
-    ("auto_assign", "wake_jobs"): ("woken", "looked"),
-    ("restaurants", "add_restaurant"): ("restaurant_id",),
-    ("switches", "switches"): ("name", "value", "actor", "reason", "changed_at"),
-    ("restaurants", "ping"): ("count",),
-    ("telemetry", "probe"): ("writable",),
-    ("telemetry", "delete_older"): ("deleted",),
-    ("invariants", "begin_looking"): (
-        *("statement_timeout", "work_mem", "jit", "enable_mergejoin", "enable_nestloop"),
-        *("parallel_tuple_cost", "now"),
-    ),
-    ("invariants", "restaurants_of"): ("restaurant_id",),
-    ("ledger", "claim_request"): ("claimed",),
-    ("ledger", "recall"): ("request_hash", "field_digests", "refused", "answer", "created_at"),
-    ("ledger", "in_progress"): ("in_progress",),
-    ("outbox", "adopt_restaurants"): ("adopted",),
-    ("outbox", "settle_streams"): ("restaurant_id",),
-    ("outbox", "extend_leases"): ("restaurant_id",),
-    ("outbox", "free_orphans"): ("restaurant_id",),
-    ("outbox", "lag"): ("lag_s",),
-    ("outbox", "lead"): ("leads",),
-    ("outbox", "take_worker_id"): ("worker_id", "locked", "synchronous_commit"),
-    ("outbox", "delete_delivered"): ("deleted",),
-    ("outbox", "redrive_events"): ("restaurant_id", "id"),
-    ("outbox", "outbox_stats"): tuple(OutboxStats.__dataclass_fields__),
-    ("outbox", "claim_streams"): (
-        *("restaurant_id", "lease_number", "settled_version", "settled_position", "orphanings", "events_max"),
-        *("seen_version", "id", "tenant_id", "floor_version", "position", "created_at", "event_type"),
-        *("attempt_count", "booking_id", "idempotency_key", "payload"),
-    ),
-    **{("evidence", name): tuple(columns.split()) for name, columns in EVIDENCE.items()},
-    ("upkeep", "restaurants_with_expired_holds"): ("tenant_id", "restaurant_id"),
-    ("upkeep", "forget_answers"): ("forgotten",),
-    ("upkeep", "clear_past_claims"): ("restaurants", "claims"),
-}
 # These look at the server rather than at our tables, and are tested where they are used.
 ABOUT_THE_SERVER = ("embedded", "inspection", "migrator")
 

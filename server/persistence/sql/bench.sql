@@ -110,7 +110,3 @@ SELECT count(*) AS tenants FROM tenants;
 -- name: create_database
 -- The statement that creates a database; its name cannot be a parameter.
 SELECT format('CREATE DATABASE %I', $1::text) AS statement;
-
--- name: commit
--- What the driver sends at the end of a transaction.
-COMMIT;

@@ -1,9 +1,15 @@
 -- name: open_requests
--- Claims the requests of a transaction until it ends, and locks their restaurants in the order of their ids against other
+-- Sets the transaction's limits, claims its requests until it ends, and locks their restaurants in the order of their ids against other
 -- writers, once those have let go. Says of each request, in order, whether it was claimed (not while another transaction
 -- has it), what is recorded of it, and its restaurant if one is named that is the tenant's; the clock is read after the
 -- locks were granted.
-WITH locked AS MATERIALIZED (
+WITH limits AS MATERIALIZED (
+    SELECT
+        set_config('statement_timeout', $1::text, true) AS statement_timeout,
+        set_config('lock_timeout', $2::text, true) AS lock_timeout
+),
+
+locked AS MATERIALIZED (
     SELECT
         r.restaurant_id,
         r.tenant_id,
@@ -14,7 +20,8 @@ WITH locked AS MATERIALIZED (
         r.inventory_version,
         r.floor_version
     FROM restaurants AS r
-    WHERE r.restaurant_id = any($5::uuid []) AND r.tenant_id = any($2::uuid [])
+    CROSS JOIN limits AS t
+    WHERE r.restaurant_id = any($7::uuid []) AND r.tenant_id = any($4::uuid []) AND t.lock_timeout IS NOT NULL
     ORDER BY r.restaurant_id
     FOR NO KEY UPDATE OF r
 )
@@ -34,7 +41,7 @@ SELECT
     l.inventory_version,
     l.floor_version,
     clock_timestamp() AS now
-FROM unnest($1::text [], $2::uuid [], $3::text [], $4::uuid [], $5::uuid [])
+FROM unnest($3::text [], $4::uuid [], $5::text [], $6::uuid [], $7::uuid [])
 WITH ORDINALITY AS w (lock_name, tenant_id, method, request_id, restaurant_id, position)
 LEFT JOIN locked AS l ON w.restaurant_id = l.restaurant_id AND w.tenant_id = l.tenant_id
 LEFT JOIN LATERAL (

@@ -1,6 +1,9 @@
--- name: claim_request
--- Claims the request until the transaction ends; false while another transaction has it.
-SELECT pg_try_advisory_xact_lock(hashtextextended($1::text, 0)) AS claimed;
+-- name: open_request
+-- Sets the transaction's limits and claims the request until it ends; false while another transaction has it.
+SELECT
+    set_config('statement_timeout', $1::text, true) AS statement_timeout,
+    set_config('lock_timeout', $2::text, true) AS lock_timeout,
+    pg_try_advisory_xact_lock(hashtextextended($3::text, 0)) AS claimed;
 
 -- name: recall
 -- The recorded answer of a request.

@@ -1,0 +1,20 @@
+-- name: begin
+-- Opens a transaction.
+BEGIN;
+
+-- name: plan_for_lookups
+-- Has the statements of this transaction planned for what they are: lookups of a handful of rows by their keys. Plans are
+-- kept while tables grow: one that was made for a small table must not read all of it once it is large.
+SELECT
+    set_config('plan_cache_mode', 'force_generic_plan', true) AS plan_cache_mode,
+    set_config('enable_seqscan', 'off', true) AS enable_seqscan,
+    set_config('enable_hashjoin', 'off', true) AS enable_hashjoin,
+    set_config('enable_mergejoin', 'off', true) AS enable_mergejoin;
+
+-- name: commit
+-- Makes all of the transaction last.
+COMMIT;
+
+-- name: rollback
+-- Undoes all of the transaction.
+ROLLBACK;
