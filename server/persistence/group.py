@@ -131,6 +131,8 @@ class Group:
                 raise
             return not (self._connection.is_closed() or self._connection.is_in_transaction())
         finally:
+            # They know the group: whatever they have read and written would wait for the collector with it.
+            self._members, self._entering, self._leaving = [], [], []
             self.over.set()
 
     async def opened(
