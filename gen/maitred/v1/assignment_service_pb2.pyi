@@ -39,7 +39,9 @@ class _AutoAssignOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Aut
     AUTO_ASSIGN_OUTCOME_COMPLETED_IN_TIME: _AutoAssignOutcome.ValueType  # 1
     """The tables are assigned, and the answer was ready in time."""
     AUTO_ASSIGN_OUTCOME_TIMEOUT_BEFORE_CONFIRM: _AutoAssignOutcome.ValueType  # 2
-    """Time ran out before anything was committed: this call has changed nothing, and nothing is recorded."""
+    """Time ran out before this call committed anything: it has changed nothing and recorded nothing. An earlier call with
+    the same request_id may have been answered; the identical call, repeated, gives that answer or tries again.
+    """
     AUTO_ASSIGN_OUTCOME_TIMEOUT_AFTER_CONFIRM: _AutoAssignOutcome.ValueType  # 3
     """The tables are assigned, but time ran out while they were committed. A repeat of the call and GetOperation give the
     same assignment as COMPLETED_IN_TIME: the recorded answer was written before anybody knew how long the commit took.
@@ -55,7 +57,9 @@ AUTO_ASSIGN_OUTCOME_UNSPECIFIED: AutoAssignOutcome.ValueType  # 0
 AUTO_ASSIGN_OUTCOME_COMPLETED_IN_TIME: AutoAssignOutcome.ValueType  # 1
 """The tables are assigned, and the answer was ready in time."""
 AUTO_ASSIGN_OUTCOME_TIMEOUT_BEFORE_CONFIRM: AutoAssignOutcome.ValueType  # 2
-"""Time ran out before anything was committed: this call has changed nothing, and nothing is recorded."""
+"""Time ran out before this call committed anything: it has changed nothing and recorded nothing. An earlier call with
+the same request_id may have been answered; the identical call, repeated, gives that answer or tries again.
+"""
 AUTO_ASSIGN_OUTCOME_TIMEOUT_AFTER_CONFIRM: AutoAssignOutcome.ValueType  # 3
 """The tables are assigned, but time ran out while they were committed. A repeat of the call and GetOperation give the
 same assignment as COMPLETED_IN_TIME: the recorded answer was written before anybody knew how long the commit took.
