@@ -36,6 +36,17 @@ class Occupancy:
         """The tables that are taken in the window, whatever takes them."""
         return either(self.taken)
 
+    def releases(self) -> Sequence[tuple[datetime, int]]:
+        """The instants at which taken tables come free, rising, each with the tables that are still taken then."""
+        found: list[tuple[datetime, int]] | None = self.kept.get("releases")
+        if found is None:
+            still_taken, found = 0, []
+            for position, instant in sorted(self.free_from.items(), key=lambda item: item[1], reverse=True):
+                found.append((instant, still_taken))
+                still_taken |= 1 << position
+            found = self.kept["releases"] = found[::-1]
+        return found
+
     def gaps(self, position: int) -> tuple[int, int]:
         """Idle slots before and after the window on a table that is free in it, bounded by the horizon."""
         since = self._free_since.get(position, self._horizon.start)

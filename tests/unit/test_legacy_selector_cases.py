@@ -179,7 +179,7 @@ class Selector:
 
     @cached_property
     def ranked(self) -> list[Ranked]:
-        return sorted(self.ranking.ranked())
+        return sorted(map(Ranked._make, self.ranking.ranked()))
 
     def names(self, each: Ranked) -> list[str]:
         return sorted(self.question.floor.tables[position].name for position in each.members)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from uuid import UUID
+from functools import lru_cache
 
 from maitred.v1 import planner_service_pb2 as pb
 from server.domain.booking import Party
@@ -25,8 +25,10 @@ from server.orchestrator.plan_tables import Planned, PlanTablesQuestion
 from server.orchestrator.search_availability import Availability, AvailabilityQuestion
 from server.orchestrator.subject import Subject
 from server.planner.alternatives import Alternative, AlternativeKind
+from server.planner.merges import chosen
 from server.planner.plan import Plan, PlanOutcome
 from server.planner.rejections import Rejection
+from server.planner.table_set import TableSet
 from server.rpc.fields import Fields, reading
 from server.rpc.messages.assignment import selection_summary
 from server.rpc.messages.booking import party_message, read_party
@@ -118,17 +120,11 @@ def _require_near(fields: Fields, parties: tuple[Party, ...]) -> None:
 
 def plan_tables_response(planned: Planned) -> pb.PlanTablesResponse:
     result, stay, instead = planned.result, planned.stay, planned.help
-    return pb.PlanTablesResponse(
+    response = pb.PlanTablesResponse(
         outcome=OUTCOMES[result.outcome],
-        plans=(
-            _plan_message(plan, bool(planned.beyond_policy(plan)), planned.floor) for plan in result.plans
-        ),
         plans_found=result.plans_found,
-        rejections=(_rejection_message(each, planned.floor) for each in result.rejections),
         tables_considered=result.tables_considered,
         combinations_considered=result.combinations_considered,
-        window_start=instant_message(stay.window.start),
-        window_end=instant_message(stay.window.end),
         period=stay.period,
         inventory_version=planned.restaurant.inventory_version,
         policy_version=planned.restaurant.policy_version,
@@ -140,66 +136,95 @@ def plan_tables_response(planned: Planned) -> pb.PlanTablesResponse:
         largest_capacity=result.largest,
         moving_one_booking_would_help=instead.moving_one_booking,
     )
+    set_instant(response.window_start, stay.window.start)
+    set_instant(response.window_end, stay.window.end)
+    for plan in result.plans:
+        _put_plan(response.plans.add(), plan, planned)
+    for rejection in result.rejections:
+        _put_rejection(response.rejections.add(), rejection, planned.floor)
+    return response
 
 
 def _alternative_message(alternative: Alternative, planned: Planned) -> pb.Alternative:
     party, plan, window = alternative.party, alternative.plan, alternative.stay.window
-    return pb.Alternative(
+    message = pb.Alternative(
         kind=ALTERNATIVE_KINDS[alternative.kind],
         party=party_message(party),
         changes=[name for name in CHANGEABLE if getattr(party, name) != getattr(planned.asked, name)],
         window_start=instant_message(window.start),
         window_end=instant_message(window.end),
         period=alternative.stay.period,
-        plan=_plan_message(plan, bool(planned.beyond_policy(plan)), planned.floor),
     )
+    _put_plan(message.plan, plan, planned)
+    return message
 
 
-def _plan_message(plan: Plan, needs_permission: bool, floor: Floor) -> pb.Plan:
-    ids, names = _spelled([table.table_id for table in plan.tables], floor)
-    return pb.Plan(
-        table_ids=ids,
-        table_names=names,
-        zone_id=str(plan.zone_id),
-        capacity=plan.capacity,
-        slack=plan.slack,
-        merged=plan.merged,
-        adjacency=[pb.TablePair(table_a=str(a), table_b=str(b)) for a, b in plan.adjacency],
-        cost=plan.cost,
-        score=plan.score,
-        breakdown=[pb.ScoreTerm(name=term.name, cost=term.cost) for term in plan.breakdown],
-        unmet_preferred_attributes=plan.unmet_preferred_attributes,
-        zone_preference_unmet=plan.zone_preference_unmet,
-        context_version=plan.context_version,
-        relaxed=reason_messages(plan.relaxed),
-        needs_permission=needs_permission,
-    )
+def _put_plan(message: pb.Plan, plan: Plan, planned: Planned) -> None:
+    message.MergeFromString(_spelled(plan.set) + _terms(tuple([term.name for term in plan.breakdown])))
+    message.slack = plan.slack
+    message.cost = plan.cost
+    message.score = plan.score
+    for term, (_, cost) in zip(message.breakdown, plan.breakdown, strict=True):
+        term.cost = cost
+    message.context_version = plan.context_version
+    if plan.unmet_preferred_attributes:
+        message.unmet_preferred_attributes.extend(plan.unmet_preferred_attributes)
+    message.zone_preference_unmet = plan.zone_preference_unmet
+    if plan.relaxed:
+        message.relaxed.extend(reason_messages(plan.relaxed))
+        message.needs_permission = bool(planned.beyond_policy(plan))
 
 
-def _rejection_message(rejection: Rejection, floor: Floor) -> pb.Rejection:
-    ids, names = _spelled(rejection.table_ids, floor)
-    return pb.Rejection(
-        reason=REASONS[rejection.reason],
-        tables=rejection.tables,
-        combinations=rejection.combinations,
-        table_ids=ids,
-        table_names=names,
-        moving_may_help=rejection.reason in MOVABLE,
-        cures=cures_of(rejection.reason),
-        free_from=instant_message(rejection.free_from) if rejection.free_from else None,
-        example_combinations=[_set_message(table_ids, floor) for table_ids in rejection.examples],
-    )
+def _spelled(found: TableSet) -> bytes:
+    """What every plan with these tables says, as it is sent: messages that are put one behind the other are one."""
+    known: bytes | None = found.kept.get(pb.Plan)
+    if known is None:
+        known = found.kept[pb.Plan] = pb.Plan(
+            table_ids=[str(table.table_id) for table in found.tables],
+            table_names=[table.name for table in found.tables],
+            zone_id=str(found.zone_id),
+            capacity=found.capacity,
+            merged=found.merged,
+            adjacency=[pb.TablePair(table_a=str(a), table_b=str(b)) for a, b in found.adjacency],
+        ).SerializeToString()
+    return known
 
 
-def _set_message(table_ids: Iterable[UUID], floor: Floor) -> pb.TableSet:
-    ids, names = _spelled(table_ids, floor)
-    return pb.TableSet(table_ids=ids, table_names=names)
+@lru_cache
+def _terms(names: tuple[str, ...]) -> bytes:
+    """The terms of a plan, as they are sent, without their costs."""
+    return pb.Plan(breakdown=[pb.ScoreTerm(name=name) for name in names]).SerializeToString()
 
 
-def _spelled(table_ids: Iterable[UUID], floor: Floor) -> tuple[list[str], list[str]]:
-    """Ids of tables as texts, and the tables' names."""
-    spelled = [floor.spelled[table_id] for table_id in table_ids]
-    return [each[0] for each in spelled], [each[1] for each in spelled]
+def _put_rejection(message: pb.Rejection, rejection: Rejection, floor: Floor) -> None:
+    """Those that follow from the floor and the party alone come again and again, so what is sent is kept with them."""
+    known: bytes | None = rejection.kept.get(pb.Rejection)
+    if known is not None:
+        message.MergeFromString(known)
+        return
+    ids, names = floor.spelled
+    message.reason = REASONS[rejection.reason]
+    message.tables = rejection.tables
+    message.combinations = rejection.combinations
+    message.table_ids.extend(chosen(ids, rejection.listed))
+    message.moving_may_help = rejection.reason in MOVABLE
+    message.cures.extend(cures_of(rejection.reason))
+    if rejection.free_from:
+        set_instant(message.free_from, rejection.free_from)
+    message.MergeFromString(b"".join(map(_example, rejection.sets)))
+    message.table_names.extend(chosen(names, rejection.listed))
+    rejection.kept[pb.Rejection] = message.SerializeToString()
+
+
+def _example(found: TableSet) -> bytes:
+    """The set as one of a rejection's examples, as it is sent."""
+    known: bytes | None = found.kept.get(pb.Rejection)
+    if known is None:
+        ids, names = [str(each) for each in found.table_ids], [table.name for table in found.tables]
+        example = pb.TableSet(table_ids=ids, table_names=names)
+        known = pb.Rejection(example_combinations=[example]).SerializeToString()
+        found.kept[pb.Rejection] = known
+    return known
 
 
 def explain_table_response(explained: Explained) -> pb.ExplainTableResponse:
