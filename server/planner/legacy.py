@@ -11,7 +11,7 @@ from typing import NamedTuple
 from server.planner.catalog import TableSets
 from server.planner.cost import HALF_SCORE_COST
 from server.planner.merges import as_mask, positions
-from server.planner.ranking import MICRO, Choice, Ranked, ScoreTerm
+from server.planner.ranking import MICRO, Choice, Ranked, Terms
 
 OVERAGE = 5
 TABLE_COUNT = 3
@@ -44,9 +44,9 @@ class LegacyRanking:
         members = [(at,) for at in positions(self.choice.singles)]
         return [self._ranked(each) for each in (*members, *(merge.members for merge in self.choice.merges))]
 
-    def breakdown(self, choice: Ranked) -> tuple[ScoreTerm, ...]:
+    def terms(self, choice: Ranked) -> Terms:
         terms = self._terms(choice.members, self._measures(choice.members))
-        return tuple(ScoreTerm(name, cost / MICRO) for name, cost in terms.items())
+        return Terms(tuple(terms), tuple(cost / MICRO for cost in terms.values()))
 
     def score(self, cost: int) -> float:
         """A set that costs nothing has 100."""

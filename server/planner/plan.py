@@ -21,7 +21,7 @@ from server.planner.catalog import Shortlist, TableSets
 from server.planner.legacy import rank_legacy
 from server.planner.lookahead import Waiting, look_ahead
 from server.planner.occupancy import Occupancy
-from server.planner.ranking import MICRO, Choice, Engine, Ranked, Ranking, ScoreTerm
+from server.planner.ranking import MICRO, Choice, Engine, Ranked, Ranking, ScoreTerm, Terms
 from server.planner.rejections import Merge, Refused, Rejection, rejection, rejections
 from server.planner.table_set import TableSet
 from server.planner.timeline import Timeline
@@ -66,7 +66,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A table set that fits. `cost` ranks, lower is better, and is the sum of `breakdown`; `score` is 0 to
+    """A table set that fits. `cost` ranks, lower is better, and is the sum of its `terms`; `score` is 0 to
     100. The policy's engine made all three. `relaxed` are the rules it breaks; as overrides they make it holdable.
     """
 
@@ -74,11 +74,15 @@ class Plan:
     slack: int
     cost: float
     score: float
-    breakdown: tuple[ScoreTerm, ...]
+    terms: Terms
     unmet_preferred_attributes: tuple[str, ...]
     zone_preference_unmet: bool
     context_version: str
     relaxed: tuple[Reason, ...] = ()
+
+    @property
+    def breakdown(self) -> tuple[ScoreTerm, ...]:
+        return tuple(map(ScoreTerm, *self.terms))
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -246,7 +250,7 @@ def _plan(question: Question, ranking: Ranking, wish: str, ranked: Ranked) -> Pl
         chosen.capacity - party.party_size,
         ranked.cost / MICRO,
         ranking.score(ranked.cost),
-        ranking.breakdown(ranked),
+        ranking.terms(ranked),
         tuple(lacking),
         bool(zones) and chosen.zone_id not in zones,
         # A set that is free has no claim of others in its window, and other claims are no part of its

@@ -38,6 +38,13 @@ class ScoreTerm(NamedTuple):
     cost: float
 
 
+class Terms(NamedTuple):
+    """A cost by terms: always the same names in the same order for one engine, and what each comes to."""
+
+    names: tuple[str, ...]
+    costs: tuple[float, ...]
+
+
 class Ranked(NamedTuple):
     """A free set with its cost in millionths, in the order of preference.
 
@@ -61,8 +68,8 @@ class Ranking(Protocol):
         """Every set of the choice once, in any order."""
         ...
 
-    def breakdown(self, choice: Ranked) -> tuple[ScoreTerm, ...]:
-        """The cost of a ranked set by terms: always the same terms in the same order, and the cost is their sum."""
+    def terms(self, choice: Ranked) -> Terms:
+        """What the cost of a ranked set is the sum of."""
         ...
 
     def score(self, cost: int) -> float:

@@ -8,7 +8,7 @@ from server.domain.policy import ServicePolicy
 from server.planner.cost import TERMS, TableCost, Tariff, Wishes, table_costs
 from server.planner.merges import as_mask, chosen
 from server.planner.occupancy import Occupancy
-from server.planner.ranking import MICRO, Bare, Choice, Ranked, ScoreTerm
+from server.planner.ranking import MICRO, Bare, Choice, Ranked, Terms
 
 
 class Prices:
@@ -73,17 +73,17 @@ class V2Ranking:
         of_set = self.wishes.of_set
         return [(cost + of_set(as_mask(members)), ties, members) for cost, ties, members in ranked]
 
-    def breakdown(self, choice: Ranked) -> tuple[ScoreTerm, ...]:
+    def terms(self, choice: Ranked) -> Terms:
         tariff, members = self.prices.tariff, choice.members
         tables = [self.prices.costs[at] for at in members]
         seats = self.choice.sets.described(members).capacity
         costs = (
             tariff.spare_seat * (seats - self.choice.party.party_size),
             tariff.merge * (len(tables) - 1),
-            *map(sum, zip(*tables, strict=True)),
+            *(tables[0] if len(tables) == 1 else map(sum, zip(*tables, strict=True))),
             *self.wishes.terms(as_mask(members)),
         )
-        return tuple([ScoreTerm(name, cost / MICRO) for name, cost in zip(TERMS, costs, strict=True)])
+        return Terms(TERMS, tuple([cost / MICRO for cost in costs]))
 
     def score(self, cost: int) -> float:
         return self.prices.tariff.score(cost)

@@ -188,7 +188,7 @@ class Selector:
         return next(each for each in self.ranked if self.names(each) == sorted(names))
 
     def term(self, names: Iterable[str], term: str) -> float:
-        return dict(self.ranking.breakdown(self.of(names)))[term]
+        return dict(zip(*self.ranking.terms(self.of(names)), strict=True))[term]
 
     def overage(self, place: int) -> int:
         tables = self.question.floor.tables

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from maitred.v1 import planner_service_pb2 as pb
 from server.domain.booking import Party
@@ -160,11 +160,11 @@ def _alternative_message(alternative: Alternative, planned: Planned) -> pb.Alter
 
 
 def _put_plan(message: pb.Plan, plan: Plan, planned: Planned) -> None:
-    message.MergeFromString(_spelled(plan.set) + _terms(tuple([term.name for term in plan.breakdown])))
+    message.MergeFromString(_spelled(plan.set) + _terms(plan.terms.names))
     message.slack = plan.slack
     message.cost = plan.cost
     message.score = plan.score
-    for term, (_, cost) in zip(message.breakdown, plan.breakdown, strict=True):
+    for term, cost in zip(message.breakdown, plan.terms.costs, strict=True):
         term.cost = cost
     message.context_version = plan.context_version
     if plan.unmet_preferred_attributes:
@@ -203,17 +203,23 @@ def _put_rejection(message: pb.Rejection, rejection: Rejection, floor: Floor) ->
         message.MergeFromString(known)
         return
     ids, names = floor.spelled
-    message.reason = REASONS[rejection.reason]
+    message.MergeFromString(_of_reason(rejection.reason) + b"".join(map(_example, rejection.sets)))
     message.tables = rejection.tables
     message.combinations = rejection.combinations
     message.table_ids.extend(chosen(ids, rejection.listed))
-    message.moving_may_help = rejection.reason in MOVABLE
-    message.cures.extend(cures_of(rejection.reason))
-    if rejection.free_from:
-        set_instant(message.free_from, rejection.free_from)
-    message.MergeFromString(b"".join(map(_example, rejection.sets)))
     message.table_names.extend(chosen(names, rejection.listed))
-    rejection.kept[pb.Rejection] = message.SerializeToString()
+    if rejection.free_from is None:
+        rejection.kept[pb.Rejection] = message.SerializeToString()
+    else:
+        set_instant(message.free_from, rejection.free_from)
+
+
+@cache
+def _of_reason(reason: Reason) -> bytes:
+    """What every rejection for the reason says, as it is sent."""
+    return pb.Rejection(
+        reason=REASONS[reason], moving_may_help=reason in MOVABLE, cures=cures_of(reason)
+    ).SerializeToString()
 
 
 def _example(found: TableSet) -> bytes:
