@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from heapq import nsmallest
+from itertools import chain
 from math import fsum
 from operator import or_
 from typing import NamedTuple
@@ -40,9 +42,10 @@ class LegacyRanking:
     choice: Choice
     scarcities: Sequence[float]
 
-    def ranked(self) -> list[Ranked]:
-        members = [(at,) for at in positions(self.choice.singles)]
-        return [self._ranked(each) for each in (*members, *(merge.members for merge in self.choice.merges))]
+    def best(self, count: int) -> list[Ranked]:
+        singles = ((at,) for at in positions(self.choice.singles))
+        merges = (merge.members for merge in self.choice.merges)
+        return nsmallest(count, map(self._ranked, chain(singles, merges)))
 
     def terms(self, choice: Ranked) -> Terms:
         terms = self._terms(choice.members, self._measures(choice.members))

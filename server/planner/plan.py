@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from heapq import nsmallest
 from typing import NamedTuple
 from uuid import UUID
 
@@ -64,8 +63,7 @@ class Question:
     relaxed: tuple[Reason, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """A table set that fits. `cost` ranks, lower is better, and is the sum of its `terms`; `score` is 0 to
     100. The policy's engine made all three. `relaxed` are the rules it breaks; as overrides they make it holdable.
     """
@@ -234,10 +232,9 @@ def _best(
         outlook,
     )
     ranking = ENGINES[question.policy.engine](choice)
-    ranked = ranking.ranked()
     wish = written_wish(question.party, question.stay.window, question.policy_version)
-    best = map(Ranked._make, nsmallest(question.plans_max, ranked))
-    return len(ranked), tuple([_plan(question, ranking, wish, each) for each in best])
+    best = [_plan(question, ranking, wish, each) for each in ranking.best(question.plans_max)]
+    return free.singles.bit_count() + len(free.merges), tuple(best)
 
 
 def _plan(question: Question, ranking: Ranking, wish: str, ranked: Ranked) -> Plan:

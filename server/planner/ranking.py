@@ -57,15 +57,11 @@ class Ranked(NamedTuple):
     members: tuple[int, ...]
 
 
-Bare: TypeAlias = tuple[int, tuple[int | str, ...], tuple[int, ...]]
-"""What a `Ranked` names, without the names: there is one for every free set, and naming takes longer than pricing."""
-
-
 class Ranking(Protocol):
     """What an engine says of the sets of one choice. The same choice always has the same ranking."""
 
-    def ranked(self) -> Sequence[Bare]:
-        """Every set of the choice once, in any order."""
+    def best(self, count: int) -> list[Ranked]:
+        """So many of the sets that come first, in order; all of them when they are fewer."""
         ...
 
     def terms(self, choice: Ranked) -> Terms:

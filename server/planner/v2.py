@@ -2,13 +2,21 @@
 
 from dataclasses import dataclass
 from functools import reduce
+from heapq import nsmallest
 from operator import or_
+from typing import TypeAlias
 
 from server.domain.policy import ServicePolicy
 from server.planner.cost import TERMS, TableCost, Tariff, Wishes, table_costs
 from server.planner.merges import as_mask, chosen
 from server.planner.occupancy import Occupancy
-from server.planner.ranking import MICRO, Bare, Choice, Ranked, Terms
+from server.planner.ranking import MICRO, Choice, Ranked, Terms
+
+Bare: TypeAlias = tuple[int, int, tuple[int, ...]]
+"""A `Ranked` without its names, which would take longer than its price."""
+
+NO_COST = TableCost(0, 0, 0, 0, 0)
+NO_SET: Bare = (0, 0, ())
 
 
 class Prices:
@@ -18,12 +26,15 @@ class Prices:
     """
 
     def __init__(self, policy: ServicePolicy, tariff: Tariff, occupied: Occupancy) -> None:
+        tables = len(tariff.sets.floor.tables)
         self.policy = policy
         self.tariff = tariff
-        self.costs: dict[int, TableCost] = {}
-        # All that a table costs, as if each of its seats were spare.
-        self.sums: dict[int, int] = {}
-        self.partners: dict[int, int] = {}
+        self.costs = [NO_COST] * tables
+        # All that a table costs, with each of its seats as a spare one.
+        self.sums = [0] * tables
+        self.partners = [0] * tables
+        # Each table as a set.
+        self.alone = [NO_SET] * tables
         self._occupied = occupied
         self._free = ~occupied.busy
         self._known = 0
@@ -34,10 +45,11 @@ class Prices:
         if not missing:
             return
         sets, spare = self.tariff.sets, self.tariff.spare_seat
-        for position, cost in table_costs(self.tariff, self._occupied, missing).items():
-            self.costs[position] = cost
-            self.sums[position] = sum(cost) + sets.floor.tables[position].capacity * spare
-            self.partners[position] = (sets.partners[position] & self._free).bit_count()
+        for at, cost in table_costs(self.tariff, self._occupied, missing).items():
+            self.costs[at] = cost
+            self.sums[at] = sum(cost) + sets.floor.tables[at].capacity * spare
+            self.partners[at] = (sets.partners[at] & self._free).bit_count()
+            self.alone[at] = (self.sums[at], self.partners[at], (at,))
         self._known |= missing
 
 
@@ -51,27 +63,26 @@ class V2Ranking:
     wishes: Wishes
     prices: Prices
 
-    def ranked(self) -> list[Bare]:
-        """Runs once per set, so it only adds up numbers that were made beforehand."""
-        of_table, partners, tariff = self.prices.sums, self.prices.partners, self.prices.tariff
-        positions = range(len(tariff.sets.floor.tables))
-        seated = self.choice.party.party_size * tariff.spare_seat
-        ranked: list[Bare] = [
-            (of_table[at] - seated, (partners[at],), (at,)) for at in chosen(positions, self.choice.singles)
-        ]
-        joined = tariff.merge
-        ranked += [
+    def best(self, count: int) -> list[Ranked]:
+        """Runs once per set, so it only adds up numbers that were made beforehand. They are those of a party of nobody:
+        the seats that the party takes make every set cheaper by the same.
+        """
+        alone, partners, merge = self.prices.alone, self.prices.partners, self.prices.tariff.merge
+        costs = self.prices.sums
+        sets: list[Bare] = list(chosen(alone, self.choice.singles))
+        sets += [
             (
-                sum([of_table[at] for at in members]) + (len(members) - 1) * joined - seated,
-                (sum([partners[at] for at in members]),),
+                sum([costs[at] for at in members]) + (len(members) - 1) * merge,
+                sum([partners[at] for at in members]),
                 members,
             )
             for _, members, _ in self.choice.merges
         ]
-        if not self.wishes.charge:
-            return ranked
-        of_set = self.wishes.of_set
-        return [(cost + of_set(as_mask(members)), ties, members) for cost, ties, members in ranked]
+        if self.wishes.charge:
+            of_set = self.wishes.of_set
+            sets = [(cost + of_set(as_mask(members)), tie, members) for cost, tie, members in sets]
+        seated = self.choice.party.party_size * self.prices.tariff.spare_seat
+        return [Ranked(cost - seated, (tie,), members) for cost, tie, members in nsmallest(count, sets)]
 
     def terms(self, choice: Ranked) -> Terms:
         tariff, members = self.prices.tariff, choice.members
@@ -81,7 +92,7 @@ class V2Ranking:
             tariff.spare_seat * (seats - self.choice.party.party_size),
             tariff.merge * (len(tables) - 1),
             *(tables[0] if len(tables) == 1 else map(sum, zip(*tables, strict=True))),
-            *self.wishes.terms(as_mask(members)),
+            *(self.wishes.terms(as_mask(members)) if self.wishes.charge else (0, 0, 0)),
         )
         return Terms(TERMS, tuple([cost / MICRO for cost in costs]))
 

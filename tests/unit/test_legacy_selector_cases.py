@@ -51,6 +51,7 @@ MODES = {
     "neighbors": AdjacencyMode.HUB,
     "pairwise": AdjacencyMode.PAIRWISE,
 }
+EVERY_SET = 1_000_000
 SKIPPED = {"capacity": Reason.CAPACITY_INSUFFICIENT}
 
 
@@ -179,7 +180,7 @@ class Selector:
 
     @cached_property
     def ranked(self) -> list[Ranked]:
-        return sorted(map(Ranked._make, self.ranking.ranked()))
+        return self.ranking.best(EVERY_SET)
 
     def names(self, each: Ranked) -> list[str]:
         return sorted(self.question.floor.tables[position].name for position in each.members)

@@ -1,8 +1,10 @@
 """Requests and responses of the planner service."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import cache, lru_cache
+from itertools import chain
+from struct import Struct
 
 from maitred.v1 import planner_service_pb2 as pb
 from server.domain.booking import Party
@@ -132,7 +134,7 @@ def plan_tables_response(planned: Planned) -> pb.PlanTablesResponse:
         waiting_considered=planned.waiting_considered,
         waiting_found=planned.waiting_found,
         relaxations_skipped=reason_messages(result.relaxations_skipped),
-        alternatives=(_alternative_message(each, planned) for each in instead.alternatives),
+        alternatives=[_alternative_message(each, planned) for each in instead.alternatives],
         largest_capacity=result.largest,
         moving_one_booking_would_help=instead.moving_one_booking,
     )
@@ -160,12 +162,10 @@ def _alternative_message(alternative: Alternative, planned: Planned) -> pb.Alter
 
 
 def _put_plan(message: pb.Plan, plan: Plan, planned: Planned) -> None:
-    message.MergeFromString(_spelled(plan.set) + _terms(plan.terms.names))
+    message.MergeFromString(_spelled(plan.set) + _terms(plan.terms.names)(*plan.terms.costs))
     message.slack = plan.slack
     message.cost = plan.cost
     message.score = plan.score
-    for term, cost in zip(message.breakdown, plan.terms.costs, strict=True):
-        term.cost = cost
     message.context_version = plan.context_version
     if plan.unmet_preferred_attributes:
         message.unmet_preferred_attributes.extend(plan.unmet_preferred_attributes)
@@ -191,9 +191,13 @@ def _spelled(found: TableSet) -> bytes:
 
 
 @lru_cache
-def _terms(names: tuple[str, ...]) -> bytes:
-    """The terms of a plan, as they are sent, without their costs."""
-    return pb.Plan(breakdown=[pb.ScoreTerm(name=name) for name in names]).SerializeToString()
+def _terms(names: tuple[str, ...]) -> Callable[..., bytes]:
+    """Writes the terms with their costs, as they are sent in a plan: each ends with the eight bytes of its cost."""
+    terms = [
+        pb.Plan(breakdown=[pb.ScoreTerm(name=name, cost=1.0)]).SerializeToString()[:-8] for name in names
+    ]
+    form = Struct("<" + "".join(f"{len(term)}sd" for term in terms))
+    return lambda *costs: form.pack(*chain.from_iterable(zip(terms, costs, strict=True)))
 
 
 def _put_rejection(message: pb.Rejection, rejection: Rejection, floor: Floor) -> None:
