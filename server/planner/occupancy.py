@@ -68,6 +68,7 @@ def occupancy(sets: TableSets, claims: Iterable[Claim], window: Window, horizon:
     way.
     """
     start, end, position_of = window.start, window.end, sets.position_of
+    opens, closes = horizon.start, horizon.end
     taken = dict.fromkeys(ClaimKind, 0)
     free_from: dict[int, datetime] = {}
     since: dict[int, datetime] = {}
@@ -77,17 +78,18 @@ def occupancy(sets: TableSets, claims: Iterable[Claim], window: Window, horizon:
         position = position_of.get(claim.table_id.int)
         if position is None:
             continue
-        claimed = claim.window
-        if claimed.end <= start:
-            if claimed.end > since.get(position, horizon.start):
-                since[position] = claimed.end
-        elif claimed.start >= end:
-            if claimed.start < until.get(position, horizon.end):
-                until[position] = claimed.start
+        begins, ends = claim.window.start, claim.window.end
+        if ends <= start:
+            if ends > since.get(position, opens):
+                since[position] = ends
+        elif begins >= end:
+            if begins < until.get(position, closes):
+                until[position] = begins
         else:
             taken[claim.kind] |= 1 << position
-            free_from[position] = max(claim.free_from, free_from.get(position, claim.free_from))
-            overlap = min(claimed.end, end) - max(claimed.start, start)
+            lets_go = claim.free_from
+            free_from[position] = max(lets_go, free_from.get(position, lets_go))
+            overlap = min(ends, end) - max(begins, start)
             taken_slots[position] = taken_slots.get(position, 0) + slots_covering(overlap)
     return Occupancy(taken, free_from, window, horizon, since, until, taken_slots)
 

@@ -44,12 +44,13 @@ class Prices:
         missing = tables & ~self._known
         if not missing:
             return
-        sets, spare = self.tariff.sets, self.tariff.spare_seat
+        sets, spare, free = self.tariff.sets, self.tariff.spare_seat, self._free
+        placed, touching = sets.floor.tables, sets.partners
         for at, cost in table_costs(self.tariff, self._occupied, missing).items():
             self.costs[at] = cost
-            self.sums[at] = sum(cost) + sets.floor.tables[at].capacity * spare
-            self.partners[at] = (sets.partners[at] & self._free).bit_count()
-            self.alone[at] = (self.sums[at], self.partners[at], (at,))
+            self.sums[at] = whole = sum(cost) + placed[at].capacity * spare
+            self.partners[at] = partners = (touching[at] & free).bit_count()
+            self.alone[at] = (whole, partners, (at,))
         self._known |= missing
 
 
