@@ -22,7 +22,7 @@ SHORTLISTS_MAX = 512
 # Bounds the memory of the cache on floors with very many merges: never more than this many entries in all
 # lists.
 SHORTLISTED_MERGES_MAX = 1_000_000
-DESCRIBED_MAX = 2_048
+DESCRIBED_MAX = 512
 
 
 @dataclass(frozen=True, slots=True)

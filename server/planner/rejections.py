@@ -1,9 +1,9 @@
 """Why table sets are none for a party: the sets that one reason removed, counted, with the first of them by name."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from server.domain.floor import Table
@@ -56,8 +56,6 @@ class Rejection:
     free_from: datetime | None
     # All tables of the floor.
     _tables: Sequence[Table] = field(repr=False, compare=False)
-    # For whoever works something out from nothing but this, under a key of its own.
-    kept: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def table_ids(self) -> tuple[UUID, ...]:

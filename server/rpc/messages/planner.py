@@ -201,20 +201,13 @@ def _terms(names: tuple[str, ...]) -> Callable[..., bytes]:
 
 
 def _put_rejection(message: pb.Rejection, rejection: Rejection, floor: Floor) -> None:
-    """Those that follow from the floor and the party alone come again and again, so what is sent is kept with them."""
-    known: bytes | None = rejection.kept.get(pb.Rejection)
-    if known is not None:
-        message.MergeFromString(known)
-        return
     ids, names = floor.spelled
     message.MergeFromString(_of_reason(rejection.reason) + b"".join(map(_example, rejection.sets)))
     message.tables = rejection.tables
     message.combinations = rejection.combinations
     message.table_ids.extend(chosen(ids, rejection.listed))
     message.table_names.extend(chosen(names, rejection.listed))
-    if rejection.free_from is None:
-        rejection.kept[pb.Rejection] = message.SerializeToString()
-    else:
+    if rejection.free_from is not None:
         set_instant(message.free_from, rejection.free_from)
 
 
