@@ -74,7 +74,8 @@ class CachedInventories:
         self._metrics = metrics
         self._documents = documents or NoDocuments()
         self._cache = SimpleMemoryCache(ttl=limits.ttl_s, timeout=0)
-        self._recency: OrderedDict[Key, None] = OrderedDict()
+        # With the name that each has in the cache, the one used last at the end.
+        self._names: OrderedDict[Key, str] = OrderedDict()
         self._versions: dict[UUID, set[Key]] = {}
         self._flight = SingleFlight()
 
@@ -105,13 +106,16 @@ class CachedInventories:
 
     async def flush(self) -> None:
         """Drops everything."""
-        for key in tuple(self._recency):
+        for key in tuple(self._names):
             await self._drop(key, "flushed")
 
     async def _find(self, key: Key) -> PreparedInventory | None:
-        found: PreparedInventory | None = await self._cache.get(_name(key))
-        if found is not None and key in self._recency:
-            self._recency.move_to_end(key)
+        name = self._names.get(key)
+        if name is None:
+            return None
+        found: PreparedInventory | None = await self._cache.get(name)
+        if found is not None and key in self._names:
+            self._names.move_to_end(key)
         return found
 
     async def _load(self, key: Key, reader: InventoryReader) -> PreparedInventory:
@@ -127,24 +131,24 @@ class CachedInventories:
         return await self._keep(key, PreparedInventory(inventory, sets))
 
     async def _keep(self, key: Key, prepared: PreparedInventory) -> PreparedInventory:
-        await self._cache.set(_name(key), prepared)
-        self._recency[key] = None
-        self._recency.move_to_end(key)
+        name = self._names[key] = _name(key)
+        self._names.move_to_end(key)
+        await self._cache.set(name, prepared)
         self._versions.setdefault(key[0], set()).add(key)
-        while len(self._recency) > self._limits.entries_max:
-            await self._drop(next(iter(self._recency)), "room")
+        while len(self._names) > self._limits.entries_max:
+            await self._drop(next(iter(self._names)), "room")
         return prepared
 
     async def _drop(self, key: Key, cause: str) -> None:
-        if key not in self._recency:
+        name = self._names.pop(key, None)
+        if name is None:
             return
-        del self._recency[key]
         versions = self._versions[key[0]]
         versions.discard(key)
         if not versions:
             del self._versions[key[0]]
         self._metrics.evicted(cause)
-        await self._cache.delete(_name(key))
+        await self._cache.delete(name)
 
 
 def _name(key: Key) -> str:

@@ -1,12 +1,13 @@
 """What a plan was made from, as a short text that can be compared later."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
 
+from server.domain.booking import Party
 from server.domain.claims import Claim
-from server.domain.floor import Table
+from server.domain.floor import Floor, Table
 from server.domain.rules import Selection
 from server.domain.window import Window
 
@@ -26,7 +27,12 @@ def context_version(selection: Selection, policy_version: int, foreign: Iterable
         for claim in foreign
         if claim.window.overlaps(selection.window)
     )
-    party = selection.party
+    wish = written_wish(selection.party, selection.window, policy_version)
+    return version_of(wish, written_tables(selection.floor, selection.tables), claims)
+
+
+def written_wish(party: Party, window: Window, policy_version: int) -> str:
+    """What a context version reads of a party, its window and the policy."""
     facts = (
         policy_version,
         (
@@ -36,12 +42,20 @@ def context_version(selection: Selection, policy_version: int, foreign: Iterable
             party.zone_id,
             party.required_attributes,
         ),
-        _instants(selection.window),
-        tuple(map(_nameless, selection.tables)),
-        selection.floor.edges_within(selection.table_ids),
-        claims,
+        _instants(window),
     )
-    return blake2b(repr(facts).encode(), digest_size=DIGEST_BYTES).hexdigest()
+    return ", ".join(map(repr, facts))
+
+
+def written_tables(floor: Floor, tables: Sequence[Table]) -> str:
+    """What a context version reads of the tables, in the order of their ids, and of the floor."""
+    ids = (table.table_id for table in tables)
+    return f"{tuple(map(_nameless, tables))!r}, {floor.edges_within(ids)!r}"
+
+
+def version_of(wish: str, tables: str, claims: Sequence[object] = ()) -> str:
+    """The context version of what was written, and of these claims in the way."""
+    return blake2b(f"({wish}, {tables}, {list(claims)!r})".encode(), digest_size=DIGEST_BYTES).hexdigest()
 
 
 class _Written(str):

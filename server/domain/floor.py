@@ -64,9 +64,10 @@ class Floor:
         return {table.table_id: table for table in self.tables}
 
     @cached_property
-    def spelled(self) -> Mapping[UUID, tuple[str, str]]:
-        """For each table its id and its name, as answers write them."""
-        return {table.table_id: (str(table.table_id), table.name) for table in self.tables}
+    def spelled(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The ids of all tables and their names, as answers write them."""
+        ids = tuple(str(table.table_id) for table in self.tables)
+        return ids, tuple(table.name for table in self.tables)
 
     @cached_property
     def neighbours(self) -> Mapping[UUID, frozenset[UUID]]:

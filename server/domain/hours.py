@@ -61,7 +61,7 @@ def service_date(policy: ServicePolicy, time_zone: str, start: datetime) -> date
     Outside service hours it is the local date itself.
     """
     found = _opening_and_date(policy, time_zone, start)
-    return found[0] if found else start.astimezone(ZoneInfo(time_zone)).date()
+    return found[0] if found else _local_date(start, time_zone)
 
 
 def starts_on(policy: ServicePolicy, time_zone: str, day: date, step: timedelta) -> list[datetime]:
@@ -114,7 +114,7 @@ def service_day(policy: ServicePolicy, time_zone: str, day: date) -> Window:
 
 
 def _opening_and_date(policy: ServicePolicy, time_zone: str, start: datetime) -> tuple[date, Opening] | None:
-    local_date = start.astimezone(ZoneInfo(time_zone)).date()
+    local_date = _local_date(start, time_zone)
     for day in (local_date, local_date - timedelta(days=1)):
         for opening in openings_on(policy, time_zone, day):
             if opening.span.start <= start < opening.span.end:
@@ -153,6 +153,12 @@ def _outside_hours(policy: ServicePolicy, time_zone: str, start: datetime) -> Ex
         time_zone=time_zone,
         next_opening=opens.isoformat() if opens else "",
     )
+
+
+@lru_cache(maxsize=4_096)
+def _local_date(instant: datetime, time_zone: str) -> date:
+    """Kept, because a stay, its horizon and its service date ask about the same start."""
+    return instant.astimezone(ZoneInfo(time_zone)).date()
 
 
 @lru_cache(maxsize=4_096)

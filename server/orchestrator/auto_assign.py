@@ -273,8 +273,9 @@ async def _already(unit: OwnUnit, booking: Booking, run: Run) -> AutoAssigned:
 async def _best(reader: Reader, situation: Situation, booking: Booking, run: Run) -> Plan:
     """The best plan, or NO_FEASIBLE_PLAN. When nothing regular is free, it relaxes what the policy lists."""
     party, avoid = booking.party, run.command.avoid
-    diary = await reader.diary(booking.restaurant_id, horizon_of(situation, booking.stay))
-    asked = question_for(diary, situation, party, booking.stay, booking.booking_id, avoid, 1)
+    horizon = horizon_of(situation, booking.stay)
+    diary = await reader.diary(booking.restaurant_id, horizon)
+    asked = question_for(diary, situation, party, booking.stay, horizon, booking.booking_id, avoid, 1)
     run.require_time()
     result = await answered(asked.question)
     if not result.plans:

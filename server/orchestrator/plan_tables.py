@@ -66,8 +66,11 @@ class PlanTables:
         situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
         party, stay = await need_of(self.catalogue, situation, question.subject)
         booking_id = question.subject.booking_id
-        diary = await self.diaries.covering(situation.restaurant, horizon_of(situation, stay))
-        asked = question_for(diary, situation, party, stay, booking_id, question.avoid, question.plans_max)
+        horizon = horizon_of(situation, stay)
+        diary = await self.diaries.covering(situation.restaurant, horizon)
+        asked = question_for(
+            diary, situation, party, stay, horizon, booking_id, question.avoid, question.plans_max
+        )
         result = await answered(asked.question, question.overflow)
         instead = await what_would_help(
             self.catalogue,
@@ -112,6 +115,7 @@ def question_for(
     situation: Situation,
     party: Party,
     stay: Stay,
+    horizon: Window,
     booking_id: UUID | None,
     avoid: tuple[UUID, ...],
     plans_max: int,
@@ -125,7 +129,7 @@ def question_for(
         party=party,
         stay=stay,
         claims=diary.live(situation.sets, situation.now).without(booking_id),
-        horizon=horizon_of(situation, stay),
+        horizon=horizon,
         avoid=frozenset(avoid),
         plans_max=plans_max,
         policy_version=situation.restaurant.policy_version,

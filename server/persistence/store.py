@@ -14,7 +14,7 @@ from server.clock import Deadline
 from server.domain.announcement import Announcement
 from server.domain.invariants import InvariantReport
 from server.errors import Reason, ServiceError
-from server.orchestrator.ports import Footprint, OwnUnit, Unit
+from server.orchestrator.ports import Footprint, OwnUnit, Standing, Unit
 from server.persistence.commit_groups import CommitGroups
 from server.persistence.failures import (
     DRIVER_ERRORS,
@@ -28,6 +28,7 @@ from server.persistence.invariants import look_at_tenant
 from server.persistence.lanes import Lanes
 from server.persistence.pool import Pool, connection_in_time
 from server.persistence.reader import RESTAURANTS, SqlCatalogue
+from server.persistence.standings import Standings
 from server.persistence.transactions import changing
 from server.persistence.unit import SqlUnit
 
@@ -68,7 +69,7 @@ class SqlStore:
         self._announce = announce
         self._lanes = Lanes(settings.writers_per_restaurant)
         self._groups = CommitGroups(pool, settings.groups, announce)
-        self._catalogue = SqlCatalogue(_PooledAsking(pool, settings.read_timeout_s))
+        self._catalogue = _PooledCatalogue(pool, settings.read_timeout_s)
 
     @property
     def catalogue(self) -> SqlCatalogue:
@@ -168,6 +169,17 @@ async def require_schema(pool: Pool) -> None:
             await connection.fetchval(RESTAURANTS["ping"])
         except asyncpg.UndefinedTableError:
             raise NotMigratedError("the database has no maitred schema; run: maitred migrate up") from None
+
+
+class _PooledCatalogue(SqlCatalogue):
+    """Asks each question on a connection of its own, but that for restaurants for all who have it at the moment."""
+
+    def __init__(self, pool: Pool, timeout_s: float) -> None:
+        super().__init__(_PooledAsking(pool, timeout_s))
+        self._standings = Standings(pool, timeout_s)
+
+    async def standing(self, tenant_id: UUID, restaurant_id: UUID) -> Standing | None:
+        return await self._standings.of(tenant_id, restaurant_id)
 
 
 class _PooledAsking:

@@ -15,12 +15,14 @@ from server.domain.limits import COMBINATIONS_MAX, MERGE_TABLES_MAX
 from server.domain.policy import Combinations
 from server.errors import PRECEDENCE, Reason
 from server.planner.merges import adjacent_merges, free_merges, movable_neighbours, positions
-from server.planner.rejections import Merge, Refused, Rejection, rejections
+from server.planner.rejections import Describe, Merge, Refused, Rejection, rejections
+from server.planner.table_set import TableSet
 
 SHORTLISTS_MAX = 512
 # Bounds the memory of the cache on floors with very many merges: never more than this many entries in all
 # lists.
 SHORTLISTED_MERGES_MAX = 1_000_000
+DESCRIBED_MAX = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Shortlist:
     merges: tuple[Merge, ...]
     refused: tuple[Refused, ...]
     largest: int
-    # The same as `refused`, as a plan tells it: with ids.
+    # The same as `refused`, as a plan tells it.
     rejections: tuple[Rejection, ...]
 
 
@@ -63,7 +65,7 @@ class TableSets:
     `merges` are those whose tables are adjacent; `free_merges` those for parties that need no adjacency, the same when
     there are no such parties. Build it with `TableSets.of`, once per floor and rule; it never changes and may be shared
     between threads. The shortlists of the parties asked for last are kept: up to SHORTLISTS_MAX, fewer on floors with
-    many merges.
+    many merges. `described` keeps the sets that were named last.
     """
 
     floor: Floor
@@ -78,6 +80,8 @@ class TableSets:
     seat_mix: tuple[tuple[int, int], ...] = field(repr=False, compare=False)
     position_of: Mapping[int, int] = field(repr=False, compare=False)
     equipped: Mapping[str, int] = field(repr=False, compare=False)
+    # What there is at some positions of the floor, in order.
+    described: Describe = field(repr=False, compare=False)
     _shortlist: Shortlister = field(repr=False, compare=False)
     _snuggest: Snuggest = field(repr=False, compare=False)
     _largest: Callable[[], "TableSets | None"] = field(repr=False, compare=False)
@@ -94,10 +98,14 @@ class TableSets:
         usable = tuple(mask & in_service if combinations.enabled else 0 for mask in touching)
         size = min(SHORTLISTS_MAX, max(1, SHORTLISTED_MERGES_MAX // max(1, len(free))))
 
+        @lru_cache(maxsize=DESCRIBED_MAX)
+        def described(members: tuple[int, ...]) -> TableSet:
+            return TableSet.of(floor, members)
+
         @lru_cache(maxsize=size)
         def shortlist(need: Need) -> Shortlist:
             needs_adjacency = combinations.adjacency_needed(need.party_size)
-            return _shortlist(tables, adjacent if needs_adjacency else free, need)
+            return _shortlist(tables, adjacent if needs_adjacency else free, need, described)
 
         return cls(
             floor,
@@ -110,6 +118,7 @@ class TableSets:
             # Keyed by the number inside the id: hashing a UUID object costs several times as much.
             {table.table_id.int: index for index, table in enumerate(tables)},
             _equipped(tables),
+            described,
             shortlist,
             lru_cache(maxsize=size)(lambda need: _snuggest(tables, shortlist(need))),
             cache(lambda: _with_merges_of(MERGE_TABLES_MAX, floor, combinations)),
@@ -212,7 +221,9 @@ def _equipped(tables: tuple[Table, ...]) -> dict[str, int]:
     }
 
 
-def _shortlist(tables: tuple[Table, ...], candidates: tuple[Merge, ...], need: Need) -> Shortlist:
+def _shortlist(
+    tables: tuple[Table, ...], candidates: tuple[Merge, ...], need: Need, describe: Describe
+) -> Shortlist:
     """Files each set under the first rule that it breaks, as `domain.rules.check_set` would."""
     size, required = need.party_size, set(need.required_attributes)
     unfit = (
@@ -237,8 +248,8 @@ def _shortlist(tables: tuple[Table, ...], candidates: tuple[Merge, ...], need: N
         Refused.of(reason, alone.get(reason, 0), together.get(reason, ())) for reason in {**alone, **together}
     )
     counted = sorted((r for r in refused if r.singles or r.merges), key=lambda r: PRECEDENCE[r.reason])
-    largest = _largest(tables, candidates, unfit)
-    return Shortlist(singles, kept, tuple(counted), largest, tuple(rejections(tables, counted)))
+    told = tuple(rejections(tables, describe, counted))
+    return Shortlist(singles, kept, tuple(counted), _largest(tables, candidates, unfit), told)
 
 
 def _largest(

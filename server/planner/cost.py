@@ -12,10 +12,23 @@ from server.planner.gaps import GAP_SLOTS_MAX, turn_slots, unusable_slots, windo
 from server.planner.lookahead import Outlook
 from server.planner.merges import positions
 from server.planner.occupancy import Occupancy
-from server.planner.ranking import MICRO, ScoreTerm
+from server.planner.ranking import MICRO
 
 # The cost per slot of the window at which the score is half of 100.
 HALF_SCORE_COST = 30
+# The terms of a cost, always all of them in this order.
+TERMS = (
+    "spare_seats",
+    "merge",
+    "unusable_gaps",
+    "open_gaps",
+    "merge_partners",
+    "fragmentation",
+    "scarcity",
+    "preferred_attributes",
+    "preferred_zone",
+    "lookahead",
+)
 
 
 class TableCost(NamedTuple):
@@ -30,10 +43,9 @@ class TableCost(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
-    """The prices of one question, in millionths, with the length of the window in slots multiplied in."""
+    """The prices of a window under a policy, in millionths, with the length of the window in slots multiplied in."""
 
     sets: TableSets
-    party_size: int
     slots: int
     spare_seat: int
     merge: int
@@ -48,20 +60,12 @@ class Tariff:
     unusable: tuple[int, ...]
     # By seats of a table, the chance that nobody comes for an idle gap.
     deserted: Desertion
-    # For each preferred attribute the tables that lack it.
-    lacking: tuple[int, ...]
-    # The tables outside the preferred zones; none when the party has no such preference.
-    elsewhere: int
-    outlook: Outlook
 
     @classmethod
-    def of(
-        cls, sets: TableSets, policy: ServicePolicy, party: Party, window: Window, outlook: Outlook
-    ) -> "Tariff":
+    def of(cls, sets: TableSets, policy: ServicePolicy, window: Window) -> "Tariff":
         weights, slots = policy.weights, window_slots(window)
         return cls(
             sets,
-            party.party_size,
             slots,
             _micro(weights.spare_seat) * slots,
             _micro(weights.merge) * slots,
@@ -75,9 +79,6 @@ class Tariff:
             _micro(weights.preferred_zone),
             unusable_slots(turn_slots(policy), slots + 2 * GAP_SLOTS_MAX),
             desertion(policy, sets.seat_mix),
-            tuple(~sets.equipped.get(name, 0) for name in party.preferred_attributes),
-            _elsewhere(sets, party),
-            outlook,
         )
 
     def table(self, position: int, gaps: tuple[int, int], partners_free: int) -> TableCost:
@@ -97,42 +98,46 @@ class Tariff:
             self.scarcity * seats * (deserted[before] + deserted[after] - deserted[whole]) // MICRO,
         )
 
-    @property
-    def charges_sets(self) -> bool:
-        """Whether any set can cost more than its seats, its merging and its tables."""
-        return bool(self.lacking or self.elsewhere or self.outlook.stakes)
-
-    def of_set(self, mask: int) -> int:
-        """What a set costs beside its seats, its merging and its tables."""
-        return sum(self._set_terms(mask).values())
-
-    def _set_terms(self, mask: int) -> dict[str, int]:
-        lost = sum(stake.party_size * stake.slots for stake in self.outlook.lost_to(mask))
-        return {
-            "preferred_attributes": self.preferred_attribute * sum(1 for each in self.lacking if mask & each),
-            "preferred_zone": self.preferred_zone if mask & self.elsewhere else 0,
-            "lookahead": self.lookahead * lost,
-        }
-
-    def breakdown(self, mask: int, tables: list[TableCost]) -> tuple[ScoreTerm, ...]:
-        """The cost of a set by terms, always all of them in the same order."""
-        seats = sum(self.sets.floor.tables[index].capacity for index in positions(mask))
-        terms = {
-            "spare_seats": self.spare_seat * (seats - self.party_size),
-            "merge": self.merge * (len(tables) - 1),
-            "unusable_gaps": sum(table.unusable_gaps for table in tables),
-            "open_gaps": sum(table.open_gaps for table in tables),
-            "merge_partners": sum(table.merge_partners for table in tables),
-            "fragmentation": sum(table.fragmentation for table in tables),
-            "scarcity": sum(table.scarcity for table in tables),
-            **self._set_terms(mask),
-        }
-        return tuple(ScoreTerm(name, cost / MICRO) for name, cost in terms.items())
-
     def score(self, cost: int) -> float:
         """0 to 100 for people; a set that costs nothing, or less, has 100."""
         per_slot = max(0, cost) / MICRO / self.slots
         return 100 * HALF_SCORE_COST / (HALF_SCORE_COST + per_slot)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a set as a whole costs for one party, beside its seats, its merging and its tables."""
+
+    tariff: Tariff
+    # For each preferred attribute the tables that lack it.
+    lacking: tuple[int, ...]
+    # The tables outside the preferred zones; none when the party has no such preference.
+    elsewhere: int
+    outlook: Outlook
+
+    @classmethod
+    def of(cls, tariff: Tariff, party: Party, outlook: Outlook) -> "Wishes":
+        equipped = tariff.sets.equipped
+        lacking = tuple([~equipped.get(name, 0) for name in party.preferred_attributes])
+        return cls(tariff, lacking, _elsewhere(tariff.sets, party), outlook)
+
+    @property
+    def charge(self) -> bool:
+        """Whether any set can cost anything."""
+        return bool(self.lacking or self.elsewhere or self.outlook.stakes)
+
+    def of_set(self, mask: int) -> int:
+        return sum(self.terms(mask))
+
+    def terms(self, mask: int) -> tuple[int, int, int]:
+        """For attributes, for the zone, and for those who wait."""
+        tariff = self.tariff
+        lost = sum(stake.party_size * stake.slots for stake in self.outlook.lost_to(mask))
+        return (
+            tariff.preferred_attribute * sum(1 for each in self.lacking if mask & each),
+            tariff.preferred_zone if mask & self.elsewhere else 0,
+            tariff.lookahead * lost,
+        )
 
 
 def _elsewhere(sets: TableSets, party: Party) -> int:

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from heapq import nsmallest
+from itertools import chain
 from math import fsum
 from operator import or_
 from typing import NamedTuple
@@ -11,7 +13,7 @@ from typing import NamedTuple
 from server.planner.catalog import TableSets
 from server.planner.cost import HALF_SCORE_COST
 from server.planner.merges import as_mask, positions
-from server.planner.ranking import MICRO, Choice, Ranked, ScoreTerm
+from server.planner.ranking import MICRO, Choice, Ranked, Terms
 
 OVERAGE = 5
 TABLE_COUNT = 3
@@ -40,13 +42,14 @@ class LegacyRanking:
     choice: Choice
     scarcities: Sequence[float]
 
-    def ranked(self) -> list[Ranked]:
-        members = [(at,) for at in positions(self.choice.singles)]
-        return [self._ranked(each) for each in (*members, *(merge.members for merge in self.choice.merges))]
+    def best(self, count: int) -> list[Ranked]:
+        singles = ((at,) for at in positions(self.choice.singles))
+        merges = (merge.members for merge in self.choice.merges)
+        return nsmallest(count, map(self._ranked, chain(singles, merges)))
 
-    def breakdown(self, choice: Ranked) -> tuple[ScoreTerm, ...]:
+    def terms(self, choice: Ranked) -> Terms:
         terms = self._terms(choice.members, self._measures(choice.members))
-        return tuple(ScoreTerm(name, cost / MICRO) for name, cost in terms.items())
+        return Terms(tuple(terms), tuple(cost / MICRO for cost in terms.values()))
 
     def score(self, cost: int) -> float:
         """A set that costs nothing has 100."""

@@ -5,11 +5,17 @@ merge is `domain.rules.forms_merge`; the searches here produce exactly the sets 
 no adjacency every set of one zone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import compress
+from typing import TypeVar
 from uuid import UUID
 
 from server.domain.floor import Floor
 from server.domain.policy import AdjacencyMode, Combinations
+
+ItemT = TypeVar("ItemT")
+
+_DIGITS = bytes.maketrans(b"01", b"\x00\x01")
 
 
 def movable_neighbours(floor: Floor) -> list[int]:
@@ -67,6 +73,13 @@ def positions(mask: int) -> tuple[int, ...]:
         found.append(low.bit_length() - 1)
         mask ^= low
     return tuple(found)
+
+
+def chosen(items: Sequence[ItemT], mask: int) -> Iterator[ItemT]:
+    """Those of the items, one for each table of a floor, whose tables are in the set: quicker than by positions when
+    these are many.
+    """
+    return compress(items, bin(mask)[:1:-1].encode().translate(_DIGITS))
 
 
 def as_mask(members: tuple[int, ...]) -> int:

@@ -36,6 +36,17 @@ class Occupancy:
         """The tables that are taken in the window, whatever takes them."""
         return either(self.taken)
 
+    def releases(self) -> Sequence[tuple[datetime, int]]:
+        """The instants at which taken tables come free, rising, each with the tables that are still taken then."""
+        found: list[tuple[datetime, int]] | None = self.kept.get("releases")
+        if found is None:
+            still_taken, found = 0, []
+            for position, instant in sorted(self.free_from.items(), key=lambda item: item[1], reverse=True):
+                found.append((instant, still_taken))
+                still_taken |= 1 << position
+            found = self.kept["releases"] = found[::-1]
+        return found
+
     def gaps(self, position: int) -> tuple[int, int]:
         """Idle slots before and after the window on a table that is free in it, bounded by the horizon."""
         since = self._free_since.get(position, self._horizon.start)
@@ -57,6 +68,7 @@ def occupancy(sets: TableSets, claims: Iterable[Claim], window: Window, horizon:
     way.
     """
     start, end, position_of = window.start, window.end, sets.position_of
+    opens, closes = horizon.start, horizon.end
     taken = dict.fromkeys(ClaimKind, 0)
     free_from: dict[int, datetime] = {}
     since: dict[int, datetime] = {}
@@ -66,17 +78,18 @@ def occupancy(sets: TableSets, claims: Iterable[Claim], window: Window, horizon:
         position = position_of.get(claim.table_id.int)
         if position is None:
             continue
-        claimed = claim.window
-        if claimed.end <= start:
-            if claimed.end > since.get(position, horizon.start):
-                since[position] = claimed.end
-        elif claimed.start >= end:
-            if claimed.start < until.get(position, horizon.end):
-                until[position] = claimed.start
+        begins, ends = claim.window.start, claim.window.end
+        if ends <= start:
+            if ends > since.get(position, opens):
+                since[position] = ends
+        elif begins >= end:
+            if begins < until.get(position, closes):
+                until[position] = begins
         else:
             taken[claim.kind] |= 1 << position
-            free_from[position] = max(claim.free_from, free_from.get(position, claim.free_from))
-            overlap = min(claimed.end, end) - max(claimed.start, start)
+            lets_go = claim.free_from
+            free_from[position] = max(lets_go, free_from.get(position, lets_go))
+            overlap = min(ends, end) - max(begins, start)
             taken_slots[position] = taken_slots.get(position, 0) + slots_covering(overlap)
     return Occupancy(taken, free_from, window, horizon, since, until, taken_slots)
 

@@ -2,27 +2,27 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from heapq import nsmallest
 from typing import NamedTuple
 from uuid import UUID
 
 from server.domain.booking import Party
 from server.domain.claims import Claim
-from server.domain.context import context_version
+from server.domain.context import version_of, written_wish
 from server.domain.floor import Edge, Floor, Table
 from server.domain.policy import PlanEngine, ServicePolicy
-from server.domain.rules import CONFLICT_REASON, Selection
+from server.domain.rules import CONFLICT_REASON
 from server.domain.window import Stay, Window
 from server.errors import Reason
 from server.planner.catalog import Shortlist, TableSets
 from server.planner.legacy import rank_legacy
 from server.planner.lookahead import Waiting, look_ahead
 from server.planner.occupancy import Occupancy
-from server.planner.ranking import MICRO, Choice, Engine, Ranked, Ranking, ScoreTerm
-from server.planner.rejections import Merge, Refused, Rejection, rejections
+from server.planner.ranking import MICRO, Choice, Engine, Ranked, Ranking, ScoreTerm, Terms
+from server.planner.rejections import Merge, Refused, Rejection, rejection, rejections
+from server.planner.table_set import TableSet
 from server.planner.timeline import Timeline
 from server.planner.v2 import rank_v2
 
@@ -63,25 +63,44 @@ class Question:
     relaxed: tuple[Reason, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A table set that fits. `cost` ranks, lower is better, and is the sum of `breakdown`; `score` is 0 to
+class Plan(NamedTuple):
+    """A table set that fits. `cost` ranks, lower is better, and is the sum of its `terms`; `score` is 0 to
     100. The policy's engine made all three. `relaxed` are the rules it breaks; as overrides they make it holdable.
     """
 
-    tables: tuple[Table, ...]
-    zone_id: UUID
-    capacity: int
+    set: TableSet
     slack: int
-    merged: bool
-    adjacency: tuple[Edge, ...]
     cost: float
     score: float
-    breakdown: tuple[ScoreTerm, ...]
+    terms: Terms
     unmet_preferred_attributes: tuple[str, ...]
     zone_preference_unmet: bool
     context_version: str
     relaxed: tuple[Reason, ...] = ()
+
+    @property
+    def breakdown(self) -> tuple[ScoreTerm, ...]:
+        return tuple(map(ScoreTerm, *self.terms))
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        return self.set.tables
+
+    @property
+    def zone_id(self) -> UUID:
+        return self.set.zone_id
+
+    @property
+    def capacity(self) -> int:
+        return self.set.capacity
+
+    @property
+    def merged(self) -> bool:
+        return self.set.merged
+
+    @property
+    def adjacency(self) -> tuple[Edge, ...]:
+        return self.set.adjacency
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +172,7 @@ def plan_tables(question: Question) -> PlanResult:
         found,
         (
             *shortlist.rejections,
-            *rejections(sets.floor.tables, (Refused.of(*each) for each in avoided)),
+            *rejections(sets.floor.tables, sets.described, (Refused.of(*each) for each in avoided)),
             *_conflicts(sets, busy, occupied),
         ),
         len(question.floor.tables),
@@ -181,20 +200,10 @@ def _outcome(found: int, allowed: Candidates) -> PlanOutcome:
 
 def _conflicts(sets: TableSets, busy: Iterable[Removed], occupied: Occupancy) -> Iterator[Rejection]:
     """The rejections for claims, with the time at which the first set comes free."""
-    releases = _releases(occupied)
     for removed in busy:
-        for rejection in rejections(sets.floor.tables, [Refused.of(*removed)]):
-            yield replace(rejection, free_from=_free_from(removed, releases))
-
-
-def _releases(occupied: Occupancy) -> list[tuple[datetime, int]]:
-    """The instants at which taken tables come free, rising, each with the tables that are still taken then."""
-    still_taken = 0
-    releases = []
-    for position, instant in sorted(occupied.free_from.items(), key=lambda item: item[1], reverse=True):
-        releases.append((instant, still_taken))
-        still_taken |= 1 << position
-    return releases[::-1]
+        if removed.singles or removed.merges:
+            free_from = _free_from(removed, occupied.releases())
+            yield rejection(sets.floor.tables, sets.described, Refused.of(*removed), free_from)
 
 
 def _free_from(removed: Removed, releases: Sequence[tuple[datetime, int]]) -> datetime:
@@ -223,31 +232,26 @@ def _best(
         outlook,
     )
     ranking = ENGINES[question.policy.engine](choice)
-    ranked = ranking.ranked()
-    best = nsmallest(question.plans_max, ranked)
-    return len(ranked), tuple(_plan(question, ranking, each) for each in best)
+    wish = written_wish(question.party, question.stay.window, question.policy_version)
+    best = [_plan(question, ranking, wish, each) for each in ranking.best(question.plans_max)]
+    return free.singles.bit_count() + len(free.merges), tuple(best)
 
 
-def _plan(question: Question, ranking: Ranking, choice: Ranked) -> Plan:
-    tables = tuple(question.floor.tables[position] for position in choice.members)
-    party = question.party
-    selection = Selection(question.floor, question.policy, party, question.stay.window, tables)
-    lacking = (name for name in party.preferred_attributes if any(name not in t.attributes for t in tables))
-    zones = party.preferred_zone_ids
+def _plan(question: Question, ranking: Ranking, wish: str, ranked: Ranked) -> Plan:
+    """`wish` is what a context version reads of the question."""
+    chosen, party = question.sets.described(ranked.members), question.party
+    names, zones = party.preferred_attributes, party.preferred_zone_ids
+    lacking = [name for name in names if any(name not in table.attributes for table in chosen.tables)]
     return Plan(
-        tables=tables,
-        zone_id=tables[0].zone_id,
-        capacity=selection.capacity,
-        slack=selection.slack,
-        merged=len(tables) > 1,
-        adjacency=question.floor.edges_within(selection.table_ids),
-        cost=choice.cost / MICRO,
-        score=ranking.score(choice.cost),
-        breakdown=ranking.breakdown(choice),
-        unmet_preferred_attributes=tuple(lacking),
-        zone_preference_unmet=bool(zones) and tables[0].zone_id not in zones,
+        chosen,
+        chosen.capacity - party.party_size,
+        ranked.cost / MICRO,
+        ranking.score(ranked.cost),
+        ranking.terms(ranked),
+        tuple(lacking),
+        bool(zones) and chosen.zone_id not in zones,
         # A set that is free has no claim of others in its window, and other claims are no part of its
         # context.
-        context_version=context_version(selection, question.policy_version, ()),
-        relaxed=question.relaxed,
+        version_of(wish, chosen.written),
+        question.relaxed,
     )

@@ -38,6 +38,13 @@ class ScoreTerm(NamedTuple):
     cost: float
 
 
+class Terms(NamedTuple):
+    """A cost by terms: always the same names in the same order for one engine, and what each comes to."""
+
+    names: tuple[str, ...]
+    costs: tuple[float, ...]
+
+
 class Ranked(NamedTuple):
     """A free set with its cost in millionths, in the order of preference.
 
@@ -53,12 +60,12 @@ class Ranked(NamedTuple):
 class Ranking(Protocol):
     """What an engine says of the sets of one choice. The same choice always has the same ranking."""
 
-    def ranked(self) -> Sequence[Ranked]:
-        """Every set of the choice once, in any order."""
+    def best(self, count: int) -> list[Ranked]:
+        """So many of the sets that come first, in order; all of them when they are fewer."""
         ...
 
-    def breakdown(self, choice: Ranked) -> tuple[ScoreTerm, ...]:
-        """The cost of a ranked set by terms: always the same terms in the same order, and the cost is their sum."""
+    def terms(self, choice: Ranked) -> Terms:
+        """What the cost of a ranked set is the sum of."""
         ...
 
     def score(self, cost: int) -> float:

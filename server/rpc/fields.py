@@ -153,7 +153,7 @@ class Fields:
     def attributes(self, name: str) -> tuple[str, ...]:
         """Sorted and unique."""
         texts = list(getattr(self._message, name))
-        if not self._count_is_right(name, len(texts), 0, ATTRIBUTES_MAX):
+        if not texts or not self._count_is_right(name, len(texts), 0, ATTRIBUTES_MAX):
             return ()
         for index, text in enumerate(texts):
             if not forms.is_attribute(text):

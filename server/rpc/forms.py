@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from uuid import UUID
 from zoneinfo import available_timezones
 
@@ -17,6 +17,9 @@ from server.rpc.messages.time import instant_of
 INSTANT_MIN = datetime(1970, 1, 1, tzinfo=UTC)
 INSTANT_MAX = datetime(2200, 1, 1, tzinfo=UTC)
 NANOS_PER_SECOND = 1_000_000_000
+UUID_LENGTH = 36
+# The same restaurants, bookings and tables come again and again.
+UUIDS_KEPT = 16_384
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ATTRIBUTE = re.compile(rf"[a-z0-9][a-z0-9_-]{{0,{ATTRIBUTE_LENGTH_MAX - 1}}}")
@@ -31,6 +34,12 @@ _NOT_IN_TEXT = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 def uuid_of(text: str) -> UUID | None:
     """A UUID in its usual form with four hyphens; the other forms that Python reads are not the contract's."""
+    # Nothing longer is kept.
+    return _uuid_of(text) if len(text) == UUID_LENGTH else None
+
+
+@lru_cache(UUIDS_KEPT)
+def _uuid_of(text: str) -> UUID | None:
     return UUID(text) if _UUID.fullmatch(text) else None
 
 

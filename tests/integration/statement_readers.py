@@ -44,7 +44,7 @@ CHECKS = {("invariants", name) for name in load_queries("invariants")} - {
     ("invariants", name) for name in ("begin_looking", "restaurants_of", "counts")
 }
 # The same, with the database's clock beside the restaurant.
-STANDINGS = {("restaurants", "standing"), ("restaurants", "lock_restaurant")}
+STANDINGS = {("restaurants", "standing"), ("restaurants", "standings"), ("restaurants", "lock_restaurant")}
 EVIDENCE = {
     "taken_at": "taken_at",
     "claims": "restaurant_id table_id window_start window_end kind owner_id booking_id expires_at",

@@ -51,6 +51,7 @@ MODES = {
     "neighbors": AdjacencyMode.HUB,
     "pairwise": AdjacencyMode.PAIRWISE,
 }
+EVERY_SET = 1_000_000
 SKIPPED = {"capacity": Reason.CAPACITY_INSUFFICIENT}
 
 
@@ -179,7 +180,7 @@ class Selector:
 
     @cached_property
     def ranked(self) -> list[Ranked]:
-        return sorted(self.ranking.ranked())
+        return self.ranking.best(EVERY_SET)
 
     def names(self, each: Ranked) -> list[str]:
         return sorted(self.question.floor.tables[position].name for position in each.members)
@@ -188,7 +189,7 @@ class Selector:
         return next(each for each in self.ranked if self.names(each) == sorted(names))
 
     def term(self, names: Iterable[str], term: str) -> float:
-        return dict(self.ranking.breakdown(self.of(names)))[term]
+        return dict(zip(*self.ranking.terms(self.of(names)), strict=True))[term]
 
     def overage(self, place: int) -> int:
         tables = self.question.floor.tables

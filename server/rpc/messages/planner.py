@@ -1,8 +1,10 @@
 """Requests and responses of the planner service."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from uuid import UUID
+from functools import cache, lru_cache
+from itertools import chain
+from struct import Struct
 
 from maitred.v1 import planner_service_pb2 as pb
 from server.domain.booking import Party
@@ -25,8 +27,10 @@ from server.orchestrator.plan_tables import Planned, PlanTablesQuestion
 from server.orchestrator.search_availability import Availability, AvailabilityQuestion
 from server.orchestrator.subject import Subject
 from server.planner.alternatives import Alternative, AlternativeKind
+from server.planner.merges import chosen
 from server.planner.plan import Plan, PlanOutcome
 from server.planner.rejections import Rejection
+from server.planner.table_set import TableSet
 from server.rpc.fields import Fields, reading
 from server.rpc.messages.assignment import selection_summary
 from server.rpc.messages.booking import party_message, read_party
@@ -118,17 +122,11 @@ def _require_near(fields: Fields, parties: tuple[Party, ...]) -> None:
 
 def plan_tables_response(planned: Planned) -> pb.PlanTablesResponse:
     result, stay, instead = planned.result, planned.stay, planned.help
-    return pb.PlanTablesResponse(
+    response = pb.PlanTablesResponse(
         outcome=OUTCOMES[result.outcome],
-        plans=(
-            _plan_message(plan, bool(planned.beyond_policy(plan)), planned.floor) for plan in result.plans
-        ),
         plans_found=result.plans_found,
-        rejections=(_rejection_message(each, planned.floor) for each in result.rejections),
         tables_considered=result.tables_considered,
         combinations_considered=result.combinations_considered,
-        window_start=instant_message(stay.window.start),
-        window_end=instant_message(stay.window.end),
         period=stay.period,
         inventory_version=planned.restaurant.inventory_version,
         policy_version=planned.restaurant.policy_version,
@@ -136,70 +134,100 @@ def plan_tables_response(planned: Planned) -> pb.PlanTablesResponse:
         waiting_considered=planned.waiting_considered,
         waiting_found=planned.waiting_found,
         relaxations_skipped=reason_messages(result.relaxations_skipped),
-        alternatives=(_alternative_message(each, planned) for each in instead.alternatives),
+        alternatives=[_alternative_message(each, planned) for each in instead.alternatives],
         largest_capacity=result.largest,
         moving_one_booking_would_help=instead.moving_one_booking,
     )
+    set_instant(response.window_start, stay.window.start)
+    set_instant(response.window_end, stay.window.end)
+    for plan in result.plans:
+        _put_plan(response.plans.add(), plan, planned)
+    for rejection in result.rejections:
+        _put_rejection(response.rejections.add(), rejection, planned.floor)
+    return response
 
 
 def _alternative_message(alternative: Alternative, planned: Planned) -> pb.Alternative:
     party, plan, window = alternative.party, alternative.plan, alternative.stay.window
-    return pb.Alternative(
+    message = pb.Alternative(
         kind=ALTERNATIVE_KINDS[alternative.kind],
         party=party_message(party),
         changes=[name for name in CHANGEABLE if getattr(party, name) != getattr(planned.asked, name)],
         window_start=instant_message(window.start),
         window_end=instant_message(window.end),
         period=alternative.stay.period,
-        plan=_plan_message(plan, bool(planned.beyond_policy(plan)), planned.floor),
     )
+    _put_plan(message.plan, plan, planned)
+    return message
 
 
-def _plan_message(plan: Plan, needs_permission: bool, floor: Floor) -> pb.Plan:
-    ids, names = _spelled([table.table_id for table in plan.tables], floor)
-    return pb.Plan(
-        table_ids=ids,
-        table_names=names,
-        zone_id=str(plan.zone_id),
-        capacity=plan.capacity,
-        slack=plan.slack,
-        merged=plan.merged,
-        adjacency=[pb.TablePair(table_a=str(a), table_b=str(b)) for a, b in plan.adjacency],
-        cost=plan.cost,
-        score=plan.score,
-        breakdown=[pb.ScoreTerm(name=term.name, cost=term.cost) for term in plan.breakdown],
-        unmet_preferred_attributes=plan.unmet_preferred_attributes,
-        zone_preference_unmet=plan.zone_preference_unmet,
-        context_version=plan.context_version,
-        relaxed=reason_messages(plan.relaxed),
-        needs_permission=needs_permission,
-    )
+def _put_plan(message: pb.Plan, plan: Plan, planned: Planned) -> None:
+    message.MergeFromString(_spelled(plan.set) + _terms(plan.terms.names)(*plan.terms.costs))
+    message.slack = plan.slack
+    message.cost = plan.cost
+    message.score = plan.score
+    message.context_version = plan.context_version
+    if plan.unmet_preferred_attributes:
+        message.unmet_preferred_attributes.extend(plan.unmet_preferred_attributes)
+    message.zone_preference_unmet = plan.zone_preference_unmet
+    if plan.relaxed:
+        message.relaxed.extend(reason_messages(plan.relaxed))
+        message.needs_permission = bool(planned.beyond_policy(plan))
 
 
-def _rejection_message(rejection: Rejection, floor: Floor) -> pb.Rejection:
-    ids, names = _spelled(rejection.table_ids, floor)
+def _spelled(found: TableSet) -> bytes:
+    """What every plan with these tables says, as it is sent: messages that are put one behind the other are one."""
+    known: bytes | None = found.kept.get(pb.Plan)
+    if known is None:
+        known = found.kept[pb.Plan] = pb.Plan(
+            table_ids=[str(table.table_id) for table in found.tables],
+            table_names=[table.name for table in found.tables],
+            zone_id=str(found.zone_id),
+            capacity=found.capacity,
+            merged=found.merged,
+            adjacency=[pb.TablePair(table_a=str(a), table_b=str(b)) for a, b in found.adjacency],
+        ).SerializeToString()
+    return known
+
+
+@lru_cache
+def _terms(names: tuple[str, ...]) -> Callable[..., bytes]:
+    """Writes the terms with their costs, as they are sent in a plan: each ends with the eight bytes of its cost."""
+    terms = [
+        pb.Plan(breakdown=[pb.ScoreTerm(name=name, cost=1.0)]).SerializeToString()[:-8] for name in names
+    ]
+    form = Struct("<" + "".join(f"{len(term)}sd" for term in terms))
+    return lambda *costs: form.pack(*chain.from_iterable(zip(terms, costs, strict=True)))
+
+
+def _put_rejection(message: pb.Rejection, rejection: Rejection, floor: Floor) -> None:
+    ids, names = floor.spelled
+    message.MergeFromString(_of_reason(rejection.reason) + b"".join(map(_example, rejection.sets)))
+    message.tables = rejection.tables
+    message.combinations = rejection.combinations
+    message.table_ids.extend(chosen(ids, rejection.listed))
+    message.table_names.extend(chosen(names, rejection.listed))
+    if rejection.free_from is not None:
+        set_instant(message.free_from, rejection.free_from)
+
+
+@cache
+def _of_reason(reason: Reason) -> bytes:
+    """What every rejection for the reason says, as it is sent."""
     return pb.Rejection(
-        reason=REASONS[rejection.reason],
-        tables=rejection.tables,
-        combinations=rejection.combinations,
-        table_ids=ids,
-        table_names=names,
-        moving_may_help=rejection.reason in MOVABLE,
-        cures=cures_of(rejection.reason),
-        free_from=instant_message(rejection.free_from) if rejection.free_from else None,
-        example_combinations=[_set_message(table_ids, floor) for table_ids in rejection.examples],
-    )
+        reason=REASONS[reason], moving_may_help=reason in MOVABLE, cures=cures_of(reason)
+    ).SerializeToString()
 
 
-def _set_message(table_ids: Iterable[UUID], floor: Floor) -> pb.TableSet:
-    ids, names = _spelled(table_ids, floor)
-    return pb.TableSet(table_ids=ids, table_names=names)
-
-
-def _spelled(table_ids: Iterable[UUID], floor: Floor) -> tuple[list[str], list[str]]:
-    """Ids of tables as texts, and the tables' names."""
-    spelled = [floor.spelled[table_id] for table_id in table_ids]
-    return [each[0] for each in spelled], [each[1] for each in spelled]
+def _example(found: TableSet) -> bytes:
+    """The set as one of a rejection's examples, as it is sent."""
+    known: bytes | None = found.kept.get(pb.Rejection)
+    if known is None:
+        ids, names = [str(each) for each in found.table_ids], [table.name for table in found.tables]
+        example = pb.TableSet(table_ids=ids, table_names=names)
+        known = pb.Rejection(example_combinations=[example]).SerializeToString()
+        found.kept[pb.Rejection] = known
+    return known
 
 
 def explain_table_response(explained: Explained) -> pb.ExplainTableResponse:
