@@ -6,8 +6,10 @@ client or at their own rows only, so that each is a tenant of one server. All te
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from uuid import UUID, uuid4
 
 import grpc.aio
@@ -92,19 +94,25 @@ def one_grpc_runtime() -> None:
         loop.close()
 
 
-@pytest.fixture(scope="session", params=FORMS, ids=str)
-def each_postgres(request: pytest.FixtureRequest) -> Iterator[TestServer]:
+@pytest.fixture(scope="session")
+def postgres_of() -> Iterator[Callable[[PostgresForm], TestServer]]:
+    """The PostgreSQL of a form: started when somebody first asks for it, and stopped after the last test."""
+    with ExitStack() as running:
+        yield cache(lambda form: running.enter_context(running_postgres(form)))
+
+
+@pytest.fixture(params=FORMS, ids=str)
+def each_postgres(
+    request: pytest.FixtureRequest, postgres_of: Callable[[PostgresForm], TestServer]
+) -> TestServer:
     """A PostgreSQL of every form that this machine has; whoever asks for it runs once per form."""
-    form: PostgresForm = request.param
-    with running_postgres(form) as server:
-        yield server
+    return postgres_of(request.param)
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[TestServer]:
+def postgres(postgres_of: Callable[[PostgresForm], TestServer]) -> TestServer:
     """One PostgreSQL, of the form that a user would get."""
-    with running_postgres(FORMS[0]) as server:
-        yield server
+    return postgres_of(FORMS[0])
 
 
 @pytest.fixture
