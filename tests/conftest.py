@@ -20,6 +20,7 @@ from maitred_client import AsyncMaitredClient
 from server import news
 from server.bootstrap import serving
 from server.config import Settings, load_settings
+from server.lifecycle import keep_what_is_there
 from tests.support.kept import RememberedDiaries
 from tests.support.own_rows import make_views, url_of_own_rows
 from tests.support.postgres import PostgresForm, TestServer, postgres_forms, running_postgres
@@ -42,6 +43,11 @@ LONGEST = ("test_faults_at_every_statement.py", "test_cli.py", "test_embedded_po
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files come first; all others stay in their order, which has the short unit tests last."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests stay to the end, and the collector need not look at them again and again."""
+    keep_what_is_there()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
