@@ -24,9 +24,9 @@ from server.persistence.embedded import (
     find_installation,
 )
 from server.persistence.embedded import layout as layout_module
-from server.persistence.embedded.account import shared_copy
 from server.persistence.embedded.layout import layout_of
 from server.persistence.embedded.locks import FileLock
+from tests.support.ordinary_user import open_copy_of_the_wheel, ordinary_user
 from tests.support.postgres import installations, scratch_directory
 
 REPOSITORY: Final = Path(__file__).parents[2]
@@ -51,7 +51,6 @@ def installation(request: pytest.FixtureRequest) -> Installation:
 
 @pytest.fixture
 def empty_root() -> Iterator[Path]:
-    """Nothing has been started there yet."""
     with scratch_directory() as path:
         yield path
 
@@ -66,7 +65,6 @@ def first_postgres(empty_root: Path, installation: Installation) -> Iterator[Emb
 
 @pytest.fixture(scope="module")
 async def used_root(installation: Installation) -> AsyncIterator[Path]:
-    """It was started there, and stopped again."""
     with scratch_directory() as path:
         async with EmbeddedPostgres(path, installation):
             pass
@@ -83,7 +81,6 @@ def data_root(empty_root: Path, used_root: Path, installation: Installation) -> 
 
 @pytest.fixture
 def postgres(data_root: Path, installation: Installation) -> Iterator[EmbeddedPostgres]:
-    """Has its data directory, and need only be started."""
     server = EmbeddedPostgres(data_root, installation)
     yield server
     server.kill()
@@ -400,22 +397,3 @@ def test_what_depends_on_the_user_holds_for_an_ordinary_one_too() -> None:
         )
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     assert f"{len(DEPENDS_ON_THE_USER)} passed" in outcome.stdout
-
-
-def open_copy_of_the_wheel(home: Path) -> Path:
-    """An import root with the wheel's PostgreSQL where an ordinary user, with no privilege at all, can run it."""
-    tree = find_installation("wheel").bin_dir.parent
-    libraries = tree.parent.with_name(f"{tree.parent.name}.libs")
-    copied = shared_copy(tree, libraries, home / "wheel")
-    (copied.parent / "__init__.py").touch()
-    return copied.parents[1]
-
-
-def ordinary_user(user: pwd.struct_passwd) -> list[str]:
-    """A command prefix that becomes this user for good.
-
-    It may still read what root may: the interpreter and this checkout can lie in a directory closed to others.
-    """
-    identity = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    reading = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
-    return ["setpriv", *identity, *reading]
