@@ -6,8 +6,10 @@ client or at their own rows only, so that each is a tenant of one server. All te
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from uuid import UUID, uuid4
 
 import grpc.aio
@@ -18,6 +20,7 @@ from maitred_client import AsyncMaitredClient
 from server import news
 from server.bootstrap import serving
 from server.config import Settings, load_settings
+from server.lifecycle import keep_what_is_there
 from tests.support.kept import RememberedDiaries
 from tests.support.own_rows import make_views, url_of_own_rows
 from tests.support.postgres import PostgresForm, TestServer, postgres_forms, running_postgres
@@ -40,6 +43,11 @@ LONGEST = ("test_faults_at_every_statement.py", "test_cli.py", "test_embedded_po
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files come first; all others stay in their order, which has the short unit tests last."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests stay to the end, and the collector need not look at them again and again."""
+    keep_what_is_there()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -92,19 +100,25 @@ def one_grpc_runtime() -> None:
         loop.close()
 
 
-@pytest.fixture(scope="session", params=FORMS, ids=str)
-def each_postgres(request: pytest.FixtureRequest) -> Iterator[TestServer]:
+@pytest.fixture(scope="session")
+def postgres_of() -> Iterator[Callable[[PostgresForm], TestServer]]:
+    """The PostgreSQL of a form: started when somebody first asks for it, and stopped after the last test."""
+    with ExitStack() as running:
+        yield cache(lambda form: running.enter_context(running_postgres(form)))
+
+
+@pytest.fixture(params=FORMS, ids=str)
+def each_postgres(
+    request: pytest.FixtureRequest, postgres_of: Callable[[PostgresForm], TestServer]
+) -> TestServer:
     """A PostgreSQL of every form that this machine has; whoever asks for it runs once per form."""
-    form: PostgresForm = request.param
-    with running_postgres(form) as server:
-        yield server
+    return postgres_of(request.param)
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[TestServer]:
+def postgres(postgres_of: Callable[[PostgresForm], TestServer]) -> TestServer:
     """One PostgreSQL, of the form that a user would get."""
-    with running_postgres(FORMS[0]) as server:
-        yield server
+    return postgres_of(FORMS[0])
 
 
 @pytest.fixture

@@ -1,25 +1,17 @@
 """`bench`: measurements that anybody can repeat."""
 
-from time import perf_counter
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from server.cli import bench_comparing, bench_main, bench_running
-from server.cli.bench_result import outcome_json, outcome_table
-from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command, unwrapped
 from server.cli.options import Output
-from server.cli.output import Format, errors, show, write_json
-from server.simulation.comparison import SOLVER_SECONDS_MAX, TARGETS, Case, Outcome, compare
-from server.simulation.solver import SolverMissing
+from server.cli.output import Format, show, write_json
 
 SEEDS_DEFAULT = 10
 # The room of 400 tables takes most of the time, and its evenings differ little.
 LARGE_TABLES, LARGE_SEEDS_MAX = 400, 3
-# Enough for rooms of 40 tables; of larger ones upper bounds are left.
-QUICK_SOLVER_SECONDS_MAX = 1.0
 
 bench = typer.Typer(invoke_without_command=True)
 
@@ -85,43 +77,11 @@ def planner(
 
     Example: [bold]maitred bench planner --tables 120 --loads 100 --seeds 3[/]
     """
-    cases = _cases(tables, loads, quick=quick)
-    counts = [_seeds(case, min(seeds, 2) if quick else seeds) for case in cases]
-    outcomes = _measure(cases, counts, QUICK_SOLVER_SECONDS_MAX if quick else SOLVER_SECONDS_MAX)
+    from server.cli.bench_evenings import measured
+    from server.cli.bench_result import outcome_json, outcome_table
+
+    outcomes = measured(tables, loads, seeds, quick=quick)
     if output is Format.TABLE:
         show(outcome_table(outcomes))
     else:
         write_json([outcome_json(outcome) for outcome in outcomes], output)
-
-
-def _cases(tables: list[int] | None, loads: list[int] | None, *, quick: bool) -> list[Case]:
-    if not tables and not loads:
-        return [Case(*key) for key in TARGETS if not quick or key[0] < LARGE_TABLES]
-    rooms = tables or sorted({size for size, _ in TARGETS})
-    return [Case(size, load) for size in rooms for load in loads or [100]]
-
-
-def _seeds(case: Case, seeds: int) -> int:
-    return min(seeds, LARGE_SEEDS_MAX) if case.tables >= LARGE_TABLES else seeds
-
-
-def _measure(cases: list[Case], counts: list[int], solver_seconds_max: float) -> list[Outcome]:
-    console = errors()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("evenings", total=sum(counts))
-        try:
-            return [
-                compare(
-                    case,
-                    range(1, count + 1),
-                    perf_counter,
-                    lambda: progress.advance(task),
-                    solver_seconds_max,
-                )
-                for case, count in zip(cases, counts, strict=True)
-            ]
-        except SolverMissing as missing:
-            raise CommandFailure(
-                ExitCode.NOT_READY, str(missing), "Install it beside maitred: pip install highspy"
-            ) from None

@@ -35,8 +35,8 @@ from server.cli.options import (
 from server.cli.output import Format, note, show, write_json
 from server.cli.overriding import Overrides, overrides
 from server.cli.party_options import Booking, PartySize, Required, Start, StayMinutes, Wanted, Zone
+from server.cli.plan_choice import hold_request, refusal_reason
 from server.cli.plan_view import plan_view
-from server.cli.replay import hold_request, refusal_reason
 
 
 def register(app: typer.Typer) -> None:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from maitred_client import MaitredError
 from server.cli.output import errors
-from server.cli.service_day_file import ServiceDayFileError
+from server.cli.service_day_error import ServiceDayFileError
 
 UNREACHABLE_CODES = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "UNKNOWN"})
 

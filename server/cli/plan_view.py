@@ -11,7 +11,7 @@ from maitred_client.messages import Floor, Plan, PlanEngine, PlanOutcome, PlanTa
 from server.cli.alternatives_view import alternatives_view, hints, what_would_help
 from server.cli.output import facts, grid
 from server.cli.overriding import reason_names
-from server.cli.replay import reason_word
+from server.cli.plan_choice import reason_word
 
 OUTCOMES = {
     PlanOutcome.PLAN_OUTCOME_FEASIBLE: Text("something fits", style="bold green"),

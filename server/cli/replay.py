@@ -9,14 +9,9 @@ from maitred_client import AsyncMaitredClient, MaitredError, instant
 from maitred_client.messages import (
     Booking,
     ConfirmHoldRequest,
-    ErrorReason,
-    HoldTablesRequest,
-    Plan,
-    PlanOutcome,
     PlanTablesRequest,
-    PlanTablesResponse,
-    Rejection,
 )
+from server.cli.plan_choice import hold_request, refusal_reason
 from server.cli.replay_result import BookingResult, DayResult
 from server.cli.service_day import DayBooking, ServiceDay
 from server.cli.service_day_messages import (
@@ -30,8 +25,6 @@ from server.cli.service_day_messages import (
 REPLANS_MAX = 3
 # A booking that cannot be is part of a day and counted; any other error means that the replay itself is broken.
 BOOKING_REFUSALS = frozenset({"OUTSIDE_SERVICE_HOURS", "SERVICE_OVERRUN", "WINDOW_IN_PAST"})
-TAKEN = frozenset({"TABLE_BLOCKED", "TABLE_CONFLICT_ASSIGNED", "TABLE_CONFLICT_HELD"})
-NEVER_DECISIVE = frozenset({"COMBINATION_REDUNDANT"})
 
 
 async def load_restaurant(client: AsyncMaitredClient, day: ServiceDay, restaurant_id: str) -> None:
@@ -114,36 +107,3 @@ async def _allocate(client: AsyncMaitredClient, booking: Booking) -> tuple[tuple
             continue
         return tuple(plan.table_names), ""
     raise AssertionError("every attempt returns or is the last")
-
-
-def hold_request(restaurant_id: str, booking_id: str, plan: Plan) -> HoldTablesRequest:
-    """Holds what was planned, unless something that the plan depends on has changed since."""
-    return HoldTablesRequest(
-        restaurant_id=restaurant_id,
-        booking_id=booking_id,
-        table_ids=plan.table_ids,
-        context_version=plan.context_version,
-        overrides=plan.relaxed,
-    )
-
-
-def refusal_reason(response: PlanTablesResponse) -> str:
-    """The one reason that stands for an empty plan: the one that most table sets were left out for.
-
-    When everything that would fit is taken, only what takes tables counts: that most tables are too small anyway
-    says nothing about this evening. Equal counts go by the precedence of the contract.
-    """
-    taken = response.outcome == PlanOutcome.PLAN_OUTCOME_FULLY_TAKEN
-    candidates = [
-        rejection
-        for rejection in response.rejections
-        if reason_word(rejection) not in NEVER_DECISIVE and (not taken or reason_word(rejection) in TAKEN)
-    ]
-    if not candidates:
-        return PlanOutcome.Name(response.outcome).removeprefix("PLAN_OUTCOME_")
-    return reason_word(max(candidates, key=lambda item: (item.tables + item.combinations, -item.reason)))
-
-
-def reason_word(rejection: Rejection) -> str:
-    """The reason without the prefix of its enum."""
-    return ErrorReason.Name(rejection.reason).removeprefix("ERROR_REASON_")

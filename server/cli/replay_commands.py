@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
@@ -24,10 +24,10 @@ from server.cli.output import Format, errors, facts, note, show, typed, write_js
 from server.cli.picture import FloorPicture
 from server.cli.picture_source import fetch_picture
 from server.cli.picture_terminal import TerminalPicture
-from server.cli.replay import replay_day
 from server.cli.replay_result import BookingResult, DayResult, refusals, result_table
-from server.cli.service_day import ServiceDay
-from server.cli.service_day_file import read_all, read_service_days
+
+if TYPE_CHECKING:
+    from server.cli.service_day import ServiceDay
 
 Address = Annotated[
     str,
@@ -85,6 +85,8 @@ def replay(
 
     Example: [bold]maitred replay saturday.json -o json[/]
     """
+    from server.cli.service_day_file import read_all
+
     days = read_all(files)
     fixed = _parsed(date)
 
@@ -113,6 +115,8 @@ def demo(
 
     Example: [bold]maitred demo --out pictures[/]
     """
+    from server.cli.service_day_file import read_service_days
+
     (day,) = read_service_days(SAMPLE_FILE)
     began = perf_counter()
 
@@ -142,7 +146,9 @@ async def _server(address: str) -> AsyncIterator[str]:
         yield where
 
 
-async def _replay(client: AsyncMaitredClient, day: ServiceDay, fixed: dt.date | None) -> DayResult:
+async def _replay(client: AsyncMaitredClient, day: "ServiceDay", fixed: dt.date | None) -> DayResult:
+    from server.cli.replay import replay_day
+
     today = dt.datetime.now(ZoneInfo(day.timezone)).date()
     date = fixed or replay_date(day.local_date, today)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -156,7 +162,7 @@ async def _replay(client: AsyncMaitredClient, day: ServiceDay, fixed: dt.date | 
         return await replay_day(client, day, date, step)
 
 
-async def _picture(client: AsyncMaitredClient, day: ServiceDay, result: DayResult) -> FloorPicture:
+async def _picture(client: AsyncMaitredClient, day: "ServiceDay", result: DayResult) -> FloorPicture:
     restaurant = Restaurant(restaurant_id=result.restaurant_id, name=day.restaurant, time_zone=day.timezone)
     return await fetch_picture(client, restaurant, result.date, dt.datetime.now(dt.UTC))
 

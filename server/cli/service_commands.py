@@ -1,36 +1,23 @@
 """`dev`, `migrate`, `doctor` and `config`: running the service and looking at what runs."""
 
-import datetime as dt
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from uuid import uuid4
-from zoneinfo import ZoneInfo
 
 import typer
 from rich.text import Text
 
-from maitred_client import AsyncMaitredClient, timestamp
-from maitred_client.messages import PartyRequest, PutBookingRequest
-from server.cli.embedded_server import SAMPLE_FILE
 from server.cli.failures import ExitCode
 from server.cli.help_text import add_command
-from server.cli.instants import parse_start
 from server.cli.looking_up import drive
-from server.cli.options import ADDRESS_DEFAULT, SAMPLE_TENANT, Connection, Output
-from server.cli.output import Format, facts, grid, note, show, typed, write_json
-from server.cli.replay import load_restaurant
-from server.cli.service_day import ServiceDay
-from server.cli.service_day_file import read_service_days
-from server.cli.service_day_messages import stable_id
+from server.cli.options import Connection, Output
+from server.cli.output import Format, facts, grid, note, show, write_json
 
 if TYPE_CHECKING:
     from server.bootstrap import Database
     from server.config import Settings, SettingView
 
 SERVER = "Server"
-TRY_PARTY = 4
-TRY_START = "20:00"
 
 Host = Annotated[
     str | None,
@@ -120,6 +107,7 @@ def dev(
 
     async def work() -> None:
         from server.bootstrap import database, serving, working
+        from server.cli.sample_restaurant import calls_to_try, load_sample
         from server.measuring import show_measurements
 
         metrics = show_measurements(settings.metrics_port)
@@ -128,12 +116,11 @@ def dev(
             working(settings, store.url) as busy,
             serving(settings, store.url) as server,
         ):
-            (day,) = read_service_days(SAMPLE_FILE)
             async with Connection(server.address, actor="maitred-dev").open() as client:
-                booking = await _load_sample(client, day)
+                sample = await load_sample(client)
             show(Text("maitred is up. Ctrl-C stops it.", style="bold green"))
             show(facts(_running(server.address, busy.address, store, metrics)))
-            show("", *_calls_to_try(server.address, day, booking))
+            show("", *calls_to_try(server.address, sample))
             await server.wait()
             note("draining …")
             await server.drain()
@@ -149,52 +136,6 @@ def _running(server: str, worker: str, store: "Database", metrics: str | None) -
         ("database", f"{store.version}, {store.source}"),
     )
     return (*where, ("measurements", metrics)) if metrics else where
-
-
-async def _load_sample(client: AsyncMaitredClient, day: ServiceDay) -> str:
-    """Puts the sample restaurant and one more booking for its next dinner; returns the booking's id."""
-    restaurant_id = stable_id(day, "restaurant", "dev")
-    await load_restaurant(client, day, restaurant_id)
-    # A new one at every start: the one of last time may have its tables by now.
-    booking_id = str(uuid4())
-    await client.put_booking(
-        PutBookingRequest(
-            restaurant_id=restaurant_id,
-            booking_id=booking_id,
-            party=PartyRequest(party_size=TRY_PARTY, start=timestamp(_next_dinner(day))),
-            reference="try me",
-        )
-    )
-    return booking_id
-
-
-def _next_dinner(day: ServiceDay) -> dt.datetime:
-    return parse_start(TRY_START, ZoneInfo(day.timezone), dt.datetime.now(dt.UTC))
-
-
-def _calls_to_try(address: str, day: ServiceDay, booking: str) -> tuple[Text, ...]:
-    restaurant_id = stable_id(day, "restaurant", "dev")
-    start = _next_dinner(day).astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    body = f'{{"restaurant_id":"{restaurant_id}","party":{{"party_size":{TRY_PARTY},"start":"{start}"}}}}'
-    header = f"x-maitred-tenant: {SAMPLE_TENANT}"
-    method = "maitred.v1.PlannerService/PlanTables"
-    where = "" if address == ADDRESS_DEFAULT else f" --address {address}"
-    lines = (
-        ("bold", "Three calls to try, in another terminal"),
-        ("dim", "# plan with the command line"),
-        ("", f"{typed('maitred')} plan{where} --party {TRY_PARTY} --start {TRY_START} --prefer window"),
-        ("dim", "# the same with buf, which learns the contract from the server"),
-        ("", f"{typed('buf')} curl --protocol grpc --http2-prior-knowledge -H '{header}' \\"),
-        ("", f"  -d '{body}' \\"),
-        ("", f"  http://{address}/{method}"),
-        ("dim", "# the same with grpcurl"),
-        ("", f"grpcurl -plaintext -H '{header}' \\"),
-        ("", f"  -d '{body}' \\"),
-        ("", f"  {address} {method}"),
-        ("bold", "Then hold tables for a booking that waits for them"),
-        ("", f"{typed('maitred')} hold{where} --best --booking {booking}"),
-    )
-    return tuple(Text(text, style=style) for style, text in lines)
 
 
 def migrate_up_command(database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:

@@ -3,7 +3,6 @@
 import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,10 +11,10 @@ from pydantic_core import ErrorDetails
 
 from server.cli.json_positions import JsonPath, find_positions
 from server.cli.service_day import ServiceDay
+from server.cli.service_day_error import FileProblem, ServiceDayFileError
 from server.cli.service_day_rules import Complaint, complaints
 
 FILE_BYTES_MAX = 20_000_000
-PROBLEMS_LISTED_MAX = 20
 TOP_LEVEL_KEYS = ("traces", "note", "edge_rule", "policy_note")
 VALUE_LENGTH_MAX = 40
 KINDS = {
@@ -26,30 +25,6 @@ KINDS = {
     list: "a list",
 }
 DAY_WORDS = "an object with id, restaurant, date, timezone, tables, policy and bookings"
-
-
-@dataclass(frozen=True, slots=True)
-class FileProblem:
-    """One thing wrong with a file. `line` counts from 1; `field` is empty when the file as a whole is meant."""
-
-    file: str
-    line: int
-    field: str
-    problem: str
-    remedy: str
-
-    def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.field + ': ' if self.field else ''}{self.problem}. {self.remedy}"
-
-
-class ServiceDayFileError(Exception):
-    """The file cannot be used. `problems` lists at most 20 of `total`."""
-
-    def __init__(self, problems: Sequence[FileProblem]) -> None:
-        self.problems = tuple(problems[:PROBLEMS_LISTED_MAX])
-        self.total = len(problems)
-        super().__init__("\n".join(map(str, self.problems)))
 
 
 def read_service_days(path: Path) -> tuple[ServiceDay, ...]:

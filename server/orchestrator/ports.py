@@ -307,12 +307,14 @@ class Footprint:
     hold_id: UUID | None = None
     table_ids: tuple[UUID, ...] = ()
     request_id: UUID | None = None
+    touches: frozenset[UUID] = field(init=False, repr=False, compare=False)
+    """Changes that touch something in common are decided one after the other. Whoever waits is asked for it again and
+    again."""
 
-    @property
-    def touches(self) -> frozenset[UUID]:
-        """Changes that touch something in common are decided one after the other."""
+    def __post_init__(self) -> None:
         named = (self.booking_id, self.hold_id, self.request_id)
-        return frozenset((*(each for each in named if each is not None), *self.table_ids))
+        touches = frozenset((*(each for each in named if each is not None), *self.table_ids))
+        object.__setattr__(self, "touches", touches)
 
 
 class Store(Protocol):

@@ -2,13 +2,14 @@
 them.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
 from math import exp
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from server.domain.policy import ServicePeriod, ServicePolicy
-from server.planner.gaps import GAP_SLOTS_MAX, slots_covering
+from server.planner.gaps import slots_covering
 from server.planner.ranking import MICRO
 
 # Of 100 parties so many have each size when a policy says nothing about it.
@@ -22,27 +23,54 @@ PULL = 2.5
 
 # How many tables there are of each number of seats, by rising seats.
 SeatMix: TypeAlias = tuple[tuple[int, int], ...]
-# By seats of a table: for gaps from 0 slots upwards the chance that nobody comes for it, in millionths.
-Desertion: TypeAlias = dict[int, tuple[int, ...]]
+
+
+class Comers(NamedTuple):
+    """The parties of one size in one period that one table can hope for, the slots that one of them takes, and how many
+    starts they can choose from.
+    """
+
+    parties: float
+    turn: int
+    starts: int
+
+
+class Chances(dict[int, int]):
+    """For an idle gap of so many slots the chance that nobody comes for it, in millionths. Few of all gaps are ever
+    asked for, so each is worked out when it is first.
+    """
+
+    def __init__(self, comers: Sequence[Comers]) -> None:
+        super().__init__({0: 0})  # Without a gap there is nobody to miss.
+        self._comers = tuple(comers)
+
+    def __missing__(self, gap: int) -> int:
+        hoped = 0.0
+        for parties, turn, starts in self._comers:
+            if gap >= turn:
+                hoped += parties * ((gap - turn) // START_SLOTS + 1) / starts
+        self[gap] = chance = round(MICRO * exp(-hoped))
+        return chance
+
+
+# By seats of a table.
+Desertion: TypeAlias = dict[int, Chances]
 
 
 @lru_cache(maxsize=64)
 def desertion(policy: ServicePolicy, mix: SeatMix) -> Desertion:
-    """For each number of seats how likely no expected party fits into an idle gap of 0, 1, 2, … slots. Without a
-    gap there is nobody to miss, so that is 0.
-    """
-    longest = 3 * GAP_SLOTS_MAX
-    chances: Desertion = {}
-    smaller = 0
-    for seats, tables in mix:
-        comers = [0.0] * (longest + 1)
-        for period in policy.periods:
-            for size, parties in expected_parties(policy, period, mix).items():
+    """For each number of seats how likely no expected party fits into an idle gap."""
+    comers: dict[int, list[Comers]] = {seats: [] for seats, _ in mix}
+    for period in policy.periods:
+        expected = expected_parties(policy, period, mix)
+        smaller = 0
+        for seats, tables in mix:
+            for size, parties in expected.items():
                 if smaller < size <= seats:
-                    _add_comers(comers, policy, period, size, PULL * parties / tables / len(policy.periods))
-        chances[seats] = (0, *(round(MICRO * exp(-each)) for each in comers[1:]))
-        smaller = seats
-    return chances
+                    hoped = PULL * parties / tables / len(policy.periods)
+                    comers[seats].append(_comers(policy, period, size, hoped))
+            smaller = seats
+    return {seats: Chances(each) for seats, each in comers.items()}
 
 
 def expected_parties(policy: ServicePolicy, period: ServicePeriod, mix: SeatMix) -> dict[int, float]:
@@ -66,14 +94,6 @@ def period_slots(period: ServicePeriod) -> int:
     return slots_covering(timedelta(minutes=period.closes_after_min - period.opens_min))
 
 
-def _add_comers(
-    comers: list[float], policy: ServicePolicy, period: ServicePeriod, size: int, parties: float
-) -> None:
-    """Adds to each gap the parties of this size that are expected at the starts which the gap leaves them.
-
-    `parties` are those of the whole period that one table can hope for.
-    """
+def _comers(policy: ServicePolicy, period: ServicePeriod, size: int, parties: float) -> Comers:
     turn = turn_slots_of(policy, period, size)
-    starts = max(1, (period_slots(period) - turn) // START_SLOTS + 1)
-    for gap in range(turn, len(comers)):
-        comers[gap] += parties * ((gap - turn) // START_SLOTS + 1) / starts
+    return Comers(parties, turn, max(1, (period_slots(period) - turn) // START_SLOTS + 1))

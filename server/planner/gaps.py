@@ -46,9 +46,15 @@ def unusable_slots(turns: tuple[int, ...], longest: int) -> tuple[int, ...]:
 
 @lru_cache(maxsize=64)
 def _unusable(turns: tuple[int, ...], days: int) -> tuple[int, ...]:
-    filled = [True] + [False] * (days * GAP_SLOTS_MAX)
+    longest = days * GAP_SLOTS_MAX
+    # Bit by bit whether whole turns fill so many slots: with up to 1, 3, 7, … more of each turn.
+    filled = 1
+    for turn in turns:
+        more = turn
+        while more <= longest:
+            filled |= filled << more
+            more *= 2
     unused = [0]
-    for gap in range(1, len(filled)):
-        filled[gap] = any(turn <= gap and filled[gap - turn] for turn in turns)
-        unused.append(0 if filled[gap] else unused[-1] + 1)
+    for gap in range(1, longest + 1):
+        unused.append(0 if filled >> gap & 1 else unused[-1] + 1)
     return tuple(unused)

@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import signal
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -21,6 +20,7 @@ from server.cli.failures import ExitCode
 from server.cli.replay import load_restaurant
 from server.cli.service_day_file import read_service_days
 from tests.conftest import Served
+from tests.support.postgres import scratch_directory
 from tests.support.programs import Ended, run, started
 
 ROME = ZoneInfo("Europe/Rome")
@@ -270,10 +270,9 @@ async def test_a_day_is_replayed_twice_the_same_on_a_running_server(lumen: Lumen
 @pytest.fixture
 def scratch() -> Iterator[Path]:
     """A home and a place for temporary files, open to the user that PostgreSQL runs as when this one is root."""
-    with tempfile.TemporaryDirectory(prefix="maitred-test-") as name:
-        folder = Path(name)
-        for path in (folder, folder / "home", folder / "tmp"):
-            path.mkdir(exist_ok=True)
+    with scratch_directory() as folder:
+        for path in (folder / "home", folder / "tmp"):
+            path.mkdir()
             path.chmod(0o755)
         yield folder
 

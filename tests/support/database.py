@@ -37,10 +37,12 @@ async def row(url: str, query: str, *values: object) -> Row:
 
 async def belongings(url: str, restaurant_id: str, tenant_id: str) -> Mapping[str, list[str]]:
     """Every row of every table that belongs to a restaurant or its tenant, as text by table name."""
+    # Asked of the catalogue itself: the views of information_schema take longer than everything else here.
     columns = (
-        "SELECT table_name::text AS name, min(column_name::text) AS owner FROM information_schema.columns"
-        " WHERE table_schema = 'public' AND column_name IN ('restaurant_id', 'tenant_id')"
-        " GROUP BY table_name ORDER BY table_name"
+        "SELECT c.relname::text AS name, min(a.attname::text) AS owner FROM pg_class AS c"
+        " JOIN pg_attribute AS a ON a.attrelid = c.oid"
+        " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND NOT a.attisdropped"
+        " AND a.attname IN ('restaurant_id', 'tenant_id') GROUP BY c.relname ORDER BY c.relname"
     )
     ids = {"restaurant_id": restaurant_id, "tenant_id": tenant_id}
     async with connected(url) as connection:
@@ -48,7 +50,7 @@ async def belongings(url: str, restaurant_id: str, tenant_id: str) -> Mapping[st
             name: [
                 text
                 for (text,) in await connection.fetch(
-                    f'SELECT t::text FROM public."{name}" AS t WHERE {owner}::text = $1 ORDER BY 1',
+                    f'SELECT t::text FROM public."{name}" AS t WHERE {owner} = $1::text::uuid ORDER BY 1',
                     ids[owner],
                 )
             ]

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from server.cli import bench_commands, main
+from server.cli import app, bench_evenings
 from server.cli.failures import ExitCode
 from server.simulation.seating import RULES
 
@@ -15,7 +15,7 @@ SMALLEST = ("bench", "planner", "--tables", "8", "--loads", "120", "--seeds", "2
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> ExitCode:
     monkeypatch.setattr(sys, "argv", ["maitred", *arguments])
     with pytest.raises(SystemExit) as ended:
-        main()
+        app.run()
     return ExitCode(int(ended.value.code or 0))
 
 
@@ -50,7 +50,7 @@ def test_where_nothing_was_proven_in_time_it_says_that_a_bound_stands_for_the_be
 ) -> None:
     pytest.importorskip("highspy", reason="highspy solves the integer programs; it is in the dev group")
     monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setattr(bench_commands, "QUICK_SOLVER_SECONDS_MAX", 0.0)
+    monkeypatch.setattr(bench_evenings, "QUICK_SOLVER_SECONDS_MAX", 0.0)
     assert run(monkeypatch, *SMALLEST, "--quick") is ExitCode.OK
     assert "bound, 0/2 proven" in capfd.readouterr().out
 

@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from maitred_client.messages import Floor, Zone
-from server.cli import main
+from server.cli import app
 from server.cli.failures import MEANINGS, ExitCode
 from server.cli.looking_up import zone_id_by_name
 
@@ -69,7 +69,7 @@ class Run:
     def __call__(self, *arguments: str) -> int:
         self.monkeypatch.setattr("sys.argv", ["maitred", *arguments])
         with pytest.raises(SystemExit) as ended:
-            main()
+            app.run()
         self.out, self.err = self.capfd.readouterr()
         code = ended.value.code
         return code if isinstance(code, int) else 0

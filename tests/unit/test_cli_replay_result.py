@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from maitred_client.messages import ErrorReason, PlanOutcome, PlanTablesResponse, Rejection
-from server.cli.replay import refusal_reason
+from server.cli.plan_choice import refusal_reason
 from server.cli.replay_result import BookingResult, DayResult, quantile_of
 
 

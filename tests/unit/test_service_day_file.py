@@ -9,13 +9,8 @@ import pytest
 
 from server.cli.embedded_server import SAMPLE_FILE
 from server.cli.json_positions import find_positions
-from server.cli.service_day_file import (
-    FILE_BYTES_MAX,
-    PROBLEMS_LISTED_MAX,
-    ServiceDayFileError,
-    read_all,
-    read_service_days,
-)
+from server.cli.service_day_error import PROBLEMS_LISTED_MAX, ServiceDayFileError
+from server.cli.service_day_file import FILE_BYTES_MAX, read_all, read_service_days
 
 Change = Callable[[dict[str, Any]], object]
 
