@@ -21,7 +21,8 @@ WorkT = TypeVar("WorkT")
 class Clients:
     """Client processes of one tenant. What is in flight is shared out among them.
 
-    Each process has `lines` connections of its own to a server: several, so that they reach every process of it.
+    Each process has `lines` connections of its own to a server: several, so that they reach every process of it. A
+    process with fewer calls in flight has no more connections than calls.
     """
 
     tenant_id: UUID
@@ -36,7 +37,7 @@ class Clients:
     async def send(self, address: str, calls: Sequence[Call], in_flight: int) -> Measured:
         """Each call once, so many at a time. Raises `RefusedError` unless all succeed."""
         parts = [
-            CallsPart(address, self.metadata, share, each, lines=self.lines)
+            CallsPart(address, self.metadata, share, each, lines=min(self.lines, each))
             for share, each in self._shares(calls, in_flight)
         ]
         with watched() as processor:
@@ -46,7 +47,7 @@ class Clients:
     async def hold_and_confirm(self, address: str, seats: Sequence[Seat], in_flight: int) -> Measured:
         """A hold and its confirm are one operation. Raises `RefusedError` unless all succeed."""
         parts = [
-            PairsPart(address, self.metadata, tuple(share), each, self.lines)
+            PairsPart(address, self.metadata, tuple(share), each, min(self.lines, each))
             for share, each in self._shares(seats, in_flight)
         ]
         with watched() as processor:
