@@ -55,12 +55,7 @@ Callers = Annotated[int | None, size_option("--callers", "CALLERS", 1, "Calls in
 ClientCount = Annotated[
     int | None, size_option("--clients", "CLIENTS", 1, "Client processes, of both sides.")
 ]
-ProcessCount = Annotated[
-    int | None,
-    size_option(
-        "--processes", "PROCESSES", 1, "Server processes; as many as clients if there are so many cores."
-    ),
-]
+ProcessCount = Annotated[int, size_option("--processes", "PROCESSES", 1, "Processes of the server.")]
 Profiled = Annotated[
     bool,
     typer.Option(
@@ -79,7 +74,7 @@ def main_run(
     scale: Scale = 1.0,
     callers: Callers = None,
     clients: ClientCount = None,
-    processes: ProcessCount = None,
+    processes: ProcessCount = 1,
     profile: Profiled = False,
     history: History = None,
     output: Output = Format.TABLE,
@@ -95,8 +90,10 @@ def main_run(
     """
     if context.invoked_subcommand is not None:
         return
+    if profile and processes > 1:
+        raise typer.BadParameter("--profile looks at a single process", param_hint="--processes")
     sizes = _sizes(MAIN_QUICK if quick else MAIN_FULL, repeats, scale, callers, clients)
-    sizes = replace(sizes, processes=_processes(processes, sizes, profile=profile))
+    sizes = replace(sizes, processes=processes)
     wanted, began = chosen_figures(only), datetime.now(UTC)
     findings, made_with, looked = _measure(sizes, wanted, profile=profile)
     run = _run_of(findings, made_with, looked, sizes, wanted) | {
@@ -202,14 +199,6 @@ def _sizes(
         callers=callers or sizes.callers,
         clients=clients or sizes.clients,
     )
-
-
-def _processes(asked: int | None, sizes: MainSizes, *, profile: bool) -> int:
-    if profile:
-        if asked not in {None, 1}:
-            raise typer.BadParameter("--profile looks at a single process", param_hint="--processes")
-        return 1
-    return asked or min(sizes.clients, os.cpu_count() or 1)
 
 
 def _told(sizes: MainSizes) -> dict[str, object]:

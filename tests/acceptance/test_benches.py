@@ -12,7 +12,7 @@ from server.bench.rates import RATIOS
 from tests.support.programs import run
 
 SMALL_OUTBOX = "--repeats 1 --events 100 --wakes 2 --confirms 24 --kills 1 --rows 2500"
-SMALL_MAIN = "--quick --repeats 1 --scale 0.01 --callers 4 --clients 1"
+SMALL_MAIN = "--quick --repeats 1 --scale 0.01 --callers 4 --clients 1 --processes 2"
 MAIN_FIGURES = {"hold_vs_raw_sql", "hold_vs_empty_rpc", "hold_confirm_vs_raw_sql", "lone_hold_p50_vs_raw_sql"}
 SMALL_PLANS = "--repeats 1 --restaurants 2 --tables 12 --calls 2"
 
@@ -64,6 +64,7 @@ async def test_the_main_run_measures_holds_beside_raw_sql_and_is_kept_to_be_comp
         *(f"{key}_processor" for key in told["ratios"] if key in RATIOS),
     }
     assert told["targets"].keys() == MAIN_FIGURES
+    assert told["sizes"]["processes"] == 2
     for key in MAIN_FIGURES:
         least, most = told["spreads"][key]
         assert 0 < least <= told["ratios"][key] <= most, key

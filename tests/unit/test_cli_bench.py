@@ -61,3 +61,10 @@ def test_without_the_solver_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "highspy", None)
     assert run(monkeypatch, *SMALLEST) is ExitCode.NOT_READY
     assert "pip install highspy" in capfd.readouterr().err
+
+
+def test_a_profile_is_of_one_process(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "bench", "--profile", "--processes", "2") is ExitCode.USAGE
+    assert "a single process" in capfd.readouterr().err
