@@ -284,6 +284,29 @@ async def test_a_locked_restaurant_holds_up_its_own_guests_only(
     assert await sound(database, locked, *others)
 
 
+async def test_a_restaurant_that_is_free_soon_is_waited_for_by_all(
+    server: Served, client: AsyncMaitredClient, database: Connection
+) -> None:
+    """As other processes' groups have it: whoever left it out would carry its guests through one group after another."""
+    worlds = await worlds_of(client, 3)
+    bookings = [await world.booking() for world in worlds]
+    async with (
+        crew_on(server.server_url, server.tenant_id, groups_max=1) as crew,
+        restaurant_locked(server.server_url, worlds[1].restaurant_id) as owner,
+    ):
+        crew.plan.arm_for(NOWHERE, just_count)
+        calls = [
+            asyncio.create_task(crew.hold(world, booking.booking_id, "T1"))
+            for world, booking in zip(worlds, bookings, strict=True)
+        ]
+        await _waiting_for_locks(database, owner)
+        await owner.execute("COMMIT")
+        await owner.execute("BEGIN")
+        assert [type(answer) for answer in await outcomes(*calls)] == [Held] * 3
+        assert crew.transactions == 1
+    assert await sound(database, *worlds)
+
+
 async def _waiting_for_locks(database: Connection, owner: Connection) -> None:
     """Returns when somebody waits for what `owner` has locked."""
     query = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE $1 = any(pg_blocking_pids(pid)))"
