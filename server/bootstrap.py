@@ -14,7 +14,7 @@ from opentelemetry.metrics import MeterProvider
 
 from server.config import Settings
 from server.domain.invariants import InvariantReport
-from server.lifecycle import ConfigurationProblem, Grace, Lifecycle, Part, closing_part
+from server.lifecycle import ConfigurationProblem, Grace, Lifecycle, Part, closing_part, say_nothing
 from server.news import News, pool_settings
 from server.orchestrator.use_cases import UseCases
 from server.orchestrator.watch_floor import WatchFloor
@@ -90,9 +90,9 @@ class RunningServer:
     def address(self) -> str:
         return self._server.address
 
-    async def wait(self) -> None:
-        """Until SIGTERM or SIGINT. A second signal cuts the drain short."""
-        await self._lifecycle.wait_for_signal()
+    async def wait(self, ready: Callable[[], None] = say_nothing) -> None:
+        """Until SIGTERM or SIGINT. A second signal cuts the drain short. `ready` says that both are looked out for."""
+        await self._lifecycle.wait_for_signal(ready)
 
     async def drain(self) -> None:
         """Takes no new calls, finishes what runs, and stops. Twice is harmless."""

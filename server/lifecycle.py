@@ -18,6 +18,10 @@ CANCEL_AGAIN_S = 0.1
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
+def say_nothing() -> None:
+    """Nobody waits for it."""
+
+
 class ConfigurationProblem(Exception):  # it is what the reader sees: a problem, not an error of the code
     """A part cannot start as it is configured. `setting` names what has to change."""
 
@@ -175,8 +179,11 @@ class Lifecycle:
         finally:
             await self.stop()
 
-    async def wait_for_signal(self) -> None:
-        """Waits for SIGTERM or SIGINT. A second signal, while it stops, ends the grace."""
+    async def wait_for_signal(self, ready: Callable[[], None] = say_nothing) -> None:
+        """Waits for SIGTERM or SIGINT. A second signal, while it stops, ends the grace.
+
+        `ready` is called when signals are looked out for: whoever reads what it says can stop the process at once.
+        """
         asked = asyncio.Event()
         loop = asyncio.get_running_loop()
 
@@ -187,5 +194,6 @@ class Lifecycle:
 
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, on_signal)
+        ready()
         await asked.wait()
         log.info("stopping", grace_s=self._grace_s)

@@ -74,10 +74,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class RunningWorker:
-    """A worker that tells its health at `address`. `wait` is until SIGTERM or SIGINT."""
+    """A worker that tells its health at `address`. `wait` lasts until a signal to stop, see `Lifecycle`."""
 
     address: str
-    wait: Callable[[], Awaitable[None]]
+    wait: Callable[[Callable[[], None]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,16 +33,18 @@ async def serve(*, with_outbox: bool, profile: Path | None) -> None:
     answer_empty_calls()
     async with serving(settings, url, None if with_outbox else WithoutOutbox) as server:
         keep_what_is_there()
-        sys.stderr.write(f"serving on {server.address}\n")
         with profiled(profile):
-            await server.wait()
+            await server.wait(lambda: _tell(server.address))
 
 
 async def serve_several(settings: Settings, url: str) -> None:
     """The same as several processes."""
     async with several_serving(settings, url, PROCESS) as server:
-        sys.stderr.write(f"serving on {server.address}\n")
-        await server.wait()
+        await server.wait(lambda: _tell(server.address))
+
+
+def _tell(address: str) -> None:
+    sys.stderr.write(f"serving on {address}\n")
 
 
 def main() -> None:

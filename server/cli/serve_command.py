@@ -74,8 +74,7 @@ async def _alone(settings: "Settings") -> None:
         keep_what_is_there()
         if metrics is not None:
             note(f"measurements on {metrics}")
-        note(f"serving on {server.address}")
-        await server.wait()
+        await server.wait(lambda: note(f"serving on {server.address}"))
         note("draining …")
         await server.drain()
 
@@ -88,7 +87,6 @@ async def _several(settings: "Settings") -> None:
         for metrics in servers.metrics:
             note(f"measurements on {metrics}")
         note(f"{settings.processes} processes share the port")
-        note(f"serving on {servers.address}")
-        await servers.wait()
+        await servers.wait(lambda: note(f"serving on {servers.address}"))
         note("draining …")
         await servers.drain()

@@ -118,10 +118,9 @@ def dev(
         ):
             async with Connection(server.address, actor="maitred-dev").open() as client:
                 sample = await load_sample(client)
-            show(Text("maitred is up. Ctrl-C stops it.", style="bold green"))
-            show(facts(_running(server.address, busy.address, store, metrics)))
-            show("", *calls_to_try(server.address, sample))
-            await server.wait()
+            up = Text("maitred is up. Ctrl-C stops it.", style="bold green")
+            running = facts(_running(server.address, busy.address, store, metrics))
+            await server.wait(lambda: show(up, running, "", *calls_to_try(server.address, sample)))
             note("draining …")
             await server.drain()
         note("stopped")

@@ -79,8 +79,8 @@ def worker(
         async with seen_database(settings) as store, working(settings, store.url) as busy:
             if metrics is not None:
                 note(f"measurements on {metrics}")
-            note(f"working; events go to {', '.join(settings.sinks)}; health on {busy.address}")
-            await busy.wait()
+            working_on = f"working; events go to {', '.join(settings.sinks)}; health on {busy.address}"
+            await busy.wait(lambda: note(working_on))
             note("stopping …")
         note("stopped")
 

@@ -7,14 +7,14 @@ one of those that listen on the port.
 import asyncio
 import math
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
 from pydantic import SecretStr
 
 from server.config import Settings, as_environment
-from server.lifecycle import STOP_SIGNALS, end_task
+from server.lifecycle import STOP_SIGNALS, end_task, say_nothing
 from server.part_settings import log_form
 from server.processes.port import reserved_port
 from server.processes.server_process import CHILD, ServerProcess
@@ -48,8 +48,8 @@ class ServerProcesses:
         await asyncio.gather(*(process.start() for process in self._processes))
         self._keeping = [asyncio.create_task(process.keep()) for process in self._processes]
 
-    async def wait(self) -> None:
-        """Until SIGTERM or SIGINT. A second signal cuts the drain short."""
+    async def wait(self, ready: Callable[[], None] = say_nothing) -> None:
+        """Until SIGTERM or SIGINT. A second signal cuts the drain short. `ready` says that both are looked out for."""
         asked = asyncio.Event()
 
         def on_signal() -> None:
@@ -59,6 +59,7 @@ class ServerProcesses:
 
         for number in STOP_SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, on_signal)
+        ready()
         await asked.wait()
         log.info("stopping", grace_s=self._grace_s)
 

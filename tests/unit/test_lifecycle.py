@@ -85,14 +85,15 @@ async def test_the_first_signal_asks_to_stop_and_the_second_one_to_hurry() -> No
 
     lifecycle = Lifecycle([Part("patient", stop=patient)], 600.0)
 
+    def stop_at_once() -> None:
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL, "the signal would end the tests"
+        os.kill(os.getpid(), signal.SIGTERM)
+
     async def process() -> None:
         async with lifecycle.running():
-            await lifecycle.wait_for_signal()
+            await lifecycle.wait_for_signal(stop_at_once)
 
     running = asyncio.create_task(process())
-    await asyncio.sleep(0)
-    assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL, "the signal would end the tests"
-    os.kill(os.getpid(), signal.SIGTERM)
     await stopping.wait()
     os.kill(os.getpid(), signal.SIGINT)
     async with asyncio.timeout(10):
