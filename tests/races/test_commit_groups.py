@@ -287,7 +287,7 @@ async def test_a_locked_restaurant_holds_up_its_own_guests_only(
 async def test_a_restaurant_that_is_free_soon_is_waited_for_by_all(
     server: Served, client: AsyncMaitredClient, database: Connection
 ) -> None:
-    """As other processes' groups have it: whoever left it out would carry its guests through one group after another."""
+    """As other processes have it: who left it out would carry its guests through one group after another."""
     worlds = await worlds_of(client, 3)
     bookings = [await world.booking() for world in worlds]
     async with (
