@@ -20,9 +20,13 @@ PLANNERS = 16
 
 
 async def measure_tables(stage: Stage, sizes: MainSizes, _: Collection[str]) -> Findings:
-    """Holds and plans per second over the tables of a restaurant, half of which are taken all day."""
+    """Holds and plans per second over the tables of a restaurant, half of which are taken all day.
+
+    Each has restaurants of its own: where holds have taken the other half, plans are answers of another kind.
+    """
     place, clients = stage.place, stage.clients
     restaurants = {tables: await _half_taken(place, tables) for tables in sizes.table_sizes}
+    held = {tables: await _half_taken(place, tables) for tables in sizes.table_sizes}
     holds: dict[int, list[float]] = {tables: [] for tables in restaurants}
     plans: dict[int, list[float]] = {tables: [] for tables in restaurants}
     for repeat in range(sizes.curve_repeats + 1):
@@ -31,7 +35,7 @@ async def measure_tables(stage: Stage, sizes: MainSizes, _: Collection[str]) -> 
             asked = islice(zip(cycle(chosen), cycle(PARTIES), strict=False), sizes.plans)
             calls = [plan_call(restaurant_id, size, opening()) for restaurant_id, size in asked]
             plans[tables].append((await clients.send(place.address, calls, PLANNERS)).rate)
-            holds[tables].append((await _holds(stage, place, chosen, sizes.holds, sizes.callers)).rate)
+            holds[tables].append((await _holds(stage, place, held[tables], sizes.holds, sizes.callers)).rate)
     series = {
         "plans": tuple(median(rates[1:]) for rates in plans.values()),
         "holds": tuple(median(rates[1:]) for rates in holds.values()),
