@@ -1,6 +1,7 @@
 """Tells other processes what was committed: after the commit, outside of any transaction, and not too often."""
 
 import asyncio
+from collections.abc import Iterator
 from uuid import UUID
 
 import msgspec
@@ -18,7 +19,11 @@ CHANNEL = "maitred_changes"
 # PostgreSQL takes payloads below 8000 bytes, and no announcement is longer than this many.
 PAYLOAD_BYTES_MAX = 7_999
 ENTRY_BYTES_MAX = 110
-ENTRIES_MAX = PAYLOAD_BYTES_MAX // ENTRY_BYTES_MAX
+PAYLOAD_ENTRIES_MAX = PAYLOAD_BYTES_MAX // ENTRY_BYTES_MAX
+# So many payloads go together. Whoever hears of everything drops all that is kept of any restaurant, so that has to be
+# rare: a process does not change so many restaurants between two notifications unless the database was away.
+PAYLOADS_MAX = 16
+ENTRIES_MAX = PAYLOADS_MAX * PAYLOAD_ENTRIES_MAX
 # Says that more has changed than fits: look at everything.
 EVERYTHING = "*"
 
@@ -107,19 +112,24 @@ class Announcer:
     async def _send(self) -> bool:
         """Whether it was sent. What was not is announced as a change of everything later on."""
         self._woken.clear()
-        payload = EVERYTHING if self._too_many else encode_announcements(tuple(self._waiting.values()))
+        payloads = [EVERYTHING] if self._too_many else list(_payloads(tuple(self._waiting.values())))
         self._waiting.clear()
         self._too_many = False
         self._told = 0
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S), self._pool.acquire() as connection:
-                await connection.execute(ANNOUNCEMENTS["notify"], CHANNEL, payload)
+                await connection.execute(ANNOUNCEMENTS["notify"], CHANNEL, payloads)
         except Exception as problem:  # noqa: BLE001  # whatever it is, nobody who announces has to know
             self._too_many = True
             self._woken.set()
             log.warning("not_announced", problem=f"{type(problem).__name__}: {problem}")
             return False
         return True
+
+
+def _payloads(announcements: tuple[Announcement, ...]) -> Iterator[str]:
+    for begin in range(0, len(announcements), PAYLOAD_ENTRIES_MAX):
+        yield encode_announcements(announcements[begin : begin + PAYLOAD_ENTRIES_MAX])
 
 
 def encode_announcements(announcements: tuple[Announcement, ...]) -> str:

@@ -51,7 +51,7 @@ class BenchEvents:
 
     async def announce(self) -> None:
         """Wakes every worker."""
-        await self._connection.execute(ANNOUNCEMENTS["notify"], CHANNEL, EVERYTHING)
+        await self._connection.execute(ANNOUNCEMENTS["notify"], CHANNEL, [EVERYTHING])
 
     async def left(self) -> int:
         return int(await self._connection.fetchval(BENCH["events_left"]))

@@ -110,7 +110,7 @@ class Listener:
     async def _probe(self, connection: DriverConnection) -> None:
         self._probe_heard.clear()
         async with asyncio.timeout(self._settings.probe_timeout_s):
-            await connection.execute(ANNOUNCEMENTS["notify"], self._probe_channel, "")
+            await connection.execute(ANNOUNCEMENTS["notify"], self._probe_channel, [""])
             await self._probe_heard.wait()
 
     def _hear_probe(self, *_: Any) -> None:

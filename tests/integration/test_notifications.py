@@ -12,6 +12,7 @@ from server.domain.announcement import Announcement
 from server.persistence.announcer import (
     BURST,
     ENTRIES_MAX,
+    PAYLOAD_ENTRIES_MAX,
     Announcer,
     Pace,
     decode_announcements,
@@ -140,10 +141,22 @@ async def test_more_than_fits_is_told_as_a_change_of_everything(pool: Pool, data
     assert ear.changes == []
 
 
+async def test_changes_of_hundreds_of_restaurants_are_told_one_by_one(pool: Pool, database_url: str) -> None:
+    """What is kept of all others would be dropped otherwise, again and again while many are busy."""
+    changes = [change(number) for number in range(3 * PAYLOAD_ENTRIES_MAX)]
+    ear = Ear()
+    async with listening(database_url, ear), announcing(pool) as announcer:
+        for each in changes:
+            announcer.announce(each)
+        await ear.until(lambda ear: len(ear.changes) == len(changes))
+    assert ear.gaps == 1
+    assert sorted(ear.changes, key=lambda each: each.restaurant_id) == changes
+
+
 def test_the_longest_announcement_fits_a_notification() -> None:
     longest = tuple(
         Announcement(UUID(int=2**128 - 1 - number), LONGEST, LONGEST, LONGEST)
-        for number in range(ENTRIES_MAX)
+        for number in range(PAYLOAD_ENTRIES_MAX)
     )
     payload = encode_announcements(longest)
     assert len(payload.encode()) < 8_000

@@ -1,9 +1,11 @@
 -- name: notify
--- Tells everybody who listens; run outside of transactions that write, because it takes a lock of the whole database.
--- It commits without waiting for the disk, so the lock is short; a crash ends every listener's connection anyway.
+-- Sends everybody who listens these payloads; run outside of transactions that write, because it takes a lock of the
+-- whole database. It commits without waiting for the disk, so the lock is short; a crash ends every listener's
+-- connection anyway.
 SELECT
     set_config('synchronous_commit', 'off', true) AS synchronous_commit,
-    pg_notify($1, $2);
+    pg_notify($1, p.payload)
+FROM unnest($2::text []) AS p (payload);
 
 -- name: database_identity
 -- Which history of which database this is: cluster, timeline, and the database within it.
