@@ -131,9 +131,10 @@ class CachedInventories:
         return await self._keep(key, PreparedInventory(inventory, sets))
 
     async def _keep(self, key: Key, prepared: PreparedInventory) -> PreparedInventory:
-        name = self._names[key] = _name(key)
-        self._names.move_to_end(key)
+        name = _name(key)
         await self._cache.set(name, prepared)
+        self._names[key] = name
+        self._names.move_to_end(key)
         self._versions.setdefault(key[0], set()).add(key)
         while len(self._names) > self._limits.entries_max:
             await self._drop(next(iter(self._names)), "room")
