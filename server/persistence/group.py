@@ -17,7 +17,7 @@ import asyncpg
 from server.clock import Deadline
 from server.domain.announcement import Announcement
 from server.errors import Refusal, ServiceError
-from server.orchestrator.ports import Footprint, RecordedRequest, Standing
+from server.orchestrator.ports import Footprint, RecordedRequest
 from server.persistence import rows
 from server.persistence.failures import translating
 from server.persistence.group_member import Looked, Member, Opened
@@ -243,25 +243,22 @@ class Group:
         requests: list[RecordedRequest] = [question.about[0] for question in questions]
         names = [request_lock(each.tenant_id, each.method, each.request_id) for each in requests]
         restaurants = [question.member.footprint.restaurant_id for question in questions]
+        busy: set[tuple[UUID, UUID]] = set()
         try:
             found = await self._opened(requests, names, restaurants)
         except asyncpg.LockNotAvailableError:
             if self._patient:
                 raise
-            found = await self._opened_without_waiting(requests, names, restaurants)
-        standings = {
-            _key(row): Standing(rows.restaurant(row), row["now"]) for row in found if row["restaurant_id"]
-        }
-        wanted = {
-            (each.tenant_id, restaurant_id) for each, restaurant_id in zip(requests, restaurants, strict=True)
-        }
-        missing = wanted - standings.keys()
-        busy = await self._busy(missing) if missing else set()
+            busy = await self._begin_without_waiting(requests, restaurants)
+            left_out = {restaurant_id for _, restaurant_id in busy}
+            kept = [None if each in left_out else each for each in restaurants]
+            found = await self._opened(requests, names, kept)
         opened = []
         for question, row, first in zip(questions, found, _first_ones(names), strict=True):
             key = (question.about[0].tenant_id, question.member.footprint.restaurant_id)
             recalled = _recalled(row, row["claimed"] and first, *question.about)
-            opened.append(Opened(recalled, standings.get(key), key in busy))
+            standing = rows.standing(row) if row["restaurant_id"] else None
+            opened.append(Opened(recalled, standing, key in busy))
         return opened
 
     async def _opened(
@@ -278,23 +275,19 @@ class Group:
             restaurants,
         )
 
-    async def _opened_without_waiting(
-        self, requests: Sequence[RecordedRequest], names: list[str], restaurants: Sequence[UUID]
-    ) -> list[Any]:
-        """From the beginning, with those restaurants that nobody has locked."""
+    async def _begin_without_waiting(
+        self, requests: Sequence[RecordedRequest], restaurants: Sequence[UUID]
+    ) -> set[tuple[UUID, UUID]]:
+        """Begins again and locks those restaurants that nobody else has locked. Says which are left out, with their
+        tenants.
+        """
         async with self._turn:
             await rollback(self._connection)
             await begin(self._connection)
-        tenants = {each.tenant_id for each in requests}
-        locked = await self._all(GROUPS["lock_free"], list(tenants), list(set(restaurants)))
-        free = {row["restaurant_id"] for row in locked}
-        return await self._opened(requests, names, [each if each in free else None for each in restaurants])
-
-    async def _busy(self, missing: set[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
-        """Which of these there are, so that somebody else has them locked."""
-        tenants, restaurants = zip(*missing, strict=True)
-        there = await self._all(GROUPS["restaurants_there"], list(tenants), list(restaurants))
-        return missing & {_key(row) for row in there}
+        among = list({each.tenant_id for each in requests}), list(set(restaurants))
+        free = {row["restaurant_id"] for row in await self._all(GROUPS["lock_free"], *among)}
+        there = await self._all(GROUPS["restaurants_there"], *among)
+        return {(row["tenant_id"], row["restaurant_id"]) for row in there if row["restaurant_id"] not in free}
 
     async def _look(self, questions: Sequence[Question]) -> list[Looked]:
         """What is there once the restaurants are locked."""
@@ -380,10 +373,6 @@ def _recalled(
         return None if row["request_hash"] is None else recorded(row, request, answer_type)
     except ServiceError as error:
         return error
-
-
-def _key(row: Any) -> tuple[UUID, UUID]:
-    return row["tenant_id"], row["restaurant_id"]
 
 
 def _looked(found: Sequence[Any]) -> Looked:

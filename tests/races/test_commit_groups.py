@@ -1,6 +1,7 @@
 """Changes that wait at one moment share a transaction and a commit, and each is what it would be by itself."""
 
 import asyncio
+import gc
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,6 +13,8 @@ from server.domain.claims import Hold, HoldState
 from server.errors import Reason, ServiceError
 from server.orchestrator.assigning import Assigned
 from server.orchestrator.hold_tables import Held
+from server.persistence.group import Group
+from server.persistence.group_member import Member
 from tests.builders.world import World, small_world
 from tests.conftest import Served
 from tests.races.crew import TIMEOUT_S, Crew, Pause, crew_on, just_count, outcomes
@@ -337,6 +340,27 @@ async def test_members_that_end_the_same_hold_end_it_once(
     assert answers[0].state is HoldState.RELEASED
     assert answers[1].superseded == ()
     assert await sound(database, world)
+
+
+async def test_what_members_have_read_and_written_goes_with_their_group(
+    server: Served, client: AsyncMaitredClient
+) -> None:
+    """Without waiting for the collector, which would have thousands of such objects to look at under load."""
+    world = await small_world(client)
+    bookings = [await world.booking() for _ in range(2)]
+    gc.collect()
+    gc.disable()
+    try:
+        async with crew_on(server.server_url, server.tenant_id) as crew:
+            calls = (
+                crew.hold(world, one.booking_id, table)
+                for one, table in zip(bookings, ("T1", "T2"), strict=True)
+            )
+            assert [type(answer) for answer in await outcomes(*calls)] == [Held] * 2
+            await asyncio.sleep(0)
+        assert [each for each in gc.get_objects() if type(each) in (Group, Member)] == []
+    finally:
+        gc.enable()
 
 
 async def test_members_of_a_floor_that_nobody_has_read_yet_wait_for_one_reading(
