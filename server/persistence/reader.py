@@ -56,11 +56,8 @@ class SqlReader:
         self._asking = asking
 
     async def standing(self, tenant_id: UUID, restaurant_id: UUID) -> Standing | None:
-        return self._standing(await self._asking.fetchrow(RESTAURANTS["standing"], tenant_id, restaurant_id))
-
-    @staticmethod
-    def _standing(row: Any) -> Standing | None:
-        return None if row is None else Standing(rows.restaurant(row), row["now"])
+        row = await self._asking.fetchrow(RESTAURANTS["standings"], [tenant_id], [restaurant_id])
+        return None if row is None else rows.standing(row)
 
     async def inventory(self, restaurant_id: UUID) -> Inventory:
         return rows.inventory(await self._asking.fetchrow(INVENTORY["inventory"], restaurant_id))

@@ -23,7 +23,7 @@ from server.domain.restaurant import Restaurant
 from server.domain.window import Stay, Window
 from server.errors import ClaimKind, Reason
 from server.orchestrator.diary import Diary
-from server.orchestrator.ports import AuditRecord, Inventory, OutboxRecord, OutboxStatus
+from server.orchestrator.ports import AuditRecord, Inventory, OutboxRecord, OutboxStatus, Standing
 from server.outbox.events import OutboxEvent
 from server.persistence.documents import decode
 from server.planner.lookahead import Waiting
@@ -86,6 +86,11 @@ def restaurant(row: Row) -> Restaurant:
         row["inventory_version"],
         row["floor_version"],
     )
+
+
+def standing(row: Row) -> Standing:
+    """A restaurant with the clock beside it."""
+    return Standing(restaurant(row), row["now"])
 
 
 def inventory(row: Row) -> Inventory:

@@ -86,10 +86,7 @@ class Standings:
         tenants, restaurants = zip(*{question.key for question in asked}, strict=True)
         query = RESTAURANTS["standings"]
         found: list[Any] = await connection.fetch(query, tenants, restaurants, timeout=self._timeout_s)
-        standings = {
-            (row["tenant_id"], row["restaurant_id"]): Standing(rows.restaurant(row), row["now"])
-            for row in found
-        }
+        standings = {(row["tenant_id"], row["restaurant_id"]): rows.standing(row) for row in found}
         for question in _open(asked):
             question.answer.set_result(standings.get(question.key))
 

@@ -10,6 +10,7 @@ from server.domain.restaurant import Restaurant
 from server.errors import Reason, Refusal, ServiceError, refuse
 from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.ports import RecordedRequest, Standing
+from server.persistence import rows
 from server.persistence.documents import decode, encode
 from server.persistence.failures import RETRY_AFTER_S
 from server.persistence.pool import Connection
@@ -67,7 +68,8 @@ class SqlUnit(SqlReader):
 
     async def lock_restaurant(self, tenant_id: UUID, restaurant_id: UUID) -> Standing | None:
         query = RESTAURANTS["lock_restaurant"]
-        standing = self._standing(await self._connection.fetchrow(query, tenant_id, restaurant_id))
+        row: Any = await self._connection.fetchrow(query, tenant_id, restaurant_id)
+        standing = None if row is None else rows.standing(row)
         self._locked = standing.restaurant if standing else None
         return standing
 

@@ -6,7 +6,7 @@ from server.orchestrator.ports import OutboxStats
 from server.persistence import rows
 from server.persistence.queries import load_queries
 
-# Who reads the rows of which statement.
+# By the file and the name of the statement.
 READERS: Mapping[tuple[str, str], Callable[[rows.Row], object]] = {
     ("restaurants", "restaurants_page"): rows.restaurant,
     ("inventory", "inventory"): rows.inventory,
@@ -44,7 +44,7 @@ CHECKS = {("invariants", name) for name in load_queries("invariants")} - {
     ("invariants", name) for name in ("begin_looking", "restaurants_of", "counts")
 }
 # The same, with the database's clock beside the restaurant.
-STANDINGS = {("restaurants", "standing"), ("restaurants", "standings"), ("restaurants", "lock_restaurant")}
+STANDINGS = {("restaurants", "standings"), ("restaurants", "lock_restaurant")}
 EVIDENCE = {
     "taken_at": "taken_at",
     "claims": "restaurant_id table_id window_start window_end kind owner_id booking_id expires_at",
@@ -54,7 +54,6 @@ EVIDENCE = {
     "ledger": "method request_id refused reason subject_id",
     "events": "restaurant_id floor_version event_type request_id subject_id",
 }
-PLANNING = "plan_cache_mode enable_seqscan enable_hashjoin enable_mergejoin"
 # Read on the spot, where the statement is run: one value, or a handful under their names.
 READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("announcements", "notify"): ("synchronous_commit", "pg_notify"),
@@ -95,7 +94,9 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ),
     ("invariants", "restaurants_of"): ("restaurant_id",),
     ("ledger", "open_request"): ("statement_timeout", "lock_timeout", "claimed"),
-    ("transactions", "plan_for_lookups"): tuple(PLANNING.split()),
+    ("transactions", "plan_for_lookups"): (
+        *("plan_cache_mode", "enable_seqscan", "enable_hashjoin", "enable_mergejoin"),
+    ),
     ("ledger", "recall"): ("request_hash", "field_digests", "refused", "answer", "created_at"),
     ("ledger", "in_progress"): ("in_progress",),
     ("outbox", "adopt_restaurants"): ("adopted",),

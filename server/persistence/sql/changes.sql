@@ -1,6 +1,6 @@
 -- name: free_changes
--- First half of writing changes: gives up claims, ends assignments and moves the ends of holds, so that others of the same
--- transaction can take their tables, and their bookings other assignments.
+-- First half of writing changes: gives up claims, ends assignments and moves the ends of holds, so that others of the
+-- same transaction can take their tables, and their bookings other assignments.
 WITH dropped AS (
     DELETE FROM table_claims AS c
     USING unnest($1::uuid [], $2::uuid []) AS d (restaurant_id, owner_id)
@@ -31,8 +31,8 @@ WHERE a.restaurant_id = s.restaurant_id AND a.assignment_id = s.assignment_id;
 -- name: write_changes
 -- Second half: gives each change its place in the order of its restaurant's changes and writes what is new, all rows of
 -- a kind at once and as JSON objects. Rows of events, audit and history carry the step of their change, which is 1 for a
--- restaurant's first one here. Answers go to the ledger. Says whether the telemetry has to be written by whoever changes something. The exclusion
--- constraint refuses the statement when a claim overlaps another.
+-- restaurant's first one here. Answers go to the ledger. Says whether the telemetry has to be written by whoever changes
+-- something. The exclusion constraint refuses the statement when a claim overlaps another.
 WITH raised AS (
     UPDATE restaurants AS r
     SET floor_version = r.floor_version + s.steps

@@ -1,8 +1,8 @@
 -- name: open_requests
--- Sets the transaction's limits, claims its requests until it ends, and locks their restaurants in the order of their ids against other
--- writers, once those have let go. Says of each request, in order, whether it was claimed (not while another transaction
--- has it), what is recorded of it, and its restaurant if one is named that is the tenant's; the clock is read after the
--- locks were granted.
+-- Sets the transaction's limits, claims its requests until it ends, and locks their restaurants in the order of their
+-- ids against other writers, once those have let go. Says of each request, in order, whether it was claimed (not while
+-- another transaction has it), what is recorded of it, and its restaurant if one is named that is the tenant's; the
+-- clock is read after the locks were granted.
 WITH limits AS MATERIALIZED (
     SELECT
         set_config('statement_timeout', $1::text, true) AS statement_timeout,

@@ -1,20 +1,6 @@
--- name: standing
--- A tenant's restaurant and the database's clock.
-SELECT
-    r.restaurant_id,
-    r.tenant_id,
-    r.name,
-    r.time_zone,
-    r.revision,
-    r.policy_version,
-    r.inventory_version,
-    r.floor_version,
-    clock_timestamp() AS now
-FROM restaurants AS r
-WHERE r.tenant_id = $1 AND r.restaurant_id = $2;
-
 -- name: standings
--- The same for several tenants and restaurants, in pairs; who has no such restaurant gets no row.
+-- Restaurants with the database's clock, for tenants and restaurants in pairs; a tenant that has no such restaurant gets
+-- no row.
 SELECT
     r.restaurant_id,
     r.tenant_id,
@@ -29,7 +15,8 @@ FROM unnest($1::uuid [], $2::uuid []) AS w (tenant_id, restaurant_id)
 INNER JOIN restaurants AS r ON w.tenant_id = r.tenant_id AND w.restaurant_id = r.restaurant_id;
 
 -- name: lock_restaurant
--- A tenant's restaurant, locked against other writers until the transaction ends; the clock is read after the lock was granted.
+-- A tenant's restaurant, locked against other writers until the transaction ends; the clock is read after the lock was
+-- granted.
 WITH locked AS MATERIALIZED (
     SELECT
         r.restaurant_id,

@@ -3,8 +3,8 @@
 BEGIN;
 
 -- name: plan_for_lookups
--- Has the statements of this transaction planned for what they are: lookups of a handful of rows by their keys. Plans are
--- kept while tables grow: one that was made for a small table must not read all of it once it is large.
+-- Has the statements of this transaction planned for what they are: lookups of a handful of rows by their keys. Plans
+-- are kept while tables grow: one that was made for a small table must not read all of it once it is large.
 SELECT
     set_config('plan_cache_mode', 'force_generic_plan', true) AS plan_cache_mode,
     set_config('enable_seqscan', 'off', true) AS enable_seqscan,
