@@ -19,14 +19,11 @@ async def measure_crowd(stage: Stage, sizes: MainSizes, _: Collection[str]) -> F
     restaurants = await place.restaurants(sizes.restaurants, sizes.tables)
     holds: list[Measured] = []
     empty: list[Measured] = []
-    for repeat in range(sizes.repeats + 1):
-        stage.ground.report(f"{sizes.crowd} callers, repeat {repeat} of {sizes.repeats}")
+    async for _repeat in stage.repeats(f"{sizes.crowd} callers", sizes.repeats):
         seats = await place.seats(restaurants, sizes.crowd_holds)
         holds.append(await clients.send(place.address, list(map(hold_call, seats)), sizes.crowd))
         calls = [EMPTY] * sizes.crowd_holds
         empty.append(await clients.send(place.address, calls, sizes.crowd))
-        if not repeat:
-            await place.stock.settle()
     longest = [[each.percentile_ms(99) for each in side[1:]] for side in (holds, empty)]
     return Findings(
         (ratio("hold_p99_at_1000", longest[0], longest[1]),),

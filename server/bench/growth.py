@@ -29,8 +29,7 @@ async def measure_tables(stage: Stage, sizes: MainSizes, _: Collection[str]) -> 
     held = {tables: await _half_taken(place, tables) for tables in sizes.table_sizes}
     holds: dict[int, list[float]] = {tables: [] for tables in restaurants}
     plans: dict[int, list[float]] = {tables: [] for tables in restaurants}
-    for repeat in range(sizes.curve_repeats + 1):
-        stage.ground.report(f"growth with tables, repeat {repeat} of {sizes.curve_repeats}")
+    async for _repeat in stage.repeats("growth with tables", sizes.curve_repeats):
         for tables, chosen in restaurants.items():
             asked = islice(zip(cycle(chosen), cycle(PARTIES), strict=False), sizes.plans)
             calls = [plan_call(restaurant_id, size, opening()) for restaurant_id, size in asked]
@@ -51,8 +50,7 @@ async def measure_restaurants(stage: Stage, sizes: MainSizes, _: Collection[str]
     place = stage.place
     chosen = {count: await place.restaurants(count, sizes.tables) for count in sizes.restaurant_sizes}
     rates: dict[int, list[float]] = {count: [] for count in chosen}
-    for repeat in range(sizes.curve_repeats + 1):
-        stage.ground.report(f"growth with restaurants, repeat {repeat} of {sizes.curve_repeats}")
+    async for _repeat in stage.repeats("growth with restaurants", sizes.curve_repeats):
         for count, restaurants in chosen.items():
             measured = await _holds(stage, place, restaurants, sizes.holds, sizes.callers)
             rates[count].append(measured.rate)

@@ -29,8 +29,7 @@ async def measure_processes(stage: Stage, sizes: MainSizes, _: Collection[str]) 
             processes: await stack.enter_async_context(programs.served(stage.ground.url, processes))
             for processes in sizes.process_sizes
         }
-        for repeat in range(sizes.repeats + 1):
-            stage.ground.report(f"server processes, repeat {repeat} of {sizes.repeats}")
+        async for repeat in stage.repeats("server processes", sizes.repeats):
             for processes in sorted(addresses, reverse=bool(repeat % 2)):
                 seats = await stage.place.seats(restaurants, sizes.holds)
                 calls = list(map(hold_call, seats))
@@ -52,8 +51,7 @@ async def measure_overload(stage: Stage, sizes: MainSizes, _: Collection[str]) -
     place, clients = stage.place, stage.clients
     restaurants = await place.restaurants(sizes.restaurants, sizes.tables)
     kept, refused, refused_ms = [], [], []
-    for repeat in range(sizes.repeats + 1):
-        stage.ground.report(f"twice the load, repeat {repeat} of {sizes.repeats}")
+    async for _repeat in stage.repeats("twice the load", sizes.repeats):
         seats = await place.seats(restaurants, sizes.holds)
         best = (await clients.send(place.address, list(map(hold_call, seats)), sizes.callers)).rate
         seats = await place.seats(restaurants, round(best * TIMES * sizes.overload_s))

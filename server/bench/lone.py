@@ -23,8 +23,7 @@ async def measure_lone_holds(stage: Stage, sizes: MainSizes, _: Collection[str])
     restaurants = await place.restaurants(sizes.restaurants, sizes.tables)
     ours: list[Measured] = []
     raw: list[Measured] = []
-    for repeat in range(sizes.repeats + 1):
-        stage.ground.report(f"a lone hold, repeat {repeat} of {sizes.repeats}")
+    async for repeat in stage.repeats("a lone hold", sizes.repeats):
         seats = await place.seats(restaurants, 2 * sizes.lone)
         calls = list(map(hold_call, seats[: sizes.lone]))
         if repeat % 2:
@@ -33,8 +32,6 @@ async def measure_lone_holds(stage: Stage, sizes: MainSizes, _: Collection[str])
         else:
             raw.append(await clients.write_raw(place.url, seats[sizes.lone :], 1))
             ours.append(await clients.send(place.address, calls, 1))
-        if not repeat:
-            await place.stock.settle()
     medians = [[each.percentile_ms(50) for each in side[1:]] for side in (ours, raw)]
     return Findings(
         (ratio("lone_hold_p50_vs_raw_sql", medians[0], medians[1]),),
@@ -58,8 +55,7 @@ async def measure_availability(stage: Stage, sizes: MainSizes, _: Collection[str
     asked = list(zip(cycle(planned), slots, strict=False))
     plans = [plan_call(restaurant_id, size, start) for restaurant_id, (size, start) in asked]
     per_plan, per_slot = [], []
-    for repeat in range(sizes.repeats + 1):
-        stage.ground.report(f"a search beside plans, repeat {repeat} of {sizes.repeats}")
+    async for _repeat in stage.repeats("a search beside plans", sizes.repeats):
         searched = await clients.send(place.address, searches, 1)
         planning = await clients.send(place.address, plans, 1)
         per_slot.append(searched.processor_per_call_ms("server") / sizes.slots)

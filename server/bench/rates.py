@@ -34,14 +34,10 @@ async def measure_rates(stage: Stage, sizes: MainSizes, wanted: Collection[str])
     needed = {side for key in wanted for side in RATIOS[key]}
     sides = {name: side for name, side in (await _sides(stage, sizes, needed)).items() if name in needed}
     found: dict[str, list[Measured]] = {name: [] for name in sides}
-    for repeat in range(sizes.repeats + 1):
-        stage.ground.report(f"rates, repeat {repeat} of {sizes.repeats}")
+    async for repeat in stage.repeats("rates", sizes.repeats):
         names = list(sides) if repeat % 2 else list(reversed(sides))
         for name in names:
             found[name].append(await sides[name]())
-        if not repeat:
-            # Tables that were empty have rows now, which plans made before don't know.
-            await stage.place.stock.settle()
     counted = {name: measured[1:] for name, measured in found.items()}
     figures = [figure for key in RATIOS if key in wanted for figure in _figures(key, counted)]
     return Findings(

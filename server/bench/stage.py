@@ -54,6 +54,15 @@ class Stage:
     clients: Clients
     place: Place
 
+    async def repeats(self, what: str, count: int) -> AsyncIterator[int]:
+        """0, which warms up and does not count, then 1 to `count`."""
+        for repeat in range(count + 1):
+            self.ground.report(f"{what}, repeat {repeat} of {count}")
+            yield repeat
+            if not repeat:
+                # Tables that were empty have rows now, which plans made before don't know.
+                await self.place.stock.settle()
+
 
 def opening() -> dt.datetime:
     """The first seating of the first day that seats are on."""
