@@ -5,8 +5,9 @@ member waits for nobody: a group starts as soon as there is one, and takes whoev
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import TypeVar
 
 from server.clock import Deadline
@@ -17,17 +18,20 @@ from server.persistence.failures import DRIVER_ERRORS, RETRY_AFTER_S, deadline_e
 from server.persistence.group import Group, GroupLimits, OvertakenError
 from server.persistence.group_member import Member, RestaurantBusyError
 from server.persistence.group_queue import GroupQueue
-from server.persistence.pool import Pool
+from server.persistence.pool import Connection, Pool
 from server.telemetry.metrics import GroupMetrics
 
 ResultT = TypeVar("ResultT")
 
 # Where many come, a group waits for more of them: as long as each of these moments brings another, but no longer than
 # that in all. Many is so many at once, not longer ago than that.
-GATHER_S = 0.005
+GATHER_S = 0.002
 GATHER_S_MAX = 0.03
 CROWD_MIN = 8
 CROWD_S = 0.05
+# Who is here is shared out among the groups that can be under way, so that members of one decide while another waits
+# for the database; but a transaction of fewer than this saves little.
+SHARE_MIN = 16
 
 
 @dataclass(slots=True, eq=False)
@@ -61,6 +65,8 @@ class CommitGroups:
         self._queue: GroupQueue[Waiting] = GroupQueue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._groups = {False: 0, True: 0}
+        # Members of each group that holds up nobody else.
+        self._under_way: list[int] = []
         self._forming = False
         self._crowded_until_s = 0.0
         self._metrics = GroupMetrics(lambda: len(self._queue))
@@ -126,7 +132,17 @@ class CommitGroups:
                 task.add_done_callback(self._tasks.discard)
 
     def _ready(self, *, contended: bool) -> int:
-        return self._queue.groups_ready(self._limits.members_max, contended=contended)
+        return self._queue.groups_ready(self._share(contended=contended), contended=contended)
+
+    def _share(self, *, contended: bool) -> int:
+        """How many members the next group has at most."""
+        if contended:
+            return self._limits.members_max
+        # No more than there are restaurants, because each is in one group at a time.
+        could_start = self._queue.groups_ready(1, contended=False)
+        groups = max(1, min(self._limits.groups_max, len(self._under_way) + could_start))
+        everybody = len(self._queue) + sum(self._under_way)
+        return min(self._limits.members_max, max(SHARE_MIN, ceil(everybody / groups)))
 
     async def _run_groups(self, *, contended: bool) -> None:
         """One group after the other, for as long as there are members that could start."""
@@ -148,7 +164,7 @@ class CommitGroups:
             while known < len(self._queue) < self._limits.members_max and now_s() < ends_s:
                 known = len(self._queue)
                 await asyncio.sleep(GATHER_S)
-        members = self._queue.start(self._limits.members_max, contended=contended)
+        members = self._queue.start(self._share(contended=contended), contended=contended)
         if not contended and len(members) >= CROWD_MIN:
             self._crowded_until_s = now_s() + CROWD_S
         return members
@@ -157,20 +173,29 @@ class CommitGroups:
         try:
             async with self._pool.acquire() as connection:
                 while members := await self._next(contended=contended):
-                    group = Group(connection, self._limits, contended)
-                    try:
-                        sound = await group.run(members, self._announce)
-                    finally:
-                        if self._queue.arrived({each.footprint.restaurant_id for each in members}):
-                            self._form_soon()
-                    self._metrics.ended(len(members), committed=group.committed)
-                    if not sound:
+                    if not await self._run_group(connection, members, contended=contended):
                         return
         except (OSError, TimeoutError, *DRIVER_ERRORS) as error:
             # No connection is to be had, so nobody who waits will get any further.
             for waiting in self._queue.take_ready(contended=contended):
                 if not waiting.seat.done():
                     waiting.seat.set_exception(translated(error))
+
+    async def _run_group(
+        self, connection: Connection, members: Sequence[Waiting], *, contended: bool
+    ) -> bool:
+        """Whether the connection can be used on."""
+        group = Group(connection, self._limits, contended)
+        if not contended:
+            self._under_way.append(len(members))
+        try:
+            return await group.run(members, self._announce)
+        finally:
+            if not contended:
+                self._under_way.remove(len(members))
+            if self._queue.arrived({each.footprint.restaurant_id for each in members}):
+                self._form_soon()
+            self._metrics.ended(len(members), committed=group.committed)
 
 
 def _overloaded(queue_max: int) -> ServiceError:

@@ -129,6 +129,28 @@ async def test_a_lone_change_starts_at_once_and_whoever_comes_meanwhile_follows_
     assert await sound(database, here, there)
 
 
+async def test_a_crowd_is_shared_out_among_the_groups_that_may_be_under_way(
+    server: Served, client: AsyncMaitredClient, database: Connection
+) -> None:
+    """So that one is decided upon while another waits for the database."""
+    worlds, tables = await worlds_of(client, 12), ("T1", "T2", "T3")
+    bookings = [(world, table, await world.booking()) for world in worlds for table in tables]
+    async with crew_on(server.server_url, server.tenant_id, groups_max=2) as crew:
+        pause = Pause()
+        crew.plan.arm_for(OPENING, pause)
+        calls = [
+            asyncio.create_task(crew.hold(world, booking.booking_id, table))
+            for world, table, booking in bookings
+        ]
+        await pause.reached()
+        assert [type(answer) for answer in await outcomes(*calls[18:])] == [Held] * 18
+        assert not any(call.done() for call in calls[:18])
+        pause.go_on.set()
+        assert [type(answer) for answer in await outcomes(*calls[:18])] == [Held] * 18
+        assert crew.transactions == 2
+    assert await sound(database, *worlds)
+
+
 @pytest.mark.parametrize("party", [2, 12])
 async def test_the_second_on_a_table_is_decided_after_the_first(
     party: int, server: Served, client: AsyncMaitredClient, database: Connection
