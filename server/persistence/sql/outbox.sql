@@ -54,7 +54,10 @@ claimed AS (
         s.settled_position,
         s.orphanings,
         d.floor_version,
-        CASE WHEN s.careful > 0 THEN 1 ELSE $5::integer END AS events_max
+        CASE WHEN s.careful > 0 THEN 1 ELSE $5::integer END AS events_max,
+        -- Said here, it keeps the planner from taking into account that hardly any event waits when statistics are made: it
+        -- would rather read the whole table of a restaurant that has most of the events than look up the next.
+        'pending'::text AS waiting
 )
 
 SELECT
@@ -91,7 +94,7 @@ LEFT JOIN LATERAL (
         SELECT o.*
         FROM capacity_outbox AS o
         WHERE
-            o.restaurant_id = c.restaurant_id AND o.status = 'pending'
+            o.restaurant_id = c.restaurant_id AND o.status = c.waiting
             AND (o.floor_version, o.position) > (c.settled_version, c.settled_position)
         ORDER BY o.floor_version, o.position
         LIMIT c.events_max
