@@ -45,25 +45,39 @@ async def measure_processes(stage: Stage, sizes: MainSizes, _: Collection[str]) 
 async def measure_overload(stage: Stage, sizes: MainSizes, _: Collection[str]) -> Findings:
     """Holds per second while twice as many arrive as were served at best ÷ that best, in turns.
 
-    At twice the load they arrive at equal distances, whatever becomes of those before. What is refused is no part of
-    the throughput; how soon it is refused is told beside it.
+    At twice the load they arrive at equal distances, whatever becomes of those before. What is not done is no part of
+    the throughput; what became of it, and how soon it was refused, is told beside it.
     """
     place, clients = stage.place, stage.clients
     restaurants = await place.restaurants(sizes.restaurants, sizes.tables)
-    kept, refused, refused_ms = [], [], []
+    kept: list[float] = []
+    beside: list[dict[str, float]] = []
     async for _repeat in stage.repeats("twice the load", sizes.repeats):
         seats = await place.seats(restaurants, sizes.holds)
         best = (await clients.send(place.address, list(map(hold_call, seats)), sizes.callers)).rate
         seats = await place.seats(restaurants, round(best * TIMES * sizes.overload_s))
         tally = await clients.send_at_rate(place.address, list(map(hold_call, seats)), best * TIMES)
         kept.append(_served_per_s(tally, sizes.overload_s) / best)
-        refused.append(1 - tally.outcomes()[Outcome.OK] / tally.calls)
-        refused_ms.append(tally.latency(outcome=Outcome.REFUSED).percentile(99) / NS_PER_MS)
-    behind = {
-        "overload_refused_share": median(refused[1:]),
-        "overload_refused_p99_ms": median(refused_ms[1:]),
+        beside.append(_beside(tally))
+    return Findings(
+        (middle("overload", kept[1:]),),
+        {name: median(each[name] for each in beside[1:]) for name in beside[0]},
+    )
+
+
+def _beside(tally: Tally) -> dict[str, float]:
+    """Shares of the calls that were refused, and that ended without an answer of the server; times count from when a
+    call was to begin.
+    """
+    outcomes = tally.outcomes()
+    return {
+        "overload_refused_share": outcomes[Outcome.REFUSED] / tally.calls,
+        "overload_unanswered_share": outcomes[Outcome.UNKNOWN] / tally.calls,
+        **{
+            f"overload_{name}_p99_ms": tally.latency(outcome=outcome).percentile(99) / NS_PER_MS
+            for name, outcome in (("served", Outcome.OK), ("refused", Outcome.REFUSED))
+        },
     }
-    return Findings((middle("overload", kept[1:]),), behind)
 
 
 def _served_per_s(tally: Tally, arriving_s: float) -> float:
