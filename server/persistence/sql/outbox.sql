@@ -55,8 +55,8 @@ claimed AS (
         s.orphanings,
         d.floor_version,
         CASE WHEN s.careful > 0 THEN 1 ELSE $5::integer END AS events_max,
-        -- Said here, it keeps the planner from taking into account that hardly any event waits when statistics are made: it
-        -- would rather read the whole table of a restaurant that has most of the events than look up the next.
+        -- Said here, it keeps the planner from counting on what statistics say: that hardly any event waits. Where
+        -- one restaurant has most of the events it would read the whole table rather than look up the next.
         'pending'::text AS waiting
 )
 
