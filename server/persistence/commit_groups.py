@@ -1,7 +1,8 @@
 """Writes that wait at the same moment travel together, as members of one transaction with one commit.
 
 Each member's work runs as if it were alone; what members ask at the same moment is asked together (`group.py`). A lone
-member waits for nobody: a group starts as soon as there is one, and takes whoever waits by then (`group_queue.py`).
+member waits for nobody: a group starts as soon as there is one, and takes its share of those who wait by then
+(`group_queue.py`).
 """
 
 import asyncio
@@ -65,8 +66,8 @@ class CommitGroups:
         self._queue: GroupQueue[Waiting] = GroupQueue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._groups = {False: 0, True: 0}
-        # Members of each group that holds up nobody else.
-        self._under_way: list[int] = []
+        # By whether they are contended: how many members each group has.
+        self._under_way: dict[bool, list[int]] = {False: [], True: []}
         self._forming = False
         self._crowded_until_s = 0.0
         self._metrics = GroupMetrics(lambda: len(self._queue))
@@ -139,9 +140,10 @@ class CommitGroups:
         if contended:
             return self._limits.members_max
         # No more than there are restaurants, because each is in one group at a time.
-        could_start = self._queue.groups_ready(1, contended=False)
-        groups = max(1, min(self._limits.groups_max, len(self._under_way) + could_start))
-        everybody = len(self._queue) + sum(self._under_way)
+        could_start = self._queue.groups_ready(1, contended=contended)
+        under_way = self._under_way[contended]
+        groups = max(1, min(self._limits.groups_max, len(under_way) + could_start))
+        everybody = len(self._queue) + sum(under_way)
         return min(self._limits.members_max, max(SHARE_MIN, ceil(everybody / groups)))
 
     async def _run_groups(self, *, contended: bool) -> None:
@@ -186,13 +188,11 @@ class CommitGroups:
     ) -> bool:
         """Whether the connection can be used on."""
         group = Group(connection, self._limits, contended)
-        if not contended:
-            self._under_way.append(len(members))
+        self._under_way[contended].append(len(members))
         try:
             return await group.run(members, self._announce)
         finally:
-            if not contended:
-                self._under_way.remove(len(members))
+            self._under_way[contended].remove(len(members))
             if self._queue.arrived({each.footprint.restaurant_id for each in members}):
                 self._form_soon()
             self._metrics.ended(len(members), committed=group.committed)

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
 import uvloop
 
 from server.bench.calls import EMPTY, hold_call
@@ -30,6 +29,7 @@ from server.persistence.pool import DriverConnection, PoolSettings, open_pool
 from server.persistence.store import SqlStore, StoreSettings
 from server.telemetry.metrics import CacheMetrics
 from tests.races.crew import LIMITS
+from tests.races.faults import FaultPlan, Run, faulty_connection
 
 REPEATS = 5
 HOLDS = 200
@@ -46,43 +46,20 @@ CALL = "through a server"
 USE_CASE = "the use case alone"
 DECIDING = "  everything else of it"
 
-if TYPE_CHECKING:
-    _Driver = DriverConnection
-else:
-    # Generic only in its stubs.
-    _Driver = asyncpg.Connection
-
 
 @dataclass(slots=True)
-class Watch:
-    """Milliseconds by what they were spent on."""
+class Watch(FaultPlan):
+    """Lets every statement pass, and notes how many milliseconds it took from the question to the answer."""
 
     spent: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
-    def note(self, query: str, started_s: float) -> None:
-        name = next((name for words, name in WORDS.items() if words in query), "  statement: another")
-        self.spent[name].append((perf_counter() - started_s) * 1e3)
-
-
-def watched_connection(watch: Watch) -> type[DriverConnection]:
-    """The driver's connection class, with every statement timed from the question to the answer."""
-
-    class WatchedConnection(_Driver):
-        async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
-            started_s = perf_counter()
-            try:
-                return str(await super().execute(query, *args, timeout=timeout))
-            finally:
-                watch.note(query, started_s)
-
-        async def fetch(self, query: str, *args: Any, **options: Any) -> Any:
-            started_s = perf_counter()
-            try:
-                return await super().fetch(query, *args, **options)
-            finally:
-                watch.note(query, started_s)
-
-    return WatchedConnection
+    async def passing(self, connection: DriverConnection, query: str, run: Run) -> Any:
+        started_s = perf_counter()
+        try:
+            return await run()
+        finally:
+            name = next((name for words, name in WORDS.items() if words in query), "  statement: another")
+            self.spent[name].append((perf_counter() - started_s) * 1e3)
 
 
 async def hold_one_by_one(hold: HoldTables, seats: Iterable[Seat], watch: Watch) -> Mapping[str, float]:
@@ -95,7 +72,7 @@ async def hold_one_by_one(hold: HoldTables, seats: Iterable[Seat], watch: Watch)
         started_s = perf_counter()
         await hold(caller, command, Deadline.after(30.0))
         whole.append((perf_counter() - started_s) * 1e3)
-    statements = {name: median(watch.spent[name]) for name in (*WORDS.values(), *watch.spent)}
+    statements = {name: median(times) for name, times in watch.spent.items()}
     return {USE_CASE: median(whole), **statements, DECIDING: median(whole) - sum(statements.values())}
 
 
@@ -118,7 +95,7 @@ async def one_repeat(
 async def main() -> None:
     watch = Watch()
     async with own_ground(print) as ground, stage_on(ground, 1) as stage:
-        pool = await open_pool(PoolSettings(ground.url, size_min=1, size_max=4), watched_connection(watch))
+        pool = await open_pool(PoolSettings(ground.url, size_min=1, size_max=4), faulty_connection(watch))
         try:
             store = SqlStore(pool, StoreSettings(), lambda _announcement: None)
             inventories = CachedInventories(CacheLimits(100, 600.0), CacheMetrics())
