@@ -307,12 +307,11 @@ async def test_a_worker_reads_little_more_than_what_waits_of_a_restaurant_with_e
     await connection.execute(MANY_EVENTS)
     worker = await connection.fetchrow(OUTBOX["take_worker_id"], WORKER_LOCKS)
     assert worker is not None
-    values = (uuid4(), worker["worker_id"], 30.0, 8, 100)
-    explained = await connection.fetchval(
-        f"EXPLAIN (ANALYZE, FORMAT json) {OUTBOX['claim_streams']}", *values
-    )
-    met = [rows for table, rows in _rows_met(json.loads(explained)[0]["Plan"]) if table == "capacity_outbox"]
-    assert 50 <= sum(met) < 200
+    asked = {"lag": (1, ()), "claim_streams": (50, (uuid4(), worker["worker_id"], 30.0, 8, 100))}
+    for name, (least, values) in asked.items():
+        explained = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT json) {OUTBOX[name]}", *values)
+        met = _rows_met(json.loads(explained)[0]["Plan"])
+        assert least <= sum(rows for table, rows in met if table == "capacity_outbox") < 200, name
 
 
 def _rows_met(plan: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
