@@ -75,7 +75,11 @@ def _beside(tally: Tally) -> dict[str, float]:
         "overload_unanswered_share": outcomes[Outcome.UNKNOWN] / tally.calls,
         **{
             f"overload_{name}_p99_ms": tally.latency(outcome=outcome).percentile(99) / NS_PER_MS
-            for name, outcome in (("served", Outcome.OK), ("refused", Outcome.REFUSED))
+            for name, outcome in (
+                ("served", Outcome.OK),
+                ("refused", Outcome.REFUSED),
+                ("unanswered", Outcome.UNKNOWN),
+            )
         },
     }
 
