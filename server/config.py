@@ -125,6 +125,12 @@ class Settings(DeliverySettings):
     calls_in_flight_max: int = Field(
         2_048, ge=1, le=100_000, description="calls in work before SERVER_OVERLOADED"
     )
+    calls_waiting_max: int = Field(
+        1_024,
+        ge=1,
+        le=100_000,
+        description="calls that may wait to be looked at; more of them end at once with CANCELLED",
+    )
     connection_calls_max: int = Field(
         2_048,
         ge=1,

@@ -43,6 +43,7 @@ def rpc_settings(settings: Settings) -> RpcSettings:
         port=settings.port,
         reuse_port=settings.processes > 1,
         calls_max=settings.calls_in_flight_max,
+        waiting_max=settings.calls_waiting_max,
         connection_calls_max=settings.connection_calls_max,
         streams_max=settings.streams_max,
         deadlines=DeadlineLimits(settings.deadline_s_default, settings.deadline_s_max),

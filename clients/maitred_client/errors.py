@@ -160,7 +160,7 @@ TRANSPORT_BY_CODE: Mapping[grpc.StatusCode, tuple[RetryClass, str]] = {
     ),
     grpc.StatusCode.CANCELLED: (
         RetryClass.SAME_KEY,
-        "The call was given up before its answer came; repeat it with the same request_id.",
+        "You gave the call up, or the server had too many waiting; repeat it with the same request_id, a little later.",
     ),
     grpc.StatusCode.RESOURCE_EXHAUSTED: (
         RetryClass.AFTER_FIX,

@@ -104,12 +104,15 @@ def _confirm(seat: Seat, held: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class OpenPart:
-    """Calls that one client process sends at equal distances, `per_s` of them a second."""
+    """Calls that one client process sends at equal distances, `per_s` of them a second, each given up after
+    `timeout_s`.
+    """
 
     target: str
     metadata: tuple[tuple[str, str], ...]
     calls: tuple[Call, ...]
     per_s: float
+    timeout_s: float
     lines: int
 
 
@@ -123,7 +126,7 @@ async def send_at_rate(part: OpenPart, desk: Desk) -> Tally:
 
         async def operate(intended_ns: int) -> None:
             method, body = waiting.pop()
-            tally.note(method, await next(turns).send(method, body, TIMEOUT_S), intended_ns)
+            tally.note(method, await next(turns).send(method, body, part.timeout_s), intended_ns)
 
         limit = Limit(len(part.calls))
         tally.missed = await open_loop(operate, fixed_arrivals(part.per_s), limit, IN_FLIGHT_MAX)

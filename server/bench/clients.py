@@ -54,10 +54,12 @@ class Clients:
             tallies = await self.processes.run(send_pairs, parts)
         return measured_of(tallies, processor.ms)
 
-    async def send_at_rate(self, address: str, calls: Sequence[Call], per_s: float) -> Tally:
+    async def send_at_rate(
+        self, address: str, calls: Sequence[Call], per_s: float, timeout_s: float
+    ) -> Tally:
         """Each call once, at its time, whatever became of those before. Refusals are counted."""
         parts = [
-            OpenPart(address, self.metadata, tuple(share), per_s / each_of, self.lines)
+            OpenPart(address, self.metadata, tuple(share), per_s / each_of, timeout_s, self.lines)
             for share, each_of in ((calls[n :: self.count], self.count) for n in range(self.count))
         ]
         together = Tally()

@@ -10,13 +10,15 @@ from loadgen.driving import Outcome, Tally
 from loadgen.driving.line import OK
 from loadgen.driving.loops import SECOND_NS
 from server.bench import programs
-from server.bench.calls import hold_call
+from server.bench.calls import TIMEOUT_S, hold_call
 from server.bench.figures import Curve, Findings, middle, ratio
 from server.bench.measured import NS_PER_MS
 from server.bench.sizes import MainSizes
 from server.bench.stage import LINES, Stage
 
 TIMES = 2
+# How long callers wait while more arrives than can be served, by the figure that has those.
+PATIENCE_S = {"overload": TIMEOUT_S, "overload_hurried": 1.0}
 
 
 async def measure_processes(stage: Stage, sizes: MainSizes, _: Collection[str]) -> Findings:
@@ -43,38 +45,43 @@ async def measure_processes(stage: Stage, sizes: MainSizes, _: Collection[str]) 
 
 
 async def measure_overload(stage: Stage, sizes: MainSizes, _: Collection[str]) -> Findings:
-    """Holds per second while twice as many arrive as were served at best ÷ that best, in turns.
+    """Holds per second while twice as many arrive as were served at best ÷ that best: from callers with much time, and
+    from those with little.
 
     At twice the load they arrive at equal distances, whatever becomes of those before. What is not done is no part of
     the throughput; what became of it, and how soon it was refused, is told beside it.
     """
     place, clients = stage.place, stage.clients
     restaurants = await place.restaurants(sizes.restaurants, sizes.tables)
-    kept: list[float] = []
+    kept: dict[str, list[float]] = {key: [] for key in PATIENCE_S}
     beside: list[dict[str, float]] = []
     async for _repeat in stage.repeats("twice the load", sizes.repeats):
         seats = await place.seats(restaurants, sizes.holds)
         best = (await clients.send(place.address, list(map(hold_call, seats)), sizes.callers)).rate
-        seats = await place.seats(restaurants, round(best * TIMES * sizes.overload_s))
-        tally = await clients.send_at_rate(place.address, list(map(hold_call, seats)), best * TIMES)
-        kept.append(_served_per_s(tally, sizes.overload_s) / best)
-        beside.append(_beside(tally))
+        told: dict[str, float] = {}
+        for key, patience_s in PATIENCE_S.items():
+            seats = await place.seats(restaurants, round(best * TIMES * sizes.overload_s))
+            calls = list(map(hold_call, seats))
+            tally = await clients.send_at_rate(place.address, calls, best * TIMES, patience_s)
+            kept[key].append(_served_per_s(tally, sizes.overload_s) / best)
+            told |= _beside(key, tally)
+        beside.append(told)
     return Findings(
-        (middle("overload", kept[1:]),),
+        tuple(middle(key, shares[1:]) for key, shares in kept.items()),
         {name: median(each[name] for each in beside[1:]) for name in beside[0]},
     )
 
 
-def _beside(tally: Tally) -> dict[str, float]:
+def _beside(key: str, tally: Tally) -> dict[str, float]:
     """Shares of the calls that were refused, and that ended without an answer of the server; times count from when a
     call was to begin.
     """
     outcomes = tally.outcomes()
     return {
-        "overload_refused_share": outcomes[Outcome.REFUSED] / tally.calls,
-        "overload_unanswered_share": outcomes[Outcome.UNKNOWN] / tally.calls,
+        f"{key}_refused_share": outcomes[Outcome.REFUSED] / tally.calls,
+        f"{key}_unanswered_share": outcomes[Outcome.UNKNOWN] / tally.calls,
         **{
-            f"overload_{name}_p99_ms": tally.latency(outcome=outcome).percentile(99) / NS_PER_MS
+            f"{key}_{name}_p99_ms": tally.latency(outcome=outcome).percentile(99) / NS_PER_MS
             for name, outcome in (
                 ("served", Outcome.OK),
                 ("refused", Outcome.REFUSED),

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from server.errors import Reason, Refusal
 from server.rpc.status import RETRY_AFTER_S, Answer, answer_of
@@ -19,7 +20,22 @@ CALLS_ENOUGH = 16
 REMEMBERED_S = 1.0
 # An answer takes that long to its caller, and longer the busier both are.
 TO_CALLER_S = 0.005
+# How many times the quickest is enough: doubled when more than that share of those that ended ran out of time, and a
+# little less again when not, each time that enough have ended.
+TIMES_MIN, TIMES_MAX = 2.0, 64.0
+LATE_SHARE_MAX, TIMES_KEPT = 0.1, 0.9
+JUDGED_S, JUDGED_CALLS = 0.1, 32
 RETRY_STEP_S, RETRY_S_MAX = 0.05, 5.0
+
+
+class Fate(Enum):
+    """What became of a call that was taken. Late is who ran out of time, given up who ended for another reason without
+    an answer.
+    """
+
+    ANSWERED = auto()
+    LATE = auto()
+    GIVEN_UP = auto()
 
 
 @dataclass(slots=True)
@@ -32,11 +48,31 @@ class _Ended:
     longest_died_s: float = 0.0
 
 
+class _Times:
+    """How many times the quickest a call needs: as many as it takes for hardly any to run out of time in work."""
+
+    def __init__(self) -> None:
+        self.value = TIMES_MIN
+        self._began_s = -math.inf
+        self._ended = 0
+        self._late = 0
+
+    def note(self, now_s: float, *, late: bool) -> None:
+        self._ended += 1
+        self._late += late
+        if self._ended < JUDGED_CALLS or now_s - self._began_s < JUDGED_S:
+            return
+        too_few = self._late > LATE_SHARE_MAX * self._ended
+        self.value = min(2 * self.value, TIMES_MAX) if too_few else max(TIMES_KEPT * self.value, TIMES_MIN)
+        self._began_s, self._ended, self._late = now_s, 0, 0
+
+
 class Needed:
     """How long a call needs at least, by what others of its method needed lately.
 
     Twice as long as the quickest that was answered: even that one was kept waiting by a queue in which everybody waits.
-    Where none was answered, longer than those took that were given up or ran out of time.
+    More times that where many run out of time all the same: then the quickest were lucky. Where none was answered,
+    longer than those took that were given up or ran out of time.
     """
 
     def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
@@ -44,13 +80,15 @@ class Needed:
         self._began_s = monotonic_s()
         self._now: dict[str, _Ended] = {}
         self._before: dict[str, _Ended] = {}
+        self._times = _Times()
 
-    def took(self, path: str, elapsed_s: float, *, answered: bool) -> None:
-        self._turn()
+    def took(self, path: str, elapsed_s: float, fate: Fate) -> None:
+        now_s = self._turn()
+        self._times.note(now_s, late=fate is Fate.LATE)
         ended = self._now.get(path)
         if ended is None:
             ended = self._now[path] = _Ended()
-        if answered:
+        if fate is Fate.ANSWERED:
             ended.answered += 1
             ended.quickest_s = min(ended.quickest_s, elapsed_s)
         else:
@@ -63,18 +101,20 @@ class Needed:
         now, before = self._now.get(path, _NONE), self._before.get(path, _NONE)
         answered = now.answered + before.answered
         if answered >= CALLS_ENOUGH:
-            return 2 * min(now.quickest_s, before.quickest_s) + TO_CALLER_S
+            return self._times.value * min(now.quickest_s, before.quickest_s) + TO_CALLER_S
         if not answered and now.died + before.died >= CALLS_ENOUGH:
             return max(now.longest_died_s, before.longest_died_s)
         return None
 
-    def _turn(self) -> None:
-        passed_s = self._monotonic_s() - self._began_s
-        if passed_s < REMEMBERED_S:
-            return
-        self._before = self._now if passed_s < 2 * REMEMBERED_S else {}
-        self._now = {}
-        self._began_s += passed_s
+    def _turn(self) -> float:
+        """What time it is."""
+        now_s = self._monotonic_s()
+        passed_s = now_s - self._began_s
+        if passed_s >= REMEMBERED_S:
+            self._before = self._now if passed_s < 2 * REMEMBERED_S else {}
+            self._now = {}
+            self._began_s = now_s
+        return now_s
 
 
 _NONE = _Ended()
@@ -142,10 +182,10 @@ class Admission:
         self._idle.clear()
         return None
 
-    def leave(self, path: str, elapsed_s: float, *, answered: bool) -> None:
-        """One call that was counted has ended, so long after it was; `answered` if its caller was still there."""
+    def leave(self, path: str, elapsed_s: float, fate: Fate) -> None:
+        """One call that was counted has ended, so long after it was."""
         if self._needed is not None:
-            self._needed.took(path, elapsed_s, answered=answered)
+            self._needed.took(path, elapsed_s, fate)
         self._in_work -= 1
         if self._in_work == 0:
             self._idle.set()

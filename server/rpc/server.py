@@ -47,7 +47,6 @@ log = structlog.get_logger(__name__)
 
 MEBIBYTE = 2**20
 METADATA_BYTES_MAX = 16 * 1024
-PENDING_CALLS_MAX = 16_384
 # For answers that are on their way when the last call is done. Open streams of health and reflection end with it.
 FLUSH_S = 0.5
 CHANNELZ_SERVICE = "grpc.channelz.v1.Channelz"
@@ -59,14 +58,16 @@ class RpcSettings:
 
     A message over `message_bytes_max` is refused with a typed error; one over `message_bytes_hard_max` is refused by
     gRPC itself before it is read. What a connection has over `connection_calls_max` calls and streams waits with the
-    caller, which costs the server nothing. `reuse_port` lets several processes share a port, and would let a second
-    server take a busy one unnoticed.
+    caller, which costs the server nothing. While `waiting_max` calls have arrived and were not looked at yet, gRPC ends
+    others as CANCELLED, of all connections together. `reuse_port` lets several processes share a port, and would let a
+    second server take a busy one unnoticed.
     """
 
     host: str = "127.0.0.1"
     port: int = 7070
     reuse_port: bool = False
     calls_max: int = 2_048
+    waiting_max: int = 1_024
     connection_calls_max: int = 2_048
     streams_max: int = 5_000
     message_bytes_max: int = 4 * MEBIBYTE
@@ -184,9 +185,12 @@ def _options(settings: RpcSettings) -> list[tuple[str, Any]]:
     return [
         ("grpc.so_reuseport", int(settings.reuse_port)),
         ("grpc.max_concurrent_streams", settings.connection_calls_max),
-        # What has arrived and was not looked at yet. Past it gRPC refuses by itself, without our reasons.
-        ("grpc.server.max_pending_requests", PENDING_CALLS_MAX),
-        ("grpc.server.max_pending_requests_hard_limit", 2 * PENDING_CALLS_MAX),
+        # It counts calls that are over and not yet cleared away as well, and resets new ones of a client that keeps to
+        # the limit.
+        ("grpc.http.overload_protection", 0),
+        # Between the two gRPC would draw lots.
+        ("grpc.server.max_pending_requests", settings.waiting_max),
+        ("grpc.server.max_pending_requests_hard_limit", settings.waiting_max + 1),
         ("grpc.max_receive_message_length", settings.message_bytes_hard_max),
         ("grpc.max_metadata_size", METADATA_BYTES_MAX),
         ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES_MAX),

@@ -68,3 +68,41 @@ async def test_a_burst_is_answered_or_refused_by_name_and_counted_as_the_callers
         ("NOT_FOUND", "RESTAURANT_NOT_FOUND"),
     }
     assert shown == burst
+
+
+async def told_again_and_again(wire: Wire, times: int) -> Counter[str]:
+    return Counter([(await told(wire, LIST, b""))[1] for _ in range(times)])
+
+
+async def test_callers_who_share_a_connection_past_its_limit_wait_for_their_turn(
+    shared_database: str,
+) -> None:
+    """None of them is reset, however soon a call follows one that is over."""
+    settings = {"connection_calls_max": "8", "log_level": "error", "pool_size_min": "1"}
+    arguments = ("serve", "--port", "0", "--database-url", shared_database)
+    async with (
+        started(*arguments, settings=settings) as process,
+        grpc.aio.insecure_channel(await said(process, "serving on ")) as channel,
+    ):
+        wire = Wire(channel)
+        ends = await asyncio.gather(*(told_again_and_again(wire, 10) for _ in range(100)))
+    assert sum(ends, Counter()) == {"OK": 1_000}
+
+
+async def test_what_arrives_past_what_may_wait_ends_at_once_and_the_server_goes_on(
+    shared_database: str,
+) -> None:
+    settings = {"calls_waiting_max": "4", "log_level": "error", "pool_size_min": "1"}
+    arguments = ("serve", "--port", "0", "--database-url", shared_database)
+    async with (
+        started(*arguments, settings=settings) as process,
+        grpc.aio.insecure_channel(await said(process, "serving on ")) as channel,
+    ):
+        wire = Wire(channel)
+        ends = Counter(
+            code for _, code, _ in await asyncio.gather(*(told(wire, LIST, b"") for _ in range(1_000)))
+        )
+        afterwards = await told_again_and_again(wire, 10)
+    assert set(ends) == {"OK", "CANCELLED"}
+    assert ends.total() == 1_000
+    assert afterwards == {"OK": 10}

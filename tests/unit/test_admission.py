@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.errors import Reason
-from server.rpc.admission import CALLS_ENOUGH, RETRY_S_MAX, Admission, Needed
+from server.rpc.admission import CALLS_ENOUGH, JUDGED_CALLS, RETRY_S_MAX, TIMES_MAX, Admission, Fate, Needed
 from server.rpc.status import STATUS_KEY, Answer
 
 HOLD, PLAN = "/maitred.v1.AssignmentService/HoldTables", "/maitred.v1.PlannerService/PlanTables"
@@ -33,12 +33,12 @@ def retry_after_s(answer: Answer) -> float:
     raise AssertionError("no RetryInfo")
 
 
-def after(clock: Clock, *took_s: float, calls_max: int = 2_048, answered: bool = True) -> Admission:
+def after(clock: Clock, *took_s: float, calls_max: int = 2_048, fate: Fate = Fate.ANSWERED) -> Admission:
     """A server on which enough calls have just ended that took so long, in turns."""
     admission = Admission(calls_max, needed=Needed(clock), chance=lambda: 0.5)
     for _, elapsed_s in zip(range(CALLS_ENOUGH), cycle(took_s), strict=False):
         assert admission.enter(HOLD, None) is None
-        admission.leave(HOLD, elapsed_s, answered=answered)
+        admission.leave(HOLD, elapsed_s, fate)
     return admission
 
 
@@ -66,7 +66,7 @@ def test_never_more_calls_are_in_work_than_may_be_and_none_is_refused_while_ther
                 assert answer is None
                 in_work += 1
         elif in_work:
-            admission.leave(HOLD, 0.1, answered=True)
+            admission.leave(HOLD, 0.1, Fate.ANSWERED)
             in_work -= 1
         assert admission.in_work == in_work
 
@@ -87,7 +87,7 @@ def test_a_call_is_refused_at_once_that_has_less_time_than_twice_what_the_quicke
 
 
 def test_where_none_is_answered_in_time_only_those_are_taken_that_have_more_time() -> None:
-    admission = after(Clock(), 0.1, 0.3, 0.2, answered=False)
+    admission = after(Clock(), 0.1, 0.3, 0.2, fate=Fate.LATE)
     assert refused(admission.enter(HOLD, 0.29)) is Reason.SERVER_OVERLOADED
     assert admission.enter(HOLD, 0.31) is None
 
@@ -96,8 +96,37 @@ def test_calls_that_were_given_up_make_nobody_hurry_where_others_are_answered() 
     admission = after(Clock(), 0.4)
     for _ in range(100):
         admission.enter(HOLD, None)
-        admission.leave(HOLD, 0.001, answered=False)
+        admission.leave(HOLD, 0.001, Fate.GIVEN_UP)
     assert refused(admission.enter(HOLD, 0.5)) is Reason.SERVER_OVERLOADED
+
+
+def ended(admission: Admission, clock: Clock, late: int) -> None:
+    """So many of enough calls ran out of time, and the others took 10 ms."""
+    for number in range(JUDGED_CALLS):
+        admission.enter(HOLD, None)
+        fate = Fate.LATE if number < late else Fate.ANSWERED
+        admission.leave(HOLD, 0.05 if fate is Fate.LATE else 0.01, fate)
+    clock.now_s += 0.1
+
+
+def test_where_many_run_out_of_time_in_work_only_those_with_more_of_it_are_taken_until_hardly_any_does() -> (
+    None
+):
+    clock = Clock()
+    admission = after(clock, 0.01)
+    clock.now_s += 0.1
+    assert admission.enter(HOLD, 0.03) is None
+    for _ in range(3):
+        ended(admission, clock, late=JUDGED_CALLS // 4)
+    assert refused(admission.enter(HOLD, 0.15)) is Reason.SERVER_OVERLOADED
+    assert admission.enter(HOLD, 0.17) is None
+    for _ in range(20):
+        ended(admission, clock, late=JUDGED_CALLS // 2)
+    assert refused(admission.enter(HOLD, TIMES_MAX * 0.01)) is Reason.SERVER_OVERLOADED
+    assert admission.enter(HOLD, TIMES_MAX * 0.01 + 0.01) is None
+    for _ in range(40):
+        ended(admission, clock, late=JUDGED_CALLS // 16)
+    assert admission.enter(HOLD, 0.03) is None
 
 
 def test_what_some_make_each_other_wait_is_nobody_elses_overload() -> None:
@@ -110,7 +139,7 @@ def test_a_few_slow_calls_prove_nothing() -> None:
     admission = Admission(2_048, needed=Needed(Clock()))
     for _ in range(CALLS_ENOUGH - 1):
         admission.enter(HOLD, None)
-        admission.leave(HOLD, 9.0, answered=True)
+        admission.leave(HOLD, 9.0, Fate.ANSWERED)
     assert admission.enter(HOLD, 0.5) is None
 
 

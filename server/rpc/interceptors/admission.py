@@ -5,12 +5,14 @@ import time
 from typing import Any
 
 from server.errors import Reason, ServiceError
-from server.rpc.admission import Admission
+from server.rpc.admission import Admission, Fate
 from server.rpc.interceptors.failures import end_with
 from server.rpc.interceptors.unary import Context, Proceed, UnaryInterceptor
 from server.rpc.scopes import STREAMS, is_house_call
 
-UNDONE = frozenset({Reason.DEADLINE_EXCEEDED, Reason.SERVER_OVERLOADED})
+# The caller's time runs out that much before ours: by what the call took to us.
+ON_THE_WAY_S = 0.05
+UNDONE = {Reason.DEADLINE_EXCEEDED: Fate.LATE, Reason.SERVER_OVERLOADED: Fate.GIVEN_UP}
 
 
 class AdmissionInterceptor(UnaryInterceptor):
@@ -31,14 +33,19 @@ class AdmissionInterceptor(UnaryInterceptor):
         refused = admission.enter(path, context.time_remaining())
         if refused is not None:
             await end_with(refused, context)
-        entered_s, answered = time.monotonic(), True
+        entered_s, fate = time.monotonic(), Fate.ANSWERED
         try:
             return await proceed(request, context)
         except asyncio.CancelledError:
-            answered = False
+            fate = _fate_of_cancelled(context.time_remaining())
             raise
         except ServiceError as error:
-            answered = error.reason not in UNDONE
+            fate = UNDONE.get(error.reason, Fate.ANSWERED)
             raise
         finally:
-            admission.leave(path, time.monotonic() - entered_s, answered=answered)
+            admission.leave(path, time.monotonic() - entered_s, fate)
+
+
+def _fate_of_cancelled(remaining_s: float | None) -> Fate:
+    late = remaining_s is not None and remaining_s <= ON_THE_WAY_S
+    return Fate.LATE if late else Fate.GIVEN_UP
