@@ -1,5 +1,5 @@
-"""A transaction with several members. What all of them need to know is asked in two statements, and all that they
-want to write is written in one or two.
+"""A transaction with several members. What all of them need to know is asked in one statement, and all that they want
+to write is written in one or two.
 
 Every member's work runs in the task of its own caller. When all of them wait to be let in, the group asks for them and
 lets them go on; whoever has written all that it wants waits for the commit.
@@ -17,7 +17,7 @@ import asyncpg
 from server.clock import Deadline
 from server.domain.announcement import Announcement
 from server.errors import Refusal, ServiceError
-from server.orchestrator.ports import Footprint, RecordedRequest
+from server.orchestrator.ports import Footprint, RecordedRequest, Standing
 from server.persistence import rows
 from server.persistence.failures import translating
 from server.persistence.group_member import Looked, Member, Opened
@@ -218,10 +218,8 @@ class Group:
             entering, self._entering = self._open(self._entering), []
             if not entering:
                 return
-            opened = await self._open_requests(entering)
-            looked = await self._look(entering)
-            for question, *answer in zip(entering, opened, looked, strict=True):
-                self._resume(question, tuple(answer))
+            for question, answer in zip(entering, await self._opened(entering), strict=True):
+                self._resume(question, answer)
 
     async def _all(self, query: str, *values: object) -> list[Any]:
         """A question of several members."""
@@ -239,41 +237,58 @@ class Group:
             question.member.running = True
             question.answer.set_result(answer)
 
-    async def _open_requests(self, questions: Sequence[Question]) -> list[Opened]:
+    async def _opened(self, questions: Sequence[Question]) -> list[tuple[Opened, Looked]]:
+        """What is recorded of each request, and what is there once its restaurant is locked."""
         requests: list[RecordedRequest] = [question.about[0] for question in questions]
         names = [request_lock(each.tenant_id, each.method, each.request_id) for each in requests]
-        restaurants = [question.member.footprint.restaurant_id for question in questions]
+        about = [question.member.footprint for question in questions]
+        restaurants = [each.restaurant_id for each in about]
         busy: set[tuple[UUID, UUID]] = set()
         try:
-            found = await self._opened(requests, names, restaurants)
+            found = await self._asked(requests, names, about, restaurants)
         except asyncpg.LockNotAvailableError:
             if self._patient:
                 raise
             busy = await self._begin_without_waiting(requests, restaurants)
             left_out = {restaurant_id for _, restaurant_id in busy}
             kept = [None if each in left_out else each for each in restaurants]
-            found = await self._opened(requests, names, kept)
+            found = await self._asked(requests, names, about, kept)
         opened = []
-        for question, row, first in zip(questions, found, _first_ones(names), strict=True):
+        for question, of_one, first in zip(questions, found, _first_ones(names), strict=True):
+            row = of_one[0]
             key = (question.about[0].tenant_id, question.member.footprint.restaurant_id)
             recalled = _recalled(row, row["claimed"] and first, *question.about)
-            standing = rows.standing(row) if row["restaurant_id"] else None
-            opened.append(Opened(recalled, standing, key in busy))
+            opened.append((Opened(recalled, _standing(row), key in busy), _looked(of_one)))
         return opened
 
-    async def _opened(
-        self, requests: Sequence[RecordedRequest], names: list[str], restaurants: Sequence[UUID | None]
-    ) -> list[Any]:
+    async def _asked(
+        self,
+        requests: Sequence[RecordedRequest],
+        names: list[str],
+        about: Sequence[Footprint],
+        restaurants: Sequence[UUID | None],
+    ) -> list[list[Any]]:
+        """The rows of each member. Restaurants are locked, and what is said of them is what is there since then."""
         lock_s = self._limits.lock_timeout_s
-        return await self._all(
-            GROUPS["open_requests"],
+        values = (
             *limits_ms(self._timeout_s, lock_s if self._patient else min(PATIENCE_S, lock_s)),
             names,
             [each.tenant_id for each in requests],
             [each.method for each in requests],
             [each.request_id for each in requests],
             restaurants,
+            [each.booking_id for each in about],
+            [each.hold_id for each in about],
+            [f"{{{','.join(str(table_id) for table_id in set(each.table_ids))}}}" for each in about],
         )
+        found = await self._all(GROUPS["open_members"], *values)
+        if any(row["seen_version"] != row["restaurant_floor_version"] for row in found):
+            # What was read is older than the lock. Nobody else changes it from now on.
+            found = await self._all(GROUPS["open_members"], *values)
+        by_position: dict[int, list[Any]] = {}
+        for row in found:
+            by_position.setdefault(row["position"], []).append(row)
+        return [by_position[position] for position in range(1, len(requests) + 1)]
 
     async def _begin_without_waiting(
         self, requests: Sequence[RecordedRequest], restaurants: Sequence[UUID]
@@ -288,21 +303,6 @@ class Group:
         free = {row["restaurant_id"] for row in await self._all(GROUPS["lock_free"], *among)}
         there = await self._all(GROUPS["restaurants_there"], *among)
         return {(row["tenant_id"], row["restaurant_id"]) for row in there if row["restaurant_id"] not in free}
-
-    async def _look(self, questions: Sequence[Question]) -> list[Looked]:
-        """What is there once the restaurants are locked."""
-        about = [question.member.footprint for question in questions]
-        found = await self._all(
-            GROUPS["look"],
-            [each.restaurant_id for each in about],
-            [each.booking_id for each in about],
-            [each.hold_id for each in about],
-            [f"{{{','.join(str(table_id) for table_id in set(each.table_ids))}}}" for each in about],
-        )
-        by_position: dict[int, list[Any]] = {}
-        for row in found:
-            by_position.setdefault(row["position"], []).append(row)
-        return [_looked(by_position[position]) for position in range(1, len(questions) + 1)]
 
     @staticmethod
     def _not_overtaken(writers: Iterable[Question]) -> list[Question]:
@@ -373,6 +373,11 @@ def _recalled(
         return None if row["request_hash"] is None else recorded(row, request, answer_type)
     except ServiceError as error:
         return error
+
+
+def _standing(row: Any) -> Standing | None:
+    place = rows.Prefixed(row, "restaurant_")
+    return rows.standing(place) if place["restaurant_id"] else None
 
 
 def _looked(found: Sequence[Any]) -> Looked:

@@ -40,8 +40,7 @@ REPEATS = 5
 HOLDS = 200
 WORDS = {
     "BEGIN": "  statement: begin",
-    "pg_try_advisory_xact_lock": "  statement: lock, ledger",
-    "to_jsonb(j) AS auto_assign_job": "  statement: look",
+    "pg_try_advisory_xact_lock": "  statement: lock, ledger, look",
     "INSERT INTO": "  statement: write",
     "COMMIT": "  statement: commit",
 }

@@ -25,16 +25,14 @@ READERS: Mapping[tuple[str, str], Callable[[rows.Row], object]] = {
     ("blocks", "blocks_page"): rows.block,
     ("claims", "claims"): rows.claim,
     ("claims", "diary"): lambda row: (rows.claim(row), rows.waiting(row), row["floor_version"]),
-    ("groups", "look"): lambda row: (
-        row["position"],
+    ("groups", "open_members"): lambda row: (
+        *(row[name] for name in ("position", "claimed", "seen_version", "request_hash", "field_digests")),
+        *(row[name] for name in ("refused", "answer")),
+        rows.standing(rows.Prefixed(row, "restaurant_")),
         rows.booking(row),
         rows.hold(rows.Prefixed(row, "hold_")),
         row["live_holds"],
         rows.claim(rows.Prefixed(row, "claim_")),
-    ),
-    ("groups", "open_requests"): lambda row: (
-        rows.restaurant(row),
-        *(row[name] for name in ("now", "claimed", "request_hash", "field_digests", "refused", "answer")),
     ),
     ("journal", "audit_page"): rows.audit_record,
     ("invariants", "counts"): rows.invariant_counts,

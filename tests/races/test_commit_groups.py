@@ -13,6 +13,7 @@ from server.domain.claims import Hold, HoldState
 from server.errors import Reason, ServiceError
 from server.orchestrator.assigning import Assigned
 from server.orchestrator.hold_tables import Held
+from server.persistence import group
 from server.persistence.group import Group
 from server.persistence.group_member import Member
 from tests.builders.world import World, small_world
@@ -292,7 +293,7 @@ async def test_a_locked_restaurant_holds_up_its_own_guests_only(
     ):
         waiting = asyncio.create_task(crew.hold(locked, kept.booking_id, "T1"))
         if alone:
-            await _waiting_for_locks(database, owner)
+            await _queue_for_locks(database, 1)
         answers = await outcomes(
             *(
                 crew.hold(world, booking.booking_id, "T1")
@@ -301,7 +302,7 @@ async def test_a_locked_restaurant_holds_up_its_own_guests_only(
         )
         assert [type(answer) for answer in answers] == [Held] * 3
         assert not waiting.done()
-        await _waiting_for_locks(database, owner)
+        await _queue_for_locks(database, 1)
         assert not waiting.done()
         await owner.execute("COMMIT")
         await owner.execute("BEGIN")
@@ -324,7 +325,7 @@ async def test_a_restaurant_that_is_free_soon_is_waited_for_by_all(
             asyncio.create_task(crew.hold(world, booking.booking_id, "T1"))
             for world, booking in zip(worlds, bookings, strict=True)
         ]
-        await _waiting_for_locks(database, owner)
+        await _queue_for_locks(database, 1)
         await owner.execute("COMMIT")
         await owner.execute("BEGIN")
         assert [type(answer) for answer in await outcomes(*calls)] == [Held] * 3
@@ -332,12 +333,42 @@ async def test_a_restaurant_that_is_free_soon_is_waited_for_by_all(
     assert await sound(database, *worlds)
 
 
-async def _waiting_for_locks(database: Connection, owner: Connection) -> None:
-    """Returns when somebody waits for what `owner` has locked."""
-    query = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE $1 = any(pg_blocking_pids(pid)))"
+async def test_what_was_read_before_the_lock_was_granted_is_read_again(
+    server: Served, client: AsyncMaitredClient, database: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes queue for a restaurant: one gives up the hold that the other confirms."""
+    monkeypatch.setattr(group, "PATIENCE_S", TIMEOUT_S)
+    world = await small_world(client)
+    held = await world.hold(await world.booking(), "T1")
+    patient: Any = {"lock_timeout_s": TIMEOUT_S}
+    async with (
+        crew_on(server.server_url, server.tenant_id, **patient) as one,
+        crew_on(server.server_url, server.tenant_id, **patient) as other,
+        restaurant_locked(server.server_url, world.restaurant_id) as owner,
+    ):
+        other.plan.arm_for(NOWHERE, just_count)
+        releasing = asyncio.create_task(one.release(world, held.hold_id))
+        await _queue_for_locks(database, 1)
+        confirming = asyncio.create_task(other.confirm(world, held.hold_id, held.booking_id))
+        await _queue_for_locks(database, 2)
+        await owner.execute("COMMIT")
+        await owner.execute("BEGIN")
+        released, refused = await outcomes(releasing, confirming)
+        assert other.transactions == 1
+    assert released.state is HoldState.RELEASED
+    assert refused is Reason.HOLD_ALREADY_RELEASED
+    assert await sound(database, world)
+
+
+async def _queue_for_locks(database: Connection, length: int) -> None:
+    """Returns when so many wait for what others have locked."""
+    query = """
+        SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0
+    """
     async with asyncio.timeout(TIMEOUT_S):
         while True:
-            if await database.fetchval(query, owner.get_server_pid()):
+            if await database.fetchval(query) == length:
                 return
             await asyncio.sleep(0)
 

@@ -1,8 +1,13 @@
--- name: open_requests
+-- name: open_members
 -- Sets the transaction's limits, claims its requests until it ends, and locks their restaurants in the order of their
--- ids against other writers, once those have let go. Says of each request, in order, whether it was claimed (not while
--- another transaction has it), what is recorded of it, and its restaurant if one is named that is the tenant's; the
--- clock is read after the locks were granted.
+-- ids against other writers, once those have let go. Says of each member, in order:
+-- whether its request was claimed (not while another transaction has it), what is recorded of it, and its restaurant if
+-- one is named that is the tenant's; the clock is read after the locks were granted;
+-- what it needs to know before it decides: its booking, its hold, how many live holds its booking has, and the claims on
+-- its tables in its window, a row for every claim. Tables and window are the hold's, or the booking's and those that are
+-- named. The state of a hold is what the database's clock makes of it.
+-- All that is read is as old as `seen_version` of the floor. Where that is not the restaurant's, somebody has changed it
+-- before the lock was granted, and it has to be asked again.
 WITH limits AS MATERIALIZED (
     SELECT
         set_config('statement_timeout', $1::text, true) AS statement_timeout,
@@ -27,41 +32,22 @@ locked AS MATERIALIZED (
 )
 
 SELECT
+    w.position,
     pg_try_advisory_xact_lock(hashtextextended(w.lock_name, 0)) AS claimed,
     k.request_hash,
     k.field_digests,
     k.refused,
     k.answer,
-    l.restaurant_id,
-    l.tenant_id,
-    l.name,
-    l.time_zone,
-    l.revision,
-    l.policy_version,
-    l.inventory_version,
-    l.floor_version,
-    clock_timestamp() AS now
-FROM unnest($3::text [], $4::uuid [], $5::text [], $6::uuid [], $7::uuid [])
-WITH ORDINALITY AS w (lock_name, tenant_id, method, request_id, restaurant_id, position)
-LEFT JOIN locked AS l ON w.restaurant_id = l.restaurant_id AND w.tenant_id = l.tenant_id
-LEFT JOIN LATERAL (
-    SELECT
-        g.request_hash,
-        g.field_digests,
-        g.refused,
-        g.answer
-    FROM idempotency_ledger AS g
-    WHERE g.tenant_id = w.tenant_id AND g.method = w.method AND g.request_id = w.request_id
-    LIMIT 1
-) AS k ON true
-ORDER BY w.position;
-
--- name: look
--- What members need to know before they decide: for each its booking, its hold, how many live holds its booking has, and
--- the claims on its tables in its window, a row for every claim. Tables and window are the hold's, or the booking's and
--- those that are named. The state of a hold is what the database's clock makes of it.
-SELECT
-    w.position,
+    l.restaurant_id AS restaurant_restaurant_id,
+    l.tenant_id AS restaurant_tenant_id,
+    l.name AS restaurant_name,
+    l.time_zone AS restaurant_time_zone,
+    l.revision AS restaurant_revision,
+    l.policy_version AS restaurant_policy_version,
+    l.inventory_version AS restaurant_inventory_version,
+    l.floor_version AS restaurant_floor_version,
+    clock_timestamp() AS restaurant_now,
+    s.floor_version AS seen_version,
     b.restaurant_id,
     b.booking_id,
     b.status,
@@ -117,29 +103,43 @@ SELECT
     c.owner_id AS claim_owner_id,
     c.booking_id AS claim_booking_id,
     c.expires_at AS claim_expires_at
-FROM unnest($1::uuid [], $2::uuid [], $3::uuid [], $4::text [])
-WITH ORDINALITY AS w (restaurant_id, booking_id, hold_id, table_ids, position)
-LEFT JOIN bookings AS b ON w.restaurant_id = b.restaurant_id AND w.booking_id = b.booking_id
+FROM unnest($3::text [], $4::uuid [], $5::text [], $6::uuid [], $7::uuid [], $8::uuid [], $9::uuid [], $10::text [])
+WITH ORDINALITY AS w (
+    lock_name, tenant_id, method, request_id, restaurant_id, booking_id, hold_id, table_ids, position
+)
+LEFT JOIN locked AS l ON w.restaurant_id = l.restaurant_id AND w.tenant_id = l.tenant_id
+LEFT JOIN restaurants AS s ON l.restaurant_id = s.restaurant_id
+LEFT JOIN LATERAL (
+    SELECT
+        g.request_hash,
+        g.field_digests,
+        g.refused,
+        g.answer
+    FROM idempotency_ledger AS g
+    WHERE g.tenant_id = w.tenant_id AND g.method = w.method AND g.request_id = w.request_id
+    LIMIT 1
+) AS k ON true
+LEFT JOIN bookings AS b ON l.restaurant_id = b.restaurant_id AND w.booking_id = b.booking_id
 LEFT JOIN assignments AS a ON b.restaurant_id = a.restaurant_id AND b.assignment_id = a.assignment_id
 LEFT JOIN auto_assign_jobs AS j ON b.restaurant_id = j.restaurant_id AND b.booking_id = j.booking_id
 LEFT JOIN LATERAL (
     SELECT
-        k.restaurant_id,
-        k.hold_id,
-        k.booking_id,
-        k.table_ids,
-        k.window_start,
-        k.window_end,
-        k.state,
-        k.expires_at,
-        k.created_at,
-        k.actor,
-        k.policy_version,
-        k.inventory_version,
-        k.assignment_epoch,
-        k.overrides
-    FROM holds AS k
-    WHERE k.restaurant_id = w.restaurant_id AND k.hold_id = w.hold_id
+        d.restaurant_id,
+        d.hold_id,
+        d.booking_id,
+        d.table_ids,
+        d.window_start,
+        d.window_end,
+        d.state,
+        d.expires_at,
+        d.created_at,
+        d.actor,
+        d.policy_version,
+        d.inventory_version,
+        d.assignment_epoch,
+        d.overrides
+    FROM holds AS d
+    WHERE d.restaurant_id = l.restaurant_id AND d.hold_id = w.hold_id
     LIMIT 1
 ) AS h ON true
 LEFT JOIN LATERAL unnest(coalesce(h.table_ids, w.table_ids::uuid [])) AS t (table_id) ON true
@@ -154,7 +154,7 @@ LEFT JOIN LATERAL (
         e.expires_at
     FROM table_claims AS e
     WHERE
-        e.restaurant_id = w.restaurant_id
+        e.restaurant_id = l.restaurant_id
         AND e.table_id = t.table_id
         AND e.during && tstzrange(coalesce(h.window_start, b.window_start), coalesce(h.window_end, b.window_end))
         AND e.enforced
@@ -169,7 +169,7 @@ LEFT JOIN LATERAL (
         u.expires_at
     FROM table_claims AS u
     WHERE
-        u.restaurant_id = w.restaurant_id
+        u.restaurant_id = l.restaurant_id
         AND u.table_id = t.table_id
         AND u.during && tstzrange(coalesce(h.window_start, b.window_start), coalesce(h.window_end, b.window_end))
         AND NOT u.enforced
