@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
+from maitred_client import AsyncMaitredClient
 from server.cache.inventories import CachedInventories, CacheLimits
 from server.clock import Deadline
 from server.domain.announcement import Announcement
@@ -23,10 +24,11 @@ from server.persistence.group import GroupLimits
 from server.persistence.pool import DriverConnection, PoolSettings, open_pool
 from server.persistence.store import SqlStore, StoreSettings
 from server.telemetry.metrics import CacheMetrics
-from tests.builders.world import World
+from tests.builders.world import World, small_world
 from tests.races.faults import FaultPlan, Run, faulty_connection
 
 TIMEOUT_S = 30.0
+NOWHERE = "no statement has these words"
 LIMITS = HoldLimits(180.0, 60.0, 900.0, 1_800.0)
 
 
@@ -147,3 +149,7 @@ def reason_of(error: BaseException) -> Reason:
     if isinstance(error, ServiceError):
         return error.reason
     raise error
+
+
+async def worlds_of(client: AsyncMaitredClient, number: int) -> list[World]:
+    return [await small_world(client) for _ in range(number)]

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from server.persistence.invariants import look_at_tenant
+from tests.builders.world import World
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Dump: TypeAlias = dict[str, list[str]]
@@ -138,3 +139,7 @@ async def ledger_of(connection: Connection, tenant_id: object, method: str) -> t
     )
     assert row is not None
     return row["answers"], row["refusals"]
+
+
+async def sound(database: Connection, *worlds: World) -> bool:
+    return all([await broken_invariants(database, world.restaurant_id) == {} for world in worlds])

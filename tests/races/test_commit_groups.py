@@ -13,23 +13,17 @@ from server.domain.claims import Hold, HoldState
 from server.errors import Reason, ServiceError
 from server.orchestrator.assigning import Assigned
 from server.orchestrator.hold_tables import Held
-from server.persistence import group
 from server.persistence.group import Group
 from server.persistence.group_member import Member
 from tests.builders.world import World, small_world
 from tests.conftest import Served
-from tests.races.crew import TIMEOUT_S, Crew, Pause, crew_on, just_count, outcomes
-from tests.races.evidence import Connection, broken_invariants, count
-from tests.support.database import expire, restaurant_locked
+from tests.races.crew import NOWHERE, Crew, Pause, crew_on, just_count, outcomes, worlds_of
+from tests.races.evidence import Connection, count, sound
+from tests.support.database import expire
 
 pytestmark = pytest.mark.shared_server
 
 OPENING = "pg_try_advisory_xact_lock"
-NOWHERE = "no statement has these words"
-
-
-async def worlds_of(client: AsyncMaitredClient, number: int) -> list[World]:
-    return [await small_world(client) for _ in range(number)]
 
 
 async def transactions_of(database: Connection, request_ids: Sequence[UUID]) -> list[int]:
@@ -40,10 +34,6 @@ async def transactions_of(database: Connection, request_ids: Sequence[UUID]) -> 
     )
     numbers = {row["request_id"]: int(row["number"]) for row in found}
     return [numbers[request_id] for request_id in request_ids]
-
-
-async def sound(database: Connection, *worlds: World) -> bool:
-    return all([await broken_invariants(database, world.restaurant_id) == {} for world in worlds])
 
 
 async def one_of_each(crew: Crew, world: World, ids: Sequence[UUID]) -> list[Any]:
@@ -278,99 +268,6 @@ async def test_whoever_comes_when_too_many_wait_is_told_when_to_come_again(
         pause.go_on.set()
         await asyncio.gather(first, *waiting)
         assert isinstance(await crew.hold(world, bookings[3].booking_id, "T4"), Held)
-
-
-@pytest.mark.parametrize("alone", [True, False], ids=["alone", "beside others"])
-async def test_a_locked_restaurant_holds_up_its_own_guests_only(
-    alone: bool, server: Served, client: AsyncMaitredClient, database: Connection
-) -> None:
-    locked, *others = await worlds_of(client, 4)
-    kept = await locked.booking()
-    bookings = [await world.booking() for world in others]
-    async with (
-        crew_on(server.server_url, server.tenant_id, groups_max=1, lock_timeout_s=60.0) as crew,
-        restaurant_locked(server.server_url, locked.restaurant_id) as owner,
-    ):
-        waiting = asyncio.create_task(crew.hold(locked, kept.booking_id, "T1"))
-        if alone:
-            await _queue_for_locks(database, 1)
-        answers = await outcomes(
-            *(
-                crew.hold(world, booking.booking_id, "T1")
-                for world, booking in zip(others, bookings, strict=True)
-            )
-        )
-        assert [type(answer) for answer in answers] == [Held] * 3
-        assert not waiting.done()
-        await _queue_for_locks(database, 1)
-        assert not waiting.done()
-        await owner.execute("COMMIT")
-        await owner.execute("BEGIN")
-        assert isinstance(await waiting, Held)
-    assert await sound(database, locked, *others)
-
-
-async def test_a_restaurant_that_is_free_soon_is_waited_for_by_all(
-    server: Served, client: AsyncMaitredClient, database: Connection
-) -> None:
-    """As other processes have it: who left it out would carry its guests through one group after another."""
-    worlds = await worlds_of(client, 3)
-    bookings = [await world.booking() for world in worlds]
-    async with (
-        crew_on(server.server_url, server.tenant_id, groups_max=1) as crew,
-        restaurant_locked(server.server_url, worlds[1].restaurant_id) as owner,
-    ):
-        crew.plan.arm_for(NOWHERE, just_count)
-        calls = [
-            asyncio.create_task(crew.hold(world, booking.booking_id, "T1"))
-            for world, booking in zip(worlds, bookings, strict=True)
-        ]
-        await _queue_for_locks(database, 1)
-        await owner.execute("COMMIT")
-        await owner.execute("BEGIN")
-        assert [type(answer) for answer in await outcomes(*calls)] == [Held] * 3
-        assert crew.transactions == 1
-    assert await sound(database, *worlds)
-
-
-async def test_what_was_read_before_the_lock_was_granted_is_read_again(
-    server: Served, client: AsyncMaitredClient, database: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two processes queue for a restaurant: one gives up the hold that the other confirms."""
-    monkeypatch.setattr(group, "PATIENCE_S", TIMEOUT_S)
-    world = await small_world(client)
-    held = await world.hold(await world.booking(), "T1")
-    patient: Any = {"lock_timeout_s": TIMEOUT_S}
-    async with (
-        crew_on(server.server_url, server.tenant_id, **patient) as one,
-        crew_on(server.server_url, server.tenant_id, **patient) as other,
-        restaurant_locked(server.server_url, world.restaurant_id) as owner,
-    ):
-        other.plan.arm_for(NOWHERE, just_count)
-        releasing = asyncio.create_task(one.release(world, held.hold_id))
-        await _queue_for_locks(database, 1)
-        confirming = asyncio.create_task(other.confirm(world, held.hold_id, held.booking_id))
-        await _queue_for_locks(database, 2)
-        await owner.execute("COMMIT")
-        await owner.execute("BEGIN")
-        released, refused = await outcomes(releasing, confirming)
-        assert other.transactions == 1
-    assert released.state is HoldState.RELEASED
-    assert refused is Reason.HOLD_ALREADY_RELEASED
-    assert await sound(database, world)
-
-
-async def _queue_for_locks(database: Connection, length: int) -> None:
-    """Returns when so many wait for what others have locked."""
-    query = """
-        SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0
-    """
-    async with asyncio.timeout(TIMEOUT_S):
-        while True:
-            if await database.fetchval(query) == length:
-                return
-            await asyncio.sleep(0)
 
 
 async def test_members_that_end_the_same_hold_end_it_once(
