@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -35,7 +36,9 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "jit": "off",
 }
 _PID_LINE: Final = 0
+_SHARED_MEMORY_LINE: Final = 6
 _STATUS_LINE: Final = 7
+_IPC_RMID: Final = 0
 _POLL_S: Final = 0.02
 _LOG_BYTES_MAX: Final = 10_000_000
 
@@ -92,6 +95,16 @@ class Postmaster:
                 process.kill()
         self._process.kill()
         self._process.wait()
+        self._free_shared_memory()
+
+    def _free_shared_memory(self) -> None:
+        """Of the segments by which a server keeps others from its directory a machine has only some thousands, and they
+        outlive who was killed. The next server on the directory would free it; there may be none.
+        """
+        lines = pid_file_lines(self._layout.data_dir)
+        if len(lines) > _SHARED_MEMORY_LINE and lines[_PID_LINE] == str(self.pid):
+            _key, segment = lines[_SHARED_MEMORY_LINE].split()
+            ctypes.CDLL(None).shmctl(int(segment), _IPC_RMID, None)
 
     def _says_ready(self) -> bool:
         lines = pid_file_lines(self._layout.data_dir)

@@ -1,0 +1,44 @@
+"""What a killed PostgreSQL leaves behind on its machine."""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from server.persistence.embedded import EmbeddedPostgres, find_installation
+from server.persistence.embedded.layout import layout_of
+from server.persistence.embedded.postmaster import pid_file_lines
+from tests.support.postgres import scratch_directory
+
+SEGMENTS: Final = Path("/proc/sysvipc/shm")
+
+
+def segments() -> set[str]:
+    """The numbers of all System V segments of the machine."""
+    return {line.split()[1] for line in SEGMENTS.read_text().splitlines()[1:]}
+
+
+async def until_gone(segment: str) -> None:
+    """It goes with the last of the server's processes."""
+    async with asyncio.timeout(30):
+        while True:
+            if segment not in segments():
+                return
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.skipif(not SEGMENTS.exists(), reason="only Linux lists its shared memory there")
+async def test_a_killed_server_leaves_no_shared_memory_and_starts_again() -> None:
+    installation = find_installation()
+    with scratch_directory() as data_root:
+        postgres = EmbeddedPostgres(data_root, installation)
+        try:
+            await postgres.start()
+            _key, segment = pid_file_lines(layout_of(data_root, installation).data_dir)[6].split()
+            assert segment in segments()
+            postgres.kill()
+            await until_gone(segment)
+            await postgres.start()
+        finally:
+            postgres.kill()
