@@ -20,8 +20,8 @@ CALLS_ENOUGH = 16
 REMEMBERED_S = 1.0
 # An answer takes that long to its caller, and longer the busier both are.
 TO_CALLER_S = 0.005
-# How many times the quickest is enough: doubled when more than that share of those that ended ran out of time, and a
-# little less again when not, each time that enough have ended.
+# How many times the quickest is enough: doubled when more than that share of those that ended ran out of time, judged
+# after so many calls and so long, and a tenth less with every such time that passes.
 TIMES_MIN, TIMES_MAX = 2.0, 64.0
 LATE_SHARE_MAX, TIMES_KEPT = 0.1, 0.9
 JUDGED_S, JUDGED_CALLS = 0.1, 32
@@ -52,10 +52,13 @@ class _Times:
     """How many times the quickest a call needs: as many as it takes for hardly any to run out of time in work."""
 
     def __init__(self) -> None:
-        self.value = TIMES_MIN
+        self._value = TIMES_MIN
         self._began_s = -math.inf
         self._ended = 0
         self._late = 0
+
+    def at(self, now_s: float) -> float:
+        return max(TIMES_MIN, self._value * math.pow(TIMES_KEPT, (now_s - self._began_s) / JUDGED_S))
 
     def note(self, now_s: float, *, late: bool) -> None:
         self._ended += 1
@@ -63,7 +66,7 @@ class _Times:
         if self._ended < JUDGED_CALLS or now_s - self._began_s < JUDGED_S:
             return
         too_few = self._late > LATE_SHARE_MAX * self._ended
-        self.value = min(2 * self.value, TIMES_MAX) if too_few else max(TIMES_KEPT * self.value, TIMES_MIN)
+        self._value = min((2 if too_few else 1) * self.at(now_s), TIMES_MAX)
         self._began_s, self._ended, self._late = now_s, 0, 0
 
 
@@ -97,11 +100,11 @@ class Needed:
 
     def of(self, path: str) -> float | None:
         """Seconds, or None where too few calls of the method have ended lately."""
-        self._turn()
+        now_s = self._turn()
         now, before = self._now.get(path, _NONE), self._before.get(path, _NONE)
         answered = now.answered + before.answered
         if answered >= CALLS_ENOUGH:
-            return self._times.value * min(now.quickest_s, before.quickest_s) + TO_CALLER_S
+            return self._times.at(now_s) * min(now.quickest_s, before.quickest_s) + TO_CALLER_S
         if not answered and now.died + before.died >= CALLS_ENOUGH:
             return max(now.longest_died_s, before.longest_died_s)
         return None

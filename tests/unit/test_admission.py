@@ -118,14 +118,28 @@ def test_where_many_run_out_of_time_in_work_only_those_with_more_of_it_are_taken
     assert admission.enter(HOLD, 0.03) is None
     for _ in range(3):
         ended(admission, clock, late=JUDGED_CALLS // 4)
-    assert refused(admission.enter(HOLD, 0.15)) is Reason.SERVER_OVERLOADED
-    assert admission.enter(HOLD, 0.17) is None
+    assert refused(admission.enter(HOLD, 0.1)) is Reason.SERVER_OVERLOADED
+    assert admission.enter(HOLD, 0.13) is None
     for _ in range(20):
         ended(admission, clock, late=JUDGED_CALLS // 2)
-    assert refused(admission.enter(HOLD, TIMES_MAX * 0.01)) is Reason.SERVER_OVERLOADED
+    assert refused(admission.enter(HOLD, TIMES_MAX * 0.008)) is Reason.SERVER_OVERLOADED
     assert admission.enter(HOLD, TIMES_MAX * 0.01 + 0.01) is None
     for _ in range(40):
         ended(admission, clock, late=JUDGED_CALLS // 16)
+    assert admission.enter(HOLD, 0.03) is None
+
+
+def test_that_many_ran_out_of_time_is_forgotten_when_nobody_comes_for_a_while() -> None:
+    clock = Clock()
+    admission = after(clock, 0.01)
+    for _ in range(20):
+        clock.now_s += 0.1
+        ended(admission, clock, late=JUDGED_CALLS // 2)
+    assert refused(admission.enter(HOLD, 0.2)) is Reason.SERVER_OVERLOADED
+    clock.now_s += 4.0
+    for _ in range(CALLS_ENOUGH):
+        admission.enter(HOLD, None)
+        admission.leave(HOLD, 0.01, Fate.ANSWERED)
     assert admission.enter(HOLD, 0.03) is None
 
 
