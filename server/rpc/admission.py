@@ -7,6 +7,7 @@ import asyncio
 import math
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -49,7 +50,7 @@ class _Ended:
 
 
 class _Times:
-    """How many times the quickest a call needs: as many as it takes for hardly any to run out of time in work."""
+    """How many times the quickest a call of one method needs: as many as it takes for hardly any to run out of time."""
 
     def __init__(self) -> None:
         self._value = TIMES_MIN
@@ -83,11 +84,11 @@ class Needed:
         self._began_s = monotonic_s()
         self._now: dict[str, _Ended] = {}
         self._before: dict[str, _Ended] = {}
-        self._times = _Times()
+        self._times: defaultdict[str, _Times] = defaultdict(_Times)
 
     def took(self, path: str, elapsed_s: float, fate: Fate) -> None:
         now_s = self._turn()
-        self._times.note(now_s, late=fate is Fate.LATE)
+        self._times[path].note(now_s, late=fate is Fate.LATE)
         ended = self._now.get(path)
         if ended is None:
             ended = self._now[path] = _Ended()
@@ -104,7 +105,7 @@ class Needed:
         now, before = self._now.get(path, _NONE), self._before.get(path, _NONE)
         answered = now.answered + before.answered
         if answered >= CALLS_ENOUGH:
-            return self._times.at(now_s) * min(now.quickest_s, before.quickest_s) + TO_CALLER_S
+            return self._times[path].at(now_s) * min(now.quickest_s, before.quickest_s) + TO_CALLER_S
         if not answered and now.died + before.died >= CALLS_ENOUGH:
             return max(now.longest_died_s, before.longest_died_s)
         return None

@@ -100,13 +100,23 @@ def test_calls_that_were_given_up_make_nobody_hurry_where_others_are_answered() 
     assert refused(admission.enter(HOLD, 0.5)) is Reason.SERVER_OVERLOADED
 
 
-def ended(admission: Admission, clock: Clock, late: int) -> None:
+def ended(admission: Admission, clock: Clock, late: int, path: str = HOLD) -> None:
     """So many of enough calls ran out of time, and the others took 10 ms."""
     for number in range(JUDGED_CALLS):
-        admission.enter(HOLD, None)
+        admission.enter(path, None)
         fate = Fate.LATE if number < late else Fate.ANSWERED
-        admission.leave(HOLD, 0.05 if fate is Fate.LATE else 0.01, fate)
+        admission.leave(path, 0.05 if fate is Fate.LATE else 0.01, fate)
     clock.now_s += 0.1
+
+
+def test_that_calls_of_one_method_run_out_of_time_refuses_none_of_another() -> None:
+    clock = Clock()
+    admission = after(clock, 0.01)
+    for _ in range(5):
+        ended(admission, clock, late=JUDGED_CALLS // 2)
+        ended(admission, clock, late=0, path=PLAN)
+    assert refused(admission.enter(HOLD, 0.03)) is Reason.SERVER_OVERLOADED
+    assert admission.enter(PLAN, 0.03) is None
 
 
 def test_where_many_run_out_of_time_in_work_only_those_with_more_of_it_are_taken_until_hardly_any_does() -> (
