@@ -1,13 +1,13 @@
 """Calls per second beside what stands next to them: the same rows by raw SQL, and calls that do nothing."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from statistics import median
 from typing import TypeAlias
 from uuid import UUID
 
-from server.bench.calls import EMPTY, hold_call, plan_call
+from server.bench.calls import EMPTY, Call, hold_call, plan_call
 from server.bench.figures import Figure, Findings, middle, ratio
 from server.bench.measured import Measured, latency_counts
 from server.bench.sizes import MainSizes
@@ -50,9 +50,7 @@ async def measure_rates(stage: Stage, sizes: MainSizes, wanted: Collection[str])
 async def _sides(stage: Stage, sizes: MainSizes, needed: Collection[str]) -> Mapping[str, Side]:
     work = _Work(stage, sizes, await stage.place.restaurants(sizes.restaurants, sizes.tables), ())
     if "plan_warm" in needed:
-        planned = await stage.place.restaurants(PLANNED_RESTAURANTS, sizes.planned_tables)
-        await stage.place.stock.fill(planned, SEATINGS * sizes.planned_tables // 2, opening())
-        work = _Work(stage, sizes, work.restaurants, planned)
+        work = _Work(stage, sizes, work.restaurants, await floors_to_plan_on(stage, sizes.planned_tables))
     await stage.place.stock.settle()
     return {
         "empty_rpc": work.empty,
@@ -62,6 +60,19 @@ async def _sides(stage: Stage, sizes: MainSizes, needed: Collection[str]) -> Map
         "hold_confirm": work.hold_confirm,
         "plan_warm": work.plan_warm,
     }
+
+
+async def floors_to_plan_on(stage: Stage, tables: int) -> tuple[UUID, ...]:
+    """Restaurants of so many tables, every second one taken all day."""
+    planned = await stage.place.restaurants(PLANNED_RESTAURANTS, tables)
+    await stage.place.stock.fill(planned, SEATINGS * tables // 2, opening())
+    return planned
+
+
+def plan_calls(restaurants: Sequence[UUID], number: int) -> list[Call]:
+    """So many questions for the same evening, restaurants and party sizes in turns."""
+    asked = islice(zip(cycle(restaurants), cycle(PARTIES), strict=False), number)
+    return [plan_call(restaurant_id, size, opening()) for restaurant_id, size in asked]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +109,7 @@ class _Work:
         return await self.stage.clients.hold_and_confirm(place.address, seats, self.sizes.callers)
 
     async def plan_warm(self) -> Measured:
-        asked = islice(zip(cycle(self.planned), cycle(PARTIES), strict=False), self.sizes.plans)
-        calls = [plan_call(restaurant_id, size, opening()) for restaurant_id, size in asked]
+        calls = plan_calls(self.planned, self.sizes.plans)
         return await self.stage.clients.send(self.stage.place.address, calls, self.sizes.callers)
 
 

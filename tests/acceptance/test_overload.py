@@ -3,6 +3,8 @@
 import asyncio
 import re
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import islice
 from urllib.request import urlopen
 from uuid import uuid4
@@ -74,17 +76,23 @@ async def told_again_and_again(wire: Wire, times: int) -> Counter[str]:
     return Counter([(await told(wire, LIST, b""))[1] for _ in range(times)])
 
 
-async def test_callers_who_share_a_connection_past_its_limit_wait_for_their_turn(
-    shared_database: str,
-) -> None:
-    """None of them is reset, however soon a call follows one that is over."""
-    settings = {"connection_calls_max": "8", "log_level": "error", "pool_size_min": "1"}
-    arguments = ("serve", "--port", "0", "--database-url", shared_database)
+@asynccontextmanager
+async def wire_to_server(database: str, **limits: str) -> AsyncIterator[Wire]:
+    """A connection to a server with these limits."""
+    settings = {"log_level": "error", "pool_size_min": "1"} | limits
+    arguments = ("serve", "--port", "0", "--database-url", database)
     async with (
         started(*arguments, settings=settings) as process,
         grpc.aio.insecure_channel(await said(process, "serving on ")) as channel,
     ):
-        wire = Wire(channel)
+        yield Wire(channel)
+
+
+async def test_callers_who_share_a_connection_past_its_limit_wait_for_their_turn(
+    shared_database: str,
+) -> None:
+    """None of them is reset, however soon a call follows one that is over."""
+    async with wire_to_server(shared_database, connection_calls_max="8") as wire:
         ends = await asyncio.gather(*(told_again_and_again(wire, 10) for _ in range(100)))
     assert sum(ends, Counter()) == {"OK": 1_000}
 
@@ -92,17 +100,10 @@ async def test_callers_who_share_a_connection_past_its_limit_wait_for_their_turn
 async def test_what_arrives_past_what_may_wait_ends_at_once_and_the_server_goes_on(
     shared_database: str,
 ) -> None:
-    settings = {"calls_waiting_max": "4", "log_level": "error", "pool_size_min": "1"}
-    arguments = ("serve", "--port", "0", "--database-url", shared_database)
-    async with (
-        started(*arguments, settings=settings) as process,
-        grpc.aio.insecure_channel(await said(process, "serving on ")) as channel,
-    ):
-        wire = Wire(channel)
-        ends = Counter(
-            code for _, code, _ in await asyncio.gather(*(told(wire, LIST, b"") for _ in range(1_000)))
-        )
+    async with wire_to_server(shared_database, calls_waiting_max="4") as wire:
+        calls = await asyncio.gather(*(told(wire, LIST, b"") for _ in range(1_000)))
         afterwards = await told_again_and_again(wire, 10)
+    ends = Counter(code for _, code, _ in calls)
     assert set(ends) == {"OK", "CANCELLED"}
     assert ends.total() == 1_000
     assert afterwards == {"OK": 10}

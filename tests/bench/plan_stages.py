@@ -8,7 +8,6 @@ processor time per plan, medians of repeats, beside a call that does nothing.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import cycle, islice
 from statistics import median
 from time import thread_time
 from typing import Any
@@ -17,11 +16,11 @@ from uuid import UUID
 import uvloop
 
 from maitred.v1 import planner_service_pb2 as pb
-from server.bench.calls import EMPTY, Call, plan_call
+from server.bench.calls import EMPTY, Call
 from server.bench.ground import own_ground
-from server.bench.rates import PARTIES, PLANNED_RESTAURANTS, SEATINGS
+from server.bench.rates import floors_to_plan_on, plan_calls
 from server.bench.sizes import MAIN_FULL
-from server.bench.stage import TENANT, Stage, opening, stage_on
+from server.bench.stage import TENANT, Stage, stage_on
 from server.cache.diaries import CachedDiaries, DiaryLimits
 from server.cache.inventories import CachedInventories, CacheLimits
 from server.clock import Deadline
@@ -110,20 +109,15 @@ class Steps:
         return {**watch.spent, "  writing the answer, and the rest": watch.spent[WHOLE] - steps}
 
 
-def calls_to(restaurants: Sequence[UUID], number: int) -> list[Call]:
-    asked = islice(zip(cycle(restaurants), cycle(PARTIES), strict=False), number)
-    return [plan_call(restaurant_id, size, opening()) for restaurant_id, size in asked]
-
-
 async def one_repeat(stage: Stage, restaurants: Sequence[UUID], steps: Steps) -> dict[str, float]:
     place, clients = stage.place, stage.clients
     sizes = MAIN_FULL
     empty = await clients.send(place.address, [EMPTY] * sizes.plans, sizes.callers)
-    plans = await clients.send(place.address, calls_to(restaurants, sizes.plans), sizes.callers)
+    plans = await clients.send(place.address, plan_calls(restaurants, sizes.plans), sizes.callers)
     return {
         EMPTY_CALL: empty.processor_per_call_ms("server"),
         CALL: plans.processor_per_call_ms("server"),
-        **await steps.measured(calls_to(restaurants, QUESTIONS)),
+        **await steps.measured(plan_calls(restaurants, QUESTIONS)),
     }
 
 
@@ -135,8 +129,7 @@ async def main() -> None:
             inventories = CachedInventories(CacheLimits(100, 600.0), CacheMetrics())
             diaries = CachedDiaries(catalogue, DiaryLimits(1_000_000, 600.0), CacheMetrics(name="diaries"))
             steps = Steps(PlanTables(catalogue, inventories, diaries))
-            restaurants = await stage.place.restaurants(PLANNED_RESTAURANTS, MAIN_FULL.planned_tables)
-            await stage.place.stock.fill(restaurants, SEATINGS * MAIN_FULL.planned_tables // 2, opening())
+            restaurants = await floors_to_plan_on(stage, MAIN_FULL.planned_tables)
             await stage.place.stock.settle()
             repeats = stage.repeats("plans", REPEATS)
             found = [await one_repeat(stage, restaurants, steps) async for _repeat in repeats]

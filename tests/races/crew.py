@@ -28,6 +28,8 @@ from tests.builders.world import World, small_world
 from tests.races.faults import FaultPlan, Run, faulty_connection
 
 TIMEOUT_S = 30.0
+# Words of the statement that opens a group, and of none.
+OPENING = "pg_try_advisory_xact_lock"
 NOWHERE = "no statement has these words"
 LIMITS = HoldLimits(180.0, 60.0, 900.0, 1_800.0)
 

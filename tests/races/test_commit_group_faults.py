@@ -26,7 +26,7 @@ from server.persistence.switches import Position, SwitchName, turn_switch
 from tests.builders.world import World, evening, small_world
 from tests.conftest import Served
 from tests.races.behind_faults import interrupted
-from tests.races.crew import NOWHERE, TIMEOUT_S, Crew, Pause, crew_on, just_count, outcomes
+from tests.races.crew import NOWHERE, OPENING, TIMEOUT_S, Crew, Pause, crew_on, just_count, outcomes
 from tests.races.evidence import Connection, Dump, broken_invariants, difference, dump
 from tests.races.faults import Run, Strike, cut_after, cut_before, refused_with
 from tests.races.operations import LATER, day
@@ -35,7 +35,6 @@ from tests.support.gate import gate_to_postgres
 
 pytestmark = pytest.mark.shared_server
 
-OPENING = "pg_try_advisory_xact_lock"
 # BEGIN, what there is once the restaurants are locked, what is written, COMMIT: no group takes fewer.
 STATEMENTS_MIN = 4
 OCCASIONS = 9

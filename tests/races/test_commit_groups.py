@@ -17,13 +17,11 @@ from server.persistence.group import Group
 from server.persistence.group_member import Member
 from tests.builders.world import World, small_world
 from tests.conftest import Served
-from tests.races.crew import NOWHERE, Crew, Pause, crew_on, just_count, outcomes, worlds_of
+from tests.races.crew import NOWHERE, OPENING, Crew, Pause, crew_on, just_count, outcomes, worlds_of
 from tests.races.evidence import Connection, count, sound
 from tests.support.database import expire
 
 pytestmark = pytest.mark.shared_server
-
-OPENING = "pg_try_advisory_xact_lock"
 
 
 async def transactions_of(database: Connection, request_ids: Sequence[UUID]) -> list[int]:
