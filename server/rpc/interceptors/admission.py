@@ -16,7 +16,7 @@ UNDONE = {Reason.DEADLINE_EXCEEDED: Fate.LATE, Reason.SERVER_OVERLOADED: Fate.GI
 
 
 class AdmissionInterceptor(UnaryInterceptor):
-    """Health, reflection and channelz are never refused: they are how an operator looks at a busy server.
+    """Health, reflection and channelz are not refused here: they are how an operator looks at a busy server.
 
     Streams are counted by themselves: they last, and mostly wait.
     """
