@@ -52,8 +52,8 @@ def report_of(result: LoadResult, comparison: Comparison | None, check: Check | 
         "methods": {
             method: {
                 outcome.value: _latency(histogram)
-                for (called, outcome), histogram in sorted(tally.latencies.items())
-                if called == method
+                for outcome in Outcome
+                if (histogram := tally.latency(method, outcome)).count
             }
             for method in sorted({method for method, _ in tally.latencies})
         },

@@ -7,6 +7,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 START_TIMEOUT_S = 60.0
 # A line of a log holds an event at most; the limit of the streams is far above it.
@@ -106,13 +107,19 @@ async def worker(url: str, on_line: OnLine = _ignore, **settings: str) -> AsyncI
 
 @asynccontextmanager
 async def server(
-    url: str, *, processes: int = 1, with_outbox: bool = True, profile: Path | None = None
+    url: str,
+    *,
+    processes: int = 1,
+    with_outbox: bool = True,
+    profile: Path | None = None,
+    bounds: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[str]:
     """The address of a real server; without outbox it neither writes events nor announces what was committed.
 
-    With a `profile` it is asked to stop in the end, and writes there where its time went.
+    With a `profile` it is asked to stop in the end, and writes there where its time went. `bounds` are settings of how
+    much it bears.
     """
-    settings = {"database_url": url, **QUIET, "processes": str(processes)}
+    settings = {"database_url": url, **QUIET, "processes": str(processes), **bounds}
     choice = "with-outbox" if with_outbox else "without-outbox"
     noting = [str(profile)] if profile else []
     async with running(*SERVER, choice, *noting, sign=SERVING, settings=settings) as (program, line):

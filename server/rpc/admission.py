@@ -9,6 +9,7 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -27,6 +28,8 @@ TIMES_MIN, TIMES_MAX = 2.0, 64.0
 LATE_SHARE_MAX, TIMES_KEPT = 0.1, 0.9
 JUDGED_S, JUDGED_CALLS = 0.1, 32
 RETRY_STEP_S, RETRY_S_MAX = 0.05, 5.0
+# As many calls are in work as may be: when none has ended for so long, their number says nothing of how busy we are.
+STALLED_S = 0.05
 
 
 class Fate(Enum):
@@ -151,6 +154,9 @@ class Admission:
         self._in_work = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._full_at_s = 0.0
 
     @property
     def in_work(self) -> int:
@@ -169,6 +175,15 @@ class Admission:
         """Returns when no call is in work."""
         await self._idle.wait()
 
+    async def room(self) -> None:
+        """Returns when `enter` has room for a call, or will have none soon: then whoever comes is better refused."""
+        left_s = self._full_at_s + STALLED_S - time.monotonic()
+        if self._room.is_set() or left_s <= 0 or self.draining:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(left_s):
+                await self._room.wait()
+
     def enter(self, path: str, remaining_s: float | None) -> Answer | None:
         """Counts one call with so much time left, or says how it is refused: DRAINING or SERVER_OVERLOADED.
 
@@ -184,6 +199,9 @@ class Admission:
                 return self._come_again(self._late, self._wait_s(path))
         self._in_work += 1
         self._idle.clear()
+        if self._in_work == self._calls_max:
+            self._room.clear()
+            self._full_at_s = time.monotonic()
         return None
 
     def leave(self, path: str, elapsed_s: float, fate: Fate) -> None:
@@ -191,6 +209,7 @@ class Admission:
         if self._needed is not None:
             self._needed.took(path, elapsed_s, fate)
         self._in_work -= 1
+        self._room.set()
         if self._in_work == 0:
             self._idle.set()
 

@@ -22,6 +22,7 @@ from maitred.v1 import (
 )
 from server.lifecycle import ConfigurationProblem, Grace
 from server.orchestrator.use_cases import UseCases
+from server.rpc.accepting import paced_by
 from server.rpc.admission import Admission, Needed
 from server.rpc.health import Health
 from server.rpc.identity import TrustedHeaders
@@ -116,7 +117,8 @@ class GrpcServer:
         self._offer(methods)
         server.add_generic_rpc_handlers((methods,))
         self._port = listen(server, self._settings.host, self._settings.port, "port")
-        await server.start()
+        with paced_by(self._admission):
+            await server.start()
         self._server = server
         await self._health.set_serving(True)
         log.info("listening", address=self.address)

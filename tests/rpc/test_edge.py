@@ -14,6 +14,7 @@ from maitred.v1 import inventory_service_pb2
 from server.clock import Deadline
 from server.domain.restaurant import Caller
 from server.errors import FieldViolation, InvariantError, Reason, Refusal, ServiceError
+from server.rpc import admission
 from server.rpc.interceptors.identity import DeadlineLimits
 from server.rpc.scopes import SCOPES
 from tests.support.edge import (
@@ -28,7 +29,7 @@ from tests.support.edge import (
     health,
     refusal,
 )
-from tests.support.wire import Wire
+from tests.support.wire import Refused, Wire
 
 
 async def test_the_caller_of_the_headers_reaches_the_use_case() -> None:
@@ -193,3 +194,21 @@ async def test_a_full_server_asks_callers_to_wait_but_still_answers_health() -> 
         gate.opened.set()
         assert isinstance(await first, bytes)
         assert isinstance(await here.wire.call(GET, ASK), bytes)
+
+
+async def test_what_a_full_server_has_no_room_for_waits_as_long_as_calls_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """But for a few that gRPC has handed over when others are on their way into work."""
+    monkeypatch.setattr(admission, "STALLED_S", 60.0)
+    most = 0
+
+    async def short(caller: Caller, deadline: Deadline) -> None:
+        nonlocal most
+        most = max(most, here.server.in_work)
+        await asyncio.sleep(0.01)
+
+    async with edge(short, calls_max=10) as here:
+        answers = await asyncio.gather(*(here.wire.call(GET, ASK) for _ in range(200)))
+    assert 5 * sum(isinstance(answer, Refused) for answer in answers) < len(answers)
+    assert most == 10

@@ -177,6 +177,8 @@ def test_a_tally_counts_by_method_reason_second_and_outcome() -> None:
         12: {"OK": 1},
     }
     assert tally.latency("hold", Outcome.OK).most == 3 * MS
+    assert tally.latency(outcome=Outcome.UNKNOWN).count == tally.latency(status="UNAVAILABLE").count == 1
+    assert tally.latency("confirm", status="UNAVAILABLE").count == 0
     assert tally.seconds_taken == 2.001
 
 

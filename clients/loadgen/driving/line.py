@@ -46,6 +46,13 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
+def outcome_of(status: str) -> Outcome:
+    """What the name of a gRPC code tells of a call."""
+    if status == OK:
+        return Outcome.OK
+    return Outcome.UNKNOWN if status in UNSURE else Outcome.REFUSED
+
+
 class Reply(NamedTuple):
     """What came of one call. Times are nanoseconds of the monotonic clock, the same for all processes of a machine.
 
@@ -63,9 +70,7 @@ class Reply(NamedTuple):
 
     @property
     def outcome(self) -> Outcome:
-        if self.status == OK:
-            return Outcome.OK
-        return Outcome.UNKNOWN if self.status in UNSURE else Outcome.REFUSED
+        return outcome_of(self.status)
 
 
 class Line:

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from loadgen.driving.histogram import Histogram
-from loadgen.driving.line import Outcome, Reply
+from loadgen.driving.line import Outcome, Reply, outcome_of
 from loadgen.driving.loops import SECOND_NS
 
 
@@ -12,14 +12,14 @@ from loadgen.driving.loops import SECOND_NS
 class Tally:
     """Counts of calls. Can be pickled and merged.
 
-    `replies` by method, status and reason; `latencies` by method and outcome, in nanoseconds; `seconds` by the second
+    `replies` by method, status and reason; `latencies` by method and status, in nanoseconds; `seconds` by the second
     of the monotonic clock in which the answer came, and status and reason (the word of one of them); `missed` are
     arrivals of an open loop at which nothing began. `first_ns` and `last_ns` are when the first call was to begin and
     the last answer came; 0 before there was one.
     """
 
     replies: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    latencies: dict[tuple[str, Outcome], Histogram] = field(default_factory=dict)
+    latencies: dict[tuple[str, str], Histogram] = field(default_factory=dict)
     seconds: dict[int, Counter[str]] = field(default_factory=dict)
     missed: int = 0
     first_ns: int = 0
@@ -29,7 +29,7 @@ class Tally:
         """One call; its latency counts from `intended_ns`, the instant at which it was to begin."""
         self._stretch(intended_ns, reply.ended_ns)
         self.replies[method, reply.status, reply.reason] += 1
-        key = (method, reply.outcome)
+        key = (method, reply.status)
         histogram = self.latencies.get(key)
         if histogram is None:
             histogram = self.latencies[key] = Histogram()
@@ -64,14 +64,15 @@ class Tally:
     def outcomes(self) -> Counter[Outcome]:
         """How many calls had which outcome."""
         counts: Counter[Outcome] = Counter()
-        for (_, outcome), histogram in self.latencies.items():
-            counts[outcome] += histogram.count
+        for (_, status), histogram in self.latencies.items():
+            counts[outcome_of(status)] += histogram.count
         return counts
 
-    def latency(self, method: str = "", outcome: Outcome | None = None) -> Histogram:
-        """Latencies of one method or of all, of one outcome or of all."""
+    def latency(self, method: str = "", outcome: Outcome | None = None, status: str = "") -> Histogram:
+        """Latencies of one method or of all, of one outcome or of all, of one status or of all."""
         chosen = Histogram()
         for (called, ended), histogram in self.latencies.items():
-            if (not method or called == method) and (outcome is None or ended is outcome):
+            wanted = not method or called == method, not status or ended == status
+            if all(wanted) and (outcome is None or outcome_of(ended) is outcome):
                 chosen.merge(histogram)
         return chosen
