@@ -123,7 +123,10 @@ class Settings(DeliverySettings):
         7 * 86_400.0, ge=3_600, le=90 * 86_400, description="how long answers are remembered by request_id"
     )
     calls_in_flight_max: int = Field(
-        2_048, ge=1, le=100_000, description="calls in work before SERVER_OVERLOADED"
+        2_048,
+        ge=1,
+        le=100_000,
+        description="calls in work; more of them wait while others end, or are refused",
     )
     calls_waiting_max: int = Field(
         1_024,
