@@ -60,9 +60,9 @@ class RpcSettings:
     A message over `message_bytes_max` is refused with a typed error; one over `message_bytes_hard_max` is refused by
     gRPC itself before it is read. What a connection has over `connection_calls_max` calls and streams waits with the
     caller, which costs the server nothing. While `waiting_max` calls have arrived and were not looked at yet, gRPC ends
-    others as CANCELLED, of all connections together. While `calls_max` are in work, others are looked at only when one of
-    those has ended, or to be refused when none does. `reuse_port` lets several processes share a port, and would let a
-    second server take a busy one unnoticed.
+    others as CANCELLED, of all connections together. While `calls_max` are in work, others are looked at only when one
+    of those has ended, or to be refused when none does. `reuse_port` lets several processes share a port, and would let
+    a second server take a busy one unnoticed.
     """
 
     host: str = "127.0.0.1"
