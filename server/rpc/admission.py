@@ -29,7 +29,7 @@ LATE_SHARE_MAX, TIMES_KEPT = 0.1, 0.9
 JUDGED_S, JUDGED_CALLS = 0.1, 32
 RETRY_STEP_S, RETRY_S_MAX = 0.05, 5.0
 # As many calls are in work as may be: when none has ended for so long, their number says nothing of how busy we are.
-STALLED_S = 0.05
+STALLED_S = 0.25
 
 
 class Fate(Enum):
