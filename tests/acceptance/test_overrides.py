@@ -22,6 +22,7 @@ from maitred_client import (
     to_dict,
 )
 from maitred_client.messages import (
+    AuditEntry,
     Booking,
     BookingAction,
     CheckInvariantsRequest,
@@ -143,6 +144,12 @@ async def test_of_many_who_override_everything_at_once_one_gets_the_tables(place
     assert [type(each) for each in answers if isinstance(each, BaseException)] == [TableConflictHeldError] * 7
     assert sum(isinstance(each, Hold) for each in answers) == 1
     assert await violations(place) == 0
+
+
+async def audited(place: House, booking: Booking) -> list[AuditEntry]:
+    """What was done to the booking, the last first."""
+    request = ListAuditEntriesRequest(restaurant_id=place.restaurant_id, resource_id=booking.booking_id)
+    return list((await place.client.list_audit_entries(request)).entries)
 
 
 async def violations(place: House) -> int:
@@ -326,6 +333,9 @@ async def test_an_undone_no_show_keeps_the_overrides_of_its_tables(client: objec
     assigned = (await place.client.get_assignment(request)).assignment
     assert words(assigned.overrides) == ["COMBINATION_NOT_ADJACENT"]
     assert set(assigned.table_ids) == set(place.ids(["W1", "W3"]))
+    (undone, *_) = await audited(place, booking)
+    assert undone.action == "undo_no_show"
+    assert to_dict(undone)["details"]["overrides"] == ["COMBINATION_NOT_ADJACENT"]
 
 
 async def test_a_move_has_only_the_overrides_it_asks_for(place: House) -> None:
@@ -357,10 +367,7 @@ async def test_the_audit_log_says_who_overrode_what_why_and_what_was_really_brok
     )
     request.actor, request.reason = "Ada", "regulars"
     await place.client.assign_tables(request)
-    entries = await place.client.list_audit_entries(
-        ListAuditEntriesRequest(restaurant_id=place.restaurant_id, resource_id=booking.booking_id)
-    )
-    entry = entries.entries[0]
+    entry = (await audited(place, booking))[0]
     assert (entry.action, entry.actor, entry.reason) == ("assign", "Ada", "regulars")
     details = to_dict(entry)["details"]
     assert details["overrides"] == ["COMBINATION_DISABLED", "CAPACITY_INSUFFICIENT"]

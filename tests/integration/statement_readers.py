@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from server.orchestrator.ports import OutboxStats
 from server.persistence import rows
+from server.persistence.invariants import GLANCED
 from server.persistence.queries import load_queries
 
 # By the file and the name of the statement.
@@ -35,11 +36,11 @@ READERS: Mapping[tuple[str, str], Callable[[rows.Row], object]] = {
         rows.claim(rows.Prefixed(row, "claim_")),
     ),
     ("journal", "audit_page"): rows.audit_record,
-    ("invariants", "counts"): rows.invariant_counts,
+    ("invariants", "glance"): lambda row: (rows.invariant_counts(row), *(row[name] for name in GLANCED)),
 }
 # Every check answers with the same columns, and with the number of all its rows beside them.
 CHECKS = {("invariants", name) for name in load_queries("invariants")} - {
-    ("invariants", name) for name in ("begin_looking", "restaurants_of", "counts")
+    ("invariants", name) for name in ("begin_looking", "restaurants_of", "glance")
 }
 # The same, with the database's clock beside the restaurant.
 STANDINGS = {("restaurants", "standings"), ("restaurants", "lock_restaurant")}

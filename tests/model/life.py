@@ -45,6 +45,8 @@ WORTH = {
     "CHECKED_IN": 2,
     "CHECKED_IN needing tables": 2,
     "NO_SHOW": 2,
+    "NO_SHOW overriding": 2,
+    "NO_SHOW overriding, begun": 2,
 }
 # What chance rarely comes to, and a run does as soon as some booking stands so: an act, and how the booking stands.
 SCENES = (
@@ -57,7 +59,8 @@ SCENES = (
     ),
     *((act, "CONFIRMED needing tables") for act in ("cancel", "no_show")),
     *((act, "CHECKED_IN") for act in ("reassign_tables", "complete", "no_show", "auto_assign")),
-    *((act, "NO_SHOW") for act in ("undo_no_show", "auto_assign")),
+    *(("undo_no_show", stands) for stands in ("NO_SHOW overriding, begun", "NO_SHOW overriding", "NO_SHOW")),
+    ("auto_assign", "NO_SHOW"),
     ("auto_assign", "PENDING holding"),
     ("put_booking", "CONFIRMED"),
 )

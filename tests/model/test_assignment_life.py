@@ -17,7 +17,8 @@ HAS_TO_BE_SEEN = {
     ("check_in", "CONFIRMED needing tables", False),
     ("check_in", "CONFIRMED a little early", False),
     ("check_in", "CONFIRMED", True),
-    ("undo_no_show", "NO_SHOW", True),
+    ("undo_no_show", "NO_SHOW overriding", True),
+    ("undo_no_show", "NO_SHOW overriding, begun", True),
     ("complete", "CHECKED_IN", True),
 }
 

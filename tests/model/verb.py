@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from maitred_client import MaitredError
 from maitred_client import messages as pb
+from tests.model.rules import set_problems, unknown_tables
 from tests.model.words import Assignment, Booking, Hold, Place, Window
 
 Arguments: TypeAlias = Mapping[str, Any]
@@ -215,10 +216,20 @@ def standing(place: Place, booking: Booking | None, now: int) -> str:
         return f"{booking.status} needing tables"
     if booking.status == "PENDING" and place.holds_of(booking.booking_id, now):
         return "PENDING holding"
+    if booking.status == "NO_SHOW" and _sat_in_spite_of_rules(place, booking):
+        return "NO_SHOW overriding, begun" if now > booking.stay.window[0] else "NO_SHOW overriding"
     lead = place.policy.check_in_lead if place.policy else None
     if booking.status == "CONFIRMED" and lead is not None and now < booking.party.start - lead:
         return "CONFIRMED a little early" if now >= booking.party.start - 2 * lead else "CONFIRMED early"
     return booking.status
+
+
+def _sat_in_spite_of_rules(place: Place, booking: Booking) -> bool:
+    """Whether the tables that it had last are only right for it because rules were set aside."""
+    had = booking.last_assignment
+    if had is None or unknown_tables(place, had.tables):
+        return False
+    return bool(set_problems(place, booking.party, had.tables) & set(had.overrides))
 
 
 def versions(sent: str, current: str) -> set[str]:

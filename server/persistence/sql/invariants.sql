@@ -18,17 +18,197 @@ SELECT r.restaurant_id
 FROM restaurants AS r
 WHERE r.tenant_id = $1 AND ($2::uuid IS NULL OR r.restaurant_id = $2);
 
--- name: counts
--- How many rows there are to look at.
+-- name: glance
+-- How many rows there are to look at, and for each check that compares two tables the restaurants where it has to look
+-- row by row. The others are right as a whole: what one table says adds up to what the other says. Rows are added up
+-- by 64-bit hashes, which do not come to the same for different rows, but for one chance in 2^64.
+-- Of a booking's history each change adds its own revision and status and takes away those before it, so that what is
+-- left is the last one. Of completed assignments only those that still claim something have to claim everything.
+WITH claiming AS (
+    SELECT
+        a.restaurant_id,
+        a.assignment_id,
+        a.booking_id,
+        tstzrange(a.window_start, a.window_end) AS during,
+        unnest(a.table_ids) AS table_id
+    FROM assignments AS a
+    WHERE
+        ($1::uuid [] IS NULL OR a.restaurant_id = any($1))
+        AND a.state = 'active'
+        AND cardinality(a.table_ids) > 1
+    UNION ALL
+    SELECT DISTINCT
+        a.restaurant_id,
+        a.assignment_id,
+        a.booking_id,
+        tstzrange(a.window_start, a.window_end) AS during,
+        unnest(a.table_ids) AS table_id
+    FROM assignments AS a
+    INNER JOIN table_claims AS c ON a.restaurant_id = c.restaurant_id AND a.assignment_id = c.assignment_id
+    WHERE ($1::uuid [] IS NULL OR a.restaurant_id = any($1)) AND a.state = 'completed'
+),
+
+parts AS (
+    SELECT
+        b.restaurant_id,
+        count(*) AS bookings,
+        0::bigint AS holds,
+        0::bigint AS assignments,
+        0::bigint AS claims,
+        sum(
+            uuid_hash_extended(
+                coalesce(b.assignment_id, b.booking_id),
+                uuid_hash_extended(
+                    b.booking_id,
+                    CASE WHEN b.status IN ('confirmed', 'checked_in') THEN 1 WHEN b.status = 'completed' THEN 2 ELSE 3 END
+                )
+            )
+        ) FILTER (
+            WHERE b.assignment_id IS NOT NULL OR b.status IN ('confirmed', 'checked_in', 'completed')
+        ) AS standing,
+        0::numeric AS claimed,
+        sum(hashtextextended(b.status, uuid_hash_extended(b.booking_id, b.revision)))
+        - sum(hashtextextended('', uuid_hash_extended(b.booking_id, 0))) AS changed,
+        min(b.assignment_epoch) AS least_epoch,
+        NULL::bigint AS last_epoch
+    FROM bookings AS b
+    WHERE $1::uuid [] IS NULL OR b.restaurant_id = any($1)
+    GROUP BY b.restaurant_id
+    UNION ALL
+    SELECT
+        h.restaurant_id,
+        0 AS bookings,
+        0 AS holds,
+        0 AS assignments,
+        0 AS claims,
+        0 AS standing,
+        0 AS claimed,
+        sum(hashtextextended(coalesce(h.from_status, ''), uuid_hash_extended(h.booking_id, h.revision - 1)))
+        - sum(hashtextextended(h.to_status, uuid_hash_extended(h.booking_id, h.revision))) AS changed,
+        NULL AS least_epoch,
+        NULL AS last_epoch
+    FROM booking_history AS h
+    WHERE $1::uuid [] IS NULL OR h.restaurant_id = any($1)
+    GROUP BY h.restaurant_id
+    UNION ALL
+    SELECT
+        h.restaurant_id,
+        0 AS bookings,
+        count(*) AS holds,
+        0 AS assignments,
+        0 AS claims,
+        0 AS standing,
+        0 AS claimed,
+        0 AS changed,
+        NULL AS least_epoch,
+        max(h.assignment_epoch) AS last_epoch
+    FROM holds AS h
+    WHERE $1::uuid [] IS NULL OR h.restaurant_id = any($1)
+    GROUP BY h.restaurant_id
+    UNION ALL
+    SELECT
+        a.restaurant_id,
+        0 AS bookings,
+        0 AS holds,
+        count(*) AS assignments,
+        0 AS claims,
+        -sum(
+            uuid_hash_extended(
+                a.assignment_id, uuid_hash_extended(a.booking_id, CASE a.state WHEN 'active' THEN 1 ELSE 2 END)
+            )
+        ) FILTER (WHERE a.state IN ('active', 'completed')) AS standing,
+        -sum(
+            hash_range_extended(
+                tstzrange(a.window_start, a.window_end),
+                uuid_hash_extended(
+                    a.table_ids[1], uuid_hash_extended(a.booking_id, uuid_hash_extended(a.assignment_id, 0))
+                )
+            )
+        ) FILTER (WHERE a.state = 'active' AND cardinality(a.table_ids) = 1) AS claimed,
+        0 AS changed,
+        NULL AS least_epoch,
+        max(a.assignment_epoch) AS last_epoch
+    FROM assignments AS a
+    WHERE $1::uuid [] IS NULL OR a.restaurant_id = any($1)
+    GROUP BY a.restaurant_id
+    UNION ALL
+    SELECT
+        g.restaurant_id,
+        0 AS bookings,
+        0 AS holds,
+        0 AS assignments,
+        0 AS claims,
+        0 AS standing,
+        -sum(
+            hash_range_extended(
+                g.during,
+                uuid_hash_extended(
+                    g.table_id, uuid_hash_extended(g.booking_id, uuid_hash_extended(g.assignment_id, 0))
+                )
+            )
+        ) AS claimed,
+        0 AS changed,
+        NULL AS least_epoch,
+        NULL AS last_epoch
+    FROM claiming AS g
+    GROUP BY g.restaurant_id
+    UNION ALL
+    SELECT
+        c.restaurant_id,
+        0 AS bookings,
+        0 AS holds,
+        0 AS assignments,
+        count(*) AS claims,
+        0 AS standing,
+        sum(
+            hash_range_extended(
+                c.during,
+                uuid_hash_extended(
+                    c.table_id,
+                    uuid_hash_extended(
+                        coalesce(c.booking_id, c.claim_id), uuid_hash_extended(c.assignment_id, 0)
+                    )
+                )
+            )
+        ) FILTER (WHERE c.assignment_id IS NOT NULL) AS claimed,
+        0 AS changed,
+        NULL AS least_epoch,
+        NULL AS last_epoch
+    FROM table_claims AS c
+    WHERE $1::uuid [] IS NULL OR c.restaurant_id = any($1)
+    GROUP BY c.restaurant_id
+),
+
+summed AS (
+    SELECT
+        p.restaurant_id,
+        sum(p.bookings) AS bookings,
+        sum(p.holds) AS holds,
+        sum(p.assignments) AS assignments,
+        sum(p.claims) AS claims,
+        sum(p.standing) AS standing,
+        sum(p.claimed) AS claimed,
+        sum(p.changed) AS changed,
+        min(p.least_epoch) AS least_epoch,
+        max(p.last_epoch) AS last_epoch
+    FROM parts AS p
+    GROUP BY p.restaurant_id
+)
+
 SELECT
     (SELECT count(*) FROM restaurants AS t WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)) AS restaurants,
-    (SELECT count(*) FROM bookings AS t WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)) AS bookings,
-    (SELECT count(*) FROM holds AS t WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)) AS holds,
-    (SELECT count(*) FROM assignments AS t WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)) AS assignments,
+    coalesce(sum(s.bookings), 0)::bigint AS bookings,
+    coalesce(sum(s.holds), 0)::bigint AS holds,
+    coalesce(sum(s.assignments), 0)::bigint AS assignments,
     (SELECT count(*) FROM blocks AS t WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)) AS blocks,
-    (SELECT count(*) FROM table_claims AS t WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)) AS claims,
+    coalesce(sum(s.claims), 0)::bigint AS claims,
     (SELECT count(*) FROM capacity_outbox AS t WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)) AS events,
-    (SELECT count(*) FROM audit_log AS t WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)) AS audit_entries;
+    (SELECT count(*) FROM audit_log AS t WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)) AS audit_entries,
+    coalesce(array_agg(s.restaurant_id) FILTER (WHERE s.standing <> 0), '{}') AS status_matches_assignment,
+    coalesce(array_agg(s.restaurant_id) FILTER (WHERE s.claimed <> 0), '{}') AS assignments_match_claims,
+    coalesce(array_agg(s.restaurant_id) FILTER (WHERE s.changed <> 0), '{}') AS history_complete,
+    coalesce(array_agg(s.restaurant_id) FILTER (WHERE s.last_epoch > s.least_epoch), '{}') AS epochs_in_order
+FROM summed AS s;
 
 -- name: overlap_refused
 -- The database itself refuses a second claim on a table for an overlapping window.
@@ -483,20 +663,23 @@ LIMIT $2;
 -- Every floor version of a restaurant, from 1 to the present one, is in its audit log, and no other is.
 -- Most restaurants are right as a whole; only the others are looked at version by version.
 WITH logged AS (
+    -- A version may be there more than once. Which of 64 versions are there is told by the bits of one number.
     SELECT
         l.restaurant_id,
-        l.floor_version
+        min(l.floor_version) AS first_version,
+        max(l.floor_version) AS last_version,
+        bit_or(1::bigint << (l.floor_version & 63)::integer) AS versions
     FROM audit_log AS l
     WHERE $1::uuid [] IS NULL OR l.restaurant_id = any($1)
-    GROUP BY l.restaurant_id, l.floor_version
+    GROUP BY l.restaurant_id, l.floor_version >> 6
 ),
 
 summed AS (
     SELECT
         g.restaurant_id,
-        count(*) AS versions,
-        min(g.floor_version) AS first_version,
-        max(g.floor_version) AS last_version
+        sum(bit_count(g.versions::bit(64))) AS versions,
+        min(g.first_version) AS first_version,
+        max(g.last_version) AS last_version
     FROM logged AS g
     GROUP BY g.restaurant_id
 ),
@@ -709,6 +892,12 @@ SELECT
     'epoch ' || m.assignment_epoch || ', but the booking is at ' || b.assignment_epoch AS message
 FROM made AS m
 INNER JOIN bookings AS b ON m.restaurant_id = b.restaurant_id AND m.booking_id = b.booking_id
-WHERE m.assignment_epoch > b.assignment_epoch
+WHERE
+    m.assignment_epoch > b.assignment_epoch
+    -- Most are for a need that every booking has come to, and are left out before they meet their booking.
+    AND m.assignment_epoch > (
+        SELECT min(t.assignment_epoch) FROM bookings AS t
+        WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)
+    )
 ORDER BY b.restaurant_id, b.booking_id, m.assignment_id, m.hold_id
 LIMIT $2;

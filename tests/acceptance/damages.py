@@ -1,0 +1,224 @@
+"""What can be wrong with stored data, done past the service, and what notices it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+DROP_CONSTRAINT = "ALTER TABLE table_claims DROP CONSTRAINT table_claims_no_overlap"
+# A block on the seated party's table, half an hour after it sat down.
+BLOCK_OVER_CLAIM = """
+    WITH taken AS (SELECT * FROM table_claims WHERE assignment_id = '{assignment}'),
+    block AS (
+        INSERT INTO blocks (restaurant_id, block_id, table_ids, window_start, window_end, cause, note, actor,
+            created_at)
+        SELECT restaurant_id, '{new}', ARRAY[table_id], lower(during) + interval '30 min', upper(during), 'other', '',
+            'x', now()
+        FROM taken
+    )
+    INSERT INTO table_claims (restaurant_id, table_id, during, kind, block_id)
+    SELECT restaurant_id, table_id, tstzrange(lower(during) + interval '30 min', upper(during)), 'block', '{new}'
+    FROM taken
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Statements past the service, the checks that have to notice, and ids of the first one's first example."""
+
+    sql: tuple[str, ...]
+    checks: Mapping[str, int]
+    ids: Mapping[str, str] = field(default_factory=dict)
+
+
+def said(status: str) -> str:
+    """The last change of the seated booking says that it came to this status."""
+    return (
+        f"UPDATE booking_history SET to_status = '{status}' WHERE booking_id = '{{seated}}' AND revision = 2"
+    )
+
+
+def completed(booking: str) -> tuple[str, ...]:
+    """The party has come and left, and its assignment still claims all of its tables."""
+    return (
+        (
+            "UPDATE bookings SET status = 'completed', checked_in_at = now(), checked_out_at = now()"
+            f" WHERE booking_id = '{{{booking}}}'"
+        ),
+        f"UPDATE booking_history SET to_status = 'completed' WHERE booking_id = '{{{booking}}}' AND revision = 2",
+        f"UPDATE assignments SET state = 'completed' WHERE booking_id = '{{{booking}}}'",
+    )
+
+
+DAMAGES: Mapping[str, Damage] = {
+    "the constraint is gone": Damage((DROP_CONSTRAINT,), {"overlap_refused": 1}),
+    "a table is claimed twice": Damage(
+        (DROP_CONSTRAINT, BLOCK_OVER_CLAIM),
+        {"no_overlap": 1, "overlap_refused": 1},
+        {"assignment_id": "assignment", "booking_id": "seated", "table_ids": "T1"},
+    ),
+    "a pending booking has tables": Damage(
+        ("UPDATE bookings SET status = 'pending' WHERE booking_id = '{seated}'", said("pending")),
+        {"status_matches_assignment": 1},
+        {"booking_id": "seated", "assignment_id": "assignment"},
+    ),
+    "a confirmed booking's assignment was released": Damage(
+        (
+            "UPDATE assignments SET state = 'released' WHERE assignment_id = '{assignment}'",
+            "DELETE FROM table_claims WHERE assignment_id = '{assignment}'",
+        ),
+        {"status_matches_assignment": 1},
+        {"booking_id": "seated", "assignment_id": "assignment"},
+    ),
+    "a booking does not know its assignment": Damage(
+        (
+            "UPDATE bookings SET status = 'pending', assignment_id = NULL WHERE booking_id = '{seated}'",
+            said("pending"),
+        ),
+        {"status_matches_assignment": 1},
+        {"booking_id": "seated", "assignment_id": "assignment"},
+    ),
+    "a completed booking had no tables": Damage(
+        (*completed("seated"), "UPDATE bookings SET assignment_id = NULL WHERE booking_id = '{seated}'"),
+        {"status_matches_assignment": 1},
+        {"booking_id": "seated"},
+    ),
+    "a completed assignment has given one of its tables back": Damage(
+        (
+            *completed("party"),
+            "DELETE FROM table_claims WHERE assignment_id = '{merged}' AND table_id = '{T2}'",
+        ),
+        {"assignments_match_claims": 1},
+        {"assignment_id": "merged", "booking_id": "party", "table_ids": "T2 T3"},
+    ),
+    "an assignment has lost a claim": Damage(
+        ("DELETE FROM table_claims WHERE assignment_id = '{merged}' AND table_id = '{T2}'",),
+        {"assignments_match_claims": 1},
+        {"assignment_id": "merged", "booking_id": "party", "table_ids": "T2 T3"},
+    ),
+    "a claim is shorter than its assignment": Damage(
+        (
+            (
+                "UPDATE table_claims SET during = tstzrange(lower(during), upper(during) - interval '1 min')"
+                " WHERE assignment_id = '{assignment}'"
+            ),
+        ),
+        {"assignments_match_claims": 1},
+        {"assignment_id": "assignment"},
+    ),
+    "a released assignment still claims": Damage(
+        ("UPDATE assignments SET state = 'released' WHERE assignment_id = '{assignment}'",),
+        {"assignments_match_claims": 1, "status_matches_assignment": 1},
+        {"assignment_id": "assignment"},
+    ),
+    "a live hold claims nothing": Damage(
+        ("DELETE FROM table_claims WHERE hold_id = '{hold}'",),
+        {"holds_match_claims": 1},
+        {"hold_id": "hold", "booking_id": "waiting", "table_ids": "T4"},
+    ),
+    "a live hold claims part of its window": Damage(
+        (
+            (
+                "UPDATE table_claims SET during = tstzrange(lower(during) + interval '1 min', upper(during))"
+                " WHERE hold_id = '{hold}'"
+            ),
+        ),
+        {"holds_match_claims": 1},
+        {"hold_id": "hold", "table_ids": "T4"},
+    ),
+    "a released hold still claims": Damage(
+        ("UPDATE holds SET state = 'released' WHERE hold_id = '{hold}'",),
+        {"holds_match_claims": 1},
+        {"hold_id": "hold", "booking_id": "waiting", "table_ids": "T4"},
+    ),
+    "a claim outlives its hold": Damage(
+        ("UPDATE table_claims SET expires_at = expires_at + interval '1 min' WHERE hold_id = '{hold}'",),
+        {"holds_match_claims": 1},
+        {"hold_id": "hold", "table_ids": "T4"},
+    ),
+    "a block claims nothing": Damage(
+        ("DELETE FROM table_claims WHERE block_id = '{block}'",),
+        {"blocks_match_claims": 1},
+        {"block_id": "block", "table_ids": "T5"},
+    ),
+    "a released block still claims": Damage(
+        ("UPDATE blocks SET released = true WHERE block_id = '{block}'",),
+        {"blocks_match_claims": 1},
+        {"block_id": "block", "table_ids": "T5"},
+    ),
+    "two tables are no merge group": Damage(
+        ("DELETE FROM merge_groups WHERE assignment_id = '{merged}'",),
+        {"merges_legal": 1},
+        {"assignment_id": "merged", "booking_id": "party", "table_ids": "T2 T3"},
+    ),
+    "a merged table is fixed": Damage(
+        ("UPDATE tables SET movable = false WHERE table_id = '{T2}'",),
+        {"merges_legal": 1},
+        {"assignment_id": "merged"},
+    ),
+    "merged tables stand apart": Damage(
+        ("UPDATE tables SET zone_id = '{new}' WHERE table_id = '{T2}'",),
+        {"merges_legal": 1},
+        {"assignment_id": "merged"},
+    ),
+    "a change has no event": Damage(
+        ("DELETE FROM capacity_outbox WHERE floor_version = 2 AND restaurant_id = '{restaurant}'",),
+        {"one_event_per_change": 1},
+    ),
+    "an event belongs to no change": Damage(
+        (
+            (
+                "UPDATE capacity_outbox SET floor_version = 1000 WHERE floor_version = 2"
+                " AND restaurant_id = '{restaurant}'"
+            ),
+        ),
+        {"one_event_per_change": 2},
+    ),
+    "two requests share a floor version": Damage(
+        (
+            "UPDATE capacity_outbox SET idempotency_key = 'other' WHERE event_type = 'capacity.hold.confirmed'",
+        ),
+        {"one_event_per_change": 1},
+    ),
+    "a change is not in the audit log": Damage(
+        ("DELETE FROM audit_log WHERE floor_version = 2 AND restaurant_id = '{restaurant}'",),
+        {"changes_audited": 1},
+    ),
+    "one change is in the audit log twice and another is not": Damage(
+        (
+            "UPDATE audit_log SET floor_version = 1 WHERE floor_version = 2 AND restaurant_id = '{restaurant}'",
+        ),
+        {"changes_audited": 1},
+    ),
+    "a recorded hold is gone": Damage(
+        ("DELETE FROM holds WHERE hold_id = '{released}'",),
+        {"ledger_matches_state": 1},
+        {"hold_id": "released"},
+    ),
+    "a recorded assignment is of another booking": Damage(
+        (
+            (
+                "UPDATE idempotency_ledger SET answer = jsonb_set(answer, '{{assignment,booking_id}}', '\"{waiting}\"')"
+                " WHERE answer #>> '{{assignment,assignment_id}}' = '{assignment}'"
+            ),
+        ),
+        {"ledger_matches_state": 1},
+        {"assignment_id": "assignment", "booking_id": "waiting"},
+    ),
+    "history has a gap": Damage(
+        ("DELETE FROM booking_history WHERE booking_id = '{seated}' AND revision = 1",),
+        {"history_complete": 1},
+        {"booking_id": "seated"},
+    ),
+    "a status came from nowhere": Damage(
+        (said("pending"),), {"history_complete": 1}, {"booking_id": "seated"}
+    ),
+    "an assignment is from the future": Damage(
+        ("UPDATE assignments SET assignment_epoch = 99 WHERE assignment_id = '{assignment}'",),
+        {"epochs_in_order": 1},
+        {"booking_id": "seated", "assignment_id": "assignment"},
+    ),
+    "a hold is from the future": Damage(
+        ("UPDATE holds SET assignment_epoch = 99 WHERE hold_id = '{hold}'",),
+        {"epochs_in_order": 1},
+        {"booking_id": "waiting", "hold_id": "hold"},
+    ),
+}
