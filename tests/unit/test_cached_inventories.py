@@ -129,7 +129,7 @@ async def test_the_least_recently_used_gives_way() -> None:
 async def test_one_restaurant_can_be_forgotten() -> None:
     counted, database = Counted(), Database()
     await ask(counted.cache, database, [at(A), at(B)])
-    await counted.cache.forget(A)
+    counted.cache.forget(A)
     await ask(counted.cache, database, [at(A), at(B)])
     assert database.loads == [A, B, A]
 
@@ -137,7 +137,7 @@ async def test_one_restaurant_can_be_forgotten() -> None:
 async def test_a_gap_flushes_everything() -> None:
     counted, database = Counted(), Database()
     await ask(counted.cache, database, [at(A), at(B)])
-    await counted.cache.flush()
+    counted.cache.flush()
     assert counted.counts()["evictions flushed"] == 2
     await ask(counted.cache, database, [at(A), at(B)])
     assert database.loads == [A, B, A, B]
