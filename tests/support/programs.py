@@ -24,6 +24,7 @@ from server.cli.failures import ExitCode
 from tests.support.ready_interpreter import FILES, Request
 
 PROGRAM = (sys.executable, "-c", "from server.entry import main; main()")
+READY = (sys.executable, "-c", "from tests.support.ready_interpreter import run_copies; run_copies()")
 ROOT = Path(__file__).parents[2]
 
 
@@ -93,7 +94,7 @@ class ReadyInterpreter:
         with answering:
             number = answering.fileno()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.ready_interpreter", str(number)],
+                [*READY, str(number)],
                 env=_environment(None, {}),
                 cwd=ROOT,
                 pass_fds=(number,),

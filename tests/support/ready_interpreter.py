@@ -1,8 +1,7 @@
 """A Python that has imported the command line and waits: a copy of it runs each command, in a process of its own.
 
-Run as `python -m tests.support.ready_interpreter SOCKET`, with the number of an open socket. A request is a line of
-JSON with the arguments, the environment and the folder, and with it come standard output, standard error, and where to
-tell the program's process id and how it ended. This one ends when nobody can ask any more.
+A request is a line of JSON with the arguments, the environment and the folder, and with it come standard output,
+standard error, and where to tell the program's process id and how it ended. It ends when nobody can ask any more.
 """
 
 import gc
@@ -73,7 +72,9 @@ def _become(request: Request, out: int, err: int, told: int) -> None:
     sys.argv[1:] = request.arguments
 
 
-if __name__ == "__main__":
+def run_copies() -> None:
+    """Answers what is asked at the socket of the first argument, and runs the command in each copy."""
+    asking = socket.socket(fileno=int(sys.argv[1]))
     # What every command needs, and what several import when they run.
     import server.bootstrap
     import server.cli.app  # noqa: F401
@@ -82,5 +83,5 @@ if __name__ == "__main__":
     assert threading.active_count() == 1, "what is copied is one thread"
     gc.collect()
     gc.freeze()
-    next_program(socket.socket(fileno=int(sys.argv[1])))
+    next_program(asking)
     main()
