@@ -6,7 +6,7 @@ client or at their own rows only, so that each is a tenant of one server. All te
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
@@ -15,7 +15,6 @@ from uuid import UUID, uuid4
 import grpc.aio
 import hypothesis
 import pytest
-import uvloop
 
 from maitred_client import AsyncMaitredClient
 from server import news
@@ -39,11 +38,6 @@ hypothesis.settings.load_profile("suite")
 
 # By far the longest files: begun last, each would keep one process busy when the others have nothing left to do.
 LONGEST = ("test_faults_at_every_statement.py", "test_cli.py", "test_embedded_postgres.py")
-
-
-def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Servers of tests run on the event loop that a server has outside of tests."""
-    return {"uvloop": uvloop.new_event_loop}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
