@@ -10,7 +10,6 @@ import grpc.aio
 import structlog
 from grpc_channelz.v1 import channelz
 from grpc_health.v1 import health
-from opentelemetry.instrumentation.grpc import aio_server_interceptor, filters
 from opentelemetry.trace import TracerProvider
 
 from maitred.v1 import (
@@ -173,6 +172,9 @@ class GrpcServer:
     def _tracing(self) -> Iterator[grpc.aio.ServerInterceptor]:
         """Outside of everything. A span that nobody keeps would cost nearly as much as one that is kept."""
         if self._tracer_provider is not None or spans_are_kept():
+            # Takes a good while to import, for nothing where no spans are kept.
+            from opentelemetry.instrumentation.grpc import aio_server_interceptor, filters
+
             yield aio_server_interceptor(  # type: ignore[no-untyped-call]
                 tracer_provider=self._tracer_provider, filter_=filters.negate(_untraced)
             )

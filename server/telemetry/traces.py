@@ -1,11 +1,13 @@
 """Traces of calls. Nothing is exported unless an exporter is named: one without a collector stalls the shutdown."""
 
 from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
 from opentelemetry import trace
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SpanExporter
 
 NO_EXPORTER = "none"
 EXPORTER_GROUP = "opentelemetry_traces_exporter"
@@ -21,11 +23,7 @@ class Traces:
     def __init__(self, exporter: str, service_version: str) -> None:
         """`exporter` is `none`, or a name that an installed package registers with OpenTelemetry, such as `console` or
         `otlp`. Exporters read their own OTEL_ variables. Raises UnknownExporterError."""
-        self.provider: TracerProvider | None = None
-        if exporter != NO_EXPORTER:
-            resource = Resource.create({"service.name": "maitred", "service.version": service_version})
-            self.provider = TracerProvider(resource=resource)
-            self.provider.add_span_processor(BatchSpanProcessor(_exporter(exporter)))
+        self.provider = None if exporter == NO_EXPORTER else _provider(exporter, service_version)
 
     def start(self) -> None:
         """Installs the provider for the whole process."""
@@ -43,7 +41,22 @@ def spans_are_kept() -> bool:
     return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider | trace.NoOpTracerProvider)
 
 
-def _exporter(name: str) -> SpanExporter:
+def _provider(exporter: str, service_version: str) -> "TracerProvider":
+    # What makes spans is imported where there are any.
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    provider = TracerProvider(
+        resource=Resource.create({"service.name": "maitred", "service.version": service_version})
+    )
+    provider.add_span_processor(BatchSpanProcessor(_exporter(exporter)))
+    return provider
+
+
+def _exporter(name: str) -> "SpanExporter":
+    from opentelemetry.sdk.trace.export import SpanExporter
+
     available = {entry.name: entry for entry in entry_points(group=EXPORTER_GROUP)}
     if name not in available:
         raise UnknownExporterError(

@@ -23,6 +23,8 @@ from tests.conftest import Served
 from tests.support.postgres import scratch_directory
 from tests.support.programs import Ended, run, started
 
+pytestmark = pytest.mark.shared_server
+
 ROME = ZoneInfo("Europe/Rome")
 LINES_MAX = 200
 

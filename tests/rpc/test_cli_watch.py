@@ -18,6 +18,8 @@ from tests.builders.world_extras import House
 from tests.conftest import Served
 from tests.support.programs import PROGRAM, ROOT, run, started
 
+pytestmark = pytest.mark.shared_server
+
 PATIENCE_S = 60.0
 
 
