@@ -64,14 +64,14 @@ class CacheFollower:
             self._woken.clear()
             if self._flush:
                 self._flush = False
-                self._inventories.flush()
+                await self._inventories.flush()
             while self._wanted and not self._flush:
                 await self._follow(self._wanted.pop(next(iter(self._wanted))))
 
     async def _follow(self, announced: Announcement) -> None:
         restaurant_id = announced.restaurant_id
         key = (restaurant_id, announced.inventory_version, announced.policy_version)
-        self._inventories.forget(restaurant_id)
+        await self._inventories.forget(restaurant_id)
         try:
             await self._inventories.at(key, self._reader)
         except Exception as problem:  # noqa: BLE001  # whatever it is, nobody waits for it

@@ -7,11 +7,12 @@ memory earlier and load what has changed before somebody asks for it.
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 from uuid import UUID
 
 import structlog
+from aiocache import SimpleMemoryCache
 
 from server.cache.flight import SingleFlight
 from server.domain.announcement import Announcement
@@ -72,8 +73,9 @@ class CachedInventories:
         self._limits = limits
         self._metrics = metrics
         self._documents = documents or NoDocuments()
-        # The one used last at the end.
-        self._kept: OrderedDict[Key, _Kept] = OrderedDict()
+        self._cache = SimpleMemoryCache(ttl=limits.ttl_s, timeout=0)
+        # With the name that each has in the cache, the one used last at the end.
+        self._names: OrderedDict[Key, str] = OrderedDict()
         self._versions: dict[UUID, set[Key]] = {}
         self._flight = SingleFlight()
 
@@ -83,12 +85,12 @@ class CachedInventories:
 
     async def at(self, key: Key, reader: InventoryReader) -> PreparedInventory:
         """The inventory of this version, or of a newer one if that is what there is by now."""
-        found = self._find(key)
+        found = await self._find(key)
         self._metrics.looked_up(hit=found is not None)
         if found is not None:
             return found
         async with self._flight.turn(key):
-            return self._find(key) or await self._load(key, reader)
+            return await self._find(key) or await self._load(key, reader)
 
     def outdated(self, announcement: Announcement) -> bool:
         """Whether this restaurant is in use here, in other versions than those announced."""
@@ -96,23 +98,25 @@ class CachedInventories:
         kept = self._versions.get(announcement.restaurant_id, ())
         return bool(kept) and all(key[1:] < versions for key in kept)
 
-    def forget(self, restaurant_id: UUID, but: Key | None = None) -> None:
+    async def forget(self, restaurant_id: UUID, but: Key | None = None) -> None:
         """Drops every version of a restaurant, or every one but this."""
         for key in tuple(self._versions.get(restaurant_id, ())):
             if key != but:
-                self._drop(key, "outdated")
+                await self._drop(key, "outdated")
 
-    def flush(self) -> None:
+    async def flush(self) -> None:
         """Drops everything."""
-        for key in tuple(self._kept):
-            self._drop(key, "flushed")
+        for key in tuple(self._names):
+            await self._drop(key, "flushed")
 
-    def _find(self, key: Key) -> PreparedInventory | None:
-        kept = self._kept.get(key)
-        if kept is None or kept.prepared is None:
+    async def _find(self, key: Key) -> PreparedInventory | None:
+        name = self._names.get(key)
+        if name is None:
             return None
-        self._kept.move_to_end(key)
-        return kept.prepared
+        found: PreparedInventory | None = await self._cache.get(name)
+        if found is not None and key in self._names:
+            self._names.move_to_end(key)
+        return found
 
     async def _load(self, key: Key, reader: InventoryReader) -> PreparedInventory:
         """From where it is nearest. The database answers with its present version, which is kept under its own key."""
@@ -124,42 +128,30 @@ class CachedInventories:
             await self._documents.put(key, inventory)
         combinations = inventory.policy.combinations if inventory.policy else Combinations()
         sets = await asyncio.to_thread(TableSets.of, inventory.floor, combinations)
-        return self._keep(key, PreparedInventory(inventory, sets))
+        return await self._keep(key, PreparedInventory(inventory, sets))
 
-    def _keep(self, key: Key, prepared: PreparedInventory) -> PreparedInventory:
-        old = self._kept.pop(key, None)
-        if old is not None:
-            old.end.cancel()
-        self._kept[key] = _Kept.for_seconds(self._limits.ttl_s, prepared)
+    async def _keep(self, key: Key, prepared: PreparedInventory) -> PreparedInventory:
+        name = _name(key)
+        await self._cache.set(name, prepared)
+        self._names[key] = name
+        self._names.move_to_end(key)
         self._versions.setdefault(key[0], set()).add(key)
-        while len(self._kept) > self._limits.entries_max:
-            self._drop(next(iter(self._kept)), "room")
+        while len(self._names) > self._limits.entries_max:
+            await self._drop(next(iter(self._names)), "room")
         return prepared
 
-    def _drop(self, key: Key, cause: str) -> None:
-        kept = self._kept.pop(key, None)
-        if kept is None:
+    async def _drop(self, key: Key, cause: str) -> None:
+        name = self._names.pop(key, None)
+        if name is None:
             return
-        kept.end.cancel()
         versions = self._versions[key[0]]
         versions.discard(key)
         if not versions:
             del self._versions[key[0]]
         self._metrics.evicted(cause)
+        await self._cache.delete(name)
 
 
-@dataclass(slots=True, eq=False)
-class _Kept:
-    """What is kept of a version: nothing any more when its time is over, until it is loaded anew or has to go."""
-
-    prepared: PreparedInventory | None
-    end: asyncio.TimerHandle = field(init=False)
-
-    @classmethod
-    def for_seconds(cls, seconds: float, prepared: PreparedInventory) -> "_Kept":
-        kept = cls(prepared)
-        kept.end = asyncio.get_running_loop().call_later(seconds, kept.forget)
-        return kept
-
-    def forget(self) -> None:
-        self.prepared = None
+def _name(key: Key) -> str:
+    restaurant_id, inventory_version, policy_version = key
+    return f"{restaurant_id}:{inventory_version}:{policy_version}"
