@@ -9,7 +9,7 @@ import structlog
 
 from server.domain.announcement import Announcement
 from server.lifecycle import end_task
-from server.persistence.pool import Pool
+from server.persistence.pool import Pool, borrowed
 from server.persistence.queries import load_queries
 
 log = structlog.get_logger(__name__)
@@ -117,7 +117,7 @@ class Announcer:
         self._too_many = False
         self._told = 0
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_S), self._pool.acquire() as connection:
+            async with asyncio.timeout(SEND_TIMEOUT_S), borrowed(self._pool) as connection:
                 await connection.execute(ANNOUNCEMENTS["notify"], CHANNEL, payloads)
         except Exception as problem:  # noqa: BLE001  # whatever it is, nobody who announces has to know
             self._too_many = True

@@ -10,10 +10,15 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from server.persistence.failures import DRIVER_ERRORS, deadline_exceeded, translating, unreachable
+from server.persistence.queries import load_queries
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 DriverConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+LEFT_OPEN = load_queries("transactions")
+# A connection that takes longer is closed instead.
+END_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +84,36 @@ async def fetch_in_time(pool: Pool, timeout_s: float, query: str, *values: objec
     `TimeoutError`. Raises `ServiceError` when the database is away.
     """
     try:
-        async with translating(), pool.acquire(timeout=timeout_s) as connection:
+        async with translating(), borrowed(pool, timeout_s) as connection:
             return await connection.fetch(query, *values, timeout=timeout_s)
     except TimeoutError:
         raise TimeoutError(f"the database did not answer within {timeout_s:g} s") from None
 
 
 @asynccontextmanager
+async def borrowed(pool: Pool, timeout_s: float | None = None) -> AsyncIterator[Connection]:
+    """A connection that is given back in order even when whoever has it is cancelled.
+
+    A new statement is prepared without a Sync, which only its execution brings. Who is cancelled in between leaves an
+    implicit transaction open that the driver does not know of, and the next to begin one would begin inside of it, at
+    its time and with its snapshot. A simple query ends it. `changing` needs none of this: it rolls back with one.
+    """
+    async with pool.acquire(timeout=timeout_s) as connection:
+        try:
+            yield connection
+        except asyncio.CancelledError:
+            try:
+                await connection.execute(LEFT_OPEN["end_implicit"], timeout=END_TIMEOUT_S)
+            except (OSError, TimeoutError, *DRIVER_ERRORS):
+                connection.terminate()
+            raise
+
+
+@asynccontextmanager
 async def connection_in_time(pool: Pool, timeout_s: float) -> AsyncIterator[Connection]:
     """A connection for a caller who waits: DEADLINE_EXCEEDED when it and what is asked take longer than that."""
     try:
-        async with translating(), asyncio.timeout(timeout_s), pool.acquire() as connection:
+        async with translating(), asyncio.timeout(timeout_s), borrowed(pool) as connection:
             yield connection
     except TimeoutError:
         raise deadline_exceeded() from None

@@ -12,7 +12,7 @@ from uuid import UUID
 from server.orchestrator.ports import Standing
 from server.persistence import rows
 from server.persistence.failures import deadline_exceeded, translating
-from server.persistence.pool import Connection, Pool
+from server.persistence.pool import Connection, Pool, borrowed
 from server.persistence.queries import load_queries
 
 RESTAURANTS = load_queries("restaurants")
@@ -62,7 +62,7 @@ class Standings:
         """What goes wrong is for those to hear who have asked, and the next get another connection."""
         asked: list[_Question] = []
         try:
-            async with translating(), self._pool.acquire(timeout=self._timeout_s) as connection:
+            async with translating(), borrowed(self._pool, self._timeout_s) as connection:
                 while self._asked:
                     await self._gather()
                     asked, self._asked = self._asked[:ASKED_MAX], self._asked[ASKED_MAX:]

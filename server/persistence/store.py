@@ -26,7 +26,7 @@ from server.persistence.failures import (
 from server.persistence.group import SILENCE_GRACE_S, GroupFailedError, GroupLimits
 from server.persistence.invariants import look_at_tenant
 from server.persistence.lanes import Lanes
-from server.persistence.pool import Pool, connection_in_time
+from server.persistence.pool import Pool, borrowed, connection_in_time
 from server.persistence.reader import RESTAURANTS, SqlCatalogue
 from server.persistence.standings import Standings
 from server.persistence.transactions import changing
@@ -155,7 +155,7 @@ class SqlStore:
     async def ping(self) -> bool:
         """Whether the database answers."""
         try:
-            async with asyncio.timeout(self._settings.read_timeout_s), self._pool.acquire() as connection:
+            async with asyncio.timeout(self._settings.read_timeout_s), borrowed(self._pool) as connection:
                 await connection.fetchval(RESTAURANTS["ping"])
         except (OSError, TimeoutError, *DRIVER_ERRORS):
             return False

@@ -18,3 +18,7 @@ COMMIT;
 -- name: rollback
 -- Undoes all of the transaction.
 ROLLBACK;
+
+-- name: end_implicit
+-- Ends the transaction that a statement without an end has opened by itself.
+SELECT 1 AS nothing;
