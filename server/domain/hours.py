@@ -116,12 +116,9 @@ def service_day(policy: ServicePolicy, time_zone: str, day: date) -> Window:
 def _opening_and_date(policy: ServicePolicy, time_zone: str, start: datetime) -> tuple[date, Opening] | None:
     local_date = _local_date(start, time_zone)
     for day in (local_date, local_date - timedelta(days=1)):
-        for period in policy.periods:
-            if not period.opens_on(day.isoweekday()):
-                continue
-            opens = _instant(day, period.opens_min, time_zone)
-            if opens <= start < (closes := _instant(day, period.closes_after_min, time_zone)):
-                return day, Opening(period, Window(opens, closes))
+        for opening in openings_on(policy, time_zone, day):
+            if opening.span.start <= start < opening.span.end:
+                return day, opening
     return None
 
 
