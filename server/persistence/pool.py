@@ -19,6 +19,8 @@ DriverConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 LEFT_OPEN = load_queries("transactions")
 # A connection that takes longer is closed instead.
 END_TIMEOUT_S = 5.0
+# A process may be short of processor for a while in the middle of a transaction, however little time its callers have.
+IDLE_S_MIN = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class PoolSettings:
         identity = {"application_name": self.application_name, "timezone": "UTC"}
         limits = {
             "statement_timeout": str(int(self.statement_timeout_s * 1000)),
-            "idle_in_transaction_session_timeout": str(int(self.statement_timeout_s * 1000)),
+            "idle_in_transaction_session_timeout": str(int(max(self.statement_timeout_s, IDLE_S_MIN) * 1000)),
             "tcp_user_timeout": "10000",
             "tcp_keepalives_idle": "10",
             "tcp_keepalives_interval": "5",
