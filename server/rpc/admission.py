@@ -177,12 +177,13 @@ class Admission:
 
     async def room(self) -> None:
         """Returns when `enter` has room for a call, or will have none soon: then whoever comes is better refused."""
-        left_s = self._full_at_s + STALLED_S - time.monotonic()
-        if self._room.is_set() or left_s <= 0 or self.draining:
+        if self._room.is_set() or self.draining:
             return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(left_s):
-                await self._room.wait()
+        left_s = self._full_at_s + STALLED_S - time.monotonic()
+        if left_s > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await self._room.wait()
 
     def enter(self, path: str, remaining_s: float | None) -> Answer | None:
         """Counts one call with so much time left, or says how it is refused: DRAINING or SERVER_OVERLOADED.
