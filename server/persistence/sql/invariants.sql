@@ -26,11 +26,35 @@ WHERE r.tenant_id = $1 AND ($2::uuid IS NULL OR r.restaurant_id = $2);
 -- left is the last one. Of completed assignments only those that still claim something have to claim everything.
 WITH claiming AS (
     SELECT
+        c.restaurant_id,
+        c.assignment_id,
+        coalesce(c.booking_id, c.claim_id) AS booking_id,
+        c.during,
+        c.table_id,
+        true AS there
+    FROM table_claims AS c
+    WHERE ($1::uuid [] IS NULL OR c.restaurant_id = any($1))
+    UNION ALL
+    SELECT
         a.restaurant_id,
         a.assignment_id,
         a.booking_id,
         tstzrange(a.window_start, a.window_end) AS during,
-        unnest(a.table_ids) AS table_id
+        a.table_ids[1] AS table_id,
+        false AS there
+    FROM assignments AS a
+    WHERE
+        ($1::uuid [] IS NULL OR a.restaurant_id = any($1))
+        AND a.state = 'active'
+        AND cardinality(a.table_ids) = 1
+    UNION ALL
+    SELECT
+        a.restaurant_id,
+        a.assignment_id,
+        a.booking_id,
+        tstzrange(a.window_start, a.window_end) AS during,
+        unnest(a.table_ids) AS table_id,
+        false AS there
     FROM assignments AS a
     WHERE
         ($1::uuid [] IS NULL OR a.restaurant_id = any($1))
@@ -42,10 +66,23 @@ WITH claiming AS (
         a.assignment_id,
         a.booking_id,
         tstzrange(a.window_start, a.window_end) AS during,
-        unnest(a.table_ids) AS table_id
+        unnest(a.table_ids) AS table_id,
+        false AS there
     FROM assignments AS a
     INNER JOIN table_claims AS c ON a.restaurant_id = c.restaurant_id AND a.assignment_id = c.assignment_id
     WHERE ($1::uuid [] IS NULL OR a.restaurant_id = any($1)) AND a.state = 'completed'
+),
+
+hashed AS (
+    -- What a hold or a block claims is counted and has no hash.
+    SELECT
+        g.restaurant_id,
+        g.there,
+        hash_range_extended(
+            g.during,
+            uuid_hash_extended(g.table_id, uuid_hash_extended(g.booking_id, uuid_hash_extended(g.assignment_id, 0)))
+        ) AS hash
+    FROM claiming AS g
 ),
 
 parts AS (
@@ -117,14 +154,7 @@ parts AS (
                 a.assignment_id, uuid_hash_extended(a.booking_id, CASE a.state WHEN 'active' THEN 1 ELSE 2 END)
             )
         ) FILTER (WHERE a.state IN ('active', 'completed')) AS standing,
-        -sum(
-            hash_range_extended(
-                tstzrange(a.window_start, a.window_end),
-                uuid_hash_extended(
-                    a.table_ids[1], uuid_hash_extended(a.booking_id, uuid_hash_extended(a.assignment_id, 0))
-                )
-            )
-        ) FILTER (WHERE a.state = 'active' AND cardinality(a.table_ids) = 1) AS claimed,
+        0 AS claimed,
         0 AS changed,
         NULL AS least_epoch,
         max(a.assignment_epoch) AS last_epoch
@@ -137,46 +167,15 @@ parts AS (
         0 AS bookings,
         0 AS holds,
         0 AS assignments,
-        0 AS claims,
+        count(*) FILTER (WHERE g.there) AS claims,
         0 AS standing,
-        -sum(
-            hash_range_extended(
-                g.during,
-                uuid_hash_extended(
-                    g.table_id, uuid_hash_extended(g.booking_id, uuid_hash_extended(g.assignment_id, 0))
-                )
-            )
-        ) AS claimed,
+        coalesce(sum(g.hash) FILTER (WHERE g.there), 0) - coalesce(sum(g.hash) FILTER (WHERE NOT g.there), 0)
+        AS claimed,
         0 AS changed,
         NULL AS least_epoch,
         NULL AS last_epoch
-    FROM claiming AS g
+    FROM hashed AS g
     GROUP BY g.restaurant_id
-    UNION ALL
-    SELECT
-        c.restaurant_id,
-        0 AS bookings,
-        0 AS holds,
-        0 AS assignments,
-        count(*) AS claims,
-        0 AS standing,
-        sum(
-            hash_range_extended(
-                c.during,
-                uuid_hash_extended(
-                    c.table_id,
-                    uuid_hash_extended(
-                        coalesce(c.booking_id, c.claim_id), uuid_hash_extended(c.assignment_id, 0)
-                    )
-                )
-            )
-        ) FILTER (WHERE c.assignment_id IS NOT NULL) AS claimed,
-        0 AS changed,
-        NULL AS least_epoch,
-        NULL AS last_epoch
-    FROM table_claims AS c
-    WHERE $1::uuid [] IS NULL OR c.restaurant_id = any($1)
-    GROUP BY c.restaurant_id
 ),
 
 summed AS (
