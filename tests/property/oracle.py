@@ -45,6 +45,7 @@ class Oracle:
         # Asked of every set again and again, and the same each time.
         self.table_cost = cache(self._table_cost)
         self.expected = cache(self._expected)
+        self.chosen = cache(self._chosen)
         self.sets = [frozenset([table_id]) for table_id in self.tables] + self.merges()
         self.seating = {ids for ids in self.sets if not self.unfit(ids) and not self.wrong_size(ids)}
 
@@ -52,16 +53,20 @@ class Oracle:
         rules = self.question.policy.combinations
         if not rules.enabled:
             return []
+        zones: dict[UUID, list[UUID]] = {}
+        for table_id, table in self.tables.items():
+            if table.movable:
+                zones.setdefault(table.zone_id, []).append(table_id)
         return [
             frozenset(ids)
             for size in range(2, rules.tables_max + 1)
-            for ids in subsets(self.tables, size)
+            for zone in zones.values()
+            for ids in subsets(zone, size)
             if self.may_be_merged(ids)
         ]
 
     def may_be_merged(self, ids: tuple[UUID, ...]) -> bool:
-        if not all(self.tables[i].movable for i in ids) or len({self.tables[i].zone_id for i in ids}) > 1:
-            return False
+        """Of tables that can be moved and stand in one zone."""
         rules = self.question.policy.combinations
         if self.question.party.party_size < (rules.adjacency_party_size_min or 0):
             return True
@@ -81,7 +86,7 @@ class Oracle:
                     queue.append(other)
         return seen
 
-    def chosen(self, ids: Ids) -> list[Table]:
+    def _chosen(self, ids: Ids) -> list[Table]:
         return [self.tables[table_id] for table_id in sorted(ids)]
 
     def unfit(self, ids: Ids) -> str:
