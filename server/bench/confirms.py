@@ -24,14 +24,18 @@ CALLERS = (8, 32)
 KEPT = frozenset(f"confirm_kept_{callers}" for callers in CALLERS)
 PREPARING_CALLERS = 16
 DRAIN_LOOK_S = 0.05
-SLICES = 2
+# A slice is long enough that its end, when callers run out of work, hardly counts, and short beside the minutes in
+# which a machine becomes faster or slower.
+SLICE_CONFIRMS, SLICES_MIN = 200, 2
 
 Stock: TypeAlias = Iterator[tuple[House, Seat]]
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A server, with or without outbox, and the client that calls it."""
+    """A server, with or without outbox, and the client that calls it. By callers: confirms per second of each slice,
+    and milliseconds of processor time of a confirm in each turn.
+    """
 
     client: AsyncMaitredClient
     rates: dict[int, list[float]]
@@ -69,6 +73,9 @@ async def measure_confirms(ground: Ground, sizes: OutboxSizes) -> Findings:
         stock = _stock(houses)
         for repeat in range(sizes.repeats + 1):
             ground.report(f"confirms, repeat {repeat} of {sizes.repeats}")
+            if repeat == 1:
+                # The first turn warmed everything up.
+                off, on, delivering = (Side(side.client, *_nothing_yet()) for side in (off, on, delivering))
             for callers in CALLERS:
                 await _turn(ground, stock, (off, on, delivering), callers, sizes.confirms)
         await _deliver(ground, wanted=True)
@@ -79,23 +86,28 @@ async def _turn(ground: Ground, stock: Stock, sides: Sides, callers: int, count:
     """Each side confirms in slices that take turns, so that whatever else the machine does falls on all alike."""
     off, on, delivering = sides
     await _deliver(ground, wanted=False)
-    seconds, processor = [0.0, 0.0], [0.0, 0.0]
-    each = -(-count // SLICES)
-    for turn in range(SLICES):
+    slices = max(SLICES_MIN, count // SLICE_CONFIRMS)
+    each = -(-count // slices)
+    processor = [0.0, 0.0]
+    for turn in range(slices):
         # Who begins takes turns as well.
         for which in (0, 1) if turn % 2 == 0 else (1, 0):
-            holds = await _holds(stock, each)
-            before = processor_seconds()
-            seconds[which] += await _seconds((off, on)[which].client, holds, callers)
-            processor[which] += processor_seconds() - before
-    for side, taken, used in zip((off, on), seconds, processor, strict=True):
-        side.rates[callers].append(SLICES * each / taken)
-        side.processor_ms[callers].append(used * 1000 / (SLICES * each))
+            processor[which] += await _slice(stock, (off, on)[which], callers, each)
+    for side, used in zip((off, on), processor, strict=True):
+        side.processor_ms[callers].append(used * 1000 / (slices * each))
     await _deliver(ground, wanted=True)
     while await ground.events.left():  # noqa: ASYNC110 the database tells nobody
         await asyncio.sleep(DRAIN_LOOK_S)
-    taken = await _seconds(delivering.client, await _holds(stock, count), callers)
-    delivering.rates[callers].append(count / taken)
+    for _ in range(slices):
+        await _slice(stock, delivering, callers, each)
+
+
+async def _slice(stock: Stock, side: Side, callers: int, count: int) -> float:
+    """Notes the rate, and says how many seconds of processor time were used."""
+    holds = await _holds(stock, count)
+    before = processor_seconds()
+    side.rates[callers].append(count / await _seconds(side.client, holds, callers))
+    return processor_seconds() - before
 
 
 def _nothing_yet() -> tuple[dict[int, list[float]], dict[int, list[float]]]:
@@ -106,21 +118,17 @@ def _findings(off: Side, on: Side, delivering: Side) -> Findings:
     figures: list[Figure] = []
     behind: dict[str, float] = {}
     for callers in CALLERS:
-        # The first turn warms everything up.
-        without, kept, beside = (side.rates[callers][1:] for side in (off, on, delivering))
+        without, kept, beside = (side.rates[callers] for side in (off, on, delivering))
+        used, used_kept = off.processor_ms[callers], on.processor_ms[callers]
         figures += [
             ratio(f"confirm_kept_{callers}", kept, without),
             ratio(f"confirm_kept_{callers}_delivering", beside, without),
-            ratio(
-                f"confirm_kept_{callers}_processor",
-                off.processor_ms[callers][1:],
-                on.processor_ms[callers][1:],
-            ),
+            ratio(f"confirm_kept_{callers}_processor", used, used_kept),
         ]
         behind[f"confirm_without_outbox_{callers}_per_s"] = median(without)
         behind[f"confirm_{callers}_per_s"] = median(kept)
-        behind[f"confirm_without_outbox_{callers}_processor_ms"] = median(off.processor_ms[callers][1:])
-        behind[f"confirm_{callers}_processor_ms"] = median(on.processor_ms[callers][1:])
+        behind[f"confirm_without_outbox_{callers}_processor_ms"] = median(used)
+        behind[f"confirm_{callers}_processor_ms"] = median(used_kept)
     worst = min((figure for figure in figures if figure.key in KEPT), key=lambda figure: figure.value or 0.0)
     return Findings((replace(worst, key="confirm_kept"), *figures), behind)
 

@@ -17,7 +17,7 @@ class OutboxSizes:
     rows: int
 
 
-FULL = OutboxSizes(repeats=5, events=20_000, wakes=200, confirms=600, kills=12, rows=100_000)
+FULL = OutboxSizes(repeats=5, events=20_000, wakes=200, confirms=1_000, kills=12, rows=100_000)
 QUICK = OutboxSizes(repeats=2, events=4_000, wakes=60, confirms=120, kills=3, rows=10_000)
 
 
