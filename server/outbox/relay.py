@@ -21,7 +21,8 @@ UNSETTLED = "unsettled"
 
 @dataclass(frozen=True, slots=True)
 class RelaySettings:
-    """`runs_max` restaurants are in work at a time, with up to `events_max` events each. Seconds otherwise.
+    """`runs_max` restaurants are in work at a time, with up to `events_max` events each; up to as many again have been
+    delivered and are being settled meanwhile. Seconds otherwise.
 
     `poll_s` is the wait after which the relay looks for itself; `lease_s` is how long a lease lasts unextended.
     """
@@ -46,7 +47,9 @@ class Relay:
         self._settings = settings
         self._in_work: dict[asyncio.Task[None], Run] = {}
         self._settled: asyncio.Queue[Settlement] = asyncio.Queue()
+        self._unsettled = 0
         self._woken = asyncio.Event()
+        self._more = False
         self._tasks: list[asyncio.Task[None]] = []
         # A question that takes longer than a lease lasts is no use to anybody.
         self._leasing, self._settling, self._extending = self.pulses = tuple(
@@ -91,18 +94,26 @@ class Relay:
         self._woken.set()
 
     async def _fill(self) -> None:
-        """Keeps as many restaurants in work as there is room for."""
+        """Keeps as many restaurants in work as there is room for, while those before them are settled."""
         while True:
             self._woken.clear()
-            room = self._settings.runs_max - len(self._in_work)
-            runs = await self._lease(room) if room else ()
-            for run in runs:
-                task = asyncio.create_task(self._deliver(run))
-                self._in_work[task] = run
-                task.add_done_callback(self._forget)
-            # Fewer than there was room for are all there were; whatever is committed or settled from now on wakes.
-            if len(runs) < max(room, 1):
+            room = self._room
+            if room:
+                runs = await self._lease(room)
+                for run in runs:
+                    task = asyncio.create_task(self._deliver(run))
+                    self._in_work[task] = run
+                    task.add_done_callback(self._forget)
+                # Fewer than there was room for are all there were; whatever is committed or settled from now on wakes.
+                self._more = len(runs) == room
+            if not room or not self._more:
                 await self._wait_for_work()
+
+    @property
+    def _room(self) -> int:
+        """For how many more restaurants there is room. While settling is slow, only as many again wait for it."""
+        runs_max = self._settings.runs_max
+        return max(0, min(runs_max, 2 * runs_max - self._unsettled) - len(self._in_work))
 
     async def _lease(self, room: int) -> tuple[Run, ...]:
         try:
@@ -129,9 +140,12 @@ class Relay:
     async def _deliver(self, run: Run) -> None:
         settlement = await self._delivery(run)
         self._settled.put_nowait(settlement)
+        self._unsettled += 1
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._in_work.pop(task, None)
+        if self._more:
+            self._woken.set()
 
     async def _settle_what_is_ready(self) -> None:
         """One statement for all runs that came to their end while the one before was under way."""
@@ -145,6 +159,7 @@ class Relay:
             except Exception as problem:  # noqa: BLE001 - the leases run out, and the events are delivered again
                 log.warning("runs_not_settled", runs=len(ready), problem=_text(problem))
             finally:
+                self._unsettled -= len(ready)
                 for _ in ready:
                     self._settled.task_done()
             self._woken.set()

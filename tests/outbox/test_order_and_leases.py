@@ -1,8 +1,13 @@
 """The relay on a real PostgreSQL: every event once when nothing fails, in order, and by one worker at a time."""
 
 import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+import pytest
 
 from server.outbox.events import Answer, OutboxEvent, Outcome, Run, Settlement
+from server.persistence.outbox import SqlEventQueue
 from tests.support.database import connected
 from tests.support.outbox import Received, add_events, delivery, put_events, queue_on, relay_on, statuses
 
@@ -30,6 +35,32 @@ async def test_two_relays_share_the_restaurants_and_keep_each_in_order(database_
         await asyncio.gather(one.stop(), other.stop())
     assert received.versions == {restaurant: list(range(1, 31)) for restaurant in restaurants}
     assert received.count == 600
+
+
+async def test_while_events_are_settled_as_many_restaurants_again_are_delivered_and_no_more(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put_events(database_url, restaurants=6)
+    received, may_settle = Received(), asyncio.Event()
+    settle = SqlEventQueue.settle
+
+    async def settle_later(queue: SqlEventQueue, settlements: Sequence[Settlement]) -> frozenset[UUID]:
+        await may_settle.wait()
+        return await settle(queue, settlements)
+
+    monkeypatch.setattr(SqlEventQueue, "settle", settle_later)
+    async with relay_on(database_url, delivery(received), runs_max=2, poll_s=0.01) as relay:
+        await relay.start()
+        try:
+            async with asyncio.timeout(30):
+                await received.until(4)
+                await asyncio.sleep(0.1)
+                assert received.count == 4, "it has looked ten times since"
+        finally:
+            may_settle.set()
+        async with asyncio.timeout(30):
+            await received.until(6)
+    assert set(await statuses(database_url)) == {"done"}
 
 
 async def test_what_is_committed_later_is_delivered_later_without_being_woken(database_url: str) -> None:
