@@ -56,7 +56,7 @@ async def measure_confirms(ground: Ground, sizes: OutboxSizes) -> Findings:
     async with AsyncExitStack() as stack:
         tenant = uuid4()
         # Who has made a hold confirms it with less work than another server, so a third one makes them for both.
-        holding, without, within = [
+        holding, without, complete = [
             await stack.enter_async_context(
                 AsyncMaitredClient(
                     await stack.enter_async_context(programs.server(ground.url, with_outbox=outbox)),
@@ -66,7 +66,7 @@ async def measure_confirms(ground: Ground, sizes: OutboxSizes) -> Findings:
             for outbox in (False, False, True)
         ]
         await stack.enter_async_context(programs.worker(ground.url))
-        off, on, delivering = (Side(client, *_nothing_yet()) for client in (without, within, within))
+        off, on, delivering = (Side(client, *_nothing_yet()) for client in (without, complete, complete))
         houses = [await open_house(holding, TABLES) for _ in range(min(RESTAURANTS, sizes.confirms))]
         stock = _stock(houses)
         for repeat in range(sizes.repeats + 1):
