@@ -23,8 +23,7 @@ WHERE r.tenant_id = $1 AND ($2::uuid IS NULL OR r.restaurant_id = $2);
 -- row by row. The others are right as a whole: what one table says adds up to what the other says. Rows are added up
 -- by 64-bit hashes, which do not come to the same for different rows, but for one chance in 2^64.
 -- Of a booking's history each change adds its own revision and status and takes away those before it, so that what is
--- left is the last one. Of completed assignments only those that still claim something have to claim everything. Most
--- assignments have one table, and taking it out of its array is quicker than unnesting it.
+-- left is the last one. Of completed assignments only those that still claim something have to claim everything.
 WITH claiming AS (
     SELECT
         c.restaurant_id,
@@ -41,26 +40,10 @@ WITH claiming AS (
         a.assignment_id,
         a.booking_id,
         tstzrange(a.window_start, a.window_end) AS during,
-        a.table_ids[1] AS table_id,
-        false AS there
-    FROM assignments AS a
-    WHERE
-        ($1::uuid [] IS NULL OR a.restaurant_id = any($1))
-        AND a.state = 'active'
-        AND cardinality(a.table_ids) = 1
-    UNION ALL
-    SELECT
-        a.restaurant_id,
-        a.assignment_id,
-        a.booking_id,
-        tstzrange(a.window_start, a.window_end) AS during,
         unnest(a.table_ids) AS table_id,
         false AS there
     FROM assignments AS a
-    WHERE
-        ($1::uuid [] IS NULL OR a.restaurant_id = any($1))
-        AND a.state = 'active'
-        AND cardinality(a.table_ids) > 1
+    WHERE ($1::uuid [] IS NULL OR a.restaurant_id = any($1)) AND a.state = 'active'
     UNION ALL
     SELECT DISTINCT
         a.restaurant_id,
