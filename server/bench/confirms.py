@@ -1,9 +1,10 @@
 """What outbox and wake-ups cost those who confirm: the same calls with them and without, in turns."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
 from statistics import median
 from typing import TypeAlias
@@ -15,7 +16,7 @@ from server.bench import programs
 from server.bench.figures import Figure, Findings, ratio
 from server.bench.floors import House, Seat, open_house
 from server.bench.ground import Ground, Stopwatch
-from server.bench.processor import processor_seconds
+from server.bench.processor import watched
 from server.bench.sizes import OutboxSizes
 from server.persistence.switches import Position, SwitchName, turn_switch
 
@@ -29,6 +30,11 @@ DRAIN_LOOK_S = 0.05
 SLICE_CONFIRMS, SLICES_MIN = 200, 2
 
 Stock: TypeAlias = Iterator[tuple[House, Seat]]
+ByCallers: TypeAlias = defaultdict[int, list[float]]
+
+
+def _nothing_yet() -> ByCallers:
+    return defaultdict(list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +44,8 @@ class Side:
     """
 
     client: AsyncMaitredClient
-    rates: dict[int, list[float]]
-    processor_ms: dict[int, list[float]]
+    rates: ByCallers = field(default_factory=_nothing_yet)
+    processor_ms: ByCallers = field(default_factory=_nothing_yet)
 
 
 Sides: TypeAlias = tuple[Side, Side, Side]
@@ -66,18 +72,17 @@ async def measure_confirms(ground: Ground, sizes: OutboxSizes) -> Findings:
             for outbox in (False, False, True)
         ]
         await stack.enter_async_context(programs.worker(ground.url))
-        off, on, delivering = (Side(client, *_nothing_yet()) for client in (without, complete, complete))
         houses = [await open_house(holding, TABLES) for _ in range(min(RESTAURANTS, sizes.confirms))]
         stock = _stock(houses)
         for repeat in range(sizes.repeats + 1):
             ground.report(f"confirms, repeat {repeat} of {sizes.repeats}")
-            if repeat == 1:
-                # The first turn warmed everything up.
-                off, on, delivering = (Side(side.client, *_nothing_yet()) for side in (off, on, delivering))
+            if repeat <= 1:
+                # What the first turn finds is thrown away: it warms everything up.
+                sides = Side(without), Side(complete), Side(complete)
             for callers in CALLERS:
-                await _turn(ground, stock, (off, on, delivering), callers, sizes.confirms)
+                await _turn(ground, stock, sides, callers, sizes.confirms)
         await _deliver(ground, wanted=True)
-    return _findings(off, on, delivering)
+    return _findings(*sides)
 
 
 async def _turn(ground: Ground, stock: Stock, sides: Sides, callers: int, count: int) -> None:
@@ -92,7 +97,7 @@ async def _turn(ground: Ground, stock: Stock, sides: Sides, callers: int, count:
         for which in (0, 1) if turn % 2 == 0 else (1, 0):
             processor[which] += await _slice(stock, (off, on)[which], callers, each)
     for side, used in zip((off, on), processor, strict=True):
-        side.processor_ms[callers].append(used * 1000 / (slices * each))
+        side.processor_ms[callers].append(used / (slices * each))
     await _deliver(ground, wanted=True)
     while await ground.events.left():  # noqa: ASYNC110 the database tells nobody
         await asyncio.sleep(DRAIN_LOOK_S)
@@ -101,15 +106,12 @@ async def _turn(ground: Ground, stock: Stock, sides: Sides, callers: int, count:
 
 
 async def _slice(stock: Stock, side: Side, callers: int, count: int) -> float:
-    """Notes the rate, and says how many seconds of processor time were used."""
+    """Notes the rate, and says how many milliseconds of processor time were used."""
     holds = await _holds(stock, count)
-    before = processor_seconds()
-    side.rates[callers].append(count / await _seconds(side.client, holds, callers))
-    return processor_seconds() - before
-
-
-def _nothing_yet() -> tuple[dict[int, list[float]], dict[int, list[float]]]:
-    return {callers: [] for callers in CALLERS}, {callers: [] for callers in CALLERS}
+    with watched() as processor:
+        seconds = await _seconds(side.client, holds, callers)
+    side.rates[callers].append(count / seconds)
+    return sum(processor.ms.values())
 
 
 def _findings(off: Side, on: Side, delivering: Side) -> Findings:

@@ -15,13 +15,9 @@ SERVER_SIGNS = (
 )
 
 
-def processor_seconds() -> float:
-    """User and system time so far of this process and of all that it has started and that still run."""
-    return sum(processor_seconds_by_program().values())
-
-
 def processor_seconds_by_program() -> Mapping[str, float]:
-    """The same by what runs: "server", "database", and "clients", which is everything else.
+    """User and system time so far of this process and of all that it has started and that still run, by what runs:
+    "server", "database", and "clients", which is everything else.
 
     PostgreSQL's first process counts those that it has already seen end.
     """
