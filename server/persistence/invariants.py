@@ -64,8 +64,9 @@ async def _look(
         "epochs_in_order",
     ):
         where: list[UUID] | None = glance[check_id] if check_id in GLANCED else restaurant_ids
-        nowhere = where is not None and not where
-        found: list[Any] = [] if nowhere else await connection.fetch(QUERIES[check_id], where, EXAMPLES_MAX)
+        found: list[Any] = []
+        if where is None or where:
+            found = await connection.fetch(QUERIES[check_id], where, EXAMPLES_MAX)
         violations = found[0]["violations"] if found else 0
         examples = tuple(rows.invariant_violation(row) for row in found)
         checks.append(InvariantCheck(check_id, QUERIES.query(check_id).description, violations, examples))
