@@ -140,7 +140,7 @@ class PlanTablesRequest(_message.Message):
     """
     @_builtins.property
     def party(self) -> _booking_pb2.PartyRequest:
-        """A booking that does not exist yet."""
+        """A booking that does not exist yet. One that could not be made, because of its start or a zone, is refused."""
 
     @_builtins.property
     def avoid_table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -611,7 +611,7 @@ class ExplainTableRequest(_message.Message):
     """
     @_builtins.property
     def party(self) -> _booking_pb2.PartyRequest:
-        """A booking that does not exist yet. A start for which no booking could be made is refused, as in PlanTables."""
+        """A booking that does not exist yet. One that could not be made is refused, as in PlanTables."""
 
     @_builtins.property
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -738,7 +738,7 @@ class AvailabilityQuestion(_message.Message):
     party_size: _builtins.int
     """1 to 500 people."""
     zone_id: _builtins.str
-    """Only tables of this zone, when set."""
+    """Only tables of this zone, when set. In a zone that the restaurant does not have nothing is available."""
     @_builtins.property
     def start(self) -> _timestamp_pb2.Timestamp:
         """When they would sit down; whole seconds."""
