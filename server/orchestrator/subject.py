@@ -19,7 +19,7 @@ class Subject:
 
 
 async def need_of(reader: Reader, situation: Situation, subject: Subject) -> tuple[Party, Stay]:
-    """What the subject wants and when. Refused is a stay that is over, and a party that no booking could be made for."""
+    """What the subject wants and when. A stay that is over is refused, and a party that could not book."""
     if subject.booking_id is not None:
         booking = await known_booking(reader, situation.restaurant.restaurant_id, subject.booking_id)
         party, stay = booking.party, booking.stay

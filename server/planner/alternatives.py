@@ -79,9 +79,9 @@ def find_alternatives(
     relaxes; only without any are further rules relaxed here.
 
     `slots` are the other starts and `anew` is the party's own start `booked_anew`; none of the question's claims that
-    touches `span_of` them is missing. In each round stands the next of every kind: the nearest start before and after the one asked for, the best set in the
-    zone whose best set costs least, the best set that breaks the next rules. Within a round the ones nearest in time
-    come first, then those of the kind that is named first.
+    touches `span_of` them is missing. In each round stands the next of every kind: the nearest start before and after
+    the one asked for, the best set in the zone whose best set costs least, the best set that breaks the next rules.
+    Within a round the ones nearest in time come first, then those of the kind that is named first.
     """
     asked = question.stay.dining.start
     relaxed = [] if fits else _relaxed(question)
