@@ -127,7 +127,9 @@ class PlanTablesRequest(_message.Message):
     restaurant_id: _builtins.str
     """The restaurant."""
     booking_id: _builtins.str
-    """A stored booking. Its own holds and tables are not in its way."""
+    """A stored booking. Its own holds and tables are not in its way. Whether its status allows it to get tables is not
+    looked at.
+    """
     plans_max: _builtins.int
     """How many plans to return, 1 to 50; 0 means 5."""
     overflow: _builtins.bool
