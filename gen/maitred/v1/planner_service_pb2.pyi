@@ -146,7 +146,7 @@ class PlanTablesRequest(_message.Message):
 
     @_builtins.property
     def avoid_table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tables to leave out; up to 100."""
+        """Tables to leave out; up to 100. Those that the restaurant does not have, or no longer, change nothing."""
 
     def __init__(
         self,
