@@ -193,9 +193,11 @@ class OutsideServiceHoursError(MaitredError, reason="OUTSIDE_SERVICE_HOURS", ret
 
 
 class ServiceOverrunError(MaitredError, reason="SERVICE_OVERRUN", retry=RetryClass.AFTER_FIX):
-    """The stay does not fit before the end of a service period that may not be overrun."""
+    """The stay with its buffer does not fit before the end of a service period that may not be overrun."""
 
-    remedy = "Choose a start no later than latest_start."
+    remedy = (
+        "Choose a start no later than latest_start, which is empty when no start of the period leaves room."
+    )
 
 
 class WindowInPastError(MaitredError, reason="WINDOW_IN_PAST", retry=RetryClass.AFTER_FIX):

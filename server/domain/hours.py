@@ -86,13 +86,16 @@ def planning_horizon(policy: ServicePolicy, time_zone: str, stay: Stay) -> Windo
 
 
 def openings_on(policy: ServicePolicy, time_zone: str, day: date) -> Iterator[Opening]:
-    """The service periods that open on a local date, as instants, in the policy's order."""
+    """The service periods that open on a local date, as instants, in the policy's order.
+
+    One that begins in the time that a clock change skips and ends soon after it has no instant left on that date.
+    """
     for period in policy.periods:
         if period.opens_on(day.isoweekday()):
-            span = Window(
-                _instant(day, period.opens_min, time_zone), _instant(day, period.closes_after_min, time_zone)
-            )
-            yield Opening(period, span)
+            opens = _instant(day, period.opens_min, time_zone)
+            closes = _instant(day, period.closes_after_min, time_zone)
+            if opens < closes:
+                yield Opening(period, Window(opens, closes))
 
 
 def next_opening(policy: ServicePolicy, time_zone: str, after: datetime) -> datetime | None:
@@ -131,15 +134,20 @@ def _cut(
     shortest = wanted if period.shortest_stay_s is None else timedelta(seconds=period.shortest_stay_s)
     if latest_end - start >= min(shortest, wanted):
         return latest_end
-    latest_start = (latest_end - min(shortest, wanted)).astimezone(ZoneInfo(time_zone))
+    latest_start = latest_end - min(shortest, wanted)
+    fits = latest_start >= opening.span.start
+    advice = (
+        f"the latest start is {_local(latest_start, time_zone)}" if fits else "no start in it leaves room"
+    )
+    clearing = f", and {_minutes(policy.buffer_after)} min after it," if policy.buffer_after else ""
     raise refuse(
         Reason.SERVICE_OVERRUN,
-        f"A stay of {_minutes(wanted)} min from {_local(start, time_zone)} does not fit before {period.name} "
-        f"ends at {_local(closes, time_zone)}; the latest start is {_local(latest_start, time_zone)}.",
+        f"A stay of {_minutes(wanted)} min from {_local(start, time_zone)}{clearing} does not fit before "
+        f"{period.name} ends at {_local(closes, time_zone)}; {advice}.",
         start=start.isoformat(),
         period=period.name,
         closes=closes.isoformat(),
-        latest_start=latest_start.astimezone(UTC).isoformat(),
+        latest_start=latest_start.astimezone(UTC).isoformat() if fits else "",
     )
 
 

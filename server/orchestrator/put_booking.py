@@ -9,7 +9,6 @@ from server.domain.events import EventType, booking_event
 from server.domain.hours import stay_for
 from server.domain.restaurant import Caller
 from server.domain.window import Stay
-from server.errors import bad_field
 from server.orchestrator.assigning import Intent, audit, change_of, end_live_holds
 from server.orchestrator.auto_assign_jobs import queue
 from server.orchestrator.changes import Changes
@@ -45,7 +44,7 @@ class PutBooking:
             situation = await lock(unit, self.inventories, caller, command.restaurant_id)
             before = await unit.booking(command.restaurant_id, command.booking_id)
             require_etag("booking", command.etag, before.etag if before else "")
-            _require_zone(situation, command.party)
+            situation.require_zones(command.party, before.party.preferred_zone_ids if before else ())
             if before is None:
                 return await _create(unit, situation, command, intent)
             return await _change(unit, situation, before, command, intent)
@@ -120,12 +119,3 @@ def stay_of(situation: Situation, party: Party) -> Stay:
     )
     require_future(stay.window, situation.now)
     return stay
-
-
-def _require_zone(situation: Situation, party: Party) -> None:
-    zones = {zone.zone_id for zone in situation.prepared.inventory.floor.zones}
-    if party.zone_id is not None and party.zone_id not in zones:
-        raise bad_field("party.zone_id", f"{party.zone_id} is not a zone of this restaurant")
-    for zone_id in party.preferred_zone_ids:
-        if zone_id not in zones:
-            raise bad_field("party.preferred_zone_ids", f"{zone_id} is not a zone of this restaurant")

@@ -16,6 +16,9 @@ from server.orchestrator.situation import Situation, look, require_future
 from server.orchestrator.subject import hypothetical_stay
 from server.planner.vacancies import Slot, Vacancy, find_vacancies
 
+# How many questions are looked at without a look at whether anybody still waits for the answer.
+PORTION = 50
+
 # What keeps a party from booking at all. Anything else that goes wrong with a question is a failure of the call.
 NO_SUCH_STAY = frozenset({Reason.OUTSIDE_SERVICE_HOURS, Reason.SERVICE_OVERRUN, Reason.WINDOW_IN_PAST})
 
@@ -53,14 +56,16 @@ class SearchAvailability:
 
     async def _vacancies(self, situation: Situation, slots: Sequence[Slot]) -> tuple[Vacancy, ...]:
         diary = await self.diaries.covering(situation.restaurant, _covering(slots))
-        # Hundreds of questions about a large floor keep a processor busy for a while; other calls go on meanwhile.
-        return await asyncio.to_thread(
-            find_vacancies,
-            situation.sets,
-            situation.policy.slack_max,
-            slots,
-            diary.live(situation.sets, situation.now),
-        )
+        claims = diary.live(situation.sets, situation.now)
+        found: list[Vacancy] = []
+        # Hundreds of questions about a large floor keep a processor busy for a while. Other calls go on meanwhile, and
+        # a caller who has gone is noticed between the portions.
+        for first in range(0, len(slots), PORTION):
+            portion = slots[first : first + PORTION]
+            found += await asyncio.to_thread(
+                find_vacancies, situation.sets, situation.policy.slack_max, portion, claims
+            )
+        return tuple(found)
 
 
 def _slot_or_answer(situation: Situation, party: Party) -> Slot | Availability:

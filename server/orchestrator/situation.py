@@ -1,6 +1,6 @@
 """What a use case finds when it opens a restaurant: the reads that several of them share."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -12,7 +12,7 @@ from server.domain.policy import ServicePolicy
 from server.domain.restaurant import Caller, Restaurant
 from server.domain.rules import Selection, select
 from server.domain.window import Window
-from server.errors import ClaimKind, Reason, ServiceError, refuse
+from server.errors import ClaimKind, Reason, ServiceError, bad_field, refuse
 from server.orchestrator.ports import InventorySource, PreparedInventory, Reader, Standing, Unit
 from server.planner.catalog import TableSets
 
@@ -59,6 +59,18 @@ class Situation:
             self.restaurant.restaurant_id,
             overrides,
         )
+
+    def require_zones(self, party: Party, known: Collection[UUID] = ()) -> None:
+        """INVALID_ARGUMENT_FIELD when the party asks for a zone, or prefers one, that the restaurant does not have.
+
+        Preferences only rank, so `known` ones stay when their zone is gone.
+        """
+        zones = {zone.zone_id for zone in self.prepared.inventory.floor.zones}
+        if party.zone_id is not None and party.zone_id not in zones:
+            raise bad_field("party.zone_id", f"{party.zone_id} is not a zone of this restaurant")
+        for zone_id in party.preferred_zone_ids:
+            if zone_id not in zones and zone_id not in known:
+                raise bad_field("party.preferred_zone_ids", f"{zone_id} is not a zone of this restaurant")
 
     def require_permission(self, caller: Caller, overrides: tuple[Reason, ...]) -> None:
         """OVERRIDE_NOT_PERMITTED unless the policy or the caller's scopes cover every override."""

@@ -19,12 +19,13 @@ class Subject:
 
 
 async def need_of(reader: Reader, situation: Situation, subject: Subject) -> tuple[Party, Stay]:
-    """What the subject wants and when. A stay that is already over is refused, and one that no booking could have."""
+    """What the subject wants and when. A stay that is over is refused, and a party that could not book."""
     if subject.booking_id is not None:
         booking = await known_booking(reader, situation.restaurant.restaurant_id, subject.booking_id)
         party, stay = booking.party, booking.stay
     else:
         assert subject.party is not None, "a question names a booking or a party"
+        situation.require_zones(subject.party)
         party, stay = subject.party, hypothetical_stay(situation, subject.party)
     require_future(stay.window, situation.now)
     return party, stay

@@ -11,7 +11,13 @@ from server.domain.window import Window
 from server.orchestrator.diary import DiarySource
 from server.orchestrator.ports import Catalogue, Page
 from server.orchestrator.situation import Situation
-from server.planner.alternatives import Alternative, find_alternatives, other_starts, span_of
+from server.planner.alternatives import (
+    Alternative,
+    booked_anew,
+    find_alternatives,
+    other_starts,
+    span_of,
+)
 from server.planner.moving import movable, moving_one_would_help
 from server.planner.plan import PlanOutcome, PlanResult, Question
 
@@ -41,19 +47,19 @@ async def what_would_help(
         return Help()
     policy, time_zone = situation.policy, situation.restaurant.time_zone
     slots = other_starts(policy, time_zone, question.party, question.stay.dining.start, situation.now)
+    anew = booked_anew(policy, time_zone, question.party, situation.now)
     in_the_way: tuple[Booking, ...] = ()
     if result.outcome is PlanOutcome.FULLY_TAKEN:
         in_the_way = await _movable(catalogue, situation, question.stay.window)
-    span = _covering(
-        [span_of(slots, policy, time_zone, question.horizon), *(booking.window for booking in in_the_way)]
-    )
+    wanted = span_of(filter(None, (*slots, anew)), policy, time_zone, question.horizon)
+    span = _covering([wanted, *(booking.window for booking in in_the_way)])
     live = (await diaries.covering(situation.restaurant, span)).live(situation.sets, situation.now)
     # Bookings that wait for tables overlap the window asked about, not those of other starts: they charge nothing.
     question = replace(question, claims=live.without(booking_id), waiting=())
 
     def search() -> Help:
         return Help(
-            find_alternatives(question, slots, time_zone, limit, fits=bool(result.plans_found)),
+            find_alternatives(question, slots, anew, time_zone, limit, fits=bool(result.plans_found)),
             bool(in_the_way) and moving_one_would_help(question, in_the_way, live),
         )
 

@@ -58,6 +58,12 @@ def other_starts(
     return tuple(slot for wish in wishes if (slot := _slot(policy, time_zone, wish)))
 
 
+def booked_anew(policy: ServicePolicy, time_zone: str, party: Party, now: datetime) -> Slot | None:
+    """The party at its own start under the present policy; None when no booking could be made for that any more."""
+    slot = _slot(policy, time_zone, party)
+    return slot if slot and slot.stay.window.end > now else None
+
+
 def span_of(slots: Iterable[Slot], policy: ServicePolicy, time_zone: str, first: Window) -> Window:
     """From when to when claims matter to `find_alternatives`; `first` is the horizon of its question."""
     spans = [first, *(planning_horizon(policy, time_zone, slot.stay) for slot in slots)]
@@ -65,17 +71,17 @@ def span_of(slots: Iterable[Slot], policy: ServicePolicy, time_zone: str, first:
 
 
 def find_alternatives(
-    question: Question, slots: Sequence[Slot], time_zone: str, limit: int, *, fits: bool
+    question: Question, slots: Sequence[Slot], anew: Slot | None, time_zone: str, limit: int, *, fits: bool
 ) -> tuple[Alternative, ...]:
     """The first `limit` alternatives to what was asked, in rounds.
 
     `fits` says that there are plans for the question already, by all rules or with those relaxed that the policy
     relaxes; only without any are further rules relaxed here.
 
-    `slots` are the other starts, and none of the question's claims that touches `span_of` them is missing. In each
-    round stands the next of every kind: the nearest start before and after the one asked for, the best set in the
-    zone whose best set costs least, the best set that breaks the next rules. Within a round the ones nearest in time
-    come first, then those of the kind that is named first.
+    `slots` are the other starts and `anew` is the party's own start `booked_anew`; none of the question's claims that
+    touches `span_of` them is missing. In each round stands the next of every kind: the nearest start before and after
+    the one asked for, the best set in the zone whose best set costs least, the best set that breaks the next rules.
+    Within a round the ones nearest in time come first, then those of the kind that is named first.
     """
     asked = question.stay.dining.start
     relaxed = [] if fits else _relaxed(question)
@@ -86,7 +92,7 @@ def find_alternatives(
         asked,
         [_moved(AlternativeKind.EARLIER, question, slot, time_zone) for slot in earlier[:limit]],
         [_moved(AlternativeKind.LATER, question, slot, time_zone) for slot in later[:limit]],
-        _other_zones(question, time_zone),
+        _other_zones(question, anew, time_zone),
         [offer for offer in relaxed if offer.kind is AlternativeKind.LARGER_COMBINATION],
         [offer for offer in relaxed if offer.kind is AlternativeKind.RELAXED],
     )
@@ -119,18 +125,18 @@ def _moved(kind: AlternativeKind, question: Question, slot: Slot, time_zone: str
     return Offer(kind, asked)
 
 
-def _other_zones(question: Question, time_zone: str) -> list[Offer]:
+def _other_zones(question: Question, anew: Slot | None, time_zone: str) -> list[Offer]:
     """The other zones that have a set for the party at the same time, the one with the cheapest set first.
 
     A stored booking stays as long as the present policy says once it wants another zone.
     """
-    party = question.party
-    if party.zone_id is None:
+    asked_for = question.party.zone_id
+    if asked_for is None or anew is None:
         return []
     found = []
     for zone in question.floor.zones:
-        slot = _slot(question.policy, time_zone, replace(party, zone_id=zone.zone_id))
-        if slot and zone.zone_id != party.zone_id:
+        if zone.zone_id != asked_for:
+            slot = replace(anew, party=replace(anew.party, zone_id=zone.zone_id))
             offer = _moved(AlternativeKind.OTHER_ZONE, question, slot, time_zone)
             found += [(plan.cost, zone.zone_id, offer) for plan in plan_tables(offer.question).plans]
     return [offer for _, _, offer in sorted(found, key=lambda each: each[:2])]

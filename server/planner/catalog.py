@@ -1,7 +1,7 @@
 """The table sets of a floor, and for a party those among them that seat it."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache, reduce
 from itertools import islice
@@ -273,22 +273,25 @@ def _sift(
     one can come to the whole by adding one table at a time and stay a merge throughout. So it is enough to
     look one table back, at merges that were sifted before because they are smaller.
     """
-    any_unfit = unfit[0][1] | unfit[1][1] | unfit[2][1]
+    fallen: dict[Reason, list[Merge]] = {}
+    left: Sequence[Merge] = candidates
+    for unmet, tables in unfit:
+        if tables:
+            fallen[unmet] = [merge for merge in left if merge.mask & tables]
+            left = [merge for merge in left if not merge.mask & tables]
+    # No part of a merge with too few seats seats the party either.
+    fallen[Reason.CAPACITY_INSUFFICIENT] = [merge for merge in left if merge.seats < need.party_size]
     kept: list[Merge] = []
     seating: set[int] = set()
-    fallen: dict[Reason, list[Merge]] = {}
-    for merge in candidates:
+    for merge in left:
+        if merge.seats < need.party_size:
+            continue
         mask = merge.mask
-        reason: Reason | None
-        if mask & any_unfit:
-            reason = next(reason for reason, tables in unfit if mask & tables)
-        elif mask & singles or (seating and _seated_by_fewer(merge, seating)):
+        redundant = mask & singles or (seating and _seated_by_fewer(merge, seating))
+        reason = Reason.COMBINATION_REDUNDANT if redundant else _wrong_size(merge, reserved, need)
+        if redundant or reason is None:
             seating.add(mask)
-            reason = Reason.COMBINATION_REDUNDANT
-        else:
-            reason = _wrong_size(merge, reserved, need)
         if reason is None:
-            seating.add(mask)
             kept.append(merge)
         else:
             fallen.setdefault(reason, []).append(merge)
@@ -296,8 +299,7 @@ def _sift(
 
 
 def _wrong_size(merge: Merge, reserved: int, need: Need) -> Reason | None:
-    if merge.seats < need.party_size:
-        return Reason.CAPACITY_INSUFFICIENT
+    """What breaks a rule of a merge that has seats enough."""
     if merge.mask & reserved:
         return Reason.CAPACITY_BELOW_MIN_PARTY
     return Reason.SLACK_BUDGET_EXCEEDED if _wasteful(merge.seats, need) else None

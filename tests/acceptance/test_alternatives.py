@@ -22,7 +22,14 @@ from maitred_client.messages import (
     ServicePolicy,
 )
 from tests.builders.world import evening, stamp
-from tests.builders.world_extras import HOUSE_TABLES, House, house, house_policy, refused
+from tests.builders.world_extras import (
+    HOUSE_TABLES,
+    House,
+    always_open_policy,
+    house,
+    house_policy,
+    refused,
+)
 from tests.conftest import Served
 from tests.support.database import rows
 
@@ -91,6 +98,10 @@ def dinner_policy() -> ServicePolicy:
     return policy
 
 
+def set_turn(policy: ServicePolicy, length: timedelta) -> None:
+    policy.periods[0].turn_times[0].duration.FromTimedelta(length)
+
+
 async def fill(place: House, rng: random.Random) -> None:
     """Claims of every kind all over the evening, as far as they fit."""
     for _ in range(24):
@@ -144,6 +155,33 @@ async def test_a_booking_that_sits_on_old_tables_is_not_in_its_own_way(place: Ho
     assert starts(answer, EARLIER) == [evening(19, 15)]
     for each in answer.alternatives:
         await hold_as_it_stands(place, each, mine.booking_id)
+
+
+async def test_in_another_zone_a_booking_stays_as_long_as_the_policy_says_now(
+    client: AsyncMaitredClient,
+) -> None:
+    """No other start of the day reaches as far as the stay that its own start has since the policy changed."""
+    policy = house_policy()
+    policy.periods[0].opens, policy.periods[0].closes = "12:50", "13:10"
+    place = await house(client, policy=policy)
+    mine = await place.party(4, start=evening(13, 5), zone="Terrace")
+    await place.change_policy(lambda policy: set_turn(policy, timedelta(hours=10, minutes=57)))
+    midnight = evening(0) + timedelta(days=1)
+    await place.block("W1", "W2", "W3", "W4", "F6", start=midnight, end=midnight + QUARTER)
+    assert OTHER_ZONE not in {each.kind for each in (await plan(place, mine, 20)).alternatives}
+    await place.change_policy(lambda policy: set_turn(policy, timedelta(hours=10, minutes=55)))
+    (other,) = [each for each in (await plan(place, mine, 20)).alternatives if each.kind == OTHER_ZONE]
+    assert instant(other.window_end) == midnight
+    await hold_as_it_stands(place, other, mine.booking_id)
+
+
+async def test_another_zone_is_not_offered_for_a_stay_that_would_be_over(client: AsyncMaitredClient) -> None:
+    place = await house(client, policy=always_open_policy())
+    began = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=90)
+    mine = await place.party(4, start=began, zone="Terrace")
+    assert OTHER_ZONE in {each.kind for each in (await plan(place, mine, 1)).alternatives}
+    await place.change_policy(lambda policy: set_turn(policy, timedelta(hours=1)))
+    assert OTHER_ZONE not in {each.kind for each in (await plan(place, mine, 20)).alternatives}
 
 
 async def test_more_tables_than_the_policy_merges_can_be_held_with_what_the_plan_names(

@@ -1,6 +1,7 @@
 """P4: no merge crosses zones, and a fixed table is only given alone: the same at planning and at every commit."""
 
 from collections.abc import Awaitable, Callable
+from uuid import uuid4
 
 import pytest
 
@@ -8,6 +9,7 @@ from maitred_client import (
     AsyncMaitredClient,
     CombinationCrossesZonesError,
     CombinationTableNotMovableError,
+    InvalidArgumentFieldError,
     MaitredError,
     PolicyDriftError,
 )
@@ -17,12 +19,15 @@ from maitred_client.messages import (
     CheckStatus,
     ExplainTableRequest,
     Floor,
+    PartyRequest,
+    PlanTablesRequest,
+    PutBookingRequest,
     SearchAvailabilityRequest,
     ServicePolicy,
 )
 from tests.builders.overrides import words
 from tests.builders.world import evening, stamp
-from tests.builders.world_extras import HOUSE_TABLES, House, house, house_policy, refused
+from tests.builders.world_extras import HOUSE_TABLES, UNKNOWN_ID, House, house, house_policy, refused
 
 pytestmark = pytest.mark.shared_server
 
@@ -132,3 +137,50 @@ async def test_a_held_merge_is_not_confirmed_once_it_is_against_the_rule(
     await change(place)
     assert (await refused(place.confirm(held), PolicyDriftError)).metadata["reasons"] == reason
     await place.confirm(alone)
+
+
+async def test_a_zone_that_the_restaurant_does_not_have_is_refused_by_its_name(place: House) -> None:
+    where, client = place.restaurant_id, place.client
+    for field, wish in (
+        ("zone_id", {"zone_id": UNKNOWN_ID}),
+        ("preferred_zone_ids", {"preferred_zone_ids": [place.zones["Hall"], UNKNOWN_ID]}),
+    ):
+        party = PartyRequest(party_size=2, start=stamp(evening()), **wish)
+        explained = ExplainTableRequest(restaurant_id=where, party=party, table_ids=place.ids(["W1"]))
+        booked = PutBookingRequest(restaurant_id=where, booking_id=str(uuid4()), party=party)
+        for call in (
+            client.plan_tables(PlanTablesRequest(restaurant_id=where, party=party)),
+            client.explain_table(explained),
+            client.put_booking(booked),
+        ):
+            error = await refused(call, InvalidArgumentFieldError)
+            assert (error.metadata["field"], UNKNOWN_ID in str(error)) == (f"party.{field}", True)
+
+
+async def test_a_preferred_zone_that_is_gone_keeps_its_booking_from_no_change(place: House) -> None:
+    booking = await place.party(preferred_zones=["Terrace"])
+    await place.change_floor(lambda floor: take_away(floor, place.zones["Terrace"]))
+    question = PlanTablesRequest(
+        restaurant_id=place.restaurant_id, booking_id=booking.booking_id, alternatives_max=1
+    )
+    (other,) = (await place.client.plan_tables(question)).alternatives
+    request = PutBookingRequest(
+        restaurant_id=place.restaurant_id, booking_id=booking.booking_id, party=other.party
+    )
+    changed = (await place.client.put_booking(request)).booking
+    assert changed.party == other.party
+    assert list(changed.party.preferred_zone_ids) == [place.zones["Terrace"]]
+    request.party.preferred_zone_ids.append(UNKNOWN_ID)
+    await refused(place.client.put_booking(request), InvalidArgumentFieldError)
+
+
+def take_away(floor: Floor, zone_id: str) -> None:
+    """A zone with all that stands in it."""
+    zones = [zone for zone in floor.zones if zone.zone_id != zone_id]
+    tables = [table for table in floor.tables if table.zone_id != zone_id]
+    left = {table.table_id for table in tables}
+    edges = [edge for edge in floor.adjacency if {edge.table_a, edge.table_b} <= left]
+    del floor.zones[:], floor.tables[:], floor.adjacency[:]
+    floor.zones.extend(zones)
+    floor.tables.extend(tables)
+    floor.adjacency.extend(edges)

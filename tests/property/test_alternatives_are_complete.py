@@ -13,7 +13,14 @@ from server.domain.policy import RELAXABLE, AdjacencyMode, ServicePeriod, Servic
 from server.domain.rules import Selection, check_selection, failed
 from server.domain.window import Window
 from server.errors import ClaimKind, Reason, ServiceError
-from server.planner.alternatives import Alternative, AlternativeKind, find_alternatives, other_starts, span_of
+from server.planner.alternatives import (
+    Alternative,
+    AlternativeKind,
+    booked_anew,
+    find_alternatives,
+    other_starts,
+    span_of,
+)
 from server.planner.catalog import TableSets
 from server.planner.plan import Plan, Question, plan_tables
 from tests.builders.floors import zone_id
@@ -222,10 +229,16 @@ def in_zone(question: Question, number: int) -> Question:
 def alternatives(question: Question, time_zone: str, now: datetime, limit: int) -> tuple[Alternative, ...]:
     policy = question.policy
     slots = other_starts(policy, time_zone, question.party, question.stay.dining.start, now)
-    span = span_of(slots, policy, time_zone, question.horizon)
+    anew = booked_anew(policy, time_zone, question.party, now)
+    span = span_of(filter(None, (*slots, anew)), policy, time_zone, question.horizon)
     claims = [each for each in question.claims if each.window.overlaps(span)]
     return find_alternatives(
-        replace(question, claims=claims), slots, time_zone, limit, fits=bool(plan_tables(question).plans)
+        replace(question, claims=claims),
+        slots,
+        anew,
+        time_zone,
+        limit,
+        fits=bool(plan_tables(question).plans),
     )
 
 

@@ -104,6 +104,20 @@ def test_without_a_shortest_stay_nothing_is_cut() -> None:
     assert datetime.fromisoformat(error.refusal.metadata["latest_start"]) == utc("2025-01-10T20:40")
 
 
+def test_where_no_start_leaves_room_none_is_named() -> None:
+    short = ServicePeriod("short", 18 * 60, 19 * 60, TURNS)
+    error = refusal("2025-01-10T18:00", 4, LUNCH, short)
+    assert (error.reason, error.refusal.metadata["latest_start"]) == (Reason.SERVICE_OVERRUN, "")
+    assert error.refusal.message == (
+        "A stay of 75 min from Fri 2025-01-10 18:00, and 5 min after it, does not fit before short ends at "
+        "Fri 2025-01-10 19:00; no start in it leaves room."
+    )
+    assert refusal("2025-01-10T18:01", 2, LUNCH, short).refusal.metadata["latest_start"] == ""
+    just = ServicePeriod("just", 18 * 60, 19 * 60 + 5, TURNS)
+    error = refusal("2025-01-10T18:01", 2, LUNCH, just)
+    assert datetime.fromisoformat(error.refusal.metadata["latest_start"]) == utc("2025-01-10T18:00")
+
+
 @pytest.mark.parametrize(
     ("start", "opens"),
     [
@@ -184,6 +198,14 @@ def test_a_wall_time_that_is_skipped_or_repeated_is_one_instant(
     early = ServicePeriod("early", opens_min, 12 * 60, TURNS)
     (opening,) = openings_on(policy(early), time_zone, date.fromisoformat(day))
     assert opening.span.start == utc(opens)
+
+
+def test_a_period_of_which_a_clock_change_leaves_nothing_does_not_open_that_day() -> None:
+    small_hours = policy(ServicePeriod("small hours", 90, 2 * 60, TURNS))
+    assert list(openings_on(small_hours, LONDON, date(2025, 3, 30))) == []
+    opens = next_opening(small_hours, LONDON, utc("2025-03-30T00:00"))
+    assert opens == utc("2025-03-31T00:30")
+    assert opening_at(small_hours, LONDON, opens) is not None
 
 
 @pytest.mark.parametrize("start", ["2025-03-30T00:30", "2025-10-26T00:30"])

@@ -207,7 +207,7 @@ def test_a_name_is_one_visible_line(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "zone", ["", "Mars/Olympus", "../etc/passwd", "/etc/localtime", "europe/london", "UTC\x00"]
+    "zone", ["", "Mars/Olympus", "../etc/passwd", "/etc/localtime", "localtime", "europe/london", "UTC\x00"]
 )
 def test_a_time_zone_is_one_of_the_database_and_never_a_path(zone: str) -> None:
     restaurant = inventory_pb2.Restaurant(restaurant_id=A, name="é 寿司", time_zone=zone)

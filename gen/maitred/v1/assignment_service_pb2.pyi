@@ -981,7 +981,7 @@ class AutoAssignRequest(_message.Message):
     """Why, up to 500 characters; kept in the booking's history and the audit log."""
     @_builtins.property
     def avoid_table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tables to leave out; up to 100."""
+        """Tables to leave out; up to 100. Those that the restaurant does not have, or no longer, change nothing."""
 
     @_builtins.property
     def cutoff(self) -> _duration_pb2.Duration:

@@ -392,7 +392,7 @@ class PartyRequest(_message.Message):
     party_size: _builtins.int
     """1 to 500 people."""
     zone_id: _builtins.str
-    """Only tables of this zone, when set."""
+    """Only tables of this zone, when set. A zone that the restaurant does not have is refused."""
     @_builtins.property
     def start(self) -> _timestamp_pb2.Timestamp:
         """When they sit down; whole seconds."""
@@ -411,7 +411,9 @@ class PartyRequest(_message.Message):
 
     @_builtins.property
     def preferred_zone_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Sets in none of these zones rank lower; up to 8 different zones, in any order. Answers have them ordered by id."""
+        """Sets in none of these zones rank lower; up to 8 different zones, in any order. Answers have them ordered by id. A zone
+        that the restaurant does not have is refused, unless the stored booking prefers it already.
+        """
 
     def __init__(
         self,

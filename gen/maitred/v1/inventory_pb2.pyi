@@ -528,7 +528,7 @@ class ServicePeriod(_message.Message):
     closes: _builtins.str
     """Local time "HH:MM" (up to "24:00") at which the period ends; at or before opens means on the next day."""
     may_overrun: _builtins.bool
-    """Whether stays may go on past closes. A start must be before closes in any case."""
+    """Whether stays, with buffer_after, may go on past closes. A start must be before closes in any case."""
     @_builtins.property
     def days(self) -> _containers.RepeatedScalarFieldContainer[Global___DayOfWeek.ValueType]:
         """Local days on which it opens; none means every day."""
@@ -539,8 +539,9 @@ class ServicePeriod(_message.Message):
 
     @_builtins.property
     def shortest_stay(self) -> _duration_pb2.Duration:
-        """Only read when may_overrun is false. When set, a stay that does not fit is cut to end at closes as long as at
-        least this much is left of it; when unset, such a start is refused as SERVICE_OVERRUN. 5 minutes to 12 hours.
+        """Only read when may_overrun is false. When set, a stay that does not fit is cut so that its buffer_after ends at
+        closes, as long as at least this much is left of it; when unset, such a start is refused as SERVICE_OVERRUN. 5
+        minutes to 12 hours.
         """
 
     def __init__(

@@ -127,7 +127,9 @@ class PlanTablesRequest(_message.Message):
     restaurant_id: _builtins.str
     """The restaurant."""
     booking_id: _builtins.str
-    """A stored booking. Its own holds and tables are not in its way."""
+    """A stored booking. Its own holds and tables are not in its way. Whether its status allows it to get tables is not
+    looked at.
+    """
     plans_max: _builtins.int
     """How many plans to return, 1 to 50; 0 means 5."""
     overflow: _builtins.bool
@@ -140,11 +142,11 @@ class PlanTablesRequest(_message.Message):
     """
     @_builtins.property
     def party(self) -> _booking_pb2.PartyRequest:
-        """A booking that does not exist yet."""
+        """A booking that does not exist yet. One that could not be made, because of its start or a zone, is refused."""
 
     @_builtins.property
     def avoid_table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tables to leave out; up to 100."""
+        """Tables to leave out; up to 100. Those that the restaurant does not have, or no longer, change nothing."""
 
     def __init__(
         self,
@@ -611,7 +613,7 @@ class ExplainTableRequest(_message.Message):
     """
     @_builtins.property
     def party(self) -> _booking_pb2.PartyRequest:
-        """A booking that does not exist yet. A start for which no booking could be made is refused, as in PlanTables."""
+        """A booking that does not exist yet. One that could not be made is refused, as in PlanTables."""
 
     @_builtins.property
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -738,7 +740,7 @@ class AvailabilityQuestion(_message.Message):
     party_size: _builtins.int
     """1 to 500 people."""
     zone_id: _builtins.str
-    """Only tables of this zone, when set."""
+    """Only tables of this zone, when set. In a zone that the restaurant does not have nothing is available."""
     @_builtins.property
     def start(self) -> _timestamp_pb2.Timestamp:
         """When they would sit down; whole seconds."""

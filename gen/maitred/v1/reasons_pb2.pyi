@@ -218,11 +218,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Choose a start within a service period; next_opening names the next one.
     """
     ERROR_REASON_SERVICE_OVERRUN: _ErrorReason.ValueType  # 24
-    """The stay does not fit before the end of a service period that may not be overrun.
+    """The stay with its buffer does not fit before the end of a service period that may not be overrun.
     Status: FAILED_PRECONDITION
     Metadata: start, period, closes, latest_start
     Retry: AFTER_FIX
-    Remedy: Choose a start no later than latest_start.
+    Remedy: Choose a start no later than latest_start, which is empty when no start of the period leaves room.
     """
     ERROR_REASON_WINDOW_IN_PAST: _ErrorReason.ValueType  # 25
     """The window has already ended by the database's clock.
@@ -628,11 +628,11 @@ Retry: AFTER_FIX
 Remedy: Choose a start within a service period; next_opening names the next one.
 """
 ERROR_REASON_SERVICE_OVERRUN: ErrorReason.ValueType  # 24
-"""The stay does not fit before the end of a service period that may not be overrun.
+"""The stay with its buffer does not fit before the end of a service period that may not be overrun.
 Status: FAILED_PRECONDITION
 Metadata: start, period, closes, latest_start
 Retry: AFTER_FIX
-Remedy: Choose a start no later than latest_start.
+Remedy: Choose a start no later than latest_start, which is empty when no start of the period leaves room.
 """
 ERROR_REASON_WINDOW_IN_PAST: ErrorReason.ValueType  # 25
 """The window has already ended by the database's clock.
