@@ -84,7 +84,9 @@ class Relay:
             return
         fill, settle, extend = self._tasks
         self._tasks = []
-        for task in (fill, extend, *self._in_work):
+        for task in (fill, extend):
+            await end_task(task)
+        for task in tuple(self._in_work):
             await end_task(task)
         await self._settled.join()
         await end_task(settle)
@@ -101,9 +103,7 @@ class Relay:
             if room:
                 runs = await self._lease(room)
                 for run in runs:
-                    task = asyncio.create_task(self._deliver(run))
-                    self._in_work[task] = run
-                    task.add_done_callback(self._forget)
+                    self._begin(run)
                 # Fewer than there was room for are all there were; whatever is committed or settled from now on wakes.
                 self._more = len(runs) == room
             if not room or not self._more:
@@ -137,6 +137,15 @@ class Relay:
         except Exception as problem:  # noqa: BLE001 - the same
             log.warning("outbox_not_readable", problem=_text(problem))
 
+    def _begin(self, run: Run) -> None:
+        """Delivers a run. One of the same restaurant that is still in work has lost its lease, and is cut short."""
+        for earlier, other in self._in_work.items():
+            if other.restaurant_id == run.restaurant_id:
+                earlier.cancel()
+        task = asyncio.create_task(self._deliver(run))
+        self._in_work[task] = run
+        task.add_done_callback(self._forget)
+
     async def _deliver(self, run: Run) -> None:
         settlement = await self._delivery(run)
         self._settled.put_nowait(settlement)
@@ -167,7 +176,7 @@ class Relay:
     async def _settle(self, settlements: list[Settlement]) -> None:
         held = await self._queue.settle(settlements)
         for settlement in settlements:
-            if settlement.run.restaurant_id in held:
+            if settlement.run.lease in held:
                 self.deliveries.update(OUTCOMES[answer.outcome] for answer in settlement.answers)
             else:
                 self.deliveries[UNSETTLED] += len(settlement.answers)
@@ -192,7 +201,7 @@ class Relay:
                 log.warning("leases_not_extended", problem=_text(problem))
                 continue
             for task, run in runs.items():
-                if run.restaurant_id not in held and not task.done():
+                if run.lease not in held and not task.done():
                     task.cancel()
 
     def _complain(self, pulse: Pulse, task: asyncio.Task[None]) -> None:

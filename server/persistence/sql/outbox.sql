@@ -104,8 +104,8 @@ LEFT JOIN LATERAL (
 ORDER BY c.restaurant_id, e.floor_version, e.position;
 
 -- name: settle_streams
--- Moves streams on to what was delivered, notes what failed, and gives the leases back; answers for which streams the
--- lease still held. Where it did not, nothing is written.
+-- Moves streams on to what was delivered, notes what failed, and gives the leases back, one of each stream at most; answers
+-- with those that still held. Where one did not, nothing is written.
 WITH settled AS MATERIALIZED (
     SELECT
         w.restaurant_id,
@@ -154,14 +154,14 @@ UPDATE outbox_streams AS s SET
     leased_until = NULL
 FROM settled AS w
 WHERE s.restaurant_id = w.restaurant_id AND s.restaurant_id IN (SELECT f.restaurant_id FROM fenced AS f)
-RETURNING s.restaurant_id;
+RETURNING s.restaurant_id, s.lease_number;
 
 -- name: extend_leases
 -- Gives leases more time, and answers with those that still held.
 UPDATE outbox_streams AS s SET leased_until = clock_timestamp() + make_interval(secs => $4)
 FROM unnest($2::uuid [], $3::bigint []) AS w (restaurant_id, lease_number)
 WHERE s.restaurant_id = w.restaurant_id AND s.lease_number = w.lease_number AND s.lease_token = $1
-RETURNING s.restaurant_id;
+RETURNING s.restaurant_id, s.lease_number;
 
 -- name: take_worker_id
 -- A number for a worker, with the session lock that tells the others for as long as it lives. What the session commits
