@@ -2,11 +2,13 @@
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 import structlog
 
+from server.clock import Deadline
 from server.lifecycle import end_task
 from server.outbox.delivery import Delivery
 from server.outbox.events import Outcome, Run, Settlement
@@ -24,7 +26,7 @@ class RelaySettings:
     """`runs_max` restaurants are in work at a time, with up to `events_max` events each; up to as many again have been
     delivered and are being settled meanwhile. Seconds otherwise.
 
-    `poll_s` is the wait after which the relay looks for itself; `lease_s` is how long a lease lasts unextended.
+    Every `poll_s` the relay looks for itself, and for new restaurants; `lease_s` is how long a lease lasts unextended.
     """
 
     runs_max: int
@@ -50,6 +52,7 @@ class Relay:
         self._unsettled = 0
         self._woken = asyncio.Event()
         self._more = False
+        self._next_look = Deadline.after(0.0)
         self._tasks: list[asyncio.Task[None]] = []
         # A question that takes longer than a lease lasts is no use to anybody.
         self._leasing, self._settling, self._extending = self.pulses = tuple(
@@ -99,6 +102,10 @@ class Relay:
         """Keeps as many restaurants in work as there is room for, while those before them are settled."""
         while True:
             self._woken.clear()
+            if self._next_look.passed:
+                # However often it is woken: nobody announces that a restaurant has no stream yet.
+                self._next_look = Deadline.after(self._settings.poll_s)
+                await self._adopt()
             room = self._room
             if room:
                 runs = await self._lease(room)
@@ -124,11 +131,9 @@ class Relay:
             return ()
 
     async def _wait_for_work(self) -> None:
-        try:
-            async with asyncio.timeout(self._settings.poll_s):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._next_look.remaining_s()):
                 await self._woken.wait()
-        except TimeoutError:
-            await self._adopt()
 
     async def _adopt(self) -> None:
         try:

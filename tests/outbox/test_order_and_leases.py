@@ -74,6 +74,25 @@ async def test_what_is_committed_later_is_delivered_later_without_being_woken(da
     assert received.versions[restaurant] == [1, 2, 3, 4, 5]
 
 
+async def test_a_new_restaurant_is_taken_up_by_a_relay_that_is_woken_all_the_time(database_url: str) -> None:
+    received = Received()
+    async with relay_on(database_url, delivery(received), poll_s=1.0) as relay:
+
+        async def change_elsewhere() -> None:
+            while True:
+                relay.wake()
+                await asyncio.sleep(0.01)
+
+        changes = asyncio.create_task(change_elsewhere())
+        await relay.start()
+        await put_events(database_url, versions=2)
+        try:
+            async with asyncio.timeout(30):
+                await received.until(2)
+        finally:
+            changes.cancel()
+
+
 async def test_a_leased_restaurant_is_nobody_elses(database_url: str) -> None:
     await put_events(database_url, versions=5)
     async with queue_on(database_url) as one, queue_on(database_url) as other:
