@@ -40,7 +40,7 @@ class Relay:
 
     What the queue raises is logged and tried again: nothing ends a relay that was started but `stop`. `pulses` tell how
     its loops are doing. `deliveries` counts events by what became of them: delivered, retried later, dead, or unsettled
-    because the lease was lost meanwhile.
+    because the lease was lost meanwhile or the database did not answer.
     """
 
     def __init__(self, queue: EventQueue, delivery: Delivery, settings: RelaySettings) -> None:
@@ -171,6 +171,7 @@ class Relay:
                 with self._settling.round():
                     await self._settle(ready)
             except Exception as problem:  # noqa: BLE001 - the leases run out, and the events are delivered again
+                self.deliveries[UNSETTLED] += sum(len(settlement.answers) for settlement in ready)
                 log.warning("runs_not_settled", runs=len(ready), problem=_text(problem))
             finally:
                 self._unsettled -= len(ready)
