@@ -41,6 +41,8 @@ UPKEEP_ROLE = 1
 
 SWEEP_RESTAURANTS_MAX = 100
 SWEEP_HOLDS_MAX = 200
+# One whose writers keep it locked for longer waits for the next round; the others don't wait for it.
+SWEEP_RESTAURANT_S = 2.0
 CLEARED_RESTAURANTS_MAX = 20
 JOBS_MAX = 32
 JOB_LEASE_S = 30.0
@@ -199,7 +201,8 @@ def _rescuer(settings: Settings, queue: SqlEventQueue, relay: Relay) -> Periodic
 def _sweeper(settings: Settings, pool: Pool, store: SqlStore) -> Periodic:
     """Every worker sweeps: the restaurant's lock keeps them apart."""
     round_s = settings.deadline_s_default
-    sweep = SweepHolds(store, SqlUpkeep(pool, round_s), SWEEP_RESTAURANTS_MAX, SWEEP_HOLDS_MAX, round_s)
+    upkeep = SqlUpkeep(pool, round_s)
+    sweep = SweepHolds(store, upkeep, SWEEP_RESTAURANTS_MAX, SWEEP_HOLDS_MAX, round_s, SWEEP_RESTAURANT_S)
 
     async def round_() -> int:
         swept = await sweep()

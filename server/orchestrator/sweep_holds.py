@@ -3,24 +3,34 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+import structlog
+
 from server.clock import Deadline
 from server.domain.claims import Hold, HoldState
 from server.domain.events import EventType, hold_event
+from server.errors import Reason, ServiceError
 from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.ports import Store, Unit, Upkeep
 
+log = structlog.get_logger(__name__)
+
 SWEEPER = "maitred-sweeper"
+BUSY = frozenset({Reason.STORE_CONTENTION, Reason.DEADLINE_EXCEEDED})
 
 
 @dataclass(frozen=True, slots=True)
 class SweepHolds:
-    """One round looks at up to `restaurants_max` restaurants, and at up to `holds_max` holds of each."""
+    """One round looks at up to `restaurants_max` restaurants, and at up to `holds_max` holds of each.
+
+    It takes up to `round_s` seconds, and no restaurant keeps it longer than `restaurant_s`.
+    """
 
     store: Store
     upkeep: Upkeep
     restaurants_max: int
     holds_max: int
     round_s: float
+    restaurant_s: float
 
     async def __call__(self) -> int:
         """How many holds were cleared away. A restaurant that is busy is left for the next round."""
@@ -29,10 +39,17 @@ class SweepHolds:
         for tenant_id, restaurant_id in await self.upkeep.restaurants_with_expired_holds(
             self.restaurants_max
         ):
-            swept += await self._sweep(tenant_id, restaurant_id, deadline)
+            if deadline.passed:
+                break
+            try:
+                swept += await self._sweep(tenant_id, restaurant_id)
+            except ServiceError as problem:
+                if problem.reason not in BUSY:
+                    raise
+                log.warning("holds_not_swept", restaurant_id=str(restaurant_id), problem=str(problem))
         return swept
 
-    async def _sweep(self, tenant_id: UUID, restaurant_id: UUID, deadline: Deadline) -> int:
+    async def _sweep(self, tenant_id: UUID, restaurant_id: UUID) -> int:
         async def work(unit: Unit) -> int:
             await unit.lock_restaurant(tenant_id, restaurant_id)
             expired = await unit.expired_holds(restaurant_id, self.holds_max)
@@ -40,7 +57,7 @@ class SweepHolds:
                 await unit.write(tenant_id, restaurant_id, _swept(expired))
             return len(expired)
 
-        return await self.store.run(work, deadline, restaurant_id)
+        return await self.store.run(work, Deadline.after(self.restaurant_s), restaurant_id)
 
 
 def _swept(expired: tuple[Hold, ...]) -> Changes:

@@ -29,6 +29,13 @@ class Place(NamedTuple):
 LAST_POSITION = 2**31 - 1
 
 
+class Lease(NamedTuple):
+    """A worker's right to deliver a restaurant's events. Who leases it next gets a higher number."""
+
+    restaurant_id: UUID
+    number: int
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """Events of one restaurant under one lease, in their order.
@@ -43,6 +50,10 @@ class Run:
     end: Place
     orphanings: int
     events: tuple[OutboxEvent, ...]
+
+    @property
+    def lease(self) -> Lease:
+        return Lease(self.restaurant_id, self.lease_number)
 
 
 class Outcome(StrEnum):

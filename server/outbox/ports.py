@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeAlias
 from uuid import UUID
 
-from server.outbox.events import OutboxEvent, Run, Settlement
+from server.outbox.events import Lease, OutboxEvent, Run, Settlement
 
 
 class EventQueue(Protocol):
@@ -20,12 +20,12 @@ class EventQueue(Protocol):
         """
         ...
 
-    async def settle(self, settlements: Sequence[Settlement]) -> frozenset[UUID]:
-        """Writes what became of runs and gives their leases back. The restaurants whose lease still held."""
+    async def settle(self, settlements: Sequence[Settlement]) -> frozenset[Lease]:
+        """Writes what became of runs and gives their leases back. The leases that still held."""
         ...
 
-    async def extend(self, runs: Sequence[Run]) -> frozenset[UUID]:
-        """Keeps leases for their full length from now on. The restaurants whose lease still held."""
+    async def extend(self, runs: Sequence[Run]) -> frozenset[Lease]:
+        """Keeps leases for their full length from now on. The leases that still held."""
         ...
 
     async def free_orphans(self, events_max: int) -> tuple[UUID, ...]:

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 import structlog
 
+from server.clock import Deadline
 from server.lifecycle import end_task
 from server.outbox.delivery import Delivery
 from server.outbox.events import Outcome, Run, Settlement
@@ -24,7 +26,7 @@ class RelaySettings:
     """`runs_max` restaurants are in work at a time, with up to `events_max` events each; up to as many again have been
     delivered and are being settled meanwhile. Seconds otherwise.
 
-    `poll_s` is the wait after which the relay looks for itself; `lease_s` is how long a lease lasts unextended.
+    Every `poll_s` the relay looks for itself, and for new restaurants; `lease_s` is how long a lease lasts unextended.
     """
 
     runs_max: int
@@ -38,7 +40,7 @@ class Relay:
 
     What the queue raises is logged and tried again: nothing ends a relay that was started but `stop`. `pulses` tell how
     its loops are doing. `deliveries` counts events by what became of them: delivered, retried later, dead, or unsettled
-    because the lease was lost meanwhile.
+    because the lease was lost meanwhile or the database did not answer.
     """
 
     def __init__(self, queue: EventQueue, delivery: Delivery, settings: RelaySettings) -> None:
@@ -50,6 +52,7 @@ class Relay:
         self._unsettled = 0
         self._woken = asyncio.Event()
         self._more = False
+        self._next_look = Deadline.after(0.0)
         self._tasks: list[asyncio.Task[None]] = []
         # A question that takes longer than a lease lasts is no use to anybody.
         self._leasing, self._settling, self._extending = self.pulses = tuple(
@@ -84,7 +87,9 @@ class Relay:
             return
         fill, settle, extend = self._tasks
         self._tasks = []
-        for task in (fill, extend, *self._in_work):
+        for task in (fill, extend):
+            await end_task(task)
+        for task in tuple(self._in_work):
             await end_task(task)
         await self._settled.join()
         await end_task(settle)
@@ -97,13 +102,15 @@ class Relay:
         """Keeps as many restaurants in work as there is room for, while those before them are settled."""
         while True:
             self._woken.clear()
+            if self._next_look.passed:
+                # However often it is woken: nobody announces that a restaurant has no stream yet.
+                self._next_look = Deadline.after(self._settings.poll_s)
+                await self._adopt()
             room = self._room
             if room:
                 runs = await self._lease(room)
                 for run in runs:
-                    task = asyncio.create_task(self._deliver(run))
-                    self._in_work[task] = run
-                    task.add_done_callback(self._forget)
+                    self._begin(run)
                 # Fewer than there was room for are all there were; whatever is committed or settled from now on wakes.
                 self._more = len(runs) == room
             if not room or not self._more:
@@ -124,11 +131,9 @@ class Relay:
             return ()
 
     async def _wait_for_work(self) -> None:
-        try:
-            async with asyncio.timeout(self._settings.poll_s):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._next_look.remaining_s()):
                 await self._woken.wait()
-        except TimeoutError:
-            await self._adopt()
 
     async def _adopt(self) -> None:
         try:
@@ -136,6 +141,15 @@ class Relay:
                 await self._queue.adopt()
         except Exception as problem:  # noqa: BLE001 - the same
             log.warning("outbox_not_readable", problem=_text(problem))
+
+    def _begin(self, run: Run) -> None:
+        """Delivers a run. One of the same restaurant that is still in work has lost its lease, and is cut short."""
+        for earlier, other in self._in_work.items():
+            if other.restaurant_id == run.restaurant_id:
+                earlier.cancel()
+        task = asyncio.create_task(self._deliver(run))
+        self._in_work[task] = run
+        task.add_done_callback(self._forget)
 
     async def _deliver(self, run: Run) -> None:
         settlement = await self._delivery(run)
@@ -157,6 +171,7 @@ class Relay:
                 with self._settling.round():
                     await self._settle(ready)
             except Exception as problem:  # noqa: BLE001 - the leases run out, and the events are delivered again
+                self.deliveries[UNSETTLED] += sum(len(settlement.answers) for settlement in ready)
                 log.warning("runs_not_settled", runs=len(ready), problem=_text(problem))
             finally:
                 self._unsettled -= len(ready)
@@ -167,7 +182,7 @@ class Relay:
     async def _settle(self, settlements: list[Settlement]) -> None:
         held = await self._queue.settle(settlements)
         for settlement in settlements:
-            if settlement.run.restaurant_id in held:
+            if settlement.run.lease in held:
                 self.deliveries.update(OUTCOMES[answer.outcome] for answer in settlement.answers)
             else:
                 self.deliveries[UNSETTLED] += len(settlement.answers)
@@ -192,7 +207,7 @@ class Relay:
                 log.warning("leases_not_extended", problem=_text(problem))
                 continue
             for task, run in runs.items():
-                if run.restaurant_id not in held and not task.done():
+                if run.lease not in held and not task.done():
                     task.cancel()
 
     def _complain(self, pulse: Pulse, task: asyncio.Task[None]) -> None:

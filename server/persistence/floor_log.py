@@ -43,6 +43,8 @@ class SqlFloorLog:
                 return None
             start = starts_at or standing.now
             window = Window(start, ends_at or start + timedelta(seconds=LIST_WINDOW_MAX_S))
+            if window.end <= start:
+                raise bad_field("window_end", "is over; without window_start the window begins now")
             page = Page(SNAPSHOT_ROWS_MAX + 1)
             holds = await catalogue.holds(restaurant_id, window, None, (HoldState.ACTIVE,), page)
             assignments = await catalogue.assignments(restaurant_id, window, page)

@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID, uuid4
 
-from server.outbox.events import LAST_POSITION, Place, Run, Settlement
+from server.outbox.events import LAST_POSITION, Lease, Place, Run, Settlement
 from server.persistence.pool import Pool, fetch_in_time
 from server.persistence.queries import load_queries
 from server.persistence.rows import Row, outbox_event
@@ -34,7 +34,8 @@ class SqlEventQueue:
         )
         return tuple(_run(list(group)) for _, group in groupby(rows, lambda row: row["restaurant_id"]))
 
-    async def settle(self, settlements: Sequence[Settlement]) -> frozenset[UUID]:
+    async def settle(self, settlements: Sequence[Settlement]) -> frozenset[Lease]:
+        settlements = _latest(settlements)
         answers = [(each.run.restaurant_id, answer) for each in settlements for answer in each.answers]
         rows = await self._fetch(
             OUTBOX["settle_streams"],
@@ -52,9 +53,9 @@ class SqlEventQueue:
             [answer.error for _, answer in answers],
             [answer.delay_s for _, answer in answers],
         )
-        return _restaurants(rows)
+        return _leases(rows)
 
-    async def extend(self, runs: Sequence[Run]) -> frozenset[UUID]:
+    async def extend(self, runs: Sequence[Run]) -> frozenset[Lease]:
         rows = await self._fetch(
             OUTBOX["extend_leases"],
             self._token,
@@ -62,12 +63,11 @@ class SqlEventQueue:
             [run.lease_number for run in runs],
             self._lease_s,
         )
-        return _restaurants(rows)
+        return _leases(rows)
 
     async def free_orphans(self, events_max: int) -> tuple[UUID, ...]:
-        return tuple(
-            sorted(_restaurants(await self._fetch(OUTBOX["free_orphans"], WORKER_LOCKS, events_max)))
-        )
+        rows = await self._fetch(OUTBOX["free_orphans"], WORKER_LOCKS, events_max)
+        return tuple(sorted(row["restaurant_id"] for row in rows))
 
     async def adopt(self) -> int:
         (row,) = await self._fetch(OUTBOX["adopt_restaurants"])
@@ -86,8 +86,14 @@ class SqlEventQueue:
         return await fetch_in_time(self._pool, self._timeout_s, query, *values)
 
 
-def _restaurants(rows: Iterable[Row]) -> frozenset[UUID]:
-    return frozenset(row["restaurant_id"] for row in rows)
+def _latest(settlements: Sequence[Settlement]) -> tuple[Settlement, ...]:
+    """Of each restaurant that under its latest lease: an earlier one is over, whoever had it."""
+    ordered = sorted(settlements, key=lambda each: each.run.lease_number)
+    return tuple({each.run.restaurant_id: each for each in ordered}.values())
+
+
+def _leases(rows: Iterable[Row]) -> frozenset[Lease]:
+    return frozenset(Lease(row["restaurant_id"], row["lease_number"]) for row in rows)
 
 
 def _run(rows: list[Row]) -> Run:

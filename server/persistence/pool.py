@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -17,7 +17,7 @@ Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 DriverConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 LEFT_OPEN = load_queries("transactions")
-# A connection that takes longer is closed instead.
+# To end what was asked of a connection. One that takes longer is closed instead.
 END_TIMEOUT_S = 5.0
 # A process may be short of processor for a while in the middle of a transaction, however little time its callers have.
 IDLE_S_MIN = 5.0
@@ -94,20 +94,22 @@ async def fetch_in_time(pool: Pool, timeout_s: float, query: str, *values: objec
 
 @asynccontextmanager
 async def borrowed(pool: Pool, timeout_s: float | None = None) -> AsyncIterator[Connection]:
-    """A connection that is given back in order even when whoever has it is cancelled.
+    """A connection that is given back in order even when whoever has it is cancelled, or its time is over.
 
-    A new statement is prepared without a Sync, which only its execution brings. Who is cancelled in between leaves an
+    A new statement is prepared without a Sync, which only its execution brings. Who gives up in between leaves an
     implicit transaction open that the driver does not know of, and the next to begin one would begin inside of it, at
     its time and with its snapshot. A simple query ends it. `changing` needs none of this: it rolls back with one.
     """
     async with pool.acquire(timeout=timeout_s) as connection:
         try:
             yield connection
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, TimeoutError):
             try:
                 await connection.execute(LEFT_OPEN["end_implicit"], timeout=END_TIMEOUT_S)
             except (OSError, TimeoutError, *DRIVER_ERRORS):
-                connection.terminate()
+                # The driver may have closed it already; what counts is why the caller gave up.
+                with suppress(asyncpg.InterfaceError):
+                    connection.terminate()
             raise
 
 

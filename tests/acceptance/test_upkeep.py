@@ -10,10 +10,10 @@ from maitred_client.messages import (
     OperationState,
     UnblockTablesRequest,
 )
-from tests.builders.world import evening
+from tests.builders.world import evening, small_world
 from tests.builders.world_extras import House
 from tests.conftest import Served
-from tests.support.database import connected, expire, rows, turn_back
+from tests.support.database import connected, expire, restaurant_locked, rows, turn_back
 from tests.support.working import until, until_settled, worker_on
 
 OLD = "interval '400 days'"
@@ -78,3 +78,16 @@ async def test_expired_holds_are_cleared_away_and_live_ones_stay(place: House, s
         )
     claims = await rows(server.database_url, "SELECT hold_id::text FROM table_claims")
     assert claims == [{"hold_id": alive.hold_id}]
+
+
+async def test_a_restaurant_that_is_locked_keeps_no_other_from_being_swept(
+    place: House, server: Served
+) -> None:
+    """Its hold is over for longer, so it is always the first to be looked at."""
+    url, other = server.database_url, await small_world(place.client)
+    locked, free = await place.hold(await place.party(), "W1"), await other.hold(await other.booking(), "T1")
+    await expire(url, locked.hold_id)
+    await expire(url, free.hold_id)
+    async with restaurant_locked(url, place.restaurant_id), worker_on(url, sweep_s=0.05):
+        swept = "SELECT hold_id::text FROM holds WHERE state = 'expired'"
+        await until(url, swept, [{"hold_id": free.hold_id}])

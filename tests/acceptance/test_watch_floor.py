@@ -1,6 +1,7 @@
 """Watching a floor: a snapshot, then every change once and in order, from wherever the watcher left off."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import grpc
@@ -11,6 +12,7 @@ from maitred_client import (
     AsyncMaitredClient,
     FloorGapError,
     FloorState,
+    InvalidArgumentFieldError,
     MaitredClient,
     PermissionMissingError,
     RestaurantNotFoundError,
@@ -109,6 +111,16 @@ async def test_a_snapshot_only_has_what_overlaps_its_window(place: House) -> Non
         assert response.snapshot.last
         assert not response.snapshot.assignments
         break
+
+
+async def test_a_snapshot_of_a_time_that_is_over_wants_its_beginning(place: House) -> None:
+    request = watch_request(place.restaurant_id)
+    request.window_end.FromDatetime(datetime.now(UTC) - timedelta(days=1))
+    error = await refused(anext(place.client.watch_floor(request)), InvalidArgumentFieldError)
+    assert error.metadata["field"] == "window_end"
+    request.window_start.FromDatetime(datetime.now(UTC) - timedelta(days=2))
+    response = await anext(place.client.watch_floor(request))
+    assert response.snapshot.last
 
 
 async def test_every_kind_of_change_is_told_once_and_in_order(place: House, server: Served) -> None:

@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from uuid import UUID
 
 import pytest
 
-from server.outbox.events import Answer, OutboxEvent, Outcome, Run, Settlement
+from server.outbox.events import Answer, Lease, OutboxEvent, Outcome, Run, Settlement
 from server.persistence.outbox import SqlEventQueue
 from tests.support.database import connected
 from tests.support.outbox import Received, add_events, delivery, put_events, queue_on, relay_on, statuses
@@ -44,7 +43,7 @@ async def test_while_events_are_settled_as_many_restaurants_again_are_delivered_
     received, may_settle = Received(), asyncio.Event()
     settle = SqlEventQueue.settle
 
-    async def settle_later(queue: SqlEventQueue, settlements: Sequence[Settlement]) -> frozenset[UUID]:
+    async def settle_later(queue: SqlEventQueue, settlements: Sequence[Settlement]) -> frozenset[Lease]:
         await may_settle.wait()
         return await settle(queue, settlements)
 
@@ -75,13 +74,32 @@ async def test_what_is_committed_later_is_delivered_later_without_being_woken(da
     assert received.versions[restaurant] == [1, 2, 3, 4, 5]
 
 
+async def test_a_new_restaurant_is_taken_up_by_a_relay_that_is_woken_all_the_time(database_url: str) -> None:
+    received = Received()
+    async with relay_on(database_url, delivery(received), poll_s=1.0) as relay:
+
+        async def change_elsewhere() -> None:
+            while True:
+                relay.wake()
+                await asyncio.sleep(0.01)
+
+        changes = asyncio.create_task(change_elsewhere())
+        await relay.start()
+        await put_events(database_url, versions=2)
+        try:
+            async with asyncio.timeout(30):
+                await received.until(2)
+        finally:
+            changes.cancel()
+
+
 async def test_a_leased_restaurant_is_nobody_elses(database_url: str) -> None:
     await put_events(database_url, versions=5)
     async with queue_on(database_url) as one, queue_on(database_url) as other:
         await one.adopt()
         (run,) = await one.claim(10, 2)
         assert await other.claim(10, 2) == ()
-        assert await one.settle([settled(run)]) == {run.restaurant_id}
+        assert await one.settle([settled(run)]) == {run.lease}
         (rest,) = await other.claim(10, 10)
     assert [event.floor_version for event in rest.events] == [3, 4, 5]
 
@@ -99,8 +117,8 @@ async def test_a_lease_that_ran_out_is_taken_over_and_its_late_answer_changes_no
         assert await slow.settle([settled(late)]) == frozenset()
         assert await slow.extend([late]) == frozenset()
         assert await statuses(database_url) == ["pending", "pending"]
-        assert await quick.extend([run]) == {run.restaurant_id}
-        assert await quick.settle([settled(run)]) == {run.restaurant_id}
+        assert await quick.extend([run]) == {run.lease}
+        assert await quick.settle([settled(run)]) == {run.lease}
     assert await statuses(database_url) == ["done", "pending"]
 
 

@@ -178,6 +178,24 @@ async def test_a_receiver_that_hangs_for_one_restaurant_keeps_no_other_waiting(d
                 await until_delivered(database_url)
 
 
+async def test_what_was_delivered_and_could_not_be_settled_is_counted(database_url: str) -> None:
+    await put_events(database_url, versions=2)
+    delivered = asyncio.Semaphore(0)
+    async with queue_on(database_url, timeout_s=TIMEOUT_S) as queue, connected(database_url) as elsewhere:
+
+        async def handler(_: OutboxEvent) -> None:
+            await elsewhere.execute("SELECT FROM outbox_streams FOR UPDATE")
+            delivered.release()
+
+        relay = Relay(queue, delivery(handler), RelaySettings(8, 10, 0.02, LEASE_S))
+        async with elsewhere.transaction(), asyncio.timeout(PATIENCE_S):
+            await relay.start()
+            await delivered.acquire()
+            await delivered.acquire()
+            await relay.stop()
+    assert relay.deliveries == {"unsettled": 2}
+
+
 class Away(Received):
     """Takes nothing from anybody while it is away, and from the poisoned ones never."""
 

@@ -104,8 +104,8 @@ LEFT JOIN LATERAL (
 ORDER BY c.restaurant_id, e.floor_version, e.position;
 
 -- name: settle_streams
--- Moves streams on to what was delivered, notes what failed, and gives the leases back; answers for which streams the
--- lease still held. Where it did not, nothing is written.
+-- Moves streams on to what was delivered, notes what failed, and gives the leases back, one of each stream at most; answers
+-- with those that still held. Where one did not, nothing is written.
 WITH settled AS MATERIALIZED (
     SELECT
         w.restaurant_id,
@@ -154,14 +154,24 @@ UPDATE outbox_streams AS s SET
     leased_until = NULL
 FROM settled AS w
 WHERE s.restaurant_id = w.restaurant_id AND s.restaurant_id IN (SELECT f.restaurant_id FROM fenced AS f)
-RETURNING s.restaurant_id;
+RETURNING s.restaurant_id, s.lease_number;
 
 -- name: extend_leases
 -- Gives leases more time, and answers with those that still held.
+WITH held AS MATERIALIZED (
+    SELECT s.restaurant_id
+    FROM outbox_streams AS s
+    INNER JOIN unnest($2::uuid [], $3::bigint []) AS w (restaurant_id, lease_number)
+        ON s.restaurant_id = w.restaurant_id AND s.lease_number = w.lease_number
+    WHERE s.lease_token = $1
+    ORDER BY s.restaurant_id
+    FOR NO KEY UPDATE OF s
+)
+
 UPDATE outbox_streams AS s SET leased_until = clock_timestamp() + make_interval(secs => $4)
-FROM unnest($2::uuid [], $3::bigint []) AS w (restaurant_id, lease_number)
-WHERE s.restaurant_id = w.restaurant_id AND s.lease_number = w.lease_number AND s.lease_token = $1
-RETURNING s.restaurant_id;
+FROM held AS h
+WHERE s.restaurant_id = h.restaurant_id
+RETURNING s.restaurant_id, s.lease_number;
 
 -- name: take_worker_id
 -- A number for a worker, with the session lock that tells the others for as long as it lives. What the session commits
@@ -187,17 +197,26 @@ SELECT
 
 -- name: free_orphans
 -- Takes the leases of workers whose session is gone, and answers with the restaurants that get another worker now.
+WITH orphaned AS MATERIALIZED (
+    SELECT s.restaurant_id
+    FROM outbox_streams AS s
+    WHERE
+        s.lease_token IS NOT NULL
+        AND NOT EXISTS (
+            SELECT FROM pg_locks AS l
+            WHERE
+                l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+                AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+                AND l.classid = $1::integer::oid AND l.objid = s.leased_by::oid
+        )
+    ORDER BY s.restaurant_id
+    FOR NO KEY UPDATE OF s
+)
+
 UPDATE outbox_streams AS s SET
     lease_token = NULL, leased_by = NULL, leased_until = NULL, orphanings = s.orphanings + 1, careful = $2
-WHERE
-    s.lease_token IS NOT NULL
-    AND NOT EXISTS (
-        SELECT FROM pg_locks AS l
-        WHERE
-            l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
-            AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-            AND l.classid = $1::integer::oid AND l.objid = s.leased_by::oid
-    )
+FROM orphaned AS o
+WHERE s.restaurant_id = o.restaurant_id
 RETURNING s.restaurant_id;
 
 -- name: lag
@@ -250,6 +269,7 @@ marked AS (
         max(o.floor_version)
     FROM old AS o
     GROUP BY o.restaurant_id
+    ORDER BY o.restaurant_id
     ON CONFLICT (restaurant_id) DO UPDATE
     SET compacted_version = greatest(s.compacted_version, excluded.compacted_version)
 )

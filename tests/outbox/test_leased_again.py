@@ -1,0 +1,71 @@
+"""A relay whose lease of a restaurant was lost leases it once more, while its earlier run is not over yet."""
+
+import asyncio
+
+import pytest
+
+from server.outbox.events import Answer, OutboxEvent, Outcome, Run, Settlement
+from tests.outbox.test_order_and_leases import cut_sessions
+from tests.support.database import row
+from tests.support.outbox import delivery, put_events, queue_on, relay_on, statuses
+from tests.support.working import until_settled
+
+STREAM = "SELECT settled_version, lease_token IS NULL AS free, blocked_by FROM outbox_streams"
+
+
+@pytest.mark.parametrize("late_first", [True, False])
+async def test_of_two_answers_that_are_settled_together_only_that_of_the_lease_counts(
+    database_url: str, late_first: bool
+) -> None:
+    await put_events(database_url, versions=2)
+    async with queue_on(database_url, lease_s=0.0) as queue:
+        await queue.adopt()
+        (late,) = await queue.claim(1, 2)
+        (run,) = await queue.claim(1, 2)
+        told = [answered(late, Outcome.DEAD, late.events[0]), answered(run, Outcome.DONE)]
+        assert await queue.settle(told if late_first else told[::-1]) == {run.lease}
+    assert await statuses(database_url) == ["done", "pending"]
+    assert await row(database_url, STREAM) == {"settled_version": 1, "free": True, "blocked_by": None}
+
+
+async def test_of_two_leases_only_the_present_one_is_extended(database_url: str) -> None:
+    await put_events(database_url, versions=2)
+    async with queue_on(database_url, lease_s=0.0) as queue:
+        await queue.adopt()
+        (late,) = await queue.claim(1, 2)
+        (run,) = await queue.claim(1, 2)
+        assert await queue.extend([late, run]) == {run.lease}
+
+
+async def test_a_run_whose_restaurant_is_leased_again_is_cut_short(database_url: str) -> None:
+    """Its session was cut, and whoever looked freed what had been leased under it."""
+    await put_events(database_url, versions=3)
+    taken, cut, may_end = asyncio.Semaphore(0), asyncio.Event(), asyncio.Event()
+
+    async def handler(_: OutboxEvent) -> None:
+        taken.release()
+        try:
+            await may_end.wait()
+        except asyncio.CancelledError:
+            cut.set()
+            raise
+
+    async with relay_on(database_url, delivery(handler)) as relay, queue_on(database_url) as rescuer:
+        await relay.start()
+        async with asyncio.timeout(30):
+            await taken.acquire()
+            await cut_sessions(database_url)
+            while not await rescuer.free_orphans(10):  # noqa: ASYNC110 the database tells nobody
+                await asyncio.sleep(0.02)
+            await taken.acquire()
+            await cut.wait()
+        may_end.set()
+        await until_settled(database_url)
+        await relay.stop()
+    assert relay.deliveries["delivered"] == 3
+
+
+def answered(run: Run, outcome: Outcome, blocking: OutboxEvent | None = None) -> Settlement:
+    answers = tuple(Answer(event.event_id, outcome) for event in run.events)
+    blocked_by = blocking.event_id if blocking else None
+    return Settlement(run, run.settled if blocking else run.end, answers, blocked_by=blocked_by)
