@@ -1,5 +1,6 @@
 """The one place where an exception becomes a status."""
 
+import asyncio
 from secrets import token_hex
 from typing import Any, NoReturn
 
@@ -55,4 +56,8 @@ async def end_with(answer: Answer, context: Context) -> NoReturn:
     if note is not None:
         note.reason = answer.refusal.reason
         note.incident_id = answer.refusal.metadata.get("incident_id")
-    await context.abort(answer.code, answer.message, answer.trailers)
+    try:
+        await context.abort(answer.code, answer.message, answer.trailers)
+    except grpc.aio.InternalError:
+        # The caller has gone meanwhile, and nobody has told us yet.
+        raise asyncio.CancelledError from None
