@@ -20,6 +20,8 @@ from server.rpc.scopes import SCOPES
 from tests.support.edge import (
     ASK,
     CHECK,
+    FLOOR,
+    FOLLOW,
     GET,
     SERVING,
     Gate,
@@ -132,6 +134,18 @@ async def test_a_refusal_that_nobody_is_there_to_hear_is_no_incident(
                     *(here.wire.call(GET, ASK, timeout_s=0.001 * number) for number in range(20))
                 )
                 assert "INTERNAL" not in {refusal(answer).code.name for answer in answers}
+    assert [line for line in logs if line["event"] == "invariant_broken"] == []
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_stream_whose_caller_has_gone_is_no_incident(caplog: pytest.LogCaptureFixture) -> None:
+    """Callers leave after the first answer, or run out of time, while more is being written."""
+    with capture_logs() as logs:
+        async with edge() as here:
+            for _ in range(60):
+                await asyncio.gather(
+                    *(here.wire.call(FOLLOW, FLOOR, timeout_s=0.001 * number) for number in range(1, 21))
+                )
     assert [line for line in logs if line["event"] == "invariant_broken"] == []
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 

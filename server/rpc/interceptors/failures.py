@@ -31,6 +31,8 @@ class FailureInterceptor(UnaryInterceptor):
             refusal = error.refusal
         except grpc.aio.AbortError:
             raise
+        except grpc.aio.InternalError:
+            raise _nobody_there() from None
         except Exception as error:  # noqa: BLE001  # nothing of it may reach the caller, so all of it is caught
             refusal = _incident(path, error)
         return await end_with(answer_of(refusal), context)
@@ -46,6 +48,11 @@ def _incident(path: str, error: Exception) -> Refusal:
     )
 
 
+def _nobody_there() -> asyncio.CancelledError:
+    """What could not be sent, because the caller has gone. The call ends as if that had been noticed first."""
+    return asyncio.CancelledError()
+
+
 async def end_with(answer: Answer, context: Context) -> NoReturn:
     """Ends the call with status and trailers alone.
 
@@ -59,5 +66,4 @@ async def end_with(answer: Answer, context: Context) -> NoReturn:
     try:
         await context.abort(answer.code, answer.message, answer.trailers)
     except grpc.aio.InternalError:
-        # The caller has gone meanwhile, and nobody has told us yet.
-        raise asyncio.CancelledError from None
+        raise _nobody_there() from None
