@@ -61,3 +61,9 @@ class Changes:
         return frozenset(
             (*self.claims_dropped_of, *self.hold_states, *self.assignment_states, *self.hold_expiries)
         )
+
+    @property
+    def bookings(self) -> frozenset[UUID]:
+        """Bookings that change or get a hold. Which tables a booking sits on decides what a hold of it claims."""
+        changed = () if self.booking is None else (self.booking.booking_id,)
+        return frozenset((*changed, *(hold.booking_id for hold in self.holds_added)))

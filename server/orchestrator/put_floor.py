@@ -18,8 +18,8 @@ from server.orchestrator.inventory_limits import require_enumerable
 from server.orchestrator.ports import InventorySource, Unit
 from server.orchestrator.situation import Situation, foreign, lock, require_etag
 
-# Claims further away than this don't exist: bookings and blocks are bounded well below it.
-FAR_FUTURE = timedelta(days=366 * 100)
+# Claims further away than this don't exist: no instant that is accepted lies in the year 2200 or later.
+FAR_FUTURE = timedelta(days=366 * 200)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,9 @@ class GroupFailedError(Exception):
 
 
 class OvertakenError(GroupFailedError):
-    """Another member of the group ends what this one ends too. It may decide again once the group is over."""
+    """Another member of the group ends what this one ends too, or is about the same booking. It may decide again once
+    the group is over.
+    """
 
 
 class Seat(Protocol):
@@ -306,16 +308,20 @@ class Group:
 
     @staticmethod
     def _not_overtaken(writers: Iterable[Question]) -> list[Question]:
-        """All but those who end a hold or an assignment that an earlier one ends too: it has to be ended once."""
-        ended: set[UUID] = set()
+        """All but those who end a hold or an assignment that an earlier one ends too, since it has to be ended once,
+        or whose booking an earlier one is about: who replaces a hold has not named it.
+        """
+        met: set[UUID] = set()
         kept = []
         for question in writers:
-            ends = {each for one in question.member.written for each in one.changes.ended}
-            if ended.isdisjoint(ends):
+            meets = {
+                each for one in question.member.written for each in one.changes.ended | one.changes.bookings
+            }
+            if met.isdisjoint(meets):
                 kept.append(question)
-                ended |= ends
+                met |= meets
             else:
-                question.answer.set_exception(OvertakenError("another member ends the same"))
+                question.answer.set_exception(OvertakenError("an earlier member comes first"))
         return kept
 
     async def _write(self, writers: Sequence[Question]) -> tuple[Announcement, ...]:

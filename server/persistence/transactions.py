@@ -14,8 +14,9 @@ _BEGIN = "; ".join((TRANSACTIONS["begin"], TRANSACTIONS["plan_for_lookups"]))
 @asynccontextmanager
 async def changing(connection: Connection) -> AsyncIterator[None]:
     """Such a transaction, committed when the block ends and gone when it fails."""
-    await begin(connection)
     try:
+        # Who is cancelled here may have begun already.
+        await begin(connection)
         yield
     except BaseException:
         await rollback(connection)

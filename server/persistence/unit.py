@@ -234,12 +234,15 @@ def in_progress(request: RecordedRequest) -> ServiceError:
 
 
 def _reused(request: RecordedRequest, recorded: dict[str, str]) -> ServiceError:
-    sent = dict(request.field_digests)
+    forms = (request.field_digests, request.other_digests or request.field_digests)
+    # What the caller has sent, in the form in which the first request was recorded.
+    sent = min(map(dict, forms), key=lambda form: len(form.keys() ^ recorded.keys()))
     differing = sorted(name for name in sent | recorded if recorded.get(name) != sent.get(name))
     return refuse(
         Reason.REQUEST_ID_REUSED,
         f"The request_id was used before with another {' and '.join(differing) or 'payload'}.",
         request_id=request.request_id,
         method=request.method,
-        differing_fields=",".join(differing),
+        # Some fields of a request are kept, and differ, together.
+        differing_fields=",".join(differing).replace(" ", ""),
     )

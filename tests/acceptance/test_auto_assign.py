@@ -233,6 +233,16 @@ async def test_an_id_of_ones_own_is_bound_to_its_payload(place: House) -> None:
     assert error.metadata["differing_fields"] == "avoid_table_ids,cutoff"
 
 
+async def test_a_derived_id_is_bound_to_its_booking_alone(place: House) -> None:
+    derived = (await place.auto_assign(await place.party())).request_id
+    other = await place.party()
+    error = await refused(
+        place.client.auto_assign(place.auto_assign_request(other.booking_id, request_id=derived)),
+        RequestIdReusedError,
+    )
+    assert error.metadata["differing_fields"] == "booking_id"
+
+
 async def test_a_booking_that_has_its_tables_keeps_them(place: House) -> None:
     booking = await place.seated("W3")
     for request_id in ("", new_request_id()):

@@ -6,6 +6,7 @@ import pytest
 
 from maitred_client import (
     AsyncMaitredClient,
+    RequestIdReusedError,
     TableBlockedError,
     TableConflictHeldError,
 )
@@ -113,3 +114,12 @@ async def test_of_many_conflicts_the_first_are_listed_and_the_rest_are_admitted(
     listed = [conflict.table_id for conflict in error.conflicts]
     assert listed == sorted(place.tables.values())[: len(listed)]
     assert listed
+
+
+async def test_another_window_under_the_same_request_id_is_named_field_by_field(place: House) -> None:
+    request = place.block_request(["W1"])
+    await place.client.block_tables(request)
+    request.window_end.CopyFrom(stamp(evening(23)))
+    request.note = "until closing"
+    error = await refused(place.client.block_tables(request), RequestIdReusedError)
+    assert error.metadata["differing_fields"].split(",") == ["note", "window_start", "window_end"]

@@ -1,6 +1,7 @@
 """Floors: put as a whole or table by table, and never against what is already claimed."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from math import comb
 from uuid import uuid4
 
@@ -8,6 +9,7 @@ import pytest
 
 from maitred_client import (
     InvalidArgumentFieldError,
+    TableBlockedError,
     TableConflictAssignedError,
     TableNotFoundError,
     VersionMismatchError,
@@ -75,6 +77,12 @@ async def test_a_table_with_live_claims_stays_on_the_floor(place: House) -> None
     )
     assert error.metadata["table_ids"] == place.tables["W1"]
     assert (await place.floor()).inventory_version == 1
+
+
+async def test_a_table_that_is_blocked_in_a_distant_year_cannot_be_taken_off(place: House) -> None:
+    end = datetime(2199, 12, 31, tzinfo=UTC)
+    await place.block("W1", start=end - timedelta(days=1), end=end)
+    await refused(place.change_floor(without("W1")), TableBlockedError)
 
 
 async def test_a_table_without_claims_leaves_and_comes_back(place: House, server: Served) -> None:

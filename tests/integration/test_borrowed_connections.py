@@ -3,43 +3,76 @@
 import asyncio
 import select
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, TypeAlias
 
 import pytest
 
 from server.persistence import pool as pools
-from server.persistence.pool import Pool, PoolSettings, borrowed, fetch_in_time, open_pool
+from server.persistence.pool import Connection, Pool, PoolSettings, borrowed, fetch_in_time, open_pool
+from server.persistence.transactions import changing
 from tests.support.gate import gate_to_postgres
 
 TRIES = 60
 TIMEOUT_S = 0.02
 
+# Where whoever asks says through which socket.
+Socket: TypeAlias = "asyncio.Future[int]"
+Task: TypeAlias = "asyncio.Task[None]"
+
 
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[Pool]:
-    """Of one connection, which therefore is the one that the last caller had."""
+    """One connection, so that the next to borrow it comes right after."""
     pool = await open_pool(PoolSettings(database_url, size_min=1, size_max=1))
     yield pool
     await pool.close()
 
 
-async def described(pool: Pool, query: str, timeout_s: float | None = None) -> "asyncio.Task[None]":
-    """Asks for something new. Returns when the description of the statement is there to be read, so that it is prepared
-    by the time that the caller hears of whatever happens now, and nobody executes it.
-    """
-    had: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+def socket_of(connection: Connection) -> int:
+    transport = connection._con._transport  # type: ignore[attr-defined]
+    return int(transport.get_extra_info("socket").fileno())
 
-    async def ask() -> None:
-        async with borrowed(pool) as connection:
-            transport = connection._con._transport  # type: ignore[attr-defined]
-            had.set_result(transport.get_extra_info("socket").fileno())
-            await connection.fetch(query, timeout=timeout_s)
 
-    task = asyncio.create_task(ask())
-    answers = await had
-    while not select.select([answers], [], [], 0)[0]:  # noqa: ASYNC110 one turn of the loop counts
+async def answered(ask: Callable[[Socket], Coroutine[Any, Any, None]]) -> Task:
+    """Returns when the first answer is there to be read, and whoever asks has not heard of it yet."""
+    had: Socket = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(ask(had))
+    socket = await had
+    while not select.select([socket], [], [], 0)[0]:  # noqa: ASYNC110 one turn of the loop counts
         await asyncio.sleep(0)
     return task
+
+
+async def described(pool: Pool, query: str, timeout_s: float | None = None) -> Task:
+    """Asks for something new. The first answer describes the statement, so that it is prepared by the time that the
+    caller hears of whatever happens now, and nobody executes it.
+    """
+
+    async def ask(had: Socket) -> None:
+        async with borrowed(pool) as connection:
+            had.set_result(socket_of(connection))
+            await connection.fetch(query, timeout=timeout_s)
+
+    return await answered(ask)
+
+
+async def begun(pool: Pool) -> Task:
+    """Begins a transaction, and has not heard yet that it has begun."""
+
+    async def ask(had: Socket) -> None:
+        async with pool.acquire() as connection:
+            had.set_result(socket_of(connection))
+            async with changing(connection):
+                await asyncio.Event().wait()
+
+    return await answered(ask)
+
+
+async def cancel(task: Task) -> None:
+    asyncio.get_running_loop().call_soon(task.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def begins_its_own(pool: Pool) -> None:
@@ -51,11 +84,17 @@ async def begins_its_own(pool: Pool) -> None:
 
 async def test_who_is_cancelled_before_a_new_statement_is_executed_leaves_no_transaction(pool: Pool) -> None:
     for number in range(TRIES):
-        task = await described(pool, f"SELECT {number} AS number")
-        asyncio.get_running_loop().call_soon(task.cancel)
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await cancel(await described(pool, f"SELECT {number} AS number"))
         await begins_its_own(pool)
+
+
+async def test_who_is_cancelled_while_a_transaction_begins_ends_it(
+    pool: Pool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Otherwise the pool would, with an error in the log."""
+    for _ in range(TRIES):
+        await cancel(await begun(pool))
+    assert [record.message for record in caplog.records] == []
 
 
 async def test_whose_time_is_over_before_a_new_statement_is_executed_leaves_no_transaction(

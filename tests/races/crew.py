@@ -20,6 +20,8 @@ from server.orchestrator.confirm_hold import ConfirmHold, ConfirmHoldCommand
 from server.orchestrator.hold_tables import Held, HoldLimits, HoldTables, HoldTablesCommand
 from server.orchestrator.idempotency import Once
 from server.orchestrator.release_hold import ReleaseHold, ReleaseHoldCommand
+from server.orchestrator.replace_hold import Replaced, ReplaceHold, ReplaceHoldCommand
+from server.orchestrator.unassign_tables import Unassigned, UnassignTables, UnassignTablesCommand
 from server.persistence.group import GroupLimits
 from server.persistence.pool import DriverConnection, PoolSettings, open_pool
 from server.persistence.store import SqlStore, StoreSettings
@@ -81,6 +83,20 @@ class Crew:
     async def release(self, world: World, hold_id: str, *, request_id: UUID | None = None) -> Hold:
         command = ReleaseHoldCommand(request_id or uuid4(), "", UUID(world.restaurant_id), UUID(hold_id))
         return await ReleaseHold(self.once)(self.caller, command, Deadline.after(TIMEOUT_S))
+
+    async def replace(self, world: World, hold_id: str, *names: str) -> Replaced:
+        command = ReplaceHoldCommand(
+            uuid4(), "", UUID(world.restaurant_id), UUID(hold_id), _ids(world, names)
+        )
+        use = ReplaceHold(self.once, self.inventories, uuid4, LIMITS)
+        return await use(self.caller, command, Deadline.after(TIMEOUT_S))
+
+    async def unassign(self, world: World, booking_id: str, *names: str) -> Unassigned:
+        command = UnassignTablesCommand(
+            uuid4(), "", UUID(world.restaurant_id), UUID(booking_id), _ids(world, names)
+        )
+        use = UnassignTables(self.once, self.inventories, uuid4)
+        return await use(self.caller, command, Deadline.after(TIMEOUT_S))
 
     async def assign(
         self, world: World, booking_id: str, *names: str, request_id: UUID | None = None

@@ -8,14 +8,16 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from maitred_client import AsyncMaitredClient
+from maitred_client import AsyncMaitredClient, TableConflictHeldError
 from server.domain.claims import Hold, HoldState
 from server.errors import Reason, ServiceError
 from server.orchestrator.assigning import Assigned
 from server.orchestrator.hold_tables import Held
+from server.orchestrator.replace_hold import Replaced
+from server.orchestrator.unassign_tables import Unassigned
 from server.persistence.group import Group
 from server.persistence.group_member import Member
-from tests.builders.world import World, small_world
+from tests.builders.world import STAY, World, evening, small_world
 from tests.conftest import Served
 from tests.races.crew import NOWHERE, OPENING, Crew, Pause, crew_on, just_count, outcomes, worlds_of
 from tests.races.evidence import Connection, count, sound
@@ -287,6 +289,33 @@ async def test_members_that_end_the_same_hold_end_it_once(
     assert [type(answer) for answer in answers] == [Hold, Held, Held, Held]
     assert answers[0].state is HoldState.RELEASED
     assert answers[1].superseded == ()
+    assert await sound(database, world)
+
+
+@pytest.mark.parametrize("replaced_first", [True, False])
+@pytest.mark.parametrize("given_up", [(), ("T1",)])
+async def test_a_hold_is_whole_when_its_booking_gives_up_the_tables_below_it_at_the_same_moment(
+    given_up: tuple[str, ...],
+    replaced_first: bool,
+    server: Served,
+    client: AsyncMaitredClient,
+    database: Connection,
+) -> None:
+    """Ids do not tell that they meet: one names the booking, the other a hold of it."""
+    world = await small_world(client)
+    seated = await world.seated("T1", "T2", party=6)
+    booking = await world.booking(booking_id=seated.booking_id, start=evening() + STAY / 4)
+    held = await world.hold(booking, "T3")
+    async with crew_on(server.server_url, server.tenant_id) as crew:
+        calls = [
+            crew.replace(world, held.hold_id, "T1"),
+            crew.unassign(world, booking.booking_id, *given_up),
+        ]
+        answers = await outcomes(*(calls if replaced_first else reversed(calls)))
+    assert {type(answer) for answer in answers} == {Replaced, Unassigned}
+    rival = await world.booking()
+    with pytest.raises(TableConflictHeldError):
+        await world.hold(rival, "T1")
     assert await sound(database, world)
 
 

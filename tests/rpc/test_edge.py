@@ -20,6 +20,8 @@ from server.rpc.scopes import SCOPES
 from tests.support.edge import (
     ASK,
     CHECK,
+    FLOOR,
+    FOLLOW,
     GET,
     SERVING,
     Gate,
@@ -118,6 +120,34 @@ async def test_what_nobody_foresaw_is_logged_under_an_incident_id_and_not_told(e
     (broken,) = [line for line in logs if line["event"] == "invariant_broken"]
     assert broken["incident_id"] == found.metadata["incident_id"]
     assert broken["exc_info"] is error
+
+
+async def test_a_refusal_that_nobody_is_there_to_hear_is_no_incident(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Callers run out of time at any moment, also while they are told no: by the use case, or for load."""
+    error = ServiceError(Refusal(Reason.HOLD_EXPIRED, "too late"))
+    with capture_logs() as logs:
+        async with edge(failing(error)) as here:
+            for _ in range(40):
+                answers = await asyncio.gather(
+                    *(here.wire.call(GET, ASK, timeout_s=0.001 * number) for number in range(20))
+                )
+                assert "INTERNAL" not in {refusal(answer).code.name for answer in answers}
+    assert [line for line in logs if line["event"] == "invariant_broken"] == []
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_stream_whose_caller_has_gone_is_no_incident(caplog: pytest.LogCaptureFixture) -> None:
+    """Callers leave after the first answer, or run out of time, while more is being written."""
+    with capture_logs() as logs:
+        async with edge() as here:
+            for _ in range(60):
+                await asyncio.gather(
+                    *(here.wire.call(FOLLOW, FLOOR, timeout_s=0.001 * number) for number in range(1, 21))
+                )
+    assert [line for line in logs if line["event"] == "invariant_broken"] == []
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_a_deadline_that_the_server_sets_is_kept_and_named() -> None:

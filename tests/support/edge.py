@@ -1,7 +1,7 @@
 """A server on a real socket, with use cases whose answers the test decides."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -12,12 +12,13 @@ import grpc.aio
 from grpc_health.v1 import health_pb2
 from opentelemetry.sdk.trace import TracerProvider
 
-from maitred.v1 import inventory_service_pb2
+from maitred.v1 import assignment_service_pb2, inventory_service_pb2
 from server.clock import Deadline
 from server.domain.restaurant import Caller, Restaurant
 from server.lifecycle import Grace
 from server.orchestrator.read_inventory import RestaurantQuestion
 from server.orchestrator.use_cases import UseCases
+from server.orchestrator.watch_floor import Quiet, WatchFloorQuestion
 from server.rpc.server import GrpcServer, RpcSettings
 from tests.support.wire import Refused, Wire
 
@@ -26,6 +27,8 @@ CHECK = "/grpc.health.v1.Health/Check"
 WATCH = "/grpc.health.v1.Health/Watch"
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+FOLLOW = "/maitred.v1.AssignmentService/WatchFloor"
+FLOOR = assignment_service_pb2.WatchFloorRequest(restaurant_id=str(UUID(int=7)))
 ASK = inventory_service_pb2.GetRestaurantRequest(restaurant_id=str(UUID(int=7)))
 
 Answer = Callable[[Caller, Deadline], Awaitable[None]]
@@ -33,7 +36,9 @@ Answer = Callable[[Caller, Deadline], Awaitable[None]]
 
 @dataclass(slots=True)
 class OneUseCase:
-    """Stands where the use cases stand. Every question for a restaurant first does what the test wants."""
+    """Stands where the use cases stand. Every question for a restaurant first does what the test wants. Floors are
+    quiet for ever, and say so all the time.
+    """
 
     wanted: Answer
     callers: list[Caller] = field(default_factory=list)
@@ -44,6 +49,11 @@ class OneUseCase:
         self.callers.append(caller)
         await self.wanted(caller, deadline)
         return Restaurant(question.restaurant_id, caller.tenant_id, caller.actor, "UTC", 1, 0, 0, 0)
+
+    async def watch_floor(self, caller: Caller, question: WatchFloorQuestion) -> AsyncGenerator[Quiet]:
+        while True:
+            yield Quiet(1)
+            await asyncio.sleep(0)
 
 
 async def at_once(caller: Caller, deadline: Deadline) -> None:

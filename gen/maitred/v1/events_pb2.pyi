@@ -188,7 +188,9 @@ class HoldEvent(_message.Message):
 
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """"cause" says why a hold ended: released, replaced, superseded or expired; or with which reason it was refused."""
+        """"cause" says why a hold ended: released, replaced, superseded, expired, or "booking" and what became of that, for
+        example "booking assigned" or "booking changed"; or with which reason it was refused.
+        """
 
     @_builtins.property
     def conflicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___HoldConflict]:

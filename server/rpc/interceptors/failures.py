@@ -1,5 +1,6 @@
 """The one place where an exception becomes a status."""
 
+import asyncio
 from secrets import token_hex
 from typing import Any, NoReturn
 
@@ -30,6 +31,8 @@ class FailureInterceptor(UnaryInterceptor):
             refusal = error.refusal
         except grpc.aio.AbortError:
             raise
+        except grpc.aio.InternalError:
+            raise _nobody_there() from None
         except Exception as error:  # noqa: BLE001  # nothing of it may reach the caller, so all of it is caught
             refusal = _incident(path, error)
         return await end_with(answer_of(refusal), context)
@@ -45,6 +48,11 @@ def _incident(path: str, error: Exception) -> Refusal:
     )
 
 
+def _nobody_there() -> asyncio.CancelledError:
+    """What could not be sent, because the caller has gone. The call ends as if that had been noticed first."""
+    return asyncio.CancelledError()
+
+
 async def end_with(answer: Answer, context: Context) -> NoReturn:
     """Ends the call with status and trailers alone.
 
@@ -55,4 +63,7 @@ async def end_with(answer: Answer, context: Context) -> NoReturn:
     if note is not None:
         note.reason = answer.refusal.reason
         note.incident_id = answer.refusal.metadata.get("incident_id")
-    await context.abort(answer.code, answer.message, answer.trailers)
+    try:
+        await context.abort(answer.code, answer.message, answer.trailers)
+    except grpc.aio.InternalError:
+        raise _nobody_there() from None
