@@ -118,9 +118,14 @@ class Booking:
 
     @property
     def is_queued(self) -> bool:
-        """Whether the worker looks for tables for it, or will once there may be some."""
+        """Whether the worker looks for tables for it, or will once there may be some.
+
+        Whoever hands a booking over takes it out of pending. One that is pending again was taken back: its tables were
+        given to it and taken away before the worker came to it.
+        """
         job = self.auto_assign_job
-        return self.needs_tables and job is not None and job.state is not JobState.ENDED
+        handed_over = job is not None and job.state is not JobState.ENDED
+        return self.needs_tables and handed_over and self.status is not BookingStatus.PENDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +188,12 @@ def require_assignable(booking: Booking) -> None:
             booking_id=booking.booking_id,
             assignment_id=booking.assignment_id,
         )
+
+
+def require_handed_over(booking: Booking) -> None:
+    """INVALID_STATE_TRANSITION when nobody leaves the booking to the worker any more."""
+    if booking.status is BookingStatus.PENDING:
+        raise wrong_status(booking, "be assigned in the background")
 
 
 def require_before_cutoff(booking: Booking, cutoff_s: int | None, now: datetime) -> None:

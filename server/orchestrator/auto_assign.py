@@ -6,7 +6,13 @@ from uuid import UUID
 
 from server.clock import Deadline
 from server.domain.auto_assign_job import Trigger
-from server.domain.booking import SEATED_OR_CONFIRMED, Booking, require_assignable, require_before_cutoff
+from server.domain.booking import (
+    SEATED_OR_CONFIRMED,
+    Booking,
+    require_assignable,
+    require_before_cutoff,
+    require_handed_over,
+)
 from server.domain.derived_request import auto_assign_request_id
 from server.domain.events import auto_assign_event
 from server.domain.restaurant import Caller
@@ -259,6 +265,8 @@ async def _present(unit: OwnUnit, situation: Situation, run: Run) -> Booking:
     if booking.status in SEATED_OR_CONFIRMED and booking.has_current_tables:
         return booking
     require_assignable(booking)
+    if run.trigger is Trigger.BACKGROUND:
+        require_handed_over(booking)
     require_future(booking.window, situation.now)
     require_before_cutoff(booking, command.cutoff_s, situation.now)
     return booking

@@ -172,6 +172,23 @@ async def test_a_booking_that_was_called_off_is_dropped_silently(place: House, s
     assert await rows(server.database_url, TOLD) == []
 
 
+async def test_a_booking_whose_tables_were_taken_away_by_hand_is_left_alone(
+    place: House, server: Served
+) -> None:
+    booking = await place.party(4)
+    await dispatched(place, booking)
+    await place.assign(booking, "W2")
+    free = (await place.unassign(booking)).booking
+    assert (free.status, free.auto_assign_job.state) == (BookingStatus.BOOKING_STATUS_PENDING, ENDED)
+    async with worker(server):
+        await until_nothing_is_left(server)
+    left = await place.read(booking.booking_id)
+    assert (left.status, left.needs_tables) == (BookingStatus.BOOKING_STATUS_PENDING, True)
+    assert decided(left.auto_assign_job) == ("NOT_NEEDED", "INVALID_STATE_TRANSITION")
+    again = await dispatched(place, left)
+    assert (again.status, again.auto_assign_job.state) == (PENDING_ALLOCATION, QUEUED)
+
+
 # Trouble
 
 

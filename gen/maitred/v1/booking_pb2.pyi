@@ -71,7 +71,7 @@ class _AutoAssignJobOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_
     AUTO_ASSIGN_JOB_OUTCOME_GAVE_UP: _AutoAssignJobOutcome.ValueType  # 4
     """Every try failed for a reason that has nothing to do with the booking, for example because the database was away."""
     AUTO_ASSIGN_JOB_OUTCOME_NOT_NEEDED: _AutoAssignJobOutcome.ValueType  # 5
-    """The booking needs no tables any more."""
+    """The booking needs no tables any more, or nobody leaves it to the worker any more."""
 
 class AutoAssignJobOutcome(_AutoAssignJobOutcome, metaclass=_AutoAssignJobOutcomeEnumTypeWrapper):
     """What was decided about assigning a booking automatically."""
@@ -87,7 +87,7 @@ AUTO_ASSIGN_JOB_OUTCOME_REFUSED: AutoAssignJobOutcome.ValueType  # 3
 AUTO_ASSIGN_JOB_OUTCOME_GAVE_UP: AutoAssignJobOutcome.ValueType  # 4
 """Every try failed for a reason that has nothing to do with the booking, for example because the database was away."""
 AUTO_ASSIGN_JOB_OUTCOME_NOT_NEEDED: AutoAssignJobOutcome.ValueType  # 5
-"""The booking needs no tables any more."""
+"""The booking needs no tables any more, or nobody leaves it to the worker any more."""
 Global___AutoAssignJobOutcome: _TypeAlias = AutoAssignJobOutcome  # noqa: Y015
 
 class _AutoAssignTrigger:
