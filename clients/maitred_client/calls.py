@@ -23,6 +23,8 @@ SCOPES_HEADER = "x-maitred-scopes"
 # The server derives the id itself when there is none, so that others who ask for the same have the same.
 DERIVED_BY_SERVER = frozenset({"maitred.v1.AutoAssignRequest"})
 
+PORT_MAX = 65_535
+
 Request = TypeVar("Request", bound=Message)
 
 
@@ -64,6 +66,7 @@ def call_settings(
     address: str, tenant_id: UUID | str, actor: str, scopes: Iterable[str] | None, timeout_s: float
 ) -> CallSettings:
     """The settings of a client. Raises ValueError naming the argument that is wrong."""
+    _require_port(address)
     settings = CallSettings(address, call_metadata(tenant_id, actor, scopes), timeout_s)
     settings.deadline_s(None)
     return settings
@@ -113,6 +116,13 @@ def request_id_of(request: Message) -> str:
 def _details(failure: grpc.RpcError) -> ErrorDetails:
     status = rpc_status.from_call(cast(grpc.Call, failure))
     return NO_DETAILS if status is None else decode_details(status)
+
+
+def _require_port(address: str) -> None:
+    # gRPC would take the port modulo 65536, and call somebody else.
+    port = address.rpartition(":")[2]
+    if port.isdecimal() and int(port) > PORT_MAX:
+        raise ValueError(f"address is {address!r}; its port has to be at most {PORT_MAX}")
 
 
 def _header_text(name: str, text: str) -> str:
