@@ -2,8 +2,6 @@
 
 import asyncio
 import datetime as dt
-import json
-import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from zoneinfo import ZoneInfo
@@ -12,7 +10,7 @@ from rich.live import Live
 
 from maitred_client import AsyncMaitredClient, timestamp, to_dict
 from maitred_client.messages import Restaurant, WatchFloorRequest, WatchFloorResponse
-from server.cli.output import Format, note, results, show
+from server.cli.output import Format, note, results, show, write_json
 from server.cli.picture_source import fetch_picture
 from server.cli.picture_terminal import TerminalPicture
 
@@ -39,8 +37,7 @@ async def _print(responses: AsyncIterator[WatchFloorResponse]) -> None:
     """One line for each part of a snapshot and for each change."""
     async for response in responses:
         if not response.HasField("heartbeat"):
-            sys.stdout.write(json.dumps(to_dict(response), separators=(",", ":")) + "\n")
-            sys.stdout.flush()
+            write_json(to_dict(response), Format.JSONL)
 
 
 async def _draw(

@@ -1,13 +1,15 @@
 """Where output goes: results to stdout as table, JSON or JSON lines; everything else to stderr."""
 
 import json
+import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console, JustifyMethod, RenderableType
 from rich.table import Table
@@ -22,16 +24,56 @@ class Format(StrEnum):
     JSONL = "jsonl"
 
 
+class OutputError(Exception):
+    """Standard output takes nothing more. `unread` when that is because its reader has gone."""
+
+    def __init__(self, problem: OSError) -> None:
+        super().__init__(problem.strerror or str(problem))
+        self.unread = isinstance(problem, BrokenPipeError)
+
+
+class Results(Console):
+    """Raises OutputError when its reader has gone: there is nobody to work for any more."""
+
+    def on_broken_pipe(self) -> None:
+        """What rich calls for it."""
+        raise OutputError(BrokenPipeError())
+
+
+class Errors(Console):
+    """Falls silent when its reader has gone: what it tells about goes on."""
+
+    def on_broken_pipe(self) -> None:
+        """What rich calls for it."""
+        self.quiet = True
+        discard(sys.stderr)
+
+
 @cache
 def results() -> Console:
     """The console for results. It follows sys.stdout, its width, NO_COLOR and whether it is a terminal."""
-    return Console(highlight=False)
+    return Results(highlight=False)
 
 
 @cache
 def errors() -> Console:
     """The console for progress and complaints."""
-    return Console(stderr=True, highlight=False)
+    return Errors(stderr=True, highlight=False)
+
+
+def discard(stream: TextIO) -> None:
+    """Lets go of what the stream could not write. Python would complain about it once more when it closes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+@contextmanager
+def _to_stdout() -> Iterator[None]:
+    """What is written in the block has left this process at its end. Raises OutputError when it cannot."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        raise OutputError(error) from None
 
 
 def typed(program: str) -> str:
@@ -52,19 +94,21 @@ def note(text: str) -> None:
 
 def show(*parts: RenderableType) -> None:
     """Prints renderables as results."""
-    for part in parts:
-        # Lines of text may be copied from the screen, so only what has columns is fitted to its width.
-        results().print(part, soft_wrap=isinstance(part, str | Text))
+    with _to_stdout():
+        for part in parts:
+            # Lines of text may be copied from the screen, so only what has columns is fitted to its width.
+            results().print(part, soft_wrap=isinstance(part, str | Text))
 
 
 def write_json(value: Any, form: Format) -> None:
     """Writes a value, and nothing but it, to stdout. As JSON lines, every item of a list gets its line."""
     readable = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    if form is Format.JSON:
-        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=not readable) + "\n")
-        return
-    for item in value if isinstance(value, list) else [value]:
-        sys.stdout.write(json.dumps(item, ensure_ascii=not readable, separators=(",", ":")) + "\n")
+    with _to_stdout():
+        if form is Format.JSON:
+            sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=not readable) + "\n")
+            return
+        for item in value if isinstance(value, list) else [value]:
+            sys.stdout.write(json.dumps(item, ensure_ascii=not readable, separators=(",", ":")) + "\n")
 
 
 def grid(columns: Sequence[str], rows: Iterable[Sequence[object]], *, kept: int = 1) -> Table:

@@ -1,6 +1,7 @@
 """The command line without a server: help, exit codes, and complaints in place of tracebacks."""
 
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 import typer
 
 from maitred_client.messages import Floor, Zone
-from server.cli import app
+from server import entry
+from server.cli import app, output
 from server.cli.failures import MEANINGS, ExitCode
 from server.cli.looking_up import zone_id_by_name
 
@@ -167,6 +169,61 @@ def test_a_server_that_is_not_there_ends_with_4_and_a_hint(
     assert "maitred dev" in run.err
     assert "Traceback" not in run.err
     assert run.out == ""
+
+
+@pytest.mark.parametrize("form", ["table", "json", "jsonl"])
+def test_a_reader_that_has_seen_enough_is_no_error(
+    run: Run, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        monkeypatch.setattr("sys.stdout", closed)
+        assert run("config", "-o", form) == ExitCode.OK
+    assert run.err == ""
+
+
+@pytest.mark.parametrize("form", ["table", "json", "jsonl"])
+def test_a_result_that_the_disk_has_no_room_for_ends_with_5(
+    run: Run, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert run("config", "-o", form) == ExitCode.BAD_FILE
+    assert run.err == "maitred: the result cannot be written: No space left on device\n"
+
+
+def test_a_line_of_json_has_left_when_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(reader) as lines, os.fdopen(writer, "w") as piped:
+        os.set_blocking(reader, False)
+        monkeypatch.setattr("sys.stdout", piped)
+        output.write_json({"done": 1}, output.Format.JSONL)
+        assert lines.readline() == '{"done":1}\n'
+
+
+def test_nobody_to_complain_to_changes_no_exit_code(
+    run: Run, nobody: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        monkeypatch.setattr("sys.stderr", closed)
+        code = run("floor", "--address", nobody, "--timeout", "2")
+    output.errors.cache_clear()
+    assert code == ExitCode.UNREACHABLE
+
+
+def test_ctrl_c_ends_with_130_even_while_the_command_line_is_loaded(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app, "run", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert ended.value.code == ExitCode.INTERRUPTED
 
 
 def test_the_environment_twin_of_an_option_is_read(
