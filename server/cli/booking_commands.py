@@ -23,6 +23,7 @@ from server.cli.looking_up import drive, find_restaurant, get_floor, table_ids
 from server.cli.options import (
     ADDRESS_DEFAULT,
     SAMPLE_TENANT,
+    TTL_S_MAX,
     Actor,
     Address,
     Connection,
@@ -144,7 +145,13 @@ def hold(
     ] = False,
     ttl: Annotated[
         int | None,
-        typer.Option("--ttl", envvar="MAITRED_CLI_TTL", help="Seconds to hold; the server has a default."),
+        typer.Option(
+            "--ttl",
+            envvar="MAITRED_CLI_TTL",
+            min=1,
+            max=TTL_S_MAX,
+            help="Seconds to hold; the server has a default.",
+        ),
     ] = None,
     override: Overrides = None,
     reason: Annotated[

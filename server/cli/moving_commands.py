@@ -14,6 +14,7 @@ from server.cli.looking_up import drive, find_restaurant, get_floor, table_ids
 from server.cli.options import (
     ADDRESS_DEFAULT,
     SAMPLE_TENANT,
+    TTL_S_MAX,
     Actor,
     Address,
     Connection,
@@ -39,7 +40,11 @@ def extend(
     ttl: Annotated[
         int | None,
         typer.Option(
-            "--ttl", envvar="MAITRED_CLI_TTL", help="Seconds to hold from now on; the server has a default."
+            "--ttl",
+            envvar="MAITRED_CLI_TTL",
+            min=1,
+            max=TTL_S_MAX,
+            help="Seconds to hold from now on; the server has a default.",
         ),
     ] = None,
     restaurant: RestaurantName = "",

@@ -14,6 +14,9 @@ ADDRESS_DEFAULT = "127.0.0.1:7420"
 # The tenant of the sample restaurant. A server that identifies callers by header takes any tenant.
 SAMPLE_TENANT = UUID("5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10")
 
+# No server can be set to allow a longer hold.
+TTL_S_MAX = 86_400
+
 CONNECTION = "Connection"
 
 Address = Annotated[

@@ -122,6 +122,16 @@ def test_every_option_names_its_environment_twin(run: Run, command: str) -> None
         ("availability", "--party", "4", "--date", "tomorrow"),
         ("availability", "--party", "4", "--date", "2031-05-01", "--every", "quarter"),
         ("availability", "--party", "4", "--date", "2031-05-01", "--from", "25:00"),
+        ("availability", "--party", "4,501", "--date", "2031-05-01"),
+        ("availability", "--party", "9" * 5000, "--date", "2031-05-01"),
+        ("availability", "--party", "4", "--date", "0001-01-01"),
+        ("plan", "--party", "99999999999", "--start", "20:00"),
+        ("plan", "--party", "4", "--start", "20:00", "--stay", "99999999999999"),
+        ("plan", "--party", "4", "--start", "20:00", "--address", "127.0.0.1:99999"),
+        ("auto-assign", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--cutoff", "999999999999"),
+        ("dispatch", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--cutoff", "999999999999"),
+        ("extend", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--ttl", "999999999999999"),
+        ("hold", "--booking", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--best", "--ttl", "999999999999999"),
         ("hold", "--booking", "not-an-id", "--best"),
         ("hold", "--booking", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10"),
         ("hold", "--booking", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--best", "--tables", "T1"),
@@ -169,6 +179,34 @@ def test_a_server_that_is_not_there_ends_with_4_and_a_hint(
     assert "maitred dev" in run.err
     assert "Traceback" not in run.err
     assert run.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        *(
+            ((*question, "--booking", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", option, value), option)
+            for question in (("plan",), ("explain", "--tables", "T1"))
+            for option, value in (
+                ("--start", "20:00"),
+                ("--stay", "90"),
+                ("--zone", "Hall"),
+                ("--require", "a"),
+            )
+        ),
+        (("plan", "--booking", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--prefer", "a"), "--prefer"),
+        (
+            ("plan", "--booking", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--prefer-zone", "a"),
+            "--prefer-zone",
+        ),
+        (("auto-assign", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--order", "size-desc"), "--order"),
+    ],
+)
+def test_a_wish_that_a_stored_booking_would_not_be_asked_about_is_refused_and_not_ignored(
+    run: Run, arguments: tuple[str, ...], option: str
+) -> None:
+    assert run(*arguments) == ExitCode.USAGE
+    assert f"{option}: goes with" in run.err
 
 
 @pytest.mark.parametrize("form", ["table", "json", "jsonl"])
