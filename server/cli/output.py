@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console, JustifyMethod, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
+
+# Wider than any table gets.
+WIDTH_MAX = 10_000
 
 
 class Format(StrEnum):
@@ -96,8 +100,20 @@ def show(*parts: RenderableType) -> None:
     """Prints renderables as results."""
     with _to_stdout():
         for part in parts:
-            # Lines of text may be copied from the screen, so only what has columns is fitted to its width.
-            results().print(part, soft_wrap=isinstance(part, str | Text))
+            if isinstance(part, Table):
+                _print_whole(part)
+            else:
+                # Lines of text may be copied from the screen: they are not broken at its width.
+                results().print(part, soft_wrap=isinstance(part, str | Text))
+
+
+def _print_whole(table: Table) -> None:
+    """Fits it to the width, but never cuts off what may not be wrapped: an id is of no use without its end."""
+    console = results()
+    needed = Measurement.get(console, console.options.update(max_width=WIDTH_MAX), table).minimum
+    if needed > console.width:
+        table.width = needed
+    console.print(table, crop=False)
 
 
 def write_json(value: Any, form: Format) -> None:
@@ -114,19 +130,33 @@ def write_json(value: Any, form: Format) -> None:
 def grid(columns: Sequence[str], rows: Iterable[Sequence[object]], *, kept: int = 1) -> Table:
     """A plain table. A column whose name ends in ">" is set flush right; the first `kept` are never wrapped."""
     table = Table(box=None, pad_edge=False, header_style="bold")
+    lines = [tuple(map(_text, row)) for row in rows]
     for index, column in enumerate(columns):
         justify: JustifyMethod = "right" if column.endswith(">") else "left"
-        table.add_column(column.rstrip(">"), justify=justify, no_wrap=index < kept, overflow="fold")
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+        title = column.rstrip(">")
+        cells = (Text(title), *(line[index] for line in lines)) if index < kept else ()
+        table.add_column(
+            title, justify=justify, no_wrap=index < kept, overflow="fold", min_width=_width(cells)
+        )
+    for line in lines:
+        table.add_row(*line)
     return table
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> Table:
     """Names and values, one pair per line."""
     table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
+    lines = [(Text(name), _text(value)) for name, value in pairs]
+    table.add_column(style="dim", no_wrap=True, min_width=_width(name for name, _ in lines))
     table.add_column()
-    for name, value in pairs:
-        table.add_row(Text(name), value if isinstance(value, Text) else Text(str(value)))
+    for line in lines:
+        table.add_row(*line)
     return table
+
+
+def _text(value: object) -> Text:
+    return value if isinstance(value, Text) else Text(str(value))
+
+
+def _width(cells: Iterable[Text]) -> int | None:
+    return max((cell.cell_len for cell in cells), default=None)
