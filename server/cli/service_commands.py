@@ -163,9 +163,9 @@ def migrate_status_command(
     settings = _settings(database_url=database_url, data_dir=data_dir)
 
     async def work() -> None:
-        from server.bootstrap import database, migration_status
+        from server.bootstrap import migration_status, seen_database
 
-        async with database(settings, note) as store:
+        async with seen_database(settings) as store:
             rows = await migration_status(settings, store.url)
         if output is Format.TABLE:
             show(grid(("Migration", "State"), ((row.name, row.state) for row in rows)))
@@ -183,9 +183,9 @@ def migrate_check_command(database_url: DatabaseUrl = None, data_dir: DataDir = 
     settings = _settings(database_url=database_url, data_dir=data_dir)
 
     async def work() -> tuple[str, ...]:
-        from server.bootstrap import database, migration_check
+        from server.bootstrap import migration_check, seen_database
 
-        async with database(settings, note) as store:
+        async with seen_database(settings) as store:
             return tuple(await migration_check(settings, store.url))
 
     problems = drive(work())

@@ -343,6 +343,9 @@ async def test_dev_says_what_to_try_and_a_signal_stops_it(scratch: Path, number:
         assert (await run("confirm", held["hold_id"], *address)).code == ExitCode.OK
         assert "buf curl --protocol grpc" in printed
         assert "grpcurl -plaintext" in printed
+        for looking in (("migrate", "check"), ("migrate", "status", "-o", "json")):
+            looked = await run(*looking, *where[2:], scratch=scratch)
+            assert looked.code == ExitCode.OK, looked.err
         process.send_signal(number)
         _, err = await process.communicate()
         assert process.returncode == ExitCode.OK
