@@ -24,6 +24,7 @@ SCOPES_HEADER = "x-maitred-scopes"
 DERIVED_BY_SERVER = frozenset({"maitred.v1.AutoAssignRequest"})
 
 PORT_MAX = 65_535
+TIMEOUT_S_MAX = 365 * 86_400
 
 Request = TypeVar("Request", bound=Message)
 
@@ -39,11 +40,11 @@ class CallSettings:
     def deadline_s(self, timeout_s: float | None) -> float:
         """The time a call may take with all its repeats, in seconds.
 
-        Raises ValueError unless it is above 0.
+        Raises ValueError unless it is above 0 and at most a year: gRPC takes what is endless for what is over.
         """
         chosen_s = self.timeout_s if timeout_s is None else timeout_s
-        if not chosen_s > 0:
-            raise ValueError(f"timeout_s is {chosen_s}; it has to be above 0")
+        if not 0 < chosen_s <= TIMEOUT_S_MAX:
+            raise ValueError(f"timeout_s is {chosen_s}; it has to be above 0 and at most {TIMEOUT_S_MAX}")
         return chosen_s
 
     def error(self, failure: grpc.RpcError, request: Message) -> MaitredError:
