@@ -23,7 +23,6 @@ from server.cli.looking_up import drive, find_restaurant, get_floor, table_ids
 from server.cli.options import (
     ADDRESS_DEFAULT,
     SAMPLE_TENANT,
-    TTL_S_MAX,
     Actor,
     Address,
     Connection,
@@ -32,6 +31,7 @@ from server.cli.options import (
     RestaurantName,
     Tenant,
     Timeout,
+    Ttl,
 )
 from server.cli.output import Format, note, show, write_json
 from server.cli.overriding import Overrides, overrides
@@ -143,16 +143,7 @@ def hold(
             help="Plan first and hold the best plan.",
         ),
     ] = False,
-    ttl: Annotated[
-        int | None,
-        typer.Option(
-            "--ttl",
-            envvar="MAITRED_CLI_TTL",
-            min=1,
-            max=TTL_S_MAX,
-            help="Seconds to hold; the server has a default.",
-        ),
-    ] = None,
+    ttl: Ttl = None,
     override: Overrides = None,
     reason: Annotated[
         str, typer.Option("--reason", envvar="MAITRED_CLI_REASON", help="Why; kept in the audit log.")

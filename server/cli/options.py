@@ -52,6 +52,16 @@ Timeout = Annotated[
         rich_help_panel=CONNECTION,
     ),
 ]
+Ttl = Annotated[
+    int | None,
+    typer.Option(
+        "--ttl",
+        envvar="MAITRED_CLI_TTL",
+        min=1,
+        max=TTL_S_MAX,
+        help="Seconds to hold from now on; the server has a default.",
+    ),
+]
 Output = Annotated[
     Format,
     typer.Option("--output", "-o", envvar="MAITRED_CLI_OUTPUT", help="How to write the result."),
