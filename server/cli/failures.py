@@ -1,6 +1,5 @@
 """How a command ends when it cannot do what it was asked, and with which exit code."""
 
-import sys
 import traceback
 from enum import IntEnum
 
@@ -8,7 +7,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from maitred_client import MaitredError
-from server.cli.output import OutputError, discard, errors
+from server.cli.output import OutputError, errors
 from server.cli.service_day_error import ServiceDayFileError
 
 # What is said, and advised, when a call failed without an answer of ours.
@@ -77,7 +76,8 @@ def report(error: BaseException) -> ExitCode:
     if isinstance(error, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
     if isinstance(error, OutputError):
-        return _unwritten(error)
+        _say(f"the result cannot be written: {error}")
+        return ExitCode.BAD_FILE
     if isinstance(error, CommandFailure):
         _say(error.problem, error.remedy)
         return error.code
@@ -143,15 +143,6 @@ def _refusal(error: MaitredError) -> ExitCode:
         f"  retry: {error.retry} — {RETRY_WORDS[error.retry]}{wait}", soft_wrap=True, highlight=False
     )
     return ExitCode.REFUSED
-
-
-def _unwritten(error: OutputError) -> ExitCode:
-    discard(sys.stdout)
-    if error.unread:
-        # The reader has seen enough.
-        return ExitCode.OK
-    _say(f"the result cannot be written: {error}")
-    return ExitCode.BAD_FILE
 
 
 def _bad_file(error: ServiceDayFileError) -> ExitCode:

@@ -36,8 +36,8 @@ async def watch_day(client: AsyncMaitredClient, restaurant: Restaurant, day: dt.
 async def _print(responses: AsyncIterator[WatchFloorResponse]) -> None:
     """One line for each part of a snapshot and for each change."""
     async for response in responses:
-        if not response.HasField("heartbeat"):
-            write_json(to_dict(response), Format.JSONL)
+        if not response.HasField("heartbeat") and not write_json(to_dict(response), Format.JSONL):
+            return
 
 
 async def _draw(
@@ -64,8 +64,8 @@ async def _draw(
                 )
                 if live.console.is_terminal:
                     live.update(picture, refresh=True)
-                else:
-                    show(picture)
+                elif not show(picture):
+                    return
 
         following, drawing = asyncio.ensure_future(follow()), asyncio.ensure_future(redraw())
         try:

@@ -4,8 +4,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -29,19 +28,15 @@ class Format(StrEnum):
 
 
 class OutputError(Exception):
-    """Standard output takes nothing more. `unread` when that is because its reader has gone."""
-
-    def __init__(self, problem: OSError) -> None:
-        super().__init__(problem.strerror or str(problem))
-        self.unread = isinstance(problem, BrokenPipeError)
+    """Standard output takes nothing more, and not because its reader has gone."""
 
 
 class Results(Console):
-    """Raises OutputError when its reader has gone: there is nobody to work for any more."""
+    """Leaves it to `show` to notice that its reader has gone."""
 
     def on_broken_pipe(self) -> None:
         """What rich calls for it."""
-        raise OutputError(BrokenPipeError())
+        raise BrokenPipeError
 
 
 class Errors(Console):
@@ -70,14 +65,19 @@ def discard(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-@contextmanager
-def _to_stdout() -> Iterator[None]:
-    """What is written in the block has left this process at its end. Raises OutputError when it cannot."""
+def _written(write: Callable[[], None]) -> bool:
+    """Whether somebody reads what is written, which has left this process. Raises OutputError when it cannot."""
     try:
-        yield
+        write()
         sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough; the command goes on to its end and its exit code.
+        discard(sys.stdout)
+        return False
     except OSError as error:
-        raise OutputError(error) from None
+        discard(sys.stdout)
+        raise OutputError(error.strerror or str(error)) from None
+    return True
 
 
 def typed(program: str) -> str:
@@ -96,15 +96,18 @@ def note(text: str) -> None:
     errors().print(Text(text, style="dim"), soft_wrap=True)
 
 
-def show(*parts: RenderableType) -> None:
-    """Prints renderables as results."""
-    with _to_stdout():
+def show(*parts: RenderableType) -> bool:
+    """Prints renderables as results. False when their reader has gone: what has no end may end then."""
+
+    def write() -> None:
         for part in parts:
             if isinstance(part, Table):
                 _print_whole(part)
             else:
                 # Lines of text may be copied from the screen: they are not broken at its width.
                 results().print(part, soft_wrap=isinstance(part, str | Text))
+
+    return _written(write)
 
 
 def _print_whole(table: Table) -> None:
@@ -116,15 +119,21 @@ def _print_whole(table: Table) -> None:
     console.print(table, crop=False)
 
 
-def write_json(value: Any, form: Format) -> None:
-    """Writes a value, and nothing but it, to stdout. As JSON lines, every item of a list gets its line."""
+def write_json(value: Any, form: Format) -> bool:
+    """Writes a value, and nothing but it, to stdout. As JSON lines, every item of a list gets its line.
+
+    False when its reader has gone.
+    """
     readable = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    with _to_stdout():
+
+    def write() -> None:
         if form is Format.JSON:
             sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=not readable) + "\n")
             return
         for item in value if isinstance(value, list) else [value]:
             sys.stdout.write(json.dumps(item, ensure_ascii=not readable, separators=(",", ":")) + "\n")
+
+    return _written(write)
 
 
 def grid(columns: Sequence[str], rows: Iterable[Sequence[object]], *, kept: int = 1) -> Table:

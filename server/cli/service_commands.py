@@ -120,7 +120,11 @@ def dev(
                 sample = await load_sample(client)
             up = Text("maitred is up. Ctrl-C stops it.", style="bold green")
             running = facts(_running(server.address, busy.address, store, metrics))
-            await server.wait(lambda: show(up, running, "", *calls_to_try(server.address, sample)))
+
+            def tell() -> None:
+                show(up, running, "", *calls_to_try(server.address, sample))
+
+            await server.wait(tell)
             note("draining …")
             await server.drain()
         note("stopped")

@@ -221,6 +221,17 @@ def test_a_reader_that_has_seen_enough_is_no_error(
     assert run.err == ""
 
 
+def test_a_check_that_failed_says_so_to_whoever_reads_only_its_exit_code(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        monkeypatch.setattr("sys.stdout", closed)
+        nowhere = "postgresql://maitred@127.0.0.1:1/maitred"
+        assert run("doctor", "--database-url", nowhere) == ExitCode.NOT_READY
+
+
 @pytest.mark.parametrize("form", ["table", "json", "jsonl"])
 def test_a_result_that_the_disk_has_no_room_for_ends_with_5(
     run: Run, monkeypatch: pytest.MonkeyPatch, form: str
