@@ -51,6 +51,6 @@ kills: setup ## Kill workers, server, PostgreSQL and watchers during 20,000 chan
 torture: setup ## Two minutes of load with kills, cuts and lost answers; ARGS="--operations 100000 --seed 7" chooses
 	@$(BIN)/maitred torture $(ARGS)
 
-clean: ## Remove .venv, caches and build output (keeps .maitred, the development database)
+clean: ## Remove .venv, caches and build output (the development database is elsewhere and stays)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist out
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,6 +5,7 @@ import sys
 
 OWN_PACKAGES = frozenset({"server", "maitred", "maitred_client"})
 EXIT_NOT_INSTALLED = 69
+EXIT_INTERRUPTED = 130
 COLLECTED_AFTER = 50_000
 
 
@@ -16,6 +17,9 @@ def main() -> None:
         from server.cli.app import run
 
         run()
+    except KeyboardInterrupt:
+        # Ctrl-C before the command line is there to end with it.
+        sys.exit(EXIT_INTERRUPTED)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing in OWN_PACKAGES:

@@ -23,6 +23,9 @@ SCOPES_HEADER = "x-maitred-scopes"
 # The server derives the id itself when there is none, so that others who ask for the same have the same.
 DERIVED_BY_SERVER = frozenset({"maitred.v1.AutoAssignRequest"})
 
+PORT_MAX = 65_535
+TIMEOUT_S_MAX = 365 * 86_400
+
 Request = TypeVar("Request", bound=Message)
 
 
@@ -37,11 +40,11 @@ class CallSettings:
     def deadline_s(self, timeout_s: float | None) -> float:
         """The time a call may take with all its repeats, in seconds.
 
-        Raises ValueError unless it is above 0.
+        Raises ValueError unless it is above 0 and at most a year: gRPC takes what is endless for what is over.
         """
         chosen_s = self.timeout_s if timeout_s is None else timeout_s
-        if not chosen_s > 0:
-            raise ValueError(f"timeout_s is {chosen_s}; it has to be above 0")
+        if not 0 < chosen_s <= TIMEOUT_S_MAX:
+            raise ValueError(f"timeout_s is {chosen_s}; it has to be above 0 and at most {TIMEOUT_S_MAX}")
         return chosen_s
 
     def error(self, failure: grpc.RpcError, request: Message) -> MaitredError:
@@ -64,6 +67,7 @@ def call_settings(
     address: str, tenant_id: UUID | str, actor: str, scopes: Iterable[str] | None, timeout_s: float
 ) -> CallSettings:
     """The settings of a client. Raises ValueError naming the argument that is wrong."""
+    _require_port(address)
     settings = CallSettings(address, call_metadata(tenant_id, actor, scopes), timeout_s)
     settings.deadline_s(None)
     return settings
@@ -113,6 +117,13 @@ def request_id_of(request: Message) -> str:
 def _details(failure: grpc.RpcError) -> ErrorDetails:
     status = rpc_status.from_call(cast(grpc.Call, failure))
     return NO_DETAILS if status is None else decode_details(status)
+
+
+def _require_port(address: str) -> None:
+    # gRPC would take the port modulo 65536, and call somebody else.
+    port = address.rpartition(":")[2]
+    if port.isdecimal() and int(port) > PORT_MAX:
+        raise ValueError(f"address is {address!r}; its port has to be at most {PORT_MAX}")
 
 
 def _header_text(name: str, text: str) -> str:

@@ -1,7 +1,7 @@
 """Builds `.venv` from the lock. Started by setup.sh with any Python 3.11 or newer; standard library only.
 
-It does nothing, quickly, when the lock, the project file, the interpreter and the place are those of the last
-finished run. A run that was cut off leaves no stamp, so the next one finishes the work.
+It does nothing, quickly, when the lock, the project file and the place are those of the last finished run, and the
+interpreter is too or PYTHON names none. A run that was cut off leaves no stamp, so the next one finishes the work.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ def run(*command: str, remedy: str) -> None:
 
 
 def expected_stamp() -> str:
-    """What identifies a finished setup: the pinned packages, the project, the place, the Python series."""
+    """What identifies a finished setup: the pinned packages, the project, the place."""
     digest = hashlib.sha256()
     for part in (LOCK.read_bytes(), PROJECT.read_bytes(), os.fsencode(ROOT)):
         digest.update(hashlib.sha256(part).digest())
@@ -49,10 +49,15 @@ def expected_stamp() -> str:
 
 
 def works(python: Path) -> bool:
-    """Whether the environment's interpreter starts, belongs to this place, and is new enough."""
-    probe = "import sys; sys.exit(sys.version_info < (3, 11) or sys.prefix != sys.argv[1])"
+    """Whether the environment's interpreter starts, belongs to this place, is new enough, and is the one asked for."""
+    probe = (
+        "import sys; sys.exit(sys.version_info < (3, 11) or sys.prefix != sys.argv[1]"
+        " or sys.argv[2] not in ('', f'{sys.version} {sys.base_prefix}'))"
+    )
+    asked_for = f"{sys.version} {sys.base_prefix}" if os.environ.get("PYTHON") else ""
     try:
-        return subprocess.run([python, "-c", probe, VENV], check=False, capture_output=True).returncode == 0
+        command = [str(python), "-c", probe, str(VENV), asked_for]
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0
     except OSError:
         return False
 
@@ -77,7 +82,7 @@ def create_environment() -> None:
         say("keeping the existing .venv")
         return
     if VENV.exists():
-        say("replacing .venv, which does not work here")
+        say("replacing .venv, which does not work here or is another Python's")
         shutil.rmtree(VENV)
     packages = ("venv",) if importlib.util.find_spec("ensurepip") else ("venv", "pip")
     if not all(importlib.util.find_spec(package) for package in packages):

@@ -1,6 +1,5 @@
 """The commands, put together, and the one place where they end."""
 
-import os
 import sys
 from typing import Annotated
 
@@ -24,7 +23,7 @@ from server.cli import (
     verify_command,
     worker_commands,
 )
-from server.cli.failures import MEANINGS, ExitCode, report
+from server.cli.failures import MEANINGS, report
 from server.cli.help_text import unwrapped
 
 EXIT_CODES = "\n".join(f"[bold]{int(code)}[/] {meaning}  " for code, meaning in MEANINGS.items())
@@ -93,9 +92,5 @@ def run() -> None:
             stream.reconfigure(errors="replace")
     try:
         app()
-    except BrokenPipeError:
-        # The reader has seen enough. Python would complain about it once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.OK)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 the last place that can say it in words
         sys.exit(report(error))

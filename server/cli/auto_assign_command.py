@@ -34,6 +34,7 @@ from server.cli.options import (
     Timeout,
 )
 from server.cli.output import Format, facts, show, write_json
+from server.domain.limits import CUTOFF_MAX_S
 
 OUT_OF_TIME = AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_TIMEOUT_BEFORE_CONFIRM
 
@@ -67,6 +68,7 @@ def auto_assign(
             "--cutoff",
             envvar="MAITRED_CLI_CUTOFF",
             min=0,
+            max=CUTOFF_MAX_S // 60,
             help="Minutes before the party sits down from which on staff assign, not this command.",
         ),
     ] = None,
@@ -98,6 +100,8 @@ def auto_assign(
         raise typer.BadParameter("give either a booking or --date", param_hint="BOOKING")
     if date and avoid:
         raise typer.BadParameter("goes with a booking, not with --date", param_hint="--avoid")
+    if booking is not None and order is not Order.TIME:
+        raise typer.BadParameter("goes with --date, not with a booking", param_hint="--order")
     day = Day(date, order, cutoff, reason)
     drive(
         assign_day(connection, restaurant, day, output)

@@ -31,6 +31,7 @@ from server.cli.options import (
     RestaurantName,
     Tenant,
     Timeout,
+    Ttl,
 )
 from server.cli.output import Format, note, show, write_json
 from server.cli.overriding import Overrides, overrides
@@ -142,10 +143,7 @@ def hold(
             help="Plan first and hold the best plan.",
         ),
     ] = False,
-    ttl: Annotated[
-        int | None,
-        typer.Option("--ttl", envvar="MAITRED_CLI_TTL", help="Seconds to hold; the server has a default."),
-    ] = None,
+    ttl: Ttl = None,
     override: Overrides = None,
     reason: Annotated[
         str, typer.Option("--reason", envvar="MAITRED_CLI_REASON", help="Why; kept in the audit log.")

@@ -36,6 +36,7 @@ from server.cli.options import (
     Timeout,
 )
 from server.cli.output import Format, facts, show, write_json
+from server.domain.limits import CUTOFF_MAX_S
 
 BookingId = Annotated[
     UUID, typer.Argument(metavar="BOOKING", help="Id of the booking.", envvar="MAITRED_CLI_BOOKING")
@@ -64,6 +65,7 @@ def dispatch(
             "--cutoff",
             envvar="MAITRED_CLI_CUTOFF",
             min=0,
+            max=CUTOFF_MAX_S // 60,
             help="Minutes before the party sits down from which on staff assign; the policy has a default.",
         ),
     ] = None,

@@ -7,10 +7,22 @@ from rich.markup import escape
 from rich.text import Text
 
 from maitred_client import MaitredError
-from server.cli.output import errors
+from server.cli.output import OutputError, errors
 from server.cli.service_day_error import ServiceDayFileError
 
-UNREACHABLE_CODES = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "UNKNOWN"})
+# What is said, and advised, when a call failed without an answer of ours.
+UNANSWERED = {
+    "UNAVAILABLE": ("no maitred server answered", "Check --address, or start one: maitred dev"),
+    "UNKNOWN": ("no maitred server answered", "Check --address, or start one: maitred dev"),
+    "DEADLINE_EXCEEDED": (
+        "no maitred server answered in time",
+        "Check --address, or allow more with --timeout. A change can have been made: look before repeating it.",
+    ),
+    "UNIMPLEMENTED": (
+        "the server does not know this call",
+        "Check --address; a maitred server that is older than this command has to be updated.",
+    ),
+}
 
 
 class ExitCode(IntEnum):
@@ -63,6 +75,9 @@ def report(error: BaseException) -> ExitCode:
     """Says on stderr why the command ended. Only what nobody expected shows a traceback."""
     if isinstance(error, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
+    if isinstance(error, OutputError):
+        _say(f"the result cannot be written: {error}")
+        return ExitCode.BAD_FILE
     if isinstance(error, CommandFailure):
         _say(error.problem, error.remedy)
         return error.code
@@ -85,7 +100,7 @@ def _at_start(error: BaseException) -> ExitCode | None:
     if isinstance(error, SettingsError):
         for problem in error.problems:
             errors().print(Text(f"  {problem}"), soft_wrap=True)
-        _say("the settings are wrong", "See them all with: maitred config")
+        _say("the settings are wrong", "Correct or unset them; maitred config then shows every setting.")
         return ExitCode.BAD_SETTINGS
     if isinstance(error, StartError):
         _say(str(error))
@@ -101,8 +116,9 @@ def _say(problem: str, remedy: str = "") -> None:
 
 
 def _refusal(error: MaitredError) -> ExitCode:
-    if not error.reason and error.code.name in UNREACHABLE_CODES:
-        _say(f"no maitred server answered: {error.message}", "Check --address, or start one: maitred dev")
+    if not error.reason and error.code.name in UNANSWERED:
+        problem, remedy = UNANSWERED[error.code.name]
+        _say(f"{problem}: {error.message}", remedy)
         return ExitCode.UNREACHABLE
     console = errors()
     reason = error.reason or error.code.name

@@ -2,8 +2,6 @@
 
 import asyncio
 import datetime as dt
-import json
-import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from zoneinfo import ZoneInfo
@@ -12,7 +10,7 @@ from rich.live import Live
 
 from maitred_client import AsyncMaitredClient, timestamp, to_dict
 from maitred_client.messages import Restaurant, WatchFloorRequest, WatchFloorResponse
-from server.cli.output import Format, note, results, show
+from server.cli.output import Format, note, results, show, write_json
 from server.cli.picture_source import fetch_picture
 from server.cli.picture_terminal import TerminalPicture
 
@@ -38,9 +36,8 @@ async def watch_day(client: AsyncMaitredClient, restaurant: Restaurant, day: dt.
 async def _print(responses: AsyncIterator[WatchFloorResponse]) -> None:
     """One line for each part of a snapshot and for each change."""
     async for response in responses:
-        if not response.HasField("heartbeat"):
-            sys.stdout.write(json.dumps(to_dict(response), separators=(",", ":")) + "\n")
-            sys.stdout.flush()
+        if not response.HasField("heartbeat") and not write_json(to_dict(response), Format.JSONL):
+            return
 
 
 async def _draw(
@@ -67,8 +64,8 @@ async def _draw(
                 )
                 if live.console.is_terminal:
                     live.update(picture, refresh=True)
-                else:
-                    show(picture)
+                elif not show(picture):
+                    return
 
         following, drawing = asyncio.ensure_future(follow()), asyncio.ensure_future(redraw())
         try:

@@ -5,6 +5,8 @@ import re
 from zoneinfo import ZoneInfo
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
+# The service takes instants from 1970 until 2200.
+_YEARS = range(1970, 2200)
 
 
 def parse_start(text: str, zone: ZoneInfo, now: dt.datetime) -> dt.datetime:
@@ -26,15 +28,23 @@ def parse_start(text: str, zone: ZoneInfo, now: dt.datetime) -> dt.datetime:
         raise ValueError(
             f"{text!r} is not a time; write 19:30, 2026-03-14T19:30 or 2026-03-14T19:30+01:00"
         ) from None
+    _require_year(text, start.year)
     return start if start.tzinfo is not None else start.replace(tzinfo=zone)
 
 
 def parse_date(text: str) -> dt.date:
     """A date from "YYYY-MM-DD". Raises ValueError with a sentence."""
     try:
-        return dt.date.fromisoformat(text)
+        date = dt.date.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{text!r} is not a date; write it like 2026-03-14") from None
+    _require_year(text, date.year)
+    return date
+
+
+def _require_year(text: str, year: int) -> None:
+    if year not in _YEARS:
+        raise ValueError(f"{text!r} is too far away; the years {_YEARS[0]} to {_YEARS[-1]} are accepted")
 
 
 def replay_date(recorded: dt.date, today: dt.date) -> dt.date:

@@ -22,6 +22,7 @@ from server.cli.options import (
     RestaurantName,
     Tenant,
     Timeout,
+    Ttl,
 )
 from server.cli.output import Format, write_json
 from server.cli.overriding import Overrides, overrides
@@ -36,12 +37,7 @@ def register(app: typer.Typer) -> None:
 
 def extend(
     hold_id: HoldId,
-    ttl: Annotated[
-        int | None,
-        typer.Option(
-            "--ttl", envvar="MAITRED_CLI_TTL", help="Seconds to hold from now on; the server has a default."
-        ),
-    ] = None,
+    ttl: Ttl = None,
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
     address: Address = ADDRESS_DEFAULT,

@@ -14,6 +14,9 @@ ADDRESS_DEFAULT = "127.0.0.1:7420"
 # The tenant of the sample restaurant. A server that identifies callers by header takes any tenant.
 SAMPLE_TENANT = UUID("5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10")
 
+# No server can be set to allow a longer hold.
+TTL_S_MAX = 86_400
+
 CONNECTION = "Connection"
 
 Address = Annotated[
@@ -47,6 +50,16 @@ Timeout = Annotated[
         max=600.0,
         help="Seconds to wait for one call.",
         rich_help_panel=CONNECTION,
+    ),
+]
+Ttl = Annotated[
+    int | None,
+    typer.Option(
+        "--ttl",
+        envvar="MAITRED_CLI_TTL",
+        min=1,
+        max=TTL_S_MAX,
+        help="Seconds to hold from now on; the server has a default.",
     ),
 ]
 Output = Annotated[

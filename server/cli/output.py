@@ -1,17 +1,22 @@
 """Where output goes: results to stdout as table, JSON or JSON lines; everything else to stderr."""
 
 import json
+import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console, JustifyMethod, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
+
+# Wider than any table gets.
+WIDTH_MAX = 10_000
 
 
 class Format(StrEnum):
@@ -22,16 +27,57 @@ class Format(StrEnum):
     JSONL = "jsonl"
 
 
+class OutputError(Exception):
+    """Standard output takes nothing more, and not because its reader has gone."""
+
+
+class Results(Console):
+    """Leaves it to `show` to notice that its reader has gone."""
+
+    def on_broken_pipe(self) -> None:
+        """What rich calls for it."""
+        raise BrokenPipeError
+
+
+class Errors(Console):
+    """Falls silent when its reader has gone: what it tells about goes on."""
+
+    def on_broken_pipe(self) -> None:
+        """What rich calls for it."""
+        self.quiet = True
+        discard(sys.stderr)
+
+
 @cache
 def results() -> Console:
     """The console for results. It follows sys.stdout, its width, NO_COLOR and whether it is a terminal."""
-    return Console(highlight=False)
+    return Results(highlight=False)
 
 
 @cache
 def errors() -> Console:
     """The console for progress and complaints."""
-    return Console(stderr=True, highlight=False)
+    return Errors(stderr=True, highlight=False)
+
+
+def discard(stream: TextIO) -> None:
+    """Lets go of what the stream could not write. Python would complain about it once more when it closes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _written(write: Callable[[], None]) -> bool:
+    """Whether somebody reads what is written, which has left this process. Raises OutputError when it cannot."""
+    try:
+        write()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough; the command goes on to its end and its exit code.
+        discard(sys.stdout)
+        return False
+    except OSError as error:
+        discard(sys.stdout)
+        raise OutputError(error.strerror or str(error)) from None
+    return True
 
 
 def typed(program: str) -> str:
@@ -50,39 +96,76 @@ def note(text: str) -> None:
     errors().print(Text(text, style="dim"), soft_wrap=True)
 
 
-def show(*parts: RenderableType) -> None:
-    """Prints renderables as results."""
-    for part in parts:
-        # Lines of text may be copied from the screen, so only what has columns is fitted to its width.
-        results().print(part, soft_wrap=isinstance(part, str | Text))
+def show(*parts: RenderableType) -> bool:
+    """Prints renderables as results. False when their reader has gone: what has no end may end then."""
+
+    def write() -> None:
+        for part in parts:
+            if isinstance(part, Table):
+                _print_whole(part)
+            else:
+                # Lines of text may be copied from the screen: they are not broken at its width.
+                results().print(part, soft_wrap=isinstance(part, str | Text))
+
+    return _written(write)
 
 
-def write_json(value: Any, form: Format) -> None:
-    """Writes a value, and nothing but it, to stdout. As JSON lines, every item of a list gets its line."""
+def _print_whole(table: Table) -> None:
+    """Fits it to the width, but never cuts off what may not be wrapped: an id is of no use without its end."""
+    console = results()
+    needed = Measurement.get(console, console.options.update(max_width=WIDTH_MAX), table).minimum
+    if needed > console.width:
+        table.width = needed
+    console.print(table, crop=False)
+
+
+def write_json(value: Any, form: Format) -> bool:
+    """Writes a value, and nothing but it, to stdout. As JSON lines, every item of a list gets its line.
+
+    False when its reader has gone.
+    """
     readable = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    if form is Format.JSON:
-        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=not readable) + "\n")
-        return
-    for item in value if isinstance(value, list) else [value]:
-        sys.stdout.write(json.dumps(item, ensure_ascii=not readable, separators=(",", ":")) + "\n")
+
+    def write() -> None:
+        if form is Format.JSON:
+            sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=not readable) + "\n")
+            return
+        for item in value if isinstance(value, list) else [value]:
+            sys.stdout.write(json.dumps(item, ensure_ascii=not readable, separators=(",", ":")) + "\n")
+
+    return _written(write)
 
 
 def grid(columns: Sequence[str], rows: Iterable[Sequence[object]], *, kept: int = 1) -> Table:
     """A plain table. A column whose name ends in ">" is set flush right; the first `kept` are never wrapped."""
     table = Table(box=None, pad_edge=False, header_style="bold")
+    lines = [tuple(map(_text, row)) for row in rows]
     for index, column in enumerate(columns):
         justify: JustifyMethod = "right" if column.endswith(">") else "left"
-        table.add_column(column.rstrip(">"), justify=justify, no_wrap=index < kept, overflow="fold")
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+        title = column.rstrip(">")
+        cells = (Text(title), *(line[index] for line in lines)) if index < kept else ()
+        table.add_column(
+            title, justify=justify, no_wrap=index < kept, overflow="fold", min_width=_width(cells)
+        )
+    for line in lines:
+        table.add_row(*line)
     return table
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> Table:
     """Names and values, one pair per line."""
     table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
+    lines = [(Text(name), _text(value)) for name, value in pairs]
+    table.add_column(style="dim", no_wrap=True, min_width=_width(name for name, _ in lines))
     table.add_column()
-    for name, value in pairs:
-        table.add_row(Text(name), value if isinstance(value, Text) else Text(str(value)))
+    for line in lines:
+        table.add_row(*line)
     return table
+
+
+def _text(value: object) -> Text:
+    return value if isinstance(value, Text) else Text(str(value))
+
+
+def _width(cells: Iterable[Text]) -> int | None:
+    return max((cell.cell_len for cell in cells), default=None)

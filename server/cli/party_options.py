@@ -10,13 +10,20 @@ import typer
 from maitred_client import duration, timestamp
 from maitred_client.messages import Floor, PartyRequest, Restaurant
 from server.cli.looking_up import start_in, zone_id_by_name
+from server.domain.limits import PARTY_SIZE_MAX, STAY_MAX_S, STAY_MIN_S
 
 Booking = Annotated[
     UUID | None, typer.Option("--booking", envvar="MAITRED_CLI_BOOKING", help="Id of a stored booking.")
 ]
 PartySize = Annotated[
     int | None,
-    typer.Option("--party", envvar="MAITRED_CLI_PARTY", help="Ask for so many people instead."),
+    typer.Option(
+        "--party",
+        envvar="MAITRED_CLI_PARTY",
+        min=1,
+        max=PARTY_SIZE_MAX,
+        help="Ask for so many people instead.",
+    ),
 ]
 Start = Annotated[
     str,
@@ -28,7 +35,13 @@ Start = Annotated[
 ]
 StayMinutes = Annotated[
     int | None,
-    typer.Option("--stay", envvar="MAITRED_CLI_STAY", help="Minutes, instead of the policy's."),
+    typer.Option(
+        "--stay",
+        envvar="MAITRED_CLI_STAY",
+        min=STAY_MIN_S // 60,
+        max=STAY_MAX_S // 60,
+        help="Minutes, instead of the policy's.",
+    ),
 ]
 Zone = Annotated[str, typer.Option("--zone", envvar="MAITRED_CLI_ZONE", help="Only this zone.")]
 Required = Annotated[
@@ -55,6 +68,23 @@ class Wanted:
             raise typer.BadParameter("give either --booking, or --party with --start")
         if self.party is not None and not self.start:
             raise typer.BadParameter("--party needs --start", param_hint="--start")
+        if self.booking is not None:
+            self._require_no_wishes()
+
+    def _require_no_wishes(self) -> None:
+        """A stored booking has its own start and wishes: those of the command line would be ignored."""
+        wishes = {
+            "--start": self.start,
+            "--stay": self.stay,
+            "--zone": self.zone,
+            "--require": self.require,
+            "--prefer": self.prefer,
+            "--prefer-zone": self.prefer_zone,
+        }
+        if given := [option for option, value in wishes.items() if value]:
+            raise typer.BadParameter(
+                "goes with --party; a stored booking has its own", param_hint=", ".join(given)
+            )
 
     def party_request(self, restaurant: Restaurant, floor: Floor) -> PartyRequest:
         """The party, when no booking is asked about."""

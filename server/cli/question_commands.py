@@ -33,6 +33,7 @@ from server.cli.options import (
 from server.cli.output import Format, show, write_json
 from server.cli.overriding import Overrides, overrides
 from server.cli.party_options import Booking, PartySize, Required, Start, StayMinutes, Wanted, Zone, words
+from server.domain.limits import PARTY_SIZE_MAX
 
 QUESTIONS_MAX = 500
 STEP = re.compile(r"([1-9]\d{0,3})(m|h)")
@@ -174,6 +175,9 @@ def _sizes(text: str) -> list[int]:
     sizes = words(text)
     if not sizes or not all(size.isdecimal() for size in sizes):
         raise typer.BadParameter(f"{text!r} is no list of sizes; write 4, or 2,4,6", param_hint="--party")
+    for size in sizes:
+        if len(size) > len(str(PARTY_SIZE_MAX)) or not 1 <= int(size) <= PARTY_SIZE_MAX:
+            raise typer.BadParameter(f"{size} is not between 1 and {PARTY_SIZE_MAX}", param_hint="--party")
     return [int(size) for size in sizes]
 
 

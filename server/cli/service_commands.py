@@ -120,7 +120,11 @@ def dev(
                 sample = await load_sample(client)
             up = Text("maitred is up. Ctrl-C stops it.", style="bold green")
             running = facts(_running(server.address, busy.address, store, metrics))
-            await server.wait(lambda: show(up, running, "", *calls_to_try(server.address, sample)))
+
+            def tell() -> None:
+                show(up, running, "", *calls_to_try(server.address, sample))
+
+            await server.wait(tell)
             note("draining …")
             await server.drain()
         note("stopped")
@@ -163,9 +167,9 @@ def migrate_status_command(
     settings = _settings(database_url=database_url, data_dir=data_dir)
 
     async def work() -> None:
-        from server.bootstrap import database, migration_status
+        from server.bootstrap import migration_status, seen_database
 
-        async with database(settings, note) as store:
+        async with seen_database(settings) as store:
             rows = await migration_status(settings, store.url)
         if output is Format.TABLE:
             show(grid(("Migration", "State"), ((row.name, row.state) for row in rows)))
@@ -183,9 +187,9 @@ def migrate_check_command(database_url: DatabaseUrl = None, data_dir: DataDir = 
     settings = _settings(database_url=database_url, data_dir=data_dir)
 
     async def work() -> tuple[str, ...]:
-        from server.bootstrap import database, migration_check
+        from server.bootstrap import migration_check, seen_database
 
-        async with database(settings, note) as store:
+        async with seen_database(settings) as store:
             return tuple(await migration_check(settings, store.url))
 
     problems = drive(work())

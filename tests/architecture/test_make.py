@@ -3,7 +3,13 @@
 import os
 import re
 import subprocess
+import sys
+import venv
+from pathlib import Path
 
+import pytest
+
+from ops.build import bootstrap
 from tests.architecture.sources import ROOT
 
 TARGETS = {"setup", "demo", "dev", "test", "check", "generate", "lock", "bench", "kills", "torture", "clean"}
@@ -26,3 +32,17 @@ def test_make_without_a_target_explains_every_target() -> None:
 def test_every_target_that_needs_the_environment_builds_it_first() -> None:
     for target in TARGETS - {"setup", "clean"}:
         assert "ops/build/setup.sh" in make("--dry-run", target).splitlines()[0], target
+
+
+def test_an_environment_of_another_python_is_kept_unless_one_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venv.create(tmp_path / "venv", with_pip=False)
+    python = tmp_path / "venv" / "bin" / "python"
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path / "venv")
+    monkeypatch.setenv("PYTHON", sys.executable)
+    assert bootstrap.works(python)
+    monkeypatch.setattr(sys, "version", "3.99.0 (another)")
+    assert not bootstrap.works(python)
+    monkeypatch.delenv("PYTHON")
+    assert bootstrap.works(python)

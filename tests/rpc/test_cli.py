@@ -343,6 +343,9 @@ async def test_dev_says_what_to_try_and_a_signal_stops_it(scratch: Path, number:
         assert (await run("confirm", held["hold_id"], *address)).code == ExitCode.OK
         assert "buf curl --protocol grpc" in printed
         assert "grpcurl -plaintext" in printed
+        for looking in (("migrate", "check"), ("migrate", "status", "-o", "json")):
+            looked = await run(*looking, *where[2:], scratch=scratch)
+            assert looked.code == ExitCode.OK, looked.err
         process.send_signal(number)
         _, err = await process.communicate()
         assert process.returncode == ExitCode.OK
@@ -386,7 +389,8 @@ async def test_migrate_says_that_a_migrated_database_is_up_to_date(database_url:
 
 
 async def test_the_doctor_finds_what_is_wrong_and_nothing_else(database_url: str) -> None:
-    ended = await run("doctor", "-o", "json", "--database-url", database_url)
+    nobody_listens = {"port": "1"}
+    ended = await run("doctor", "-o", "json", "--database-url", database_url, settings=nobody_listens)
     findings = {finding["name"]: finding for finding in json.loads(ended.out)}
     assert ended.code == ExitCode.NOT_READY
     # The databases of these tests trade durability for speed, which a doctor has to notice.

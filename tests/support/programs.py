@@ -72,9 +72,11 @@ async def said(process: Process, words: str) -> str:
     raise AssertionError(f"it ended before it said: {words}")
 
 
-async def run(*arguments: str, scratch: Path | None = None) -> Ended:
+async def run(
+    *arguments: str, scratch: Path | None = None, settings: Mapping[str, str] | None = None
+) -> Ended:
     """What the program left behind. It is killed when nobody waits for its end any more."""
-    request = Request(arguments, _environment(scratch, {}), str(scratch or ROOT))
+    request = Request(arguments, _environment(scratch, settings or {}), str(scratch or ROOT))
     out, err, told = await _interpreter().ask(request)
     written = asyncio.gather(out.read(), err.read())
     program = int(await told.readline())

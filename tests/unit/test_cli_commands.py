@@ -1,6 +1,7 @@
 """The command line without a server: help, exit codes, and complaints in place of tracebacks."""
 
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 import typer
 
 from maitred_client.messages import Floor, Zone
-from server.cli import app
+from server import entry
+from server.cli import app, output
 from server.cli.failures import MEANINGS, ExitCode
 from server.cli.looking_up import zone_id_by_name
 
@@ -120,6 +122,16 @@ def test_every_option_names_its_environment_twin(run: Run, command: str) -> None
         ("availability", "--party", "4", "--date", "tomorrow"),
         ("availability", "--party", "4", "--date", "2031-05-01", "--every", "quarter"),
         ("availability", "--party", "4", "--date", "2031-05-01", "--from", "25:00"),
+        ("availability", "--party", "4,501", "--date", "2031-05-01"),
+        ("availability", "--party", "9" * 5000, "--date", "2031-05-01"),
+        ("availability", "--party", "4", "--date", "0001-01-01"),
+        ("plan", "--party", "99999999999", "--start", "20:00"),
+        ("plan", "--party", "4", "--start", "20:00", "--stay", "99999999999999"),
+        ("plan", "--party", "4", "--start", "20:00", "--address", "127.0.0.1:99999"),
+        ("auto-assign", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--cutoff", "999999999999"),
+        ("dispatch", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--cutoff", "999999999999"),
+        ("extend", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--ttl", "999999999999999"),
+        ("hold", "--booking", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--best", "--ttl", "999999999999999"),
         ("hold", "--booking", "not-an-id", "--best"),
         ("hold", "--booking", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10"),
         ("hold", "--booking", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--best", "--tables", "T1"),
@@ -167,6 +179,100 @@ def test_a_server_that_is_not_there_ends_with_4_and_a_hint(
     assert "maitred dev" in run.err
     assert "Traceback" not in run.err
     assert run.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        *(
+            ((*question, "--booking", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", option, value), option)
+            for question in (("plan",), ("explain", "--tables", "T1"))
+            for option, value in (
+                ("--start", "20:00"),
+                ("--stay", "90"),
+                ("--zone", "Hall"),
+                ("--require", "a"),
+            )
+        ),
+        (("plan", "--booking", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--prefer", "a"), "--prefer"),
+        (
+            ("plan", "--booking", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--prefer-zone", "a"),
+            "--prefer-zone",
+        ),
+        (("auto-assign", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--order", "size-desc"), "--order"),
+    ],
+)
+def test_a_wish_that_a_stored_booking_would_not_be_asked_about_is_refused_and_not_ignored(
+    run: Run, arguments: tuple[str, ...], option: str
+) -> None:
+    assert run(*arguments) == ExitCode.USAGE
+    assert f"{option}: goes with" in run.err
+
+
+@pytest.mark.parametrize("form", ["table", "json", "jsonl"])
+def test_a_reader_that_has_seen_enough_is_no_error(
+    run: Run, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        monkeypatch.setattr("sys.stdout", closed)
+        assert run("config", "-o", form) == ExitCode.OK
+    assert run.err == ""
+
+
+def test_a_check_that_failed_says_so_to_whoever_reads_only_its_exit_code(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        monkeypatch.setattr("sys.stdout", closed)
+        nowhere = "postgresql://maitred@127.0.0.1:1/maitred"
+        assert run("doctor", "--database-url", nowhere) == ExitCode.NOT_READY
+
+
+@pytest.mark.parametrize("form", ["table", "json", "jsonl"])
+def test_a_result_that_the_disk_has_no_room_for_ends_with_5(
+    run: Run, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert run("config", "-o", form) == ExitCode.BAD_FILE
+    assert run.err == "maitred: the result cannot be written: No space left on device\n"
+
+
+def test_a_line_of_json_has_left_when_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(reader) as lines, os.fdopen(writer, "w") as piped:
+        os.set_blocking(reader, False)
+        monkeypatch.setattr("sys.stdout", piped)
+        output.write_json({"done": 1}, output.Format.JSONL)
+        assert lines.readline() == '{"done":1}\n'
+
+
+def test_nobody_to_complain_to_changes_no_exit_code(
+    run: Run, nobody: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        monkeypatch.setattr("sys.stderr", closed)
+        code = run("floor", "--address", nobody, "--timeout", "2")
+    output.errors.cache_clear()
+    assert code == ExitCode.UNREACHABLE
+
+
+def test_ctrl_c_ends_with_130_even_while_the_command_line_is_loaded(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app, "run", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert ended.value.code == ExitCode.INTERRUPTED
 
 
 def test_the_environment_twin_of_an_option_is_read(

@@ -35,6 +35,13 @@ def test_what_is_no_time_is_refused_with_a_hint(text: str) -> None:
         parse_start(text, ROME, NOON)
 
 
+@pytest.mark.parametrize("year", ["0001", "1969", "2200", "9999"])
+def test_what_no_instant_of_the_service_can_be_is_refused_with_the_years_that_can(year: str) -> None:
+    for parse in (parse_date, lambda text: parse_start(text, ROME, NOON)):
+        with pytest.raises(ValueError, match="the years 1970 to 2199 are accepted"):
+            parse(f"{year}-12-31")
+
+
 def test_a_date_is_iso_or_refused() -> None:
     assert parse_date("2026-03-14") == date(2026, 3, 14)
     with pytest.raises(ValueError, match="2026-03-14"):

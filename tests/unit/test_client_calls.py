@@ -60,7 +60,13 @@ def test_a_caller_that_cannot_be_named_is_refused(
         MaitredClient("127.0.0.1:1", tenant_id=tenant_id, actor=actor, scopes=scopes)
 
 
-@pytest.mark.parametrize("timeout_s", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("address", ["127.0.0.1:65536", "[::1]:99999", "dns:///maitred:74200"])
+def test_a_port_that_would_be_taken_for_another_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="its port has to be at most 65535"):
+        MaitredClient(address, tenant_id=TENANT)
+
+
+@pytest.mark.parametrize("timeout_s", [0.0, -1.0, float("nan"), float("inf"), 1e12])
 def test_a_timeout_that_is_no_length_is_refused(timeout_s: float) -> None:
     with pytest.raises(ValueError, match="timeout_s is"):
         MaitredClient("127.0.0.1:1", tenant_id=TENANT, timeout_s=timeout_s)

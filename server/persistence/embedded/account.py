@@ -34,8 +34,15 @@ class Account:
 
     def runs(self, *arguments: str | Path) -> bool:
         """Whether this account can run a short command; says nothing about why not."""
-        command = self.command(*arguments)
-        outcome = subprocess.run(command, cwd="/", env=environment(), capture_output=True, check=False)
+        outcome = subprocess.run(
+            self.command(*arguments),
+            cwd="/",
+            env=environment(),
+            capture_output=True,
+            check=False,
+            # Ctrl-C would end it, and be taken for a no.
+            start_new_session=True,
+        )
         return outcome.returncode == 0
 
     def own(self, path: Path) -> None:

@@ -94,6 +94,8 @@ def _probe(bin_dir: Path, source: Source, rejected: list[str]) -> Installation |
             text=True,
             timeout=_PROBE_TIMEOUT_S,
             check=True,
+            # Ctrl-C would end it, and be taken for a PostgreSQL that does not run here.
+            start_new_session=True,
         )
     except (OSError, subprocess.SubprocessError) as failure:
         rejected.append(f"{bin_dir} does not run: {failure}")

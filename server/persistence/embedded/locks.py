@@ -58,14 +58,20 @@ class FileLock:
 
 
 def owned_elsewhere(data_root: Path) -> bool:
-    """Whether another process uses `data_root` right now."""
+    """Whether another process uses `data_root` right now. Raises when this user may not know."""
     path = data_root / _OWNER_LOCK
-    if not path.exists():
-        return False
-    lock = FileLock(path)
-    if lock.acquire():
-        lock.release()
-        return False
+    try:
+        if not path.exists():
+            return False
+        lock = FileLock(path)
+        if lock.acquire():
+            lock.release()
+            return False
+    except OSError as failure:
+        raise EmbeddedPostgresError(
+            f"cannot tell who uses {data_root}: {failure.strerror}. Ask as its owner, or choose another "
+            "directory with --data-dir"
+        ) from failure
     return True
 
 

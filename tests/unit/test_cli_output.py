@@ -1,0 +1,40 @@
+"""What people read in a terminal of any width."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from server.cli import output
+
+EVENT = "581da4e1-6a13-437b-868e-a517dfe3c0aa"
+PROBLEM = "the receiver answered 410 and wants no more of these"
+
+
+@pytest.fixture(params=["1", "40", "80"])
+def narrow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("COLUMNS", request.param)
+    output.results.cache_clear()
+    yield
+    output.results.cache_clear()
+
+
+@pytest.mark.usefixtures("narrow")
+def test_what_may_not_be_wrapped_is_never_cut_off_and_hides_nothing_else(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    committed = "2026-11-22 08:08:48 UTC"
+    columns = ("Event", "Status", "Type", "Committed", "Last error")
+    row = (EVENT, "dead", "capacity.booking.transitioned", committed, PROBLEM)
+    output.show(output.grid(columns, [row], kept=4))
+    printed = capsys.readouterr().out
+    first = next(line for line in printed.splitlines() if EVENT in line)
+    assert all(value in first for value in row[:4])
+    assert all(word in printed for word in PROBLEM.split())
+
+
+@pytest.mark.usefixtures("narrow")
+def test_a_fact_is_never_cut_off(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show(output.facts([("maitred plan --party 4 --start 20:00", f"{EVENT} is confirmed")]))
+    printed = capsys.readouterr().out
+    assert "maitred plan --party 4 --start 20:00" in printed
+    assert EVENT in printed
