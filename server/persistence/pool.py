@@ -104,12 +104,23 @@ async def borrowed(pool: Pool, timeout_s: float | None = None) -> AsyncIterator[
         try:
             yield connection
         except (asyncio.CancelledError, TimeoutError):
-            try:
-                await connection.execute(LEFT_OPEN["end_implicit"], timeout=END_TIMEOUT_S)
-            except (OSError, TimeoutError, *DRIVER_ERRORS):
-                # The driver may have closed it already; what counts is why the caller gave up.
-                with suppress(asyncpg.InterfaceError):
-                    connection.terminate()
+            await _end_implicit(connection)
+            raise
+
+
+async def _end_implicit(connection: Connection) -> None:
+    """Ends the transaction that may be open unknown to the driver; where nothing answers in time, the connection.
+
+    Early releases of Python 3.11 tell a task that was cancelled already of a time that is over as of one more
+    cancellation.
+    """
+    try:
+        await connection.execute(LEFT_OPEN["end_implicit"], timeout=END_TIMEOUT_S)
+    except (OSError, TimeoutError, asyncio.CancelledError, *DRIVER_ERRORS) as problem:
+        # The driver may have closed it already; what counts is why the caller gave up.
+        with suppress(asyncpg.InterfaceError):
+            connection.terminate()
+        if isinstance(problem, asyncio.CancelledError):
             raise
 
 
