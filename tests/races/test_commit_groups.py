@@ -134,10 +134,10 @@ async def test_a_crowd_is_shared_out_among_the_groups_that_may_be_under_way(
             for world, table, booking in bookings
         ]
         await pause.reached()
-        assert [type(answer) for answer in await outcomes(*calls[18:])] == [Held] * 18
+        assert [each for each in await outcomes(*calls[18:]) if not isinstance(each, Held)] == []
         assert not any(call.done() for call in calls[:18])
         pause.go_on.set()
-        assert [type(answer) for answer in await outcomes(*calls[:18])] == [Held] * 18
+        assert [each for each in await outcomes(*calls[:18]) if not isinstance(each, Held)] == []
         assert crew.transactions == 2
     assert await sound(database, *worlds)
 
