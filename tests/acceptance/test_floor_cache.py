@@ -36,13 +36,22 @@ async def test_a_change_through_one_server_is_loaded_by_the_other_before_anybody
     server: Served, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded: asyncio.Queue[UUID] = asyncio.Queue()
-    # Of the server that is started from here on.
-    monkeypatch.setattr(news, "CacheFollower", partial(CacheFollower, on_loaded=loaded.put))
+    listening = asyncio.Event()
+
+    class Follower(CacheFollower):
+        """Of the server that is started from here on. It drops what is kept when it begins to listen."""
+
+        def on_gap(self) -> None:
+            super().on_gap()
+            listening.set()
+
+    monkeypatch.setattr(news, "CacheFollower", partial(Follower, on_loaded=loaded.put))
     async with (
         serving(settings, server.database_url) as other,
         server.client() as here,
         AsyncMaitredClient(other.address, tenant_id=server.tenant_id) as there,
     ):
+        await listening.wait()
         place = await house(here)
         assert await capacity(seen_through(place, there), "W1") == 4
         while not loaded.empty():
