@@ -4,9 +4,10 @@ import datetime as dt
 import re
 from zoneinfo import ZoneInfo
 
+from server.domain.limits import INSTANT_MAX, INSTANT_MIN
+
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
-# The service takes instants from 1970 until 2200.
-_YEARS = range(1970, 2200)
+_YEARS = range(INSTANT_MIN.year, INSTANT_MAX.year)
 
 
 def parse_start(text: str, zone: ZoneInfo, now: dt.datetime) -> dt.datetime:

@@ -1,5 +1,11 @@
 """Every limit of the service in one place. Lengths of time carry their unit in the name."""
 
+from datetime import UTC, datetime
+
+# Instants are accepted from the first on, and before the second.
+INSTANT_MIN = datetime(1970, 1, 1, tzinfo=UTC)
+INSTANT_MAX = datetime(2200, 1, 1, tzinfo=UTC)
+
 PARTY_SIZE_MAX = 500
 CAPACITY_MAX = 100
 ZONES_MAX = 100

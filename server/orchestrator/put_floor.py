@@ -1,12 +1,12 @@
 """Replace a restaurant's zones, tables and adjacency."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from uuid import UUID
 
 from server.clock import Deadline
 from server.domain.events import inventory_event
 from server.domain.floor import Floor, floor_problems
+from server.domain.limits import INSTANT_MAX
 from server.domain.policy import Combinations
 from server.domain.restaurant import Caller, Restaurant, inventory_etag
 from server.domain.rules import occupancy_checks, require
@@ -17,9 +17,6 @@ from server.orchestrator.idempotency import Once
 from server.orchestrator.inventory_limits import require_enumerable
 from server.orchestrator.ports import InventorySource, Unit
 from server.orchestrator.situation import Situation, foreign, lock, require_etag
-
-# Claims further away than this don't exist: no instant that is accepted lies in the year 2200 or later.
-FAR_FUTURE = timedelta(days=366 * 200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +84,7 @@ async def require_unclaimed(unit: Unit, situation: Situation, floor: Floor) -> N
         t.table_id for t in situation.prepared.inventory.floor.tables if t.table_id not in floor.by_id
     )
     if gone:
-        future = Window(situation.now, situation.now + FAR_FUTURE)
+        future = Window(situation.now, INSTANT_MAX)
         claims = await unit.claims(situation.restaurant.restaurant_id, future, gone)
         live = foreign(claims, situation.now, None)
         require(occupancy_checks(future, live), live)

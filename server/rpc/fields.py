@@ -16,6 +16,8 @@ from google.protobuf.message import Message
 from server.domain.limits import (
     ACTOR_LENGTH_MAX,
     ATTRIBUTES_MAX,
+    INSTANT_MAX,
+    INSTANT_MIN,
     PAGE_SIZE_DEFAULT,
     PAGE_SIZE_MAX,
     PARTY_SIZE_MAX,
@@ -32,7 +34,7 @@ ValueT = TypeVar("ValueT")
 
 _NO_UUID = UUID(int=0)
 _UUID_FORM = "a UUID such as 4f0c1b6a-8d1e-4c1b-9a53-0b8f3f1f7a10"
-_INSTANT_FORM = f"an instant from {forms.INSTANT_MIN:%Y} until {forms.INSTANT_MAX:%Y}"
+_INSTANT_FORM = f"an instant from {INSTANT_MIN:%Y} until {INSTANT_MAX:%Y}"
 
 
 @contextmanager
@@ -185,9 +187,9 @@ class Fields:
         """A required date "YYYY-MM-DD"."""
         value = forms.date_of(getattr(self._message, name))
         if value is None:
-            span = f"{forms.INSTANT_MIN:%Y}..{forms.INSTANT_MAX.year - 1}"
+            span = f"{INSTANT_MIN:%Y}..{INSTANT_MAX.year - 1}"
             self.bad(name, f'must be a date such as "2026-11-27", in the years {span}', span)
-            return forms.INSTANT_MIN.date()
+            return INSTANT_MIN.date()
         return value
 
     # Numbers and choices
@@ -255,15 +257,15 @@ class Fields:
         """A required instant, to the microsecond; anything finer is cut off."""
         if not self.is_set(name):
             self.bad(name, f"is required: {_INSTANT_FORM}", "required")
-            return forms.INSTANT_MIN
-        return self.optional_instant(name, forms.INSTANT_MIN)
+            return INSTANT_MIN
+        return self.optional_instant(name, INSTANT_MIN)
 
     def optional_instant(self, name: str, default: datetime) -> datetime:
         if not self.is_set(name):
             return default
         value = forms.instant_from(getattr(self._message, name))
         if value is None:
-            self.bad(name, f"must be {_INSTANT_FORM}", f"{forms.INSTANT_MIN:%Y}..{forms.INSTANT_MAX:%Y}")
+            self.bad(name, f"must be {_INSTANT_FORM}", f"{INSTANT_MIN:%Y}..{INSTANT_MAX:%Y}")
             return default
         return value
 
@@ -288,9 +290,7 @@ class Fields:
         if not self.is_set(start) and not self.is_set(end):
             return None
         before = self.violations.count
-        window = Window(
-            self.optional_instant(start, forms.INSTANT_MIN), self.optional_instant(end, forms.INSTANT_MAX)
-        )
+        window = Window(self.optional_instant(start, INSTANT_MIN), self.optional_instant(end, INSTANT_MAX))
         if self.violations.count == before:
             self._window_is_right(window, end, None)
         return window

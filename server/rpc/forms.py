@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import cache, lru_cache
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -10,12 +10,10 @@ from zoneinfo import available_timezones
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from server.domain.limits import ATTRIBUTE_LENGTH_MAX
+from server.domain.limits import ATTRIBUTE_LENGTH_MAX, INSTANT_MAX, INSTANT_MIN
 from server.domain.policy import MINUTES_PER_DAY
 from server.rpc.messages.time import instant_of
 
-INSTANT_MIN = datetime(1970, 1, 1, tzinfo=UTC)
-INSTANT_MAX = datetime(2200, 1, 1, tzinfo=UTC)
 NANOS_PER_SECOND = 1_000_000_000
 UUID_LENGTH = 36
 # The same restaurants, bookings and tables come again and again.

@@ -11,6 +11,7 @@ from server.domain.limits import (
     HEARTBEAT_S_DEFAULT,
     HEARTBEAT_S_MAX,
     HEARTBEAT_S_MIN,
+    INSTANT_MIN,
     SNAPSHOT_PART_ROWS,
 )
 from server.errors import Reason
@@ -20,7 +21,6 @@ from server.orchestrator.put_floor import FloorPut
 from server.orchestrator.watch_floor import ResumeRequired, Sight, WatchFloorQuestion
 from server.outbox.encoding import capacity_event
 from server.rpc.fields import Fields, reading
-from server.rpc.forms import INSTANT_MIN
 from server.rpc.messages.claims import assignment_message, block_message, hold_message
 from server.rpc.messages.floor import floor_message
 from server.rpc.messages.inventory import restaurant_message
