@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import SettingsConfigDict
 
 from server.delivery_settings import DeliverySettings, delivery_relations
+from server.domain.limits import HOLD_LIFE_S_MAX
 
 ENV_PREFIX = "MAITRED_"
 
@@ -113,11 +114,15 @@ class Settings(DeliverySettings):
         le=10,
         description="how much of its deadline an automatic assignment keeps for the answer; at most half of it",
     )
-    hold_ttl_s_default: float = Field(180.0, ge=1, le=86_400, description="life of a hold that asks for none")
-    hold_ttl_s_min: float = Field(60.0, ge=1, le=86_400, description="shortest life of a hold")
-    hold_ttl_s_max: float = Field(900.0, ge=1, le=86_400, description="longest life that a hold can ask for")
+    hold_ttl_s_default: float = Field(
+        180.0, ge=1, le=HOLD_LIFE_S_MAX, description="life of a hold that asks for none"
+    )
+    hold_ttl_s_min: float = Field(60.0, ge=1, le=HOLD_LIFE_S_MAX, description="shortest life of a hold")
+    hold_ttl_s_max: float = Field(
+        900.0, ge=1, le=HOLD_LIFE_S_MAX, description="longest life that a hold can ask for"
+    )
     hold_life_s_max: float = Field(
-        1_800.0, ge=1, le=86_400, description="longest life of a hold, extensions included"
+        1_800.0, ge=1, le=HOLD_LIFE_S_MAX, description="longest life of a hold, extensions included"
     )
     ledger_ttl_s: float = Field(
         7 * 86_400.0, ge=3_600, le=90 * 86_400, description="how long answers are remembered by request_id"

@@ -9,13 +9,11 @@ import typer
 
 from maitred_client import AsyncMaitredClient
 from server.cli.output import Format
+from server.domain.limits import HOLD_LIFE_S_MAX
 
 ADDRESS_DEFAULT = "127.0.0.1:7420"
 # The tenant of the sample restaurant. A server that identifies callers by header takes any tenant.
 SAMPLE_TENANT = UUID("5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10")
-
-# No server can be set to allow a longer hold.
-TTL_S_MAX = 86_400
 
 CONNECTION = "Connection"
 
@@ -58,7 +56,7 @@ Ttl = Annotated[
         "--ttl",
         envvar="MAITRED_CLI_TTL",
         min=1,
-        max=TTL_S_MAX,
+        max=HOLD_LIFE_S_MAX,
         help="Seconds to hold from now on; the server has a default.",
     ),
 ]

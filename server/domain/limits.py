@@ -48,6 +48,8 @@ ATTRIBUTE_LENGTH_MAX = 32
 
 PERIODS_MAX = 50
 TURN_TIMES_MAX = 20
+# The longest life that a server can be set to give a hold.
+HOLD_LIFE_S_MAX = 86_400
 STAY_MIN_S = 5 * 60
 STAY_MAX_S = 12 * 3600
 BUFFER_MAX_S = 2 * 3600
