@@ -8,7 +8,14 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from maitred_client import duration, instant, timestamp, to_dict
+from maitred_client import (
+    AssignmentNotFoundError,
+    AsyncMaitredClient,
+    duration,
+    instant,
+    timestamp,
+    to_dict,
+)
 from maitred_client.messages import (
     AutoAssignJob,
     AutoAssignJobOutcome,
@@ -19,11 +26,12 @@ from maitred_client.messages import (
     BookingStatus,
     DispatchAutoAssignRequest,
     ErrorReason,
+    GetAssignmentRequest,
     GetBookingRequest,
     Restaurant,
 )
 from server.cli.help_text import add_command
-from server.cli.looking_up import drive, find_restaurant, start_in
+from server.cli.looking_up import drive, find_restaurant, get_floor, start_in
 from server.cli.options import (
     ADDRESS_DEFAULT,
     SAMPLE_TENANT,
@@ -41,6 +49,9 @@ from server.domain.limits import CUTOFF_MAX_S
 BookingId = Annotated[
     UUID, typer.Argument(metavar="BOOKING", help="Id of the booking.", envvar="MAITRED_CLI_BOOKING")
 ]
+
+
+NEEDED = "needed"
 
 
 def register(app: typer.Typer) -> None:
@@ -101,7 +112,7 @@ def dispatch(
         if output is not Format.TABLE:
             write_json(to_dict(response), output)
             return
-        show(facts(_booking_facts(response.booking, found)))
+        show(facts(_booking_facts(response.booking, found, NEEDED)))
 
     drive(work())
 
@@ -115,7 +126,7 @@ def booking(
     actor: Actor = "maitred-cli",
     timeout: Timeout = 10.0,
 ) -> None:
-    """Shows a booking: its status, automatic assignment, and its history, newest first.
+    """Shows a booking: its status, its tables, automatic assignment, and its history, newest first.
 
     Example: [bold]maitred booking 1b4e28ba-2fa1-4d52-883f-0016d3cca427[/]
     """
@@ -125,21 +136,34 @@ def booking(
             found = await find_restaurant(client, restaurant)
             request = GetBookingRequest(restaurant_id=found.restaurant_id, booking_id=str(booking_id))
             response = await client.get_booking(request)
-        if output is not Format.TABLE:
-            write_json(to_dict(response), output)
-            return
-        show(facts((*_booking_facts(response.booking, found), *_history(response.history, found))))
+            if output is not Format.TABLE:
+                write_json(to_dict(response), output)
+                return
+            tables = await _tables(client, response.booking, found)
+        show(facts((*_booking_facts(response.booking, found, tables), *_history(response.history, found))))
 
     drive(work())
 
 
-def _booking_facts(seen: Booking, restaurant: Restaurant) -> Iterator[tuple[str, object]]:
+async def _tables(client: AsyncMaitredClient, seen: Booking, restaurant: Restaurant) -> str:
+    """What the booking sits at, by name. While a changed booking needs tables it keeps those it had before."""
+    request = GetAssignmentRequest(restaurant_id=seen.restaurant_id, booking_id=seen.booking_id)
+    try:
+        given = (await client.get_assignment(request)).assignment
+    except AssignmentNotFoundError:
+        return NEEDED if seen.needs_tables else "none"
+    names = {table.table_id: table.name for table in (await get_floor(client, restaurant)).tables}
+    tables = " + ".join(sorted(names.get(table_id, table_id) for table_id in given.table_ids))
+    return f"{NEEDED}; keeps {tables} until it has them" if seen.needs_tables else tables
+
+
+def _booking_facts(seen: Booking, restaurant: Restaurant, tables: str) -> Iterator[tuple[str, object]]:
     zone = ZoneInfo(restaurant.time_zone)
     start, end = (instant(each).astimezone(zone) for each in (seen.window_start, seen.window_end))
     yield "booking", f"{seen.booking_id} is {_status(seen.status)}"
     yield "party", seen.party.party_size
     yield "window", f"{start:%a %Y-%m-%d %H:%M}–{end:%H:%M %Z}"
-    yield "tables", "needed" if seen.needs_tables else "as assigned, or not needed"
+    yield "tables", tables
     if seen.HasField("auto_assign_job"):
         yield from _job_facts(seen.auto_assign_job, zone)
 

@@ -212,7 +212,7 @@ def torture(
 
     Starts everything from nothing: a durable PostgreSQL, servers, workers, clients, and connections between them that
     can be cut. A seed decides which faults come and when. Afterwards the history of all calls, the rows and the
-    delivered events are checked. Exits with 1 when a promise was broken.
+    delivered events are checked. Exits with 7 when a promise was broken.
 
     Example: [bold]maitred torture --minutes 2 --seed 7[/]
     """
@@ -284,7 +284,7 @@ def _run(plan: "Plan", scenario: str, history: Path | None, report: Path | None,
     else:
         note(f"the history is in {folder}")
     if not outcome.kept:
-        raise typer.Exit(ExitCode.UNEXPECTED)
+        raise typer.Exit(ExitCode.NOT_READY)
 
 
 def _write_page(file: Path, result: "dict[str, Any]") -> None:

@@ -18,6 +18,7 @@ from server.domain.window import Window
 from server.errors import PRECEDENCE, Reason, Refusal, ServiceError
 from server.orchestrator.auto_assign import AutoAssign, AutoAssignCommand
 from server.orchestrator.auto_assigned import AutoAssigned, AutoAssignOutcome
+from server.orchestrator.kept_decisions import KeptDecisions
 from server.orchestrator.ports import Catalogue, InventorySource, Page
 from server.orchestrator.situation import Situation, foreign, look
 from server.planner.batch_order import BatchOrder, Queued, count_free_sets, in_order
@@ -79,13 +80,14 @@ BatchStep: TypeAlias = Begun | Decided | Ended
 class AutoAssignBatch:
     """Each booking is a transaction of its own: whenever the batch ends, every booking is as it was or has its tables.
 
-    `margin_s` of the caller's time are kept for the summary. No booking is begun with less than twice that: it would
-    only be told that time ran out.
+    What was decided about a booking is kept before it is told. `margin_s` of the caller's time are kept for the
+    summary. No booking is begun with less than twice that: it would only be told that time ran out.
     """
 
     catalogue: Catalogue
     inventories: InventorySource
     auto_assign: AutoAssign
+    keep: KeptDecisions
     margin_s: float
 
     async def __call__(
@@ -105,6 +107,8 @@ class AutoAssignBatch:
                 break
             step = Deadline.after(min(BATCH_STEP_S, remaining_s))
             results.append(await self._decide(caller, command, queued.booking, step))
+            left = Deadline.after(max(step.remaining_s(), self.margin_s))
+            await self.keep(caller.acting_for(command.actor), queued, results[-1], command.reason, left)
             yield Decided(queued, results[-1], len(results), len(chosen))
         yield _ended(results, len(chosen), len(queue) - len(chosen))
 

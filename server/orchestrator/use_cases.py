@@ -16,6 +16,7 @@ from server.orchestrator.get_operation import GetOperation
 from server.orchestrator.hold_tables import HoldLimits, HoldTables
 from server.orchestrator.idempotency import Once
 from server.orchestrator.identity import NewId
+from server.orchestrator.kept_decisions import KeptDecisions
 from server.orchestrator.outbox_operations import GetOutboxStats, ListOutboxEvents, RedriveOutboxEvents
 from server.orchestrator.plan_tables import PlanTables
 from server.orchestrator.ports import InventorySource, Store
@@ -121,7 +122,9 @@ class UseCases:
             confirm_hold=ConfirmHold(once, inventories, new_id),
             assign_tables=AssignTables(once, inventories, new_id),
             auto_assign=auto_assign,
-            auto_assign_batch=AutoAssignBatch(catalogue, inventories, auto_assign, answer_margin_s),
+            auto_assign_batch=AutoAssignBatch(
+                catalogue, inventories, auto_assign, KeptDecisions(store), answer_margin_s
+            ),
             dispatch_auto_assign=DispatchAutoAssign(once, inventories),
             reassign_tables=ReassignTables(once, inventories, new_id),
             unassign_tables=UnassignTables(once, inventories, new_id),

@@ -101,6 +101,32 @@ async def _one_table_less(place: House, booking: Booking) -> Message:
     return place.unassign_request(booking.booking_id, ["W3"])
 
 
+async def _moved_with_an_override(place: House, booking: Booking) -> Message:
+    await place.assign(booking, "W1", "W2")
+    return overriding(place.reassign_request(booking.booking_id, ["W1", "W3"]), APART)
+
+
+async def _called_off(place: House, booking: Booking) -> Message:
+    await place.assign(booking, "W1", "W2")
+    return place.transition_request(booking.booking_id, BookingAction.BOOKING_ACTION_CANCEL)
+
+
+async def _not_come(place: House, booking: Booking) -> Message:
+    await place.assign(booking, "W1", "W2")
+    return place.transition_request(booking.booking_id, BookingAction.BOOKING_ACTION_NO_SHOW)
+
+
+async def _come_after_all(place: House, booking: Booking) -> Message:
+    await place.client.transition_booking(await _not_come(place, booking))
+    return place.transition_request(booking.booking_id, BookingAction.BOOKING_ACTION_UNDO_NO_SHOW)
+
+
+async def _gone_home(place: House, booking: Booking) -> Message:
+    await place.assign(booking, "W1", "W2")
+    await place.transition(booking, BookingAction.BOOKING_ACTION_CHECK_IN)
+    return place.transition_request(booking.booking_id, BookingAction.BOOKING_ACTION_COMPLETE)
+
+
 # What gives, keeps or takes tables: the call, how it is prepared, its word in the log, and what it overrode.
 GIVING_AND_TAKING = {
     "assign": ("assign_tables", _assigned, "assign", None),
@@ -111,8 +137,13 @@ GIVING_AND_TAKING = {
     "hold with an override": ("hold_tables", _held_with_an_override, "hold", [APART]),
     "replace a hold with an override": ("replace_hold", _replaced_with_an_override, "replace", [APART]),
     "reassign": ("reassign_tables", _moved, "reassign", None),
+    "reassign with an override": ("reassign_tables", _moved_with_an_override, "reassign", [APART]),
     "unassign": ("unassign_tables", _unassigned, "unassign", None),
     "unassign one of several": ("unassign_tables", _one_table_less, "unassign", None),
+    "cancel": ("transition_booking", _called_off, "cancelled", None),
+    "no-show": ("transition_booking", _not_come, "no_show", None),
+    "undo a no-show": ("transition_booking", _come_after_all, "undo_no_show", None),
+    "complete": ("transition_booking", _gone_home, "completed", None),
 }
 
 

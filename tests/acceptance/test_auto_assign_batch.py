@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Iterable
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 
-from maitred_client import AsyncMaitredClient, MaitredClient
+from maitred_client import AsyncMaitredClient, MaitredClient, to_dict
 from maitred_client.messages import (
     AutoAssignBatchRequest,
     AutoAssignBatchResponse,
@@ -15,9 +16,13 @@ from maitred_client.messages import (
     AutoAssignOrder,
     AutoAssignOutcome,
     AutoAssignResponse,
+    Booking,
+    CheckInvariantsRequest,
     ErrorReason,
     GetOperationRequest,
+    ListAuditEntriesRequest,
     NextStep,
+    UnblockTablesRequest,
 )
 from maitred_client.reasons import RestaurantNotFoundError
 from tests.builders.world import TableSpec, World, evening, small_world
@@ -138,6 +143,66 @@ async def test_a_decision_says_on_what_grounds(place: World) -> None:
         (ErrorReason.ERROR_REASON_NO_FEASIBLE_PLAN, 2)
     ]
     assert summary.assigned == 1
+
+
+async def kept(place: World, booking: Booking) -> list[dict[str, Any]]:
+    """What the audit log says was decided about a booking, newest first."""
+    request = ListAuditEntriesRequest(restaurant_id=place.restaurant_id, resource_id=booking.booking_id)
+    entries = (await place.client.list_audit_entries(request)).entries
+    return [to_dict(entry) for entry in entries if entry.action == "auto_assign_decision"]
+
+
+async def test_each_decision_is_kept_with_its_grounds_and_only_once(place: World) -> None:
+    block = await place.block("L")
+    eight, pair = await place.booking(party=8), await place.booking(party=2)
+    request = batch_request(place)
+    request.actor, request.reason = "Ada", "before we open"
+    told = {each.booking_id: each for each in decisions(await run(place, request))}
+    (refused,), (given,) = await kept(place, eight), await kept(place, pair)
+    assert {(each["actor"], each["reason"]) for each in (refused, given)} == {("Ada", "before we open")}
+    assert refused["details"] == {
+        "outcome": "refused",
+        "reason": "NO_FEASIBLE_PLAN",
+        "party_size": 8,
+        "start": evening().isoformat(),
+        "free_sets": 0,
+        "kept_out": {
+            ErrorReason.Name(each.reason).removeprefix("ERROR_REASON_"): dict(each.metadata)
+            for each in told[eight.booking_id].checks
+        },
+    }
+    answer = told[pair.booking_id]
+    assert given["details"] == {
+        "outcome": "completed_in_time",
+        "party_size": 2,
+        "start": evening().isoformat(),
+        "free_sets": answer.free_sets,
+        "attempts": [{"table_ids": list(answer.table_ids), "reason": None}],
+        "cost": pytest.approx(answer.cost),
+        "score": pytest.approx(answer.score),
+        "request_id": answer.request_id,
+    }
+    await run(place, request)
+    assert len(await kept(place, eight)) == 1
+    lifted = UnblockTablesRequest(restaurant_id=place.restaurant_id, block_id=block.block_id)
+    await place.client.unblock_tables(lifted)
+    await run(place, request)
+    assert [each["details"]["outcome"] for each in await kept(place, eight)] == [
+        "completed_in_time",
+        "refused",
+    ]
+    report = await place.client.check_invariants(CheckInvariantsRequest(restaurant_id=place.restaurant_id))
+    assert report.violations == 0
+
+
+async def test_trouble_that_passes_is_no_decision(place: World, server: Served) -> None:
+    booking = await place.booking()
+    async with restaurant_locked(server.database_url, place.restaurant_id):
+        summary = [
+            each async for each in place.client.auto_assign_batch(batch_request(place), timeout_s=2.0)
+        ][-1]
+    assert summary.summary.out_of_time == 1
+    assert await kept(place, booking) == []
 
 
 async def test_a_repeat_finds_only_what_still_waits(place: World, server: Served) -> None:

@@ -20,6 +20,7 @@ ROWS = [
     "V10",
 ]
 ROW = re.compile(r"^\| ([A-Z]\d+) \| (.+?) \| (.+) \|$", re.MULTILINE)
+PROGRAM = re.compile(r"`python -m ([\w.]+)`")
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
@@ -53,6 +54,16 @@ def test_a_module_that_shows_a_promise_says_so(row: str) -> None:
 def test_nothing_on_the_page_looks_like_a_test_and_is_not_read() -> None:
     named = sum(len(tests) for _, tests in promises().values())
     assert PAGE.read_text().count("tests/") == named
+
+
+def test_the_programs_that_show_promises_at_full_length_exist() -> None:
+    named = PROGRAM.findall(PAGE.read_text())
+    assert named
+    files = {name: ROOT.joinpath(*name.split(".")) for name in named}
+    found = {
+        n for n, at in files.items() if at.with_suffix(".py").is_file() or (at / "__main__.py").is_file()
+    }
+    assert found == set(named)
 
 
 def names_in(path: str) -> set[str]:

@@ -34,28 +34,21 @@ DIFFERENT: Mapping[str, str] = {
     "bak-002": "a lost race is tried again on a new snapshot within the call's deadline, with settings of its own",
     "can-001": "there are no abort hooks: a call that runs out of time rolls its transaction back",
     "cnf-004": "a new policy refuses a held set only when the set no longer passes, not for its version alone",
+    **dict.fromkeys(
+        ("dem-001", "dem-002", "dem-006", "dem-007", "dem-009"),
+        "a policy says how many parties of each size it expects; there are no multipliers by the hour",
+    ),
     "err-001": "a unique violation is a conflict only for the constraints that a race can meet, by their names",
     "err-005": "no database function decides about capacity, so none can complain about it",
     "err-008": "another tenant's restaurant is not found before anything could refer to it",
-    "man-004": "tables that are merged have to touch, however small the party is",
+    "job-003": "after a refusal nothing is tried a set number of times: the booking waits for what may make room",
     "man-006": "adjacency has no direction: tables that touch can be pushed together from either side",
     "rej-001": "reasons are counted where a plan is made; there is no table of past rejections to sum up",
     "rot-001": "covers per service are not computed: seats and turn times are there for whoever wants them",
 }
 
 # What comes with other parts of the service.
-LATER: Mapping[str, str] = {
-    "dem-001": "demand in ranking",
-    "dem-002": "demand in ranking",
-    "dem-006": "demand in ranking",
-    "dem-007": "demand in ranking",
-    "dem-009": "demand in ranking",
-    "flg-001": "flags",
-    "job-002": "the worker that assigns in the background",
-    "job-003": "the worker that assigns in the background",
-    "str-001": "scarcity in ranking",
-    "tel-002": "telemetry",
-}
+LATER: Mapping[str, str] = {"flg-001": "flags"}
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,26 @@ async def a_no_show_that_comes_is_confirmed_again(place: House, _: Served) -> No
     assert (await place.transition(booking, UNDO)).status == BookingStatus.BOOKING_STATUS_CONFIRMED
 
 
+async def a_weight_is_one_restaurants_own(place: House, _: Served) -> None:
+    other = await house(place.client)
+    before = (await other.policy()).weights.scarcity
+    await place.change_policy(lambda policy: setattr(policy.weights, "scarcity", before + 10))
+    weights = [(await each.policy()).weights.scarcity for each in (place, other)]
+    assert weights == [before + 10, before]
+
+
+async def no_event_tells_who_somebody_is(place: House, server: Served) -> None:
+    request = place.booking_request(party=2)
+    request.reference = "Alice Example"
+    booking = (await place.client.put_booking(request)).booking
+    hold = place.hold_request(booking.booking_id, ["W1"])
+    hold.actor = "Reach out via alice@example.com"
+    await place.client.hold_tables(hold)
+    told = await rows(server.database_url, "SELECT payload::text AS text FROM capacity_outbox")
+    assert not any("Alice" in event["text"] or "alice@" in event["text"] for event in told)
+    assert any("Reach out via [redacted-email]" in event["text"] for event in told)
+
+
 CALLS: Mapping[str, Show] = {
     "cnf-002": a_confirm_sent_twice_is_one,
     "cnf-005": a_held_table_that_moved_to_another_zone_is_drift,
@@ -146,6 +166,8 @@ CALLS: Mapping[str, Show] = {
     "hld-004": a_short_hold_can_be_for_a_distant_booking,
     "man-014": of_two_who_hold_at_once_one_holds,
     "stm-011": a_no_show_leaves_no_times,
+    "str-001": a_weight_is_one_restaurants_own,
+    "tel-002": no_event_tells_who_somebody_is,
     "stm-012": a_no_show_that_comes_is_confirmed_again,
 }
 

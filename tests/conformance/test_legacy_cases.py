@@ -1,6 +1,7 @@
 """Rules of the allocator before this service that are kept, each shown by the part that decides it now."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import pytest
 
+from server.domain.auto_assign_job import JobState
 from server.domain.booking import (
     Booking,
     BookingAction,
@@ -23,9 +25,10 @@ from server.domain.claims import Claim
 from server.domain.floor import Floor, Table, Zone
 from server.domain.hours import opening_at, openings_on, stay_for
 from server.domain.policy import AdjacencyMode, Combinations, ServicePeriod, ServicePolicy, TurnTime
+from server.domain.retry_plan import queued_job, refused_job
 from server.domain.rules import check_selection, failed, forms_merge, select
 from server.domain.window import Stay, Window
-from server.errors import ClaimKind, InvariantError, Reason, ServiceError
+from server.errors import ClaimKind, InvariantError, Reason, Refusal, ServiceError
 from server.persistence.failures import translated
 from server.planner.catalog import TableSets
 from server.planner.plan import Question, plan_tables
@@ -57,6 +60,7 @@ WORDS = {
     "ZONE_LOCKED": {Reason.ZONE_NOT_REQUESTED},
     "capacity": {Reason.CAPACITY_INSUFFICIENT},
     "zone": {Reason.COMBINATION_CROSSES_ZONES},
+    "adjacency": {Reason.COMBINATION_NOT_ADJACENT},
     "conflict": {Reason.TABLE_CONFLICT_ASSIGNED},
     "holds": {Reason.TABLE_CONFLICT_HELD},
     "service_overrun": {Reason.SERVICE_OVERRUN},
@@ -98,6 +102,18 @@ def api_error(case: Case) -> None:
     party = Party(9 if check == "capacity" else 8, start)
     broken = _broken(place, ServicePolicy(()), party, [uid("T1"), uid("T2")], foreign)
     assert WORDS[case.expect["code"]] <= broken
+
+
+def attempt_plan(case: Case) -> None:
+    """What nothing fits is not tried again before something has changed."""
+    assert case.expect["hard_failure"]
+    now = instant("2031-05-01T12:00Z")
+    job, attempts = queued_job("host", now, now, 600), 0
+    while job.state is JobState.QUEUED:
+        attempts += 1
+        refusal = Refusal(Reason.NO_FEASIBLE_PLAN, case.given["inline_last"]["reason"])
+        job = refused_job(replace(job, attempt_count=attempts), refusal, now + timedelta(hours=6), now)
+    assert attempts <= case.expect["max_attempts_at_most"]
 
 
 def auto_assign(case: Case) -> None:
@@ -149,13 +165,15 @@ def manual_validation(case: Case) -> None:
         for listed, kind in (("other_assignments", ClaimKind.ASSIGNMENT), ("other_holds", ClaimKind.HOLD))
         for name, _, begins, ends, *_ in given.get(listed, ())
     ]
-    broken = _broken(
-        place, ServicePolicy(()), party, [uid(name) for name in given["selection"]], foreign, end
-    )
+    rules = Combinations(adjacency_party_size_min=given.get("adjacency_min_party"))
+    policy = ServicePolicy((), combinations=rules)
+    broken = _broken(place, policy, party, [uid(name) for name in given["selection"]], foreign, end)
     expect = case.expect
     names = expect.get("check_error_any_of", [expect.get("check_error", expect.get("error"))])
     if expect.get("ok") is False:
         assert any(WORDS[name] <= broken for name in names)
+    if expect.get("ok") is True:
+        assert broken == set()
     if "check_ok" in expect:
         assert not WORDS[expect["check_ok"]] & broken
 
@@ -258,6 +276,7 @@ SHOWN: dict[str, Callable[[Case], None]] = {
     "adjacency": adjacency,
     "adjacency_commit": adjacency_commit,
     "api_error": api_error,
+    "attempt_plan": attempt_plan,
     "auto_assign": auto_assign,
     "error_mapping": error_mapping,
     "filter": available,

@@ -68,8 +68,13 @@ _BROKEN: Mapping[str, str] = {
 
 _OF_RESTAURANT = (
     "restaurants",
+    "service_policies",
+    "zones",
+    "tables",
+    "table_adjacency",
     "bookings",
     "booking_history",
+    "auto_assign_jobs",
     "holds",
     "assignments",
     "merge_groups",

@@ -4,12 +4,28 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
+from uuid import uuid4
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from maitred_client import new_request_id
-from maitred_client.messages import BookingAction, DispatchAutoAssignRequest
-from tests.builders.world import World, evening
+from maitred_client.messages import (
+    Adjacency,
+    BookingAction,
+    DispatchAutoAssignRequest,
+    Floor,
+    GetFloorRequest,
+    PutFloorRequest,
+    PutRestaurantRequest,
+    PutServicePolicyRequest,
+    RedriveOutboxEventsRequest,
+    Restaurant,
+    Table,
+    UnblockTablesRequest,
+    UpdateTableRequest,
+)
+from tests.builders.world import World, all_day_policy, evening
 
 Prepare: TypeAlias = Callable[[World, datetime], Awaitable[Message]]
 LATER = timedelta(minutes=30)
@@ -127,6 +143,75 @@ async def _block(world: World, start: datetime) -> Message:
     return world.block_request(["T1", "T5"], start=start)
 
 
+async def _undo_no_show(world: World, start: datetime) -> Message:
+    booking = await world.seated("T1", "T2", party=6, start=start)
+    await world.transition(booking, BookingAction.BOOKING_ACTION_NO_SHOW)
+    return world.transition_request(booking.booking_id, BookingAction.BOOKING_ACTION_UNDO_NO_SHOW)
+
+
+async def _unblock(world: World, start: datetime) -> Message:
+    block = await world.block("T1", "T5", start=start)
+    return UnblockTablesRequest(
+        request_id=new_request_id(), restaurant_id=world.restaurant_id, block_id=block.block_id
+    )
+
+
+# What changes the house itself is another change on each day.
+
+
+def _days(start: datetime) -> int:
+    return (start - evening()).days
+
+
+async def _rename(world: World, start: datetime) -> Message:
+    restaurant = Restaurant(
+        restaurant_id=world.restaurant_id, name=f"The House of {start:%d %B %Y}", time_zone="Europe/Rome"
+    )
+    return PutRestaurantRequest(request_id=new_request_id(), restaurant=restaurant)
+
+
+async def _put_policy(world: World, start: datetime) -> Message:
+    policy = all_day_policy()
+    policy.slack_max = _days(start) % 10
+    return PutServicePolicyRequest(
+        request_id=new_request_id(), restaurant_id=world.restaurant_id, policy=policy
+    )
+
+
+async def _put_floor(world: World, start: datetime) -> Message:
+    """A zone has another name, and another table stands beside T1 than before."""
+    floor = (await world.client.get_floor(GetFloorRequest(restaurant_id=world.restaurant_id))).floor
+    await world.client.put_floor(_with_another_guest(world, floor))
+    floor.zones[0].name = f"Hall of {start:%d %B %Y}"
+    return _with_another_guest(world, floor)
+
+
+def _with_another_guest(world: World, before: Floor) -> PutFloorRequest:
+    own, t1 = set(world.tables.values()), world.tables["T1"]
+    floor = Floor(
+        zones=before.zones,
+        tables=[table for table in before.tables if table.table_id in own],
+        adjacency=[edge for edge in before.adjacency if {edge.table_a, edge.table_b} <= own],
+    )
+    guest = Table(table_id=str(uuid4()), zone_id=world.zone_id, name="Guest", capacity=2, movable=True)
+    floor.tables.append(guest)
+    floor.adjacency.append(Adjacency(table_a=guest.table_id, table_b=t1))
+    return PutFloorRequest(request_id=new_request_id(), restaurant_id=world.restaurant_id, floor=floor)
+
+
+async def _update_table(world: World, start: datetime) -> Message:
+    return UpdateTableRequest(
+        request_id=new_request_id(),
+        restaurant_id=world.restaurant_id,
+        table=Table(table_id=world.tables["T5"], capacity=11 + _days(start)),
+        update_mask=FieldMask(paths=["capacity"]),
+    )
+
+
+async def _redrive(world: World, _: datetime) -> Message:
+    return RedriveOutboxEventsRequest(request_id=new_request_id(), restaurant_id=world.restaurant_id)
+
+
 OPERATIONS: Mapping[str, Operation] = {
     "hold": Operation("hold_tables", _hold),
     "confirm": Operation("confirm_hold", _confirm),
@@ -144,4 +229,11 @@ OPERATIONS: Mapping[str, Operation] = {
     "complete": Operation("transition_booking", _complete),
     "change": Operation("put_booking", _change),
     "block": Operation("block_tables", _block),
+    "undo a no-show": Operation("transition_booking", _undo_no_show),
+    "unblock": Operation("unblock_tables", _unblock),
+    "rename a restaurant": Operation("put_restaurant", _rename),
+    "put a policy": Operation("put_service_policy", _put_policy),
+    "put a floor": Operation("put_floor", _put_floor),
+    "update a table": Operation("update_table", _update_table),
+    "redrive events": Operation("redrive_outbox_events", _redrive),
 }

@@ -81,9 +81,20 @@ def test_the_documented_steps_are_those_of_the_house() -> None:
     page = (ROOT / "docs" / "booking-life.md").read_text()
     steps = {(str(before), str(action), str(after)) for (before, action), after in ALLOWED.items()}
     assert set(re.findall(r"^\| (\w+) \| (\w+) \| (\w+) \|$", page, re.MULTILINE)) - HEADINGS == steps
-    drawn = re.findall(r"^ +(\w+) --> (\w+): (\w+)$", page, re.MULTILINE)
-    by_calls = {("confirmed", "UnassignTables", "pending")}
-    assert {(before, action, after) for before, after, action in drawn} == steps | by_calls
+    drawn = {
+        (before, word, after)
+        for before, after, words in re.findall(r"^ +(\S+) --> (\w+): (.+)$", page, re.MULTILINE)
+        for word in re.findall(r"(?:^|, )(\w+)(?=,|$)", words)
+    }
+    given = {"ConfirmHold", "AssignTables", "AutoAssign"}
+    by_calls = {
+        ("[*]", "PutBooking", "pending"),
+        ("[*]", "PutBooking", "pending_allocation"),
+        ("pending", "DispatchAutoAssign", "pending_allocation"),
+        ("confirmed", "UnassignTables", "pending"),
+        *((before, call, "confirmed") for before in ("pending", "pending_allocation") for call in given),
+    }
+    assert drawn == steps | by_calls
     assert {before: dict(steps) for before, steps in TRANSITIONS.items() if steps} == {
         status: {action: after for (before, action), after in ALLOWED.items() if before is status}
         for status in {before for before, _ in ALLOWED}
