@@ -169,7 +169,7 @@ class Relay:
                 ready.append(self._settled.get_nowait())
             try:
                 with self._settling.round():
-                    await self._settle(ready)
+                    await self._settle_insisting(ready)
             except Exception as problem:  # noqa: BLE001 - the leases run out, and the events are delivered again
                 self.deliveries[UNSETTLED] += sum(len(settlement.answers) for settlement in ready)
                 log.warning("runs_not_settled", runs=len(ready), problem=_text(problem))
@@ -178,6 +178,20 @@ class Relay:
                 for _ in ready:
                     self._settled.task_done()
             self._woken.set()
+
+    async def _settle_insisting(self, settlements: list[Settlement]) -> None:
+        """Once more when a connection breaks, on another one: else the restaurants wait until the leases run out.
+
+        Whatever became of the first statement, the leases are given back once. A database that says nothing is not
+        asked again.
+        """
+        try:
+            await self._settle(settlements)
+        except TimeoutError:
+            raise
+        except Exception as problem:  # noqa: BLE001 - the second time it is raised
+            log.warning("runs_settled_again", runs=len(settlements), problem=_text(problem))
+            await self._settle(settlements)
 
     async def _settle(self, settlements: list[Settlement]) -> None:
         held = await self._queue.settle(settlements)

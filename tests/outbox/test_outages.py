@@ -196,6 +196,35 @@ async def test_what_was_delivered_and_could_not_be_settled_is_counted(database_u
     assert relay.deliveries == {"unsettled": 2}
 
 
+async def cut_what_waits_for_a_lock(url: str) -> None:
+    """Ends the session of the statement that waits for a lock, once there is one."""
+    cut = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    while not await rows(url, cut):  # noqa: ASYNC110 - only the database knows
+        await asyncio.sleep(0.01)
+
+
+async def test_a_settlement_whose_connection_breaks_is_made_on_another_one(database_url: str) -> None:
+    """The lease would last until long after the test."""
+    await put_events(database_url, versions=2)
+    delivered = asyncio.Semaphore(0)
+    async with connected(database_url) as elsewhere:
+
+        async def handler(_: OutboxEvent) -> None:
+            await elsewhere.execute("SELECT FROM outbox_streams FOR UPDATE")
+            delivered.release()
+
+        async with relay_on(database_url, delivery(handler)) as relay, asyncio.timeout(PATIENCE_S):
+            async with elsewhere.transaction():
+                await relay.start()
+                await delivered.acquire()
+                await cut_what_waits_for_a_lock(database_url)
+            await until_delivered(database_url)
+    assert relay.deliveries == {"delivered": 2}
+
+
 class Away(Received):
     """Takes nothing from anybody while it is away, and from the poisoned ones never."""
 
