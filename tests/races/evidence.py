@@ -68,6 +68,10 @@ _BROKEN: Mapping[str, str] = {
 
 _OF_RESTAURANT = (
     "restaurants",
+    "service_policies",
+    "zones",
+    "tables",
+    "table_adjacency",
     "bookings",
     "booking_history",
     "holds",
@@ -76,6 +80,7 @@ _OF_RESTAURANT = (
     "blocks",
     "table_claims",
     "audit_log",
+    "auto_assign_jobs",
     "capacity_outbox",
 )
 

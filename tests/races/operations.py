@@ -4,12 +4,28 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
+from uuid import uuid4
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from maitred_client import new_request_id
-from maitred_client.messages import BookingAction, DispatchAutoAssignRequest
-from tests.builders.world import World, evening
+from maitred_client.messages import (
+    Adjacency,
+    BookingAction,
+    DispatchAutoAssignRequest,
+    Floor,
+    PutFloorRequest,
+    PutRestaurantRequest,
+    PutServicePolicyRequest,
+    RedriveOutboxEventsRequest,
+    Restaurant,
+    Table,
+    UnblockTablesRequest,
+    UpdateTableRequest,
+    Zone,
+)
+from tests.builders.world import World, all_day_policy, evening
 
 Prepare: TypeAlias = Callable[[World, datetime], Awaitable[Message]]
 LATER = timedelta(minutes=30)
@@ -116,6 +132,12 @@ async def _complete(world: World, start: datetime) -> Message:
     return world.transition_request(booking.booking_id, BookingAction.BOOKING_ACTION_COMPLETE)
 
 
+async def _undo_no_show(world: World, start: datetime) -> Message:
+    booking = await world.seated("T1", "T2", party=6, start=start)
+    await world.transition(booking, BookingAction.BOOKING_ACTION_NO_SHOW)
+    return world.transition_request(booking.booking_id, BookingAction.BOOKING_ACTION_UNDO_NO_SHOW)
+
+
 async def _change(world: World, start: datetime) -> Message:
     booking = await world.seated("T1", start=start)
     await world.booking(booking_id=booking.booking_id, start=start + LATER)
@@ -125,6 +147,55 @@ async def _change(world: World, start: datetime) -> Message:
 
 async def _block(world: World, start: datetime) -> Message:
     return world.block_request(["T1", "T5"], start=start)
+
+
+async def _unblock(world: World, start: datetime) -> Message:
+    block = await world.block("T1", "T5", start=start)
+    return UnblockTablesRequest(
+        request_id=new_request_id(), restaurant_id=world.restaurant_id, block_id=block.block_id
+    )
+
+
+# Of inventory, each day's request differs from that of the day before.
+
+
+async def _rename(world: World, start: datetime) -> Message:
+    restaurant = Restaurant(restaurant_id=world.restaurant_id, name=f"{start:%d %B}", time_zone="Europe/Rome")
+    return PutRestaurantRequest(request_id=new_request_id(), restaurant=restaurant)
+
+
+async def _policy(world: World, start: datetime) -> Message:
+    policy = all_day_policy()
+    policy.slack_max = 30 + start.toordinal() % 2
+    return PutServicePolicyRequest(
+        request_id=new_request_id(), restaurant_id=world.restaurant_id, policy=policy
+    )
+
+
+async def _floor(world: World, start: datetime) -> Message:
+    await world.client.put_floor(_two_tables(world))
+    return _two_tables(world)
+
+
+def _two_tables(world: World) -> PutFloorRequest:
+    zone, ids = Zone(zone_id=str(uuid4()), name="Terrace"), (str(uuid4()), str(uuid4()))
+    tables = [Table(table_id=each, zone_id=zone.zone_id, name=each[:8], capacity=2) for each in ids]
+    touching = Adjacency(table_a=ids[0], table_b=ids[1])
+    floor = Floor(zones=[zone], tables=tables, adjacency=[touching])
+    return PutFloorRequest(request_id=new_request_id(), restaurant_id=world.restaurant_id, floor=floor)
+
+
+async def _table(world: World, start: datetime) -> Message:
+    return UpdateTableRequest(
+        request_id=new_request_id(),
+        restaurant_id=world.restaurant_id,
+        table=Table(table_id=world.tables["T1"], capacity=20 + start.toordinal() % 2),
+        update_mask=FieldMask(paths=["capacity"]),
+    )
+
+
+async def _redrive(world: World, start: datetime) -> Message:
+    return RedriveOutboxEventsRequest(request_id=new_request_id(), restaurant_id=world.restaurant_id)
 
 
 OPERATIONS: Mapping[str, Operation] = {
@@ -142,6 +213,13 @@ OPERATIONS: Mapping[str, Operation] = {
     "release": Operation("release_hold", _release),
     "cancel": Operation("transition_booking", _cancel),
     "complete": Operation("transition_booking", _complete),
+    "undo a no-show": Operation("transition_booking", _undo_no_show),
     "change": Operation("put_booking", _change),
     "block": Operation("block_tables", _block),
+    "unblock": Operation("unblock_tables", _unblock),
+    "rename a restaurant": Operation("put_restaurant", _rename),
+    "put a policy": Operation("put_service_policy", _policy),
+    "put a floor": Operation("put_floor", _floor),
+    "update a table": Operation("update_table", _table),
+    "redrive events": Operation("redrive_outbox_events", _redrive),
 }

@@ -5,7 +5,6 @@ from typing import Any, TypeAlias
 from uuid import uuid4
 
 import pytest
-from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from maitred_client import (
@@ -18,20 +17,8 @@ from maitred_client import (
 )
 from maitred_client.calls import request_id_of
 from maitred_client.channel import SERVICES
-from maitred_client.messages import (
-    Floor,
-    GetOperationRequest,
-    PutFloorRequest,
-    PutRestaurantRequest,
-    PutServicePolicyRequest,
-    RedriveOutboxEventsRequest,
-    Restaurant,
-    Table,
-    UnblockTablesRequest,
-    UpdateTableRequest,
-    Zone,
-)
-from tests.builders.world import World, all_day_policy, small_world
+from maitred_client.messages import GetOperationRequest, PutRestaurantRequest, Restaurant
+from tests.builders.world import World, small_world
 from tests.conftest import Served
 from tests.races.attempts import ONCE_ONLY, TIMEOUT_S, together
 from tests.races.evidence import broken_invariants, connected, count, dump
@@ -45,49 +32,9 @@ PATIENT = RetryPolicy(attempts_max=5)
 Prepare: TypeAlias = Callable[[World], Awaitable[Message]]
 
 
-async def _put_restaurant(world: World) -> Message:
-    restaurant = Restaurant(restaurant_id=world.restaurant_id, name="Another Name", time_zone="Europe/Rome")
-    return PutRestaurantRequest(request_id=new_request_id(), restaurant=restaurant)
-
-
 async def _put_new_restaurant(_: World) -> Message:
     restaurant = Restaurant(restaurant_id=str(uuid4()), name="New", time_zone="UTC")
     return PutRestaurantRequest(request_id=new_request_id(), restaurant=restaurant)
-
-
-async def _redrive_outbox_events(world: World) -> Message:
-    return RedriveOutboxEventsRequest(request_id=new_request_id(), restaurant_id=world.restaurant_id)
-
-
-async def _put_service_policy(world: World) -> Message:
-    policy = all_day_policy()
-    policy.slack_max = 3
-    return PutServicePolicyRequest(
-        request_id=new_request_id(), restaurant_id=world.restaurant_id, policy=policy
-    )
-
-
-async def _put_floor(world: World) -> Message:
-    zone = Zone(zone_id=str(uuid4()), name="Terrace")
-    table = Table(table_id=str(uuid4()), zone_id=zone.zone_id, name="N1", capacity=2)
-    floor = Floor(zones=[zone], tables=[table])
-    return PutFloorRequest(request_id=new_request_id(), restaurant_id=world.restaurant_id, floor=floor)
-
-
-async def _update_table(world: World) -> Message:
-    return UpdateTableRequest(
-        request_id=new_request_id(),
-        restaurant_id=world.restaurant_id,
-        table=Table(table_id=world.tables["T1"], capacity=3),
-        update_mask=FieldMask(paths=["capacity"]),
-    )
-
-
-async def _unblock_tables(world: World) -> Message:
-    block = await world.block("T1")
-    return UnblockTablesRequest(
-        request_id=new_request_id(), restaurant_id=world.restaurant_id, block_id=block.block_id
-    )
 
 
 def _today(name: str) -> Prepare:
@@ -97,12 +44,6 @@ def _today(name: str) -> Prepare:
 CHANGES: Mapping[str, tuple[str, Prepare]] = {
     **{name: (operation.method, _today(name)) for name, operation in OPERATIONS.items()},
     "create a restaurant": ("put_restaurant", _put_new_restaurant),
-    "rename a restaurant": ("put_restaurant", _put_restaurant),
-    "put a policy": ("put_service_policy", _put_service_policy),
-    "put a floor": ("put_floor", _put_floor),
-    "update a table": ("update_table", _update_table),
-    "unblock": ("unblock_tables", _unblock_tables),
-    "redrive events": ("redrive_outbox_events", _redrive_outbox_events),
 }
 
 
