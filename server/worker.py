@@ -46,6 +46,8 @@ SWEEP_RESTAURANT_S = 2.0
 CLEARED_RESTAURANTS_MAX = 20
 JOBS_MAX = 32
 JOB_LEASE_S = 30.0
+# A last try after that is over, and written down, before the leases are.
+JOBS_TURN_S = 15.0
 # The longest wait after a round that failed.
 AGAIN_S_MAX = 60.0
 
@@ -230,7 +232,8 @@ def _lag(settings: Settings, queue: SqlEventQueue, seen: Seen) -> Periodic:
 def _auto_assigner(settings: Settings, pool: Pool, store: SqlStore, auto_assign: AutoAssign) -> Periodic:
     """Every worker assigns: a booking that one of them has taken is left alone by the others."""
     jobs = SqlAutoAssignJobs(pool, settings.deadline_s_default)
-    limits = JobLimits(JOBS_MAX, settings.deadline_s_default, JOB_LEASE_S + settings.deadline_s_default)
+    try_s = settings.deadline_s_default
+    limits = JobLimits(JOBS_MAX, try_s, JOB_LEASE_S + try_s, JOBS_TURN_S)
     work = BackgroundAutoAssign(store, jobs, auto_assign, limits)
     return _periodic(settings, "auto_assign", work, settings.auto_assign_poll_s, JOBS_MAX)
 

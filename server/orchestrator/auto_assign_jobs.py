@@ -1,5 +1,6 @@
 """The jobs of the background automatic assignment: how they are queued, and what its worker needs of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -47,6 +48,10 @@ class AutoAssignJobs(Protocol):
 
     async def put_back(self, claimed: ClaimedJob, job: AutoAssignJob) -> bool:
         """Writes what came of a try; false when the job was taken or ordered anew meanwhile, and nothing is written."""
+        ...
+
+    async def give_back(self, claimed: Sequence[ClaimedJob]) -> int:
+        """Leaves jobs that were not tried to whoever claims next; how many were not taken or ordered anew meanwhile."""
         ...
 
 

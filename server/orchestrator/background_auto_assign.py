@@ -28,12 +28,13 @@ WHY = "in the background"
 @dataclass(frozen=True, slots=True)
 class JobLimits:
     """`jobs_max` are taken in one round; a try takes no longer than `try_s`, and a job is another worker's after
-    `lease_s`.
+    `lease_s`. What a restaurant's earlier jobs keep waiting for longer than `turn_s` goes back untried.
     """
 
     jobs_max: int
     try_s: float
     lease_s: float
+    turn_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +53,22 @@ class BackgroundAutoAssign:
     async def __call__(self) -> int:
         """How many jobs it had to do with; with `jobs_max` there may be more to do right away."""
         seen = await self.jobs.wake(self.limits.jobs_max)
+        turn = Deadline.after(self.limits.turn_s)
         claimed = await self.jobs.claim(self.limits.jobs_max, self.limits.lease_s)
         ordered = sorted(claimed, key=lambda each: each.restaurant_id)
         restaurants = [list(group) for _, group in groupby(ordered, lambda each: each.restaurant_id)]
-        await asyncio.gather(*map(self._in_turn, restaurants))
+        await asyncio.gather(*(self._in_turn(each, turn) for each in restaurants))
         return max(seen.looked_at, len(claimed))
 
-    async def _in_turn(self, claimed: Sequence[ClaimedJob]) -> None:
+    async def _in_turn(self, claimed: Sequence[ClaimedJob], turn: Deadline) -> None:
         """The jobs of one restaurant, in the order in which they were queued: side by side they would only be in each
-        other's way."""
-        for each in claimed:
+        other's way. Slow ones keep neither the rest past their leases nor the next round waiting.
+        """
+        for number, each in enumerate(claimed):
             try:
+                if number and turn.passed:
+                    await self.jobs.give_back(claimed[number:])
+                    return
                 await self._try(each)
             except (ServiceError, TimeoutError) as problem:
                 # The lease runs out and the job is due again.

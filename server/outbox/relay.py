@@ -2,9 +2,11 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -16,6 +18,8 @@ from server.outbox.ports import EventQueue
 from server.telemetry.pulse import Pulse
 
 log = structlog.get_logger(__name__)
+
+ResultT = TypeVar("ResultT")
 
 OUTCOMES = {Outcome.DONE: "delivered", Outcome.PENDING: "retried", Outcome.DEAD: "dead"}
 UNSETTLED = "unsettled"
@@ -179,8 +183,22 @@ class Relay:
                     self._settled.task_done()
             self._woken.set()
 
+    async def _insisting(self, ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Asks once more, on another connection, when one breaks or says nothing: else leases run out over it.
+
+        Whatever became of the first question, the second does no harm, because both are fenced.
+        """
+        answer_s = self._settings.lease_s / 3
+        try:
+            async with asyncio.timeout(answer_s):
+                return await ask()
+        except Exception as problem:  # noqa: BLE001 - the second time it is raised
+            log.warning("leases_asked_for_again", problem=_text(problem))
+            async with asyncio.timeout(answer_s):
+                return await ask()
+
     async def _settle(self, settlements: list[Settlement]) -> None:
-        held = await self._queue.settle(settlements)
+        held = await self._insisting(lambda: self._queue.settle(settlements))
         for settlement in settlements:
             if settlement.run.lease in held:
                 self.deliveries.update(OUTCOMES[answer.outcome] for answer in settlement.answers)
@@ -202,7 +220,7 @@ class Relay:
                 continue
             try:
                 with self._extending.round():
-                    held = await self._queue.extend(tuple(runs.values()))
+                    held = await self._insisting(partial(self._queue.extend, tuple(runs.values())))
             except Exception as problem:  # noqa: BLE001 - the next time may come before the leases run out
                 log.warning("leases_not_extended", problem=_text(problem))
                 continue

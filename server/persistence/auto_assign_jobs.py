@@ -1,5 +1,6 @@
 """Implements `AutoAssignJobs`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from server.domain.auto_assign_job import AutoAssignJob
@@ -41,6 +42,15 @@ class SqlAutoAssignJobs:
             JOBS["put_job_back"], claimed.restaurant_id, claimed.booking_id, encode(job)
         )
         return bool(found)
+
+    async def give_back(self, claimed: Sequence[ClaimedJob]) -> int:
+        found = await self._fetch(
+            JOBS["give_jobs_back"],
+            [each.restaurant_id for each in claimed],
+            [each.booking_id for each in claimed],
+            [each.job.run_number for each in claimed],
+        )
+        return len(found)
 
     async def _fetch(self, query: str, *values: object) -> list[Any]:
         return await fetch_in_time(self._pool, self._timeout_s, query, *values)

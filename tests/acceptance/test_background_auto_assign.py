@@ -224,6 +224,7 @@ async def test_a_job_whose_worker_died_is_taken_over_and_what_that_one_says_is_n
         assert await jobs.claim(10, lease_s=60.0) == ()
         late = ended_job(taken.job, JobOutcome.NOT_NEEDED, taken.job.queued_at)
         assert not await jobs.put_back(taken, late)
+        assert await jobs.give_back([taken]) == 0
     finally:
         await pool.close()
     assert (await place.read(booking.booking_id)).auto_assign_job.state == QUEUED

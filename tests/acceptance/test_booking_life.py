@@ -265,20 +265,23 @@ def a_while_ago() -> datetime:
     return (datetime.now(UTC) - timedelta(minutes=30)).replace(microsecond=0)
 
 
-async def test_a_party_that_leaves_gives_back_the_rest_of_its_window(open_now: House) -> None:
+async def test_a_party_that_leaves_gives_back_the_rest_of_its_window_on_each_table(open_now: House) -> None:
     place = open_now
-    booking = await place.seated("W1", start=a_while_ago())
-    waiting = await place.party(start=a_while_ago() + timedelta(minutes=40))
+    booking = await place.seated("W1", "W2", party=6, start=a_while_ago())
+    waiting = {name: await place.party(start=a_while_ago() + timedelta(minutes=40)) for name in ("W1", "W2")}
     await place.transition(booking, BookingAction.BOOKING_ACTION_CHECK_IN)
-    await refused(place.hold(waiting, "W1"), TableConflictAssignedError)
+    for name, each in waiting.items():
+        await refused(place.hold(each, name), TableConflictAssignedError)
     gone = await place.transition(booking, BookingAction.BOOKING_ACTION_COMPLETE)
-    await place.assign(waiting, "W1")
+    for name, each in waiting.items():
+        await place.assign(each, name)
     request = GetAssignmentRequest(restaurant_id=place.restaurant_id, booking_id=booking.booking_id)
     done = (await place.client.get_assignment(request)).assignment
     assert done.state == AssignmentState.ASSIGNMENT_STATE_COMPLETED
     assert done.window_end == gone.checked_out_at
     early = await place.party(start=a_while_ago())
-    await refused(place.hold(early, "W1"), TableConflictAssignedError)
+    for name in waiting:
+        await refused(place.hold(early, name), TableConflictAssignedError)
 
 
 @pytest.mark.parametrize("action", ["CANCEL", "NO_SHOW"])

@@ -81,6 +81,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("auto_assign", "job_run"): ("run_number",),
     ("auto_assign", "claim_jobs"): ("tenant_id", "restaurant_id", "booking_id", "dining_start", "job"),
     ("auto_assign", "put_job_back"): ("run_number",),
+    ("auto_assign", "give_jobs_back"): ("run_number",),
     ("auto_assign", "wake_jobs"): ("woken", "looked"),
     ("restaurants", "add_restaurant"): ("restaurant_id",),
     ("switches", "switches"): ("name", "value", "actor", "reason", "changed_at"),

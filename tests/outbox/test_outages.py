@@ -11,6 +11,7 @@ from server.outbox.events import OutboxEvent, Run
 from server.outbox.relay import Relay, RelaySettings
 from server.outbox.sinks.signature import read_secret
 from server.outbox.sinks.webhook import WebhookSettings, WebhookSink
+from server.persistence import pool
 from server.persistence.outbox import SqlEventQueue
 from server.persistence.pool import PoolSettings, open_pool
 from server.persistence.session import WorkerSession
@@ -53,8 +54,8 @@ class CountedFailures(SqlEventQueue):
 async def impatient_relay(url: str, received: Received) -> AsyncIterator[CountedFailures]:
     """A started relay that soon gives a silent database up."""
     settings = PoolSettings(url, size_min=1, size_max=2)
-    session, pool = WorkerSession(settings, TIMEOUT_S), await open_pool(settings)
-    queue = CountedFailures(pool, session, LEASE_S, TIMEOUT_S)
+    session, connections = WorkerSession(settings, TIMEOUT_S), await open_pool(settings)
+    queue = CountedFailures(connections, session, LEASE_S, TIMEOUT_S)
     relay = Relay(queue, delivery(received), RelaySettings(8, 10, 0.02, LEASE_S))
     await relay.start()
     try:
@@ -62,7 +63,7 @@ async def impatient_relay(url: str, received: Received) -> AsyncIterator[Counted
     finally:
         await relay.stop()
         await session.close()
-        pool.terminate()
+        connections.terminate()
 
 
 async def shut(gate: Gate) -> None:
@@ -194,6 +195,59 @@ async def test_what_was_delivered_and_could_not_be_settled_is_counted(database_u
             await delivered.acquire()
             await relay.stop()
     assert relay.deliveries == {"unsettled": 2}
+
+
+async def cut_what_waits_for_a_lock(url: str) -> None:
+    """Ends the session of the statement that waits for a lock, once there is one."""
+    cut = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    while not await rows(url, cut):  # noqa: ASYNC110 - only the database knows
+        await asyncio.sleep(0.01)
+
+
+async def test_a_settlement_whose_connection_breaks_is_made_on_another_one(database_url: str) -> None:
+    """The lease would last until long after the test."""
+    await put_events(database_url, versions=2)
+    delivered = asyncio.Semaphore(0)
+    async with connected(database_url) as elsewhere:
+
+        async def handler(_: OutboxEvent) -> None:
+            await elsewhere.execute("SELECT FROM outbox_streams FOR UPDATE")
+            delivered.release()
+
+        async with relay_on(database_url, delivery(handler)) as relay, asyncio.timeout(PATIENCE_S):
+            async with elsewhere.transaction():
+                await relay.start()
+                await delivered.acquire()
+                await cut_what_waits_for_a_lock(database_url)
+            await until_delivered(database_url)
+    assert relay.deliveries == {"delivered": 2}
+
+
+async def test_a_settlement_that_nobody_answers_is_made_on_another_connection(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connections that the worker has are dead, and nobody says so."""
+    monkeypatch.setattr(pool, "END_TIMEOUT_S", TIMEOUT_S)
+    await put_events(database_url, versions=2)
+    received = Received()
+    async with gate_to_postgres(database_url) as (gate, through), queue_on(through) as queue:
+
+        async def handler(event: OutboxEvent) -> None:
+            await received(event)
+            if received.count == 2:
+                gate.lose()
+
+        relay = Relay(queue, delivery(handler), RelaySettings(8, 10, 60.0, LEASE_S))
+        try:
+            await relay.start()
+            async with asyncio.timeout(PATIENCE_S):
+                await until_delivered(database_url)
+        finally:
+            await relay.stop()
+    assert (relay.deliveries, received.count) == ({"delivered": 2}, 2)
 
 
 class Away(Received):

@@ -27,7 +27,9 @@ from server.errors import Reason, ServiceError
 from server.orchestrator.auto_assign import AutoAssign, AutoAssignCommand
 from server.orchestrator.auto_assigned import AutoAssigned
 from server.orchestrator.auto_assigned import AutoAssignOutcome as Outcome
+from server.orchestrator.background_auto_assign import BackgroundAutoAssign, JobLimits
 from server.orchestrator.idempotency import Once
+from server.persistence.auto_assign_jobs import SqlAutoAssignJobs
 from server.persistence.pool import DriverConnection, Pool, PoolSettings, open_pool
 from server.persistence.store import SqlStore, StoreSettings
 from server.telemetry.metrics import AutoAssignMetrics, CacheMetrics
@@ -38,6 +40,8 @@ from tests.races.evidence import broken_invariants, connected, difference, dump
 from tests.races.faults import Run
 from tests.races.in_flight import restaurant_locked
 from tests.races.operations import day
+from tests.support.background import GIVEN, TOLD, request_for
+from tests.support.database import rows
 
 COMPLETED = AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_COMPLETED_IN_TIME
 BEFORE = AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_TIMEOUT_BEFORE_CONFIRM
@@ -283,3 +287,15 @@ async def test_each_end_is_counted_by_its_outcome(server: Served) -> None:
             "already_assigned": 1,
             "no_feasible_plan": 1,
         }
+
+
+async def test_what_a_worker_has_no_time_for_goes_back_untried(server: Served) -> None:
+    """The jobs of a restaurant are tried in turn, and its leases must not run out meanwhile."""
+    async with direct(server) as here:
+        for number in range(3):
+            booking = await here.world.booking(start=day(number))
+            await here.world.client.dispatch_auto_assign(request_for(booking))
+        jobs, no_time = SqlAutoAssignJobs(here.pool, 10.0), JobLimits(8, 10.0, lease_s=60.0, turn_s=0.0)
+        round_ = BackgroundAutoAssign(SqlStore(here.pool, StoreSettings()), jobs, here.use, no_time)
+        assert [await round_() for _ in range(4)] == [3, 2, 1, 0]
+    assert await rows(server.database_url, TOLD) == [GIVEN] * 3

@@ -94,6 +94,17 @@ async def test_what_was_planned_is_planned_once_more(
     assert answer.outcome == AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_COMPLETED_IN_TIME
 
 
+async def test_what_is_to_be_avoided_is_avoided_in_the_second_plan_too(scene: Interrupted) -> None:
+    place = scene.place
+    booking = await place.party(6)
+    names = {table_id: name for name, table_id in place.tables.items()}
+    second = {names[each] for each in (await place.plan(booking, avoid=["F6"])).plans[0].table_ids}
+    scene.plan.arm_for(LOCK, first(lambda: place.block("F6")))
+    given_up, taken = tried(place, await place.auto_assign(booking, avoid=second))
+    assert given_up == (["F6"], "TABLE_BLOCKED")
+    assert second.isdisjoint(taken[0])
+
+
 async def test_what_does_not_touch_the_plan_does_not_matter(scene: Interrupted) -> None:
     place = scene.place
     booking = await place.party(6)

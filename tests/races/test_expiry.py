@@ -3,12 +3,12 @@
 import pytest
 
 from maitred_client import HoldExpiredError, TableConflictHeldError
-from maitred_client.messages import GetHoldRequest, Hold, HoldState
+from maitred_client.messages import BookingAction, GetHoldRequest, Hold, HoldState
 from server.config import Settings, load_settings
 from tests.builders.world import World, evening
 from tests.races.attempts import together
 from tests.races.evidence import Connection, broken_invariants, count
-from tests.races.operations import LATER
+from tests.races.operations import LATER, day
 
 TTL_S = 1
 
@@ -68,17 +68,23 @@ async def test_an_expired_hold_is_never_confirmed_even_if_nobody_wants_its_table
 
 
 async def test_every_kind_of_claim_passes_over_expired_holds(world: World, database: Connection) -> None:
-    first = await world.hold(await world.booking(), "T1", ttl_s=TTL_S)
-    second = await world.hold(await world.booking(), "T2", ttl_s=TTL_S)
-    third = await world.hold(await world.booking(), "T3", ttl_s=TTL_S)
-    await outlive(database, third)
+    absent, moved = await world.seated("T4"), await world.seated("T1", start=day(1))
+    await world.transition(absent, BookingAction.BOOKING_ACTION_NO_SHOW)
+    replaced = await world.hold(await world.booking(start=day(1)), "T3")
+    tonight = [await world.hold(await world.booking(), f"T{number}", ttl_s=TTL_S) for number in (1, 2, 3, 4)]
+    tomorrow = [
+        await world.hold(await world.booking(start=day(1)), name, ttl_s=TTL_S) for name in ("T2", "T4")
+    ]
+    await outlive(database, tomorrow[-1])
     await world.assign(await world.booking(), "T1")
     await world.block("T2")
     await world.confirm(await world.hold(await world.booking(), "T3"))
-    assert [await state_of(world, hold) for hold in (first, second, third)] == [
-        HoldState.HOLD_STATE_EXPIRED
-    ] * 3
-    assert await expired_events(database) == 3
+    await world.transition(absent, BookingAction.BOOKING_ACTION_UNDO_NO_SHOW)
+    await world.reassign(moved, "T2")
+    await world.replace(replaced, "T4")
+    over = (*tonight, *tomorrow)
+    assert {await state_of(world, hold) for hold in over} == {HoldState.HOLD_STATE_EXPIRED}
+    assert await expired_events(database) == len(over)
     assert await broken_invariants(database, world.restaurant_id) == {}
 
 

@@ -86,6 +86,15 @@ FROM
 WHERE j.restaurant_id = $1 AND j.booking_id = $2 AND j.run_number = v.run_number
 RETURNING j.run_number;
 
+-- name: give_jobs_back
+-- Makes jobs due at once that were taken and not tried, unless they were lost meanwhile.
+UPDATE auto_assign_jobs AS j SET
+    next_attempt_at = clock_timestamp(),
+    attempt_count = j.attempt_count - 1
+FROM unnest($1::uuid [], $2::uuid [], $3::bigint []) AS v (restaurant_id, booking_id, run_number)
+WHERE j.restaurant_id = v.restaurant_id AND j.booking_id = v.booking_id AND j.run_number = v.run_number
+RETURNING j.run_number;
+
 -- name: wake_jobs
 -- Looks at up to $1 waiting jobs whose restaurant has changed since their last try. Those for which one of the changes may
 -- have made room within the booking's window are due now; so are those whose changes are not kept any more. Says how many.
