@@ -1,6 +1,7 @@
 """What table sets cost. The numbers of the worked example are those of docs/planner.md."""
 
-from dataclasses import replace
+import re
+from dataclasses import asdict, replace
 from datetime import timedelta
 from math import exp
 from uuid import UUID
@@ -67,6 +68,17 @@ def test_the_numbers_in_the_documentation_are_those_of_the_planner() -> None:
         for plan in plans
     ]
     assert not any(cost for plan in plans for cost in [*terms(plan).values()][shown:])
+
+
+def test_page_and_contract_tell_the_default_weights() -> None:
+    defaults = asdict(Weights())
+    page, proto = (
+        (ROOT / name).read_text() for name in ("docs/planner.md", "proto/maitred/v1/inventory.proto")
+    )
+    told = re.findall(r"^\| `\w+` \| `(\w+)`.* \| ([\d.]+) \| [^|]*\|$", page, re.MULTILINE)
+    assert {name: float(default) for name, default in told} == defaults
+    commented = re.findall(r"Default ([\d.]+)\.\n +optional double (\w+) =", proto)
+    assert {name: float(default) for default, name in commented} == defaults
 
 
 def test_the_example_of_the_documentation() -> None:
