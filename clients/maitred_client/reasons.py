@@ -206,10 +206,10 @@ class WindowInPastError(MaitredError, reason="WINDOW_IN_PAST", retry=RetryClass.
     remedy = "Choose a later start."
 
 
-class CutoffPassedError(MaitredError, reason="CUTOFF_PASSED", retry=RetryClass.HUMAN):
+class CutoffPassedError(MaitredError, reason="CUTOFF_PASSED", retry=RetryClass.AFTER_FIX):
     """The stay begins sooner than the cutoff that the caller set for assigning automatically."""
 
-    remedy = "Let staff assign the tables (AssignTables), or call with a shorter cutoff and a new request_id."
+    remedy = "Call with a shorter cutoff and a new request_id, or let staff assign the tables (AssignTables)."
 
 
 class PolicyDriftError(MaitredError, reason="POLICY_DRIFT", retry=RetryClass.REPLAN):

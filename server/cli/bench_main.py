@@ -108,7 +108,7 @@ def main_run(
         note(f"left out: {', '.join(run['left_out'])}")
     note(f"kept as {path}, with plots in {path.with_suffix('.html').name}")
     if run["missing"]:
-        raise CommandFailure(ExitCode.REFUSED, f"not measured: {', '.join(run['missing'])}")
+        raise CommandFailure(ExitCode.NOT_READY, f"not measured: {', '.join(run['missing'])}")
 
 
 def _run_of(

@@ -117,7 +117,8 @@ async def _not_come(place: House, booking: Booking) -> Message:
 
 
 async def _come_after_all(place: House, booking: Booking) -> Message:
-    await place.client.transition_booking(await _not_come(place, booking))
+    await place.assign(booking, "W1", "W2")
+    await place.transition(booking, BookingAction.BOOKING_ACTION_NO_SHOW)
     return place.transition_request(booking.booking_id, BookingAction.BOOKING_ACTION_UNDO_NO_SHOW)
 
 

@@ -18,6 +18,7 @@ from maitred_client.messages import (
     Booking,
     BookingAction,
     BookingStatus,
+    DispatchAutoAssignRequest,
     GetAssignmentRequest,
     HoldState,
 )
@@ -325,7 +326,20 @@ async def test_a_late_guest_whose_table_is_taken_is_told_by_what(place: House, s
 # Versions
 
 
-@pytest.mark.parametrize("call", ["put_booking", "transition", "assign", "unassign", "hold", "confirm"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "put_booking",
+        "transition",
+        "assign",
+        "auto_assign",
+        "dispatch",
+        "unassign",
+        "hold",
+        "replace",
+        "confirm",
+    ],
+)
 async def test_a_change_that_was_decided_on_an_old_version_is_refused(call: str, place: House) -> None:
     booking = await place.party(2)
     id_, old = booking.booking_id, booking.etag
@@ -335,14 +349,19 @@ async def test_a_change_that_was_decided_on_an_old_version_is_refused(call: str,
     transition = place.transition_request(id_, BookingAction.BOOKING_ACTION_CANCEL)
     assign, unassign = place.assign_request(id_, ["W1"]), place.unassign_request(id_)
     held, confirm = place.hold_request(id_, ["W1"]), place.confirm_request(hold)
-    for request in (put, transition, assign, unassign, held, confirm):
+    replace, automatic = place.replace_request(hold.hold_id, ["W2"]), place.auto_assign_request(id_)
+    dispatch = DispatchAutoAssignRequest(restaurant_id=place.restaurant_id, booking_id=id_)
+    for request in (put, transition, assign, unassign, held, replace, confirm, automatic, dispatch):
         request.etag = old
     calls: Mapping[str, Awaitable[object]] = {
         "put_booking": place.client.put_booking(put),
         "transition": place.client.transition_booking(transition),
         "assign": place.client.assign_tables(assign),
+        "auto_assign": place.client.auto_assign(automatic),
+        "dispatch": place.client.dispatch_auto_assign(dispatch),
         "unassign": place.client.unassign_tables(unassign),
         "hold": place.client.hold_tables(held),
+        "replace": place.client.replace_hold(replace),
         "confirm": place.client.confirm_hold(confirm),
     }
     for name, awaitable in calls.items():

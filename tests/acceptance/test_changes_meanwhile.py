@@ -28,7 +28,7 @@ from maitred_client.messages import (
 from tests.builders.world import evening
 from tests.builders.world_extras import House, house, refused
 
-pytestmark = pytest.mark.shared_server
+pytestmark = [pytest.mark.shared_server, pytest.mark.each_way_of_writing]
 
 Change = Callable[[House, Booking], Awaitable[object]]
 

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from maitred_client import (
@@ -24,7 +25,7 @@ from tests.builders.world_extras import house
 from tests.conftest import Served
 from tests.support.committed_events import committed_events
 from tests.support.contract import require_round_trip
-from tests.support.database import rows
+from tests.support.database import connected, rows
 
 EMAIL = "ada@example.com"
 PERSONAL = (EMAIL, NAME, REFERENCE, NOTE, REASON, "example.com", "Lovelace", "Byron", "Mary")
@@ -75,6 +76,32 @@ async def test_telemetry_does_not_even_say_who(events: Sequence[OutboxEvent], se
     assert len(kept) == len(events)
     told = " ".join(row["text"] for row in kept)
     assert [text for text in (*PERSONAL, "actorId", "redacted") if text in told] == []
+
+
+SEEDED_COLUMNS = (
+    "id, created_at, updated_at, status, event_type, dedupe_key, attempt_count, next_attempt_at, restaurant_id,"
+    " booking_id, idempotency_key, payload"
+)
+AGAIN = f"""
+    INSERT INTO capacity_outbox (tenant_id, floor_version, position, {SEEDED_COLUMNS})
+    SELECT $2, floor_version + 1000, position, gen_random_uuid(), created_at, updated_at, 'pending', event_type,
+        dedupe_key, 0, next_attempt_at, restaurant_id, booking_id, '', payload
+    FROM capacity_outbox WHERE id = $1
+"""
+
+
+async def test_a_fact_is_enqueued_once_per_tenant_however_long_ago_it_was_delivered(
+    events: Sequence[OutboxEvent], server: Served
+) -> None:
+    async with connected(server.database_url) as connection:
+        await connection.execute(
+            "UPDATE capacity_outbox SET status = 'done', created_at = now() - interval '1 year'"
+        )
+        for event in events:
+            with pytest.raises(asyncpg.UniqueViolationError) as refused:
+                await connection.execute(AGAIN, event.event_id, event.tenant_id)
+            assert refused.value.constraint_name == "capacity_outbox_once"
+            await connection.execute(AGAIN, event.event_id, uuid4())
 
 
 # A hold that is refused

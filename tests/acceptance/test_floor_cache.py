@@ -60,6 +60,10 @@ async def test_a_change_through_one_server_is_loaded_by_the_other_before_anybody
         async with asyncio.timeout(PATIENCE_S):
             assert str(await loaded.get()) == place.restaurant_id
         assert await capacity(seen_through(place, there), "W1") == 6
+        # Nor does anybody have to wait for that: who asks right after the change is told the change.
+        for seats in (7, 8, 9, 10):
+            await place.update("W1", capacity=seats)
+            assert await capacity(seen_through(place, there), "W1") == seats
 
 
 async def test_without_notifications_no_request_uses_what_is_old(

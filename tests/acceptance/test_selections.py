@@ -19,6 +19,7 @@ from maitred_client.messages import (
     BookingStatus,
     CheckStatus,
     ErrorReason,
+    ExplainTableRequest,
     Floor,
     PlanOutcome,
     PlanTablesRequest,
@@ -170,15 +171,17 @@ async def test_adjacency_means_the_same_at_every_gate(shape: str, place: House) 
         accepted = mode in accepted_by
         assert planned(await place.plan(booking), place, names) == accepted, mode
         assert (await place.validate(booking, *names)).valid == accepted, mode
+        assert await possible(place, booking, names) == accepted, mode
         if accepted:
-            await place.confirm(held)
+            await place.confirm((await place.replace(held, *names)).hold)
             await place.unassign(booking)
             await place.release(await place.hold(booking, *names))
         else:
             error = await refused(place.confirm(held), PolicyDriftError)
             assert error.metadata["reasons"] == "COMBINATION_NOT_ADJACENT"
-            await refused(place.hold(booking, *names), CombinationNotAdjacentError)
-            await refused(place.assign(booking, *names), CombinationNotAdjacentError)
+            for gate in (place.hold, place.assign):
+                await refused(gate(booking, *names), CombinationNotAdjacentError)
+            await refused(place.replace(held, *names), CombinationNotAdjacentError)
             await place.release(held)
 
 
@@ -188,6 +191,13 @@ async def set_mode(place: House, mode: "AdjacencyMode.ValueType") -> None:
         policy.combinations.tables_max = 4
 
     await place.change_policy(edit)
+
+
+async def possible(place: House, booking: Booking, names: Sequence[str]) -> bool:
+    request = ExplainTableRequest(
+        restaurant_id=place.restaurant_id, booking_id=booking.booking_id, table_ids=place.ids(names)
+    )
+    return (await place.client.explain_table(request)).possible
 
 
 def planned(plan: PlanTablesResponse, place: House, names: Sequence[str]) -> bool:

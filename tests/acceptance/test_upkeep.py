@@ -17,6 +17,20 @@ from tests.support.database import connected, expire, restaurant_locked, rows, t
 from tests.support.working import until, until_settled, worker_on
 
 OLD = "interval '400 days'"
+KEPT_FOR_A_TIME = ("idempotency_ledger", "capacity_outbox", "telemetry_events")
+# Notes how many rows each statement deletes.
+COUNTED = """
+    CREATE TABLE deleted (of text, rows bigint);
+    CREATE FUNCTION count_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO deleted SELECT tg_table_name, count(*) FROM gone;
+        RETURN NULL;
+    END $$;
+""" + "".join(
+    f"CREATE TRIGGER counted AFTER DELETE ON {table} REFERENCING OLD TABLE AS gone"
+    " FOR EACH STATEMENT EXECUTE FUNCTION count_deleted();"
+    for table in KEPT_FOR_A_TIME
+)
 
 
 async def test_what_is_past_its_time_is_deleted_a_bounded_number_at_a_time(
@@ -35,10 +49,13 @@ async def test_what_is_past_its_time_is_deleted_a_bounded_number_at_a_time(
             f"UPDATE capacity_outbox SET updated_at = updated_at - {OLD}, created_at = now() - {OLD}"
         )
         await connection.execute(f"UPDATE telemetry_events SET occurred_at = occurred_at - {OLD}")
+        await connection.execute(COUNTED)
     await place.client.put_booking(last)
     async with worker_on(url, upkeep_s=1, upkeep_rows_max=2):
-        for kept in ("idempotency_ledger", "capacity_outbox", "telemetry_events"):
+        for kept in KEPT_FOR_A_TIME:
             await until(url, f"SELECT count(*) FROM {kept}", [{"count": 1}])
+    most = await rows(url, "SELECT of, max(rows) AS most FROM deleted GROUP BY of ORDER BY of")
+    assert most == [{"of": table, "most": 2} for table in sorted(KEPT_FOR_A_TIME)]
     known = await place.client.get_operation(
         GetOperationRequest(method="PutBooking", operation_request_id=last.request_id)
     )

@@ -33,6 +33,7 @@ RETRIED_STATES = ("40001", "40P01", "55P03")
 PATIENCE_S = 0.15
 # BEGIN, the request and the lock, reading, writing, COMMIT: no change takes fewer statements.
 STATEMENTS_MIN = 5
+ONE_IS_DEAD = "UPDATE capacity_outbox SET status = 'dead' WHERE restaurant_id = $1 AND floor_version = 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,12 @@ class Scene:
 
     async def dump(self) -> Dump:
         return await dump(self.database, self.world.restaurant_id)
+
+    async def prepared(self, operation: Operation, number: int) -> Message:
+        """The call's request on an occasion of its own. There is a dead event, for whoever redrives."""
+        request = await operation.prepare(self.world, day(number))
+        await self.database.execute(ONE_IS_DEAD, self.world.restaurant_id)
+        return request
 
     async def struck(
         self, operation: Operation, request: Message, at: int, strike: Strike, timeout_s: float = TIMEOUT_S
@@ -97,10 +104,10 @@ async def scene(database_url: str) -> AsyncIterator[Scene]:
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 async def test_a_cut_connection_leaves_all_of_a_change_or_nothing(scene: Scene, operation: Operation) -> None:
-    effect = await scene.effect(operation, await operation.prepare(scene.world, day(0)))
+    effect = await scene.effect(operation, await scene.prepared(operation, 0))
     moments = ((at, strike) for at in itertools.count(1) for strike in (cut_before, cut_after))
     for number, (at, strike) in enumerate(moments, start=1):
-        request = await operation.prepare(scene.world, day(number))
+        request = await scene.prepared(operation, number)
         before = await scene.dump()
         answer, error = await scene.struck(operation, request, at, strike)
         if not scene.plan.struck:
@@ -120,9 +127,9 @@ async def test_a_cut_connection_leaves_all_of_a_change_or_nothing(scene: Scene, 
 async def test_a_lost_race_is_run_again_without_the_caller_noticing(
     scene: Scene, operation: Operation
 ) -> None:
-    effect = await scene.effect(operation, await operation.prepare(scene.world, day(0)))
+    effect = await scene.effect(operation, await scene.prepared(operation, 0))
     for at, sqlstate in zip(itertools.count(1), itertools.cycle(RETRIED_STATES), strict=False):
-        request = await operation.prepare(scene.world, day(at))
+        request = await scene.prepared(operation, at)
         before = await scene.dump()
         answer, error = await scene.struck(operation, request, at, refused_with(sqlstate))
         assert error is None, (sqlstate, scene.plan.struck_at)
@@ -137,9 +144,9 @@ async def test_a_lost_race_is_run_again_without_the_caller_noticing(
 
 async def test_a_caller_who_stops_waiting_leaves_nothing_half_done(scene: Scene) -> None:
     operation = OPERATIONS["confirm"]
-    effect = await scene.effect(operation, await operation.prepare(scene.world, day(0)))
+    effect = await scene.effect(operation, await scene.prepared(operation, 0))
     for at in itertools.count(1):
-        request = await operation.prepare(scene.world, day(at))
+        request = await scene.prepared(operation, at)
         before = await scene.dump()
         answer, error = await scene.struck(operation, request, at, stall, PATIENCE_S)
         if not scene.plan.struck:

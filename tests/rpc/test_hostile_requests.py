@@ -2,7 +2,7 @@
 
 from tests.rpc.hostile_requests import GROWTH_MIB_MAX, besiege
 
-REQUESTS, SEED = 1_500, 7
+REQUESTS, SEED = 800, 7
 KINDS = 12
 
 

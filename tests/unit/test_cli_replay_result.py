@@ -1,5 +1,6 @@
 """The figures of a replay."""
 
+import re
 from datetime import date
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from maitred_client.messages import ErrorReason, PlanOutcome, PlanTablesResponse, Rejection
 from server.cli.plan_choice import refusal_reason
 from server.cli.replay_result import BookingResult, DayResult, quantile_of
+from tests.support.programs import ROOT
 
 
 def day(*bookings: BookingResult) -> DayResult:
@@ -32,6 +34,12 @@ def test_a_day_counts_guests_merges_refusals_and_seat_use() -> None:
     assert list(figures["refused"].items()) == [("TABLE_CONFLICT_ASSIGNED", 2), ("CAPACITY_INSUFFICIENT", 1)]
     assert figures["seat_use"] == pytest.approx((4 * 75 + 2 * 60) / (10 * 300))
     assert (figures["p50_ms"], figures["p95_ms"], figures["max_ms"]) == (3.0, 5.0, 5.0)
+
+
+def test_the_page_about_service_days_has_every_figure() -> None:
+    page = (ROOT / "docs" / "service-days.md").read_text().partition("| Figure |")[2]
+    told = [name for cell in re.findall(r"^\| (`.+?) \|", page, re.MULTILINE) for name in cell.split(", ")]
+    assert sorted(told) == sorted(f"`{name}`" for name in day().to_json())
 
 
 def test_a_day_without_requests_has_figures_too() -> None:

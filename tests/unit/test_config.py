@@ -266,3 +266,29 @@ def test_settings_cannot_be_changed_once_they_are_read(tmp_path: Path) -> None:
     with pytest.raises(ValidationError):
         settings.port = 1
     assert settings.data_dir == tmp_path
+
+
+DAY_S = 86_400.0
+# What is promised of a service that nobody has configured.
+PROMISED = {
+    "hold_ttl_s_min": 60.0,
+    "hold_ttl_s_default": 180.0,
+    "hold_ttl_s_max": 900.0,
+    "hold_life_s_max": 1_800.0,
+    "ledger_ttl_s": 7 * DAY_S,
+    "event_attempts_max": 10,
+    "event_retry_s_max": 30.0,
+    "event_retention_s": 7 * DAY_S,
+    "event_dead_policy": "continue",
+    "claims_kept_s": 30 * DAY_S,
+    "telemetry_retention_s": 90 * DAY_S,
+    "sinks": ("telemetry",),
+    "cache": "memory",
+}
+
+
+def test_the_defaults_are_what_is_promised() -> None:
+    settings = load_settings()
+    assert {name: getattr(settings, name) for name in PROMISED} == PROMISED
+    # Expired holds are gone within a minute, wherever in its round the sweeper is.
+    assert settings.sweep_s <= 30

@@ -1,6 +1,7 @@
 """What table sets cost. The numbers of the worked example are those of docs/planner.md."""
 
-from dataclasses import replace
+import re
+from dataclasses import asdict, replace
 from datetime import timedelta
 from math import exp
 from uuid import UUID
@@ -17,8 +18,13 @@ from server.planner.lookahead import Waiting
 from server.planner.plan import Plan, Question, plan_tables
 from tests.builders.floors import floor, row, table, zone_id
 from tests.builders.questions import ask, at, claim, evening_policy, numbers, question
+from tests.support.programs import ROOT
 
 TURNS = (13, 19)
+EXAMPLE_PRINTED = (
+    (ROOT / "docs" / "planner.md").read_text().partition("### Example\n")[2].partition("\n## ")[0]
+)
+PRINTED_COLUMNS = 10
 EXAMPLE = floor([table(1, 4), table(2, 6), table(3, 2), table(4, 2)], [(1, 2), (3, 4)])
 
 
@@ -35,6 +41,44 @@ def documented(place: Floor) -> Question:
         policy=evening_policy(turn_min=(60, 90), buffer_after_min=5),
         claims=[claim(1, at(17), at(18, 30)), claim(2, at(17), at(19))],
     )
+
+
+def printed() -> list[tuple[tuple[int, ...], list[float]]]:
+    """The rows of costs in the example of docs/planner.md: the tables of a set, and its numbers."""
+    rows = [line.strip("| ").split(" | ") for line in EXAMPLE_PRINTED.splitlines() if line.startswith("| ")]
+    return [
+        (tuple(map(int, cells[0].split(" + "))), [float(cell) for cell in cells[1:]])
+        for cells in rows
+        if len(cells) == PRINTED_COLUMNS and cells[0] != "Set"
+    ]
+
+
+def test_the_numbers_in_the_documentation_are_those_of_the_planner() -> None:
+    plans = plan_tables(documented(EXAMPLE)).plans
+    shown = PRINTED_COLUMNS - len(("Set", "cost", "score"))
+    assert printed() == [
+        (
+            numbers(plan),
+            [
+                *(round(cost, 2) for cost in [*terms(plan).values()][:shown]),
+                round(plan.cost, 2),
+                round(plan.score, 1),
+            ],
+        )
+        for plan in plans
+    ]
+    assert not any(cost for plan in plans for cost in [*terms(plan).values()][shown:])
+
+
+def test_page_and_contract_tell_the_default_weights() -> None:
+    defaults = asdict(Weights())
+    page, proto = (
+        (ROOT / name).read_text() for name in ("docs/planner.md", "proto/maitred/v1/inventory.proto")
+    )
+    told = re.findall(r"^\| `\w+` \| `(\w+)`.* \| ([\d.]+) \| [^|]*\|$", page, re.MULTILINE)
+    assert {name: float(default) for name, default in told} == defaults
+    commented = re.findall(r"Default ([\d.]+)\.\n +optional double (\w+) =", proto)
+    assert {name: float(default) for default, name in commented} == defaults
 
 
 def test_the_example_of_the_documentation() -> None:
@@ -78,6 +122,9 @@ def test_the_example_of_the_documentation_with_a_booking_that_waits() -> None:
         ((2,), 3_495.75528),
     ]
     assert (terms(plans[2])["lookahead"], round(plans[2].score, 1)) == (3_420, 14.0)
+    told = " ".join(EXAMPLE_PRINTED.split())
+    assert f"= {terms(plans[2])['lookahead']:,.0f} more" in told
+    assert f"{plans[2].cost:,.2f} and a score of {plans[2].score:.1f}" in told
 
 
 @pytest.mark.parametrize(

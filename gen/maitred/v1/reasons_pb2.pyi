@@ -235,8 +235,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The stay begins sooner than the cutoff that the caller set for assigning automatically.
     Status: FAILED_PRECONDITION
     Metadata: start, cutoff_s, now
-    Retry: HUMAN
-    Remedy: Let staff assign the tables (AssignTables), or call with a shorter cutoff and a new request_id.
+    Retry: AFTER_FIX
+    Remedy: Call with a shorter cutoff and a new request_id, or let staff assign the tables (AssignTables).
     """
     ERROR_REASON_POLICY_DRIFT: _ErrorReason.ValueType  # 26
     """The policy or the floor changed after the hold was made, so that the held set no longer passes.
@@ -645,8 +645,8 @@ ERROR_REASON_CUTOFF_PASSED: ErrorReason.ValueType  # 53
 """The stay begins sooner than the cutoff that the caller set for assigning automatically.
 Status: FAILED_PRECONDITION
 Metadata: start, cutoff_s, now
-Retry: HUMAN
-Remedy: Let staff assign the tables (AssignTables), or call with a shorter cutoff and a new request_id.
+Retry: AFTER_FIX
+Remedy: Call with a shorter cutoff and a new request_id, or let staff assign the tables (AssignTables).
 """
 ERROR_REASON_POLICY_DRIFT: ErrorReason.ValueType  # 26
 """The policy or the floor changed after the hold was made, so that the held set no longer passes.
