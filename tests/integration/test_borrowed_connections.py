@@ -62,9 +62,10 @@ async def begun(pool: Pool) -> Task:
 
     async def ask(had: Socket) -> None:
         async with pool.acquire() as connection:
-            had.set_result(socket_of(connection))
-            async with changing(connection):
-                await asyncio.Event().wait()
+            socket = socket_of(connection)
+        had.set_result(socket)
+        async with changing(pool):
+            await asyncio.Event().wait()
 
     return await answered(ask)
 
@@ -94,6 +95,28 @@ async def test_who_is_cancelled_while_a_transaction_begins_ends_it(
     """Otherwise the pool would, with an error in the log."""
     for _ in range(TRIES):
         await cancel(await begun(pool))
+    assert [record.message for record in caplog.records] == []
+
+
+async def test_who_is_cancelled_once_more_while_it_undoes_its_transaction_leaves_none(
+    pool: Pool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a call is whose deadline passes on both sides at once."""
+
+    async def wait() -> None:
+        async with changing(pool) as connection:
+            waits.set()
+            await connection.fetch("SELECT pg_sleep(60)")
+
+    for turns in range(TRIES):
+        waits = asyncio.Event()
+        task = asyncio.create_task(wait())
+        await waits.wait()
+        task.cancel()
+        for _ in range(turns % 6):
+            await asyncio.sleep(0)
+        await cancel(task)
+        await begins_its_own(pool)
     assert [record.message for record in caplog.records] == []
 
 
