@@ -9,14 +9,14 @@ import grpc
 import grpc.aio
 
 from maitred.v1.assignment_service_pb2 import ResumeCause, WatchFloorRequest, WatchFloorResponse
-from maitred_client.calls import CallSettings
+from maitred_client.calls import CallSettings, require_timeout
 from maitred_client.errors import MaitredError, RetryClass
 
 Rpc: TypeAlias = "grpc.UnaryStreamMultiCallable[WatchFloorRequest, WatchFloorResponse]"
 AsyncRpc: TypeAlias = "grpc.aio.UnaryStreamMultiCallable[WatchFloorRequest, WatchFloorResponse]"
 AsyncCall: TypeAlias = "grpc.aio.UnaryStreamCall[WatchFloorRequest, WatchFloorResponse]"
 
-HEARTBEAT_S_DEFAULT = 15.0
+HEARTBEAT_S_MIN, HEARTBEAT_S_DEFAULT, HEARTBEAT_S_MAX = 1.0, 15.0, 60.0
 # So many heartbeats may be missed before the stream counts as dead.
 HEARTBEATS_MISSED_MAX = 3
 PAUSE_S_FIRST = 0.1
@@ -26,12 +26,12 @@ PAUSE_S_MAX = 5.0
 class Watch:
     """Where a watch stands. `timeout_s` bounds all of it; None lets it last.
 
-    Raises ValueError unless the timeout is above 0.
+    Raises ValueError unless the timeout is above 0 and at most a year.
     """
 
     def __init__(self, request: WatchFloorRequest, timeout_s: float | None) -> None:
-        if timeout_s is not None and not timeout_s > 0:
-            raise ValueError(f"timeout_s is {timeout_s}; it has to be above 0")
+        if timeout_s is not None:
+            require_timeout(timeout_s)
         self._request = WatchFloorRequest()
         self._request.CopyFrom(request)
         self._ends_at_s = None if timeout_s is None else time.monotonic() + timeout_s
@@ -45,10 +45,11 @@ class Watch:
 
     @property
     def silence_s(self) -> float:
-        """After so many seconds without a message the stream is dead."""
+        """After so many seconds without a message the stream is dead. That of a heartbeat that is not to be had lasts
+        long enough to be told so."""
         asked = self._request.HasField("heartbeat")
-        heartbeat_s = self._request.heartbeat.ToTimedelta().total_seconds() if asked else HEARTBEAT_S_DEFAULT
-        return HEARTBEATS_MISSED_MAX * heartbeat_s
+        heartbeat_s = self._request.heartbeat.seconds if asked else HEARTBEAT_S_DEFAULT
+        return HEARTBEATS_MISSED_MAX * min(max(heartbeat_s, HEARTBEAT_S_MIN), HEARTBEAT_S_MAX)
 
     def remaining_s(self) -> float | None:
         """What is left of the timeout; never negative."""
