@@ -103,7 +103,7 @@ async def test_every_method_has_a_good_request() -> None:
 
 @pytest.mark.parametrize("path", sorted(SCOPES))
 async def test_every_field_of_every_request(wire: Wire, world: World, path: str) -> None:
-    """The sweep: each field, spoiled in each way its type allows, is named by its path."""
+    """The sweep: each field, spoiled in each way its type allows, is named by its path, and once."""
     before = await still_works(wire, world)
     cases = list(spoiled(good_requests(world)[path]))
     assert cases
@@ -112,6 +112,7 @@ async def test_every_field_of_every_request(wire: Wire, world: World, path: str)
         assert found.code is INVALID, f"{case}: {found}"
         assert names(found, case.path), f"{case}: {found.fields}"
         assert found.metadata["field"] in found.fields, case
+        assert len(set(found.fields)) == len(found.fields), f"{case}: {found.fields}"
         assert len(found.fields) <= VIOLATIONS_LISTED_MAX
         assert await still_works(wire, world) == before, case
 
