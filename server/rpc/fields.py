@@ -318,7 +318,9 @@ class Fields:
             return None
         value = forms.seconds_of(getattr(self._message, name))
         if value is None:
-            self.bad(name, "is not a length of time: seconds and nanos must agree in sign, nanos below a second")
+            self.bad(
+                name, "is not a length of time: seconds and nanos must agree in sign, nanos below a second"
+            )
         return value
 
     # Lists
