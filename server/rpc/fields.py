@@ -136,7 +136,8 @@ class Fields:
         return text
 
     def actor(self) -> str:
-        return self.text("actor", ACTOR_LENGTH_MAX)
+        """Who asks, as in the header: a name of blanks is none."""
+        return self.text("actor", ACTOR_LENGTH_MAX).strip()
 
     def token(self, name: str) -> str:
         """An opaque text that the service once handed out."""

@@ -300,6 +300,14 @@ def test_bad_fields_deep_in_a_floor_are_named_by_their_whole_path() -> None:
     ]
 
 
+@pytest.mark.parametrize(("sent", "actor"), [("", ""), (" \u3000", ""), (" Ada L. ", "Ada L.")])
+def test_an_actor_of_blanks_is_none(sent: str, actor: str) -> None:
+    """The audit log would name nobody, where the caller is known."""
+    request = put_booking()
+    request.actor = sent
+    assert read_put_booking(request).actor == actor
+
+
 def test_only_the_fields_in_the_mask_are_read() -> None:
     request = inventory_service_pb2.UpdateTableRequest(
         request_id=A,
