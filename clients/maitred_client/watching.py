@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from random import uniform
 from typing import TypeAlias, cast
 
 import grpc
@@ -21,6 +22,7 @@ HEARTBEAT_S_MIN, HEARTBEAT_S_DEFAULT, HEARTBEAT_S_MAX = 1.0, 15.0, 60.0
 HEARTBEATS_MISSED_MAX = 3
 PAUSE_S_FIRST = 0.1
 PAUSE_S_MAX = 5.0
+PAUSE_SPREAD = (0.8, 1.2)
 
 
 class Watch:
@@ -68,14 +70,19 @@ class Watch:
         return True
 
     def pause_s(self, error: MaitredError | None) -> float:
-        """How long to wait before the stream is opened again. Raises the error when that would not help."""
+        """How long to wait before the stream is opened again: no shorter than the server asks, not as long as everybody
+        else whom it left, and not beyond the timeout. Raises the error when that would not help."""
         if error is not None and error.reason == "WATCH_TOKEN_COMPACTED":
             self._request.resume_token = ""
             return 0.0
         if error is not None and not self._can_go_on(error):
             raise error
         self._fruitless += 1
-        return min(PAUSE_S_MAX, PAUSE_S_FIRST * 2.0 ** min(self._fruitless - 1, 16))
+        backoff_s = min(PAUSE_S_MAX, PAUSE_S_FIRST * 2.0 ** min(self._fruitless - 1, 16))
+        asked_s = error.retry_after_s if error is not None else None
+        pause_s = max(asked_s or 0.0, backoff_s * uniform(*PAUSE_SPREAD))
+        remaining_s = self.remaining_s()
+        return pause_s if remaining_s is None else min(pause_s, remaining_s)
 
     def _can_go_on(self, error: MaitredError) -> bool:
         """A watch that never began tells why; one that did goes on until its time is over."""
