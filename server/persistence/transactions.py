@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
+from server.persistence.failures import DRIVER_ERRORS
 from server.persistence.pool import Connection, Pool
 from server.persistence.queries import load_queries
 
@@ -31,11 +32,15 @@ async def changing(pool: Pool) -> AsyncIterator[Connection]:
 
 
 async def _undone(pool: Pool, connection: Connection) -> None:
-    """Given back with nothing left open, whoever still waits for it: the pool would log an error."""
-    try:
-        await rollback(connection)
-    finally:
-        await pool.release(connection)
+    """Given back with nothing left open, whoever still waits for it: the pool would log an error.
+
+    Where that fails the connection is gone, and the transaction with it; what counts is why it was given up.
+    """
+    with suppress(OSError, *DRIVER_ERRORS):
+        try:
+            await rollback(connection)
+        finally:
+            await pool.release(connection)
 
 
 async def begin(connection: Connection) -> None:

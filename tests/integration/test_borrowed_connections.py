@@ -1,6 +1,7 @@
 """What a caller leaves behind on a connection who is cancelled, or whose time is over, at the worst moment."""
 
 import asyncio
+import gc
 import select
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -9,7 +10,15 @@ from typing import Any, TypeAlias
 import pytest
 
 from server.persistence import pool as pools
-from server.persistence.pool import Connection, Pool, PoolSettings, borrowed, fetch_in_time, open_pool
+from server.persistence.pool import (
+    Connection,
+    Pool,
+    PoolSettings,
+    borrowed,
+    close_pool,
+    fetch_in_time,
+    open_pool,
+)
 from server.persistence.transactions import changing
 from tests.support.gate import gate_to_postgres
 
@@ -148,3 +157,30 @@ async def test_who_gives_up_on_a_database_that_says_nothing_hears_why_it_was(
         gate.loosen()
         assert [row["mine"] for row in await fetch_in_time(pool, 30.0, "SELECT 1 AS mine")] == [1]
         await pool.close()
+
+
+async def test_whoever_is_cancelled_twice_does_not_wait_for_a_database_that_says_nothing(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nor does who closes the pool then."""
+    monkeypatch.setattr(pools, "END_TIMEOUT_S", TIMEOUT_S)
+
+    async def wait() -> None:
+        async with changing(pool) as connection:
+            waits.set()
+            await connection.fetch("SELECT 1")
+
+    async with gate_to_postgres(database_url) as (gate, through):
+        pool = await open_pool(PoolSettings(through, size_min=1, size_max=1))
+        await fetch_in_time(pool, 30.0, "SELECT 1")
+        waits = asyncio.Event()
+        task = asyncio.create_task(wait())
+        await waits.wait()
+        gate.stick()
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=TIMEOUT_S)
+        assert not done
+        await cancel(task)
+        await close_pool(pool)
+    gc.collect()
+    assert [record.message for record in caplog.records] == []
