@@ -356,7 +356,7 @@ class Fields:
         elif seconds_max is not None and window.length.total_seconds() > seconds_max:
             self.bad(
                 end,
-                f"is {window.length.days} days after the start; at most {seconds_max // 86_400} days are accepted",
+                f"is more than {seconds_max // 86_400} days after the start",
                 f"{seconds_max} s",
                 Reason.INVALID_WINDOW,
             )

@@ -157,10 +157,12 @@ def test_a_window_has_to_end_after_it_starts_and_within_a_year() -> None:
         return booking_service_pb2.ListBookingsRequest(restaurant_id=A, window_start=start, window_end=end)
 
     assert read_list_bookings(request(EVENING, LATER)).window.length == timedelta(hours=2)
-    far = Timestamp(seconds=EVENING.seconds + 367 * 86_400)
-    for start, end in ((EVENING, EVENING), (LATER, EVENING), (EVENING, far)):
+    far = Timestamp(seconds=EVENING.seconds + 366 * 86_400 + 1)
+    early, late = "must be after the start", "is more than 366 days after the start"
+    for start, end, problem in ((EVENING, EVENING, early), (LATER, EVENING, early), (EVENING, far, late)):
         found = refusal(read_list_bookings, request(start, end))
         assert (found.reason, fields_of(found)) == (Reason.INVALID_WINDOW, ["window_end"])
+        assert found.violations[0].description == problem
 
 
 def test_a_window_that_is_open_on_one_side_is_closed_by_the_ends_of_time() -> None:
