@@ -301,8 +301,8 @@ async def test_a_floor_that_contradicts_itself(wire: Wire, world: World) -> None
     async def refused(change: str, floor: inventory.PutFloorRequest) -> str:
         return typed(await wire.call(INVENTORY + "PutFloor", floor), change).fields[0]
 
-    same_name, no_zone, no_table, itself = (
-        good(world, INVENTORY + "PutFloor", inventory.PutFloorRequest) for _ in range(4)
+    same_name, no_zone, no_table, itself, lost = (
+        good(world, INVENTORY + "PutFloor", inventory.PutFloorRequest) for _ in range(5)
     )
     same_name.floor.tables[1].name = same_name.floor.tables[0].name.lower()
     no_zone.floor.tables[1].zone_id = new_id()
@@ -312,6 +312,10 @@ async def test_a_floor_that_contradicts_itself(wire: Wire, world: World) -> None
     assert await refused("zone", no_zone) == "floor.tables.zone_id"
     assert await refused("table", no_table) == "floor.adjacency"
     assert await refused("itself", itself) == "floor.adjacency"
+    lost.floor.zones[0].zone_id = new_id()
+    found = typed(await wire.call(INVENTORY + "PutFloor", lost), "all zones")
+    assert found.fields == ["floor.tables.zone_id"] * len(world.table_ids)
+    assert found.message.endswith(f" ({len(world.table_ids) - 1} more)")
     assert await still_works(wire, world) == before
 
 
