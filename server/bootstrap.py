@@ -34,7 +34,7 @@ from server.persistence.inspection import (
     refuses_overlap,
 )
 from server.persistence.migrator import MigrationError, Migrator, find_migrations, read_migrations
-from server.persistence.pool import DriverConnection, Pool, open_pool
+from server.persistence.pool import DriverConnection, Pool, close_pool, open_pool
 from server.persistence.store import NotMigratedError, SqlStore, require_schema
 from server.rpc.health import ask_health
 from server.rpc.server import GrpcServer
@@ -162,7 +162,7 @@ async def working(
         auto_assign = _use_cases(settings, store, news).auto_assign
         worker = Worker.of(settings, url, pool, store, auto_assign, meters)
         news.listener.tell(worker.hearer())
-        parts = (closing_part("pool", pool.close), *news.parts(), *worker.parts())
+        parts = (closing_part("pool", lambda: close_pool(pool)), *news.parts(), *worker.parts())
         lifecycle = Lifecycle(parts, settings.drain_s)
         await lifecycle.start()
     try:
@@ -295,7 +295,7 @@ def _lifecycle(
 
     parts = (
         Part("traces", start_traces, stop_traces),
-        closing_part("pool", pool.close),
+        closing_part("pool", lambda: close_pool(pool)),
         *news.parts(),
         Part("server", server.start, server.stop),
         Part("database watch", start_watch, stop_watch),

@@ -174,12 +174,12 @@ def refuse(reason: Reason, message: str, **metadata: object) -> ServiceError:
 
 
 def bad_fields(violations: Sequence[FieldViolation]) -> ServiceError:
-    """An INVALID_ARGUMENT_FIELD that lists bad fields, the first of them in its message."""
-    first = violations[0]
+    """An INVALID_ARGUMENT_FIELD that lists bad fields, the first of them in its message, with how many others."""
+    first, others = violations[0], f" ({len(violations) - 1} more)" if len(violations) > 1 else ""
     return ServiceError(
         Refusal(
             Reason.INVALID_ARGUMENT_FIELD,
-            f"{first.field}: {first.description}",
+            f"{first.field}: {first.description}{others}",
             {"field": first.field, "limit": ""},
             violations=tuple(violations),
         )

@@ -38,13 +38,9 @@ class CallSettings:
     timeout_s: float
 
     def deadline_s(self, timeout_s: float | None) -> float:
-        """The time a call may take with all its repeats, in seconds.
-
-        Raises ValueError unless it is above 0 and at most a year: gRPC takes what is endless for what is over.
-        """
+        """The time a call may take with all its repeats, in seconds. Raises ValueError as `require_timeout` does."""
         chosen_s = self.timeout_s if timeout_s is None else timeout_s
-        if not 0 < chosen_s <= TIMEOUT_S_MAX:
-            raise ValueError(f"timeout_s is {chosen_s}; it has to be above 0 and at most {TIMEOUT_S_MAX}")
+        require_timeout(chosen_s)
         return chosen_s
 
     def error(self, failure: grpc.RpcError, request: Message) -> MaitredError:
@@ -71,6 +67,12 @@ def call_settings(
     settings = CallSettings(address, call_metadata(tenant_id, actor, scopes), timeout_s)
     settings.deadline_s(None)
     return settings
+
+
+def require_timeout(timeout_s: float) -> None:
+    """Raises ValueError unless it is above 0 and at most a year: gRPC takes what is endless for what is over."""
+    if not 0 < timeout_s <= TIMEOUT_S_MAX:
+        raise ValueError(f"timeout_s is {timeout_s}; it has to be above 0 and at most {TIMEOUT_S_MAX}")
 
 
 def call_metadata(

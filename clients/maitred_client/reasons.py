@@ -16,7 +16,7 @@ from maitred_client.errors import NO_DETAILS, MaitredError, RetryClass
 class InvalidArgumentFieldError(MaitredError, reason="INVALID_ARGUMENT_FIELD", retry=RetryClass.AFTER_FIX):
     """A field is missing, malformed, too long, out of its range, or repeated where it must be unique.
 
-    Every bad field of the request is listed in google.rpc.BadRequest.
+    Up to 32 bad fields of the request are listed in google.rpc.BadRequest; the message says how many there are.
     """
 
     remedy = "Correct the named fields; each description says what is accepted."

@@ -3,35 +3,37 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from random import uniform
 from typing import TypeAlias, cast
 
 import grpc
 import grpc.aio
 
 from maitred.v1.assignment_service_pb2 import ResumeCause, WatchFloorRequest, WatchFloorResponse
-from maitred_client.calls import CallSettings
+from maitred_client.calls import CallSettings, require_timeout
 from maitred_client.errors import MaitredError, RetryClass
 
 Rpc: TypeAlias = "grpc.UnaryStreamMultiCallable[WatchFloorRequest, WatchFloorResponse]"
 AsyncRpc: TypeAlias = "grpc.aio.UnaryStreamMultiCallable[WatchFloorRequest, WatchFloorResponse]"
 AsyncCall: TypeAlias = "grpc.aio.UnaryStreamCall[WatchFloorRequest, WatchFloorResponse]"
 
-HEARTBEAT_S_DEFAULT = 15.0
+HEARTBEAT_S_MIN, HEARTBEAT_S_DEFAULT, HEARTBEAT_S_MAX = 1.0, 15.0, 60.0
 # So many heartbeats may be missed before the stream counts as dead.
 HEARTBEATS_MISSED_MAX = 3
 PAUSE_S_FIRST = 0.1
 PAUSE_S_MAX = 5.0
+PAUSE_SPREAD = (0.8, 1.2)
 
 
 class Watch:
     """Where a watch stands. `timeout_s` bounds all of it; None lets it last.
 
-    Raises ValueError unless the timeout is above 0.
+    Raises ValueError unless the timeout is above 0 and at most a year.
     """
 
     def __init__(self, request: WatchFloorRequest, timeout_s: float | None) -> None:
-        if timeout_s is not None and not timeout_s > 0:
-            raise ValueError(f"timeout_s is {timeout_s}; it has to be above 0")
+        if timeout_s is not None:
+            require_timeout(timeout_s)
         self._request = WatchFloorRequest()
         self._request.CopyFrom(request)
         self._ends_at_s = None if timeout_s is None else time.monotonic() + timeout_s
@@ -45,10 +47,11 @@ class Watch:
 
     @property
     def silence_s(self) -> float:
-        """After so many seconds without a message the stream is dead."""
+        """After so many seconds without a message the stream is dead. That of a heartbeat that is not to be had lasts
+        long enough to be told so."""
         asked = self._request.HasField("heartbeat")
-        heartbeat_s = self._request.heartbeat.ToTimedelta().total_seconds() if asked else HEARTBEAT_S_DEFAULT
-        return HEARTBEATS_MISSED_MAX * heartbeat_s
+        heartbeat_s = self._request.heartbeat.seconds if asked else HEARTBEAT_S_DEFAULT
+        return HEARTBEATS_MISSED_MAX * min(max(heartbeat_s, HEARTBEAT_S_MIN), HEARTBEAT_S_MAX)
 
     def remaining_s(self) -> float | None:
         """What is left of the timeout; never negative."""
@@ -67,14 +70,19 @@ class Watch:
         return True
 
     def pause_s(self, error: MaitredError | None) -> float:
-        """How long to wait before the stream is opened again. Raises the error when that would not help."""
+        """How long to wait before the stream is opened again: no shorter than the server asks, not as long as everybody
+        else whom it left, and not beyond the timeout. Raises the error when that would not help."""
         if error is not None and error.reason == "WATCH_TOKEN_COMPACTED":
             self._request.resume_token = ""
             return 0.0
         if error is not None and not self._can_go_on(error):
             raise error
         self._fruitless += 1
-        return min(PAUSE_S_MAX, PAUSE_S_FIRST * 2.0 ** min(self._fruitless - 1, 16))
+        backoff_s = min(PAUSE_S_MAX, PAUSE_S_FIRST * 2.0 ** min(self._fruitless - 1, 16))
+        asked_s = error.retry_after_s if error is not None else None
+        pause_s = max(asked_s or 0.0, backoff_s * uniform(*PAUSE_SPREAD))
+        remaining_s = self.remaining_s()
+        return pause_s if remaining_s is None else min(pause_s, remaining_s)
 
     def _can_go_on(self, error: MaitredError) -> bool:
         """A watch that never began tells why; one that did goes on until its time is over."""

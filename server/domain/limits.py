@@ -68,7 +68,8 @@ BATCH_STEP_S = 10.0
 
 # Of each kind: holds, assignments and blocks.
 SNAPSHOT_ROWS_MAX = 20_000
-SNAPSHOT_PART_ROWS = 1_000
+# The longest of them, with the largest floor, in one message: less than the 4 MiB that clients of gRPC accept.
+SNAPSHOT_PART_ROWS = 150
 HEARTBEAT_S_MIN = 1
 HEARTBEAT_S_MAX = 60
 HEARTBEAT_S_DEFAULT = 15

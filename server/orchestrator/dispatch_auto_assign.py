@@ -1,6 +1,6 @@
 """Have the worker find tables for a booking."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from server.domain.restaurant import Caller
 from server.errors import bad_field
 from server.orchestrator.assigning import Intent, audit
 from server.orchestrator.auto_assign_jobs import queue
-from server.orchestrator.idempotency import Once
+from server.orchestrator.idempotency import REQUEST_FIELD, Once
 from server.orchestrator.ports import InventorySource, OwnUnit
 from server.orchestrator.situation import known_booking, lock, require_etag, require_future
 from server.orchestrator.transition_booking import step
@@ -32,7 +32,7 @@ class DispatchAutoAssignCommand:
     restaurant_id: UUID
     booking_id: UUID
     not_before: datetime | None = None
-    cutoff_s: int | None = None
+    cutoff_s: int | None = field(default=None, metadata={REQUEST_FIELD: "cutoff"})
     etag: str = ""
     reason: str = ""
 

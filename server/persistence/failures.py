@@ -20,6 +20,8 @@ _AWAY_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03"})
 
 # The driver's internal error is what a statement meets on a connection whose server has said goodbye a moment ago.
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+# A value that is missing, or against a check.
+_ROW_STATES = frozenset({"23502", "23514"})
 
 
 class UnreachableError(Exception):
@@ -50,6 +52,15 @@ async def translating() -> AsyncIterator[None]:
         raise translated(error) from error
 
 
+def said_by(error: BaseException) -> str:
+    """What the driver says went wrong, from now on without the row that the database refused: callers' own texts are in
+    it, and it would stand in the log.
+    """
+    if isinstance(error, asyncpg.PostgresError) and error.sqlstate in _ROW_STATES:
+        error.detail = None
+    return str(error)
+
+
 def _from_server(error: asyncpg.PostgresError) -> Exception:
     state = error.sqlstate or ""
     constraint = getattr(error, "constraint_name", None)
@@ -59,7 +70,7 @@ def _from_server(error: asyncpg.PostgresError) -> Exception:
         return deadline_exceeded()
     if state[:2] in _AWAY_CLASSES or state in _AWAY_STATES:
         return unavailable()
-    return InvariantError(f"the database refused a statement: {state} {constraint or ''} {error}")
+    return InvariantError(f"the database refused a statement: {state} {constraint or ''} {said_by(error)}")
 
 
 def unreachable(error: BaseException) -> UnreachableError:

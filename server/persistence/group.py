@@ -19,7 +19,7 @@ from server.domain.announcement import Announcement
 from server.errors import Refusal, ServiceError
 from server.orchestrator.ports import Footprint, RecordedRequest, Standing
 from server.persistence import rows
-from server.persistence.failures import translating
+from server.persistence.failures import said_by, translating
 from server.persistence.group_member import Looked, Member, Opened
 from server.persistence.pool import Connection
 from server.persistence.queries import load_queries
@@ -178,7 +178,7 @@ class Group:
             try:
                 yield
             except BaseException as error:
-                self._failure = GroupFailedError(str(error))
+                self._failure = GroupFailedError(said_by(error))
                 if isinstance(error, Exception):
                     raise self._failure from error
                 raise
@@ -190,7 +190,7 @@ class Group:
         try:
             yield
         except Exception as error:
-            self._failure = self._failure or GroupFailedError(str(error))
+            self._failure = self._failure or GroupFailedError(said_by(error))
             # Whoever asks on the spot is done with it then, and nobody asks any more.
             async with self._turn:
                 if not self._connection.is_closed():
@@ -355,7 +355,7 @@ class Group:
         if isinstance(error, TimeoutError | asyncio.CancelledError):
             # A statement may still be running on it.
             self._connection.terminate()
-        self._failure = self._failure or GroupFailedError(str(error))
+        self._failure = self._failure or GroupFailedError(said_by(error))
         for future in (*(waiting.seat for waiting in seats), *(member.answer for member in self._members)):
             if future is not None and not future.done():
                 future.set_exception(self._failure)

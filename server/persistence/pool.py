@@ -79,6 +79,13 @@ async def open_pool(
         raise unreachable(error) from None
 
 
+async def close_pool(pool: Pool) -> None:
+    """Closes every connection. One to a database that says nothing any more is not waited for."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(END_TIMEOUT_S):
+            await pool.close()
+
+
 async def fetch_in_time(pool: Pool, timeout_s: float, query: str, *values: object) -> list[Any]:
     """The rows of one statement on a connection of its own.
 

@@ -140,11 +140,7 @@ class SqlStore:
         return nullcontext() if restaurant_id is None else self._lanes.enter(restaurant_id)
 
     async def _attempt(self, work: Callable[[OwnUnit], Awaitable[ResultT]], deadline: Deadline) -> ResultT:
-        async with (
-            translating(),
-            self._pool.acquire() as connection,
-            changing(connection),
-        ):
+        async with translating(), changing(self._pool) as connection:
             settings = self._settings
             unit = SqlUnit(connection, deadline.remaining_s(), settings.lock_timeout_s, settings.ledger_ttl_s)
             result = await work(unit)

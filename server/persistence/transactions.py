@@ -1,9 +1,11 @@
 """Transactions that change something: they begin with plans that suit small lookups."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
-from server.persistence.pool import Connection
+from server.persistence.failures import DRIVER_ERRORS
+from server.persistence.pool import Connection, Pool
 from server.persistence.queries import load_queries
 
 TRANSACTIONS = load_queries("transactions")
@@ -12,16 +14,33 @@ _BEGIN = "; ".join((TRANSACTIONS["begin"], TRANSACTIONS["plan_for_lookups"]))
 
 
 @asynccontextmanager
-async def changing(connection: Connection) -> AsyncIterator[None]:
-    """Such a transaction, committed when the block ends and gone when it fails."""
+async def changing(pool: Pool) -> AsyncIterator[Connection]:
+    """Such a transaction on a connection of its own, committed when the block ends and gone when it fails."""
+    connection = await pool.acquire()
     try:
         # Who is cancelled here may have begun already.
         await begin(connection)
-        yield
+        yield connection
     except BaseException:
-        await rollback(connection)
+        # A call that runs out of time is cancelled twice: by its caller's side and by ours.
+        await asyncio.shield(_undone(pool, connection))
         raise
-    await commit(connection)
+    try:
+        await commit(connection)
+    finally:
+        await pool.release(connection)
+
+
+async def _undone(pool: Pool, connection: Connection) -> None:
+    """Given back with nothing left open, whoever still waits for it: the pool would log an error.
+
+    Where that fails the connection is gone, and the transaction with it; what counts is why it was given up.
+    """
+    with suppress(OSError, *DRIVER_ERRORS):
+        try:
+            await rollback(connection)
+        finally:
+            await pool.release(connection)
 
 
 async def begin(connection: Connection) -> None:

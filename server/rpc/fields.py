@@ -136,7 +136,8 @@ class Fields:
         return text
 
     def actor(self) -> str:
-        return self.text("actor", ACTOR_LENGTH_MAX)
+        """Who asks, as in the header: a name of blanks is none."""
+        return self.text("actor", ACTOR_LENGTH_MAX).strip()
 
     def token(self, name: str) -> str:
         """An opaque text that the service once handed out."""
@@ -318,7 +319,9 @@ class Fields:
             return None
         value = forms.seconds_of(getattr(self._message, name))
         if value is None:
-            self.bad(name, "is not a length of time: seconds and nanos must agree in sign")
+            self.bad(
+                name, "is not a length of time: seconds and nanos must agree in sign, nanos below a second"
+            )
         return value
 
     # Lists
@@ -353,7 +356,7 @@ class Fields:
         elif seconds_max is not None and window.length.total_seconds() > seconds_max:
             self.bad(
                 end,
-                f"is {window.length.days} days after the start; at most {seconds_max // 86_400} days are accepted",
+                f"is more than {seconds_max // 86_400} days after the start",
                 f"{seconds_max} s",
                 Reason.INVALID_WINDOW,
             )

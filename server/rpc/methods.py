@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import grpc
+import grpc.aio
 
 from server.rpc.interceptors.parsing import Parsing
 from server.rpc.interceptors.unary import Context, Handler, Proceed, UnaryInterceptor, proceed_of
@@ -65,9 +66,15 @@ class Methods(grpc.GenericRpcHandler):
 
 
 def _plain(proceed: Proceed) -> Proceed:
-    """The same as a coroutine function, which is what grpc looks for at each call; it recognises others slowly."""
+    """The same as a coroutine function, which is what grpc looks for at each call; it recognises others slowly.
+
+    Nothing is raised for a call that has its status already, so that whoever traces calls sees no exception in it.
+    """
 
     async def behaviour(request: Any, context: Context) -> Any:
-        return await proceed(request, context)
+        try:
+            return await proceed(request, context)
+        except grpc.aio.AbortError:
+            return None
 
     return behaviour

@@ -107,14 +107,16 @@ class Room:
     text: int
 
 
-# Tried in this order until the status fits. Conflicts give way first: they say so themselves by `truncated`.
+# Tried in this order until the status fits. Conflicts give way first: they say so themselves by `truncated`. Of checks
+# all are listed, with ever shorter texts.
 ROOMS = (
     Room(CONFLICTS_LISTED_MAX, CHECKS_LISTED_MAX, VIOLATIONS_LISTED_MAX, 1_000),
     Room(16, CHECKS_LISTED_MAX, VIOLATIONS_LISTED_MAX, 1_000),
-    Room(8, 16, 16, 400),
-    Room(4, 8, 8, 200),
-    Room(2, 4, 4, 120),
-    Room(1, 2, 2, 80),
+    Room(8, CHECKS_LISTED_MAX, 16, 400),
+    Room(4, CHECKS_LISTED_MAX, 8, 200),
+    Room(2, CHECKS_LISTED_MAX, 4, 120),
+    Room(1, CHECKS_LISTED_MAX, 2, 80),
+    Room(1, CHECKS_LISTED_MAX, 1, 40),
     Room(0, 0, 1, 60),
 )
 

@@ -39,7 +39,7 @@ class Violations:
         if not self.kept:
             return
         first = self.kept[0]
-        others = f" ({self.count - 1} more in the details)" if self.count > 1 else ""
+        others = f" ({self.count - 1} more)" if self.count > 1 else ""
         reason = next(iter(self.reasons)) if len(self.reasons) == 1 else Reason.INVALID_ARGUMENT_FIELD
         raise ServiceError(
             Refusal(

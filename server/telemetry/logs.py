@@ -75,7 +75,9 @@ class _Written:
 
 def _endings(form: LogForm) -> list[Processor]:
     if form is LogForm.TEXT:
-        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # The renderer's own tracebacks show what is in variables, and take half a second.
+        plain = structlog.dev.plain_traceback
+        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_json)]
 
 

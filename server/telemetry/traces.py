@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 NO_EXPORTER = "none"
 EXPORTER_GROUP = "opentelemetry_traces_exporter"
+# How the spans of calls say it, and gRPC's numbers.
+STATUS_ATTRIBUTE = "rpc.grpc.status_code"
+CANCELLED, DEADLINE_EXCEEDED = 1, 4
 
 
 class UnknownExporterError(Exception):
@@ -39,6 +42,14 @@ class Traces:
 def spans_are_kept() -> bool:
     """Whether somebody has installed a tracer provider for the whole process."""
     return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider | trace.NoOpTracerProvider)
+
+
+def call_cut_short(*, late: bool) -> None:
+    """Tells the span of the call at hand that it ends without an answer: late, or given up. It would say OK."""
+    span = trace.get_current_span()
+    span.set_attribute(STATUS_ATTRIBUTE, DEADLINE_EXCEEDED if late else CANCELLED)
+    if late:
+        span.set_status(trace.StatusCode.ERROR)
 
 
 def _provider(exporter: str, service_version: str) -> "TracerProvider":

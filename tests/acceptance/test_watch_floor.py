@@ -272,6 +272,15 @@ async def test_a_watch_without_changes_shows_that_it_lives(place: House) -> None
         assert response.resume_token == sights.token
 
 
+@pytest.mark.parametrize("seconds", [0, -1, 61, 2**62])
+async def test_a_heartbeat_that_is_not_to_be_had_is_refused(place: House, seconds: int) -> None:
+    """And not taken for a stream that fell silent, which would be opened again for ever."""
+    request = watch_request(place.restaurant_id)
+    request.heartbeat.seconds = seconds
+    error = await refused(anext(place.client.watch_floor(request)), InvalidArgumentFieldError)
+    assert [bad.field for bad in error.violations] == ["heartbeat"]
+
+
 async def test_a_watcher_goes_on_with_another_server_when_its_own_shuts_down(
     place: House, server: Served, settings: Settings
 ) -> None:

@@ -1,6 +1,7 @@
 """What a caller leaves behind on a connection who is cancelled, or whose time is over, at the worst moment."""
 
 import asyncio
+import gc
 import select
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -9,7 +10,15 @@ from typing import Any, TypeAlias
 import pytest
 
 from server.persistence import pool as pools
-from server.persistence.pool import Connection, Pool, PoolSettings, borrowed, fetch_in_time, open_pool
+from server.persistence.pool import (
+    Connection,
+    Pool,
+    PoolSettings,
+    borrowed,
+    close_pool,
+    fetch_in_time,
+    open_pool,
+)
 from server.persistence.transactions import changing
 from tests.support.gate import gate_to_postgres
 
@@ -62,9 +71,10 @@ async def begun(pool: Pool) -> Task:
 
     async def ask(had: Socket) -> None:
         async with pool.acquire() as connection:
-            had.set_result(socket_of(connection))
-            async with changing(connection):
-                await asyncio.Event().wait()
+            socket = socket_of(connection)
+        had.set_result(socket)
+        async with changing(pool):
+            await asyncio.Event().wait()
 
     return await answered(ask)
 
@@ -97,6 +107,28 @@ async def test_who_is_cancelled_while_a_transaction_begins_ends_it(
     assert [record.message for record in caplog.records] == []
 
 
+async def test_who_is_cancelled_once_more_while_it_undoes_its_transaction_leaves_none(
+    pool: Pool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a call is whose deadline passes on both sides at once."""
+
+    async def wait() -> None:
+        async with changing(pool) as connection:
+            waits.set()
+            await connection.fetch("SELECT pg_sleep(60)")
+
+    for turns in range(TRIES):
+        waits = asyncio.Event()
+        task = asyncio.create_task(wait())
+        await waits.wait()
+        task.cancel()
+        for _ in range(turns % 6):
+            await asyncio.sleep(0)
+        await cancel(task)
+        await begins_its_own(pool)
+    assert [record.message for record in caplog.records] == []
+
+
 async def test_whose_time_is_over_before_a_new_statement_is_executed_leaves_no_transaction(
     pool: Pool,
 ) -> None:
@@ -125,3 +157,30 @@ async def test_who_gives_up_on_a_database_that_says_nothing_hears_why_it_was(
         gate.loosen()
         assert [row["mine"] for row in await fetch_in_time(pool, 30.0, "SELECT 1 AS mine")] == [1]
         await pool.close()
+
+
+async def test_whoever_is_cancelled_twice_does_not_wait_for_a_database_that_says_nothing(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nor does who closes the pool then."""
+    monkeypatch.setattr(pools, "END_TIMEOUT_S", TIMEOUT_S)
+
+    async def wait() -> None:
+        async with changing(pool) as connection:
+            waits.set()
+            await connection.fetch("SELECT 1")
+
+    async with gate_to_postgres(database_url) as (gate, through):
+        pool = await open_pool(PoolSettings(through, size_min=1, size_max=1))
+        await fetch_in_time(pool, 30.0, "SELECT 1")
+        waits = asyncio.Event()
+        task = asyncio.create_task(wait())
+        await waits.wait()
+        gate.stick()
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=TIMEOUT_S)
+        assert not done
+        await cancel(task)
+        await close_pool(pool)
+    gc.collect()
+    assert [record.message for record in caplog.records] == []

@@ -103,7 +103,7 @@ async def test_every_method_has_a_good_request() -> None:
 
 @pytest.mark.parametrize("path", sorted(SCOPES))
 async def test_every_field_of_every_request(wire: Wire, world: World, path: str) -> None:
-    """The sweep: each field, spoiled in each way its type allows, is named by its path."""
+    """The sweep: each field, spoiled in each way its type allows, is named by its path, and once."""
     before = await still_works(wire, world)
     cases = list(spoiled(good_requests(world)[path]))
     assert cases
@@ -112,6 +112,7 @@ async def test_every_field_of_every_request(wire: Wire, world: World, path: str)
         assert found.code is INVALID, f"{case}: {found}"
         assert names(found, case.path), f"{case}: {found.fields}"
         assert found.metadata["field"] in found.fields, case
+        assert len(set(found.fields)) == len(found.fields), f"{case}: {found.fields}"
         assert len(found.fields) <= VIOLATIONS_LISTED_MAX
         assert await still_works(wire, world) == before, case
 
@@ -300,8 +301,8 @@ async def test_a_floor_that_contradicts_itself(wire: Wire, world: World) -> None
     async def refused(change: str, floor: inventory.PutFloorRequest) -> str:
         return typed(await wire.call(INVENTORY + "PutFloor", floor), change).fields[0]
 
-    same_name, no_zone, no_table, itself = (
-        good(world, INVENTORY + "PutFloor", inventory.PutFloorRequest) for _ in range(4)
+    same_name, no_zone, no_table, itself, lost = (
+        good(world, INVENTORY + "PutFloor", inventory.PutFloorRequest) for _ in range(5)
     )
     same_name.floor.tables[1].name = same_name.floor.tables[0].name.lower()
     no_zone.floor.tables[1].zone_id = new_id()
@@ -311,6 +312,10 @@ async def test_a_floor_that_contradicts_itself(wire: Wire, world: World) -> None
     assert await refused("zone", no_zone) == "floor.tables.zone_id"
     assert await refused("table", no_table) == "floor.adjacency"
     assert await refused("itself", itself) == "floor.adjacency"
+    lost.floor.zones[0].zone_id = new_id()
+    found = typed(await wire.call(INVENTORY + "PutFloor", lost), "all zones")
+    assert found.fields == ["floor.tables.zone_id"] * len(world.table_ids)
+    assert found.message.endswith(f" ({len(world.table_ids) - 1} more)")
     assert await still_works(wire, world) == before
 
 

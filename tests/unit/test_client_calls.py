@@ -13,6 +13,7 @@ from maitred.v1.assignment_service_pb2 import (
     HoldTablesRequest,
     ListHoldsRequest,
     ListHoldsResponse,
+    WatchFloorRequest,
 )
 from maitred_client import AsyncMaitredClient, MaitredClient, MaitredError, TableConflictHeldError
 from maitred_client.calls import call_metadata
@@ -75,6 +76,11 @@ def test_a_timeout_that_is_no_length_is_refused(timeout_s: float) -> None:
         pytest.raises(ValueError, match="timeout_s is"),
     ):
         client.get_hold(GetHoldRequest(), timeout_s=timeout_s)
+    with (
+        MaitredClient("127.0.0.1:1", tenant_id=TENANT) as client,
+        pytest.raises(ValueError, match="timeout_s is"),
+    ):
+        next(client.watch_floor(WatchFloorRequest(), timeout_s=timeout_s))
 
 
 def test_the_async_client_has_to_be_made_where_its_loop_runs() -> None:

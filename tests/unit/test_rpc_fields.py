@@ -157,10 +157,12 @@ def test_a_window_has_to_end_after_it_starts_and_within_a_year() -> None:
         return booking_service_pb2.ListBookingsRequest(restaurant_id=A, window_start=start, window_end=end)
 
     assert read_list_bookings(request(EVENING, LATER)).window.length == timedelta(hours=2)
-    far = Timestamp(seconds=EVENING.seconds + 367 * 86_400)
-    for start, end in ((EVENING, EVENING), (LATER, EVENING), (EVENING, far)):
+    far = Timestamp(seconds=EVENING.seconds + 366 * 86_400 + 1)
+    early, late = "must be after the start", "is more than 366 days after the start"
+    for start, end, problem in ((EVENING, EVENING, early), (LATER, EVENING, early), (EVENING, far, late)):
         found = refusal(read_list_bookings, request(start, end))
         assert (found.reason, fields_of(found)) == (Reason.INVALID_WINDOW, ["window_end"])
+        assert found.violations[0].description == problem
 
 
 def test_a_window_that_is_open_on_one_side_is_closed_by_the_ends_of_time() -> None:
@@ -298,6 +300,14 @@ def test_bad_fields_deep_in_a_floor_are_named_by_their_whole_path() -> None:
         "floor.tables[1].min_party",
         "floor.adjacency[1]",
     ]
+
+
+@pytest.mark.parametrize(("sent", "actor"), [("", ""), (" \u3000", ""), (" Ada L. ", "Ada L.")])
+def test_an_actor_of_blanks_is_none(sent: str, actor: str) -> None:
+    """The audit log would name nobody, where the caller is known."""
+    request = put_booking()
+    request.actor = sent
+    assert read_put_booking(request).actor == actor
 
 
 def test_only_the_fields_in_the_mask_are_read() -> None:

@@ -10,8 +10,9 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from maitred.v1 import errors_pb2, reasons_pb2
-from server.domain.limits import CONFLICTS_LISTED_MAX
+from server.domain.limits import CONFLICTS_LISTED_MAX, SELECTION_TABLES_MAX
 from server.errors import Check, CheckStatus, ClaimKind, Conflict, FieldViolation, Reason, Refusal
+from server.rpc.messages.checks import REASONS
 from server.rpc.status import (
     CODES,
     MESSAGE_BYTES_MAX,
@@ -144,6 +145,24 @@ def test_no_refusal_is_too_large_for_the_trailers(what: str) -> None:
     assert len(status_bytes(refusal)) <= STATUS_BYTES_MAX
     assert len(message_of(refusal).encode()) <= MESSAGE_BYTES_MAX
     assert "google.rpc.ErrorInfo" in details(refusal)
+
+
+@pytest.mark.parametrize("name", ["Table 1 by the window", "寿" * 50, "\N{SUSHI}" * 50])
+def test_every_failed_check_is_listed_however_long_its_texts_are(name: str) -> None:
+    """All reasons at once, about ten tables each, and a claim in the way of every one."""
+    ids = tuple(UUID(int=n) for n in range(SELECTION_TABLES_MAX))
+    words, joined = ", ".join([name] * len(ids)), ",".join(map(str, ids))
+    promised = documented()
+    broken = [reason for reason in Reason if "FailedChecks" in promised[reason.value]]
+    assert len(broken) > 12
+    checks = tuple(
+        Check(reason, CheckStatus.ERROR, f"Not {words}.", ids, {"table_ids": joined}) for reason in broken
+    )
+    refusal = Refusal(broken[0], words, {"table_ids": joined}, (), conflicts(len(ids)), checks)
+    failed = details(refusal)["maitred.v1.FailedChecks"]
+    assert isinstance(failed, errors_pb2.FailedChecks)
+    assert [check.reason for check in failed.checks] == [REASONS[reason] for reason in broken]
+    assert len(status_bytes(refusal)) <= STATUS_BYTES_MAX
 
 
 def test_a_shortened_list_of_ids_ends_between_two_ids() -> None:

@@ -103,7 +103,8 @@ class FailedChecks(_message.Message):
     """Every check that failed, attached to a refusal of a table set. The status itself carries the first by the
     precedence that ErrorReason documents; this detail carries all of them, that one included. With NO_FEASIBLE_PLAN no
     single set is meant: there is one check for each reason for which sets were left out, its metadata "tables" and
-    "combinations" say how many, its table_ids name up to 10 of the single tables.
+    "combinations" say how many, its table_ids name up to 10 of the single tables. Where there is much to say, the texts and
+    lists of each check are cut, and a text then ends with "…".
     """
 
     DESCRIPTOR: _descriptor.Descriptor

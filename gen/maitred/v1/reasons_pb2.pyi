@@ -25,8 +25,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_INVALID_ARGUMENT_FIELD: _ErrorReason.ValueType  # 1
-    """A field is missing, malformed, too long, out of its range, or repeated where it must be unique. Every bad
-    field of the request is listed in google.rpc.BadRequest.
+    """A field is missing, malformed, too long, out of its range, or repeated where it must be unique. Up to 32 bad
+    fields of the request are listed in google.rpc.BadRequest; the message says how many there are.
     Status: INVALID_ARGUMENT + BadRequest
     Metadata: field, limit
     Retry: AFTER_FIX
@@ -435,8 +435,8 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_INVALID_ARGUMENT_FIELD: ErrorReason.ValueType  # 1
-"""A field is missing, malformed, too long, out of its range, or repeated where it must be unique. Every bad
-field of the request is listed in google.rpc.BadRequest.
+"""A field is missing, malformed, too long, out of its range, or repeated where it must be unique. Up to 32 bad
+fields of the request are listed in google.rpc.BadRequest; the message says how many there are.
 Status: INVALID_ARGUMENT + BadRequest
 Metadata: field, limit
 Retry: AFTER_FIX

@@ -1,5 +1,6 @@
 """One measurement and one line of log for every call of the contract, fewer lines for those refused for load."""
 
+import asyncio
 import logging
 import math
 import time
@@ -10,10 +11,11 @@ import structlog
 
 from server.errors import Reason
 from server.rpc.call import CallNote, current_note
-from server.rpc.interceptors.unary import Context, Proceed, UnaryInterceptor
+from server.rpc.interceptors.unary import Context, Proceed, UnaryInterceptor, is_late
 from server.rpc.scopes import is_house_call
 from server.rpc.status import CODES
 from server.telemetry.metrics import CallMetrics
+from server.telemetry.traces import call_cut_short
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +44,13 @@ class AccessInterceptor(UnaryInterceptor):
             response = await proceed(request, context)
             code = grpc.StatusCode.OK
             return response
+        except asyncio.CancelledError:
+            late = is_late(context.time_remaining())
+            if late:
+                # As if we had noticed before the caller did.
+                note.reason = Reason.DEADLINE_EXCEEDED
+            call_cut_short(late=late)
+            raise
         finally:
             if note.reason is not None:
                 code = CODES.get(note.reason, grpc.StatusCode.INTERNAL)

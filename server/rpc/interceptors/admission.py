@@ -7,11 +7,9 @@ from typing import Any
 from server.errors import Reason, ServiceError
 from server.rpc.admission import Admission, Fate
 from server.rpc.interceptors.failures import end_with
-from server.rpc.interceptors.unary import Context, Proceed, UnaryInterceptor
+from server.rpc.interceptors.unary import Context, Proceed, UnaryInterceptor, is_late
 from server.rpc.scopes import STREAMS, is_house_call
 
-# The caller's time runs out that much before ours: by what the call took to us.
-ON_THE_WAY_S = 0.05
 UNDONE = {Reason.DEADLINE_EXCEEDED: Fate.LATE, Reason.SERVER_OVERLOADED: Fate.GIVEN_UP}
 
 
@@ -37,15 +35,10 @@ class AdmissionInterceptor(UnaryInterceptor):
         try:
             return await proceed(request, context)
         except asyncio.CancelledError:
-            fate = _fate_of_cancelled(context.time_remaining())
+            fate = Fate.LATE if is_late(context.time_remaining()) else Fate.GIVEN_UP
             raise
         except ServiceError as error:
             fate = UNDONE.get(error.reason, Fate.ANSWERED)
             raise
         finally:
             admission.leave(path, time.monotonic() - entered_s, fate)
-
-
-def _fate_of_cancelled(remaining_s: float | None) -> Fate:
-    late = remaining_s is not None and remaining_s <= ON_THE_WAY_S
-    return Fate.LATE if late else Fate.GIVEN_UP

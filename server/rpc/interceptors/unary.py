@@ -13,6 +13,9 @@ from typing import Any, TypeAlias
 import grpc
 import grpc.aio
 
+# The caller's time runs out that much before ours: by what the call took to us.
+ON_THE_WAY_S = 0.05
+
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 # The stubs of grpc only know the blocking form.
@@ -31,6 +34,11 @@ class UnaryInterceptor(ABC):
     @abstractmethod
     async def around(self, path: str, proceed: Proceed, request: Any, context: Context) -> Any:
         """Handles one call; `proceed` goes on to what lies inside."""
+
+
+def is_late(remaining_s: float | None) -> bool:
+    """Whether a call that is cancelled with so much time left has run out of it, and was not given up."""
+    return remaining_s is not None and remaining_s <= ON_THE_WAY_S
 
 
 def proceed_of(handler: Handler) -> Proceed | None:

@@ -7,7 +7,6 @@ from google.protobuf.message import Message
 
 from maitred.v1 import assignment_service_pb2 as pb
 from maitred.v1 import booking_service_pb2, inventory_service_pb2
-from server.domain.limits import NAME_LENGTH_MAX
 from server.errors import Refusal
 from server.orchestrator.get_operation import ANSWERS, Operation, OperationQuestion, OperationState
 from server.rpc.fields import reading
@@ -54,10 +53,9 @@ STATES: Mapping[OperationState, "pb.OperationState.ValueType"] = {
 
 def read_get_operation(request: pb.GetOperationRequest) -> OperationQuestion:
     with reading(request) as fields:
-        method = fields.text("method", NAME_LENGTH_MAX, 1)
-        if method and method not in ANSWERS:
+        if request.method not in ANSWERS:
             fields.bad("method", f"must be a mutating RPC: {', '.join(sorted(ANSWERS))}")
-        return OperationQuestion(method, fields.uuid("operation_request_id"))
+        return OperationQuestion(request.method, fields.uuid("operation_request_id"))
 
 
 def get_operation_response(operation: Operation) -> pb.GetOperationResponse:

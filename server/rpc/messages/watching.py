@@ -38,10 +38,7 @@ _DELTAS: WeakKeyDictionary[FloorChange, pb.WatchFloorResponse] = WeakKeyDictiona
 def read_watch_floor(request: pb.WatchFloorRequest) -> WatchFloorQuestion:
     with reading(request) as fields:
         restaurant_id = fields.uuid("restaurant_id")
-        if fields.is_set("window_start") and fields.is_set("window_end"):
-            fields.optional_window("window_start", "window_end")
-        window_start = _optional(fields, "window_start")
-        window_end = _optional(fields, "window_end")
+        window_start, window_end = _window(fields)
         heartbeat_s = fields.optional_seconds("heartbeat", HEARTBEAT_S_MIN, HEARTBEAT_S_MAX)
         after = read_watch_token(restaurant_id, request.resume_token) if request.resume_token else None
         if request.resume_token and after is None:
@@ -57,6 +54,15 @@ def read_watch_floor(request: pb.WatchFloorRequest) -> WatchFloorQuestion:
         window_start,
         window_end,
     )
+
+
+def _window(fields: Fields) -> tuple[datetime | None, datetime | None]:
+    """Which of the two are not set is for others to say."""
+    if fields.is_set("window_start") and fields.is_set("window_end"):
+        window = fields.optional_window("window_start", "window_end")
+        assert window is not None, "both are set"
+        return window.start, window.end
+    return _optional(fields, "window_start"), _optional(fields, "window_end")
 
 
 def _optional(fields: Fields, name: str) -> datetime | None:

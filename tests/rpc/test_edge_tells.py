@@ -1,0 +1,102 @@
+"""What spans and logs say of calls that ended without an answer."""
+
+import asyncio
+import io
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+from structlog.testing import capture_logs
+
+from server.errors import Reason, refuse
+from server.telemetry.logs import LogForm, configure_logs
+from tests.support.edge import ASK, GET, Answer, Edge, Gate, edge, failing
+
+CANCELLED, DEADLINE_EXCEEDED, NOT_FOUND = 1, 4, 5
+
+
+@pytest.fixture
+def logs_as_before() -> Iterator[None]:
+    """Logging as it is before anybody configures it, here and after the test."""
+    before, root = structlog.get_config(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**before)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+async def span_of(
+    wanted: Answer, timeout_s: float = 10.0, gives_up: asyncio.Event | None = None
+) -> ReadableSpan:
+    """The one span of a call, that its caller gives up when the event is set."""
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    async with edge(wanted, tracer_provider=provider) as here:
+        calling = asyncio.ensure_future(here.wire.call(GET, ASK, timeout_s=timeout_s))
+        if gives_up is not None:
+            await gives_up.wait()
+            calling.cancel()
+        await asyncio.wait({calling})
+    (span,) = spans.get_finished_spans()
+    return span
+
+
+def status_of(span: ReadableSpan) -> object:
+    return (span.attributes or {})["rpc.grpc.status_code"]
+
+
+async def test_a_refused_call_is_no_exception() -> None:
+    span = await span_of(failing(refuse(Reason.RESTAURANT_NOT_FOUND, "no")))
+    assert (status_of(span), span.status.status_code) == (NOT_FOUND, StatusCode.UNSET)
+    assert list(span.events) == []
+
+
+async def test_a_call_that_was_given_up_was_no_success() -> None:
+    gate = Gate()
+    span = await span_of(gate, gives_up=gate.arrived)
+    assert (status_of(span), span.status.status_code) == (CANCELLED, StatusCode.UNSET)
+
+
+async def test_a_call_that_ran_out_of_time_failed() -> None:
+    span = await span_of(Gate(), timeout_s=0.2)
+    assert (status_of(span), span.status.status_code) == (DEADLINE_EXCEEDED, StatusCode.ERROR)
+
+
+@pytest.mark.usefixtures("logs_as_before")
+async def test_whose_time_ran_out_is_told_so_whoever_notices_first() -> None:
+    """Both sides look at the clock at the same moment."""
+
+    async def late(here: Edge) -> None:
+        await here.wire.call(GET, ASK, timeout_s=0.3)
+
+    with capture_logs() as logs:
+        async with edge(Gate()) as here:
+            await asyncio.gather(*(late(here) for _ in range(20)))
+    told = {(line["code"], line["reason"]) for line in logs if line["event"] == "call"}
+    assert told == {("DEADLINE_EXCEEDED", Reason.DEADLINE_EXCEEDED)}
+
+
+def seat(guest: str) -> None:
+    raise ValueError(f"{len(guest)} letters")
+
+
+@pytest.mark.usefixtures("logs_as_before")
+def test_a_traceback_for_people_shows_no_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", written)
+    configure_logs(LogForm.TEXT)
+    try:
+        seat("SMITH".title())
+    except ValueError:
+        structlog.get_logger().exception("broken")
+    assert "ValueError: 5 letters" in written.getvalue()
+    assert "Smith" not in written.getvalue()

@@ -1,0 +1,61 @@
+"""When a watch whose stream has ended opens the next one."""
+
+import grpc
+import pytest
+
+from maitred.v1.assignment_service_pb2 import FloorHeartbeat, WatchFloorRequest, WatchFloorResponse
+from maitred_client import DrainingError, ErrorDetails, PermissionMissingError, ServerOverloadedError
+from maitred_client.watching import PAUSE_S_FIRST, PAUSE_S_MAX, PAUSE_SPREAD, Watch
+
+HEARTBEAT = WatchFloorResponse(resume_token="t", heartbeat=FloorHeartbeat(floor_version=1))
+
+
+@pytest.fixture
+def begun() -> Watch:
+    watch = Watch(WatchFloorRequest(), None)
+    assert watch.take(HEARTBEAT)
+    return watch
+
+
+def overloaded(retry_after_s: float | None) -> ServerOverloadedError:
+    details = ErrorDetails(retry_after_s=retry_after_s)
+    return ServerOverloadedError(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy", details)
+
+
+def test_it_waits_as_long_as_the_server_asks(begun: Watch) -> None:
+    assert begun.pause_s(overloaded(3.5)) == 3.5
+    assert begun.pause_s(overloaded(0.001)) > 0.1
+
+
+def test_it_waits_longer_each_time_that_nothing_came_and_not_for_ever(begun: Watch) -> None:
+    low, high = PAUSE_SPREAD
+    for expected_s in (PAUSE_S_FIRST, 2 * PAUSE_S_FIRST, 4 * PAUSE_S_FIRST):
+        assert low * expected_s <= begun.pause_s(overloaded(None)) <= high * expected_s
+    pauses = [begun.pause_s(None) for _ in range(30)]
+    assert PAUSE_S_MAX < max(pauses) <= high * PAUSE_S_MAX
+    begun.take(HEARTBEAT)
+    assert begun.pause_s(None) <= high * PAUSE_S_FIRST
+
+
+def test_it_does_not_wait_beyond_its_own_timeout() -> None:
+    watch = Watch(WatchFloorRequest(), 2.0)
+    watch.take(HEARTBEAT)
+    assert watch.pause_s(overloaded(30.0)) <= 2.0
+
+
+def test_those_who_were_left_together_do_not_return_together() -> None:
+    watches = [Watch(WatchFloorRequest(), None) for _ in range(10)]
+    for watch in watches:
+        watch.take(HEARTBEAT)
+    left = DrainingError(grpc.StatusCode.UNAVAILABLE, "bye")
+    assert len({watch.pause_s(left) for watch in watches}) > 1
+
+
+def test_what_waiting_does_not_help_is_raised(begun: Watch) -> None:
+    with pytest.raises(PermissionMissingError):
+        begun.pause_s(PermissionMissingError(grpc.StatusCode.PERMISSION_DENIED, "no"))
+
+
+def test_a_watch_that_never_began_tells_why() -> None:
+    with pytest.raises(ServerOverloadedError):
+        Watch(WatchFloorRequest(), None).pause_s(overloaded(1.0))
