@@ -3,6 +3,8 @@
 import json
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -209,15 +211,20 @@ def test_a_wish_that_a_stored_booking_would_not_be_asked_about_is_refused_and_no
     assert f"{option}: goes with" in run.err
 
 
-@pytest.mark.parametrize("form", ["table", "json", "jsonl"])
+LONG_RESULTS = pytest.mark.parametrize(
+    "arguments", ["config", "config -o json", "config -o jsonl", "--help", "plan --help", "--version"]
+)
+
+
+@LONG_RESULTS
 def test_a_reader_that_has_seen_enough_is_no_error(
-    run: Run, monkeypatch: pytest.MonkeyPatch, form: str
+    run: Run, monkeypatch: pytest.MonkeyPatch, arguments: str
 ) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as closed:
         monkeypatch.setattr("sys.stdout", closed)
-        assert run("config", "-o", form) == ExitCode.OK
+        assert run(*arguments.split()) == ExitCode.OK
     assert run.err == ""
 
 
@@ -232,13 +239,13 @@ def test_a_check_that_failed_says_so_to_whoever_reads_only_its_exit_code(
         assert run("doctor", "--database-url", nowhere) == ExitCode.NOT_READY
 
 
-@pytest.mark.parametrize("form", ["table", "json", "jsonl"])
+@LONG_RESULTS
 def test_a_result_that_the_disk_has_no_room_for_ends_with_5(
-    run: Run, monkeypatch: pytest.MonkeyPatch, form: str
+    run: Run, monkeypatch: pytest.MonkeyPatch, arguments: str
 ) -> None:
     with Path("/dev/full").open("w") as full:
         monkeypatch.setattr("sys.stdout", full)
-        assert run("config", "-o", form) == ExitCode.BAD_FILE
+        assert run(*arguments.split()) == ExitCode.BAD_FILE
     assert run.err == "maitred: the result cannot be written: No space left on device\n"
 
 
@@ -259,8 +266,13 @@ def test_nobody_to_complain_to_changes_no_exit_code(
     with os.fdopen(writer, "w") as closed:
         monkeypatch.setattr("sys.stderr", closed)
         code = run("floor", "--address", nobody, "--timeout", "2")
-    output.errors.cache_clear()
     assert code == ExitCode.UNREACHABLE
+
+
+def test_streams_that_were_closed_from_the_beginning_are_no_error(nobody: str) -> None:
+    for arguments, code in (("--version", ExitCode.OK), (f"floor --address {nobody}", ExitCode.UNREACHABLE)):
+        program = f"exec {Path(sys.executable).with_name('maitred')} {arguments} >&- 2>&-"
+        assert subprocess.run(["sh", "-c", program], check=False).returncode == code
 
 
 def test_ctrl_c_ends_with_130_even_while_the_command_line_is_loaded(
