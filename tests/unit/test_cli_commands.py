@@ -13,6 +13,7 @@ import typer
 from maitred_client.messages import Floor, Zone
 from server import entry
 from server.cli import app, output
+from server.cli.embedded_server import SAMPLE_FILE
 from server.cli.failures import MEANINGS, ExitCode
 from server.cli.looking_up import zone_id_by_name
 
@@ -335,3 +336,28 @@ def test_a_zone_that_is_not_there_is_refused_under_the_option_that_named_it() ->
     with pytest.raises(typer.BadParameter, match="no such zone: attic; there are: Hall") as refused:
         zone_id_by_name(floor, "attic", "--prefer-zone")
     assert refused.value.param_hint == "--prefer-zone"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "demo --out {file}/pictures",
+        "replay {day} --svg {file}/evening.svg",
+        "replay {day} --png {file}/evening.png",
+        "load --report {file}/load.html",
+        "load --history {file}/history",
+        "torture --report {file}/torture.html",
+        "torture --history {file}/history",
+        "bench --quick --history {file}/runs",
+    ],
+)
+def test_what_cannot_be_written_at_the_end_is_told_before_anything_is_started(
+    run: Run, tmp_path: Path, arguments: str
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("no folder")
+    assert run(*arguments.format(file=file, day=SAMPLE_FILE).split()) == ExitCode.BAD_FILE
+    (line, remedy) = run.err.splitlines()
+    assert line.startswith(f"maitred: {file}/")
+    assert line.endswith(" cannot be written: Not a directory")
+    assert "Choose another path." in remedy
