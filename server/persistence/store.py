@@ -22,6 +22,7 @@ from server.persistence.failures import (
     contended,
     deadline_exceeded,
     translating,
+    unreachable,
 )
 from server.persistence.group import SILENCE_GRACE_S, GroupFailedError, GroupLimits
 from server.persistence.invariants import look_at_tenant
@@ -163,12 +164,14 @@ class SqlStore:
 
 
 async def require_schema(pool: Pool) -> None:
-    """Raises `NotMigratedError` when the database has none of our tables."""
+    """Raises `NotMigratedError` when the database has none of our tables, `UnreachableError` when they are closed."""
     async with pool.acquire() as connection:
         try:
             await connection.fetchval(RESTAURANTS["ping"])
         except asyncpg.UndefinedTableError:
             raise NotMigratedError("the database has no maitred schema; run: maitred migrate up") from None
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise unreachable(error) from None
 
 
 class _PooledCatalogue(SqlCatalogue):
