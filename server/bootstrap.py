@@ -315,11 +315,15 @@ async def _watch_database(store: SqlStore, server: GrpcServer, interval_s: float
     there = True
     while True:
         await asyncio.sleep(interval_s)
-        answers = await store.ping()
-        if answers != there:
-            log.warning("database_is_back" if answers else "database_is_away")
-            await server.set_serving(answers)
-            there = answers
+        silence = await store.silence()
+        if there and silence is not None:
+            log.warning("database_is_away", problem=silence)
+        elif not there and silence is None:
+            log.warning("database_is_back")
+        else:
+            continue
+        there = silence is None
+        await server.set_serving(there)
 
 
 async def _keep_alive(postgres: EmbeddedPostgres) -> None:

@@ -153,14 +153,14 @@ class SqlStore:
             self._announce(announcement)
         return result
 
-    async def ping(self) -> bool:
-        """Whether the database answers."""
+    async def silence(self) -> str | None:
+        """Why the database does not answer; None when it does."""
         try:
             async with asyncio.timeout(self._settings.read_timeout_s), borrowed(self._pool) as connection:
                 await connection.fetchval(RESTAURANTS["ping"])
-        except (OSError, TimeoutError, *DRIVER_ERRORS):
-            return False
-        return True
+        except (OSError, TimeoutError, *DRIVER_ERRORS) as error:
+            return str(unreachable(error))
+        return None
 
 
 async def require_schema(pool: Pool) -> None:
