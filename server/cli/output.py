@@ -46,33 +46,30 @@ class Stream:
 
     def write(self, text: str) -> int:
         """As every stream does."""
-        with self._silent_without_reader():
+        try:
             self._stream.write(text)
+        except OSError as error:
+            self._not_taken(error)
         return len(text)
 
     def flush(self) -> None:
         """As every stream does."""
-        with self._silent_without_reader():
+        try:
             self._stream.flush()
+        except OSError as error:
+            self._not_taken(error)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    @contextmanager
-    def _silent_without_reader(self) -> Iterator[None]:
-        try:
-            yield
-        except BrokenPipeError:
-            self._fall_silent()
-        except OSError as error:
-            if self._has_results:
-                self._fall_silent()
-                raise OutputError(error.strerror or str(error)) from None
-
-    def _fall_silent(self) -> None:
-        """Lets go of what could not be written, too: Python would complain about it once more at the end."""
-        self.is_silent = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+    def _not_taken(self, error: OSError) -> None:
+        reader_gone = isinstance(error, BrokenPipeError)
+        if reader_gone or self._has_results:
+            self.is_silent = True
+            # Lets go of what could not be written, too: Python would complain about it once more at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+        if self._has_results and not reader_gone:
+            raise OutputError(error.strerror or str(error)) from None
 
 
 @contextmanager
