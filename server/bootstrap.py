@@ -196,7 +196,8 @@ async def diagnose(settings: Settings) -> tuple[Finding, ...]:
     findings = [Finding("maitred", True, f"{version('maitred')} on Python {platform.python_version()}")]
     try:
         async with seen_database(settings) as found:
-            findings += await _database_findings(settings, found)
+            with _explaining():
+                findings += await _database_findings(settings, found)
     except StartError as problem:
         findings.append(
             Finding("database", False, str(problem), "Start the database, or correct the setting.")
@@ -240,17 +241,11 @@ async def seen_database(settings: Settings) -> AsyncIterator[Database]:
 async def _database_findings(settings: Settings, found: Database) -> list[Finding]:
     facts = await database_facts(found.url)
     problems = await migration_check(settings, found.url)
-    probed = facts.schema_present and await refuses_overlap(found.url)
     durable = "durable" if not facts.not_durable else f"off: {', '.join(facts.not_durable)}"
     return [
         Finding("database", True, f"PostgreSQL {facts.version}, {found.source}"),
         Finding("schema", not problems, "; ".join(problems) or "up to date", "Run: maitred migrate up"),
-        Finding(
-            "no table twice",
-            bool(facts.exclusion) and probed,
-            f"{facts.exclusion_form} constraint; an overlap was tried and {'refused' if probed else 'NOT refused'}",
-            "Stop serving and restore the constraint table_claims_no_overlap.",
-        ),
+        *([await _overlap_finding(found.url, facts)] if facts.schema_present else []),
         Finding("durability", not facts.not_durable, durable, "Turn these PostgreSQL settings on."),
         Finding(
             "clock",
@@ -259,6 +254,16 @@ async def _database_findings(settings: Settings, found: Database) -> list[Findin
             "Synchronise both clocks (NTP); holds expire by the database's.",
         ),
     ]
+
+
+async def _overlap_finding(url: str, facts: DatabaseFacts) -> Finding:
+    refused = await refuses_overlap(url)
+    return Finding(
+        "no table twice",
+        bool(facts.exclusion) and refused,
+        f"{facts.exclusion_form} constraint; an overlap was tried and {'refused' if refused else 'NOT refused'}",
+        "Stop serving and restore the constraint table_claims_no_overlap.",
+    )
 
 
 def _use_cases(settings: Settings, store: SqlStore, news: News) -> UseCases:
@@ -310,11 +315,15 @@ async def _watch_database(store: SqlStore, server: GrpcServer, interval_s: float
     there = True
     while True:
         await asyncio.sleep(interval_s)
-        answers = await store.ping()
-        if answers != there:
-            log.warning("database_is_back" if answers else "database_is_away")
-            await server.set_serving(answers)
-            there = answers
+        silence = await store.silence()
+        if there and silence is not None:
+            log.warning("database_is_away", problem=silence)
+        elif not there and silence is None:
+            log.warning("database_is_back")
+        else:
+            continue
+        there = silence is None
+        await server.set_serving(there)
 
 
 async def _keep_alive(postgres: EmbeddedPostgres) -> None:

@@ -80,7 +80,7 @@ class Settings(DeliverySettings):
     exclusion_form: Literal["auto", "btree_gist", "core"] = Field(
         "auto", description="form of the exclusion constraint that a new database gets"
     )
-    host: str = Field("127.0.0.1", description="address to listen on; beyond loopback needs authentication")
+    host: str = Field("127.0.0.1", description="address to listen on, a loopback one")
     port: int = Field(7420, ge=0, le=65_535, description="port to listen on; 0 takes a free one")
     processes: int = Field(1, ge=1, le=256, description="processes of maitred serve, which share the port")
     pool_size_min: int = Field(2, ge=1, le=1_000, description="database connections kept open")

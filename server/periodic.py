@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from server.errors import ServiceError
 from server.lifecycle import end_task
 from server.telemetry.pulse import Pulse
 
@@ -80,6 +81,16 @@ class Periodic:
         while True:
             try:
                 more = await self.run_once()
+            except ServiceError as problem:
+                # The database is away or busy: that needs words, and no traceback for each round of each service.
+                more = False
+                log.warning(
+                    "round_failed",
+                    service=self.name,
+                    failures=self.pulse.failures,
+                    problem=str(problem),
+                    cause=repr(problem.__cause__),
+                )
             except Exception:
                 more = False
                 log.exception("round_failed", service=self.name, failures=self.pulse.failures)

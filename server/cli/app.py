@@ -25,6 +25,7 @@ from server.cli import (
 )
 from server.cli.failures import MEANINGS, report
 from server.cli.help_text import unwrapped
+from server.cli.output import show, standard_streams
 
 EXIT_CODES = "\n".join(f"[bold]{int(code)}[/] {meaning}  " for code, meaning in MEANINGS.items())
 
@@ -71,7 +72,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        print(f"maitred {version('maitred')}")
+        show(f"maitred {version('maitred')}")
         raise typer.Exit
 
 
@@ -90,7 +91,8 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    try:
-        app()
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 the last place that can say it in words
-        sys.exit(report(error))
+    with standard_streams():
+        try:
+            app()
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 the last place that can say it in words
+            sys.exit(report(error))

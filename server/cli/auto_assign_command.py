@@ -56,7 +56,7 @@ def auto_assign(
         typer.Option(
             "--date",
             envvar="MAITRED_CLI_DATE",
-            help="Every booking of this service date that waits for tables: 2026-11-27.",
+            help="Every booking of this service date that waits for tables: 2030-01-12.",
         ),
     ] = "",
     order: Annotated[
@@ -93,7 +93,7 @@ def auto_assign(
 
     Example: [bold]maitred auto-assign 1b4e28ba-2fa1-4d52-883f-0016d3cca427 --cutoff 30 --avoid T1,T2[/]
 
-    Example: [bold]maitred auto-assign --date 2026-11-27 --order constrained-first[/]
+    Example: [bold]maitred auto-assign --date 2030-01-12 --order constrained-first[/]
     """
     connection = Connection(address, tenant, actor, timeout)
     if (booking is None) == (not date):

@@ -17,6 +17,7 @@ from server.cli.failures import CommandFailure, ExitCode
 from server.cli.looking_up import drive
 from server.cli.options import Output
 from server.cli.output import Format, note, results, show, write_json
+from server.cli.output_files import make_room
 
 if TYPE_CHECKING:
     from server.bench.figures import Findings, Target
@@ -95,11 +96,13 @@ def main_run(
     sizes = _sizes(MAIN_QUICK if quick else MAIN_FULL, repeats, scale, callers, clients)
     sizes = replace(sizes, processes=processes)
     wanted, began = chosen_figures(only), datetime.now(UTC)
+    folder = history_folder(history)
+    make_room(folder / "run.json")
     findings, made_with, looked = _measure(sizes, wanted, profile=profile)
     run = _run_of(findings, made_with, looked, sizes, wanted) | {
         "began_at": began.isoformat(timespec="seconds")
     }
-    path = _keep(run, history_folder(history), began)
+    path = _keep(run, folder, began)
     if output is Format.TABLE:
         _show(findings, looked)
     else:

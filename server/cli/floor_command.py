@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from server.cli.failures import CommandFailure, ExitCode
 from server.cli.floor_watching import watch_day
 from server.cli.help_text import add_command
 from server.cli.instants import parse_date
@@ -26,6 +25,7 @@ from server.cli.options import (
     Timeout,
 )
 from server.cli.output import Format, note, show, write_json
+from server.cli.output_files import make_room, not_written
 from server.cli.picture import FloorPicture
 from server.cli.picture_source import fetch_picture
 from server.cli.picture_terminal import TerminalPicture
@@ -66,6 +66,8 @@ def floor(
     if watch and (svg or png):
         raise typer.BadParameter("draws in the terminal only", param_hint="--watch")
 
+    make_room(svg, png)
+
     async def work() -> FloorPicture | None:
         async with Connection(address, tenant, actor, timeout).open() as client:
             found = await find_restaurant(client, restaurant)
@@ -100,7 +102,7 @@ def _write(picture: FloorPicture, output: Format, svg: Path | None, png: Path | 
 
 
 def write_files(picture: FloorPicture, svg: Path | None, png: Path | None) -> None:
-    """Writes what was asked for, folders included. Raises CommandFailure when a file cannot be written."""
+    """Writes what was asked for, where there is room. Raises CommandFailure when a file cannot be written."""
     if svg is None and png is None:
         return
     # Matplotlib takes longer to load than everything else together.
@@ -110,12 +112,9 @@ def write_files(picture: FloorPicture, svg: Path | None, png: Path | None) -> No
         if path is None:
             continue
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             write(picture, path)
         except OSError as error:
-            raise CommandFailure(
-                ExitCode.BAD_FILE, f"{path} cannot be written: {error.strerror}", "Choose another path."
-            ) from None
+            raise not_written(path, error) from None
         note(f"wrote {path}")
 
 

@@ -19,6 +19,7 @@ from server.cli.help_text import add_command
 from server.cli.looking_up import drive
 from server.cli.options import Output
 from server.cli.output import Format, note, show, write_json
+from server.cli.output_files import make_room, not_written
 
 if TYPE_CHECKING:
     from loadgen.checking.report import Report as Checked
@@ -141,6 +142,7 @@ def load(
     with tempfile.TemporaryDirectory(prefix="maitred-load-", ignore_cleanup_errors=True) as folder:
         given["history"] = history or (Path(folder) if check else None)
         plan = _plan(scenario, target or "", given)
+        make_room(report, history and history / "client-0.jsonl")
         server = servers if target is None else Loaded(target, tuple(metrics or ()))
         found, tally = drive(_work(plan, server))
     _tell(found, tally, report, output)
@@ -276,9 +278,9 @@ def _tell(found: dict[str, Any], tally: "Tally", page: Path | None, output: Form
         from loadgen.page import page_of
 
         try:
-            page.write_text(page_of(found, tally))
+            page.write_text(page_of(found, tally), encoding="utf-8")
         except OSError as error:
-            raise CommandFailure(ExitCode.BAD_FILE, f"{page}: {error.strerror}") from None
+            raise not_written(page, error) from None
     if output is Format.TABLE:
         show(*load_tables(found))
     else:

@@ -4,11 +4,12 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from rich.console import Console, JustifyMethod, RenderableType
 from rich.measure import Measurement
@@ -31,53 +32,80 @@ class OutputError(Exception):
     """Standard output takes nothing more, and not because its reader has gone."""
 
 
-class Results(Console):
-    """Leaves it to `show` to notice that its reader has gone."""
+class Stream:
+    """A standard stream that falls silent when its reader has gone: the command goes on to its own exit code.
 
-    def on_broken_pipe(self) -> None:
-        """What rich calls for it."""
-        raise BrokenPipeError
+    What standard output cannot take for another reason is an OutputError. Standard error loses what it cannot take, and
+    goes on: there may be room again for later lines of a log.
+    """
+
+    def __init__(self, stream: TextIO, *, has_results: bool) -> None:
+        self._stream = stream
+        self._has_results = has_results
+        self.is_silent = False
+
+    def write(self, text: str) -> int:
+        """As every stream does."""
+        try:
+            self._stream.write(text)
+        except OSError as error:
+            self._not_taken(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """As every stream does."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._not_taken(error)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _not_taken(self, error: OSError) -> None:
+        reader_gone = isinstance(error, BrokenPipeError)
+        if reader_gone or self._has_results:
+            self.is_silent = True
+            # Lets go of what could not be written, too: Python would complain about it once more at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+        if self._has_results and not reader_gone:
+            raise OutputError(error.strerror or str(error)) from None
 
 
-class Errors(Console):
-    """Falls silent when its reader has gone: what it tells about goes on."""
+@contextmanager
+def standard_streams() -> Iterator[None]:
+    """Whatever is written meanwhile, by us or for us, a help page too, goes through a Stream."""
+    out, err = sys.stdout, sys.stderr
+    try:
+        sys.stdout = cast(TextIO, Stream(out or _nowhere(), has_results=True))
+        sys.stderr = cast(TextIO, Stream(err or _nowhere(), has_results=False))
+        yield
+    finally:
+        sys.stdout, sys.stderr = out, err
 
-    def on_broken_pipe(self) -> None:
-        """What rich calls for it."""
-        self.quiet = True
-        discard(sys.stderr)
+
+def _nowhere() -> TextIO:
+    """For a stream that was closed from the beginning. It takes that one's number, before a socket does."""
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 @cache
 def results() -> Console:
     """The console for results. It follows sys.stdout, its width, NO_COLOR and whether it is a terminal."""
-    return Results(highlight=False)
+    return Console(highlight=False)
 
 
 @cache
 def errors() -> Console:
     """The console for progress and complaints."""
-    return Errors(stderr=True, highlight=False)
-
-
-def discard(stream: TextIO) -> None:
-    """Lets go of what the stream could not write. Python would complain about it once more when it closes it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return Console(stderr=True, highlight=False)
 
 
 def _written(write: Callable[[], None]) -> bool:
     """Whether somebody reads what is written, which has left this process. Raises OutputError when it cannot."""
-    try:
-        write()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has seen enough; the command goes on to its end and its exit code.
-        discard(sys.stdout)
-        return False
-    except OSError as error:
-        discard(sys.stdout)
-        raise OutputError(error.strerror or str(error)) from None
-    return True
+    write()
+    sys.stdout.flush()
+    return not getattr(sys.stdout, "is_silent", False)
 
 
 def typed(program: str) -> str:

@@ -118,7 +118,7 @@ def availability(
 ) -> None:
     """Shows at which times of a day parties would find a table, and what keeps them out otherwise.
 
-    Example: [bold]maitred availability --party 2,4 --date 2026-03-14 --from 18:00 --to 22:00 --every 30m[/]
+    Example: [bold]maitred availability --party 2,4 --date 2030-01-12 --from 18:00 --to 22:00 --every 30m[/]
     """
     sizes = _sizes(party)
     day, step = _date(date), _step(every)

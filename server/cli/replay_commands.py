@@ -21,6 +21,7 @@ from server.cli.instants import parse_date, replay_date
 from server.cli.looking_up import drive
 from server.cli.options import SAMPLE_TENANT, Actor, Connection, Output, Png, Svg, Tenant, Timeout
 from server.cli.output import Format, errors, facts, note, show, typed, write_json
+from server.cli.output_files import make_room
 from server.cli.picture import FloorPicture
 from server.cli.picture_source import fetch_picture
 from server.cli.picture_terminal import TerminalPicture
@@ -89,6 +90,7 @@ def replay(
 
     days = read_all(files)
     fixed = _parsed(date)
+    make_room(svg, png)
 
     async def work() -> tuple[list[DayResult], FloorPicture | None]:
         async with _server(address) as where, Connection(where, tenant, actor, timeout).open() as client:
@@ -117,6 +119,8 @@ def demo(
     """
     from server.cli.service_day_file import read_service_days
 
+    svg, png = out / "floor.svg", out / "floor.png"
+    make_room(svg, png)
     (day,) = read_service_days(SAMPLE_FILE)
     began = perf_counter()
 
@@ -129,7 +133,7 @@ def demo(
     result, picture = drive(work())
     show(TerminalPicture(picture), "")
     _show([result])
-    write_files(picture, out / "floor.svg", out / "floor.png")
+    write_files(picture, svg, png)
     note(
         f"done in {perf_counter() - began:.0f} s; everything is stopped again and only the pictures are left"
     )

@@ -45,7 +45,8 @@ def serve(
     [bold]maitred migrate up[/] alone.
 
     One process uses one core. With [bold]--processes[/] several share the port: one that ends is replaced, and all of
-    them end with the one that started them. Together they use as many database connections as one.
+    them end with the one that started them. They share the database connections of one, and each has one more to
+    listen on.
 
     Example: [bold]maitred serve --database-url postgresql://maitred@db/maitred[/]
     """

@@ -22,7 +22,7 @@ SERVER = "Server"
 Host = Annotated[
     str | None,
     typer.Option(
-        "--host", envvar="MAITRED_HOST", help="Where to listen; loopback by default.", rich_help_panel=SERVER
+        "--host", envvar="MAITRED_HOST", help="Where to listen, a loopback address.", rich_help_panel=SERVER
     ),
 ]
 Port = Annotated[

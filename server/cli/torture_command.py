@@ -15,6 +15,7 @@ from server.cli.help_text import add_command
 from server.cli.looking_up import drive
 from server.cli.options import Output
 from server.cli.output import Format, note, show, write_json
+from server.cli.output_files import make_room, not_written
 
 if TYPE_CHECKING:
     from server.torture.run import Plan
@@ -269,6 +270,7 @@ def _run(plan: "Plan", scenario: str, history: Path | None, report: Path | None,
     folder = history or Path(tempfile.mkdtemp(prefix="maitred-history-"))
     if any(folder.glob("client-*.jsonl")):
         raise typer.BadParameter(f"{folder} has a history already", param_hint="--history")
+    make_room(report, folder / "client-0.jsonl")
     command = repeat(plan, scenario)
     note(f"to repeat it: {command}")
     outcome = drive(run_torture(plan, folder, note))
@@ -293,4 +295,4 @@ def _write_page(file: Path, result: "dict[str, Any]") -> None:
     try:
         file.write_text(page(result), encoding="utf-8")
     except OSError as error:
-        raise CommandFailure(ExitCode.BAD_FILE, f"{file} cannot be written: {error.strerror}") from None
+        raise not_written(file, error) from None

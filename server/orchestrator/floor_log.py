@@ -13,6 +13,18 @@ from server.domain.window import Window
 from server.orchestrator.ports import Inventory
 
 
+@dataclass(frozen=True, slots=True)
+class FloorPlace:
+    """Where somebody has come to in a restaurant's history: everything up to a floor version was told.
+
+    `event_id` is the last event of that version, None where it is not known any more. After a restore another history
+    comes to the same version, with another event.
+    """
+
+    floor_version: int
+    event_id: UUID | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class FloorChange:
     """All events of one floor version, in their order. Shared between the watchers of a restaurant."""
@@ -21,15 +33,20 @@ class FloorChange:
     floor_version: int
     events: tuple[CommittedEvent, ...]
 
+    @property
+    def place(self) -> FloorPlace:
+        return FloorPlace(self.floor_version, self.events[-1].event_id if self.events else None)
+
 
 @dataclass(frozen=True, slots=True)
 class FloorView:
-    """A floor and what is claimed on it, read at one instant: `restaurant.floor_version` says after which change.
+    """A floor and what is claimed on it, read at one instant: `place` says after which change.
 
     Holds are live by the database's clock `now`, assignments active, blocks not released; all overlap `window`.
     """
 
     restaurant: Restaurant
+    place: FloorPlace
     now: datetime
     window: Window
     inventory: Inventory

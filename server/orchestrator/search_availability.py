@@ -1,8 +1,9 @@
 """Whether parties that have not booked yet would get tables: many questions, one look at the restaurant."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import UUID
 
 from server.clock import Deadline
@@ -15,6 +16,8 @@ from server.orchestrator.ports import Catalogue, InventorySource
 from server.orchestrator.situation import Situation, look, require_future
 from server.orchestrator.subject import hypothetical_stay
 from server.planner.vacancies import Slot, Vacancy, find_vacancies
+
+T = TypeVar("T")
 
 # How many questions are looked at without a look at whether anybody still waits for the answer.
 PORTION = 50
@@ -47,7 +50,9 @@ class SearchAvailability:
         self, caller: Caller, question: AvailabilityQuestion, deadline: Deadline
     ) -> tuple[Availability, ...]:
         situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
-        asked = [_slot_or_answer(situation, party) for party in question.parties]
+        asked: list[Slot | Availability] = []
+        for parties in _portions(question.parties):
+            asked += await asyncio.to_thread(_slots_or_answers, situation, parties)
         slots = [each for each in asked if isinstance(each, Slot)]
         found = iter(await self._vacancies(situation, slots) if slots else ())
         return tuple(
@@ -58,14 +63,23 @@ class SearchAvailability:
         diary = await self.diaries.covering(situation.restaurant, _covering(slots))
         claims = diary.live(situation.sets, situation.now)
         found: list[Vacancy] = []
-        # Hundreds of questions about a large floor keep a processor busy for a while. Other calls go on meanwhile, and
-        # a caller who has gone is noticed between the portions.
-        for first in range(0, len(slots), PORTION):
-            portion = slots[first : first + PORTION]
+        for portion in _portions(slots):
             found += await asyncio.to_thread(
                 find_vacancies, situation.sets, situation.policy.slack_max, portion, claims
             )
         return tuple(found)
+
+
+def _portions(questions: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Hundreds of questions about a large floor, or under many service periods, keep a processor busy for a while.
+
+    Other calls go on meanwhile, and a caller who has gone is noticed between the portions.
+    """
+    return (questions[first : first + PORTION] for first in range(0, len(questions), PORTION))
+
+
+def _slots_or_answers(situation: Situation, parties: Sequence[Party]) -> list[Slot | Availability]:
+    return [_slot_or_answer(situation, party) for party in parties]
 
 
 def _slot_or_answer(situation: Situation, party: Party) -> Slot | Availability:

@@ -9,19 +9,19 @@ from uuid import UUID
 from server.domain.restaurant import Caller
 from server.errors import Reason, ServiceError, refuse
 from server.orchestrator.floor_feed import EndCause, FloorFeed, Subscription
-from server.orchestrator.floor_log import FloorChange, FloorChanges, FloorLog, FloorView
+from server.orchestrator.floor_log import FloorChange, FloorChanges, FloorLog, FloorPlace, FloorView
 from server.orchestrator.situation import restaurant_not_found
 
 
 @dataclass(frozen=True, slots=True)
 class WatchFloorQuestion:
-    """`after` is the floor version up to which the caller knows everything; None asks for a snapshot first.
+    """`after` is the place up to which the caller knows everything; None asks for a snapshot first.
 
     The window bounds the snapshot alone. `heartbeat_s` is the longest silence.
     """
 
     restaurant_id: UUID
-    after: int | None
+    after: FloorPlace | None
     heartbeat_s: float
     window_start: datetime | None = None
     window_end: datetime | None = None
@@ -31,14 +31,14 @@ class WatchFloorQuestion:
 class Quiet:
     """Nothing has changed up to here for a while."""
 
-    floor_version: int
+    place: FloorPlace
 
 
 @dataclass(frozen=True, slots=True)
 class ResumeRequired:
-    """The watch ends; everything up to the version was told."""
+    """The watch ends; everything up to the place was told."""
 
-    floor_version: int
+    place: FloorPlace
     cause: EndCause
 
 
@@ -60,18 +60,20 @@ class WatchFloor:
         if question.after is None:
             view = await self._view(caller, question)
             yield view
-            known = newest = view.restaurant.floor_version
+            known, newest = view.place, view.place.floor_version
         else:
             known = question.after
-            newest = (await self._changes(caller, question.restaurant_id, known, 0)).floor_version
+            newest = await self._newest(caller, question.restaurant_id, known)
         with self.feed.subscribe(caller.tenant_id, question.restaurant_id, newest) as subscription:
-            while known < subscription.from_version and subscription.ended is None:
-                missed = await self._changes(caller, question.restaurant_id, known, self.feed.batch_max)
+            while known.floor_version < subscription.from_version and subscription.ended is None:
+                missed = await self._changes(
+                    caller, question.restaurant_id, known.floor_version, self.feed.batch_max
+                )
                 if not missed.changes:
-                    raise _compacted(question.restaurant_id, known, missed)
+                    raise _compacted(question.restaurant_id, known.floor_version, missed)
                 for change in missed.changes:
                     yield change
-                    known = change.floor_version
+                    known = change.place
             async for sight in _following(subscription, known, question.heartbeat_s):
                 yield sight
 
@@ -82,6 +84,19 @@ class WatchFloor:
         if view is None:
             raise restaurant_not_found(question.restaurant_id)
         return view
+
+    async def _newest(self, caller: Caller, restaurant_id: UUID, after: FloorPlace) -> int:
+        """The newest floor version, or WATCH_TOKEN_COMPACTED when what follows the place is not kept."""
+        version = after.floor_version
+        found = await self.floor_log.changes(caller.tenant_id, restaurant_id, version - 1, 1)
+        if found is None:
+            raise restaurant_not_found(restaurant_id)
+        there = found.changes[-1].place if found.changes else after
+        # Which event was the last one is known for certain only of a version of which none was deleted.
+        elsewhere = version > found.compacted_version and there != after and after.event_id is not None
+        if elsewhere or not found.compacted_version <= version <= found.floor_version:
+            raise _compacted(restaurant_id, version, found)
+        return found.floor_version
 
     async def _changes(
         self, caller: Caller, restaurant_id: UUID, after: int, versions_max: int
@@ -97,7 +112,9 @@ class WatchFloor:
         return found
 
 
-async def _following(subscription: Subscription, known: int, heartbeat_s: float) -> AsyncIterator[Sight]:
+async def _following(
+    subscription: Subscription, known: FloorPlace, heartbeat_s: float
+) -> AsyncIterator[Sight]:
     while True:
         found = await subscription.next(heartbeat_s)
         if found is None:
@@ -105,8 +122,8 @@ async def _following(subscription: Subscription, known: int, heartbeat_s: float)
         elif isinstance(found, EndCause):
             yield ResumeRequired(known, found)
             return
-        elif found.floor_version > known:
-            known = found.floor_version
+        elif found.floor_version > known.floor_version:
+            known = found.place
             yield found
 
 

@@ -11,7 +11,7 @@ from server.domain.claims import AssignmentState, HoldState
 from server.domain.limits import LIST_WINDOW_MAX_S, SNAPSHOT_ROWS_MAX
 from server.domain.window import Window
 from server.errors import bad_field
-from server.orchestrator.floor_log import FloorChange, FloorChanges, FloorView
+from server.orchestrator.floor_log import FloorChange, FloorChanges, FloorPlace, FloorView
 from server.orchestrator.ports import Page
 from server.persistence.failures import ContentionError, unavailable
 from server.persistence.pool import Connection, Pool, connection_in_time
@@ -41,6 +41,8 @@ class SqlFloorLog:
             standing = await catalogue.standing(tenant_id, restaurant_id)
             if standing is None:
                 return None
+            version = standing.restaurant.floor_version
+            last = (await connection.fetch(WATCHING["changes"], tenant_id, restaurant_id, version - 1, 1))[-1]
             start = starts_at or standing.now
             window = Window(start, ends_at or start + timedelta(seconds=LIST_WINDOW_MAX_S))
             if window.end <= start:
@@ -57,7 +59,8 @@ class SqlFloorLog:
                 limit=SNAPSHOT_ROWS_MAX,
             )
         active = tuple(each for each in assignments if each.state is AssignmentState.ACTIVE)
-        return FloorView(standing.restaurant, standing.now, window, inventory, holds, active, blocks)
+        place = FloorPlace(version, last["id"])
+        return FloorView(standing.restaurant, place, standing.now, window, inventory, holds, active, blocks)
 
     async def changes(
         self, tenant_id: UUID, restaurant_id: UUID, after: int, versions_max: int

@@ -68,6 +68,8 @@ async def refuses_overlap(url: str) -> bool:
             await connection.execute(QUERIES["claim_probe"], probe, 30)
         except asyncpg.ExclusionViolationError:
             return True
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise unreachable(error) from None
         finally:
             await attempt.rollback()
     return False

@@ -22,6 +22,7 @@ from server.persistence.failures import (
     contended,
     deadline_exceeded,
     translating,
+    unreachable,
 )
 from server.persistence.group import SILENCE_GRACE_S, GroupFailedError, GroupLimits
 from server.persistence.invariants import look_at_tenant
@@ -148,23 +149,25 @@ class SqlStore:
             self._announce(announcement)
         return result
 
-    async def ping(self) -> bool:
-        """Whether the database answers."""
+    async def silence(self) -> str | None:
+        """Why the database does not answer; None when it does."""
         try:
             async with asyncio.timeout(self._settings.read_timeout_s), borrowed(self._pool) as connection:
                 await connection.fetchval(RESTAURANTS["ping"])
-        except (OSError, TimeoutError, *DRIVER_ERRORS):
-            return False
-        return True
+        except (OSError, TimeoutError, *DRIVER_ERRORS) as error:
+            return str(unreachable(error))
+        return None
 
 
 async def require_schema(pool: Pool) -> None:
-    """Raises `NotMigratedError` when the database has none of our tables."""
+    """Raises `NotMigratedError` when the database has none of our tables, `UnreachableError` when they are closed."""
     async with pool.acquire() as connection:
         try:
             await connection.fetchval(RESTAURANTS["ping"])
         except asyncpg.UndefinedTableError:
             raise NotMigratedError("the database has no maitred schema; run: maitred migrate up") from None
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise unreachable(error) from None
 
 
 class _PooledCatalogue(SqlCatalogue):

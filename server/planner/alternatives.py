@@ -8,7 +8,7 @@ from itertools import islice, zip_longest
 
 from server.domain.booking import Party
 from server.domain.hours import planning_horizon, service_date, starts_on, stay_for
-from server.domain.limits import ALTERNATIVE_STEP_S
+from server.domain.limits import ALTERNATIVE_STEP_S, INSTANT_MAX
 from server.domain.policy import RELAXABLE, ServicePolicy
 from server.domain.window import Stay, Window
 from server.errors import Reason, ServiceError
@@ -54,7 +54,9 @@ def other_starts(
     """The party at every other start of the service date of `start` that it could still book, in rising order."""
     day = service_date(policy, time_zone, start)
     starts = starts_on(policy, time_zone, day, timedelta(seconds=ALTERNATIVE_STEP_S))
-    wishes = (replace(party, start=other) for other in starts if other >= now and other != start)
+    wishes = (
+        replace(party, start=other) for other in starts if now <= other < INSTANT_MAX and other != start
+    )
     return tuple(slot for wish in wishes if (slot := _slot(policy, time_zone, wish)))
 
 

@@ -65,7 +65,7 @@ class RpcSettings:
     """
 
     host: str = "127.0.0.1"
-    port: int = 7070
+    port: int = 7420
     reuse_port: bool = False
     calls_max: int = 2_048
     waiting_max: int = 1_024

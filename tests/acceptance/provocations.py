@@ -13,6 +13,7 @@ from maitred_client.messages import (
     ReleaseHoldRequest,
     UnblockTablesRequest,
 )
+from server.orchestrator.floor_log import FloorPlace
 from server.rpc.watch_token import watch_token
 from tests.acceptance.staging import Stage, provokes
 from tests.builders.world import evening, stamp
@@ -136,7 +137,7 @@ async def _a_token_of_nobody(stage: Stage) -> object:
 
 @provokes("WATCH_TOKEN_COMPACTED")
 async def _a_token_of_a_lost_future(stage: Stage) -> object:
-    return await _watched(stage, watch_token(UUID(stage.place.restaurant_id), 1_000))
+    return await _watched(stage, watch_token(UUID(stage.place.restaurant_id), FloorPlace(1_000)))
 
 
 async def _watched(stage: Stage, token: str) -> object:

@@ -290,6 +290,20 @@ async def test_nothing_in_the_past_is_offered(client: AsyncMaitredClient) -> Non
     assert all(each >= now for each in starts(answer, EARLIER) + starts(answer, LATER))
 
 
+async def test_nothing_is_offered_beyond_the_instants_that_a_booking_can_name(
+    client: AsyncMaitredClient,
+) -> None:
+    policy = house_policy()
+    policy.periods[0].opens, policy.periods[0].closes = "20:00", "02:00"
+    place = await house(client, policy=policy)
+    last = datetime(2199, 12, 31, 23, 45, tzinfo=UTC)
+    party = PartyRequest(party_size=2, start=stamp(last - 2 * QUARTER))
+    offered = (await plan_party(place, party, 20)).alternatives
+    assert max(instant(each.party.start) for each in offered) == last
+    for each in offered:
+        await hold_as_it_stands(place, each, str(uuid4()))
+
+
 async def test_after_midnight_the_evening_before_is_still_the_same_service_date(
     client: AsyncMaitredClient,
 ) -> None:

@@ -2,7 +2,8 @@
 
 import itertools
 import random
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -31,6 +32,7 @@ from maitred_client.messages import (
     SearchAvailabilityRequest,
     ServicePolicy,
 )
+from server.orchestrator import search_availability
 from tests.builders.world import STAY, evening, stamp
 from tests.builders.world_extras import (
     HOUSE_EDGES,
@@ -126,6 +128,27 @@ async def test_a_merge_is_offered_only_where_no_table_alone_fits(place: House) -
     (merge,) = await search(place, [ask(8)])
     assert (len(merge.table_ids), merge.capacity) == (2, 8)
     assert list(merge.table_ids) == sorted(merge.table_ids)
+
+
+async def test_other_calls_go_on_while_hundreds_of_questions_are_looked_at(
+    place: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In other threads than the one that serves everybody: for hours and stays, and for tables."""
+    threads = set()
+
+    def noted(work: Callable[..., object]) -> Callable[..., object]:
+        def call(*given: object) -> object:
+            threads.add(threading.current_thread())
+            return work(*given)
+
+        return call
+
+    for name in ("hypothetical_stay", "find_vacancies"):
+        monkeypatch.setattr(search_availability, name, noted(getattr(search_availability, name)))
+    answers = await search(place, [ask(2, evening(hour)) for hour in (3, 19)] * 100)
+    assert [answer.available for answer in answers] == [False, True] * 100
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 # The same predicate as hold

@@ -30,6 +30,7 @@ from maitred_client.messages import (
 )
 from server.bootstrap import serving
 from server.config import Settings
+from server.orchestrator.floor_log import FloorPlace
 from server.persistence.listener import APPLICATION_NAME
 from server.persistence.outbox import SqlEventQueue
 from server.persistence.pool import PoolSettings, open_pool
@@ -261,8 +262,27 @@ async def forget_events(server: Served, restaurant_id: str, up_to: int) -> None:
 
 async def test_a_token_of_a_lost_future_starts_over(place: House) -> None:
     """After a restore the database is behind what watchers have seen."""
-    token = watch_token(UUID(place.restaurant_id), 1_000)
+    token = watch_token(UUID(place.restaurant_id), FloorPlace(1_000))
     await refused(opened(place.client, place.restaurant_id, token), WatchTokenCompactedError)
+
+
+async def test_a_token_of_a_lost_future_starts_over_even_when_its_version_is_reached_again(
+    place: House, server: Served
+) -> None:
+    await place.block("W1")
+    async with watching(place.client, place.restaurant_id, heartbeat_s=1) as sights:
+        tokens = {sights.token, (await sights.next()).resume_token}
+        assert len(tokens) == 1
+        await place.block("W2")
+        tokens.add((await sights.next()).resume_token)
+    for token in tokens:
+        assert await opened(place.client, place.restaurant_id, token)
+    # As if the database had been restored, and come as far again by changes with events of their own.
+    renew = "UPDATE capacity_outbox SET id = gen_random_uuid() WHERE restaurant_id = $1::text::uuid"
+    async with connected(server.database_url) as connection:
+        await connection.execute(renew, place.restaurant_id)
+    for token in tokens:
+        await refused(opened(place.client, place.restaurant_id, token), WatchTokenCompactedError)
 
 
 async def test_a_watch_without_changes_shows_that_it_lives(place: House) -> None:

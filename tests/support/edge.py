@@ -16,6 +16,7 @@ from maitred.v1 import assignment_service_pb2, inventory_service_pb2
 from server.clock import Deadline
 from server.domain.restaurant import Caller, Restaurant
 from server.lifecycle import Grace
+from server.orchestrator.floor_log import FloorPlace
 from server.orchestrator.read_inventory import RestaurantQuestion
 from server.orchestrator.use_cases import UseCases
 from server.orchestrator.watch_floor import Quiet, WatchFloorQuestion
@@ -52,7 +53,7 @@ class OneUseCase:
 
     async def watch_floor(self, caller: Caller, question: WatchFloorQuestion) -> AsyncGenerator[Quiet]:
         while True:
-            yield Quiet(1)
+            yield Quiet(FloorPlace(1))
             await asyncio.sleep(0)
 
 

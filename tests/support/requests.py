@@ -17,6 +17,7 @@ from maitred.v1 import booking_service_pb2 as bookings
 from maitred.v1 import inventory_service_pb2 as inventory
 from maitred.v1 import ops_service_pb2 as ops
 from maitred.v1 import planner_service_pb2 as planner
+from server.orchestrator.floor_log import FloorPlace
 from server.rpc.watch_token import watch_token
 from tests.support.wire import Refused, Wire
 
@@ -335,7 +336,7 @@ def _assignment_requests(world: World) -> dict[str, Message]:
 
 def _assignment_questions(world: World) -> dict[str, Message]:
     rid, booking = world.restaurant_id, world.booking_id
-    token, beat = watch_token(UUID(rid), 1), Duration(seconds=10)
+    token, beat = watch_token(UUID(rid), FloorPlace(1)), Duration(seconds=10)
     return {
         ASSIGNMENT + "GetAssignment": assignments.GetAssignmentRequest(restaurant_id=rid, booking_id=booking),
         ASSIGNMENT + "ListAssignments": assignments.ListAssignmentsRequest(

@@ -3,6 +3,8 @@
 import json
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import typer
 from maitred_client.messages import Floor, Zone
 from server import entry
 from server.cli import app, output
+from server.cli.embedded_server import SAMPLE_FILE
 from server.cli.failures import MEANINGS, ExitCode
 from server.cli.looking_up import zone_id_by_name
 
@@ -186,15 +189,20 @@ def test_a_wish_that_a_stored_booking_would_not_be_asked_about_is_refused_and_no
     assert f"{option}: goes with" in run.err
 
 
-@pytest.mark.parametrize("form", ["table", "json", "jsonl"])
+LONG_RESULTS = pytest.mark.parametrize(
+    "arguments", ["config", "config -o json", "config -o jsonl", "--help", "plan --help", "--version"]
+)
+
+
+@LONG_RESULTS
 def test_a_reader_that_has_seen_enough_is_no_error(
-    run: Run, monkeypatch: pytest.MonkeyPatch, form: str
+    run: Run, monkeypatch: pytest.MonkeyPatch, arguments: str
 ) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as closed:
         monkeypatch.setattr("sys.stdout", closed)
-        assert run("config", "-o", form) == ExitCode.OK
+        assert run(*arguments.split()) == ExitCode.OK
     assert run.err == ""
 
 
@@ -209,13 +217,13 @@ def test_a_check_that_failed_says_so_to_whoever_reads_only_its_exit_code(
         assert run("doctor", "--database-url", nowhere) == ExitCode.NOT_READY
 
 
-@pytest.mark.parametrize("form", ["table", "json", "jsonl"])
+@LONG_RESULTS
 def test_a_result_that_the_disk_has_no_room_for_ends_with_5(
-    run: Run, monkeypatch: pytest.MonkeyPatch, form: str
+    run: Run, monkeypatch: pytest.MonkeyPatch, arguments: str
 ) -> None:
     with Path("/dev/full").open("w") as full:
         monkeypatch.setattr("sys.stdout", full)
-        assert run("config", "-o", form) == ExitCode.BAD_FILE
+        assert run(*arguments.split()) == ExitCode.BAD_FILE
     assert run.err == "maitred: the result cannot be written: No space left on device\n"
 
 
@@ -236,8 +244,13 @@ def test_nobody_to_complain_to_changes_no_exit_code(
     with os.fdopen(writer, "w") as closed:
         monkeypatch.setattr("sys.stderr", closed)
         code = run("floor", "--address", nobody, "--timeout", "2")
-    output.errors.cache_clear()
     assert code == ExitCode.UNREACHABLE
+
+
+def test_streams_that_were_closed_from_the_beginning_are_no_error(nobody: str) -> None:
+    for arguments, code in (("--version", ExitCode.OK), (f"floor --address {nobody}", ExitCode.UNREACHABLE)):
+        program = f"exec {Path(sys.executable).with_name('maitred')} {arguments} >&- 2>&-"
+        assert subprocess.run(["sh", "-c", program], check=False).returncode == code
 
 
 def test_ctrl_c_ends_with_130_even_while_the_command_line_is_loaded(
@@ -300,3 +313,28 @@ def test_a_zone_that_is_not_there_is_refused_under_the_option_that_named_it() ->
     with pytest.raises(typer.BadParameter, match="no such zone: attic; there are: Hall") as refused:
         zone_id_by_name(floor, "attic", "--prefer-zone")
     assert refused.value.param_hint == "--prefer-zone"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "demo --out {file}/pictures",
+        "replay {day} --svg {file}/evening.svg",
+        "replay {day} --png {file}/evening.png",
+        "load --report {file}/load.html",
+        "load --history {file}/history",
+        "torture --report {file}/torture.html",
+        "torture --history {file}/history",
+        "bench --quick --history {file}/runs",
+    ],
+)
+def test_what_cannot_be_written_at_the_end_is_told_before_anything_is_started(
+    run: Run, tmp_path: Path, arguments: str
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("no folder")
+    assert run(*arguments.format(file=file, day=SAMPLE_FILE).split()) == ExitCode.BAD_FILE
+    (line, remedy) = run.err.splitlines()
+    assert line.startswith(f"maitred: {file}/")
+    assert line.endswith(" cannot be written: Not a directory")
+    assert "Choose another path." in remedy

@@ -1,5 +1,6 @@
-"""What people read in a terminal of any width."""
+"""What people read in a terminal of any width, and what becomes of what nobody reads."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -38,3 +39,17 @@ def test_a_fact_is_never_cut_off(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "maitred plan --party 4 --start 20:00" in printed
     assert EVENT in printed
+
+
+def test_a_log_that_found_no_room_for_a_line_goes_on_when_there_is_room_again() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with os.fdopen(reader) as lines, os.fdopen(writer, "w") as piped:
+        log = output.Stream(piped, has_results=False)
+        filled = os.write(writer, bytes(1_000_000))
+        log.write("a line without room\n")
+        log.flush()
+        lines.read(filled)
+        log.write("a line with room\n")
+        log.flush()
+        assert "a line with room\n" in [lines.readline(), lines.readline()]

@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import Iterator
 
+from structlog.testing import capture_logs
+
+from server.errors import Reason, refuse
 from server.periodic import Periodic, Rhythm
 
 AT_ONCE = Rhythm(0.0, 0.0, lambda: 0.5)
@@ -42,6 +45,18 @@ async def test_a_round_that_fails_is_followed_by_others() -> None:
     rounds = Rounds(OSError("away"), OSError("still away"), False)
     service = await run(rounds, AT_ONCE)
     assert (rounds.done, service.pulse.failures) == (3, 0)
+
+
+async def test_a_traceback_is_told_of_a_bug_and_not_of_a_database_that_is_away() -> None:
+    away = refuse(Reason.STORE_UNAVAILABLE, "The database could not be reached.")
+    away.__cause__ = ConnectionRefusedError(111, "Connection refused")
+    with capture_logs() as logs:
+        await run(Rounds(away, KeyError("a bug")), AT_ONCE)
+    told = [{key: line.get(key) for key in ("log_level", "problem", "cause", "exc_info")} for line in logs]
+    assert told == [
+        {"log_level": "warning", "problem": str(away), "cause": repr(away.__cause__), "exc_info": None},
+        {"log_level": "error", "problem": None, "cause": None, "exc_info": True},
+    ]
 
 
 async def test_as_long_as_there_is_more_nobody_waits() -> None:

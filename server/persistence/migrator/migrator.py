@@ -111,6 +111,10 @@ class Migrator:
         )
         try:
             yield connection
+        except asyncpg.InsufficientPrivilegeError as failure:
+            raise MigrationError(
+                f"the role is not allowed to do this: {failure}; let it own the database, or grant it that"
+            ) from failure
         finally:
             await connection.close()
 

@@ -76,11 +76,11 @@ def watch_floor_responses(restaurant_id: UUID, sight: Sight) -> Iterator[pb.Watc
     elif isinstance(sight, FloorChange):
         yield _delta(sight)
     else:
-        response = pb.WatchFloorResponse(resume_token=watch_token(restaurant_id, sight.floor_version))
+        response = pb.WatchFloorResponse(resume_token=watch_token(restaurant_id, sight.place))
         if isinstance(sight, ResumeRequired):
             response.resume_required.cause = CAUSES[sight.cause]
         else:
-            response.heartbeat.floor_version = sight.floor_version
+            response.heartbeat.floor_version = sight.place.floor_version
         yield response
 
 
@@ -89,7 +89,7 @@ def _delta(change: FloorChange) -> pb.WatchFloorResponse:
     if known is None:
         told = [event for event in change.events if event.event_type not in CHANGES_NO_FLOOR]
         delta = pb.FloorDelta(floor_version=change.floor_version, events=map(capacity_event, told))
-        token = watch_token(change.restaurant_id, change.floor_version)
+        token = watch_token(change.restaurant_id, change.place)
         known = _DELTAS[change] = pb.WatchFloorResponse(resume_token=token, delta=delta)
     return known
 
@@ -111,7 +111,7 @@ def _snapshot(view: FloorView) -> Iterator[pb.WatchFloorResponse]:
         )
         if part == 1:
             _head(snapshot, view)
-        token = watch_token(restaurant.restaurant_id, restaurant.floor_version) if snapshot.last else ""
+        token = watch_token(restaurant.restaurant_id, view.place) if snapshot.last else ""
         yield pb.WatchFloorResponse(resume_token=token, snapshot=snapshot)
 
 

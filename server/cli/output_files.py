@@ -1,0 +1,29 @@
+"""Files that a command writes when its work is done: whether they can be written is found out before it begins."""
+
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from server.cli.failures import CommandFailure, ExitCode
+
+
+def make_room(*files: Path | None) -> None:
+    """Makes the folders that these files need. Raises CommandFailure when one of them cannot be written."""
+    for file in files:
+        if file is None:
+            continue
+        try:
+            with suppress(FileExistsError):
+                file.parent.mkdir(parents=True)
+            TemporaryFile(dir=file.parent).close()
+            if file.exists():
+                file.open("ab").close()
+        except OSError as error:
+            raise not_written(file, error) from None
+
+
+def not_written(file: Path, error: OSError) -> CommandFailure:
+    """What is said of a file that cannot be written."""
+    return CommandFailure(
+        ExitCode.BAD_FILE, f"{file} cannot be written: {error.strerror}", "Choose another path."
+    )
