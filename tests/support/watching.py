@@ -168,3 +168,9 @@ def differences(state: FloorState, stored: StoredFloor) -> list[str]:
 
 async def require_equal_to_the_database(state: FloorState, url: str, restaurant_id: str) -> None:
     assert differences(state, await stored_floor(url, restaurant_id)) == []
+
+
+async def opened(client: AsyncMaitredClient, restaurant_id: str, token: str = "") -> object:
+    """The first response of a stream."""
+    async with one_watch(client, restaurant_id, token) as call:
+        return await call.read()

@@ -24,7 +24,7 @@ from server.domain.limits import (
 from server.domain.overrides import OVERRIDABLE
 from server.domain.restaurant import Restaurant
 from server.domain.window import Window
-from server.orchestrator.floor_log import FloorView
+from server.orchestrator.floor_log import FloorPlace, FloorView
 from server.orchestrator.ports import Inventory
 from server.rpc.messages.watching import watch_floor_responses
 
@@ -105,6 +105,7 @@ def test_no_part_of_the_largest_snapshot_is_too_large() -> None:
     rows = range(2 * SNAPSHOT_PART_ROWS + 1)
     view = FloorView(
         restaurant=RESTAURANT,
+        place=FloorPlace(2**40, uuid4()),
         now=NOW,
         window=WINDOW,
         inventory=Inventory(2**40, 2**40, largest_floor(), None),
