@@ -250,13 +250,15 @@ LEFT JOIN LATERAL (
 ) AS v ON true;
 
 -- name: delete_delivered
--- Deletes up to $2 events that were delivered and are older than the retention, and says how many; the same statement marks
--- how far back each restaurant's events are incomplete now, so that no watcher takes what is left for all there was.
+-- Deletes up to $2 events that were delivered and are older than the retention, the oldest first, and says how many; the
+-- same statement marks how far back each restaurant's events are incomplete now, so that no watcher takes what is left
+-- for all there was.
 WITH old AS (
     DELETE FROM capacity_outbox AS o
     WHERE o.ctid = ANY(ARRAY(
         SELECT c.ctid FROM capacity_outbox AS c
-        WHERE c.created_at < clock_timestamp() - make_interval(secs => $1) AND c.status = 'done'
+        WHERE c.created_at < (SELECT clock_timestamp() - make_interval(secs => $1)) AND c.status = 'done'
+        ORDER BY c.created_at
         LIMIT $2
     ))
     RETURNING o.restaurant_id, o.floor_version
