@@ -17,6 +17,7 @@ READERS: Mapping[tuple[str, str], Callable[[rows.Row], object]] = {
     ("holds", "hold"): rows.hold,
     ("holds", "live_holds_of"): rows.hold,
     ("holds", "holds_page"): rows.hold,
+    ("holds", "live_holds_page"): rows.hold,
     ("holds", "expired_holds"): rows.hold,
     ("outbox", "outbox_page"): rows.outbox_record,
     ("assignments", "assignment"): rows.assignment,
