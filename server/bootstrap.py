@@ -310,11 +310,11 @@ async def _watch_database(store: SqlStore, server: GrpcServer, interval_s: float
     there = True
     while True:
         await asyncio.sleep(interval_s)
-        answers = await store.ping()
-        if answers != there:
-            log.warning("database_is_back" if answers else "database_is_away")
-            await server.set_serving(answers)
-            there = answers
+        problem = await store.why_away()
+        if there != (problem is None):
+            there = problem is None
+            log.warning("database_is_back" if there else "database_is_away", problem=problem)
+            await server.set_serving(there)
 
 
 async def _keep_alive(postgres: EmbeddedPostgres) -> None:

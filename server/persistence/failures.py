@@ -13,9 +13,10 @@ RETRY_AFTER_S = 0.1
 _CONTENTION_STATES = frozenset({"40001", "40P01", "55P03"})
 _RACE_CONSTRAINTS = frozenset({"table_claims_no_overlap", "idempotency_ledger_pkey"})
 _CANCELLED_STATE = "57014"
-# Connection trouble, shutting down, starting up, out of connections, memory or disk.
-_AWAY_CLASSES = frozenset({"08", "53"})
-_AWAY_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03"})
+# Connection trouble, nobody let in under this name, out of connections, memory or disk.
+_AWAY_CLASSES = frozenset({"08", "28", "53"})
+# Shutting down, starting up, closed to connections, not there while it is restored, a replica that takes no changes.
+_AWAY_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "55000", "3D000", "25006"})
 
 
 # The driver's internal error is what a statement meets on a connection whose server has said goodbye a moment ago.

@@ -22,6 +22,7 @@ from server.persistence.failures import (
     contended,
     deadline_exceeded,
     translating,
+    unreachable,
 )
 from server.persistence.group import SILENCE_GRACE_S, GroupFailedError, GroupLimits
 from server.persistence.invariants import look_at_tenant
@@ -152,14 +153,14 @@ class SqlStore:
             self._announce(announcement)
         return result
 
-    async def ping(self) -> bool:
-        """Whether the database answers."""
+    async def why_away(self) -> str | None:
+        """Why nothing can be changed on the database right now; None when it can."""
         try:
             async with asyncio.timeout(self._settings.read_timeout_s), borrowed(self._pool) as connection:
-                await connection.fetchval(RESTAURANTS["ping"])
-        except (OSError, TimeoutError, *DRIVER_ERRORS):
-            return False
-        return True
+                takes_changes = await connection.fetchval(RESTAURANTS["ping"])
+        except (OSError, TimeoutError, *DRIVER_ERRORS) as problem:
+            return str(unreachable(problem))
+        return None if takes_changes else "it can only be read, as a replica"
 
 
 async def require_schema(pool: Pool) -> None:

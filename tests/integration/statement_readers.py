@@ -85,7 +85,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("auto_assign", "wake_jobs"): ("woken", "looked"),
     ("restaurants", "add_restaurant"): ("restaurant_id",),
     ("switches", "switches"): ("name", "value", "actor", "reason", "changed_at"),
-    ("restaurants", "ping"): ("count",),
+    ("restaurants", "ping"): ("takes_changes",),
     ("telemetry", "probe"): ("writable",),
     ("telemetry", "delete_older"): ("deleted",),
     ("invariants", "begin_looking"): (
