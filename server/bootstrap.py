@@ -220,6 +220,7 @@ async def verify_database(settings: Settings) -> InvariantReport:
         with _explaining():
             if not (await database_facts(found.url)).schema_present:
                 raise NotMigratedError("the database has no maitred schema; run: maitred migrate up")
+            await _require_current_schema(settings, found.url)
             return await database_invariants(found.url)
 
 
@@ -334,10 +335,18 @@ async def _open_pool(settings: Settings, url: str, connection_class: type[Driver
     pool = await (open_pool(wanted, connection_class) if connection_class else open_pool(wanted))
     try:
         await require_schema(pool)
+        await _require_current_schema(settings, url)
     except BaseException:
         await pool.close()
         raise
     return pool
+
+
+async def _require_current_schema(settings: Settings, url: str) -> None:
+    """Code meets newer schemas while it is replaced, and none that lacks what it reads and writes."""
+    for problem in await _migrator(settings, url).check():
+        if problem.blocks_serving:
+            raise NotMigratedError(f"the schema is not the one that this version needs: {problem.message}")
 
 
 def _store_and_news(settings: Settings, url: str, pool: Pool) -> tuple[SqlStore, News]:

@@ -111,6 +111,10 @@ class Migrator:
         )
         try:
             yield connection
+        except asyncpg.PostgresError as failure:
+            raise MigrationError(
+                f"the record of the database's migrations is out of reach: {failure}"
+            ) from failure
         finally:
             await connection.close()
 
