@@ -192,7 +192,7 @@ async def migration_check(settings: Settings, url: str) -> tuple[str, ...]:
 
 
 async def diagnose(settings: Settings) -> tuple[Finding, ...]:
-    """What runs here and whether it is in order. Changes nothing; an embedded database is started for the look."""
+    """What runs here and whether it is in order; an embedded database that does not run is started for the look."""
     findings = [Finding("maitred", True, f"{version('maitred')} on Python {platform.python_version()}")]
     try:
         async with seen_database(settings) as found:
@@ -226,14 +226,23 @@ async def verify_database(settings: Settings) -> InvariantReport:
 
 @asynccontextmanager
 async def seen_database(settings: Settings) -> AsyncIterator[Database]:
-    """The database to look at: that of a maitred which is already running here, or the one that would be used."""
+    """The database to look at: that of a maitred which is already running here, or the one that would be used.
+
+    Raises `StartError`, also where there is none yet: whoever looks at a database does not want an empty one.
+    """
     if settings.database_url is None:
         with _explaining():
             installation = _installation(settings)
-            running = EmbeddedPostgres(settings.data_dir, installation).url_elsewhere()
+            embedded = EmbeddedPostgres(settings.data_dir, installation)
+            running = embedded.url_elsewhere()
         if running is not None:
             yield await _described(running, installation.source)
             return
+        if not embedded.data_dir.exists():
+            raise StartError(
+                f"there is no database in {embedded.data_dir}: maitred dev and maitred serve make one; name another "
+                "place with --data-dir, or a database with --database-url"
+            )
     async with database(settings, lambda _text: None) as found:
         yield found
 
