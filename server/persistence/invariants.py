@@ -53,6 +53,7 @@ async def _look(
         "overlap_refused",
         "no_overlap",
         "status_matches_assignment",
+        "assignments_match_bookings",
         "assignments_match_claims",
         "holds_match_claims",
         "blocks_match_claims",
