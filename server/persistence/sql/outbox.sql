@@ -346,7 +346,8 @@ CROSS JOIN LATERAL (
 WHERE r.tenant_id = $1 AND ($2::uuid IS NULL OR r.restaurant_id = $2);
 
 -- name: outbox_page
--- Events of a tenant in the order in which they were committed, continuing after an instant and id.
+-- Events of a tenant in the order in which they were committed, continuing after an instant and id. Keys begin with the
+-- restaurant, so those of the tenant are named: one event is found by its id among however many.
 SELECT
     o.restaurant_id,
     o.id,
@@ -365,6 +366,7 @@ SELECT
 FROM capacity_outbox AS o
 WHERE
     o.tenant_id = $1
+    AND o.restaurant_id = ANY(ARRAY(SELECT r.restaurant_id FROM restaurants AS r WHERE r.tenant_id = $1))
     AND ($2::uuid IS NULL OR o.restaurant_id = $2)
     AND ($3::text IS NULL OR o.status = $3)
     AND ($4::text IS NULL OR o.event_type = $4)
