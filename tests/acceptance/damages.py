@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 DROP_CONSTRAINT = "ALTER TABLE table_claims DROP CONSTRAINT table_claims_no_overlap"
 WEAKER_CONSTRAINT = """
     ALTER TABLE table_claims ADD CONSTRAINT table_claims_no_overlap
-    EXCLUDE USING gist (restaurant_id WITH =, table_id WITH =, during WITH &&) WHERE (enforced AND kind = 'block')
+    EXCLUDE USING gist (during WITH &&, during WITH &&, during WITH &&) WHERE (enforced AND kind = 'block')
 """
 # A block on the seated party's table, half an hour after it sat down.
 BLOCK_OVER_CLAIM = """
