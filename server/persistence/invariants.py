@@ -51,6 +51,7 @@ async def _look(
     checks = []
     for check_id in (
         "overlap_refused",
+        "rules_in_force",
         "no_overlap",
         "status_matches_assignment",
         "assignments_match_bookings",

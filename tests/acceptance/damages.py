@@ -57,6 +57,12 @@ DAMAGES: Mapping[str, Damage] = {
     "the constraint leaves out most claims": Damage(
         (DROP_CONSTRAINT, WEAKER_CONSTRAINT), {"overlap_refused": 1}
     ),
+    "the rule that an assignment claims its tables is turned off": Damage(
+        ("ALTER TABLE assignments DISABLE TRIGGER assignments_claims_whole",), {"rules_in_force": 1}
+    ),
+    "the rule that a confirmed booking has tables is gone": Damage(
+        ("ALTER TABLE bookings DROP CONSTRAINT bookings_assignment_active",), {"rules_in_force": 1}
+    ),
     "a table is claimed twice": Damage(
         (DROP_CONSTRAINT, BLOCK_OVER_CLAIM),
         {"no_overlap": 1, "overlap_refused": 1},

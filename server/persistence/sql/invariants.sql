@@ -223,6 +223,66 @@ WHERE
     )
 LIMIT $2;
 
+-- name: rules_in_force
+-- The rules that keep bookings, assignments and claims together are there and validated, and none is turned off, as an
+-- interrupted restore may leave them.
+WITH places AS (
+    SELECT to_regclass(p.name)::oid AS place
+    FROM unnest(
+        ARRAY['bookings', 'booking_history', 'holds', 'assignments', 'merge_groups', 'blocks', 'table_claims', 'tables']
+    ) AS p (name)
+),
+
+rules AS (
+    SELECT
+        c.oid,
+        c.conname AS name,
+        c.convalidated
+    FROM pg_constraint AS c
+    INNER JOIN places AS p ON c.conrelid = p.place
+),
+
+broken AS MATERIALIZED (
+    SELECT
+        n.name,
+        'is missing' AS problem
+    FROM unnest(
+        ARRAY[
+            'bookings_assignment_own', 'bookings_assignment_active', 'bookings_confirmed_has_tables',
+            'bookings_lifecycle', 'assignments_claims_whole', 'table_claims_assignment_whole', 'table_claims_one_owner',
+            'table_claims_only_holds_unenforced', 'table_claims_bounded'
+        ]
+    ) AS n (name)
+    WHERE n.name NOT IN (SELECT r.name FROM rules AS r)
+    UNION ALL
+    SELECT
+        r.name,
+        'is not validated' AS problem
+    FROM rules AS r
+    WHERE NOT r.convalidated
+    UNION
+    SELECT
+        r.name,
+        'is turned off' AS problem
+    FROM rules AS r
+    INNER JOIN pg_trigger AS t ON r.oid = t.tgconstraint
+    WHERE t.tgenabled NOT IN ('O', 'A')
+)
+
+SELECT
+    count(*) OVER () AS violations,
+    NULL::uuid AS restaurant_id,
+    NULL::uuid AS booking_id,
+    NULL::uuid AS hold_id,
+    NULL::uuid AS assignment_id,
+    NULL::uuid AS block_id,
+    '{}'::uuid [] AS table_ids,
+    'the constraint ' || b.name || ' ' || b.problem AS message
+FROM broken AS b
+WHERE cardinality($1::uuid []) IS DISTINCT FROM 0
+ORDER BY b.name, b.problem
+LIMIT $2;
+
 -- name: no_overlap
 -- No table is claimed twice for one instant.
 WITH in_order AS (
