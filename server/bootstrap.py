@@ -192,7 +192,7 @@ async def migration_check(settings: Settings, url: str) -> tuple[str, ...]:
 
 
 async def diagnose(settings: Settings) -> tuple[Finding, ...]:
-    """What runs here and whether it is in order. Changes nothing; an embedded database is started for the look."""
+    """What runs here and whether it is in order; an embedded database that does not run is started for the look."""
     findings = [Finding("maitred", True, f"{version('maitred')} on Python {platform.python_version()}")]
     try:
         async with seen_database(settings) as found:
@@ -221,19 +221,29 @@ async def verify_database(settings: Settings) -> InvariantReport:
         with _explaining():
             if not (await database_facts(found.url)).schema_present:
                 raise NotMigratedError("the database has no maitred schema; run: maitred migrate up")
+            await _require_current_schema(settings, found.url)
             return await database_invariants(found.url)
 
 
 @asynccontextmanager
 async def seen_database(settings: Settings) -> AsyncIterator[Database]:
-    """The database to look at: that of a maitred which is already running here, or the one that would be used."""
+    """The database to look at: that of a maitred which is already running here, or the one that would be used.
+
+    Raises `StartError`, also where there is none yet: whoever looks at a database does not want an empty one.
+    """
     if settings.database_url is None:
         with _explaining():
             installation = _installation(settings)
-            running = EmbeddedPostgres(settings.data_dir, installation).url_elsewhere()
+            embedded = EmbeddedPostgres(settings.data_dir, installation)
+            running = embedded.url_elsewhere()
         if running is not None:
             yield await _described(running, installation.source)
             return
+        if not embedded.data_dir.exists():
+            raise StartError(
+                f"there is no database in {embedded.data_dir}: maitred dev and maitred serve make one; name another "
+                "place with --data-dir, or a database with --database-url"
+            )
     async with database(settings, lambda _text: None) as found:
         yield found
 
@@ -315,14 +325,14 @@ async def _watch_database(store: SqlStore, server: GrpcServer, interval_s: float
     there = True
     while True:
         await asyncio.sleep(interval_s)
-        silence = await store.silence()
-        if there and silence is not None:
-            log.warning("database_is_away", problem=silence)
-        elif not there and silence is None:
+        problem = await store.why_away()
+        if there and problem is not None:
+            log.warning("database_is_away", problem=problem)
+        elif not there and problem is None:
             log.warning("database_is_back")
         else:
             continue
-        there = silence is None
+        there = problem is None
         await server.set_serving(there)
 
 
@@ -343,10 +353,18 @@ async def _open_pool(settings: Settings, url: str, connection_class: type[Driver
     pool = await (open_pool(wanted, connection_class) if connection_class else open_pool(wanted))
     try:
         await require_schema(pool)
+        await _require_current_schema(settings, url)
     except BaseException:
         await pool.close()
         raise
     return pool
+
+
+async def _require_current_schema(settings: Settings, url: str) -> None:
+    """Code meets newer schemas while it is replaced, and none that lacks what it reads and writes."""
+    for problem in await _migrator(settings, url).check():
+        if problem.blocks_serving:
+            raise NotMigratedError(f"the schema is not the one that this version needs: {problem.message}")
 
 
 def _store_and_news(settings: Settings, url: str, pool: Pool) -> tuple[SqlStore, News]:

@@ -51,6 +51,7 @@ def serve(
     Example: [bold]maitred serve --database-url postgresql://maitred@db/maitred[/]
     """
     from server.config import load_settings
+    from server.processes.port import require_free_port
 
     settings = load_settings(
         host=host,
@@ -61,6 +62,7 @@ def serve(
         metrics_port=metrics_port,
         processes=processes,
     )
+    require_free_port(settings.host, settings.port)
     drive(_alone(settings) if settings.processes == 1 else _several(settings))
     note("stopped")
 

@@ -109,8 +109,10 @@ def dev(
         from server.bootstrap import database, serving, working
         from server.cli.sample_restaurant import calls_to_try, load_sample
         from server.measuring import show_measurements
+        from server.processes.port import require_free_port
 
         metrics = show_measurements(settings.metrics_port)
+        require_free_port(settings.host, settings.port)
         async with (
             database(settings, note) as store,
             working(settings, store.url) as busy,

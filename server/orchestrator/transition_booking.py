@@ -175,8 +175,10 @@ def _completed(
     event = assignment_event(EventType.ASSIGNMENT_RELEASED, assignment, after.revision, intent.request_id)
     done = {assignment.assignment_id: AssignmentState.COMPLETED}
     changes = replace(changes, assignment_states=done, events=(*changes.events, event))
-    if now >= assignment.window.end:
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if midnight < assignment.window.end <= now:
         return changes
-    if now <= assignment.window.start:
+    # Upkeep clears past claims away, but each day once: what ended on an earlier one it may have passed by.
+    if now <= assignment.window.start or assignment.window.end <= midnight:
         return replace(changes, claims_dropped_of=(*changes.claims_dropped_of, assignment.assignment_id))
     return replace(changes, claims_cut=((assignment.assignment_id, Window(assignment.window.start, now)),))

@@ -5,17 +5,20 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from server.errors import InvariantError, Reason, Refusal, ServiceError
+from server.errors import InvariantError, Reason, Refusal, ServiceError, bad_field
 
 RETRY_AFTER_S = 0.1
 
 # A lock that was not granted, a deadlock or a serialization failure; and races that the next snapshot will see.
 _CONTENTION_STATES = frozenset({"40001", "40P01", "55P03"})
 _RACE_CONSTRAINTS = frozenset({"table_claims_no_overlap", "idempotency_ledger_pkey"})
+# Which letters are the same in capitals, each database's collation says in its own way.
+_NAME_CONSTRAINTS = {"zones_name_unique": "floor.zones.name", "tables_name_unique": "floor.tables.name"}
 _CANCELLED_STATE = "57014"
-# Connection trouble, shutting down, starting up, out of connections, memory or disk.
-_AWAY_CLASSES = frozenset({"08", "53"})
-_AWAY_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03"})
+# Connection trouble, nobody let in under this name, out of connections, memory or disk.
+_AWAY_CLASSES = frozenset({"08", "28", "53"})
+# Shutting down, starting up, closed to connections, not there while it is restored, a replica that takes no changes.
+_AWAY_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "55000", "3D000", "25006"})
 
 
 # The driver's internal error is what a statement meets on a connection whose server has said goodbye a moment ago.
@@ -66,6 +69,10 @@ def _from_server(error: asyncpg.PostgresError) -> Exception:
     constraint = getattr(error, "constraint_name", None)
     if state in _CONTENTION_STATES or constraint in _RACE_CONSTRAINTS:
         return ContentionError(state)
+    if constraint in _NAME_CONSTRAINTS:
+        return bad_field(
+            _NAME_CONSTRAINTS[constraint], "two names are the same to the database, whatever the case"
+        )
     if state == _CANCELLED_STATE:
         return deadline_exceeded()
     if state[:2] in _AWAY_CLASSES or state in _AWAY_STATES:

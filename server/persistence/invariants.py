@@ -51,8 +51,10 @@ async def _look(
     checks = []
     for check_id in (
         "overlap_refused",
+        "rules_in_force",
         "no_overlap",
         "status_matches_assignment",
+        "assignments_match_bookings",
         "assignments_match_claims",
         "holds_match_claims",
         "blocks_match_claims",

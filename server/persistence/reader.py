@@ -131,6 +131,7 @@ class SqlCatalogue(SqlReader):
             [status.value for status in statuses],
             *_after(page),
             page.size,
+            WINDOW_LONGEST,
         )
         return tuple(rows.booking(row) for row in found)
 
@@ -142,22 +143,23 @@ class SqlCatalogue(SqlReader):
         states: tuple[HoldState, ...],
         page: Page,
     ) -> tuple[Hold, ...]:
-        found = await self._asking.fetch(
-            HOLDS["holds_page"],
-            restaurant_id,
-            window.start if window else None,
-            window.end if window else None,
-            booking_id,
-            [state.value for state in states],
-            *_after(page),
-            page.size,
-        )
+        bounds = (window.start, window.end) if window else (None, None)
+        if states == (HoldState.ACTIVE,):
+            # Of all the holds that there ever were, hardly any is live.
+            found = await self._asking.fetch(
+                HOLDS["live_holds_page"], restaurant_id, *bounds, booking_id, *_after(page), page.size
+            )
+        else:
+            named = [state.value for state in states]
+            found = await self._asking.fetch(
+                HOLDS["holds_page"], restaurant_id, *bounds, booking_id, named, *_after(page), page.size
+            )
         return tuple(rows.hold(row) for row in found)
 
     async def assignments(self, restaurant_id: UUID, window: Window, page: Page) -> tuple[Assignment, ...]:
         query = ASSIGNMENTS["assignments_page"]
         found = await self._asking.fetch(
-            query, restaurant_id, window.start, window.end, *_after(page), page.size
+            query, restaurant_id, window.start, window.end, *_after(page), page.size, WINDOW_LONGEST
         )
         return tuple(rows.assignment(row) for row in found)
 

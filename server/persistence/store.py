@@ -149,14 +149,14 @@ class SqlStore:
             self._announce(announcement)
         return result
 
-    async def silence(self) -> str | None:
-        """Why the database does not answer; None when it does."""
+    async def why_away(self) -> str | None:
+        """Why nothing can be changed on the database right now; None when it can."""
         try:
             async with asyncio.timeout(self._settings.read_timeout_s), borrowed(self._pool) as connection:
-                await connection.fetchval(RESTAURANTS["ping"])
-        except (OSError, TimeoutError, *DRIVER_ERRORS) as error:
-            return str(unreachable(error))
-        return None
+                takes_changes = await connection.fetchval(RESTAURANTS["ping"])
+        except (OSError, TimeoutError, *DRIVER_ERRORS) as problem:
+            return str(unreachable(problem))
+        return None if takes_changes else "it can only be read, as a replica"
 
 
 async def require_schema(pool: Pool) -> None:

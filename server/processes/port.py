@@ -1,4 +1,4 @@
-"""A port that several processes share, and nobody else."""
+"""The port to serve on: free, or shared by several processes and nobody else."""
 
 import socket
 from collections.abc import Iterator
@@ -22,6 +22,12 @@ def reserved_port(host: str, port: int) -> Iterator[int]:
         ) from None
     with kept:
         yield kept.getsockname()[1]
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Raises `StartError` where somebody listens, before anything is started that would have to be stopped again."""
+    with reserved_port(host, port):
+        pass
 
 
 def _kept(host: str, port: int) -> socket.socket:

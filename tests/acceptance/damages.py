@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 DROP_CONSTRAINT = "ALTER TABLE table_claims DROP CONSTRAINT table_claims_no_overlap"
+WEAKER_CONSTRAINT = """
+    ALTER TABLE table_claims ADD CONSTRAINT table_claims_no_overlap
+    EXCLUDE USING gist (during WITH &&, during WITH &&, during WITH &&) WHERE (enforced AND kind = 'block')
+"""
 # A block on the seated party's table, half an hour after it sat down.
 BLOCK_OVER_CLAIM = """
     WITH taken AS (SELECT * FROM table_claims WHERE assignment_id = '{assignment}'),
@@ -50,6 +54,15 @@ def completed(booking: str) -> tuple[str, ...]:
 
 DAMAGES: Mapping[str, Damage] = {
     "the constraint is gone": Damage((DROP_CONSTRAINT,), {"overlap_refused": 1}),
+    "the constraint leaves out most claims": Damage(
+        (DROP_CONSTRAINT, WEAKER_CONSTRAINT), {"overlap_refused": 1}
+    ),
+    "the rule that an assignment claims its tables is turned off": Damage(
+        ("ALTER TABLE assignments DISABLE TRIGGER assignments_claims_whole",), {"rules_in_force": 1}
+    ),
+    "the rule that a confirmed booking has tables is gone": Damage(
+        ("ALTER TABLE bookings DROP CONSTRAINT bookings_assignment_active",), {"rules_in_force": 1}
+    ),
     "a table is claimed twice": Damage(
         (DROP_CONSTRAINT, BLOCK_OVER_CLAIM),
         {"no_overlap": 1, "overlap_refused": 1},
@@ -104,6 +117,30 @@ DAMAGES: Mapping[str, Damage] = {
         {"assignments_match_claims": 1},
         {"assignment_id": "assignment"},
     ),
+    "tables are claimed by an assignment that is gone": Damage(
+        (
+            "DELETE FROM assignments WHERE assignment_id = '{assignment}'",
+            "UPDATE bookings SET status = 'pending', assignment_id = NULL WHERE booking_id = '{seated}'",
+            said("pending"),
+        ),
+        {"assignments_match_claims": 1, "ledger_matches_state": 1},
+        {"assignment_id": "assignment", "booking_id": "seated", "table_ids": "T1"},
+    ),
+    "a booking was moved past its tables": Damage(
+        (
+            (
+                "UPDATE bookings SET window_end = window_end + interval '1 day',"
+                " dining_end = dining_end + interval '1 day' WHERE booking_id = '{seated}'"
+            ),
+        ),
+        {"assignments_match_bookings": 1},
+        {"booking_id": "seated", "assignment_id": "assignment", "table_ids": "T1"},
+    ),
+    "more guests come than there are tables for": Damage(
+        ("UPDATE bookings SET party_size = party_size + 1 WHERE booking_id = '{party}'",),
+        {"assignments_match_bookings": 1},
+        {"booking_id": "party", "assignment_id": "merged", "table_ids": "T2 T3"},
+    ),
     "a released assignment still claims": Damage(
         ("UPDATE assignments SET state = 'released' WHERE assignment_id = '{assignment}'",),
         {"assignments_match_claims": 1, "status_matches_assignment": 1},
@@ -136,6 +173,11 @@ DAMAGES: Mapping[str, Damage] = {
     ),
     "a block claims nothing": Damage(
         ("DELETE FROM table_claims WHERE block_id = '{block}'",),
+        {"blocks_match_claims": 1},
+        {"block_id": "block", "table_ids": "T5"},
+    ),
+    "tables are claimed by a block that is gone": Damage(
+        ("DELETE FROM blocks WHERE block_id = '{block}'",),
         {"blocks_match_claims": 1},
         {"block_id": "block", "table_ids": "T5"},
     ),
@@ -176,6 +218,18 @@ DAMAGES: Mapping[str, Damage] = {
         (
             "UPDATE capacity_outbox SET idempotency_key = 'other' WHERE event_type = 'capacity.hold.confirmed'",
         ),
+        {"one_event_per_change": 1},
+    ),
+    "an event counts as delivered and waits": Damage(
+        (
+            "INSERT INTO outbox_streams (restaurant_id, settled_version) VALUES ('{restaurant}', 5)",
+            "UPDATE capacity_outbox SET status = 'done' WHERE restaurant_id = '{restaurant}' AND floor_version < 5",
+            "UPDATE outbox_streams SET settled_position = 1 WHERE restaurant_id = '{restaurant}'",
+        ),
+        {"one_event_per_change": 1},
+    ),
+    "more counts as delivered than there is": Damage(
+        ("INSERT INTO outbox_streams (restaurant_id, compacted_version) VALUES ('{restaurant}', 1000)",),
         {"one_event_per_change": 1},
     ),
     "a change is not in the audit log": Damage(

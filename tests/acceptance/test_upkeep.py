@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from maitred_client import new_request_id
 from maitred_client.messages import (
     BookingAction,
+    BookingStatus,
     CheckInvariantsRequest,
     GetOperationRequest,
     OperationState,
@@ -82,6 +83,26 @@ async def test_past_claims_go_and_assignments_and_blocks_still_tell(place: House
     assert (await place.client.check_invariants(CheckInvariantsRequest())).violations == 0
     unblock = UnblockTablesRequest(restaurant_id=place.restaurant_id, block_id=block.block_id)
     assert (await place.client.unblock_tables(unblock)).block.released
+
+
+async def test_the_claims_of_a_party_that_is_checked_out_long_afterwards_go_as_well(
+    place: House, server: Served
+) -> None:
+    """Its day has been cleared away already, and no day is cleared twice."""
+    url, late = server.database_url, await place.seated("W1")
+    await place.transition(late, BookingAction.BOOKING_ACTION_CHECK_IN)
+    await turn_back(url, timedelta(days=365))
+    async with worker_on(url, upkeep_s=1):
+        await until(
+            url,
+            "SELECT count(*) FROM past_claims_cleared WHERE cleared_until > now() - interval '40 days'",
+            [{"count": 1}],
+        )
+    assert await rows(url, "SELECT count(*) FROM table_claims") == [{"count": 1}]
+    completed = await place.transition(late, BookingAction.BOOKING_ACTION_COMPLETE)
+    assert completed.status == BookingStatus.BOOKING_STATUS_COMPLETED
+    assert await rows(url, "SELECT count(*) FROM table_claims") == [{"count": 0}]
+    assert (await place.client.check_invariants(CheckInvariantsRequest())).violations == 0
 
 
 async def test_expired_holds_are_cleared_away_and_live_ones_stay(place: House, server: Served) -> None:

@@ -17,6 +17,7 @@ READERS: Mapping[tuple[str, str], Callable[[rows.Row], object]] = {
     ("holds", "hold"): rows.hold,
     ("holds", "live_holds_of"): rows.hold,
     ("holds", "holds_page"): rows.hold,
+    ("holds", "live_holds_page"): rows.hold,
     ("holds", "expired_holds"): rows.hold,
     ("outbox", "outbox_page"): rows.outbox_record,
     ("assignments", "assignment"): rows.assignment,
@@ -85,7 +86,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("auto_assign", "wake_jobs"): ("woken", "looked"),
     ("restaurants", "add_restaurant"): ("restaurant_id",),
     ("switches", "switches"): ("name", "value", "actor", "reason", "changed_at"),
-    ("restaurants", "ping"): ("count",),
+    ("restaurants", "ping"): ("takes_changes",),
     ("telemetry", "probe"): ("writable",),
     ("telemetry", "delete_older"): ("deleted",),
     ("invariants", "begin_looking"): (

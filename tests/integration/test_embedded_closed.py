@@ -1,5 +1,6 @@
-"""A data directory that this user may not use: said in words, whatever was to be done with it."""
+"""A data directory that this user may not use, or that has no database: said in words, whatever was to be done."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -22,17 +23,18 @@ def test_whoever_may_not_know_who_uses_a_directory_is_told_so(closed: Path) -> N
         owned_elsewhere(closed)
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("doctor",),
-        ("migrate", "check"),
-        ("migrate", "status"),
-        ("verify",),
-        ("worker",),
-        ("outbox", "pause"),
-    ],
+LOOKING = (
+    ("doctor",),
+    ("migrate", "check"),
+    ("migrate", "status"),
+    ("verify",),
+    ("worker",),
+    ("outbox", "pause"),
+    ("outbox", "switches"),
 )
+
+
+@pytest.mark.parametrize("command", LOOKING)
 async def test_every_command_that_looks_at_a_database_says_which_directory_is_closed(
     closed: Path, command: tuple[str, ...]
 ) -> None:
@@ -40,3 +42,27 @@ async def test_every_command_that_looks_at_a_database_says_which_directory_is_cl
     assert ended.code == ExitCode.NOT_READY
     assert "Traceback" not in ended.err
     assert str(closed) in ended.out + ended.err
+
+
+@pytest.mark.parametrize("command", LOOKING)
+async def test_no_command_that_looks_at_a_database_makes_one(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    mistyped = tmp_path / "dtaa"
+    ended = await run(*command, "--data-dir", str(mistyped))
+    assert ended.code == ExitCode.NOT_READY
+    assert f"there is no database in {mistyped}" in (ended.out + ended.err).replace("\n", "")
+    assert not mistyped.exists()
+
+
+@pytest.mark.parametrize("command", [("serve",), ("serve", "--processes", "2"), ("dev",)])
+async def test_a_port_that_is_taken_is_told_before_a_database_is_made(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = await run(*command, "--port", port, "--data-dir", str(tmp_path / "data"))
+    assert ended.code == ExitCode.NOT_READY
+    assert "cannot listen" in ended.err
+    assert ended.err.count("\n") == 1
+    assert not (tmp_path / "data").exists()

@@ -207,3 +207,22 @@ def test_two_files_with_one_number_are_refused(tmp_path: Path) -> None:
         (tmp_path / name).write_text(SECOND)
     with pytest.raises(MigrationError, match="0001_other"):
         read_migrations(tmp_path)
+
+
+async def test_an_index_that_was_begun_and_never_finished_is_built_again(
+    url: str, connection: "asyncpg.Connection[asyncpg.Record]", tmp_path: Path
+) -> None:
+    built = (
+        "-- maitred: no-transaction\nCREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS cup_once ON cup (id);\n"
+    )
+    migrator = Migrator(
+        url, write(tmp_path, "CREATE TABLE cup (id integer);\nINSERT INTO cup VALUES (1), (1);\n", built)
+    )
+    with pytest.raises(MigrationError, match="look what it left"):
+        await migrator.up()
+    await connection.execute("DELETE FROM cup")
+    assert [migration.version for migration in await migrator.up()] == [2]
+    assert await migrator.check() == []
+    assert await connection.fetchval(
+        "SELECT indisvalid FROM pg_index WHERE indexrelid = 'cup_once'::regclass"
+    )

@@ -255,6 +255,22 @@ MANY_BOOKINGS = f"""
 """
 
 
+MANY_HOLDS = """
+    SET session_replication_role = replica;
+    INSERT INTO holds (
+        restaurant_id, hold_id, booking_id, table_ids, window_start, window_end, state, expires_at, created_at, actor,
+        policy_version, inventory_version, assignment_epoch
+    )
+    SELECT
+        md5('r' || r)::uuid, md5(r || 'h' || h)::uuid, md5(r || 'b' || h)::uuid, ARRAY[md5('t')::uuid], now(),
+        now() + interval '2 hours', CASE WHEN h % 500 = 0 THEN 'active' ELSE 'confirmed' END,
+        now() + interval '3 minutes', now() - h * interval '1 minute', '', 1, 1, 1
+    FROM generate_series(1, 10) AS r, generate_series(1, 2000) AS h;
+    SET session_replication_role = DEFAULT;
+    ANALYZE holds;
+"""
+
+
 async def test_a_diary_reads_little_more_than_its_span_among_twenty_thousand_bookings(
     connection: Connection,
 ) -> None:
@@ -272,6 +288,36 @@ async def test_a_diary_reads_little_more_than_its_span_among_twenty_thousand_boo
     met = list(_rows_met(json.loads(explained)[0]["Plan"]))
     assert {table for table, _ in met} == {"restaurants", "bookings", "assignments", "table_claims"}
     assert sum(rows for _, rows in met) < 250
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "asked", "table"),
+    [
+        ("bookings", "bookings_page", ([], None, None, 50, timedelta(hours=16)), "bookings"),
+        ("assignments", "assignments_page", (None, None, 50, timedelta(hours=16)), "assignments"),
+    ],
+)
+async def test_the_list_of_an_evening_does_not_read_all_the_evenings_before_it(
+    file: str, name: str, asked: tuple[object, ...], table: str, connection: Connection
+) -> None:
+    await connection.execute(MANY_BOOKINGS)
+    restaurant_id = await connection.fetchval("SELECT md5('r7')::uuid")
+    start = EVENING + timedelta(hours=401)
+    query = load_queries(file)[name]
+    values = (restaurant_id, start, start + timedelta(hours=2), *asked)
+    assert len(await connection.fetch(query, *values)) == {"bookings": 15, "assignments": 7}[table]
+    explained = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT json) {query}", *values)
+    assert sum(rows for met, rows in _rows_met(json.loads(explained)[0]["Plan"]) if met == table) < 150
+
+
+async def test_the_list_of_live_holds_does_not_read_those_that_are_over(connection: Connection) -> None:
+    await connection.execute(MANY_HOLDS)
+    restaurant_id = await connection.fetchval("SELECT md5('r7')::uuid")
+    query = load_queries("holds")["live_holds_page"]
+    values = (restaurant_id, None, None, None, None, None, 50)
+    assert len(await connection.fetch(query, *values)) == 4
+    explained = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT json) {query}", *values)
+    assert sum(rows for _, rows in _rows_met(json.loads(explained)[0]["Plan"])) < 100
 
 
 # All delivered when the table was analyzed last, and an index that has grown over months: reading the whole table
@@ -312,6 +358,17 @@ async def test_a_worker_reads_little_more_than_what_waits_of_a_restaurant_with_e
         explained = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT json) {OUTBOX[name]}", *values)
         met = _rows_met(json.loads(explained)[0]["Plan"])
         assert least <= sum(rows for table, rows in met if table == "capacity_outbox") < 200, name
+
+
+async def test_one_event_is_found_by_its_id_among_twenty_thousand(connection: Connection) -> None:
+    await connection.execute(MANY_EVENTS)
+    (event,) = await connection.fetch("SELECT tenant_id, id FROM capacity_outbox LIMIT 1")
+    values = (event["tenant_id"], None, None, None, event["id"], None, None, 2)
+    assert len(await connection.fetch(OUTBOX["outbox_page"], *values)) == 1
+    query = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT json) {OUTBOX['outbox_page']}"
+    plan = json.loads(await connection.fetchval(query, *values))[0]["Plan"]
+    # An index can be read from end to end as well.
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 30
 
 
 def _rows_met(plan: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

@@ -224,7 +224,7 @@ async def test_nobody_waits_for_a_connection_that_has_gone_silent(
         gate_to_postgres(server.server_url) as (gate, url),
         crew_on(url, server.tenant_id, groups_max=1) as crew,
     ):
-        assert await crew.store.silence() is None
+        assert await crew.store.why_away() is None
         gate.lose()
         assert await outcomes(crew.hold(world, first.booking_id, "T1", timeout_s=0.1)) == [
             Reason.DEADLINE_EXCEEDED

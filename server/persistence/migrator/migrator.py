@@ -1,6 +1,7 @@
 """Applies migrations, one process at a time, each file once."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -115,6 +116,10 @@ class Migrator:
             raise MigrationError(
                 f"the role is not allowed to do this: {failure}; let it own the database, or grant it that"
             ) from failure
+        except asyncpg.PostgresError as failure:
+            raise MigrationError(
+                f"the record of the database's migrations is out of reach: {failure}"
+            ) from failure
         finally:
             await connection.close()
 
@@ -161,10 +166,20 @@ async def _apply(connection: Connection, migration: Migration) -> None:
                 await _record(connection, migration, started)
         else:
             await _limit_waits(connection, _UNBOUNDED_LOCK_TIMEOUT_MS, _LONG_STATEMENT_TIMEOUT_MS)
+            await _drop_unfinished(connection, migration)
             await connection.execute(migration.sql)
             await _record(connection, migration, started)
     except asyncpg.PostgresError as failure:
         raise MigrationError(_explain(migration, failure)) from failure
+
+
+async def _drop_unfinished(connection: Connection, migration: Migration) -> None:
+    """An index that this migration began and never finished would pass for the one that it is to build."""
+    for row in await connection.fetch(QUERIES["list_invalid_indexes"]):
+        if re.search(rf"\b{re.escape(row['index_name'])}\b", migration.sql):
+            await connection.execute(
+                await connection.fetchval(QUERIES["drop_index_statement"], row["index_name"])
+            )
 
 
 async def _limit_waits(connection: Connection, lock_timeout_ms: int, statement_timeout_ms: int) -> None:

@@ -43,7 +43,7 @@ ORDER BY a.created_at DESC, a.assignment_id DESC
 LIMIT 1;
 
 -- name: assignments_page
--- Active and completed assignments that overlap a window, by start.
+-- Active and completed assignments that overlap a window, by start. $7 is an interval that no window is longer than.
 SELECT
     a.restaurant_id,
     a.assignment_id,
@@ -66,6 +66,7 @@ WHERE
     AND a.state IN ('active', 'completed')
     AND a.window_end > $2
     AND a.window_start < $3
+    AND a.window_start > $2 - $7::interval
     AND ($4::timestamptz IS NULL OR (a.window_start, a.assignment_id) > ($4, $5::uuid))
 ORDER BY a.window_start, a.assignment_id
 LIMIT $6;

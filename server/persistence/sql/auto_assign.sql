@@ -39,7 +39,7 @@ FOR NO KEY UPDATE;
 WITH ripe AS MATERIALIZED (
     SELECT j.restaurant_id, j.booking_id
     FROM auto_assign_jobs AS j
-    WHERE j.state <> 'ended' AND j.next_attempt_at <= clock_timestamp()
+    WHERE j.state <> 'ended' AND j.next_attempt_at <= (SELECT clock_timestamp())
     ORDER BY j.next_attempt_at, j.queued_at
     LIMIT $1
     FOR NO KEY UPDATE OF j SKIP LOCKED

@@ -31,7 +31,8 @@ LEFT JOIN auto_assign_jobs AS j ON b.restaurant_id = j.restaurant_id AND b.booki
 WHERE b.restaurant_id = $1 AND b.booking_id = $2;
 
 -- name: bookings_page
--- Bookings that overlap a window, of some statuses or all, by start, continuing after a start and id.
+-- Bookings that overlap a window, of some statuses or all, by start, continuing after a start and id. $8 is an interval
+-- that no booking's window is longer than.
 SELECT
     b.restaurant_id,
     b.booking_id,
@@ -64,6 +65,7 @@ WHERE
     b.restaurant_id = $1
     AND b.window_end > $2
     AND b.window_start < $3
+    AND b.window_start > $2 - $8::interval
     AND (cardinality($4::text []) = 0 OR b.status = any($4))
     AND ($5::timestamptz IS NULL OR (b.window_start, b.booking_id) > ($5, $6::uuid))
 ORDER BY b.window_start, b.booking_id

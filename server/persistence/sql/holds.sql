@@ -68,6 +68,35 @@ WHERE
 ORDER BY h.created_at, h.hold_id
 LIMIT $8;
 
+-- name: live_holds_page
+-- The unexpired active holds of a restaurant, of one booking or of all, overlapping a window or not, by creation.
+SELECT
+    h.restaurant_id,
+    h.hold_id,
+    h.booking_id,
+    h.table_ids,
+    h.window_start,
+    h.window_end,
+    h.state,
+    h.expires_at,
+    h.created_at,
+    h.actor,
+    h.policy_version,
+    h.inventory_version,
+    h.assignment_epoch,
+    h.overrides
+FROM holds AS h
+WHERE
+    h.restaurant_id = $1
+    AND h.state = 'active'
+    AND h.expires_at > clock_timestamp()
+    AND ($2::timestamptz IS NULL OR h.window_end > $2)
+    AND ($3::timestamptz IS NULL OR h.window_start < $3)
+    AND ($4::uuid IS NULL OR h.booking_id = $4)
+    AND ($5::timestamptz IS NULL OR (h.created_at, h.hold_id) > ($5, $6::uuid))
+ORDER BY h.created_at, h.hold_id
+LIMIT $7;
+
 -- name: expired_holds
 -- Holds of a restaurant that are over and still count as active, the longest expired first.
 SELECT

@@ -203,7 +203,7 @@ SELECT
     NULL::uuid AS assignment_id,
     NULL::uuid AS block_id,
     '{}'::uuid [] AS table_ids,
-    'the constraint table_claims_no_overlap is missing, deferrable or not validated' AS message
+    'the constraint table_claims_no_overlap is missing, deferrable, not validated or another one' AS message
 WHERE
     cardinality($1::uuid []) IS DISTINCT FROM 0
     AND NOT EXISTS (
@@ -214,7 +214,73 @@ WHERE
             AND c.contype = 'x'
             AND c.convalidated
             AND NOT c.condeferrable
+            AND cardinality(c.conexclop) = 3
+            AND c.conexclop[3] = 'pg_catalog.&&(anyrange,anyrange)'::regoperator
+            AND EXISTS (
+                SELECT FROM pg_index AS i
+                WHERE i.indexrelid = c.conindid AND i.indisvalid AND pg_get_expr(i.indpred, i.indrelid) = 'enforced'
+            )
     )
+LIMIT $2;
+
+-- name: rules_in_force
+-- The rules that keep bookings, assignments and claims together are there and validated, and none is turned off, as an
+-- interrupted restore may leave them.
+WITH places AS (
+    SELECT to_regclass(p.name)::oid AS place
+    FROM unnest(
+        ARRAY['bookings', 'booking_history', 'holds', 'assignments', 'merge_groups', 'blocks', 'table_claims', 'tables']
+    ) AS p (name)
+),
+
+rules AS (
+    SELECT
+        c.oid,
+        c.conname AS name,
+        c.convalidated
+    FROM pg_constraint AS c
+    INNER JOIN places AS p ON c.conrelid = p.place
+),
+
+broken AS MATERIALIZED (
+    SELECT
+        n.name,
+        'is missing' AS problem
+    FROM unnest(
+        ARRAY[
+            'bookings_assignment_own', 'bookings_assignment_active', 'bookings_confirmed_has_tables',
+            'bookings_lifecycle', 'assignments_claims_whole', 'table_claims_assignment_whole', 'table_claims_one_owner',
+            'table_claims_only_holds_unenforced', 'table_claims_bounded'
+        ]
+    ) AS n (name)
+    WHERE n.name NOT IN (SELECT r.name FROM rules AS r)
+    UNION ALL
+    SELECT
+        r.name,
+        'is not validated' AS problem
+    FROM rules AS r
+    WHERE NOT r.convalidated
+    UNION
+    SELECT
+        r.name,
+        'is turned off' AS problem
+    FROM rules AS r
+    INNER JOIN pg_trigger AS t ON r.oid = t.tgconstraint
+    WHERE t.tgenabled NOT IN ('O', 'A')
+)
+
+SELECT
+    count(*) OVER () AS violations,
+    NULL::uuid AS restaurant_id,
+    NULL::uuid AS booking_id,
+    NULL::uuid AS hold_id,
+    NULL::uuid AS assignment_id,
+    NULL::uuid AS block_id,
+    '{}'::uuid [] AS table_ids,
+    'the constraint ' || b.name || ' ' || b.problem AS message
+FROM broken AS b
+WHERE cardinality($1::uuid []) IS DISTINCT FROM 0
+ORDER BY b.name, b.problem
 LIMIT $2;
 
 -- name: no_overlap
@@ -298,8 +364,43 @@ FROM broken AS b
 ORDER BY b.restaurant_id, b.booking_id, b.assignment_id
 LIMIT $2;
 
+-- name: assignments_match_bookings
+-- An active assignment that was made for its booking's present need is for its party, and until the end of its window. It
+-- begins later where the party was given tables again after its time had begun.
+WITH broken AS MATERIALIZED (
+    SELECT
+        b.restaurant_id,
+        b.booking_id,
+        a.assignment_id,
+        a.table_ids,
+        'the booking is for ' || b.party_size || ' from ' || b.window_start || ' until ' || b.window_end
+        || ', its assignment for ' || a.party_size || ' from ' || a.window_start || ' until ' || a.window_end AS message
+    FROM assignments AS a
+    INNER JOIN bookings AS b
+        ON a.restaurant_id = b.restaurant_id AND a.booking_id = b.booking_id AND a.assignment_id = b.assignment_id
+    WHERE
+        ($1::uuid [] IS NULL OR a.restaurant_id = any($1))
+        AND a.state = 'active'
+        AND a.assignment_epoch = b.assignment_epoch
+        AND ((a.party_size, a.window_end) <> (b.party_size, b.window_end) OR a.window_start < b.window_start)
+)
+
+SELECT
+    count(*) OVER () AS violations,
+    b.restaurant_id,
+    b.booking_id,
+    NULL::uuid AS hold_id,
+    b.assignment_id,
+    NULL::uuid AS block_id,
+    b.table_ids,
+    b.message
+FROM broken AS b
+ORDER BY b.restaurant_id, b.booking_id
+LIMIT $2;
+
 -- name: assignments_match_claims
 -- An active assignment claims exactly its tables for its whole window; a completed one does, or has given all back.
+-- No claim is of an assignment that is not there.
 -- As many claims as tables, all of them right, are one for each table: none is claimed twice for one instant.
 -- Only assignments that have a wrong claim or lack one are counted.
 WITH suspicious AS (
@@ -307,9 +408,10 @@ WITH suspicious AS (
         c.restaurant_id,
         c.assignment_id
     FROM table_claims AS c
-    INNER JOIN assignments AS a ON c.restaurant_id = a.restaurant_id AND c.assignment_id = a.assignment_id
+    LEFT JOIN assignments AS a ON c.restaurant_id = a.restaurant_id AND c.assignment_id = a.assignment_id
     WHERE
         ($1::uuid [] IS NULL OR c.restaurant_id = any($1))
+        AND c.assignment_id IS NOT NULL
         AND (
             a.state IN ('active', 'completed')
             AND c.table_id = any(a.table_ids)
@@ -340,15 +442,15 @@ WITH suspicious AS (
 
 broken AS MATERIALIZED (
     SELECT
-        a.restaurant_id,
-        a.booking_id,
-        a.assignment_id,
-        a.table_ids,
-        'the assignment is ' || a.state || ' and has ' || count(c.claim_id) || ' claims' AS message
+        s.restaurant_id,
+        coalesce(a.booking_id, min(c.booking_id::text)::uuid) AS booking_id,
+        s.assignment_id,
+        coalesce(a.table_ids, array_agg(c.table_id ORDER BY c.table_id)) AS table_ids,
+        'the assignment is ' || coalesce(a.state, 'missing') || ' and has ' || count(c.claim_id) || ' claims' AS message
     FROM suspicious AS s
-    INNER JOIN assignments AS a ON s.restaurant_id = a.restaurant_id AND s.assignment_id = a.assignment_id
+    LEFT JOIN assignments AS a ON s.restaurant_id = a.restaurant_id AND s.assignment_id = a.assignment_id
     LEFT JOIN table_claims AS c ON s.restaurant_id = c.restaurant_id AND s.assignment_id = c.assignment_id
-    GROUP BY a.restaurant_id, a.assignment_id
+    GROUP BY s.restaurant_id, s.assignment_id, a.restaurant_id, a.assignment_id
     HAVING
         CASE
             WHEN a.state = 'active' OR (a.state = 'completed' AND count(c.claim_id) > 0) THEN NOT (
@@ -442,6 +544,7 @@ LIMIT $2;
 
 -- name: blocks_match_claims
 -- A block claims exactly its tables for its whole window; a released one claims none, and one that is over may have none.
+-- No claim is of a block that is not there.
 WITH broken AS MATERIALIZED (
     SELECT
         k.restaurant_id,
@@ -462,6 +565,16 @@ WITH broken AS MATERIALIZED (
                 AND coalesce(bool_and(c.during = tstzrange(k.window_start, k.window_end)), false)
             )
         END
+    UNION ALL
+    SELECT
+        c.restaurant_id,
+        c.block_id,
+        array_agg(c.table_id ORDER BY c.table_id) AS table_ids,
+        'the block is missing and has ' || count(*) || ' claims' AS message
+    FROM table_claims AS c
+    LEFT JOIN blocks AS k ON c.restaurant_id = k.restaurant_id AND c.block_id = k.block_id
+    WHERE ($1::uuid [] IS NULL OR c.restaurant_id = any($1)) AND c.block_id IS NOT NULL AND k.block_id IS NULL
+    GROUP BY c.restaurant_id, c.block_id
 )
 
 SELECT
@@ -556,7 +669,8 @@ ORDER BY b.restaurant_id, b.assignment_id
 LIMIT $2;
 
 -- name: one_event_per_change
--- Every floor version of a restaurant, from 1 to the present one, is one change with its events; there are no others.
+-- Every floor version of a restaurant, from 1 to the present one, is one change with its events; there are no others, and
+-- no event waits behind what counts as delivered.
 -- Most restaurants are right as a whole; only the others are looked at version by version. Versions are left out up to
 -- the one up to which delivered events were deleted.
 -- A version's events are numbered from 1, so the first ones are counted and the others are held against them.
@@ -627,6 +741,28 @@ broken AS MATERIALIZED (
     LEFT JOIN capacity_outbox AS o ON s.restaurant_id = o.restaurant_id AND v.floor_version = o.floor_version
     GROUP BY s.restaurant_id, s.floor_version, v.floor_version
     HAVING v.floor_version NOT BETWEEN 1 AND s.floor_version OR count(DISTINCT o.idempotency_key) <> 1
+    UNION ALL
+    SELECT
+        r.restaurant_id,
+        greatest(s.settled_version, s.compacted_version) AS floor_version,
+        ' counts as delivered, but was never reached' AS problem
+    FROM restaurants AS r
+    INNER JOIN outbox_streams AS s ON r.restaurant_id = s.restaurant_id
+    WHERE
+        ($1::uuid [] IS NULL OR r.restaurant_id = any($1))
+        AND greatest(s.settled_version, s.compacted_version) > r.floor_version
+    UNION ALL
+    SELECT
+        o.restaurant_id,
+        o.floor_version,
+        ' has an event that waits behind what counts as delivered: ' || o.id AS problem
+    FROM capacity_outbox AS o
+    INNER JOIN outbox_streams AS s ON o.restaurant_id = s.restaurant_id
+    WHERE
+        ($1::uuid [] IS NULL OR o.restaurant_id = any($1))
+        AND o.status = 'pending'
+        AND o.redriven_at IS NULL
+        AND (o.floor_version, o.position) <= (s.settled_version, s.settled_position)
 )
 
 SELECT

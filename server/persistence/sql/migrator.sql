@@ -55,6 +55,10 @@ SELECT
     set_config('lock_timeout', $1, false) AS lock_timeout,
     set_config('statement_timeout', $2, false) AS statement_timeout;
 
+-- name: drop_index_statement
+-- The statement that drops an index while others use its table; its name cannot be a parameter.
+SELECT format('DROP INDEX CONCURRENTLY IF EXISTS %s', $1::text::regclass) AS statement;
+
 -- name: list_invalid_indexes
 -- Indexes that a concurrent build began and never finished; they cost writes and serve no reads.
 SELECT indexes.indexrelid::regclass::text AS index_name

@@ -250,13 +250,15 @@ LEFT JOIN LATERAL (
 ) AS v ON true;
 
 -- name: delete_delivered
--- Deletes up to $2 events that were delivered and are older than the retention, and says how many; the same statement marks
--- how far back each restaurant's events are incomplete now, so that no watcher takes what is left for all there was.
+-- Deletes up to $2 events that were delivered and are older than the retention, the oldest first, and says how many; the
+-- same statement marks how far back each restaurant's events are incomplete now, so that no watcher takes what is left
+-- for all there was.
 WITH old AS (
     DELETE FROM capacity_outbox AS o
     WHERE o.ctid = ANY(ARRAY(
         SELECT c.ctid FROM capacity_outbox AS c
-        WHERE c.created_at < clock_timestamp() - make_interval(secs => $1) AND c.status = 'done'
+        WHERE c.created_at < (SELECT clock_timestamp() - make_interval(secs => $1)) AND c.status = 'done'
+        ORDER BY c.created_at
         LIMIT $2
     ))
     RETURNING o.restaurant_id, o.floor_version
@@ -344,7 +346,8 @@ CROSS JOIN LATERAL (
 WHERE r.tenant_id = $1 AND ($2::uuid IS NULL OR r.restaurant_id = $2);
 
 -- name: outbox_page
--- Events of a tenant in the order in which they were committed, continuing after an instant and id.
+-- Events of a tenant in the order in which they were committed, continuing after an instant and id. Keys begin with the
+-- restaurant, so those of the tenant are named: one event is found by its id among however many.
 SELECT
     o.restaurant_id,
     o.id,
@@ -363,6 +366,7 @@ SELECT
 FROM capacity_outbox AS o
 WHERE
     o.tenant_id = $1
+    AND o.restaurant_id = ANY(ARRAY(SELECT r.restaurant_id FROM restaurants AS r WHERE r.tenant_id = $1))
     AND ($2::uuid IS NULL OR o.restaurant_id = $2)
     AND ($3::text IS NULL OR o.status = $3)
     AND ($4::text IS NULL OR o.event_type = $4)

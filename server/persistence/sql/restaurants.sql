@@ -78,5 +78,6 @@ SET name = $2, time_zone = $3, revision = $4, policy_version = $5, inventory_ver
 WHERE restaurant_id = $1;
 
 -- name: ping
--- Whether the database answers and has been migrated.
-SELECT count(*) FROM (SELECT FROM restaurants LIMIT 1) AS r;
+-- Whether the database, which has been migrated, takes changes: a replica does not.
+SELECT current_setting('transaction_read_only') = 'off' AS takes_changes
+FROM (SELECT count(*) FROM (SELECT FROM restaurants LIMIT 1) AS r) AS c;

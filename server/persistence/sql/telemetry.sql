@@ -24,12 +24,13 @@ ON CONFLICT (event_id) DO NOTHING;
 SELECT has_table_privilege('telemetry_events', 'INSERT') AS writable;
 
 -- name: delete_older
--- Deletes up to $2 events that happened longer than $1 seconds ago; says how many.
+-- Deletes up to $2 events that happened longer than $1 seconds ago, the oldest first; says how many.
 WITH old AS (
     DELETE FROM telemetry_events AS t
     WHERE t.ctid = any(ARRAY(
         SELECT c.ctid FROM telemetry_events AS c
-        WHERE c.occurred_at < clock_timestamp() - make_interval(secs => $1)
+        WHERE c.occurred_at < (SELECT clock_timestamp() - make_interval(secs => $1))
+        ORDER BY c.occurred_at
         LIMIT $2
     ))
     RETURNING t.event_id

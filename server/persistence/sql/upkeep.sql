@@ -1,10 +1,13 @@
+-- Read once per statement, as a subquery, the clock is something that an index can be searched by. Asked for every row,
+-- it would have all rows read, and those that are not past their time are most of them.
+
 -- name: restaurants_with_expired_holds
 -- Restaurants of all tenants with holds that are over and still count as active, the longest expired first.
 SELECT r.tenant_id, o.restaurant_id
 FROM (
     SELECT h.restaurant_id, min(h.expires_at) AS expired_at
     FROM holds AS h
-    WHERE h.state = 'active' AND h.expires_at <= clock_timestamp()
+    WHERE h.state = 'active' AND h.expires_at <= (SELECT clock_timestamp())
     GROUP BY h.restaurant_id
 ) AS o
 INNER JOIN restaurants AS r ON o.restaurant_id = r.restaurant_id
@@ -17,7 +20,7 @@ WITH forgotten AS (
     DELETE FROM idempotency_ledger AS l
     WHERE l.ctid = ANY(ARRAY(
         SELECT o.ctid FROM idempotency_ledger AS o
-        WHERE o.expires_at <= clock_timestamp()
+        WHERE o.expires_at <= (SELECT clock_timestamp())
         ORDER BY o.expires_at
         LIMIT $1
         FOR UPDATE SKIP LOCKED

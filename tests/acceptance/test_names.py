@@ -1,0 +1,30 @@
+"""Names that one alphabet takes for two and another for one."""
+
+from maitred_client import InvalidArgumentFieldError, new_request_id
+from maitred_client.messages import GetFloorRequest, PutFloorRequest
+from tests.builders.world import small_world
+from tests.builders.world_extras import refused
+from tests.conftest import Served
+from tests.support.database import connected
+
+# What a database of a Turkish collation makes of capitals, said so that any database can.
+TURKISH = "translate(lower(translate(name, 'Iİ', 'ıi')), 'İ', 'i')"
+
+
+async def test_names_that_only_the_database_takes_for_one_are_refused_in_words(own_server: Served) -> None:
+    async with connected(own_server.database_url) as database:
+        for table in ("zones", "tables"):
+            await database.execute(f"DROP INDEX {table}_name_unique")
+            await database.execute(
+                f"CREATE UNIQUE INDEX {table}_name_unique ON {table} (restaurant_id, {TURKISH}) WHERE NOT removed"
+            )
+    async with own_server.client() as client:
+        world = await small_world(client)
+        floor = (await client.get_floor(GetFloorRequest(restaurant_id=world.restaurant_id))).floor
+        floor.tables[0].name, floor.tables[1].name = "I1", "ı1"
+        request = PutFloorRequest(request_id=new_request_id(), restaurant_id=world.restaurant_id, floor=floor)
+        error = await refused(client.put_floor(request), InvalidArgumentFieldError)
+        assert error.metadata["field"] == "floor.tables.name"
+        assert [violation.field for violation in error.violations] == ["floor.tables.name"]
+        again = await client.get_floor(GetFloorRequest(restaurant_id=world.restaurant_id))
+        assert {table.name for table in again.floor.tables} == set(world.tables)

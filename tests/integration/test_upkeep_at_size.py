@@ -1,0 +1,96 @@
+"""What is done again and again reads what is past its time and hardly more, however much is kept."""
+
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from server.persistence.queries import load_queries
+from tests.support.database import Connection, connected
+from tests.support.postgres import TestServer
+
+WEEK_S = 7 * 86_400.0
+KEPT, PAST = 5_000, 5
+
+EVENTS = """
+    INSERT INTO capacity_outbox (
+        restaurant_id, tenant_id, floor_version, position, created_at, updated_at, next_attempt_at, status, event_type,
+        dedupe_key, idempotency_key, payload
+    )
+    SELECT md5('r')::uuid, md5('t')::uuid, v, 1, {at}, {at}, {at}, 'done', 'capacity.hold.created', v::text, 'x', '{{}}'
+    FROM {values}
+"""
+TELEMETRY = """
+    INSERT INTO telemetry_events (event_id, occurred_at, event_type, schema, context)
+    SELECT md5(v::text)::uuid, {at}, 'capacity.hold.created', 'x', '{{}}'
+    FROM {values}
+"""
+ANSWERS = """
+    INSERT INTO idempotency_ledger (
+        tenant_id, method, request_id, request_hash, field_digests, refused, answer, created_at, expires_at
+    )
+    SELECT md5('t')::uuid, 'HoldTables', md5(v::text)::uuid, '', '{{}}', false, '{{}}', {at}, {at} + interval '7 days'
+    FROM {values}
+"""
+HOLDS = """
+    INSERT INTO holds (
+        restaurant_id, hold_id, booking_id, table_ids, window_start, window_end, expires_at, created_at, actor,
+        policy_version, inventory_version, assignment_epoch
+    )
+    SELECT md5('r')::uuid, md5(v::text)::uuid, md5('b')::uuid, ARRAY[md5('t')::uuid], now(), now() + interval '1 hour',
+        {at} + interval '7 days', {at}, '', 1, 1, 1
+    FROM {values}
+"""
+# Most have ended.
+JOBS = """
+    INSERT INTO auto_assign_jobs (restaurant_id, booking_id, state, next_attempt_at, actor, queued_at)
+    SELECT md5('r')::uuid, md5(v::text)::uuid, w.state, CASE WHEN w.state = 'waiting' THEN {at} + interval '7 days' END,
+        '', {at}
+    FROM (SELECT v, CASE WHEN v % 5 = 0 OR v > 5000 THEN 'waiting' ELSE 'ended' END AS state FROM {values}) AS w
+"""
+# The table, how rows are made, the statement that looks for those past their time, and what it is asked.
+LOOKS: Mapping[str, tuple[str, str, str, tuple[object, ...]]] = {
+    "delete_delivered": ("capacity_outbox", EVENTS, "outbox", (WEEK_S, 100)),
+    "delete_older": ("telemetry_events", TELEMETRY, "telemetry", (WEEK_S, 100)),
+    "forget_answers": ("idempotency_ledger", ANSWERS, "upkeep", (100,)),
+    "restaurants_with_expired_holds": ("holds", HOLDS, "upkeep", (100,)),
+    "claim_jobs": ("auto_assign_jobs", JOBS, "auto_assign", (PAST, 30.0)),
+}
+
+
+@pytest.fixture
+async def connection(each_postgres: TestServer) -> AsyncIterator[Connection]:
+    async with each_postgres.fresh_database() as url, connected(url) as connection:
+        await connection.execute("SET session_replication_role = replica")
+        yield connection
+
+
+@pytest.mark.parametrize("name", LOOKS)
+async def test_a_look_for_what_is_past_reads_that_and_hardly_more(name: str, connection: Connection) -> None:
+    """Also where rows have come and gone before, and others have their places."""
+    table, make, file, values = LOOKS[name]
+    await connection.execute(_made(make, "1 year", 1, KEPT))
+    await connection.execute(f"DELETE FROM {table}")
+    await connection.execute(f"VACUUM (TRUNCATE off) {table}")
+    await connection.execute(_made(make, "1 hour", 1, KEPT))
+    await connection.execute(_made(make, "8 days", KEPT + 1, KEPT + PAST))
+    await connection.execute(f"ANALYZE {table}")
+    query = load_queries(file)[name]
+    explained = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT json) {query}", *values)
+    met = sum(_met(json.loads(explained)[0]["Plan"], table))
+    assert PAST <= met <= 5 * PAST
+
+
+def _made(make: str, ago: str, first: int, last: int) -> str:
+    return make.format(at=f"(now() - interval '{ago}')", values=f"generate_series({first}, {last}) AS v")
+
+
+def _met(plan: Mapping[str, Any], table: str) -> Iterator[float]:
+    """How many rows of the table a plan has looked at, each time that it did."""
+    if plan.get("Relation Name") == table and plan["Node Type"] != "ModifyTable":
+        passed_over = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
+        looked_at = plan["Actual Rows"] + sum(plan.get(name, 0) for name in passed_over)
+        yield looked_at * plan["Actual Loops"]
+    for inner in plan.get("Plans", ()):
+        yield from _met(inner, table)

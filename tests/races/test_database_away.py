@@ -1,0 +1,75 @@
+"""A database that answers and does not serve: callers are told to come again, health says so, nothing is broken."""
+
+import asyncio
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+
+from maitred_client import AsyncMaitredClient, RetryPolicy, StoreUnavailableError
+from server.bootstrap import serving
+from server.config import load_settings
+from server.rpc.health import ask_health
+from tests.builders.world import small_world
+from tests.builders.world_extras import refused
+from tests.support.database import connected
+from tests.support.postgres import TestServer
+
+HEALTH_WAIT_S = 60.0
+NO_RETRIES = RetryPolicy(attempts_max=1)
+
+# What is done to the database, and what undoes it.
+WAYS = {
+    "it takes no changes, as a replica": (
+        "ALTER DATABASE {0} SET default_transaction_read_only = on",
+        "ALTER DATABASE {0} RESET default_transaction_read_only",
+    ),
+    "it is closed to connections": (
+        "ALTER DATABASE {0} ALLOW_CONNECTIONS false",
+        "ALTER DATABASE {0} ALLOW_CONNECTIONS true",
+    ),
+}
+
+
+async def says(address: str, status: str) -> None:
+    async with asyncio.timeout(HEALTH_WAIT_S):
+        # A balancer asks again and again as well.
+        while (await ask_health(address, HEALTH_WAIT_S)).overall != status:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def alter(postgres: TestServer, name: str, statement: str) -> None:
+    """The sessions that there are end, so that the next ones meet what was changed."""
+    async with connected(postgres.url()) as admin:
+        await admin.execute(statement.format(name))
+        await admin.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1", name
+        )
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_while_nothing_can_be_changed_callers_are_told_to_come_again(
+    way: str, postgres: TestServer
+) -> None:
+    settings = load_settings(port=0, log_level="error", pool_size_min=1, health_interval_s=0.05)
+    take_away, bring_back = WAYS[way]
+    async with (
+        postgres.fresh_database() as url,
+        serving(settings, url) as running,
+        AsyncMaitredClient(running.address, tenant_id=uuid4(), actor="tests", retry=NO_RETRIES) as client,
+    ):
+        name = urlsplit(url).path.removeprefix("/")
+        world = await small_world(client)
+        booking = await world.booking()
+        request = world.hold_request(booking.booking_id, ["T1"])
+        await alter(postgres, name, take_away)
+        try:
+            await says(running.address, "NOT_SERVING")
+            for call in (client.hold_tables(request), client.put_booking(world.booking_request())):
+                await refused(call, StoreUnavailableError)
+        finally:
+            await alter(postgres, name, bring_back)
+        await says(running.address, "SERVING")
+        held = (await client.hold_tables(request)).hold
+        assert held.booking_id == booking.booking_id
+        assert (await client.hold_tables(request)).hold == held
