@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import platform
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ import structlog
 from opentelemetry.metrics import MeterProvider
 
 from server.config import Settings
-from server.domain.invariants import InvariantReport
 from server.lifecycle import ConfigurationProblem, Grace, Lifecycle, Part, closing_part, say_nothing
 from server.news import News, pool_settings
 from server.orchestrator.use_cases import UseCases
@@ -30,13 +28,10 @@ from server.persistence.failures import UnreachableError
 from server.persistence.inspection import (
     DatabaseFacts,
     database_facts,
-    database_invariants,
-    refuses_overlap,
 )
 from server.persistence.migrator import MigrationError, Migrator, find_migrations, read_migrations
 from server.persistence.pool import DriverConnection, Pool, close_pool, open_pool
 from server.persistence.store import NotMigratedError, SqlStore, require_schema
-from server.rpc.health import ask_health
 from server.rpc.server import GrpcServer
 from server.telemetry.logs import configure_logs
 from server.telemetry.traces import Traces, UnknownExporterError
@@ -45,8 +40,6 @@ from server.worker import RunningWorker, Worker
 log = structlog.get_logger(__name__)
 
 EMBEDDED_WATCH_S = 0.5
-HEALTH_TIMEOUT_S = 2.0
-CLOCK_SKEW_S_MAX = 1.0
 
 
 class StartError(Exception):
@@ -67,16 +60,6 @@ class Database:
 class MigrationRow:
     name: str
     state: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at. `remedy` says what to do when it is not in order."""
-
-    name: str
-    ok: bool
-    detail: str
-    remedy: str = ""
 
 
 class RunningServer:
@@ -108,10 +91,10 @@ async def database(settings: Settings, on_progress: Callable[[str], None] = prin
     if settings.database_url is not None:
         yield await _described(settings.database_url.get_secret_value(), "configured")
         return
-    with _explaining():
+    with explaining():
         postgres = EmbeddedPostgres(settings.data_dir, _installation(settings), on_progress=on_progress)
     try:
-        with _explaining():
+        with explaining():
             url = await postgres.start()
             await migrate_up(settings, url, on_progress)
         keeper = asyncio.create_task(_keep_alive(postgres))
@@ -134,7 +117,7 @@ async def serving(
     `connection_class` replaces the driver's, so that a fault can be put between two statements. Raises `StartError`.
     """
     configure_logs(log_form(settings), settings.log_level)
-    with _explaining():
+    with explaining():
         traces = Traces(settings.trace_exporter, version("maitred"))
         pool = await _open_pool(settings, url, connection_class)
         store, news = _store_and_news(settings, url, pool)
@@ -156,7 +139,7 @@ async def working(
     What it measures goes to `meters`, or to what is installed for the whole process.
     """
     configure_logs(log_form(settings), settings.log_level)
-    with _explaining():
+    with explaining():
         pool = await _open_pool(settings, url, None)
         store, news = _store_and_news(settings, url, pool)
         auto_assign = _use_cases(settings, store, news).auto_assign
@@ -173,12 +156,12 @@ async def working(
 
 async def migrate_up(settings: Settings, url: str, on_progress: Callable[[str], None] = print) -> None:
     """Applies what is pending. Raises `StartError`."""
-    with _explaining():
+    with explaining():
         await _migrator(settings, url, on_progress).up()
 
 
 async def migration_status(settings: Settings, url: str) -> tuple[MigrationRow, ...]:
-    with _explaining():
+    with explaining():
         return tuple(
             MigrationRow(f"{row.version:04d}_{row.name}", row.state.value)
             for row in await _migrator(settings, url).status()
@@ -187,42 +170,8 @@ async def migration_status(settings: Settings, url: str) -> tuple[MigrationRow, 
 
 async def migration_check(settings: Settings, url: str) -> tuple[str, ...]:
     """What is wrong with the schema, a sentence each."""
-    with _explaining():
+    with explaining():
         return tuple(problem.message for problem in await _migrator(settings, url).check())
-
-
-async def diagnose(settings: Settings) -> tuple[Finding, ...]:
-    """What runs here and whether it is in order; an embedded database that does not run is started for the look."""
-    findings = [Finding("maitred", True, f"{version('maitred')} on Python {platform.python_version()}")]
-    try:
-        async with seen_database(settings) as found:
-            with _explaining():
-                findings += await _database_findings(settings, found)
-    except StartError as problem:
-        findings.append(
-            Finding("database", False, str(problem), "Start the database, or correct the setting.")
-        )
-    address = f"{settings.host}:{settings.port}"
-    health = await ask_health(address, HEALTH_TIMEOUT_S)
-    findings.append(
-        Finding(
-            "server",
-            health.serving,
-            f"{address}: {health.overall}",
-            "Start one: maitred serve, or maitred dev.",
-        )
-    )
-    return tuple(findings)
-
-
-async def verify_database(settings: Settings) -> InvariantReport:
-    """Checks the data of all tenants without a server, and changes nothing. Raises `StartError`."""
-    async with seen_database(settings) as found:
-        with _explaining():
-            if not (await database_facts(found.url)).schema_present:
-                raise NotMigratedError("the database has no maitred schema; run: maitred migrate up")
-            await _require_current_schema(settings, found.url)
-            return await database_invariants(found.url)
 
 
 @asynccontextmanager
@@ -232,7 +181,7 @@ async def seen_database(settings: Settings) -> AsyncIterator[Database]:
     Raises `StartError`, also where there is none yet: whoever looks at a database does not want an empty one.
     """
     if settings.database_url is None:
-        with _explaining():
+        with explaining():
             installation = _installation(settings)
             embedded = EmbeddedPostgres(settings.data_dir, installation)
             running = embedded.url_elsewhere()
@@ -246,34 +195,6 @@ async def seen_database(settings: Settings) -> AsyncIterator[Database]:
             )
     async with database(settings, lambda _text: None) as found:
         yield found
-
-
-async def _database_findings(settings: Settings, found: Database) -> list[Finding]:
-    facts = await database_facts(found.url)
-    problems = await migration_check(settings, found.url)
-    durable = "durable" if not facts.not_durable else f"off: {', '.join(facts.not_durable)}"
-    return [
-        Finding("database", True, f"PostgreSQL {facts.version}, {found.source}"),
-        Finding("schema", not problems, "; ".join(problems) or "up to date", "Run: maitred migrate up"),
-        *([await _overlap_finding(found.url, facts)] if facts.schema_present else []),
-        Finding("durability", not facts.not_durable, durable, "Turn these PostgreSQL settings on."),
-        Finding(
-            "clock",
-            abs(facts.clock_ahead_s) < CLOCK_SKEW_S_MAX,
-            f"the database's clock is {facts.clock_ahead_s:+.3f} s from this machine's",
-            "Synchronise both clocks (NTP); holds expire by the database's.",
-        ),
-    ]
-
-
-async def _overlap_finding(url: str, facts: DatabaseFacts) -> Finding:
-    refused = await refuses_overlap(url)
-    return Finding(
-        "no table twice",
-        bool(facts.exclusion) and refused,
-        f"{facts.exclusion_form} constraint; an overlap was tried and {'refused' if refused else 'NOT refused'}",
-        "Stop serving and restore the constraint table_claims_no_overlap.",
-    )
 
 
 def _use_cases(settings: Settings, store: SqlStore, news: News) -> UseCases:
@@ -353,14 +274,14 @@ async def _open_pool(settings: Settings, url: str, connection_class: type[Driver
     pool = await (open_pool(wanted, connection_class) if connection_class else open_pool(wanted))
     try:
         await require_schema(pool)
-        await _require_current_schema(settings, url)
+        await require_current_schema(settings, url)
     except BaseException:
         await pool.close()
         raise
     return pool
 
 
-async def _require_current_schema(settings: Settings, url: str) -> None:
+async def require_current_schema(settings: Settings, url: str) -> None:
     """Code meets newer schemas while it is replaced, and none that lacks what it reads and writes."""
     for problem in await _migrator(settings, url).check():
         if problem.blocks_serving:
@@ -374,7 +295,7 @@ def _store_and_news(settings: Settings, url: str, pool: Pool) -> tuple[SqlStore,
 
 
 async def _described(url: str, source: str) -> Database:
-    with _explaining():
+    with explaining():
         facts: DatabaseFacts = await database_facts(url)
     return Database(url, facts.version, source, facts.exclusion_form)
 
@@ -389,7 +310,7 @@ def _migrator(settings: Settings, url: str, on_progress: Callable[[str], None] |
 
 
 @contextlib.contextmanager
-def _explaining() -> Iterator[None]:
+def explaining() -> Iterator[None]:
     """What a person can do something about becomes a `StartError`."""
     try:
         yield

@@ -1,19 +1,14 @@
 """Turns a deployment's switches: on its database, for all servers and workers at once."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from server.bootstrap import StartError, seen_database
+from server.bootstrap import explaining, seen_database
 from server.config import Settings
-from server.persistence.failures import UnreachableError
-from server.persistence.store import NotMigratedError
 from server.persistence.switches import Position, Switch, SwitchName, read_switches, turn_switch
 
 
 async def switches(settings: Settings) -> tuple[Switch, ...]:
     """How every switch stands. Raises `StartError`."""
     async with seen_database(settings) as found:
-        with _explaining():
+        with explaining():
             return await read_switches(found.url)
 
 
@@ -22,14 +17,6 @@ async def turn(
 ) -> tuple[Switch, ...]:
     """Turns one switch; how all of them stand then. Raises `StartError`."""
     async with seen_database(settings) as found:
-        with _explaining():
+        with explaining():
             await turn_switch(found.url, name, value, actor, reason)
             return await read_switches(found.url)
-
-
-@contextmanager
-def _explaining() -> Iterator[None]:
-    try:
-        yield
-    except (UnreachableError, NotMigratedError) as problem:
-        raise StartError(str(problem)) from None

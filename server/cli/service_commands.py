@@ -212,7 +212,7 @@ def doctor(database_url: DatabaseUrl = None, data_dir: DataDir = None, output: O
     settings = _settings(database_url=database_url, data_dir=data_dir)
 
     async def work() -> bool:
-        from server.bootstrap import diagnose
+        from server.diagnosis import diagnose
 
         findings = await diagnose(settings)
         if output is Format.TABLE:

@@ -103,8 +103,8 @@ def _of_server(connection: Connection, restaurant: str) -> dict[str, Any]:
 
 
 def _of_database(database_url: str | None, data_dir: Path | None) -> dict[str, Any]:
-    from server.bootstrap import verify_database
     from server.config import load_settings
+    from server.diagnosis import verify_database
 
     report = drive(verify_database(load_settings(database_url=database_url, data_dir=data_dir)))
     return document(report, report.checked_at)

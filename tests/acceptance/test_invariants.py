@@ -14,8 +14,8 @@ from maitred_client.messages import (
     InvariantViolation,
     PutFloorRequest,
 )
-from server.bootstrap import verify_database
 from server.config import load_settings
+from server.diagnosis import verify_database
 from server.persistence.invariants import GLANCED, QUERIES
 from tests.acceptance.damages import DAMAGES, Damage, completed
 from tests.builders.world import World, evening, small_world

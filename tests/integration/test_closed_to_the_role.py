@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 from pydantic import SecretStr
 
-from server.bootstrap import StartError, diagnose, migrate_up, migration_check, serving
+from server.bootstrap import StartError, migrate_up, migration_check, serving
 from server.config import Settings
+from server.diagnosis import diagnose
 from tests.support.database import connected
 from tests.support.postgres import TestServer
 

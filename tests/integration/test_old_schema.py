@@ -6,8 +6,9 @@ from contextlib import AbstractAsyncContextManager
 import asyncpg
 import pytest
 
-from server.bootstrap import StartError, serving, verify_database, working
+from server.bootstrap import StartError, serving, working
 from server.config import Settings, load_settings
+from server.diagnosis import verify_database
 from server.persistence.migrator import MigrationError, Migrator, find_migrations, read_migrations
 from tests.support.postgres import TestServer
 

@@ -1,4 +1,4 @@
-"""Whoever no longer reaches the database says why."""
+"""Whoever can change nothing on the database any more says why."""
 
 from server.persistence.pool import PoolSettings, open_pool
 from server.persistence.store import SqlStore, StoreSettings
@@ -12,16 +12,16 @@ async def test_a_database_that_takes_no_connections_any_more(postgres: TestServe
         connected(postgres.url()) as elsewhere,
     ):
         store = SqlStore(pool, StoreSettings())
-        assert await store.silence() is None
+        assert await store.why_away() is None
         async with pool.acquire() as connection:
             name = await connection.fetchval("SELECT current_database()")
         await elsewhere.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         await elsewhere.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name
         )
-        assert await store.silence()
-        silence = await store.silence()
-        assert silence is not None
-        assert f'database "{name}" is not currently accepting connections' in silence
+        assert await store.why_away()
+        problem = await store.why_away()
+        assert problem is not None
+        assert f'database "{name}" is not currently accepting connections' in problem
         await elsewhere.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-        assert await store.silence() is None
+        assert await store.why_away() is None

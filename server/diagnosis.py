@@ -1,0 +1,99 @@
+"""Looks at what runs here and at what is stored, and says what is not in order. Changes nothing."""
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from server.bootstrap import (
+    Database,
+    StartError,
+    explaining,
+    migration_check,
+    require_current_schema,
+    seen_database,
+)
+from server.config import Settings
+from server.domain.invariants import InvariantReport
+from server.persistence.inspection import (
+    DatabaseFacts,
+    database_facts,
+    database_invariants,
+    refuses_overlap,
+)
+from server.persistence.store import NotMigratedError
+from server.rpc.health import ask_health
+
+HEALTH_TIMEOUT_S = 2.0
+CLOCK_SKEW_S_MAX = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `remedy` says what to do when it is not in order."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+async def diagnose(settings: Settings) -> tuple[Finding, ...]:
+    """What runs here and whether it is in order; an embedded database that does not run is started for the look."""
+    findings = [Finding("maitred", True, f"{version('maitred')} on Python {platform.python_version()}")]
+    try:
+        async with seen_database(settings) as found:
+            with explaining():
+                findings += await _database_findings(settings, found)
+    except StartError as problem:
+        findings.append(
+            Finding("database", False, str(problem), "Start the database, or correct the setting.")
+        )
+    address = f"{settings.host}:{settings.port}"
+    health = await ask_health(address, HEALTH_TIMEOUT_S)
+    findings.append(
+        Finding(
+            "server",
+            health.serving,
+            f"{address}: {health.overall}",
+            "Start one: maitred serve, or maitred dev.",
+        )
+    )
+    return tuple(findings)
+
+
+async def verify_database(settings: Settings) -> InvariantReport:
+    """Checks the data of all tenants without a server, and changes nothing. Raises `StartError`."""
+    async with seen_database(settings) as found:
+        with explaining():
+            if not (await database_facts(found.url)).schema_present:
+                raise NotMigratedError("the database has no maitred schema; run: maitred migrate up")
+            await require_current_schema(settings, found.url)
+            return await database_invariants(found.url)
+
+
+async def _database_findings(settings: Settings, found: Database) -> list[Finding]:
+    facts = await database_facts(found.url)
+    problems = await migration_check(settings, found.url)
+    durable = "durable" if not facts.not_durable else f"off: {', '.join(facts.not_durable)}"
+    return [
+        Finding("database", True, f"PostgreSQL {facts.version}, {found.source}"),
+        Finding("schema", not problems, "; ".join(problems) or "up to date", "Run: maitred migrate up"),
+        *([await _overlap_finding(found.url, facts)] if facts.schema_present else []),
+        Finding("durability", not facts.not_durable, durable, "Turn these PostgreSQL settings on."),
+        Finding(
+            "clock",
+            abs(facts.clock_ahead_s) < CLOCK_SKEW_S_MAX,
+            f"the database's clock is {facts.clock_ahead_s:+.3f} s from this machine's",
+            "Synchronise both clocks (NTP); holds expire by the database's.",
+        ),
+    ]
+
+
+async def _overlap_finding(url: str, facts: DatabaseFacts) -> Finding:
+    refused = await refuses_overlap(url)
+    return Finding(
+        "no table twice",
+        bool(facts.exclusion) and refused,
+        f"{facts.exclusion_form} constraint; an overlap was tried and {'refused' if refused else 'NOT refused'}",
+        "Stop serving and restore the constraint table_claims_no_overlap.",
+    )
