@@ -69,6 +69,22 @@ _BROKEN: Mapping[str, str] = {
             WHERE o.restaurant_id = $1 AND o.event_type = 'capacity.hold.' || h.state
                 AND o.payload ->> 'holdId' = h.hold_id::text
         )""",
+    "an assignment has no event of its beginning": """
+        SELECT a.assignment_id
+        FROM assignments AS a
+        WHERE a.restaurant_id = $1 AND 1 <> (
+            SELECT count(*) FROM capacity_outbox AS o
+            WHERE o.restaurant_id = $1 AND o.event_type = 'capacity.assignment.sync'
+                AND o.payload ->> 'assignmentId' = a.assignment_id::text
+        )""",
+    "an assignment that ended has no event of its end": """
+        SELECT a.assignment_id, a.state
+        FROM assignments AS a
+        WHERE a.restaurant_id = $1 AND a.state <> 'active' AND 1 <> (
+            SELECT count(*) FROM capacity_outbox AS o
+            WHERE o.restaurant_id = $1 AND o.event_type = 'capacity.assignment.released'
+                AND o.payload ->> 'assignmentId' = a.assignment_id::text
+        )""",
 }
 
 _OF_RESTAURANT = (
