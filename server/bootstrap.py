@@ -25,10 +25,7 @@ from server.persistence.embedded import (
     find_installation,
 )
 from server.persistence.failures import UnreachableError
-from server.persistence.inspection import (
-    DatabaseFacts,
-    database_facts,
-)
+from server.persistence.inspection import DatabaseFacts, database_facts
 from server.persistence.migrator import MigrationError, Migrator, find_migrations, read_migrations
 from server.persistence.pool import DriverConnection, Pool, close_pool, open_pool
 from server.persistence.store import NotMigratedError, SqlStore, require_schema

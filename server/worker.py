@@ -47,7 +47,7 @@ CLEARED_RESTAURANTS_MAX = 20
 JOBS_MAX = 32
 JOB_LEASE_S = 30.0
 # A last try after that is over, and written down, before the leases are.
-JOBS_TURN_S = 15.0
+JOBS_TURN_S = 5.0
 # The longest wait after a round that failed.
 AGAIN_S_MAX = 60.0
 

@@ -1,6 +1,6 @@
 """Clear away the holds whose time is over. They have blocked nobody since; rows and events are what is left."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import structlog
@@ -31,14 +31,16 @@ class SweepHolds:
     holds_max: int
     round_s: float
     restaurant_s: float
+    _busy: set[UUID] = field(default_factory=set, init=False)
 
     async def __call__(self) -> int:
-        """How many holds were cleared away. A restaurant that is busy is left for the next round."""
+        """How many holds were cleared away. A restaurant that is busy is left for the next round, and is its last."""
         deadline = Deadline.after(self.round_s)
         swept = 0
-        for tenant_id, restaurant_id in await self.upkeep.restaurants_with_expired_holds(
-            self.restaurants_max
-        ):
+        found = await self.upkeep.restaurants_with_expired_holds(self.restaurants_max)
+        busy = self._busy.copy()
+        self._busy.clear()
+        for tenant_id, restaurant_id in sorted(found, key=lambda each: each[1] in busy):
             if deadline.passed:
                 break
             try:
@@ -46,6 +48,7 @@ class SweepHolds:
             except ServiceError as problem:
                 if problem.reason not in BUSY:
                     raise
+                self._busy.add(restaurant_id)
                 log.warning("holds_not_swept", restaurant_id=str(restaurant_id), problem=str(problem))
         return swept
 

@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+import structlog
+
 from server.domain.auto_assign_job import AutoAssignJob
 from server.orchestrator.auto_assign_jobs import ClaimedJob, Woken
 from server.persistence.documents import decode, encode
 from server.persistence.pool import Pool, fetch_in_time
 from server.persistence.queries import load_queries
+
+log = structlog.get_logger(__name__)
 
 JOBS = load_queries("auto_assign")
 
@@ -26,16 +31,7 @@ class SqlAutoAssignJobs:
 
     async def claim(self, limit: int, lease_s: float) -> tuple[ClaimedJob, ...]:
         found = await self._fetch(JOBS["claim_jobs"], limit, lease_s)
-        return tuple(
-            ClaimedJob(
-                row["tenant_id"],
-                row["restaurant_id"],
-                row["booking_id"],
-                row["dining_start"],
-                decode(row["job"], AutoAssignJob),
-            )
-            for row in found
-        )
+        return tuple(job for job in map(_claimed, found) if job is not None)
 
     async def put_back(self, claimed: ClaimedJob, job: AutoAssignJob) -> bool:
         found = await self._fetch(
@@ -54,3 +50,14 @@ class SqlAutoAssignJobs:
 
     async def _fetch(self, query: str, *values: object) -> list[Any]:
         return await fetch_in_time(self._pool, self._timeout_s, query, *values)
+
+
+def _claimed(row: Any) -> ClaimedJob | None:
+    """None for a job that only a newer version understands: its workers try it when the lease runs out."""
+    booking_id = row["booking_id"]
+    try:
+        job = decode(row["job"], AutoAssignJob)
+    except msgspec.ValidationError as problem:
+        log.warning("job_not_understood", booking_id=str(booking_id), problem=str(problem))
+        return None
+    return ClaimedJob(row["tenant_id"], row["restaurant_id"], booking_id, row["dining_start"], job)

@@ -236,6 +236,22 @@ async def test_a_job_whose_worker_died_is_taken_over_and_what_that_one_says_is_n
     assert await rows(server.database_url, TOLD) == [{**GIVEN, "attempts": 3}]
 
 
+async def test_a_job_that_only_a_newer_version_understands_keeps_no_other_waiting(
+    place: House, server: Served
+) -> None:
+    strange, booking = await dispatched(place, await place.party(4)), await place.party(4)
+    async with connected(server.database_url) as connection:
+        await connection.execute("UPDATE auto_assign_jobs SET reason = 'FROM_THE_FUTURE'")
+    await dispatched(place, booking)
+    async with worker(server):
+        done = await until_ended(place, booking)
+    assert done.auto_assign_job.attempt_count == 1
+    left = await rows(
+        server.database_url, "SELECT booking_id::text FROM auto_assign_jobs WHERE state <> 'ended'"
+    )
+    assert left == [{"booking_id": strange.booking_id}]
+
+
 # Refused at once
 
 

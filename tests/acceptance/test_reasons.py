@@ -9,12 +9,13 @@ import grpc.aio
 import pytest
 
 from maitred.v1 import errors_pb2
-from maitred_client import ERRORS, CombinationRedundantError, MaitredError, TableAvoidedError
+from maitred_client import ERRORS, CombinationRedundantError, MaitredError, RetryClass, TableAvoidedError
 from maitred_client.messages import ErrorReason
 from ops.build.errors_page import Reason, parse_reason
 from tests.acceptance.staging import PROVOCATIONS, Stage
 from tests.builders.world_extras import House, refused
 from tests.conftest import Served
+from tests.support.database import rows
 from tests.support.wire import Wire
 
 pytestmark = pytest.mark.shared_server
@@ -68,6 +69,13 @@ def details_of(error: MaitredError) -> set[str]:
     return {name for name, there in present.items() if there}
 
 
+async def recorded_refusals(server: Served) -> set[str]:
+    found = await rows(
+        server.database_url, "SELECT answer ->> 'reason' AS reason FROM idempotency_ledger WHERE refused"
+    )
+    return {each["reason"] for each in found}
+
+
 def test_every_reason_is_provoked_here_or_shown_elsewhere() -> None:
     names = ErrorReason.keys()
     words = {name.removeprefix("ERROR_REASON_") for name in names} - {"UNSPECIFIED"}
@@ -101,6 +109,8 @@ async def test_a_refusal_is_what_the_contract_says(word: str, place: House, serv
     if error.failed_checks and word not in ("POLICY_DRIFT", "STALE_CONTEXT", "NO_FEASIBLE_PLAN"):
         assert error.failed_checks[0].reason == word
         assert dict(error.failed_checks[0].metadata) == dict(error.metadata)
+    if error.retry is RetryClass.SAME_KEY:
+        assert word not in await recorded_refusals(server), "the identical call would never get any further"
 
 
 async def test_a_mutating_call_without_request_id_is_refused(place: House, server: Served) -> None:

@@ -28,7 +28,8 @@ from tests.support.background import (
     until_waiting,
     worker,
 )
-from tests.support.database import expire, rows
+from tests.support.database import connected, expire, rows
+from tests.support.outbox import queue_on
 
 
 async def _held(place: House, server: Served) -> Callable[[], Awaitable[object]]:
@@ -90,6 +91,24 @@ async def test_what_is_refused_waits_and_is_assigned_when_the_cause_goes_away(
     assert await rows(server.database_url, TOLD) == [NOTHING_FITS, GIVEN]
     report = await database_invariants(server.database_url)
     assert {check.check_id: check.violations for check in report.checks if check.violations} == {}
+
+
+async def test_what_was_changed_is_not_missed_although_it_is_not_kept_any_more(
+    place: House, server: Served
+) -> None:
+    """No worker looks before the event is delivered and deleted."""
+    hold = await place.hold(await place.party(), "W1")
+    booking = await place.party(4, required=["window"])
+    await dispatched(place, booking)
+    async with worker(server):
+        await until_waiting(place, booking)
+    await place.release(hold)
+    async with connected(server.database_url) as connection, queue_on(server.database_url) as queue:
+        await connection.execute("UPDATE capacity_outbox SET status = 'done'")
+        assert await queue.delete_delivered(0.0, 10_000)
+    async with worker(server):
+        done = await until_ended(place, booking)
+    assert not done.needs_tables
 
 
 async def test_another_policy_cures_what_the_policy_refused(place: House, server: Served) -> None:

@@ -43,6 +43,7 @@ WORTH = {
     "CONFIRMED": 2,
     "CONFIRMED needing tables": 4,
     "CHECKED_IN": 2,
+    "CHECKED_IN together": 4,
     "CHECKED_IN needing tables": 2,
     "NO_SHOW": 2,
     "NO_SHOW overriding": 2,
@@ -58,6 +59,8 @@ SCENES = (
         for act in ("assign_tables", "unassign_tables", "auto_assign", "hold_tables", "reassign_tables")
     ),
     *((act, "CONFIRMED needing tables") for act in ("cancel", "no_show")),
+    ("complete", "CHECKED_IN together"),
+    ("check_in", "CONFIRMED together"),
     *((act, "CHECKED_IN") for act in ("reassign_tables", "complete", "no_show", "auto_assign")),
     *(("undo_no_show", stands) for stands in ("NO_SHOW overriding, begun", "NO_SHOW overriding", "NO_SHOW")),
     ("auto_assign", "NO_SHOW"),

@@ -20,6 +20,7 @@ HAS_TO_BE_SEEN = {
     ("undo_no_show", "NO_SHOW overriding", True),
     ("undo_no_show", "NO_SHOW overriding, begun", True),
     ("complete", "CHECKED_IN", True),
+    ("complete", "CHECKED_IN together", True),
 }
 
 

@@ -216,12 +216,22 @@ def standing(place: Place, booking: Booking | None, now: int) -> str:
         return f"{booking.status} needing tables"
     if booking.status == "PENDING" and place.holds_of(booking.booking_id, now):
         return "PENDING holding"
+    if booking.status == "CHECKED_IN" and _sits_together(booking, now):
+        return "CHECKED_IN together"
     if booking.status == "NO_SHOW" and _sat_in_spite_of_rules(place, booking):
         return "NO_SHOW overriding, begun" if now > booking.stay.window[0] else "NO_SHOW overriding"
     lead = place.policy.check_in_lead if place.policy else None
     if booking.status == "CONFIRMED" and lead is not None and now < booking.party.start - lead:
         return "CONFIRMED a little early" if now >= booking.party.start - 2 * lead else "CONFIRMED early"
+    if booking.status == "CONFIRMED" and _sits_together(booking, now):
+        return "CONFIRMED together"
     return booking.status
+
+
+def _sits_together(booking: Booking, now: int) -> bool:
+    """Whether several tables are its own right now."""
+    given = booking.assignment
+    return given is not None and len(given.tables) > 1 and given.window[0] < now < given.window[1]
 
 
 def _sat_in_spite_of_rules(place: Place, booking: Booking) -> bool:

@@ -35,6 +35,7 @@ async def test_of_two_leases_only_the_present_one_is_extended(database_url: str)
         (late,) = await queue.claim(1, 2)
         (run,) = await queue.claim(1, 2)
         assert await queue.extend([late, run]) == {run.lease}
+        assert await queue.extend([late]) == frozenset()
 
 
 async def test_a_run_whose_restaurant_is_leased_again_is_cut_short(database_url: str) -> None:

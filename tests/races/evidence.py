@@ -56,6 +56,11 @@ _BROKEN: Mapping[str, str] = {
             WHERE o.restaurant_id = $1 AND o.event_type = 'capacity.hold.created'
                 AND o.payload ->> 'holdId' = h.hold_id::text
         )""",
+    "a hold was told to be over before its time": """
+        SELECT h.hold_id, h.expires_at, o.created_at
+        FROM holds AS h JOIN capacity_outbox AS o
+            ON h.restaurant_id = o.restaurant_id AND o.payload ->> 'holdId' = h.hold_id::text
+        WHERE h.restaurant_id = $1 AND o.event_type = 'capacity.hold.expired' AND o.created_at < h.expires_at""",
     "a hold that ended has no event of its end": """
         SELECT h.hold_id, h.state
         FROM holds AS h
@@ -63,6 +68,22 @@ _BROKEN: Mapping[str, str] = {
             SELECT count(*) FROM capacity_outbox AS o
             WHERE o.restaurant_id = $1 AND o.event_type = 'capacity.hold.' || h.state
                 AND o.payload ->> 'holdId' = h.hold_id::text
+        )""",
+    "an assignment has no event of its beginning": """
+        SELECT a.assignment_id
+        FROM assignments AS a
+        WHERE a.restaurant_id = $1 AND 1 <> (
+            SELECT count(*) FROM capacity_outbox AS o
+            WHERE o.restaurant_id = $1 AND o.event_type = 'capacity.assignment.sync'
+                AND o.payload ->> 'assignmentId' = a.assignment_id::text
+        )""",
+    "an assignment that ended has no event of its end": """
+        SELECT a.assignment_id, a.state
+        FROM assignments AS a
+        WHERE a.restaurant_id = $1 AND a.state <> 'active' AND 1 <> (
+            SELECT count(*) FROM capacity_outbox AS o
+            WHERE o.restaurant_id = $1 AND o.event_type = 'capacity.assignment.released'
+                AND o.payload ->> 'assignmentId' = a.assignment_id::text
         )""",
 }
 

@@ -169,6 +169,7 @@ def main() -> int:
     parser.add_argument("--concurrent", type=int, default=1_000, help="all at once afterwards")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     arguments, began = parser.parse_args(), perf_counter()
+    print(f"seed {arguments.seed}", flush=True)
     with running_postgres(postgres_forms()[0]) as postgres:
         outcomes = asyncio.run(_measured(arguments, postgres))
     for (method, outcome), times in sorted(outcomes.counted.items()):

@@ -25,6 +25,7 @@ from server.clock import Deadline
 from server.domain.restaurant import Caller
 from server.errors import Reason, ServiceError
 from server.orchestrator.auto_assign import AutoAssign, AutoAssignCommand
+from server.orchestrator.auto_assign_jobs import ClaimedJob
 from server.orchestrator.auto_assigned import AutoAssigned
 from server.orchestrator.auto_assigned import AutoAssignOutcome as Outcome
 from server.orchestrator.background_auto_assign import BackgroundAutoAssign, JobLimits
@@ -299,3 +300,23 @@ async def test_what_a_worker_has_no_time_for_goes_back_untried(server: Served) -
         round_ = BackgroundAutoAssign(SqlStore(here.pool, StoreSettings()), jobs, here.use, no_time)
         assert [await round_() for _ in range(4)] == [3, 2, 1, 0]
     assert await rows(server.database_url, TOLD) == [GIVEN] * 3
+
+
+class Overtaken(SqlAutoAssignJobs):
+    """Each job is another worker's before it is tried."""
+
+    async def claim(self, limit: int, lease_s: float) -> tuple[ClaimedJob, ...]:
+        claimed = await super().claim(limit, 0.0)
+        await super().claim(limit, lease_s)
+        return claimed
+
+
+async def test_what_a_worker_decides_about_a_job_that_it_has_lost_is_not_told(server: Served) -> None:
+    async with direct(server) as here:
+        too_many = await here.world.booking(party=90)
+        await here.world.client.dispatch_auto_assign(request_for(too_many))
+        jobs, limits = Overtaken(here.pool, 10.0), JobLimits(8, 10.0, lease_s=60.0, turn_s=5.0)
+        assert await BackgroundAutoAssign(SqlStore(here.pool, StoreSettings()), jobs, here.use, limits)() == 1
+    assert await rows(server.database_url, TOLD) == []
+    decided = "SELECT state, outcome, run_number FROM auto_assign_jobs"
+    assert await rows(server.database_url, decided) == [{"state": "queued", "outcome": None, "run_number": 3}]

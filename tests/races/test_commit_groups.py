@@ -98,6 +98,23 @@ async def versions_of(database: Connection, worlds: Iterable[World]) -> dict[str
     return {world.restaurant_id: await count(database, query, world.restaurant_id) for world in worlds}
 
 
+@pytest.mark.parametrize("members_max", [1, 128], ids=["alone", "in a group"])
+async def test_nobody_is_told_of_a_change_that_is_not_committed(
+    server: Served, client: AsyncMaitredClient, members_max: int
+) -> None:
+    (world,) = await worlds_of(client, 1)
+    booking = await world.booking()
+    async with crew_on(server.server_url, server.tenant_id, members_max=members_max) as crew:
+        pause = Pause()
+        crew.plan.arm_for("COMMIT", pause)
+        call = asyncio.create_task(crew.hold(world, booking.booking_id, "T1"))
+        await pause.reached()
+        assert (call.done(), crew.announced) == (False, [])
+        pause.go_on.set()
+        assert isinstance(await call, Held)
+        assert len(crew.announced) == 1
+
+
 async def test_a_lone_change_starts_at_once_and_whoever_comes_meanwhile_follows_it(
     server: Served, client: AsyncMaitredClient, database: Connection
 ) -> None:

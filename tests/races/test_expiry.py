@@ -9,6 +9,7 @@ from tests.builders.world import World, evening
 from tests.races.attempts import together
 from tests.races.evidence import Connection, broken_invariants, count
 from tests.races.operations import LATER, day
+from tests.support.working import until, worker_on
 
 TTL_S = 1
 
@@ -85,6 +86,16 @@ async def test_every_kind_of_claim_passes_over_expired_holds(world: World, datab
     over = (*tonight, *tomorrow)
     assert {await state_of(world, hold) for hold in over} == {HoldState.HOLD_STATE_EXPIRED}
     assert await expired_events(database) == len(over)
+    assert await broken_invariants(database, world.restaurant_id) == {}
+
+
+async def test_who_sweeps_all_the_time_sweeps_no_hold_before_its_time(
+    world: World, database: Connection, database_url: str
+) -> None:
+    async with worker_on(database_url, sweep_s=0.02):
+        for number in (1, 2):
+            await world.hold(await world.booking(), f"T{number}", ttl_s=number * TTL_S)
+        await until(database_url, "SELECT DISTINCT state FROM holds", [{"state": "expired"}])
     assert await broken_invariants(database, world.restaurant_id) == {}
 
 
