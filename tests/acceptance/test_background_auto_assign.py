@@ -95,6 +95,8 @@ async def test_each_of_two_bookings_has_a_job_of_its_own(place: House, server: S
     await place.client.dispatch_auto_assign(request_for(early, cutoff=timedelta(minutes=30)))
     cutoffs = [(await place.read(booking.booking_id)).auto_assign_job.cutoff for booking in (early, late)]
     assert cutoffs == [Duration(seconds=1800), Duration(seconds=600)]
+    third = await place.client.assign_tables(place.assign_request((await place.party(2)).booking_id, ["W1"]))
+    assert not third.booking.HasField("auto_assign_job")
     async with taking(server) as jobs:
         taken = await jobs.claim(10, lease_s=0.0)
     assert [(str(job.booking_id), stamp(job.dining_start)) for job in taken] == [
