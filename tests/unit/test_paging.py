@@ -27,7 +27,8 @@ async def fetch(page: Page) -> tuple[str, ...]:
 async def test_a_page_is_followed_by_another_exactly_when_there_are_more_rows(
     size: int, pages: list[str]
 ) -> None:
-    found, after = [], ()
+    found = []
+    after: tuple[str, ...] = ()
     for _ in pages:
         page = await listed(Page(size, after), fetch, lambda row: (row,))
         found.append("".join(page.rows))
