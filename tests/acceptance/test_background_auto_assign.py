@@ -1,6 +1,8 @@
 """A14: the worker finds tables for bookings: at once, later, or when something has changed that may make room."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -38,6 +40,17 @@ from tests.support.background import (
 )
 from tests.support.database import connected, restaurant_locked, rows
 
+
+@asynccontextmanager
+async def taking(server: Served) -> AsyncIterator[SqlAutoAssignJobs]:
+    """The jobs as a worker sees them."""
+    pool = await open_pool(PoolSettings(server.database_url, size_min=1, size_max=1))
+    try:
+        yield SqlAutoAssignJobs(pool, 10.0)
+    finally:
+        await pool.close()
+
+
 # How a booking gets to the worker
 
 
@@ -73,6 +86,22 @@ async def test_queueing_a_booking_hands_it_to_the_worker(place: House, server: S
     async with worker(server):
         done = await until_ended(place, booking)
     assert not done.needs_tables
+
+
+async def test_each_of_two_bookings_has_a_job_of_its_own(place: House, server: Served) -> None:
+    early, late = await place.party(4), await place.party(2, start=evening() + timedelta(hours=1))
+    await dispatched(place, late)
+    assert not (await place.read(early.booking_id)).HasField("auto_assign_job")
+    await place.client.dispatch_auto_assign(request_for(early, cutoff=timedelta(minutes=30)))
+    cutoffs = [(await place.read(booking.booking_id)).auto_assign_job.cutoff for booking in (early, late)]
+    assert cutoffs == [Duration(seconds=1800), Duration(seconds=600)]
+    third = await place.client.assign_tables(place.assign_request((await place.party(2)).booking_id, ["W1"]))
+    assert not third.booking.HasField("auto_assign_job")
+    async with taking(server) as jobs:
+        taken = await jobs.claim(10, lease_s=0.0)
+    assert [(str(job.booking_id), stamp(job.dining_start)) for job in taken] == [
+        (booking.booking_id, booking.party.start) for booking in (late, early)
+    ]
 
 
 async def test_a_policy_hands_over_every_booking_and_every_new_need(place: House, server: Served) -> None:
@@ -216,17 +245,13 @@ async def test_a_job_whose_worker_died_is_taken_over_and_what_that_one_says_is_n
 ) -> None:
     booking = await place.party(4)
     await dispatched(place, booking)
-    pool = await open_pool(PoolSettings(server.database_url, size_min=1, size_max=1))
-    try:
-        jobs = SqlAutoAssignJobs(pool, 10.0)
+    async with taking(server) as jobs:
         (taken,) = await jobs.claim(10, lease_s=0.0)
         assert (await jobs.claim(10, lease_s=60.0))[0].job.run_number == taken.job.run_number + 1
         assert await jobs.claim(10, lease_s=60.0) == ()
         late = ended_job(taken.job, JobOutcome.NOT_NEEDED, taken.job.queued_at)
         assert not await jobs.put_back(taken, late)
         assert await jobs.give_back([taken]) == 0
-    finally:
-        await pool.close()
     assert (await place.read(booking.booking_id)).auto_assign_job.state == QUEUED
     async with connected(server.database_url) as connection:
         await connection.execute("UPDATE auto_assign_jobs SET next_attempt_at = now()")

@@ -142,10 +142,14 @@ async def test_an_expired_hold_stops_blocking_at_once(place: House, server: Serv
     assert [(row["state"], row["times"]) for row in stored] == [("active", 1), ("expired", 1)]
     told = await rows(
         server.database_url,
-        "SELECT event_type FROM capacity_outbox WHERE payload ->> 'holdId' = $1 ORDER BY floor_version",
+        "SELECT event_type, payload #>> '{metadata, cause}' AS cause FROM capacity_outbox"
+        " WHERE payload ->> 'holdId' = $1 ORDER BY floor_version",
         hold.hold_id,
     )
-    assert [row["event_type"] for row in told] == ["capacity.hold.created", "capacity.hold.expired"]
+    assert [(row["event_type"], row["cause"]) for row in told] == [
+        ("capacity.hold.created", None),
+        ("capacity.hold.expired", "expired"),
+    ]
 
 
 # A5: release and list

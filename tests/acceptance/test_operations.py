@@ -73,6 +73,8 @@ async def test_a_call_that_runs_is_in_progress_and_then_has_an_answer(
             OperationState.OPERATION_STATE_IN_PROGRESS
         ):
             assert not running.done()
+        other = await fate(client, "HoldTables", new_request_id())
+        assert other.state == OperationState.OPERATION_STATE_UNKNOWN
     await running
     found = await fate(client, "HoldTables", request.request_id)
     assert found.state == OperationState.OPERATION_STATE_SUCCEEDED

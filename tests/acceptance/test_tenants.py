@@ -300,13 +300,33 @@ async def test_the_data_that_is_compared_is_really_there(tenants: TwoTenants) ->
 
 async def test_a_new_booking_or_table_may_have_the_id_of_somebody_elses(tenants: TwoTenants) -> None:
     before = await tenants.their_data()
-    for method in ("PutBooking", "PutFloor"):
-        mine = replace(tenants.mine, booking=tenants.theirs.booking, table=tenants.theirs.table)
+    mine = replace(tenants.mine, booking=tenants.theirs.booking, table=tenants.theirs.table)
+    for method in ("PutBooking", "PutFloor", "HoldTables"):
         assert isinstance(await send(tenants.wire, method, mine), bytes)
     answer = await send(tenants.wire, "GetBooking", replace(tenants.mine, booking=tenants.theirs.booking))
     assert isinstance(answer, bytes)
     assert pb.GetBookingResponse.FromString(answer).booking.party.party_size == 3
     assert await tenants.their_data() == before
+
+
+async def test_what_has_the_same_id_in_another_restaurant_decides_nothing(server: Served) -> None:
+    async with server.client() as me, server.client("others", uuid4()) as them:
+        mine, elsewhere = await small_world(me), await small_world(them)
+        floor = await me.get_floor(pb.GetFloorRequest(restaurant_id=mine.restaurant_id))
+        twin = pb.PutFloorRequest(restaurant_id=elsewhere.restaurant_id, floor=floor.floor)
+        twin.floor.ClearField("etag")
+        await them.put_floor(twin)
+        theirs = replace(mine, client=them, restaurant_id=elsewhere.restaurant_id)
+        seated = await mine.seated("T1")
+        waiting = (await them.put_booking(theirs.booking_request(booking_id=seated.booking_id))).booking
+        assert (await mine.reassign(seated, "T2")).booking.booking_id == seated.booking_id
+        await theirs.hold(waiting, "T1")
+        guest = await theirs.booking()
+        wanted = pb.ValidateSelectionRequest(
+            restaurant_id=theirs.restaurant_id, booking_id=guest.booking_id, table_ids=theirs.ids(["T2"])
+        )
+        assert (await them.validate_selection(wanted)).valid
+        await theirs.hold(guest, "T2")
 
 
 async def test_holds_of_another_tenants_booking_are_not_listed(tenants: TwoTenants) -> None:

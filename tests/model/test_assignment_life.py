@@ -9,7 +9,9 @@ from tests.model.life import VERBS, AssignmentLife
 from tests.model.running import playing
 from tests.support.postgres import TestServer
 
-RUNS, STEPS = 3, 170
+# Time goes on while calls are made, so a busy machine plays other runs than an idle one. What they have not shown, the
+# next ones may.
+RUNS, STEPS = 3, (180, 200, 220)
 # So many verbs have to succeed at least once in these runs; all do in longer ones.
 MOST_VERBS = 14
 # What is done to a booking that stands so, and whether it succeeds: where mistakes are dear, and chance rarely comes.
@@ -26,18 +28,24 @@ HAS_TO_BE_SEEN = {
 
 def test_the_service_and_a_plain_model_of_it_agree_after_every_call(postgres: TestServer) -> None:
     """The same runs each time. `python -m tests.model` makes other ones, and shortens one that fails."""
-    settings = hypothesis.settings(
+    with playing(postgres) as outcomes:
+        for steps in STEPS:
+            run_state_machine_as_test(AssignmentLife, settings=_settings(steps))
+            if set(AssignmentLife.visits) >= HAS_TO_BE_SEEN:
+                break
+    assert {method for method, _ in outcomes} == {verb.method for verb in VERBS}
+    assert len({method for method, outcome in outcomes if outcome == "OK"}) >= MOST_VERBS
+    assert HAS_TO_BE_SEEN - set(AssignmentLife.visits) == set()
+
+
+def _settings(steps: int) -> hypothesis.settings:
+    return hypothesis.settings(
         max_examples=RUNS,
-        stateful_step_count=STEPS,
+        stateful_step_count=steps,
         deadline=None,
         derandomize=True,
         phases=(Phase.generate,),
     )
-    with playing(postgres) as outcomes:
-        run_state_machine_as_test(AssignmentLife, settings=settings)
-    assert {method for method, _ in outcomes} == {verb.method for verb in VERBS}
-    assert len({method for method, outcome in outcomes if outcome == "OK"}) >= MOST_VERBS
-    assert HAS_TO_BE_SEEN - set(AssignmentLife.visits) == set()
 
 
 def test_the_machine_knows_every_call_that_changes_something() -> None:

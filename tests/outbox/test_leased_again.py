@@ -34,8 +34,23 @@ async def test_of_two_leases_only_the_present_one_is_extended(database_url: str)
         await queue.adopt()
         (late,) = await queue.claim(1, 2)
         (run,) = await queue.claim(1, 2)
+        assert await queue.extend([late]) == frozenset()
         assert await queue.extend([late, run]) == {run.lease}
         assert await queue.extend([late]) == frozenset()
+
+
+async def test_a_lease_that_was_taken_away_is_over_before_anybody_has_it_again(database_url: str) -> None:
+    await put_events(database_url, versions=2)
+    async with queue_on(database_url) as queue, queue_on(database_url) as rescuer:
+        await queue.adopt()
+        (run,) = await queue.claim(1, 2)
+        await cut_sessions(database_url)
+        async with asyncio.timeout(30):
+            while not await rescuer.free_orphans(10):  # noqa: ASYNC110 the database tells nobody
+                await asyncio.sleep(0.02)
+        assert await queue.extend([run]) == frozenset()
+        assert await queue.settle([answered(run, Outcome.DONE)]) == frozenset()
+    assert await statuses(database_url) == ["pending", "pending"]
 
 
 async def test_a_run_whose_restaurant_is_leased_again_is_cut_short(database_url: str) -> None:

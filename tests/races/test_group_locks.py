@@ -1,7 +1,9 @@
 """Members of a group wait for restaurants that somebody else has locked, and see what was done to them meanwhile."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -47,6 +49,28 @@ async def test_a_locked_restaurant_holds_up_its_own_guests_only(
         await owner.execute("BEGIN")
         assert isinstance(await waiting, Held)
     assert await sound(database, locked, *others)
+
+
+async def test_beside_the_owners_change_another_tenant_still_finds_no_such_restaurant(
+    server: Served, client: AsyncMaitredClient, database: Connection
+) -> None:
+    (world,) = await worlds_of(client, 1)
+    own, one, two = [await world.booking() for _ in range(3)]
+    async with crew_on(server.server_url, server.tenant_id) as crew:
+        stranger = replace(crew, tenant_id=uuid4())
+        crew.plan.arm_for(NOWHERE, just_count)
+        answers = await outcomes(
+            stranger.hold(world, one.booking_id, "T1"),
+            crew.hold(world, own.booking_id, "T2"),
+            stranger.hold(world, two.booking_id, "T3"),
+        )
+        assert crew.transactions == 1
+    assert [answers[0], type(answers[1]), answers[2]] == [
+        Reason.RESTAURANT_NOT_FOUND,
+        Held,
+        Reason.RESTAURANT_NOT_FOUND,
+    ]
+    assert await sound(database, world)
 
 
 async def test_a_restaurant_that_is_free_soon_is_waited_for_by_all(

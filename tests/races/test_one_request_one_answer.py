@@ -164,6 +164,11 @@ async def test_one_request_id_means_another_request_for_another_method_or_tenant
         assert held.hold.booking_id == booking.booking.booking_id
         theirs = await stranger.put_booking(elsewhere.booking_request(request_id=request_id, party=4))
         assert theirs.booking.restaurant_id == elsewhere.restaurant_id
+        guest = await elsewhere.booking()
+        kept = await stranger.hold_tables(
+            elsewhere.hold_request(guest.booking_id, ["T1"], request_id=request_id)
+        )
+        assert kept.hold.booking_id == guest.booking_id
 
 
 def client_of(server: Served, retry: RetryPolicy) -> AsyncMaitredClient:

@@ -84,9 +84,10 @@ async def age(url: str, hold_id: str, seconds: int) -> None:
 
 
 async def turn_back(url: str, by: timedelta) -> None:
-    """Makes everything that was booked, assigned and blocked lie so much earlier."""
+    """Makes everything that was booked, held, assigned and blocked lie so much earlier. A hold expires when it did."""
     spans = {
         "bookings": ("dining_start", "dining_end", "window_start", "window_end"),
+        "holds": ("window_start", "window_end"),
         "assignments": ("window_start", "window_end"),
         "blocks": ("window_start", "window_end"),
     }

@@ -15,6 +15,7 @@ from server.domain.booking import (
     BookingStatus,
     next_status,
     require_assignable,
+    require_before_cutoff,
     require_check_in_time,
 )
 from server.errors import Reason, ServiceError
@@ -114,6 +115,21 @@ def test_a_party_that_is_too_early_is_told_when_to_come() -> None:
     assert caught.value.reason is Reason.INVALID_STATE_TRANSITION
     assert caught.value.refusal.metadata["allowed_from"] == (at(19) - lead).isoformat()
     assert caught.value.refusal.metadata["allowed_actions"] == "cancel, no_show"
+
+
+def test_tables_are_looked_for_until_the_cutoff_and_at_that_instant_still() -> None:
+    present, cutoff_at = booking(S.PENDING), at(18, 50)
+    require_before_cutoff(present, 600, cutoff_at)
+    require_before_cutoff(present, None, at(19, 30))
+    late = cutoff_at + timedelta(microseconds=1)
+    with pytest.raises(ServiceError) as caught:
+        require_before_cutoff(present, 600, late)
+    assert caught.value.reason is Reason.CUTOFF_PASSED
+    assert caught.value.refusal.metadata == {
+        "start": at(19).isoformat(),
+        "cutoff_s": "600",
+        "now": late.isoformat(),
+    }
 
 
 def test_a_booking_with_its_tables_gets_no_others() -> None:

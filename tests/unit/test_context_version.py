@@ -82,6 +82,10 @@ def test_adjacency_to_tables_outside_the_set_does_not_matter() -> None:
     assert version(selection(floor(TABLES, [(1, 2), (1, 3)]))) == version()
 
 
+def test_what_a_table_is_called_does_not_matter() -> None:
+    assert version(with_first_table(replace(TABLES[0], name="Window seat"))) == version()
+
+
 def test_wishes_do_not_matter() -> None:
     assert version(selection(party=replace(PARTY, preferred_attributes=("quiet",)))) == version()
 

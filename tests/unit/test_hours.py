@@ -6,7 +6,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from server.domain.hours import next_opening, opening_at, openings_on, service_date, starts_on, stay_for
+from server.domain.hours import (
+    next_opening,
+    opening_at,
+    openings_on,
+    planning_horizon,
+    service_date,
+    service_day,
+    starts_on,
+    stay_for,
+)
 from server.domain.policy import ServicePeriod, ServicePolicy, TurnTime
 from server.domain.window import Stay, Window
 from server.errors import Reason, ServiceError
@@ -231,6 +240,30 @@ def test_after_midnight_the_service_date_is_still_that_of_the_evening() -> None:
     assert service_date(night, LONDON, local("2026-05-16T02:45")) == date(2026, 5, 15)
     assert service_date(night, LONDON, local("2026-05-15T22:00")) == date(2026, 5, 15)
     assert service_date(night, LONDON, local("2026-05-16T03:00")) == date(2026, 5, 16)
+
+
+def test_a_service_day_begins_at_midnight_and_ends_when_its_last_period_does() -> None:
+    day = date(2026, 5, 15)
+    midnights = Window(local("2026-05-15T00:00"), local("2026-05-16T00:00"))
+    assert service_day(policy(), LONDON, day) == service_day(policy(DINNER), LONDON, day) == midnights
+    until_three = Window(midnights.start, local("2026-05-16T03:00"))
+    assert service_day(policy(NIGHT), LONDON, day) == until_three
+
+
+def test_gaps_are_measured_in_the_period_and_where_the_stay_itself_reaches_beyond() -> None:
+    buffered = policy(DINNER, before_min=10)
+    opens, closes = utc("2025-01-10T17:00"), utc("2025-01-10T22:00")
+    inside = stay_for(buffered, LONDON, 2, local("2025-01-10T18:00"))
+    assert planning_horizon(buffered, LONDON, inside) == Window(opens, closes)
+    first = stay_for(buffered, LONDON, 2, local("2025-01-10T17:00"))
+    assert planning_horizon(buffered, LONDON, first) == Window(opens - timedelta(minutes=10), closes)
+    overrunning = stay("2025-01-10T14:30")
+    assert planning_horizon(policy(LUNCH), LONDON, overrunning).end == utc("2025-01-10T15:50")
+
+
+def test_a_stay_that_the_present_policy_has_no_period_for_is_measured_by_itself() -> None:
+    evening = stay("2025-01-10T18:00")
+    assert planning_horizon(policy(LUNCH), LONDON, evening) == evening.window
 
 
 def test_the_starts_of_a_date_are_the_quarters_of_the_clock_in_all_its_periods() -> None:

@@ -38,7 +38,15 @@ def test_what_is_too_late_is_refused_for_good(reason: Reason) -> None:
     assert job.next_attempt_at is None
 
 
-@pytest.mark.parametrize("reason", [Reason.INVALID_STATE_TRANSITION, Reason.BOOKING_NOT_FOUND])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        Reason.INVALID_STATE_TRANSITION,
+        Reason.BOOKING_ALREADY_ASSIGNED,
+        Reason.BOOKING_NOT_FOUND,
+        Reason.RESTAURANT_NOT_FOUND,
+    ],
+)
 def test_what_nobody_needs_any_more_ends(reason: Reason) -> None:
     job = tried(1, reason)
     assert (job.state, job.outcome) == (JobState.ENDED, JobOutcome.NOT_NEEDED)

@@ -13,6 +13,7 @@ from server.domain.rules import (
     check_set,
     failed,
     forms_merge,
+    in_the_way,
     occupancy_checks,
     require,
     select,
@@ -84,6 +85,12 @@ def test_a_party_must_be_large_enough_for_each_table() -> None:
     place = floor([table(1, 4, min_party=3), table(2, 2)], [(1, 2)])
     assert broken(choose(place, 2, 1)) == [Reason.CAPACITY_BELOW_MIN_PARTY]
     assert broken(choose(place, 3, 1, 2)) == []
+
+
+def test_a_party_is_told_the_size_from_which_it_could_have_all_the_tables() -> None:
+    place = floor([table(1, 4, min_party=5), table(2, 4, min_party=6)], [(1, 2)])
+    (check,) = failed(check_set(choose(place, 4, 1, 2)))
+    assert (check.metadata["min_party"], check.table_ids) == ("6", (table_id(1), table_id(2)))
 
 
 def test_zone_and_attributes_must_be_met_by_every_table() -> None:
@@ -161,6 +168,40 @@ def test_claims_in_the_way_are_told_apart_by_their_kind_and_say_until_when() -> 
     # A hold keeps others out until it expires, if that is before its window ends.
     assert checks[1].metadata["free_from"] == at(18, 30).isoformat()
     assert checks[0].metadata["free_from"] == at(20).isoformat()
+
+
+def test_several_claims_of_a_kind_are_told_from_the_first_start_to_the_last_end() -> None:
+    blocks = [claim(2, at(18), at(20), ClaimKind.BLOCK), claim(1, at(19), at(22), ClaimKind.BLOCK)]
+    for claims in (blocks, blocks[::-1]):
+        (check,) = failed(occupancy_checks(WINDOW, claims))
+        told = {name: check.metadata[name] for name in ("window_start", "window_end", "free_from")}
+        assert check.table_ids == (table_id(1), table_id(2))
+        assert told == {
+            "window_start": at(18).isoformat(),
+            "window_end": at(22).isoformat(),
+            "free_from": at(22).isoformat(),
+        }
+
+
+def test_what_is_in_the_way_is_listed_by_table_and_then_by_time_as_far_as_asked() -> None:
+    claims = [claim(2, at(18), at(20)), claim(1, at(20), at(21)), claim(1, at(18), at(20))]
+    listed = in_the_way(claims, 2)
+    assert [(conflict.table_id, conflict.window_start) for conflict in listed] == [
+        (table_id(1), at(18)),
+        (table_id(1), at(20)),
+    ]
+
+
+def test_who_sits_there_is_not_told_while_something_else_keeps_the_tables_from_the_party() -> None:
+    selection, blocker = choose(row(4), 5, 1), claim(1, at(18), at(20))
+    with pytest.raises(ServiceError) as caught:
+        require(check_selection(selection, [blocker]), [blocker])
+    refusal = caught.value.refusal
+    assert (refusal.reason, refusal.conflicts) == (Reason.CAPACITY_INSUFFICIENT, ())
+    assert [check.reason for check in refusal.checks] == [
+        Reason.CAPACITY_INSUFFICIENT,
+        Reason.TABLE_CONFLICT_ASSIGNED,
+    ]
 
 
 def test_a_conflict_is_refused_with_what_is_in_the_way() -> None:

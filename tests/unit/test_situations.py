@@ -1,0 +1,62 @@
+"""What a use case reads out of the claims and the clock: whose claims they are, and whether it is too late."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from server.domain.claims import Claim
+from server.domain.window import Window
+from server.errors import ClaimKind, Reason, ServiceError
+from server.orchestrator.situation import expired_holds, foreign, own_holds, require_etag, require_future
+from tests.builders.bookings import BOOKING
+from tests.builders.questions import at, claim
+
+NOW, OTHER = at(18), UUID(int=77)
+
+
+def held(owner: int, booking_id: UUID, expires_at: datetime) -> Claim:
+    found = claim(1, at(19), at(20), ClaimKind.HOLD, owner)
+    return replace(found, booking_id=booking_id, expires_at=expires_at)
+
+
+LIVE = NOW + timedelta(microseconds=1)
+MINE, MINE_OVER = held(1, BOOKING, LIVE), held(2, BOOKING, NOW)
+THEIRS, THEIRS_OVER = held(3, OTHER, LIVE), held(4, OTHER, NOW)
+SEAT = replace(claim(1, at(19), at(20), owner=5), booking_id=BOOKING)
+BLOCK = claim(1, at(19), at(20), ClaimKind.BLOCK, 6)
+CLAIMS = (MINE, MINE_OVER, THEIRS, THEIRS_OVER, SEAT, BLOCK)
+
+
+def test_in_the_way_is_what_is_live_and_somebody_elses() -> None:
+    assert foreign(CLAIMS, NOW, BOOKING) == (THEIRS, BLOCK)
+
+
+def test_a_party_without_a_booking_owns_nothing_not_even_what_is_nobodys() -> None:
+    assert foreign(CLAIMS, NOW, None) == (MINE, THEIRS, SEAT, BLOCK)
+
+
+def test_holds_are_over_from_the_instant_at_which_they_expire() -> None:
+    assert expired_holds(CLAIMS, NOW) == (MINE_OVER.owner_id, THEIRS_OVER.owner_id)
+    assert own_holds(CLAIMS, NOW, BOOKING) == (MINE.owner_id,)
+
+
+def test_a_window_is_past_from_its_end_on() -> None:
+    window = Window(at(19), at(20))
+    require_future(window, at(19, 59, 59))
+    with pytest.raises(ServiceError) as caught:
+        require_future(window, at(20))
+    assert caught.value.reason is Reason.WINDOW_IN_PAST
+    assert caught.value.refusal.metadata == {
+        "window_end": at(20).isoformat(),
+        "now": at(20).isoformat(),
+    }
+
+
+def test_an_etag_has_to_be_the_present_one_if_there_is_any() -> None:
+    require_etag("booking", "", "b3")
+    require_etag("booking", "b3", "b3")
+    with pytest.raises(ServiceError) as caught:
+        require_etag("booking", "b2", "b3")
+    assert caught.value.reason is Reason.VERSION_MISMATCH
