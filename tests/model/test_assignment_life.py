@@ -11,7 +11,7 @@ from tests.support.postgres import TestServer
 
 # Time goes on while calls are made, so a busy machine plays other runs than an idle one. What they have not shown, the
 # next ones may.
-RUNS, STEPS = 3, (180, 200, 220)
+RUNS, STEPS = 2, (220, 240, 260)
 # So many verbs have to succeed at least once in these runs; all do in longer ones.
 MOST_VERBS = 14
 # What is done to a booking that stands so, and whether it succeeds: where mistakes are dear, and chance rarely comes.
