@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import nats
-import structlog
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
@@ -19,6 +18,7 @@ from server.persistence.pool import PoolSettings, open_pool
 from server.receivers import build_sinks
 from tests.support.database import rows
 from tests.support.gate import Gate, Streams, gate_to, gate_to_postgres
+from tests.support.logs import everything_logged
 from tests.support.nats_server import NatsServer
 from tests.support.postgres import TestServer
 from tests.support.webhook_receiver import receiving_webhooks
@@ -64,7 +64,7 @@ Making = Callable[[Places, float], AbstractAsyncContextManager[Receiver]]
 
 @asynccontextmanager
 async def log_receiver(_places: Places, _timeout_s: float) -> AsyncIterator[Receiver]:
-    with _everything_logged() as lines:
+    with everything_logged() as lines:
 
         async def received() -> list[Received]:
             told = [line for line in lines if line["event"] == "capacity_event"]
@@ -174,18 +174,6 @@ async def own_stream(server: NatsServer) -> AsyncIterator[OwnStream]:
         await stream.delete()
     finally:
         await client.close()
-
-
-@contextmanager
-def _everything_logged() -> Iterator[list[MutableMapping[str, Any]]]:
-    """The lines of the log, whatever the level was that a server has left behind."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
-    try:
-        with structlog.testing.capture_logs() as lines:
-            yield lines
-    finally:
-        structlog.configure(**before)
 
 
 def _sink(settings: Settings) -> Sink:

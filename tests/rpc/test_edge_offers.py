@@ -1,14 +1,12 @@
 """What the server offers beside the contract, where it listens, and what it tells about itself."""
 
 import json
-from collections.abc import Iterator
 from typing import cast
 from uuid import UUID
 
 import grpc
 import grpc.aio
 import pytest
-import structlog
 from grpc_channelz.v1 import channelz_pb2
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
@@ -18,7 +16,6 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
-from structlog.testing import capture_logs
 
 from server.lifecycle import ConfigurationProblem, Grace
 from server.orchestrator.use_cases import UseCases
@@ -39,6 +36,7 @@ from tests.support.edge import (
     health,
     refusal,
 )
+from tests.support.logs import everything_logged
 from tests.support.programs import buf_curl
 from tests.support.wire import Wire
 
@@ -148,18 +146,8 @@ async def test_failed_calls_leave_failed_spans_and_health_leaves_none() -> None:
     assert fine.status.status_code is not StatusCode.ERROR
 
 
-@pytest.fixture
-def all_levels_logged() -> Iterator[None]:
-    """Logging as it is before anybody configures it; a server that another test started may have been quiet."""
-    before = structlog.get_config()
-    structlog.reset_defaults()
-    yield
-    structlog.configure(**before)
-
-
-@pytest.mark.usefixtures("all_levels_logged")
 async def test_each_call_is_one_line_of_the_access_log() -> None:
-    with capture_logs() as logs:
+    with everything_logged() as logs:
         async with edge() as here:
             await here.wire.call(GET, ASK, [("x-maitred-actor", "Ada")])
             await here.wire.call(GET)

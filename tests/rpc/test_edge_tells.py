@@ -12,11 +12,11 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
-from structlog.testing import capture_logs
 
 from server.errors import Reason, refuse
 from server.telemetry.logs import LogForm, configure_logs
 from tests.support.edge import ASK, GET, Answer, Edge, Gate, edge, failing
+from tests.support.logs import everything_logged
 
 CANCELLED, DEADLINE_EXCEEDED, NOT_FOUND = 1, 4, 5
 
@@ -71,14 +71,13 @@ async def test_a_call_that_ran_out_of_time_failed() -> None:
     assert (status_of(span), span.status.status_code) == (DEADLINE_EXCEEDED, StatusCode.ERROR)
 
 
-@pytest.mark.usefixtures("logs_as_before")
 async def test_whose_time_ran_out_is_told_so_whoever_notices_first() -> None:
     """Both sides look at the clock at the same moment."""
 
     async def late(here: Edge) -> None:
         await here.wire.call(GET, ASK, timeout_s=0.3)
 
-    with capture_logs() as logs:
+    with everything_logged() as logs:
         async with edge(Gate()) as here:
             await asyncio.gather(*(late(here) for _ in range(20)))
     told = {(line["code"], line["reason"]) for line in logs if line["event"] == "call"}

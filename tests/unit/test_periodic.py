@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import Iterator
 
-from structlog.testing import capture_logs
-
 from server.errors import Reason, refuse
 from server.periodic import Periodic, Rhythm
+from tests.support.logs import everything_logged
 
 AT_ONCE = Rhythm(0.0, 0.0, lambda: 0.5)
 HOURLY = Rhythm(3_600.0, 3_600.0, lambda: 0.5)
@@ -50,7 +49,7 @@ async def test_a_round_that_fails_is_followed_by_others() -> None:
 async def test_a_traceback_is_told_of_a_bug_and_not_of_a_database_that_is_away() -> None:
     away = refuse(Reason.STORE_UNAVAILABLE, "The database could not be reached.")
     away.__cause__ = ConnectionRefusedError(111, "Connection refused")
-    with capture_logs() as logs:
+    with everything_logged() as logs:
         await run(Rounds(away, KeyError("a bug")), AT_ONCE)
     told = [{key: line.get(key) for key in ("log_level", "problem", "cause", "exc_info")} for line in logs]
     assert told == [
