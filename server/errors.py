@@ -173,14 +173,24 @@ def refuse(reason: Reason, message: str, **metadata: object) -> ServiceError:
     return ServiceError(Refusal(reason, message, {key: str(value) for key, value in metadata.items()}))
 
 
-def bad_fields(violations: Sequence[FieldViolation]) -> ServiceError:
-    """An INVALID_ARGUMENT_FIELD that lists bad fields, the first of them in its message, with how many others."""
-    first, others = violations[0], f" ({len(violations) - 1} more)" if len(violations) > 1 else ""
+def bad_fields(
+    violations: Sequence[FieldViolation],
+    *,
+    reason: Reason = Reason.INVALID_ARGUMENT_FIELD,
+    limit: object = "",
+    count: int | None = None,
+) -> ServiceError:
+    """A refusal that lists bad fields, the first of them in its message, with how many others of `count` there are.
+
+    `limit` is what would have been accepted for the first, and `count` counts those that are not listed, too.
+    """
+    first, found = violations[0], len(violations) if count is None else count
+    others = f" ({found - 1} more)" if found > 1 else ""
     return ServiceError(
         Refusal(
-            Reason.INVALID_ARGUMENT_FIELD,
+            reason,
             f"{first.field}: {first.description}{others}",
-            {"field": first.field, "limit": ""},
+            {"field": first.field, "limit": str(limit)},
             violations=tuple(violations),
         )
     )
@@ -188,11 +198,4 @@ def bad_fields(violations: Sequence[FieldViolation]) -> ServiceError:
 
 def bad_field(field_path: str, description: str, *, limit: object = "") -> ServiceError:
     """An INVALID_ARGUMENT_FIELD about one field."""
-    return ServiceError(
-        Refusal(
-            Reason.INVALID_ARGUMENT_FIELD,
-            f"{field_path}: {description}",
-            {"field": field_path, "limit": str(limit)},
-            violations=(FieldViolation(field_path, description),),
-        )
-    )
+    return bad_fields((FieldViolation(field_path, description),), limit=limit)

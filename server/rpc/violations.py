@@ -3,32 +3,27 @@
 from dataclasses import dataclass, field
 
 from server.domain.limits import VIOLATIONS_LISTED_MAX
-from server.errors import FieldViolation, Reason, Refusal, ServiceError
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One bad field. `limit` is what would have been accepted, where that can be said in a word."""
-
-    violation: FieldViolation
-    reason: Reason
-    limit: str
+from server.errors import FieldViolation, Reason, bad_fields
 
 
 @dataclass(slots=True)
 class Violations:
-    """Counts every problem and keeps the first ones."""
+    """Counts every bad field and keeps the first ones. `limit` is what would have been accepted for the very first,
+    where that can be said in a word.
+    """
 
     count: int = 0
-    kept: list[Problem] = field(default_factory=list)
+    limit: str = ""
+    kept: list[FieldViolation] = field(default_factory=list)
     reasons: set[Reason] = field(default_factory=set)
 
     def add(self, path: str, description: str, limit: object = "", reason: Reason | None = None) -> None:
-        reason = reason or Reason.INVALID_ARGUMENT_FIELD
+        if not self.count:
+            self.limit = str(limit)
         self.count += 1
-        self.reasons.add(reason)
+        self.reasons.add(reason or Reason.INVALID_ARGUMENT_FIELD)
         if len(self.kept) < VIOLATIONS_LISTED_MAX:
-            self.kept.append(Problem(FieldViolation(path, description), reason, str(limit)))
+            self.kept.append(FieldViolation(path, description))
 
     def raise_if_any(self) -> None:
         """Raises one error about everything that was found.
@@ -38,14 +33,5 @@ class Violations:
         """
         if not self.kept:
             return
-        first = self.kept[0]
-        others = f" ({self.count - 1} more)" if self.count > 1 else ""
         reason = next(iter(self.reasons)) if len(self.reasons) == 1 else Reason.INVALID_ARGUMENT_FIELD
-        raise ServiceError(
-            Refusal(
-                reason,
-                f"{first.violation.field}: {first.violation.description}{others}",
-                {"field": first.violation.field, "limit": first.limit},
-                violations=tuple(problem.violation for problem in self.kept),
-            )
-        )
+        raise bad_fields(self.kept, reason=reason, limit=self.limit, count=self.count)
