@@ -55,8 +55,8 @@ def worker(
     """Delivers events, clears expired holds away and keeps the database tidy, until SIGTERM or Ctrl-C.
 
     Run as many as you like beside [bold]maitred serve[/]: they share the work, and when one dies the others take over.
-    Without a configured database it works on that of a maitred which is already running here, or else starts its own.
-    [bold]maitred health[/] asks how its services are doing.
+    Without a configured database it works on that of a maitred which is already running here, or else starts the one in
+    the data directory, if there is one. [bold]maitred health[/] asks how its services are doing.
 
     Example: [bold]MAITRED_SINKS=telemetry,nats MAITRED_NATS_URL=nats://nats:4222 maitred worker[/]
     """
