@@ -3,8 +3,12 @@
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, TypeAlias
 
 from server.bootstrap import StartError
+
+# How a socket is made, and what it is bound to.
+_Address: TypeAlias = tuple[tuple[int, int, int], Any]
 
 
 @contextmanager
@@ -15,33 +19,52 @@ def reserved_port(host: str, port: int) -> Iterator[int]:
     asked first whether the port is free. Raises `StartError` when it is not.
     """
     try:
-        kept = _kept(host, port)
+        kept = _kept(_address(host, port))
     except OSError:
-        raise StartError(
-            f"port: cannot listen on {host}:{port}; is something else listening there?"
-        ) from None
+        raise _taken(host, port) from None
     with kept:
         yield kept.getsockname()[1]
 
 
 def require_free_port(host: str, port: int) -> None:
     """Raises `StartError` where somebody listens, before anything is started that would have to be stopped again."""
-    with reserved_port(host, port):
-        pass
-
-
-def _kept(host: str, port: int) -> socket.socket:
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, kind, protocol) as asking:
-        # What is left of the connections of a server that is gone keeps nobody away.
-        asking.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        asking.bind(address)
-    keeping = socket.socket(family, kind, protocol)
     try:
-        keeping.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        # It only keeps the port: what does not listen gets no connections.
-        keeping.bind(address)
+        _ask_for(_address(host, port))
     except OSError:
-        keeping.close()
+        raise _taken(host, port) from None
+
+
+def _taken(host: str, port: int) -> StartError:
+    return StartError(f"port: cannot listen on {host}:{port}; is something else listening there?")
+
+
+def _address(host: str, port: int) -> _Address:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    return (family, kind, protocol), address
+
+
+def _ask_for(address: _Address) -> None:
+    # What is left of the connections of a server that is gone keeps nobody away.
+    _bound(address, socket.SO_REUSEADDR).close()
+
+
+def _kept(address: _Address) -> socket.socket:
+    """It only keeps the port: what does not listen gets no connections."""
+    _ask_for(address)
+    try:
+        return _bound(address, socket.SO_REUSEPORT)
+    except OSError:
+        # The server that is gone did not share the port, nor do the connections that are left of it.
+        return _bound(address, socket.SO_REUSEPORT, socket.SO_REUSEADDR)
+
+
+def _bound(address: _Address, *options: int) -> socket.socket:
+    bound = socket.socket(*address[0])
+    try:
+        for option in options:
+            bound.setsockopt(socket.SOL_SOCKET, option, 1)
+        bound.bind(address[1])
+    except OSError:
+        bound.close()
         raise
-    return keeping
+    return bound

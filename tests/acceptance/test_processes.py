@@ -20,7 +20,7 @@ from maitred_client import AsyncMaitredClient
 from maitred_client.messages import ListRestaurantsRequest
 from server.bootstrap import StartError
 from server.config import Settings, as_environment, load_settings
-from server.processes.port import reserved_port
+from server.processes.port import require_free_port, reserved_port
 from server.processes.supervisor import several_serving
 from tests.support.database import connected
 from tests.support.programs import said, started
@@ -138,6 +138,18 @@ def test_a_port_of_somebody_else_is_refused_even_where_it_could_be_shared(shares
             reserved_port("127.0.0.1", port),
         ):
             raise AssertionError("the port was taken")
+
+
+def test_connections_that_are_left_of_a_server_that_is_gone_keep_nobody_away() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as caller:
+            # Who closes first keeps the address for a minute.
+            gone.accept()[0].close()
+            assert caller.recv(1) == b""
+    require_free_port("127.0.0.1", port)
+    with reserved_port("127.0.0.1", port) as kept:
+        assert kept == port
 
 
 async def test_what_cannot_start_at_all_ends_everything_with_the_same_words(settings: Settings) -> None:
