@@ -267,10 +267,10 @@ def _run(plan: "Plan", scenario: str, history: Path | None, report: Path | None,
     from server.cli.torture_view import outcome_json, outcome_parts, repeat
     from server.torture.run import torture as run_torture
 
+    if history is not None and any(history.glob("client-*.jsonl")):
+        raise typer.BadParameter(f"{history} has a history already", param_hint="--history")
+    make_room(report, history and history / "client-0.jsonl")
     folder = history or Path(tempfile.mkdtemp(prefix="maitred-history-"))
-    if any(folder.glob("client-*.jsonl")):
-        raise typer.BadParameter(f"{folder} has a history already", param_hint="--history")
-    make_room(report, folder / "client-0.jsonl")
     command = repeat(plan, scenario)
     note(f"to repeat it: {command}")
     outcome = drive(run_torture(plan, folder, note))

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -329,11 +330,14 @@ def test_a_zone_that_is_not_there_is_refused_under_the_option_that_named_it() ->
     ],
 )
 def test_what_cannot_be_written_at_the_end_is_told_before_anything_is_started(
-    run: Run, tmp_path: Path, arguments: str
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: str
 ) -> None:
-    file = tmp_path / "file"
+    file, scratch = tmp_path / "file", tmp_path / "scratch"
     file.write_text("no folder")
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     assert run(*arguments.format(file=file, day=SAMPLE_FILE).split()) == ExitCode.BAD_FILE
+    assert list(scratch.iterdir()) == []
     (line, remedy) = run.err.splitlines()
     assert line.startswith(f"maitred: {file}/")
     assert line.endswith(" cannot be written: Not a directory")
