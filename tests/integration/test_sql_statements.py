@@ -181,7 +181,7 @@ def _names(tree: ast.Module, index: ast.expr) -> Iterator[str]:
 
 # The hot question
 
-RESTAURANTS, TABLES, WINDOWS = 50, 20, 100
+RESTAURANTS, TABLES, WINDOWS = 10, 20, 100
 EVENING = datetime(2031, 5, 1, 18, tzinfo=UTC)
 MANY_CLAIMS = f"""
     SET session_replication_role = replica;
@@ -202,7 +202,7 @@ MANY_CLAIMS = f"""
 """
 
 
-async def test_the_claims_of_a_window_are_found_by_an_index_among_a_hundred_thousand(
+async def test_the_claims_of_a_window_are_found_by_an_index_among_twenty_thousand(
     connection: Connection,
 ) -> None:
     await connection.execute(MANY_CLAIMS)

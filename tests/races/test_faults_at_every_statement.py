@@ -114,7 +114,7 @@ def cuts(plan: FaultPlan, turn: int) -> Iterator[tuple[int, Strike]]:
             yield at, ways[(at + turn + 1) % 2]
 
 
-@pytest.mark.parametrize(("turn", "operation"), enumerate(OPERATIONS.values()), ids=OPERATIONS)
+@pytest.mark.parametrize(("turn", "operation"), list(enumerate(OPERATIONS.values())), ids=OPERATIONS)
 async def test_a_cut_connection_leaves_all_of_a_change_or_nothing(
     scene: Scene, turn: int, operation: Operation
 ) -> None:
