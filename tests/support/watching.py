@@ -77,7 +77,7 @@ async def watching(
 async def one_watch(client: AsyncMaitredClient, restaurant_id: str, token: str = "") -> AsyncIterator[Call]:
     """One stream, without the client's going on by itself."""
     stub = assignment_service_pb2_grpc.AssignmentServiceStub(client._channel)
-    request = watch_request(restaurant_id, token)
+    request = watch_request(restaurant_id, token, heartbeat_s=1)
     call = stub.WatchFloor(request, metadata=client._settings.metadata)
     try:
         yield call
