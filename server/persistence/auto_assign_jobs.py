@@ -39,12 +39,13 @@ class SqlAutoAssignJobs:
         )
         return bool(found)
 
-    async def give_back(self, claimed: Sequence[ClaimedJob]) -> int:
+    async def give_back(self, claimed: Sequence[ClaimedJob], after_s: float = 0.0) -> int:
         found = await self._fetch(
             JOBS["give_jobs_back"],
             [each.restaurant_id for each in claimed],
             [each.booking_id for each in claimed],
             [each.job.run_number for each in claimed],
+            after_s,
         )
         return len(found)
 

@@ -261,6 +261,23 @@ async def test_a_job_whose_worker_died_is_taken_over_and_what_that_one_says_is_n
     assert await rows(server.database_url, TOLD) == [{**GIVEN, "attempts": 3}]
 
 
+async def test_a_worker_that_stops_gives_back_what_it_has_taken_and_not_done(
+    place: House, server: Served
+) -> None:
+    """One of them is being tried, the other waits for its turn. It counts for neither of them."""
+    for _ in range(2):
+        await dispatched(place, await place.party(4))
+    async with restaurant_locked(server.database_url, place.restaurant_id):
+        async with worker(server), asyncio.timeout(60):
+            while not await rows(server.database_url, "SELECT FROM auto_assign_jobs WHERE attempt_count = 1"):  # noqa: ASYNC110 as above
+                await asyncio.sleep(0.02)
+        left = "SELECT state, attempt_count, next_attempt_at <= now() AS due FROM auto_assign_jobs"
+        assert (
+            await rows(server.database_url, left)
+            == [{"state": "queued", "attempt_count": 0, "due": True}] * 2
+        )
+
+
 async def test_a_job_that_only_a_newer_version_understands_keeps_no_other_waiting(
     place: House, server: Served
 ) -> None:

@@ -311,6 +311,37 @@ class Overtaken(SqlAutoAssignJobs):
         return claimed
 
 
+class Answering(SqlAutoAssignJobs):
+    """Its worker hears of what it has taken when the test says so."""
+
+    def __init__(self, pool: Pool) -> None:
+        super().__init__(pool, 10.0)
+        self.taken, self.heard = asyncio.Event(), asyncio.Event()
+
+    async def claim(self, limit: int, lease_s: float) -> tuple[ClaimedJob, ...]:
+        claimed = await super().claim(limit, lease_s)
+        self.taken.set()
+        await self.heard.wait()
+        return claimed
+
+
+async def test_a_worker_that_is_stopped_while_it_takes_jobs_gives_them_back(server: Served) -> None:
+    async with direct(server) as here:
+        await here.world.client.dispatch_auto_assign(request_for(await here.world.booking()))
+        jobs, limits = Answering(here.pool), JobLimits(8, 10.0, lease_s=60.0, turn_s=5.0)
+        work = BackgroundAutoAssign(SqlStore(here.pool, StoreSettings()), jobs, here.use, limits)
+        await work.let_go()
+        round_ = asyncio.create_task(work())
+        await jobs.taken.wait()
+        round_.cancel()
+        await asyncio.wait([round_])
+        jobs.heard.set()
+        await work.let_go()
+        await work.let_go()
+    left = "SELECT attempt_count, next_attempt_at <= now() AS due FROM auto_assign_jobs"
+    assert await rows(server.database_url, left) == [{"attempt_count": 0, "due": True}]
+
+
 async def test_what_a_worker_decides_about_a_job_that_it_has_lost_is_not_told(server: Served) -> None:
     async with direct(server) as here:
         too_many = await here.world.booking(party=90)

@@ -77,7 +77,8 @@ UPDATE auto_assign_jobs AS j SET
     outcome = v.outcome,
     reason = v.reason,
     trigger = v.trigger,
-    decided_at = v.decided_at
+    decided_at = v.decided_at,
+    run_number = j.run_number + 1
 FROM
     jsonb_to_record($3::jsonb) AS v (
         state text, run_number bigint, next_attempt_at timestamptz, cured_by jsonb, outcome text, reason text,
@@ -87,10 +88,12 @@ WHERE j.restaurant_id = $1 AND j.booking_id = $2 AND j.run_number = v.run_number
 RETURNING j.run_number;
 
 -- name: give_jobs_back
--- Makes jobs due at once that were taken and not tried, unless they were lost meanwhile.
+-- Makes jobs due in $4 seconds of which nothing came, and doesn't count that they were taken, unless they were lost
+-- meanwhile.
 UPDATE auto_assign_jobs AS j SET
-    next_attempt_at = clock_timestamp(),
-    attempt_count = j.attempt_count - 1
+    next_attempt_at = clock_timestamp() + make_interval(secs => $4),
+    attempt_count = j.attempt_count - 1,
+    run_number = j.run_number + 1
 FROM unnest($1::uuid [], $2::uuid [], $3::bigint []) AS v (restaurant_id, booking_id, run_number)
 WHERE j.restaurant_id = v.restaurant_id AND j.booking_id = v.booking_id AND j.run_number = v.run_number
 RETURNING j.run_number;
