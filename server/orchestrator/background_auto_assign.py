@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 
 import structlog
@@ -12,7 +12,7 @@ from server.clock import Deadline
 from server.domain.auto_assign_job import AutoAssignJob, JobOutcome, JobState, Trigger
 from server.domain.events import auto_assign_event
 from server.domain.restaurant import Caller
-from server.domain.retry_plan import RETRY_AFTER_S, ended_job, refused_job
+from server.domain.retry_plan import ATTEMPTS_MAX, RETRY_AFTER_S, ended_job, lost_job, refused_job
 from server.errors import Reason, Refusal, ServiceError
 from server.orchestrator.auto_assign import AutoAssign, AutoAssignCommand
 from server.orchestrator.auto_assign_jobs import AutoAssignJobs, ClaimedJob
@@ -42,7 +42,8 @@ class BackgroundAutoAssign:
     """One round of the worker, again and again. Any number of workers may go round at the same time.
 
     A try is AutoAssign under its derived request_id: whatever crashes in between or runs twice, a booking is assigned
-    once. What was decided is written before the job is given up, so a job whose worker died is tried again.
+    once. What was decided is written before the job is given up, so a job whose worker died is tried again, up to
+    `ATTEMPTS_MAX` times: it may be what ends its workers.
     """
 
     store: Store
@@ -105,14 +106,22 @@ class BackgroundAutoAssign:
 
     async def _try(self, claimed: ClaimedJob) -> None:
         job, caller = claimed.job, Caller(claimed.tenant_id, claimed.job.actor, frozenset())
-        refusal = await self._refused(caller, claimed)
+        lost = job.attempt_count > ATTEMPTS_MAX
+        refusal = None if lost else await self._refused(caller, claimed)
         standing = await known_restaurant(self.store.catalogue, caller, claimed.restaurant_id)
-        if refusal is None:
+        if lost:
+            log.error("job_given_up", booking_id=str(claimed.booking_id), attempts=ATTEMPTS_MAX)
+            await self._tell(claimed, lost_job(job, standing.now))
+        elif refusal is None:
             # Written already by whoever gave the tables, unless they were given without automatic assignment.
             await self.jobs.put_back(claimed, ended_job(job, JobOutcome.ALREADY_ASSIGNED, standing.now))
-            return
+        else:
+            await self._decide(claimed, refusal, standing.now)
+
+    async def _decide(self, claimed: ClaimedJob, refusal: Refusal, now: datetime) -> None:
+        job = claimed.job
         last_try_at = claimed.dining_start - timedelta(seconds=job.cutoff_s or 0)
-        after = refused_job(job, refusal, last_try_at, standing.now)
+        after = refused_job(job, refusal, last_try_at, now)
         if after.state is JobState.QUEUED or after.outcome is JobOutcome.NOT_NEEDED or after.decides_as(job):
             await self.jobs.put_back(claimed, after)
         else:

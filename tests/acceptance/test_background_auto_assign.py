@@ -289,9 +289,23 @@ async def test_a_job_that_only_a_newer_version_understands_keeps_no_other_waitin
         done = await until_ended(place, booking)
     assert done.auto_assign_job.attempt_count == 1
     left = await rows(
-        server.database_url, "SELECT booking_id::text FROM auto_assign_jobs WHERE state <> 'ended'"
+        server.database_url,
+        "SELECT booking_id::text, attempt_count FROM auto_assign_jobs WHERE state <> 'ended'",
     )
-    assert left == [{"booking_id": strange.booking_id}]
+    assert left == [{"booking_id": strange.booking_id, "attempt_count": 0}]
+
+
+async def test_the_last_try_of_a_job_that_waited_is_the_first_of_its_own(
+    place: House, server: Served
+) -> None:
+    """Trouble with it that passes is tried again, however often the job was tried before it waited."""
+    await dispatched(place, await place.party(4))
+    async with connected(server.database_url) as connection, taking(server) as jobs:
+        await connection.execute(
+            "UPDATE auto_assign_jobs SET state = 'waiting', attempt_count = 4, next_attempt_at = now()"
+        )
+        (taken,) = await jobs.claim(1, lease_s=60.0)
+    assert taken.job.attempt_count == 1
 
 
 # Refused at once

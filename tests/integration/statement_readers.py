@@ -80,7 +80,9 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
         *("position", "created_at", "event_type", "booking_id", "idempotency_key", "payload"),
     ),
     ("auto_assign", "job_run"): ("run_number",),
-    ("auto_assign", "claim_jobs"): ("tenant_id", "restaurant_id", "booking_id", "dining_start", "job"),
+    ("auto_assign", "claim_jobs"): (
+        *("tenant_id", "restaurant_id", "booking_id", "run_number", "dining_start", "job"),
+    ),
     ("auto_assign", "put_job_back"): ("run_number",),
     ("auto_assign", "give_jobs_back"): ("run_number",),
     ("auto_assign", "wake_jobs"): ("woken", "looked"),
