@@ -283,7 +283,10 @@ async def test_a_job_that_only_a_newer_version_understands_keeps_no_other_waitin
 ) -> None:
     strange, booking = await dispatched(place, await place.party(4)), await place.party(4)
     async with connected(server.database_url) as connection:
-        await connection.execute("UPDATE auto_assign_jobs SET reason = 'FROM_THE_FUTURE'")
+        await connection.execute(
+            "ALTER TABLE auto_assign_jobs DROP CONSTRAINT auto_assign_jobs_outcome_known;"
+            "UPDATE auto_assign_jobs SET outcome = 'from_the_future', trigger = 'inline', decided_at = now()"
+        )
     await dispatched(place, booking)
     async with worker(server):
         done = await until_ended(place, booking)
