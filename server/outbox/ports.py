@@ -21,7 +21,9 @@ class EventQueue(Protocol):
         ...
 
     async def settle(self, settlements: Sequence[Settlement]) -> frozenset[Lease]:
-        """Writes what became of runs and gives their leases back. The leases that still held."""
+        """Writes what became of runs and gives their leases back. The leases that still held, or that it gave back
+        already when it was asked the same before.
+        """
         ...
 
     async def extend(self, runs: Sequence[Run]) -> frozenset[Lease]:

@@ -1,13 +1,15 @@
 """A relay whose lease of a restaurant was lost leases it once more, while its earlier run is not over yet."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
-from server.outbox.events import Answer, OutboxEvent, Outcome, Run, Settlement
+from server.outbox.events import Answer, Lease, OutboxEvent, Outcome, Run, Settlement
+from server.persistence.outbox import SqlEventQueue
 from tests.outbox.test_order_and_leases import cut_sessions
 from tests.support.database import row
-from tests.support.outbox import delivery, put_events, queue_on, relay_on, statuses
+from tests.support.outbox import Received, delivery, put_events, queue_on, relay_on, statuses
 from tests.support.working import until_settled
 
 STREAM = "SELECT settled_version, lease_token IS NULL AS free, blocked_by FROM outbox_streams"
@@ -26,6 +28,28 @@ async def test_of_two_answers_that_are_settled_together_only_that_of_the_lease_c
         assert await queue.settle(told if late_first else told[::-1]) == {run.lease}
     assert await statuses(database_url) == ["done", "pending"]
     assert await row(database_url, STREAM) == {"settled_version": 1, "free": True, "blocked_by": None}
+
+
+async def test_an_answer_that_was_taken_but_not_heard_of_is_known_when_it_is_given_again(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection breaks after the commit. Nothing arrives again, so nothing counts as unsettled."""
+    await put_events(database_url, versions=2)
+    settle, heard = SqlEventQueue.settle, 0
+
+    async def settle_unheard(queue: SqlEventQueue, settlements: Sequence[Settlement]) -> frozenset[Lease]:
+        nonlocal heard
+        held = await settle(queue, settlements)
+        heard += 1
+        if heard == 1:
+            raise ConnectionResetError
+        return held
+
+    monkeypatch.setattr(SqlEventQueue, "settle", settle_unheard)
+    async with relay_on(database_url, delivery(Received())) as relay:
+        assert await relay.run_once() == 2
+    assert (heard, relay.deliveries) == (2, {"delivered": 2})
+    assert await statuses(database_url) == ["done", "done"]
 
 
 async def test_of_two_leases_only_the_present_one_is_extended(database_url: str) -> None:
