@@ -15,6 +15,7 @@ _RACE_CONSTRAINTS = frozenset({"table_claims_no_overlap", "idempotency_ledger_pk
 # Which letters are the same in capitals, each database's collation says in its own way.
 _NAME_CONSTRAINTS = {"zones_name_unique": "floor.zones.name", "tables_name_unique": "floor.tables.name"}
 _CANCELLED_STATE = "57014"
+_DISK_FULL_STATE = "53100"
 # Connection trouble, nobody let in under this name, out of connections, memory or disk.
 _AWAY_CLASSES = frozenset({"08", "28", "53"})
 # Shutting down, starting up, closed to connections, not there while it is restored, a replica that takes no changes.
@@ -75,6 +76,10 @@ def _from_server(error: asyncpg.PostgresError) -> Exception:
         )
     if state == _CANCELLED_STATE:
         return deadline_exceeded()
+    if state == _DISK_FULL_STATE:
+        return _unavailable(
+            "The database has no room left on its disk; repeat the identical call when it has."
+        )
     if state[:2] in _AWAY_CLASSES or state in _AWAY_STATES:
         return unavailable()
     return InvariantError(f"the database refused a statement: {state} {constraint or ''} {said_by(error)}")
@@ -87,13 +92,18 @@ def unreachable(error: BaseException) -> UnreachableError:
 
 
 def unavailable() -> ServiceError:
-    return ServiceError(
-        Refusal(
-            Reason.STORE_UNAVAILABLE,
-            "The database could not be reached, or went away before it answered; repeat the identical call.",
-            retry_after_s=RETRY_AFTER_S,
-        )
+    return _unavailable(
+        "The database could not be reached, or went away before it answered; repeat the identical call."
     )
+
+
+def lacks_room(error: ServiceError) -> bool:
+    """Whether a translated error says that the database's disk is full."""
+    return isinstance(error.__cause__, asyncpg.DiskFullError)
+
+
+def _unavailable(message: str) -> ServiceError:
+    return ServiceError(Refusal(Reason.STORE_UNAVAILABLE, message, retry_after_s=RETRY_AFTER_S))
 
 
 def contended(attempts: int) -> ServiceError:

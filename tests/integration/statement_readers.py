@@ -98,6 +98,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("invariants", "restaurants_of"): ("restaurant_id",),
     ("ledger", "open_request"): ("statement_timeout", "lock_timeout", "claimed"),
     ("transactions", "end_implicit"): ("nothing",),
+    ("transactions", "own_disk"): ("temp_tablespaces",),
     ("transactions", "plan_for_lookups"): (
         *("plan_cache_mode", "enable_seqscan", "enable_hashjoin", "enable_mergejoin"),
     ),

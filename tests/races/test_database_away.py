@@ -73,3 +73,36 @@ async def test_while_nothing_can_be_changed_callers_are_told_to_come_again(
         held = (await client.hold_tables(request)).hold
         assert held.booking_id == booking.booking_id
         assert (await client.hold_tables(request)).hold == held
+
+
+# As PostgreSQL does when a file cannot be extended, of the tables that there are and of any new one.
+FULL_DISK = """
+    CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE disk_full USING MESSAGE = 'could not extend file'; END $$;
+    CREATE FUNCTION no_room_at_all() RETURNS event_trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE disk_full USING MESSAGE = 'could not extend file'; END $$;
+    CREATE TRIGGER full_disk BEFORE INSERT ON bookings EXECUTE FUNCTION no_room();
+    CREATE EVENT TRIGGER full_disk ON ddl_command_start WHEN tag IN ('CREATE TABLE AS')
+    EXECUTE FUNCTION no_room_at_all();
+"""
+ROOM_AGAIN = "DROP TRIGGER full_disk ON bookings; DROP EVENT TRIGGER full_disk"
+
+
+async def test_while_the_disk_is_full_callers_are_told_so_and_health_says_that_nothing_can_be_changed(
+    database_url: str,
+) -> None:
+    """The first change that finds no room tells; that there is room again shows without any."""
+    settings = load_settings(port=0, log_level="error", pool_size_min=1, health_interval_s=0.05)
+    async with (
+        serving(settings, database_url) as running,
+        AsyncMaitredClient(running.address, tenant_id=uuid4(), actor="tests", retry=NO_RETRIES) as client,
+        connected(database_url) as database,
+    ):
+        world = await small_world(client)
+        await database.execute(FULL_DISK)
+        error = await refused(client.put_booking(world.booking_request()), StoreUnavailableError)
+        assert "no room left on its disk" in error.message
+        await says(running.address, "NOT_SERVING")
+        await database.execute(ROOM_AGAIN)
+        await says(running.address, "SERVING")
+        await world.booking()

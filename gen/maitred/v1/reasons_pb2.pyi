@@ -392,7 +392,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Repeat the identical call with the same request_id.
     """
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 46
-    """The database could not be reached, or went away before it answered. The change may have been committed.
+    """The database could not be reached, went away before it answered, or takes no changes, as on a full disk. The change may
+    have been committed.
     Status: UNAVAILABLE + RetryInfo
     Metadata: none
     Retry: SAME_KEY
@@ -804,7 +805,8 @@ Retry: SAME_KEY
 Remedy: Repeat the identical call with the same request_id.
 """
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 46
-"""The database could not be reached, or went away before it answered. The change may have been committed.
+"""The database could not be reached, went away before it answered, or takes no changes, as on a full disk. The change may
+have been committed.
 Status: UNAVAILABLE + RetryInfo
 Metadata: none
 Retry: SAME_KEY
