@@ -30,6 +30,13 @@ class EventQueue(Protocol):
         """Keeps leases for their full length from now on. The leases that still held."""
         ...
 
+    async def give_back(self, runs: Sequence[Run]) -> frozenset[Lease]:
+        """Gives leases back of what could not be settled. The leases that still held.
+
+        It arrives again after as long as a lease lasts; since nobody died over it, that counts against no event.
+        """
+        ...
+
     async def free_orphans(self, events_max: int) -> tuple[UUID, ...]:
         """Takes the leases of workers that have died. The restaurants that were theirs.
 

@@ -107,6 +107,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("outbox", "adopt_restaurants"): ("adopted",),
     ("outbox", "settle_streams"): ("restaurant_id", "lease_number"),
     ("outbox", "extend_leases"): ("restaurant_id", "lease_number"),
+    ("outbox", "give_leases_back"): ("restaurant_id", "lease_number"),
     ("outbox", "free_orphans"): ("restaurant_id",),
     ("outbox", "lag"): ("lag_s",),
     ("outbox", "lead"): ("leads",),

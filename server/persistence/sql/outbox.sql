@@ -188,6 +188,27 @@ FROM held AS h
 WHERE s.restaurant_id = h.restaurant_id
 RETURNING s.restaurant_id, s.lease_number;
 
+-- name: give_leases_back
+-- Gives leases back whose holder lives and could not settle them, and has their streams wait $4 seconds.
+WITH held AS MATERIALIZED (
+    SELECT s.restaurant_id
+    FROM outbox_streams AS s
+    INNER JOIN unnest($2::uuid [], $3::bigint []) AS w (restaurant_id, lease_number)
+        ON s.restaurant_id = w.restaurant_id AND s.lease_number = w.lease_number
+    WHERE s.lease_token = $1
+    ORDER BY s.restaurant_id
+    FOR NO KEY UPDATE OF s
+)
+
+UPDATE outbox_streams AS s SET
+    lease_token = NULL,
+    leased_by = NULL,
+    leased_until = NULL,
+    next_attempt_at = clock_timestamp() + make_interval(secs => $4)
+FROM held AS h
+WHERE s.restaurant_id = h.restaurant_id
+RETURNING s.restaurant_id, s.lease_number;
+
 -- name: take_worker_id
 -- A number for a worker, with the session lock that tells the others for as long as it lives. What the session commits
 -- from then on, its leases, doesn't wait for the disk: a crash ends every session, and with it what they had leased.
