@@ -101,6 +101,9 @@ class BackgroundAutoAssign:
             except (ServiceError, TimeoutError) as problem:
                 log.warning("job_not_put_back", booking_id=str(each.booking_id), problem=str(problem))
                 await self._give_back([each], RETRY_AFTER_S[0])
+            except Exception:
+                # A bug. The lease runs out and the job is due again.
+                log.exception("job_failed", booking_id=str(each.booking_id))
             else:
                 self._done_with.add(each)
 

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from server.clock import Deadline
-from server.domain.auto_assign_job import Trigger
+from server.domain.auto_assign_job import AutoAssignJob, Trigger
 from server.domain.restaurant import Caller
 from server.domain.retry_plan import ATTEMPTS_MAX
 from server.orchestrator.auto_assign import AutoAssign, AutoAssignCommand
@@ -102,6 +102,26 @@ async def test_a_booking_that_ends_its_workers_is_given_up_and_none_that_was_tak
         await here.world.client.dispatch_auto_assign(request_for(poisoned))
         assert not await worker_died(here, str(uuid4()))
         assert (await rows(server.database_url, TOLD))[-1] == GIVEN
+
+
+class Broken(SqlAutoAssignJobs):
+    """Has a bug: nothing can be put back."""
+
+    async def put_back(self, claimed: ClaimedJob, job: AutoAssignJob) -> bool:
+        raise KeyError("a bug")
+
+
+async def test_a_bug_that_one_booking_meets_keeps_no_other_from_its_try(server: Served) -> None:
+    """The one that has its tables already is to be put back, before the other is tried."""
+    async with direct(server) as here:
+        seated, booking = await here.world.booking(), await here.world.booking()
+        for each in (seated, booking):
+            await here.world.client.dispatch_auto_assign(request_for(each))
+        await here.world.assign(seated, "T1")
+        jobs, limits = Broken(here.pool, 10.0), JobLimits(8, 10.0, lease_s=60.0, turn_s=5.0)
+        work = BackgroundAutoAssign(SqlStore(here.pool, StoreSettings()), jobs, here.use, limits)
+        assert await work() == 2
+    assert await rows(server.database_url, TOLD) == [GIVEN]
 
 
 class Answering(SqlAutoAssignJobs):
