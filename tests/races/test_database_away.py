@@ -18,15 +18,17 @@ from tests.support.postgres import TestServer
 HEALTH_WAIT_S = 60.0
 NO_RETRIES = RetryPolicy(attempts_max=1)
 
-# What is done to the database, and what undoes it.
+# What is done to the database, what undoes it, and what callers are told.
 WAYS = {
     "it takes no changes, as a replica": (
         "ALTER DATABASE {0} SET default_transaction_read_only = on",
         "ALTER DATABASE {0} RESET default_transaction_read_only",
+        "can only be read",
     ),
     "it is closed to connections": (
         "ALTER DATABASE {0} ALLOW_CONNECTIONS false",
         "ALTER DATABASE {0} ALLOW_CONNECTIONS true",
+        "could not be reached",
     ),
 }
 
@@ -52,7 +54,7 @@ async def test_while_nothing_can_be_changed_callers_are_told_to_come_again(
     way: str, postgres: TestServer
 ) -> None:
     settings = load_settings(port=0, log_level="error", pool_size_min=1, health_interval_s=0.05)
-    take_away, bring_back = WAYS[way]
+    take_away, bring_back, told = WAYS[way]
     async with (
         postgres.fresh_database() as url,
         serving(settings, url) as running,
@@ -66,7 +68,7 @@ async def test_while_nothing_can_be_changed_callers_are_told_to_come_again(
         try:
             await says(running.address, "NOT_SERVING")
             for call in (client.hold_tables(request), client.put_booking(world.booking_request())):
-                await refused(call, StoreUnavailableError)
+                assert told in (await refused(call, StoreUnavailableError)).message
         finally:
             await alter(postgres, name, bring_back)
         await says(running.address, "SERVING")
