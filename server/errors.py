@@ -12,7 +12,11 @@ from uuid import UUID
 
 
 class Reason(StrEnum):
-    """Why the service said no. The names are the contract's; the order is the precedence between several."""
+    """Why the service said no. The names are the contract's; the order is the precedence between several.
+
+    What a newer version has stored, while one replaces the other, may have names that this one does not know. They are
+    kept as they are, so that they can be read, compared and stored again.
+    """
 
     INVALID_ARGUMENT_FIELD = "INVALID_ARGUMENT_FIELD"
     INVALID_WINDOW = "INVALID_WINDOW"
@@ -69,6 +73,14 @@ class Reason(StrEnum):
     DRAINING = "DRAINING"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
     INVARIANT_BROKEN = "INVARIANT_BROKEN"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Reason | None":
+        if not isinstance(value, str):
+            return None
+        unknown = str.__new__(cls, value)
+        unknown._name_ = unknown._value_ = value
+        return unknown
 
 
 PRECEDENCE: Mapping[Reason, int] = {reason: rank for rank, reason in enumerate(Reason)}

@@ -90,6 +90,7 @@ class Worker:
 
     session: WorkerSession
     relay: Relay
+    jobs: BackgroundAutoAssign
     sinks: tuple[Sink, ...]
     services: tuple[Periodic, ...]
     health: HealthServer
@@ -111,24 +112,28 @@ class Worker:
         outage = Outage(settings.event_outage_s_max, time.monotonic)
         delivery = Delivery(event_handler(sinks), _delivery_rules(settings), outage)
         relay = Relay(queue, delivery, _relay_settings(settings))
+        jobs = _background_auto_assign(settings, pool, store, auto_assign)
         seen = Seen()
         services = (
             _rescuer(settings, queue, relay),
             _sweeper(settings, pool, store),
-            _auto_assigner(settings, pool, store, auto_assign),
+            # Every worker assigns: a booking that one of them has taken is left alone by the others.
+            _periodic(settings, "auto_assign", jobs, settings.auto_assign_poll_s, JOBS_MAX),
             _lag(settings, queue, seen),
             *_upkeep(settings, url, pool, session, queue),
             _invariant_check(settings, url, session, seen),
         )
         pulses = (*relay.pulses, *(service.pulse for service in services))
         _measure(settings, pulses, session, relay, seen, meters)
-        return cls(session, relay, sinks, services, HealthServer(_health_settings(settings), pulses))
+        return cls(session, relay, jobs, sinks, services, HealthServer(_health_settings(settings), pulses))
 
     def hearer(self) -> WakesRelay:
         return WakesRelay(self.relay)
 
     def parts(self) -> Iterator[Part]:
-        """Stopped from the last to the first: the relay settles what it delivered before its session is closed."""
+        """Stopped from the last to the first: the relay settles what it delivered before its session is closed, and
+        jobs are given back once no round is under way.
+        """
 
         async def open_sinks() -> None:
             for sink in self.sinks:
@@ -138,9 +143,13 @@ class Worker:
             for sink in self.sinks:
                 await sink.close()
 
+        async def let_jobs_go(grace: Grace) -> None:
+            await grace.wait_for(self.jobs.let_go())
+
         yield closing_part("worker session", self.session.close)
         yield Part("sinks", open_sinks, close_sinks)
         yield service_part("relay", self.relay)
+        yield Part("jobs", stop=let_jobs_go)
         for service in self.services:
             yield service_part(service.name, service)
         yield service_part("health", self.health)
@@ -229,13 +238,13 @@ def _lag(settings: Settings, queue: SqlEventQueue, seen: Seen) -> Periodic:
     return _periodic(settings, "outbox_lag", measure, settings.measure_s)
 
 
-def _auto_assigner(settings: Settings, pool: Pool, store: SqlStore, auto_assign: AutoAssign) -> Periodic:
-    """Every worker assigns: a booking that one of them has taken is left alone by the others."""
+def _background_auto_assign(
+    settings: Settings, pool: Pool, store: SqlStore, auto_assign: AutoAssign
+) -> BackgroundAutoAssign:
     jobs = SqlAutoAssignJobs(pool, settings.deadline_s_default)
     try_s = settings.deadline_s_default
     limits = JobLimits(JOBS_MAX, try_s, JOB_LEASE_S + try_s, JOBS_TURN_S)
-    work = BackgroundAutoAssign(store, jobs, auto_assign, limits)
-    return _periodic(settings, "auto_assign", work, settings.auto_assign_poll_s, JOBS_MAX)
+    return BackgroundAutoAssign(store, jobs, auto_assign, limits)
 
 
 def _upkeep(

@@ -359,7 +359,7 @@ class StoreContentionError(MaitredError, reason="STORE_CONTENTION", retry=RetryC
 
 
 class StoreUnavailableError(MaitredError, reason="STORE_UNAVAILABLE", retry=RetryClass.SAME_KEY):
-    """The database could not be reached, or went away before it answered.
+    """The database could not be reached, went away before it answered, or takes no changes, as on a full disk.
 
     The change may have been committed.
     """

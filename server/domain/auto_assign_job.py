@@ -34,10 +34,10 @@ class Trigger(StrEnum):
 class AutoAssignJob:
     """What was ordered for a booking and what came of it so far.
 
-    `attempt_count` counts tries since it was queued or woken. `cutoff_s` is how long before the party sits down the
-    last try is made. `cured_by` are the types of events that wake a waiting job. Outcome, reason, trigger and
-    `decided_at` tell the last decision, None before there was one. `run_number` rises when a worker takes the job and
-    when it is ordered anew.
+    `attempt_count` counts tries since it was queued or waited last, each from when a worker took the job. `cutoff_s` is
+    how long before the party sits down the last try is made. `cured_by` are the types of events that wake a waiting
+    job. Outcome, reason, trigger and `decided_at` tell the last decision, None before there was one. `run_number` rises
+    when a worker takes the job, when that one puts it back, and when it is ordered anew.
     """
 
     state: JobState

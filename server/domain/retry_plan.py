@@ -9,6 +9,8 @@ from server.errors import PASSING, Reason, Refusal
 
 RETRY_AFTER_S = (5.0, 15.0, 45.0)
 """The waits after the first, second and third try that failed in passing."""
+ATTEMPTS_MAX = 10
+"""So often a job is taken before it ends, though nothing came of it: it may be what ends the workers that take it."""
 
 # Nobody needs tables for this booking any more, or nobody may give it any.
 NOT_NEEDED = frozenset(
@@ -37,6 +39,12 @@ def assigned_job(job: AutoAssignJob | None, trigger: Trigger, actor: str, now: d
 def ended_job(job: AutoAssignJob, outcome: JobOutcome, now: datetime) -> AutoAssignJob:
     """The end of a job that had nothing left to do."""
     return _ended(job, outcome, None, Trigger.BACKGROUND, now)
+
+
+def lost_job(job: AutoAssignJob, now: datetime) -> AutoAssignJob:
+    """The end of a job that was lost by whoever took it, too often to be tried once more."""
+    tried = replace(job, attempt_count=job.attempt_count - 1)
+    return _ended(tried, JobOutcome.GAVE_UP, Reason.INVARIANT_BROKEN, Trigger.BACKGROUND, now)
 
 
 def refused_job(job: AutoAssignJob, refusal: Refusal, last_try_at: datetime, now: datetime) -> AutoAssignJob:

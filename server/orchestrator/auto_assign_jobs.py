@@ -50,8 +50,10 @@ class AutoAssignJobs(Protocol):
         """Writes what came of a try; false when the job was taken or ordered anew meanwhile, and nothing is written."""
         ...
 
-    async def give_back(self, claimed: Sequence[ClaimedJob]) -> int:
-        """Leaves jobs that were not tried to whoever claims next; how many were not taken or ordered anew meanwhile."""
+    async def give_back(self, claimed: Sequence[ClaimedJob], after_s: float = 0.0) -> int:
+        """Leaves jobs of which nothing came to whoever claims after `after_s` seconds, as if they had not been taken;
+        how many were not put back, taken or ordered anew meanwhile.
+        """
         ...
 
 

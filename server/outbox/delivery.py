@@ -91,7 +91,7 @@ class Delivery:
 
     def _uncounted(self, why: str, event: OutboxEvent, orphanings: int, error: str, delay_s: float) -> Answer:
         log.warning(why, **_named(event), delay_s=delay_s, error=error)
-        return Answer(event.event_id, Outcome.PENDING, orphanings, error[:ERROR_LENGTH_MAX], delay_s)
+        return Answer(event.event_id, Outcome.PENDING, orphanings, _kept(error), delay_s)
 
     def _again(self, event: OutboxEvent, attempts: int, orphanings: int, error: str) -> Answer:
         away_s = self._outage.failed(event.restaurant_id)
@@ -102,11 +102,18 @@ class Delivery:
             return self._dead(event, orphanings + 1, error)
         delay_s = self._rules.backoff.after(attempts)
         log.warning("event_not_delivered", **_named(event), attempts=attempts, delay_s=delay_s, error=error)
-        return Answer(event.event_id, Outcome.PENDING, orphanings + 1, error[:ERROR_LENGTH_MAX], delay_s)
+        return Answer(event.event_id, Outcome.PENDING, orphanings + 1, _kept(error), delay_s)
 
     def _dead(self, event: OutboxEvent, attempts: int, error: str) -> Answer:
         log.error("event_dead", **_named(event), error=error, dead_policy=self._rules.dead_policy.value)
-        return Answer(event.event_id, Outcome.DEAD, attempts, error[:ERROR_LENGTH_MAX])
+        return Answer(event.event_id, Outcome.DEAD, attempts, _kept(error))
+
+
+def _kept(error: str) -> str:
+    """What is stored of an error. Whatever a receiver has put into it, the database takes it: neither NUL nor half of a
+    surrogate pair.
+    """
+    return error.encode(errors="replace").decode().replace("\0", "?")[:ERROR_LENGTH_MAX]
 
 
 def _named(event: OutboxEvent) -> dict[str, str]:

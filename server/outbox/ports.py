@@ -21,11 +21,20 @@ class EventQueue(Protocol):
         ...
 
     async def settle(self, settlements: Sequence[Settlement]) -> frozenset[Lease]:
-        """Writes what became of runs and gives their leases back. The leases that still held."""
+        """Writes what became of runs and gives their leases back. The leases that still held, or that it gave back
+        already when it was asked the same before.
+        """
         ...
 
     async def extend(self, runs: Sequence[Run]) -> frozenset[Lease]:
         """Keeps leases for their full length from now on. The leases that still held."""
+        ...
+
+    async def give_back(self, runs: Sequence[Run]) -> frozenset[Lease]:
+        """Gives leases back of what could not be settled. The leases that still held.
+
+        It arrives again after as long as a lease lasts; since nobody died over it, that counts against no event.
+        """
         ...
 
     async def free_orphans(self, events_max: int) -> tuple[UUID, ...]:

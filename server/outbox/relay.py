@@ -198,7 +198,11 @@ class Relay:
                 return await ask()
 
     async def _settle(self, settlements: list[Settlement]) -> None:
-        held = await self._insisting(lambda: self._queue.settle(settlements))
+        try:
+            held = await self._insisting(lambda: self._queue.settle(settlements))
+        except Exception:
+            await self._give_back(settlements)
+            raise
         for settlement in settlements:
             if settlement.run.lease in held:
                 self.deliveries.update(OUTCOMES[answer.outcome] for answer in settlement.answers)
@@ -210,6 +214,14 @@ class Relay:
                     lease_number=settlement.run.lease_number,
                     events=len(settlement.answers),
                 )
+
+    async def _give_back(self, settlements: list[Settlement]) -> None:
+        """Leases that run out are taken for those of the dead, and their events for what killed them."""
+        try:
+            async with asyncio.timeout(self._settings.lease_s / 3):
+                await self._queue.give_back([settlement.run for settlement in settlements])
+        except Exception as problem:  # noqa: BLE001 - the database is away, and forgets its sessions or comes back
+            log.warning("leases_not_given_back", problem=_text(problem))
 
     async def _extend(self) -> None:
         """Leases are kept as long as their runs are in work; a run whose lease is gone is cut short."""

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import structlog
 
 from server.domain.auto_assign_job import AutoAssignJob
+from server.domain.retry_plan import RETRY_AFTER_S
 from server.orchestrator.auto_assign_jobs import ClaimedJob, Woken
 from server.persistence.documents import decode, encode
 from server.persistence.pool import Pool, fetch_in_time
@@ -30,8 +32,14 @@ class SqlAutoAssignJobs:
         return Woken(row["woken"], row["looked"])
 
     async def claim(self, limit: int, lease_s: float) -> tuple[ClaimedJob, ...]:
-        found = await self._fetch(JOBS["claim_jobs"], limit, lease_s)
-        return tuple(job for job in map(_claimed, found) if job is not None)
+        found = await self._fetch(JOBS["claim_jobs"], limit, lease_s, len(RETRY_AFTER_S))
+        understood = [(row, _claimed(row)) for row in found]
+        strange = [row for row, job in understood if job is None]
+        if strange:
+            await self._give_back(
+                [(row["restaurant_id"], row["booking_id"], row["run_number"]) for row in strange], lease_s
+            )
+        return tuple(job for _, job in understood if job is not None)
 
     async def put_back(self, claimed: ClaimedJob, job: AutoAssignJob) -> bool:
         found = await self._fetch(
@@ -39,13 +47,13 @@ class SqlAutoAssignJobs:
         )
         return bool(found)
 
-    async def give_back(self, claimed: Sequence[ClaimedJob]) -> int:
-        found = await self._fetch(
-            JOBS["give_jobs_back"],
-            [each.restaurant_id for each in claimed],
-            [each.booking_id for each in claimed],
-            [each.job.run_number for each in claimed],
+    async def give_back(self, claimed: Sequence[ClaimedJob], after_s: float = 0.0) -> int:
+        return await self._give_back(
+            [(each.restaurant_id, each.booking_id, each.job.run_number) for each in claimed], after_s
         )
+
+    async def _give_back(self, claimed: Sequence[tuple[UUID, UUID, int]], after_s: float) -> int:
+        found = await self._fetch(JOBS["give_jobs_back"], *map(list, zip(*claimed, strict=True)), after_s)
         return len(found)
 
     async def _fetch(self, query: str, *values: object) -> list[Any]:
@@ -53,7 +61,7 @@ class SqlAutoAssignJobs:
 
 
 def _claimed(row: Any) -> ClaimedJob | None:
-    """None for a job that only a newer version understands: its workers try it when the lease runs out."""
+    """None for a job that only a newer version understands: it is left to the workers of that."""
     booking_id = row["booking_id"]
     try:
         job = decode(row["job"], AutoAssignJob)

@@ -15,10 +15,15 @@ _RACE_CONSTRAINTS = frozenset({"table_claims_no_overlap", "idempotency_ledger_pk
 # Which letters are the same in capitals, each database's collation says in its own way.
 _NAME_CONSTRAINTS = {"zones_name_unique": "floor.zones.name", "tables_name_unique": "floor.tables.name"}
 _CANCELLED_STATE = "57014"
+# The database is there and takes no changes.
+_TAKES_NO_CHANGES = {
+    "53100": "The database has no room left on its disk; repeat the identical call when it has.",
+    "25006": "The database can only be read, as a replica; repeat the identical call when it takes changes.",
+}
 # Connection trouble, nobody let in under this name, out of connections, memory or disk.
 _AWAY_CLASSES = frozenset({"08", "28", "53"})
-# Shutting down, starting up, closed to connections, not there while it is restored, a replica that takes no changes.
-_AWAY_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "55000", "3D000", "25006"})
+# Shutting down, starting up, closed to connections, not there while it is restored.
+_AWAY_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "55000", "3D000"})
 
 
 # The driver's internal error is what a statement meets on a connection whose server has said goodbye a moment ago.
@@ -75,6 +80,8 @@ def _from_server(error: asyncpg.PostgresError) -> Exception:
         )
     if state == _CANCELLED_STATE:
         return deadline_exceeded()
+    if state in _TAKES_NO_CHANGES:
+        return _unavailable(_TAKES_NO_CHANGES[state])
     if state[:2] in _AWAY_CLASSES or state in _AWAY_STATES:
         return unavailable()
     return InvariantError(f"the database refused a statement: {state} {constraint or ''} {said_by(error)}")
@@ -87,13 +94,18 @@ def unreachable(error: BaseException) -> UnreachableError:
 
 
 def unavailable() -> ServiceError:
-    return ServiceError(
-        Refusal(
-            Reason.STORE_UNAVAILABLE,
-            "The database could not be reached, or went away before it answered; repeat the identical call.",
-            retry_after_s=RETRY_AFTER_S,
-        )
+    return _unavailable(
+        "The database could not be reached, or went away before it answered; repeat the identical call."
     )
+
+
+def lacks_room(error: ServiceError) -> bool:
+    """Whether a translated error says that the database's disk is full."""
+    return isinstance(error.__cause__, asyncpg.DiskFullError)
+
+
+def _unavailable(message: str) -> ServiceError:
+    return ServiceError(Refusal(Reason.STORE_UNAVAILABLE, message, retry_after_s=RETRY_AFTER_S))
 
 
 def contended(attempts: int) -> ServiceError:

@@ -56,8 +56,14 @@ class SqlEventQueue:
         return _leases(rows)
 
     async def extend(self, runs: Sequence[Run]) -> frozenset[Lease]:
+        return await self._fenced(OUTBOX["extend_leases"], runs)
+
+    async def give_back(self, runs: Sequence[Run]) -> frozenset[Lease]:
+        return await self._fenced(OUTBOX["give_leases_back"], runs)
+
+    async def _fenced(self, query: str, runs: Sequence[Run]) -> frozenset[Lease]:
         rows = await self._fetch(
-            OUTBOX["extend_leases"],
+            query,
             self._token,
             [run.restaurant_id for run in runs],
             [run.lease_number for run in runs],

@@ -21,6 +21,7 @@ from server.persistence.failures import (
     ContentionError,
     contended,
     deadline_exceeded,
+    lacks_room,
     translating,
     unreachable,
 )
@@ -30,7 +31,7 @@ from server.persistence.lanes import Lanes
 from server.persistence.pool import Pool, borrowed, connection_in_time
 from server.persistence.reader import RESTAURANTS, SqlCatalogue
 from server.persistence.standings import Standings
-from server.persistence.transactions import changing
+from server.persistence.transactions import changing, require_room
 from server.persistence.unit import SqlUnit
 
 log = structlog.get_logger(__name__)
@@ -71,6 +72,7 @@ class SqlStore:
         self._lanes = Lanes(settings.writers_per_restaurant)
         self._groups = CommitGroups(pool, settings.groups, announce)
         self._catalogue = _PooledCatalogue(pool, settings.read_timeout_s)
+        self._lacked_room = False
 
     @property
     def catalogue(self) -> SqlCatalogue:
@@ -96,6 +98,9 @@ class SqlStore:
                 raise contended(settings.attempts_max)
         except TimeoutError:
             raise deadline_exceeded() from None
+        except ServiceError as error:
+            self._lacked_room = self._lacked_room or lacks_room(error)
+            raise
 
     async def run_together(
         self, work: Callable[[Unit], Awaitable[ResultT]], deadline: Deadline, footprint: Footprint
@@ -154,9 +159,17 @@ class SqlStore:
         try:
             async with asyncio.timeout(self._settings.read_timeout_s), borrowed(self._pool) as connection:
                 takes_changes = await connection.fetchval(RESTAURANTS["ping"])
+            if self._lacked_room:
+                await self._look_for_room()
         except (OSError, TimeoutError, *DRIVER_ERRORS) as problem:
             return str(unreachable(problem))
         return None if takes_changes else "it can only be read, as a replica"
+
+    async def _look_for_room(self) -> None:
+        """Raises for as long as there is none for changes."""
+        async with asyncio.timeout(self._settings.read_timeout_s):
+            await require_room(self._pool)
+        self._lacked_room = False
 
 
 async def require_schema(pool: Pool) -> None:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import asyncpg
+
 from server.persistence.failures import DRIVER_ERRORS
 from server.persistence.pool import Connection, Pool
 from server.persistence.queries import load_queries
@@ -11,6 +13,7 @@ from server.persistence.queries import load_queries
 TRANSACTIONS = load_queries("transactions")
 # One message, and before the first statement of the transaction, because that one is planned as well.
 _BEGIN = "; ".join((TRANSACTIONS["begin"], TRANSACTIONS["plan_for_lookups"]))
+_TAKE_ROOM = "; ".join((TRANSACTIONS["own_disk"], TRANSACTIONS["take_room"]))
 
 
 @asynccontextmanager
@@ -53,6 +56,13 @@ async def commit(connection: Connection) -> None:
 
 async def rollback(connection: Connection) -> None:
     await connection.execute(TRANSACTIONS["rollback"])
+
+
+async def require_room(pool: Pool) -> None:
+    """Raises `asyncpg.DiskFullError` while the database's disk is full; not where temporary tables are forbidden."""
+    with suppress(asyncpg.InsufficientPrivilegeError):
+        async with changing(pool) as connection:
+            await connection.execute(_TAKE_ROOM)
 
 
 def limits_ms(statement_s: float, lock_s: float) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import TypeAlias
 
 from server.domain.limits import MERGE_TABLES_MAX
-from server.domain.policy import ServicePolicy
+from server.domain.policy import RELAXABLE, ServicePolicy
 from server.errors import PRECEDENCE, Reason
 from server.planner.plan import PlanOutcome, PlanResult, Question, plan_tables
 
@@ -19,8 +19,9 @@ def relaxation_steps(policy: ServicePolicy, overflow: bool = False) -> Iterator[
 
     First each rule that the policy lists, alone and in the policy's order; then each two of them; then all. With
     `overflow` the slack budget comes last, unless the policy lists it: alone, then together with each step before.
+    A rule that only a newer version knows is none to break here.
     """
-    listed = policy.relaxations
+    listed = [rule for rule in policy.relaxations if rule in RELAXABLE]
     steps = [step for size in range(1, len(listed) + 1) for step in combinations(listed, size)]
     if overflow and Reason.SLACK_BUDGET_EXCEEDED not in listed:
         steps += [(*step, Reason.SLACK_BUDGET_EXCEEDED) for step in ((), *steps)]

@@ -15,7 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from maitred.v1 import errors_pb2
 from server.domain.limits import CHECKS_LISTED_MAX, CONFLICTS_LISTED_MAX, VIOLATIONS_LISTED_MAX
-from server.errors import Conflict, Reason, Refusal
+from server.errors import PRECEDENCE, Conflict, Reason, Refusal
 from server.rpc.messages.checks import conflict_message, put_check
 from server.rpc.messages.text import shortened
 
@@ -140,12 +140,16 @@ def answer_of(refusal: Refusal) -> Answer:
     trailers: list[tuple[str, str | bytes]] = [(STATUS_KEY, status_bytes(refusal))]
     if refusal.reason is Reason.SERVER_OVERLOADED:
         trailers.append((PUSHBACK_KEY, str(round((retry_after_s(refusal) or 0.0) * 1_000))))
-    return Answer(refusal, code_of(refusal), message_of(refusal), tuple(trailers))
+    return Answer(refusal, code_of(refusal.reason), message_of(refusal), tuple(trailers))
 
 
-def code_of(refusal: Refusal) -> grpc.StatusCode:
-    """The status code. A reason that is never the status of a call is a broken invariant."""
-    return CODES.get(refusal.reason, grpc.StatusCode.INTERNAL)
+def code_of(reason: Reason) -> grpc.StatusCode:
+    """The status code. A reason that is never the status of a call is a broken invariant.
+
+    One that this version does not know comes from a newer one, which recorded it: such a refusal is final as it stands.
+    """
+    known = reason in PRECEDENCE
+    return CODES.get(reason, _C.INTERNAL if known else _C.FAILED_PRECONDITION)
 
 
 def message_of(refusal: Refusal) -> str:
@@ -176,7 +180,7 @@ def status_bytes(refusal: Refusal) -> bytes:
 
 def _status(refusal: Refusal, room: Room) -> status_pb2.Status:
     status = status_pb2.Status(
-        code=code_of(refusal).value[0], message=shortened(message_of(refusal), room.text)
+        code=code_of(refusal.reason).value[0], message=shortened(message_of(refusal), room.text)
     )
     for detail in _details(refusal, room):
         packed = status.details.add()

@@ -261,20 +261,54 @@ async def test_a_job_whose_worker_died_is_taken_over_and_what_that_one_says_is_n
     assert await rows(server.database_url, TOLD) == [{**GIVEN, "attempts": 3}]
 
 
+async def test_a_worker_that_stops_gives_back_what_it_has_taken_and_not_done(
+    place: House, server: Served
+) -> None:
+    """One of them is being tried, the other waits for its turn. It counts for neither of them."""
+    for _ in range(2):
+        await dispatched(place, await place.party(4))
+    async with restaurant_locked(server.database_url, place.restaurant_id):
+        async with worker(server), asyncio.timeout(60):
+            while not await rows(server.database_url, "SELECT FROM auto_assign_jobs WHERE attempt_count = 1"):  # noqa: ASYNC110 as above
+                await asyncio.sleep(0.02)
+        left = "SELECT state, attempt_count, next_attempt_at <= now() AS due FROM auto_assign_jobs"
+        assert (
+            await rows(server.database_url, left)
+            == [{"state": "queued", "attempt_count": 0, "due": True}] * 2
+        )
+
+
 async def test_a_job_that_only_a_newer_version_understands_keeps_no_other_waiting(
     place: House, server: Served
 ) -> None:
     strange, booking = await dispatched(place, await place.party(4)), await place.party(4)
     async with connected(server.database_url) as connection:
-        await connection.execute("UPDATE auto_assign_jobs SET reason = 'FROM_THE_FUTURE'")
+        await connection.execute(
+            "ALTER TABLE auto_assign_jobs DROP CONSTRAINT auto_assign_jobs_outcome_known;"
+            "UPDATE auto_assign_jobs SET outcome = 'from_the_future', trigger = 'inline', decided_at = now()"
+        )
     await dispatched(place, booking)
     async with worker(server):
         done = await until_ended(place, booking)
     assert done.auto_assign_job.attempt_count == 1
     left = await rows(
-        server.database_url, "SELECT booking_id::text FROM auto_assign_jobs WHERE state <> 'ended'"
+        server.database_url,
+        "SELECT booking_id::text, attempt_count FROM auto_assign_jobs WHERE state <> 'ended'",
     )
-    assert left == [{"booking_id": strange.booking_id}]
+    assert left == [{"booking_id": strange.booking_id, "attempt_count": 0}]
+
+
+async def test_the_last_try_of_a_job_that_waited_is_the_first_of_its_own(
+    place: House, server: Served
+) -> None:
+    """Trouble with it that passes is tried again, however often the job was tried before it waited."""
+    await dispatched(place, await place.party(4))
+    async with connected(server.database_url) as connection, taking(server) as jobs:
+        await connection.execute(
+            "UPDATE auto_assign_jobs SET state = 'waiting', attempt_count = 4, next_attempt_at = now()"
+        )
+        (taken,) = await jobs.claim(1, lease_s=60.0)
+    assert taken.job.attempt_count == 1
 
 
 # Refused at once

@@ -80,7 +80,9 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
         *("position", "created_at", "event_type", "booking_id", "idempotency_key", "payload"),
     ),
     ("auto_assign", "job_run"): ("run_number",),
-    ("auto_assign", "claim_jobs"): ("tenant_id", "restaurant_id", "booking_id", "dining_start", "job"),
+    ("auto_assign", "claim_jobs"): (
+        *("tenant_id", "restaurant_id", "booking_id", "run_number", "dining_start", "job"),
+    ),
     ("auto_assign", "put_job_back"): ("run_number",),
     ("auto_assign", "give_jobs_back"): ("run_number",),
     ("auto_assign", "wake_jobs"): ("woken", "looked"),
@@ -96,6 +98,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("invariants", "restaurants_of"): ("restaurant_id",),
     ("ledger", "open_request"): ("statement_timeout", "lock_timeout", "claimed"),
     ("transactions", "end_implicit"): ("nothing",),
+    ("transactions", "own_disk"): ("temp_tablespaces",),
     ("transactions", "plan_for_lookups"): (
         *("plan_cache_mode", "enable_seqscan", "enable_hashjoin", "enable_mergejoin"),
     ),
@@ -104,6 +107,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("outbox", "adopt_restaurants"): ("adopted",),
     ("outbox", "settle_streams"): ("restaurant_id", "lease_number"),
     ("outbox", "extend_leases"): ("restaurant_id", "lease_number"),
+    ("outbox", "give_leases_back"): ("restaurant_id", "lease_number"),
     ("outbox", "free_orphans"): ("restaurant_id",),
     ("outbox", "lag"): ("lag_s",),
     ("outbox", "lead"): ("leads",),

@@ -55,7 +55,7 @@ LOOKS: Mapping[str, tuple[str, str, str, tuple[object, ...]]] = {
     "delete_older": ("telemetry_events", TELEMETRY, "telemetry", (WEEK_S, 100)),
     "forget_answers": ("idempotency_ledger", ANSWERS, "upkeep", (100,)),
     "restaurants_with_expired_holds": ("holds", HOLDS, "upkeep", (100,)),
-    "claim_jobs": ("auto_assign_jobs", JOBS, "auto_assign", (PAST, 30.0)),
+    "claim_jobs": ("auto_assign_jobs", JOBS, "auto_assign", (PAST, 30.0, 3)),
 }
 
 

@@ -41,6 +41,19 @@ async def test_an_event_that_failed_is_tried_again_before_any_later_one(database
     assert second == {"attempt_count": 3, "last_error": None}
 
 
+async def test_an_error_that_the_database_cannot_hold_as_it_is_keeps_nobodys_outcome_from_it(
+    database_url: str,
+) -> None:
+    """NUL and half of a surrogate pair are text to Python, and none to PostgreSQL."""
+    await put_events(database_url, restaurants=2, versions=2)
+    handler = Failing(2, ValueError("a\0b\ud800"))
+    async with relay_on(database_url, delivery(handler, attempts_max=1)) as relay:
+        assert await relay.run_once() == 4
+    assert await statuses(database_url) == ["done", "dead"] * 2
+    kept = await rows(database_url, "SELECT DISTINCT last_error FROM capacity_outbox WHERE status = 'dead'")
+    assert kept == [{"last_error": "ValueError: a?b?"}]
+
+
 async def test_the_wait_before_the_next_attempt_holds_for_the_restaurant_alone(database_url: str) -> None:
     failing, healthy = await put_events(database_url, restaurants=2, versions=1)
 

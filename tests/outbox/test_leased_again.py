@@ -1,15 +1,24 @@
 """A relay whose lease of a restaurant was lost leases it once more, while its earlier run is not over yet."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
-from server.outbox.events import Answer, OutboxEvent, Outcome, Run, Settlement
+from server.errors import ServiceError
+from server.outbox.events import Answer, Lease, OutboxEvent, Outcome, Run, Settlement
+from server.outbox.relay import Relay, RelaySettings
+from server.persistence.outbox import SqlEventQueue
 from tests.outbox.test_order_and_leases import cut_sessions
-from tests.support.database import row
-from tests.support.outbox import delivery, put_events, queue_on, relay_on, statuses
+from tests.support.database import connected, row
+from tests.support.outbox import Received, delivery, put_events, queue_on, relay_on, statuses
 from tests.support.working import until_settled
 
+FULL_DISK = """
+    CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE disk_full USING MESSAGE = 'could not extend file'; END $$;
+    CREATE TRIGGER full_disk BEFORE UPDATE ON capacity_outbox EXECUTE FUNCTION no_room();
+"""
 STREAM = "SELECT settled_version, lease_token IS NULL AS free, blocked_by FROM outbox_streams"
 
 
@@ -26,6 +35,44 @@ async def test_of_two_answers_that_are_settled_together_only_that_of_the_lease_c
         assert await queue.settle(told if late_first else told[::-1]) == {run.lease}
     assert await statuses(database_url) == ["done", "pending"]
     assert await row(database_url, STREAM) == {"settled_version": 1, "free": True, "blocked_by": None}
+
+
+async def test_an_answer_that_was_taken_but_not_heard_of_is_known_when_it_is_given_again(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection breaks after the commit. Nothing arrives again, so nothing counts as unsettled."""
+    await put_events(database_url, versions=2)
+    settle, heard = SqlEventQueue.settle, 0
+
+    async def settle_unheard(queue: SqlEventQueue, settlements: Sequence[Settlement]) -> frozenset[Lease]:
+        nonlocal heard
+        held = await settle(queue, settlements)
+        heard += 1
+        if heard == 1:
+            raise ConnectionResetError
+        return held
+
+    monkeypatch.setattr(SqlEventQueue, "settle", settle_unheard)
+    async with relay_on(database_url, delivery(Received())) as relay:
+        assert await relay.run_once() == 2
+    assert (heard, relay.deliveries) == (2, {"delivered": 2})
+    assert await statuses(database_url) == ["done", "done"]
+
+
+async def test_events_are_not_given_up_because_what_became_of_them_could_not_be_written(
+    database_url: str,
+) -> None:
+    """The disk is full: leases, which are rewritten in place, are still to be had."""
+    await put_events(database_url, versions=2)
+    async with queue_on(database_url, lease_s=0.0) as queue, connected(database_url) as database:
+        relay = Relay(queue, delivery(Received(), attempts_max=2), RelaySettings(8, 10, 0.02, 30.0))
+        await database.execute(FULL_DISK)
+        for _ in range(3):
+            with pytest.raises(ServiceError, match="no room left"):
+                await relay.run_once()
+        await database.execute("DROP TRIGGER full_disk ON capacity_outbox")
+        assert await relay.run_once() == 2
+    assert await statuses(database_url) == ["done", "done"]
 
 
 async def test_of_two_leases_only_the_present_one_is_extended(database_url: str) -> None:

@@ -2,15 +2,11 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextlib import AsyncExitStack
 from typing import Any
-from uuid import UUID, uuid4
 
 import pytest
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from maitred_client import new_request_id
 from maitred_client.messages import (
@@ -20,29 +16,17 @@ from maitred_client.messages import (
     NextStep,
     OperationState,
 )
-from server.cache.inventories import CachedInventories, CacheLimits
-from server.clock import Deadline
-from server.domain.restaurant import Caller
 from server.errors import Reason, ServiceError
-from server.orchestrator.auto_assign import AutoAssign, AutoAssignCommand
-from server.orchestrator.auto_assign_jobs import ClaimedJob
 from server.orchestrator.auto_assigned import AutoAssigned
 from server.orchestrator.auto_assigned import AutoAssignOutcome as Outcome
-from server.orchestrator.background_auto_assign import BackgroundAutoAssign, JobLimits
-from server.orchestrator.idempotency import Once
-from server.persistence.auto_assign_jobs import SqlAutoAssignJobs
-from server.persistence.pool import DriverConnection, Pool, PoolSettings, open_pool
-from server.persistence.store import SqlStore, StoreSettings
-from server.telemetry.metrics import AutoAssignMetrics, CacheMetrics
-from tests.builders.world import World, small_world
+from server.persistence.pool import DriverConnection
 from tests.conftest import Served
 from tests.races.behind_faults import COMMIT, Interrupted, first, interrupted
+from tests.races.direct import CONNECTIONS, MARGIN_S, direct
 from tests.races.evidence import broken_invariants, connected, difference, dump
 from tests.races.faults import Run
 from tests.races.in_flight import restaurant_locked
 from tests.races.operations import day
-from tests.support.background import GIVEN, TOLD, request_for
-from tests.support.database import rows
 
 COMPLETED = AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_COMPLETED_IN_TIME
 BEFORE = AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_TIMEOUT_BEFORE_CONFIRM
@@ -50,12 +34,10 @@ AFTER = AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_TIMEOUT_AFTER_CONFIRM
 RETRY = NextStep.NEXT_STEP_RETRY_SAME_REQUEST
 
 # Half of the caller's time is kept for the answer; whatever hangs is cut off after three quarters.
-PATIENCE_S = 1.2
-MARGIN_S = PATIENCE_S / 2
+PATIENCE_S = 2 * MARGIN_S
 
 # BEGIN, the ledger twice, reading and locking, writing, COMMIT: each of them is waited for.
 STATEMENTS_MIN = 12
-CONNECTIONS = 4
 
 
 @pytest.fixture
@@ -161,51 +143,6 @@ async def test_a_commit_that_is_cut_off_before_it_happened_has_changed_nothing(s
 # Without gRPC: cancelled anywhere, and counted
 
 
-@dataclass(frozen=True, slots=True)
-class Direct:
-    """The use case on a pool of its own, as a background worker has it."""
-
-    world: World
-    use: AutoAssign
-    pool: Pool
-    caller: Caller
-    counted: InMemoryMetricReader
-
-    async def run(self, booking_id: str, seconds: float = 30.0) -> object:
-        command = AutoAssignCommand(None, "worker", UUID(self.world.restaurant_id), UUID(booking_id))
-        return await self.use(self.caller, command, Deadline.after(seconds))
-
-    def outcomes(self) -> Mapping[str, int]:
-        data = self.counted.get_metrics_data()
-        assert data is not None
-        (metric,) = data.resource_metrics[0].scope_metrics[0].metrics
-        assert metric.name == "maitred.auto_assign.outcomes"
-        points: Any = metric.data.data_points
-        return {point.attributes["outcome"]: point.value for point in points}
-
-
-@asynccontextmanager
-async def direct(server: Served) -> AsyncIterator[Direct]:
-    reader = InMemoryMetricReader()
-    pool = await open_pool(PoolSettings(server.database_url, size_max=CONNECTIONS))
-    store = SqlStore(pool, StoreSettings())
-    use = AutoAssign(
-        Once(store),
-        store.catalogue,
-        CachedInventories(CacheLimits(10, 600.0), CacheMetrics()),
-        uuid4,
-        MARGIN_S,
-        AutoAssignMetrics(MeterProvider([reader])),
-    )
-    try:
-        async with server.client() as client:
-            yield Direct(
-                await small_world(client), use, pool, Caller(server.tenant_id, "worker", frozenset()), reader
-            )
-    finally:
-        await pool.close()
-
-
 class CancelledAt:
     """Awaits something, and cancels the task that does when it is about to wait for the `number`-th time."""
 
@@ -288,35 +225,3 @@ async def test_each_end_is_counted_by_its_outcome(server: Served) -> None:
             "already_assigned": 1,
             "no_feasible_plan": 1,
         }
-
-
-async def test_what_a_worker_has_no_time_for_goes_back_untried(server: Served) -> None:
-    """The jobs of a restaurant are tried in turn, and its leases must not run out meanwhile."""
-    async with direct(server) as here:
-        for number in range(3):
-            booking = await here.world.booking(start=day(number))
-            await here.world.client.dispatch_auto_assign(request_for(booking))
-        jobs, no_time = SqlAutoAssignJobs(here.pool, 10.0), JobLimits(8, 10.0, lease_s=60.0, turn_s=0.0)
-        round_ = BackgroundAutoAssign(SqlStore(here.pool, StoreSettings()), jobs, here.use, no_time)
-        assert [await round_() for _ in range(4)] == [3, 2, 1, 0]
-    assert await rows(server.database_url, TOLD) == [GIVEN] * 3
-
-
-class Overtaken(SqlAutoAssignJobs):
-    """Each job is another worker's before it is tried."""
-
-    async def claim(self, limit: int, lease_s: float) -> tuple[ClaimedJob, ...]:
-        claimed = await super().claim(limit, 0.0)
-        await super().claim(limit, lease_s)
-        return claimed
-
-
-async def test_what_a_worker_decides_about_a_job_that_it_has_lost_is_not_told(server: Served) -> None:
-    async with direct(server) as here:
-        too_many = await here.world.booking(party=90)
-        await here.world.client.dispatch_auto_assign(request_for(too_many))
-        jobs, limits = Overtaken(here.pool, 10.0), JobLimits(8, 10.0, lease_s=60.0, turn_s=5.0)
-        assert await BackgroundAutoAssign(SqlStore(here.pool, StoreSettings()), jobs, here.use, limits)() == 1
-    assert await rows(server.database_url, TOLD) == []
-    decided = "SELECT state, outcome, run_number FROM auto_assign_jobs"
-    assert await rows(server.database_url, decided) == [{"state": "queued", "outcome": None, "run_number": 3}]

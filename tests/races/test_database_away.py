@@ -18,15 +18,17 @@ from tests.support.postgres import TestServer
 HEALTH_WAIT_S = 60.0
 NO_RETRIES = RetryPolicy(attempts_max=1)
 
-# What is done to the database, and what undoes it.
+# What is done to the database, what undoes it, and what callers are told.
 WAYS = {
     "it takes no changes, as a replica": (
         "ALTER DATABASE {0} SET default_transaction_read_only = on",
         "ALTER DATABASE {0} RESET default_transaction_read_only",
+        "can only be read",
     ),
     "it is closed to connections": (
         "ALTER DATABASE {0} ALLOW_CONNECTIONS false",
         "ALTER DATABASE {0} ALLOW_CONNECTIONS true",
+        "could not be reached",
     ),
 }
 
@@ -52,7 +54,7 @@ async def test_while_nothing_can_be_changed_callers_are_told_to_come_again(
     way: str, postgres: TestServer
 ) -> None:
     settings = load_settings(port=0, log_level="error", pool_size_min=1, health_interval_s=0.05)
-    take_away, bring_back = WAYS[way]
+    take_away, bring_back, told = WAYS[way]
     async with (
         postgres.fresh_database() as url,
         serving(settings, url) as running,
@@ -66,10 +68,43 @@ async def test_while_nothing_can_be_changed_callers_are_told_to_come_again(
         try:
             await says(running.address, "NOT_SERVING")
             for call in (client.hold_tables(request), client.put_booking(world.booking_request())):
-                await refused(call, StoreUnavailableError)
+                assert told in (await refused(call, StoreUnavailableError)).message
         finally:
             await alter(postgres, name, bring_back)
         await says(running.address, "SERVING")
         held = (await client.hold_tables(request)).hold
         assert held.booking_id == booking.booking_id
         assert (await client.hold_tables(request)).hold == held
+
+
+# As PostgreSQL does when a file cannot be extended, of the tables that there are and of any new one.
+FULL_DISK = """
+    CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE disk_full USING MESSAGE = 'could not extend file'; END $$;
+    CREATE FUNCTION no_room_at_all() RETURNS event_trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE disk_full USING MESSAGE = 'could not extend file'; END $$;
+    CREATE TRIGGER full_disk BEFORE INSERT ON bookings EXECUTE FUNCTION no_room();
+    CREATE EVENT TRIGGER full_disk ON ddl_command_start WHEN tag IN ('CREATE TABLE AS')
+    EXECUTE FUNCTION no_room_at_all();
+"""
+ROOM_AGAIN = "DROP TRIGGER full_disk ON bookings; DROP EVENT TRIGGER full_disk"
+
+
+async def test_while_the_disk_is_full_callers_are_told_so_and_health_says_that_nothing_can_be_changed(
+    database_url: str,
+) -> None:
+    """The first change that finds no room tells; that there is room again shows without any."""
+    settings = load_settings(port=0, log_level="error", pool_size_min=1, health_interval_s=0.05)
+    async with (
+        serving(settings, database_url) as running,
+        AsyncMaitredClient(running.address, tenant_id=uuid4(), actor="tests", retry=NO_RETRIES) as client,
+        connected(database_url) as database,
+    ):
+        world = await small_world(client)
+        await database.execute(FULL_DISK)
+        error = await refused(client.put_booking(world.booking_request()), StoreUnavailableError)
+        assert "no room left on its disk" in error.message
+        await says(running.address, "NOT_SERVING")
+        await database.execute(ROOM_AGAIN)
+        await says(running.address, "SERVING")
+        await world.booking()

@@ -29,6 +29,12 @@ def ask(
     return relax(asked, plan_tables(asked), overflow)
 
 
+def test_a_rule_that_only_a_newer_version_knows_is_not_relaxed() -> None:
+    assert list(relaxation_steps(ServicePolicy((), relaxations=(Reason("FROM_THE_FUTURE"), SLACK)))) == [
+        (SLACK,)
+    ]
+
+
 def test_one_rule_is_relaxed_before_two_in_the_order_of_the_policy() -> None:
     policy = ServicePolicy((), relaxations=(SLACK, LARGE, MIN_PARTY))
     assert list(relaxation_steps(policy)) == [

@@ -69,7 +69,9 @@ class _AutoAssignJobOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_
     AUTO_ASSIGN_JOB_OUTCOME_REFUSED: _AutoAssignJobOutcome.ValueType  # 3
     """No; reason says why."""
     AUTO_ASSIGN_JOB_OUTCOME_GAVE_UP: _AutoAssignJobOutcome.ValueType  # 4
-    """Every try failed for a reason that has nothing to do with the booking, for example because the database was away."""
+    """Every try failed for a reason that has nothing to do with the booking, for example because the database was away; or
+    nothing came of so many tries that the job has ended, with the reason INVARIANT_BROKEN.
+    """
     AUTO_ASSIGN_JOB_OUTCOME_NOT_NEEDED: _AutoAssignJobOutcome.ValueType  # 5
     """The booking needs no tables any more, or nobody leaves it to the worker any more."""
 
@@ -85,7 +87,9 @@ AUTO_ASSIGN_JOB_OUTCOME_ALREADY_ASSIGNED: AutoAssignJobOutcome.ValueType  # 2
 AUTO_ASSIGN_JOB_OUTCOME_REFUSED: AutoAssignJobOutcome.ValueType  # 3
 """No; reason says why."""
 AUTO_ASSIGN_JOB_OUTCOME_GAVE_UP: AutoAssignJobOutcome.ValueType  # 4
-"""Every try failed for a reason that has nothing to do with the booking, for example because the database was away."""
+"""Every try failed for a reason that has nothing to do with the booking, for example because the database was away; or
+nothing came of so many tries that the job has ended, with the reason INVARIANT_BROKEN.
+"""
 AUTO_ASSIGN_JOB_OUTCOME_NOT_NEEDED: AutoAssignJobOutcome.ValueType  # 5
 """The booking needs no tables any more, or nobody leaves it to the worker any more."""
 Global___AutoAssignJobOutcome: _TypeAlias = AutoAssignJobOutcome  # noqa: Y015
@@ -343,7 +347,7 @@ class AutoAssignJob(_message.Message):
     trigger: Global___AutoAssignTrigger.ValueType
     """What decided; unspecified before the first decision."""
     attempt_count: _builtins.int
-    """How many tries it took since the booking was queued, or since a change woke it. 1 for a call."""
+    """How many tries it took since the booking was queued, or waited last. 1 for a call."""
     @_builtins.property
     def next_attempt_at(self) -> _timestamp_pb2.Timestamp:
         """When it is tried next, unless a change wakes it earlier. Unset when it has ended."""

@@ -23,7 +23,9 @@ class _ErrorReason:
 class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
-    """Never sent."""
+    """Something that a newer version of the service has stored, told by a server of an older one while it is replaced. In
+    google.rpc.ErrorInfo, and in events, such a reason has its name.
+    """
     ERROR_REASON_INVALID_ARGUMENT_FIELD: _ErrorReason.ValueType  # 1
     """A field is missing, malformed, too long, out of its range, or repeated where it must be unique. Up to 32 bad
     fields of the request are listed in google.rpc.BadRequest; the message says how many there are.
@@ -390,7 +392,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Repeat the identical call with the same request_id.
     """
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 46
-    """The database could not be reached, or went away before it answered. The change may have been committed.
+    """The database could not be reached, went away before it answered, or takes no changes, as on a full disk. The change may
+    have been committed.
     Status: UNAVAILABLE + RetryInfo
     Metadata: none
     Retry: SAME_KEY
@@ -433,7 +436,9 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
-"""Never sent."""
+"""Something that a newer version of the service has stored, told by a server of an older one while it is replaced. In
+google.rpc.ErrorInfo, and in events, such a reason has its name.
+"""
 ERROR_REASON_INVALID_ARGUMENT_FIELD: ErrorReason.ValueType  # 1
 """A field is missing, malformed, too long, out of its range, or repeated where it must be unique. Up to 32 bad
 fields of the request are listed in google.rpc.BadRequest; the message says how many there are.
@@ -800,7 +805,8 @@ Retry: SAME_KEY
 Remedy: Repeat the identical call with the same request_id.
 """
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 46
-"""The database could not be reached, or went away before it answered. The change may have been committed.
+"""The database could not be reached, went away before it answered, or takes no changes, as on a full disk. The change may
+have been committed.
 Status: UNAVAILABLE + RetryInfo
 Metadata: none
 Retry: SAME_KEY

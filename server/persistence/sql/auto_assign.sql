@@ -35,9 +35,15 @@ WHERE j.restaurant_id = $1 AND j.booking_id = $2
 FOR NO KEY UPDATE;
 
 -- name: claim_jobs
--- Takes up to $1 jobs whose time has come, the longest due first. One that is not put back within $2 seconds is due again.
-WITH ripe AS MATERIALIZED (
-    SELECT j.restaurant_id, j.booking_id
+-- Takes up to $1 jobs whose time has come, the longest due first. One that is not put back within $2 seconds is due again;
+-- after more than $3 tries a queued one has been lost so, perhaps because it ends whoever tries it, and is taken alone.
+WITH due AS MATERIALIZED (
+    SELECT
+        j.restaurant_id,
+        j.booking_id,
+        j.next_attempt_at,
+        j.queued_at,
+        j.state = 'queued' AND j.attempt_count > $3 AS alone
     FROM auto_assign_jobs AS j
     WHERE j.state <> 'ended' AND j.next_attempt_at <= (SELECT clock_timestamp())
     ORDER BY j.next_attempt_at, j.queued_at
@@ -45,11 +51,25 @@ WITH ripe AS MATERIALIZED (
     FOR NO KEY UPDATE OF j SKIP LOCKED
 ),
 
+ripe AS (
+    SELECT o.restaurant_id, o.booking_id
+    FROM (
+        SELECT
+            d.*,
+            row_number() OVER turn AS place,
+            first_value(d.alone) OVER turn AS first_alone
+        FROM due AS d
+        WINDOW turn AS (ORDER BY d.next_attempt_at, d.queued_at, d.restaurant_id, d.booking_id)
+    ) AS o
+    WHERE o.place = 1 OR NOT (o.alone OR o.first_alone)
+),
+
 claimed AS (
     UPDATE auto_assign_jobs AS j SET
         state = 'queued',
         run_number = j.run_number + 1,
-        attempt_count = j.attempt_count + 1,
+        -- A waiting job has come to its last try, and trouble with that is as good as new.
+        attempt_count = CASE WHEN j.state = 'waiting' THEN 1 ELSE j.attempt_count + 1 END,
         next_attempt_at = clock_timestamp() + make_interval(secs => $2),
         seen_version = r.floor_version
     FROM ripe AS d
@@ -62,6 +82,7 @@ SELECT
     c.tenant_id,
     c.restaurant_id,
     c.booking_id,
+    c.run_number,
     b.dining_start,
     to_jsonb(c) AS job
 FROM claimed AS c
@@ -77,7 +98,8 @@ UPDATE auto_assign_jobs AS j SET
     outcome = v.outcome,
     reason = v.reason,
     trigger = v.trigger,
-    decided_at = v.decided_at
+    decided_at = v.decided_at,
+    run_number = j.run_number + 1
 FROM
     jsonb_to_record($3::jsonb) AS v (
         state text, run_number bigint, next_attempt_at timestamptz, cured_by jsonb, outcome text, reason text,
@@ -87,10 +109,12 @@ WHERE j.restaurant_id = $1 AND j.booking_id = $2 AND j.run_number = v.run_number
 RETURNING j.run_number;
 
 -- name: give_jobs_back
--- Makes jobs due at once that were taken and not tried, unless they were lost meanwhile.
+-- Makes jobs due in $4 seconds of which nothing came, and doesn't count that they were taken, unless they were lost
+-- meanwhile.
 UPDATE auto_assign_jobs AS j SET
-    next_attempt_at = clock_timestamp(),
-    attempt_count = j.attempt_count - 1
+    next_attempt_at = clock_timestamp() + make_interval(secs => $4),
+    attempt_count = j.attempt_count - 1,
+    run_number = j.run_number + 1
 FROM unnest($1::uuid [], $2::uuid [], $3::bigint []) AS v (restaurant_id, booking_id, run_number)
 WHERE j.restaurant_id = v.restaurant_id AND j.booking_id = v.booking_id AND j.run_number = v.run_number
 RETURNING j.run_number;

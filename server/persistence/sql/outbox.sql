@@ -105,7 +105,8 @@ ORDER BY c.restaurant_id, e.floor_version, e.position;
 
 -- name: settle_streams
 -- Moves streams on to what was delivered, notes what failed, and gives the leases back, one of each stream at most; answers
--- with those that still held. Where one did not, nothing is written.
+-- with those that still held. Where one did not, nothing is written. One that this answer has given back before, because
+-- it is asked again by somebody who did not hear of it, counts as held: nobody has leased or freed its stream since.
 WITH settled AS MATERIALIZED (
     SELECT
         w.restaurant_id,
@@ -140,21 +141,35 @@ outcomes AS (
     WHERE
         o.restaurant_id = d.restaurant_id AND o.id = d.id
         AND d.restaurant_id IN (SELECT f.restaurant_id FROM fenced AS f)
+),
+
+moved AS (
+    UPDATE outbox_streams AS s SET
+        settled_version = w.settled_version,
+        settled_position = w.settled_position,
+        orphanings = 0,
+        careful = greatest(0, s.careful - w.answered),
+        next_attempt_at = clock_timestamp() + make_interval(secs => w.delay_s),
+        blocked_by = w.blocked_by,
+        lease_token = NULL,
+        leased_by = NULL,
+        leased_until = NULL
+    FROM settled AS w
+    WHERE s.restaurant_id = w.restaurant_id AND s.restaurant_id IN (SELECT f.restaurant_id FROM fenced AS f)
+    RETURNING s.restaurant_id, s.lease_number
 )
 
-UPDATE outbox_streams AS s SET
-    settled_version = w.settled_version,
-    settled_position = w.settled_position,
-    orphanings = 0,
-    careful = greatest(0, s.careful - w.answered),
-    next_attempt_at = clock_timestamp() + make_interval(secs => w.delay_s),
-    blocked_by = w.blocked_by,
-    lease_token = NULL,
-    leased_by = NULL,
-    leased_until = NULL
-FROM settled AS w
-WHERE s.restaurant_id = w.restaurant_id AND s.restaurant_id IN (SELECT f.restaurant_id FROM fenced AS f)
-RETURNING s.restaurant_id, s.lease_number;
+SELECT
+    m.restaurant_id,
+    m.lease_number
+FROM moved AS m
+UNION ALL
+SELECT
+    s.restaurant_id,
+    s.lease_number
+FROM outbox_streams AS s
+INNER JOIN settled AS w ON s.restaurant_id = w.restaurant_id AND s.lease_number = w.lease_number
+WHERE s.lease_token IS NULL AND s.orphanings = 0;
 
 -- name: extend_leases
 -- Gives leases more time, and answers with those that still held.
@@ -169,6 +184,27 @@ WITH held AS MATERIALIZED (
 )
 
 UPDATE outbox_streams AS s SET leased_until = clock_timestamp() + make_interval(secs => $4)
+FROM held AS h
+WHERE s.restaurant_id = h.restaurant_id
+RETURNING s.restaurant_id, s.lease_number;
+
+-- name: give_leases_back
+-- Gives leases back whose holder lives and could not settle them, and has their streams wait $4 seconds.
+WITH held AS MATERIALIZED (
+    SELECT s.restaurant_id
+    FROM outbox_streams AS s
+    INNER JOIN unnest($2::uuid [], $3::bigint []) AS w (restaurant_id, lease_number)
+        ON s.restaurant_id = w.restaurant_id AND s.lease_number = w.lease_number
+    WHERE s.lease_token = $1
+    ORDER BY s.restaurant_id
+    FOR NO KEY UPDATE OF s
+)
+
+UPDATE outbox_streams AS s SET
+    lease_token = NULL,
+    leased_by = NULL,
+    leased_until = NULL,
+    next_attempt_at = clock_timestamp() + make_interval(secs => $4)
 FROM held AS h
 WHERE s.restaurant_id = h.restaurant_id
 RETURNING s.restaurant_id, s.lease_number;

@@ -22,3 +22,11 @@ ROLLBACK;
 -- name: end_implicit
 -- Ends the transaction that a statement without an end has opened by itself.
 SELECT 1 AS nothing;
+
+-- name: own_disk
+-- Has temporary tables of this transaction lie where the database's own tables do.
+SELECT set_config('temp_tablespaces', '', true) AS temp_tablespaces;
+
+-- name: take_room
+-- Takes room on the disk until the transaction ends: a change needs as much once its tables have none left.
+CREATE TEMPORARY TABLE room ON COMMIT DROP AS SELECT 1 AS nothing;

@@ -13,7 +13,7 @@ from server.errors import Reason
 from server.rpc.call import CallNote, current_note
 from server.rpc.interceptors.unary import Context, Proceed, UnaryInterceptor, is_late
 from server.rpc.scopes import is_house_call
-from server.rpc.status import CODES
+from server.rpc.status import code_of
 from server.telemetry.metrics import CallMetrics
 from server.telemetry.traces import call_cut_short
 
@@ -53,7 +53,7 @@ class AccessInterceptor(UnaryInterceptor):
             raise
         finally:
             if note.reason is not None:
-                code = CODES.get(note.reason, grpc.StatusCode.INTERNAL)
+                code = code_of(note.reason)
             self._note(note, code, time.perf_counter() - started_s)
 
     def _note(self, note: CallNote, code: grpc.StatusCode, elapsed_s: float) -> None:

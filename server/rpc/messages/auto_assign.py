@@ -10,7 +10,7 @@ from server.orchestrator.auto_assigned import Attempt, AutoAssigned, AutoAssignO
 from server.orchestrator.dispatch_auto_assign import DispatchAutoAssignCommand
 from server.rpc.fields import reading
 from server.rpc.messages.booking import booking_message
-from server.rpc.messages.checks import REASONS
+from server.rpc.messages.checks import reason_message
 from server.rpc.messages.claims import assignment_message, texts
 
 OUTCOMES: Mapping[AutoAssignOutcome, "pb.AutoAssignOutcome.ValueType"] = {
@@ -70,5 +70,5 @@ def auto_assign_response(answer: AutoAssigned) -> pb.AutoAssignResponse:
 def attempt_message(attempt: Attempt) -> pb.AutoAssignAttempt:
     message = pb.AutoAssignAttempt(table_ids=texts(attempt.table_ids))
     if attempt.reason is not None:
-        message.reason = REASONS[attempt.reason]
+        message.reason = reason_message(attempt.reason)
     return message

@@ -18,7 +18,7 @@ from server.orchestrator.put_booking import PutBookingCommand
 from server.orchestrator.read_bookings import BookingFound, BookingQuestion, BookingsQuestion
 from server.orchestrator.transition_booking import TransitionBookingCommand
 from server.rpc.fields import Fields, reading
-from server.rpc.messages.checks import REASONS
+from server.rpc.messages.checks import reason_message
 from server.rpc.messages.time import duration_message, instant_message, set_instant
 from server.rpc.page_token import ListKey, page_token
 
@@ -151,7 +151,7 @@ def _job_message(job: AutoAssignJob, goes_on: bool) -> booking_pb2.AutoAssignJob
         message.trigger = JOB_TRIGGERS[job.trigger]
         set_instant(message.decided_at, job.decided_at)
     if job.reason is not None:
-        message.reason = REASONS[job.reason]
+        message.reason = reason_message(job.reason)
     return message
 
 

@@ -41,8 +41,13 @@ def read_overrides(fields: Fields) -> tuple[Reason, ...]:
     return tuple(sorted(fields.choices("overrides", OVERRIDES_READ), key=PRECEDENCE.__getitem__))
 
 
+def reason_message(reason: Reason) -> "reasons_pb2.ErrorReason.ValueType":
+    """Unspecified where only a newer version knows it."""
+    return REASONS.get(reason, reasons_pb2.ERROR_REASON_UNSPECIFIED)
+
+
 def reason_messages(reasons: Iterable[Reason]) -> "list[reasons_pb2.ErrorReason.ValueType]":
-    return [REASONS[reason] for reason in reasons]
+    return [reason_message(reason) for reason in reasons]
 
 
 def cures_of(reason: Reason) -> "list[checks_pb2.RejectionCure.ValueType]":
@@ -52,7 +57,7 @@ def cures_of(reason: Reason) -> "list[checks_pb2.RejectionCure.ValueType]":
 
 def put_check(message: checks_pb2.Check, check: Check, text_max: int | None = None) -> None:
     """Writes a check into its message; with `text_max`, its texts and lists are cut to about that many characters."""
-    message.reason = REASONS[check.reason]
+    message.reason = reason_message(check.reason)
     message.status = CHECK_STATUSES[check.status]
     message.message = shortened(check.message, text_max)
     listed = check.table_ids if text_max is None else check.table_ids[: max(1, text_max // UUID_CHARACTERS)]

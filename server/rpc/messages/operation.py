@@ -11,7 +11,7 @@ from server.errors import Refusal
 from server.orchestrator.get_operation import ANSWERS, Operation, OperationQuestion, OperationState
 from server.rpc.fields import reading
 from server.rpc.messages import assignment, auto_assign, booking, floor, inventory, outbox, policy
-from server.rpc.messages.checks import REASONS
+from server.rpc.messages.checks import reason_message
 from server.rpc.messages.claims import block_message, hold_message
 from server.rpc.messages.time import instant_message
 
@@ -63,7 +63,7 @@ def get_operation_response(operation: Operation) -> pb.GetOperationResponse:
     if operation.recorded_at is not None:
         response.recorded_at.CopyFrom(instant_message(operation.recorded_at))
     if isinstance(operation.answer, Refusal):
-        response.reason = REASONS[operation.answer.reason]
+        response.reason = reason_message(operation.answer.reason)
         response.message = operation.answer.message
         response.metadata.update(operation.answer.metadata)
     elif operation.answer is not None:
