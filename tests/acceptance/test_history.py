@@ -1,13 +1,20 @@
 """O8: what is over for long goes, whole and without a change of the floor; what somebody may still need stays."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from maitred_client import HoldNotFoundError
-from maitred_client.messages import BookingAction, BookingStatus, CheckInvariantsRequest, UnblockTablesRequest
+from maitred_client import BookingNotFoundError, HoldNotFoundError
+from maitred_client.messages import (
+    Booking,
+    BookingAction,
+    BookingStatus,
+    CheckInvariantsRequest,
+    UnblockTablesRequest,
+)
 from server.persistence.history import SqlHistory
 from server.persistence.pool import PoolSettings, close_pool, open_pool
 from tests.builders.world import evening, small_world
@@ -124,6 +131,30 @@ async def test_what_somebody_works_on_or_has_worked_on_lately_stays(place: House
         assert await history.clear_past_blocks(KEPT_S, 9) == 0
     assert await rows(url, BOOKINGS) == [{"id": late.booking_id}]
     assert locked.booking_id != late.booking_id
+    assert await violations(place) == 0
+
+
+async def test_who_changes_a_booking_while_it_goes_finds_it_whole_or_not_at_all(
+    place: House, server: Served
+) -> None:
+    parties = [await place.party() for _ in range(12)]
+    await grow_old(server.database_url)
+
+    async def cancelled(booking: Booking) -> str:
+        try:
+            return (await place.transition(booking, BookingAction.BOOKING_ACTION_CANCEL)).booking_id
+        except BookingNotFoundError:
+            return ""
+
+    async with history_on(server.database_url) as history:
+
+        async def cleared() -> int:
+            return sum([await history.clear_past_bookings(KEPT_S, 1) for _ in parties])
+
+        *answers, gone = await asyncio.gather(*map(cancelled, parties), cleared())
+    stayed = {answer for answer in answers if answer}
+    assert {each["id"] for each in await rows(server.database_url, BOOKINGS)} == stayed
+    assert gone == len(parties) - len(stayed)
     assert await violations(place) == 0
 
 
