@@ -235,6 +235,10 @@ def _relations(settings: Settings) -> tuple[tuple[bool, str], ...]:
             "deadline_s_default must not exceed deadline_s_max",
         ),
         (
+            settings.ledger_ttl_s <= min(settings.holds_kept_s, settings.history_kept_s),
+            "ledger_ttl_s must not exceed holds_kept_s or history_kept_s",
+        ),
+        (
             (settings.metrics_port or 0) + settings.processes - 1 <= 65_535,
             "metrics_port leaves no room for the ports of all processes",
         ),

@@ -65,6 +65,18 @@ class DeliverySettings(BaseSettings):
         le=3_660 * 86_400,
         description="how long past claims of completed bookings and of blocks are kept",
     )
+    holds_kept_s: float = Field(
+        30 * 86_400.0,
+        ge=3_600,
+        le=3_660 * 86_400,
+        description="how long holds that were released or expired are kept",
+    )
+    history_kept_s: float = Field(
+        3 * 365 * 86_400.0,
+        ge=86_400,
+        le=3_660 * 86_400,
+        description="how long past bookings and blocks and the audit log are kept",
+    )
     verify_s: float = Field(
         3_600.0, ge=10, le=7 * 86_400, description="how often a worker checks the invariants of all data"
     )
@@ -166,6 +178,10 @@ def delivery_relations(settings: DeliverySettings) -> tuple[tuple[bool, str], ..
         (
             settings.event_retry_s <= settings.event_retry_s_max,
             "event_retry_s must not exceed event_retry_s_max",
+        ),
+        (
+            settings.event_retention_s <= settings.history_kept_s,
+            "event_retention_s must not exceed history_kept_s",
         ),
         (
             "webhook" not in settings.sinks or settings.webhook_timeout_s < settings.event_timeout_s,

@@ -22,6 +22,7 @@ from server.outbox.relay import Relay, RelaySettings
 from server.outbox.sinks.ports import Sink
 from server.periodic import Periodic, Rhythm
 from server.persistence.auto_assign_jobs import SqlAutoAssignJobs
+from server.persistence.history import SqlHistory
 from server.persistence.inspection import database_invariants
 from server.persistence.outbox import SqlEventQueue
 from server.persistence.pool import Pool
@@ -44,6 +45,8 @@ SWEEP_HOLDS_MAX = 200
 # One whose writers keep it locked for longer waits for the next round; the others don't wait for it.
 SWEEP_RESTAURANT_S = 2.0
 CLEARED_RESTAURANTS_MAX = 20
+# Their restaurants are locked meanwhile.
+CLEARED_BOOKINGS_MAX = 50
 JOBS_MAX = 32
 JOB_LEASE_S = 30.0
 # A last try after that is over, and written down, before the leases are.
@@ -120,7 +123,8 @@ class Worker:
             # Every worker assigns: a booking that one of them has taken is left alone by the others.
             _periodic(settings, "auto_assign", jobs, settings.auto_assign_poll_s, JOBS_MAX),
             _lag(settings, queue, seen),
-            *_upkeep(settings, url, pool, session, queue),
+            *_upkeep(settings, pool, session, queue),
+            *_history(settings, pool, session),
             _invariant_check(settings, url, session, seen),
         )
         pulses = (*relay.pulses, *(service.pulse for service in services))
@@ -248,7 +252,7 @@ def _background_auto_assign(
 
 
 def _upkeep(
-    settings: Settings, url: str, pool: Pool, session: WorkerSession, queue: SqlEventQueue
+    settings: Settings, pool: Pool, session: WorkerSession, queue: SqlEventQueue
 ) -> Iterator[Periodic]:
     """What one worker of all does at a time, in batches that keep nobody waiting."""
     upkeep, rows_max = SqlUpkeep(pool, settings.event_timeout_s), settings.upkeep_rows_max
@@ -266,6 +270,21 @@ def _upkeep(
 
     cleaner = _led(session, "claim_cleaner", clear_claims)
     yield _periodic(settings, "claim_cleaner", cleaner, settings.upkeep_s, CLEARED_RESTAURANTS_MAX)
+
+
+def _history(settings: Settings, pool: Pool, session: WorkerSession) -> Iterator[Periodic]:
+    """The same for what is over."""
+    history, kept_s = SqlHistory(pool, settings.event_timeout_s), settings.history_kept_s
+    rows_max = settings.upkeep_rows_max
+    bookings_max = min(rows_max, CLEARED_BOOKINGS_MAX)
+    batches: dict[str, tuple[Callable[[], Awaitable[int]], int]] = {
+        "hold_cleaner": (lambda: history.clear_ended_holds(settings.holds_kept_s, rows_max), rows_max),
+        "booking_cleaner": (lambda: history.clear_past_bookings(kept_s, bookings_max), bookings_max),
+        "block_cleaner": (lambda: history.clear_past_blocks(kept_s, rows_max), rows_max),
+        "audit_cleaner": (lambda: history.clear_past_entries(kept_s, rows_max), rows_max),
+    }
+    for name, (batch, batch_max) in batches.items():
+        yield _periodic(settings, name, _led(session, name, batch), settings.upkeep_s, batch_max)
 
 
 def _invariant_check(settings: Settings, url: str, session: WorkerSession, seen: Seen) -> Periodic:

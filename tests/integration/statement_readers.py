@@ -124,4 +124,9 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("upkeep", "restaurants_with_expired_holds"): ("tenant_id", "restaurant_id"),
     ("upkeep", "forget_answers"): ("forgotten",),
     ("upkeep", "clear_past_claims"): ("restaurants", "claims"),
+    ("history", "plan_in_order"): ("enable_sort", "enable_bitmapscan"),
+    ("history", "clear_ended_holds"): ("looked",),
+    ("history", "clear_past_bookings"): ("bookings",),
+    ("history", "clear_past_blocks"): ("blocks",),
+    ("history", "clear_past_entries"): ("entries",),
 }

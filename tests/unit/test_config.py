@@ -94,6 +94,12 @@ def test_all_problems_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"hold_ttl_s_max": 100}, "hold_ttl_s_min, hold_ttl_s_default, hold_ttl_s_max must rise"),
         ({"hold_life_s_max": 899}, "hold_ttl_s_max must not exceed hold_life_s_max"),
         ({"deadline_s_default": 61}, "deadline_s_default must not exceed deadline_s_max"),
+        ({"ledger_ttl_s": 31 * 86_400}, "ledger_ttl_s must not exceed holds_kept_s or history_kept_s"),
+        (
+            {"history_kept_s": 86_400, "event_retention_s": 3_600},
+            "ledger_ttl_s must not exceed holds_kept_s or history_kept_s",
+        ),
+        ({"event_retention_s": 1_096 * 86_400}, "event_retention_s must not exceed history_kept_s"),
         ({"cache": "redis"}, "cache redis needs redis_url"),
         (
             {"webhook_connect_timeout_s": 11},
@@ -281,6 +287,8 @@ PROMISED = {
     "event_retention_s": 7 * DAY_S,
     "event_dead_policy": "continue",
     "claims_kept_s": 30 * DAY_S,
+    "holds_kept_s": 30 * DAY_S,
+    "history_kept_s": 3 * 365 * DAY_S,
     "telemetry_retention_s": 90 * DAY_S,
     "sinks": ("telemetry",),
     "cache": "memory",

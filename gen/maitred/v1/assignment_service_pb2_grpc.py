@@ -168,7 +168,7 @@ class AssignmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseHold(self, request, context):
-        """Gives a hold back. Releasing a released or expired hold changes nothing and succeeds.
+        """Gives a hold back. Releasing a released or expired hold changes nothing and succeeds, for as long as it is kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

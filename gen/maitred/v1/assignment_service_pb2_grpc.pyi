@@ -53,7 +53,7 @@ class AssignmentServiceStub:
     the old hold as it was. Nobody else can take a table that both sets share. The rules are those of HoldTables.
     """
     ReleaseHold: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ReleaseHoldRequest, _assignment_service_pb2.ReleaseHoldResponse]
-    """Gives a hold back. Releasing a released or expired hold changes nothing and succeeds."""
+    """Gives a hold back. Releasing a released or expired hold changes nothing and succeeds, for as long as it is kept."""
     GetHold: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.GetHoldRequest, _assignment_service_pb2.GetHoldResponse]
     """One hold."""
     ListHolds: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ListHoldsRequest, _assignment_service_pb2.ListHoldsResponse]
@@ -134,7 +134,7 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
     the old hold as it was. Nobody else can take a table that both sets share. The rules are those of HoldTables.
     """
     ReleaseHold: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ReleaseHoldRequest, _assignment_service_pb2.ReleaseHoldResponse]  # type: ignore[assignment]
-    """Gives a hold back. Releasing a released or expired hold changes nothing and succeeds."""
+    """Gives a hold back. Releasing a released or expired hold changes nothing and succeeds, for as long as it is kept."""
     GetHold: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.GetHoldRequest, _assignment_service_pb2.GetHoldResponse]  # type: ignore[assignment]
     """One hold."""
     ListHolds: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ListHoldsRequest, _assignment_service_pb2.ListHoldsResponse]  # type: ignore[assignment]
@@ -242,7 +242,7 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _assignment_service_pb2.ReleaseHoldRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_assignment_service_pb2.ReleaseHoldResponse, _abc.Awaitable[_assignment_service_pb2.ReleaseHoldResponse]]:
-        """Gives a hold back. Releasing a released or expired hold changes nothing and succeeds."""
+        """Gives a hold back. Releasing a released or expired hold changes nothing and succeeds, for as long as it is kept."""
 
     @_abc_1.abstractmethod
     def GetHold(

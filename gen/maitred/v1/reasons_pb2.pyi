@@ -98,7 +98,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Check restaurant_id and tenant; PutRestaurant creates a restaurant.
     """
     ERROR_REASON_BOOKING_NOT_FOUND: _ErrorReason.ValueType  # 10
-    """There is no such booking in this restaurant.
+    """There is no such booking in this restaurant, or not any more: years after its end it is deleted.
     Status: NOT_FOUND
     Metadata: restaurant_id, booking_id
     Retry: NO
@@ -112,7 +112,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Take table ids from GetFloor or PlanTables of the same restaurant.
     """
     ERROR_REASON_HOLD_NOT_FOUND: _ErrorReason.ValueType  # 12
-    """There is no such hold in this restaurant.
+    """There is no such hold in this restaurant, or not any more: a month after it came to nothing it is deleted.
     Status: NOT_FOUND
     Metadata: restaurant_id, hold_id
     Retry: NO
@@ -126,7 +126,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Assign tables first; GetBooking shows the booking's status.
     """
     ERROR_REASON_BLOCK_NOT_FOUND: _ErrorReason.ValueType  # 14
-    """There is no such block in this restaurant.
+    """There is no such block in this restaurant, or not any more: years after its end it is deleted.
     Status: NOT_FOUND
     Metadata: restaurant_id, block_id
     Retry: NO
@@ -511,7 +511,7 @@ Retry: NO
 Remedy: Check restaurant_id and tenant; PutRestaurant creates a restaurant.
 """
 ERROR_REASON_BOOKING_NOT_FOUND: ErrorReason.ValueType  # 10
-"""There is no such booking in this restaurant.
+"""There is no such booking in this restaurant, or not any more: years after its end it is deleted.
 Status: NOT_FOUND
 Metadata: restaurant_id, booking_id
 Retry: NO
@@ -525,7 +525,7 @@ Retry: NO
 Remedy: Take table ids from GetFloor or PlanTables of the same restaurant.
 """
 ERROR_REASON_HOLD_NOT_FOUND: ErrorReason.ValueType  # 12
-"""There is no such hold in this restaurant.
+"""There is no such hold in this restaurant, or not any more: a month after it came to nothing it is deleted.
 Status: NOT_FOUND
 Metadata: restaurant_id, hold_id
 Retry: NO
@@ -539,7 +539,7 @@ Retry: NO
 Remedy: Assign tables first; GetBooking shows the booking's status.
 """
 ERROR_REASON_BLOCK_NOT_FOUND: ErrorReason.ValueType  # 14
-"""There is no such block in this restaurant.
+"""There is no such block in this restaurant, or not any more: years after its end it is deleted.
 Status: NOT_FOUND
 Metadata: restaurant_id, block_id
 Retry: NO

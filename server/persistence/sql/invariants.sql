@@ -615,11 +615,13 @@ merged AS (
     CROSS JOIN unnest(a.table_ids) AS u (table_id)
     INNER JOIN tables AS t ON a.restaurant_id = t.restaurant_id AND u.table_id = t.table_id
     LEFT JOIN changed AS f ON a.restaurant_id = f.restaurant_id
+    -- The entry of a change until then may be deleted.
+    LEFT JOIN history_cleared AS m ON a.restaurant_id = m.restaurant_id
     WHERE
         ($1::uuid [] IS NULL OR a.restaurant_id = any($1))
         AND a.state = 'active'
         AND cardinality(a.table_ids) > 1
-        AND a.created_at > coalesce(f.last_at, '-infinity')
+        AND a.created_at > coalesce(greatest(f.last_at, m.audit_until), '-infinity')
     GROUP BY a.restaurant_id, a.assignment_id
 ),
 
@@ -780,7 +782,8 @@ LIMIT $2;
 
 -- name: changes_audited
 -- Every floor version of a restaurant, from 1 to the present one, is in its audit log, and no other is.
--- Most restaurants are right as a whole; only the others are looked at version by version.
+-- Most restaurants are right as a whole; only the others are looked at version by version. Versions are left out up to
+-- the one up to which entries were deleted.
 WITH logged AS (
     -- A version may be there more than once. Which of 64 versions are there is told by the bits of one number.
     SELECT
@@ -789,7 +792,10 @@ WITH logged AS (
         max(l.floor_version) AS last_version,
         bit_or(1::bigint << (l.floor_version & 63)::integer) AS versions
     FROM audit_log AS l
-    WHERE $1::uuid [] IS NULL OR l.restaurant_id = any($1)
+    LEFT JOIN history_cleared AS m ON l.restaurant_id = m.restaurant_id
+    WHERE
+        ($1::uuid [] IS NULL OR l.restaurant_id = any($1))
+        AND l.floor_version > coalesce(m.audit_version, 0)
     GROUP BY l.restaurant_id, l.floor_version >> 6
 ),
 
@@ -806,13 +812,17 @@ summed AS (
 suspicious AS (
     SELECT
         r.restaurant_id,
-        r.floor_version
+        r.floor_version,
+        coalesce(m.audit_version, 0) AS audit_version
     FROM restaurants AS r
+    LEFT JOIN history_cleared AS m ON r.restaurant_id = m.restaurant_id
     LEFT JOIN summed AS s ON r.restaurant_id = s.restaurant_id
     WHERE
         ($1::uuid [] IS NULL OR r.restaurant_id = any($1))
         AND (coalesce(s.versions, 0), s.first_version, s.last_version)
-        IS DISTINCT FROM (r.floor_version, 1::bigint, r.floor_version)
+        IS DISTINCT FROM (
+            r.floor_version - coalesce(m.audit_version, 0), coalesce(m.audit_version, 0) + 1, r.floor_version
+        )
 ),
 
 broken AS MATERIALIZED (
@@ -822,9 +832,10 @@ broken AS MATERIALIZED (
         v.floor_version NOT BETWEEN 1 AND s.floor_version AS unknown
     FROM suspicious AS s
     CROSS JOIN LATERAL (
-        SELECT generate_series(1::bigint, s.floor_version) AS floor_version
+        SELECT generate_series(s.audit_version + 1, s.floor_version) AS floor_version
         UNION
-        SELECT e.floor_version FROM audit_log AS e WHERE e.restaurant_id = s.restaurant_id
+        SELECT e.floor_version FROM audit_log AS e
+        WHERE e.restaurant_id = s.restaurant_id AND e.floor_version > s.audit_version
     ) AS v
     WHERE
         v.floor_version NOT BETWEEN 1 AND s.floor_version
@@ -849,7 +860,7 @@ ORDER BY b.restaurant_id, b.floor_version
 LIMIT $2;
 
 -- name: ledger_matches_state
--- What recorded answers say was held or assigned is there.
+-- What recorded answers say was held or assigned is there, for as long as they count.
 WITH answered AS NOT MATERIALIZED (
     SELECT
         l.tenant_id,
@@ -860,6 +871,7 @@ WITH answered AS NOT MATERIALIZED (
     WHERE
         l.method IN ('HoldTables', 'ConfirmHold', 'AssignTables', 'AutoAssign')
         AND NOT l.refused
+        AND l.expires_at > clock_timestamp()
         AND (
             $1::uuid [] IS NULL
             OR l.tenant_id IN (SELECT t.tenant_id FROM restaurants AS t WHERE t.restaurant_id = any($1))

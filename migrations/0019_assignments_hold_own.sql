@@ -1,0 +1,2 @@
+-- maitred: no-transaction
+ALTER TABLE assignments VALIDATE CONSTRAINT assignments_hold_own;
