@@ -17,7 +17,13 @@ SHOWN_MAX: Final = 5
 LINE_MAX: Final = 400
 OVERLAPS: Final = frozenset({"overlap_refused", "no_overlap"})
 HALVES: Final = frozenset(
-    {"status_matches_assignment", "assignments_match_claims", "holds_match_claims", "ledger_matches_state"}
+    {
+        "status_matches_assignment",
+        "assignments_match_claims",
+        "holds_match_claims",
+        "confirmed_holds_assigned",
+        "ledger_matches_state",
+    }
 )
 EVENTS: Final = frozenset({"one_event_per_change"})
 # Answers that say that the service broke, never that it was hindered.
