@@ -1,6 +1,5 @@
 """`torture`: load and faults together, and whether every promise was kept."""
 
-import os
 import random
 import shutil
 import tempfile
@@ -217,8 +216,6 @@ def torture(
 
     Example: [bold]maitred torture --minutes 2 --seed 7[/]
     """
-    # Processes are started beside threads of gRPC, which would complain about each; none of them uses it after a fork.
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     if minutes is not None and operations is not None:
         raise typer.BadParameter("either a time or a number of operations", param_hint="--operations")
     if in_flight < clients:
