@@ -211,8 +211,8 @@ def torture(
     """Kills, pauses, cuts off and starves a service under load, and looks whether it kept every promise.
 
     Starts everything from nothing: a durable PostgreSQL, servers, workers, clients, and connections between them that
-    can be cut. A seed decides which faults come and when. Afterwards the history of all calls, the rows and the
-    delivered events are checked. Exits with 7 when a promise was broken.
+    can be cut. A seed decides which faults come and when. Afterwards the history of all calls, the rows, the delivered
+    events and what watchers saw are checked. Exits with 7 when a promise was broken.
 
     Example: [bold]maitred torture --minutes 2 --seed 7[/]
     """
