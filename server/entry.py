@@ -1,6 +1,7 @@
 """The `maitred` program: starts the command line, or says what to install when only the client is here."""
 
 import gc
+import os
 import sys
 
 OWN_PACKAGES = frozenset({"server", "maitred", "maitred_client"})
@@ -13,6 +14,9 @@ def main() -> None:
     """Runs the command line. Without the `server` extra it prints a hint and exits with status 69."""
     # Most of what a command makes are modules, which stay: a collector that looks often takes a tenth of the time.
     gc.set_threshold(COLLECTED_AFTER)
+    # Processes are started beside threads of gRPC, which would complain about each; none of them uses it after a fork.
+    # It asks when it is imported.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     try:
         from server.cli.app import run
 

@@ -14,10 +14,15 @@ MINUTES_OF_A_DAY: Final = 13 * 60
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Weight: TypeAlias = Annotated[float, Field(ge=0, le=1_000_000)]
 Question: TypeAlias = Literal["plan", "search", "look", "read_booking", "list_holds"]
-PendingVerb: TypeAlias = Literal["hold", "plan_and_hold", "assign", "auto_assign", Question]
-HeldVerb: TypeAlias = Literal["confirm", "release", "extend", "replace", "hold", "assign", Question]
-ExpiredVerb: TypeAlias = Literal["confirm", "extend", "release", "replace", "hold", Question]
-AssignedVerb: TypeAlias = Literal["unassign", "reassign", "hold", "assign", "auto_assign", Question]
+AnyTime: TypeAlias = Literal["block", "unblock", Question]
+PendingVerb: TypeAlias = Literal["hold", "plan_and_hold", "assign", "auto_assign", "cancel", AnyTime]
+HeldVerb: TypeAlias = Literal["confirm", "release", "extend", "replace", "hold", "assign", "cancel", AnyTime]
+ExpiredVerb: TypeAlias = Literal["confirm", "extend", "release", "replace", "hold", AnyTime]
+AssignedVerb: TypeAlias = Literal[
+    "unassign", "reassign", "hold", "assign", "auto_assign", "check_in", "no_show", "cancel", AnyTime
+]
+CheckedInVerb: TypeAlias = Literal["complete", "no_show", "reassign", AnyTime]
+NoShowVerb: TypeAlias = Literal["undo_no_show", "come_again", AnyTime]
 
 
 class ScenarioError(Exception):
@@ -89,6 +94,8 @@ class Choices(_Part):
     held: dict[HeldVerb, Weight] = {}
     expired: dict[ExpiredVerb, Weight] = {"hold": 1.0}
     assigned: dict[AssignedVerb, Weight] = {}
+    checked_in: dict[CheckedInVerb, Weight] = {}
+    no_show: dict[NoShowVerb, Weight] = {}
 
     @model_validator(mode="after")
     def _always_something_to_do(self) -> "Choices":

@@ -1,6 +1,5 @@
 """`bench` without a subcommand: the main run, kept as files."""
 
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -158,8 +157,6 @@ def _show(findings: "Findings", looked: "Profile | None") -> None:
 def _measure(
     sizes: MainSizes, wanted: frozenset[str], *, profile: bool
 ) -> "tuple[Findings, dict[str, object], Profile | None]":
-    # Processes are started beside threads of gRPC, which would complain about each; none of them uses it after a fork.
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     from server.bench.ground import conditions, own_ground
     from server.bench.main_run import measure_main
     from server.bench.profile import read_profile

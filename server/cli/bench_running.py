@@ -1,6 +1,5 @@
 """`bench outbox` and `bench plans`: measurements of a running maitred, with a database and processes of their own."""
 
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -105,8 +104,6 @@ def _measure(
     targets: "Mapping[str, Target]",
     output: Format,
 ) -> None:
-    # Processes are started beside threads of gRPC, which would complain about each; none of them uses it after a fork.
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     from server.bench.ground import conditions, own_ground
     from server.cli.bench_view import findings_json, findings_table
 

@@ -1,7 +1,6 @@
 """`load`: making load on a server as a scenario says."""
 
 import asyncio
-import os
 import secrets
 import signal
 import tempfile
@@ -123,9 +122,6 @@ def load(
     """
     if target is not None and start:
         raise typer.BadParameter(TARGET_OR_START, param_hint="--start")
-    # Processes are started beside threads of gRPC, which would complain about each; none of them uses it after a
-    # fork.
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     from server.bench.loaded import Loaded
 
     given: dict[str, Any] = {

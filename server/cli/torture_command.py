@@ -1,6 +1,5 @@
 """`torture`: load and faults together, and whether every promise was kept."""
 
-import os
 import random
 import shutil
 import tempfile
@@ -212,13 +211,11 @@ def torture(
     """Kills, pauses, cuts off and starves a service under load, and looks whether it kept every promise.
 
     Starts everything from nothing: a durable PostgreSQL, servers, workers, clients, and connections between them that
-    can be cut. A seed decides which faults come and when. Afterwards the history of all calls, the rows and the
-    delivered events are checked. Exits with 7 when a promise was broken.
+    can be cut. A seed decides which faults come and when. Afterwards the history of all calls, the rows, the delivered
+    events and what watchers saw are checked. Exits with 7 when a promise was broken.
 
     Example: [bold]maitred torture --minutes 2 --seed 7[/]
     """
-    # Processes are started beside threads of gRPC, which would complain about each; none of them uses it after a fork.
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     if minutes is not None and operations is not None:
         raise typer.BadParameter("either a time or a number of operations", param_hint="--operations")
     if in_flight < clients:

@@ -14,7 +14,13 @@ QUERIES = load_queries("invariants")
 EXAMPLES_MAX = 20
 NO_LIMIT = 0
 # The checks of which the glance says in which restaurants they have to look.
-GLANCED = ("status_matches_assignment", "assignments_match_claims", "history_complete", "epochs_in_order")
+GLANCED = (
+    "status_matches_assignment",
+    "assignments_match_claims",
+    "confirmed_holds_assigned",
+    "history_complete",
+    "epochs_in_order",
+)
 
 AnyConnection: TypeAlias = "Connection | DriverConnection"
 
@@ -57,7 +63,9 @@ async def _look(
         "assignments_match_bookings",
         "assignments_match_claims",
         "holds_match_claims",
+        "confirmed_holds_assigned",
         "blocks_match_claims",
+        "floor_known",
         "merges_legal",
         "one_event_per_change",
         "changes_audited",

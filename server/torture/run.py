@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import TypeAlias
 
 from loadgen.acting.asking import Found
 from loadgen.checking.against_database import State
@@ -22,6 +23,7 @@ from server.torture.load import Burden, Load
 from server.torture.schedule import Kind, schedule
 from server.torture.striking import Striker, Strikes
 from server.torture.verdict import Evidence, Promise, calls_by_outcome, enough_faults, promises
+from server.torture.watching import Watchers, watching
 
 LOOK_S, TELL_S = 0.1, 5.0
 DRAIN_WAIT_S = 300.0
@@ -86,18 +88,24 @@ async def torture(plan: Plan, history: Path, tell: Tell) -> Outcome:
             tell("preparing restaurants and bookings")
             async with LoadRun(plan.burden.plan(home.address, plan.seed, history, clock)) as running:
                 await running.prepare()
-                answers.share = plan.lost
-                strikes, beats, found = await _strike(plan, home, Load(plan.burden, running), clock, tell)
-            answers.share = 0.0
-            tell("waiting until everything runs again and every event is delivered")
-            await home.start()
-            await _drained(home)
-            return await _judged(home, plan, history, strikes, beats, found, tell)
+                place = running.place
+                restaurants = plan.burden.scenario.floors.restaurants
+                restaurant_ids = [place.restaurant_id(number) for number in range(restaurants)]
+                async with watching(home.address, place.tenant_id, restaurant_ids) as watchers:
+                    answers.share = plan.lost
+                    struck = await _strike(plan, home, Load(plan.burden, running), clock, tell)
+                    answers.share = 0.0
+                    tell("waiting until everything runs again, every event is delivered and watchers know it")
+                    await home.start()
+                    await _drained(home)
+                    await watchers.catch_up()
+                    return await _judged(home, plan, history, struck, watchers, tell)
 
 
-async def _strike(
-    plan: Plan, home: House, load: Load, clock: SetClock, tell: Tell
-) -> tuple[Strikes, tuple[Beat, ...], Found]:
+Struck: TypeAlias = tuple[Strikes, tuple[Beat, ...], Found]
+
+
+async def _strike(plan: Plan, home: House, load: Load, clock: SetClock, tell: Tell) -> Struck:
     """Load and faults together, until the load has gone as far as it is to and the last fault is over."""
     striker = Striker(home, lambda: load.progress, clock.jump, tell)
     beats: list[Beat] = []
@@ -149,9 +157,10 @@ async def _drained(home: House) -> None:
 
 
 async def _judged(
-    home: House, plan: Plan, folder: Path, strikes: Strikes, beats: tuple[Beat, ...], found: Found, tell: Tell
+    home: House, plan: Plan, folder: Path, struck: Struck, watchers: Watchers, tell: Tell
 ) -> Outcome:
     """Reads everything that there is to read, and says what it comes to."""
+    strikes, beats, found = struck
     tell("reading the rows")
     report, rows = await database_invariants(home.url), await rows_of(home.url)
     state = State(**await database_evidence(home.url))
@@ -160,7 +169,7 @@ async def _judged(
         (folder / f"{name}.log").write_text(log)
     tell("checking the history")
     history = await asyncio.to_thread(read_history, folder)
-    evidence = Evidence(history, state, report, rows, home.answers, home.receiver, logs)
+    evidence = Evidence(history, state, report, rows, home.answers, home.receiver, watchers.all, logs)
     kept = await asyncio.to_thread(promises, evidence, delivering=plan.workers > 0)
     return Outcome(
         strikes.seconds,

@@ -12,12 +12,19 @@ from server.persistence.torture import Rows
 from server.torture.answers import LostAnswers
 from server.torture.receiver import Receiver
 from server.torture.schedule import Kind
+from server.torture.watching import Watcher
 
 SHOWN_MAX: Final = 5
 LINE_MAX: Final = 400
 OVERLAPS: Final = frozenset({"overlap_refused", "no_overlap"})
 HALVES: Final = frozenset(
-    {"status_matches_assignment", "assignments_match_claims", "holds_match_claims", "ledger_matches_state"}
+    {
+        "status_matches_assignment",
+        "assignments_match_claims",
+        "holds_match_claims",
+        "confirmed_holds_assigned",
+        "ledger_matches_state",
+    }
 )
 EVENTS: Final = frozenset({"one_event_per_change"})
 # Answers that say that the service broke, never that it was hindered.
@@ -48,6 +55,7 @@ class Evidence:
     rows: Rows
     answers: LostAnswers
     receiver: Receiver
+    watchers: Sequence[Watcher]
     logs: Mapping[str, str]
 
 
@@ -66,6 +74,7 @@ def promises(evidence: Evidence, *, delivering: bool) -> tuple[Promise, ...]:
         equal_answers(history, evidence.answers),
         no_breakage(history),
         invariants_kept("changes without their events", f"{report.counts.events} events", report, EVENTS),
+        all_seen(evidence.watchers, evidence.state),
         invariants_kept("other contradictions in the rows", f"{len(others)} checks", report, others),
         nothing_cried(evidence.logs),
     ]
@@ -152,6 +161,13 @@ def equal_answers(history: History, answers: LostAnswers) -> Promise:
         f"{answers.lost} answers lost, {compared} of them compared with what was answered again",
         wrong,
     )
+
+
+def all_seen(watchers: Sequence[Watcher], state: State) -> Promise:
+    """Who watches is told every change once and in order, and knows in the end what the database has."""
+    looked_at = f"{len(watchers)} watchers, {sum(watcher.changes for watcher in watchers)} changes told"
+    wrong = (sentence for watcher in watchers for sentence in watcher.wrong(state))
+    return promise("watchers with a gap or a wrong picture", looked_at, wrong)
 
 
 def no_breakage(history: History) -> Promise:

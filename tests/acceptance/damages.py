@@ -44,10 +44,14 @@ def completed(booking: str) -> tuple[str, ...]:
     """The party has come and left, and its assignment still claims all of its tables."""
     return (
         (
-            "UPDATE bookings SET status = 'completed', checked_in_at = now(), checked_out_at = now()"
+            "UPDATE bookings SET status = 'completed', checked_in_at = now(), checked_out_at = now(), revision = 4"
             f" WHERE booking_id = '{{{booking}}}'"
         ),
-        f"UPDATE booking_history SET to_status = 'completed' WHERE booking_id = '{{{booking}}}' AND revision = 2",
+        (
+            "INSERT INTO booking_history SELECT restaurant_id, booking_id, v.*, 'x', '', now() FROM bookings,"
+            " (VALUES (3, 'confirmed', 'checked_in'), (4, 'checked_in', 'completed')) AS v"
+            f" WHERE booking_id = '{{{booking}}}'"
+        ),
         f"UPDATE assignments SET state = 'completed' WHERE booking_id = '{{{booking}}}'",
     )
 
@@ -60,8 +64,12 @@ DAMAGES: Mapping[str, Damage] = {
     "the rule that an assignment claims its tables is turned off": Damage(
         ("ALTER TABLE assignments DISABLE TRIGGER assignments_claims_whole",), {"rules_in_force": 1}
     ),
-    "the rule that a confirmed booking has tables is gone": Damage(
-        ("ALTER TABLE bookings DROP CONSTRAINT bookings_assignment_active",), {"rules_in_force": 1}
+    "the rule that a confirmed booking has tables is gone, and that a claimed table is there": Damage(
+        (
+            "ALTER TABLE bookings DROP CONSTRAINT bookings_assignment_active",
+            "ALTER TABLE table_claims DROP CONSTRAINT table_claims_restaurant_id_table_id_fkey",
+        ),
+        {"rules_in_force": 2},
     ),
     "a table is claimed twice": Damage(
         (DROP_CONSTRAINT, BLOCK_OVER_CLAIM),
@@ -171,6 +179,14 @@ DAMAGES: Mapping[str, Damage] = {
         {"holds_match_claims": 1},
         {"hold_id": "hold", "table_ids": "T4"},
     ),
+    "a hold was confirmed, and only another booking has tables of it": Damage(
+        (
+            "UPDATE holds SET state = 'confirmed' WHERE hold_id = '{released}'",
+            "UPDATE assignments SET hold_id = '{released}' WHERE assignment_id = '{assignment}'",
+        ),
+        {"confirmed_holds_assigned": 1},
+        {"hold_id": "released"},
+    ),
     "a block claims nothing": Damage(
         ("DELETE FROM table_claims WHERE block_id = '{block}'",),
         {"blocks_match_claims": 1},
@@ -186,6 +202,22 @@ DAMAGES: Mapping[str, Damage] = {
         {"blocks_match_claims": 1},
         {"block_id": "block", "table_ids": "T5"},
     ),
+    "a table that is held is gone": Damage(
+        (
+            "DELETE FROM tables WHERE table_id = '{T4}'",
+            "DELETE FROM table_adjacency WHERE '{T4}' IN (table_a, table_b)",
+        ),
+        {"floor_known": 2},
+        {"hold_id": "hold", "booking_id": "waiting", "table_ids": "T4"},
+    ),
+    "what is merged, blocked, beside another table or asked for is gone": Damage(
+        (
+            "DELETE FROM tables WHERE table_id IN ('{T3}', '{T5}')",
+            "DELETE FROM table_adjacency WHERE NOT '{T5}' IN (table_a, table_b)",
+            "UPDATE bookings SET zone_id = '{new}' WHERE booking_id = '{waiting}'",
+        ),
+        {"floor_known": 5},
+    ),
     "two tables are no merge group": Damage(
         ("DELETE FROM merge_groups WHERE assignment_id = '{merged}'",),
         {"merges_legal": 1},
@@ -198,7 +230,7 @@ DAMAGES: Mapping[str, Damage] = {
     ),
     "merged tables stand apart": Damage(
         ("UPDATE tables SET zone_id = '{new}' WHERE table_id = '{T2}'",),
-        {"merges_legal": 1},
+        {"merges_legal": 1, "floor_known": 1},
         {"assignment_id": "merged"},
     ),
     "a change has no event": Damage(
@@ -264,6 +296,21 @@ DAMAGES: Mapping[str, Damage] = {
     ),
     "a status came from nowhere": Damage(
         (said("pending"),), {"history_complete": 1}, {"booking_id": "seated"}
+    ),
+    "a step in the middle of history is another": Damage(
+        (
+            "UPDATE booking_history SET to_status = 'cancelled' WHERE booking_id = '{changed}' AND revision = 2",
+        ),
+        {"history_complete": 1},
+        {"booking_id": "changed"},
+    ),
+    "a booking took steps that none takes": Damage(
+        (
+            "UPDATE booking_history SET to_status = 'cancelled' WHERE booking_id = '{changed}' AND revision = 2",
+            "UPDATE booking_history SET from_status = 'cancelled' WHERE booking_id = '{changed}' AND revision = 3",
+        ),
+        {"history_complete": 1},
+        {"booking_id": "changed"},
     ),
     "an assignment is from the future": Damage(
         ("UPDATE assignments SET assignment_epoch = 99 WHERE assignment_id = '{assignment}'",),

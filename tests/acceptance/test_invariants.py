@@ -45,6 +45,7 @@ async def furnished(world: World) -> dict[str, str]:
         "party": party.booking_id,
         "merged": merged.assignment_id,
         "waiting": waiting.booking_id,
+        "changed": changed.booking_id,
         "hold": hold.hold_id,
         "block": block.block_id,
         "released": released.hold_id,

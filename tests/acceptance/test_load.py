@@ -4,6 +4,7 @@ from pathlib import Path
 from uuid import UUID
 
 from loadgen.checking.check import check_history
+from loadgen.checking.history import read_history
 from loadgen.counters import compare, read_counts
 from loadgen.driving import Tally
 from loadgen.page import page_of
@@ -44,7 +45,14 @@ hold = 1
 [choices.assigned]
 unassign = 3
 reassign = 1
+check_in = 2
+no_show = 2
+cancel = 1
+block = 1
+unblock = 1
 look = 1
+[choices.checked_in]
+complete = 1
 [driving]
 shared = 0.05
 """
@@ -78,6 +86,10 @@ async def test_callers_and_server_count_the_same_and_nothing_impossible_is_told(
     assert checked.counts["calls"] == tally.calls == counted.compared + counted.unsure
     assert result.found.operations == OPERATIONS
     assert result.found.repeats > 0
+    done = {method for method, status, _ in tally.replies if status == "OK"}
+    assert done >= {"TransitionBooking", "PutBooking", "BlockTables", "UnblockTables"}
+    steps = {call.action for call in read_history(tmp_path / "history").calls if call.outcome == "ok"}
+    assert steps == {"", "check_in", "complete", "cancel", "no_show", "undo_no_show"}
     assert result.found.unequal == 0
     assert is_sound(report)
     assert sum(sum(second.values()) for second in report["per_second"]) == tally.calls

@@ -1,8 +1,9 @@
 """How long the checks of `maitred verify` take on a large database.
 
-`python -m tests.bench.invariants_speed [CLAIMS …]` fills a PostgreSQL of its own with bookings of one table each, all
-in order, and prints the seconds for the whole database and for one restaurant of it. What was just written has not been
-vacuumed: the first look also marks each row as committed, and writes what it marked. The second one only looks.
+`python -m tests.bench.invariants_speed [CLAIMS …]` fills a PostgreSQL of its own with bookings of one confirmed
+hold and one table each, all in order, and prints the seconds for the whole database and for one restaurant of it. What
+was just written has not been vacuumed: the first look also marks each row as committed, and writes what it marked. The
+second one only looks.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ FILL = f"""
     CREATE TEMPORARY TABLE party AS
     SELECT
         md5('r' || r)::uuid AS restaurant_id, md5('t' || t || 'r' || r)::uuid AS table_id,
-        gen_random_uuid() AS booking_id, gen_random_uuid() AS assignment_id,
+        gen_random_uuid() AS booking_id, gen_random_uuid() AS hold_id, gen_random_uuid() AS assignment_id,
         '2031-05-01T10:00Z'::timestamptz + w * interval '2 hours' AS begins,
         '2031-05-01T10:00Z'::timestamptz + (w + 1) * interval '2 hours' AS ends,
         (t - 1) * {WINDOWS} + w AS version
@@ -38,17 +39,24 @@ FILL = f"""
     INSERT INTO restaurants (restaurant_id, tenant_id, name, time_zone, floor_version)
     SELECT md5('r' || r)::uuid, '{TENANT}', r::text, 'UTC', {TABLES * WINDOWS}
     FROM generate_series(1, {{restaurants}}) AS r;
+    INSERT INTO zones (restaurant_id, zone_id, name) SELECT DISTINCT restaurant_id, restaurant_id, 'Room' FROM party;
     INSERT INTO tables (restaurant_id, table_id, zone_id, name, capacity, min_party, max_party, movable)
     SELECT DISTINCT restaurant_id, table_id, restaurant_id, table_id::text, 4, 1, 4, true FROM party;
     INSERT INTO bookings (restaurant_id, booking_id, status, party_size, dining_start, dining_end, window_start,
         window_end, period, revision, assignment_epoch, assignment_id, created_at, updated_at)
-    SELECT restaurant_id, booking_id, 'confirmed', 2, begins, ends, begins, ends, 'day', 1, 1, assignment_id, now(),
+    SELECT restaurant_id, booking_id, 'confirmed', 2, begins, ends, begins, ends, 'day', 2, 1, assignment_id, now(),
         now() FROM party;
-    INSERT INTO booking_history (restaurant_id, booking_id, revision, to_status, actor, reason, changed_at)
-    SELECT restaurant_id, booking_id, 1, 'confirmed', 'bench', '', now() FROM party;
+    INSERT INTO booking_history (restaurant_id, booking_id, revision, from_status, to_status, actor, reason, changed_at)
+    SELECT restaurant_id, booking_id, revision, from_status, to_status, 'bench', '', now() FROM party
+    CROSS JOIN (VALUES (1, NULL, 'pending'), (2, 'pending', 'confirmed')) AS step (revision, from_status, to_status);
+    INSERT INTO holds (restaurant_id, hold_id, booking_id, table_ids, window_start, window_end, state, expires_at,
+        created_at, actor, policy_version, inventory_version, assignment_epoch)
+    SELECT restaurant_id, hold_id, booking_id, ARRAY[table_id], begins, ends, 'confirmed', now() + interval '1 minute',
+        now(), 'bench', 1, 1, 1 FROM party;
     INSERT INTO assignments (restaurant_id, assignment_id, booking_id, table_ids, window_start, window_end,
-        assignment_epoch, party_size, actor, created_at)
-    SELECT restaurant_id, assignment_id, booking_id, ARRAY[table_id], begins, ends, 1, 2, 'bench', now() FROM party;
+        assignment_epoch, party_size, hold_id, actor, created_at)
+    SELECT restaurant_id, assignment_id, booking_id, ARRAY[table_id], begins, ends, 1, 2, hold_id, 'bench', now()
+    FROM party;
     INSERT INTO table_claims (restaurant_id, table_id, during, kind, assignment_id, booking_id)
     SELECT restaurant_id, table_id, tstzrange(begins, ends), 'assignment', assignment_id, booking_id FROM party;
     INSERT INTO capacity_outbox (restaurant_id, tenant_id, floor_version, position, created_at, updated_at,

@@ -6,7 +6,7 @@ from random import Random
 
 from loadgen.checking.against_database import State
 from loadgen.checking.history import History
-from tests.checker import false_answers, false_rows
+from tests.checker import false_answers, false_lives, false_rows
 from tests.checker.scene import NoOccasionError, Scene
 
 # Each bug with the word that the checker has for it.
@@ -39,6 +39,21 @@ BUGS: Mapping[Callable[[Scene], None], str] = {
     false_rows.event_missing: "event_missing",
     false_rows.commits_out_of_order: "order_of_commits",
     false_answers.old_need_confirmed: "old_need",
+    false_lives.seated_after_the_end: "wrong_status",
+    false_lives.step_out_of_turn: "wrong_status",
+    false_lives.step_that_leads_elsewhere: "wrong_status",
+    false_lives.step_refused_in_vain: "refused_without_cause",
+    false_lives.table_of_a_party_that_came_given: "table_given_twice",
+    false_lives.no_show_kept_its_tables: "not_given_back",
+    false_lives.party_that_left_kept_its_tables: "not_given_back",
+    false_lives.step_lost: "lost",
+    false_lives.step_not_told: "event_missing",
+    false_lives.blocked_table_given: "table_given_twice",
+    false_lives.block_invented: "refused_without_cause",
+    false_lives.block_forgotten: "refused_without_cause",
+    false_lives.other_tables_blocked: "wrong_tables",
+    false_lives.unblocked_and_kept: "not_given_back",
+    false_lives.block_lost: "lost",
 }
 
 

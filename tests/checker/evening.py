@@ -9,7 +9,7 @@ from typing import Any
 
 from loadgen.checking.against_database import State
 from loadgen.checking.history import Clock, History, Recorded, digest_of
-from tests.checker.service import RESTAURANT, Answer, Service, Window, iso
+from tests.checker.service import RESTAURANT, STEPS, Answer, Service, Window, iso
 
 MS = 1_000_000
 START_NS = 5_000_000 * MS
@@ -17,6 +17,9 @@ WALL_NS = 1_795_000_000_000 * MS
 # By how much the service's clock differs from the clients'; the checker is told to allow more.
 SKEW_MS = 20
 HOURS = tuple(f"2026-11-27T{hour:02d}:00:00+00:00" for hour in range(17, 23))
+
+GOING = ("confirmed", "checked_in", "no_show")
+OFTEN = {"check_in": 4, "complete": 6, "cancel": 1, "no_show": 2, "undo_no_show": 4}
 
 Told = tuple[str, str, Answer]
 Client = Generator[Recorded, Told | None, None]
@@ -44,6 +47,8 @@ class Evening:
         # How many of the newest bookings and holds are acted on.
         self._recent = max(8, self.clients)
         self._holds: list[tuple[str, str, tuple[str, ...]]] = []
+        self._blocks = ["block-unknown"]
+        self._stood: dict[str, str] = {}
         self._now_ns = START_NS
 
     def lived(self) -> tuple[History, State]:
@@ -133,6 +138,11 @@ class Evening:
             if told is not None and told[0] == "ok" and "hold" in told[2]:
                 hold = told[2]["hold"]
                 self._holds.append((hold["hold_id"], hold["booking_id"], tuple(hold["table_ids"])))
+            if told is not None and told[0] == "ok" and "block" in told[2]:
+                self._blocks.append(told[2]["block"]["block_id"])
+            if told is not None and told[0] == "ok" and "booking" in told[2]:
+                booking = told[2]["booking"]
+                self._stood[booking["booking_id"]] = booking["status"]
 
     def _wish(self) -> Recorded:
         """What somebody does next: mostly to a hold that somebody knows of, or for a booking that there is."""
@@ -149,15 +159,30 @@ class Evening:
         draw = chance.random()
         if self._holds and draw < 0.5:
             return self._about_a_hold(replace(asked, booking_id=""))
-        if draw < 0.85:
+        if draw < 0.74:
             return replace(asked, method="HoldTables")
-        if draw < 0.98:
+        if draw < 0.87:
             method = chance.choice(("AssignTables", "UnassignTables", "UnassignTables", "ReassignTables"))
             whole = method == "UnassignTables" and chance.random() < 0.6
             return replace(asked, method=method, ttl_s=None, table_ids=() if whole else tables)
-        if draw < 0.99:
+        if draw < 0.88:
             return self._put(booking_id)
-        return replace(asked, method="TransitionBooking", ttl_s=None, table_ids=())
+        if draw < 0.97:
+            return self._step(booking_id)
+        if draw < 0.985:
+            return Recorded("BlockTables", table_ids=tables, window=window)
+        return Recorded("UnblockTables", hold_id=chance.choice(self._blocks[-3:]))
+
+    def _step(self, booking_id: str) -> Recorded:
+        """Mostly one that can be taken as far as somebody knows."""
+        chance, actions = self.random, list(STEPS)
+        going = [name for name, status in self._stood.items() if status in GOING]
+        if going and chance.random() < 0.8:
+            booking_id = chance.choice(going[-4:])
+            actions = [action for action, (before, _) in STEPS.items() if self._stood[booking_id] in before]
+        window = self._bookings[booking_id]
+        (action,) = chance.choices(actions, [OFTEN[action] for action in actions])
+        return Recorded("TransitionBooking", booking_id=booking_id, window=window, action=action)
 
     def _about_a_hold(self, asked: Recorded) -> Recorded:
         chance = self.random
@@ -217,7 +242,12 @@ class Evening:
             [owner.row() for owner in service.owners.values() if owner.kind == "hold"],
             [owner.row() for owner in service.owners.values() if owner.kind == "assignment"],
             [
-                {"booking_id": each.booking_id, "status": each.status, "assignment_id": each.assignment_id}
+                {
+                    "restaurant_id": RESTAURANT,
+                    "booking_id": each.booking_id,
+                    "status": each.status,
+                    "assignment_id": each.assignment_id,
+                }
                 for each in service.bookings.values()
             ],
             ledger,
@@ -237,7 +267,9 @@ def _payload(asked: Recorded) -> dict[str, Any]:
         "AssignTables": ("booking_id", "table_ids"),
         "ReassignTables": ("booking_id", "table_ids"),
         "UnassignTables": ("booking_id", "table_ids"),
-        "TransitionBooking": ("booking_id",),
+        "TransitionBooking": ("booking_id", "action"),
+        "BlockTables": ("table_ids", "window"),
+        "UnblockTables": ("hold_id",),
     }
     return {name: getattr(asked, name) for name in wanted[asked.method]}
 

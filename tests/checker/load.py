@@ -16,6 +16,9 @@ from loadgen.driving import Line, Reply
 from maitred_client.channel import SERVICES
 from maitred_client.messages import (
     AssignTablesRequest,
+    BlockCause,
+    BlockTablesRequest,
+    BookingAction,
     ConfirmHoldRequest,
     ExtendHoldRequest,
     HoldTablesRequest,
@@ -24,7 +27,9 @@ from maitred_client.messages import (
     ReassignTablesRequest,
     ReleaseHoldRequest,
     ReplaceHoldRequest,
+    TransitionBookingRequest,
     UnassignTablesRequest,
+    UnblockTablesRequest,
 )
 from tests.builders.world import STAY, World, evening, stamp
 
@@ -36,6 +41,8 @@ HOURS = (17, 18, 19)
 SINGLE, PAIRS = (("T1",), ("T2",), ("T3",)), (("T1", "T2"), ("T2", "T3"))
 # How often somebody still acts on what is over as far as everybody knows.
 STUBBORN = 0.35
+ACTIONS = ("check_in", "check_in", "complete", "cancel", "no_show", "undo_no_show")
+GONE = ("pending", "cancelled", "completed")
 METHODS: Final = {method.name: method for service in SERVICES for method in service.methods}
 
 Ask: TypeAlias = Callable[[Random], tuple[Message, Recorded] | None]
@@ -64,6 +71,7 @@ class Crowd:
     parties: list[Party] = field(default_factory=list)
     seated: list[str] = field(default_factory=list)
     holds: list[Held] = field(default_factory=list)
+    blocks: list[str] = field(default_factory=list)
 
     def choose(self, chance: Random) -> tuple[Message, Recorded]:
         """The next request, and what the history says of it; the ids of call and request come later."""
@@ -76,8 +84,10 @@ class Crowd:
             return self._about_a_seat(chance, chance.choice(self.seated[-6:]))
         waiting = [party for party in self.parties[-5:] if party.booking_id not in self.seated]
         party = chance.choice(waiting or self.parties)
-        if draw < 0.62:
+        if draw < 0.61:
             return self._change(chance, party)
+        if draw < 0.65:
+            return self._mend(chance, party)
         tables, restaurant_id = self._tables(chance, party), self.world.restaurant_id
         about: dict[str, Any] = {
             "booking_id": party.booking_id,
@@ -98,7 +108,11 @@ class Crowd:
             self.holds.append(Held(hold["hold_id"], hold["booking_id"], tuple(hold["table_ids"])))
         if call.method in ("ConfirmHold", "AssignTables") and booking:
             self.seated.append(booking["booking_id"])
-        if call.method == "UnassignTables" and call.booking_id in self.seated:
+        if call.answer.get("block"):
+            self.blocks = [block_id for block_id in self.blocks if block_id != call.hold_id]
+        if call.method == "BlockTables":
+            self.blocks.append(call.answer["block"]["block_id"])
+        if booking and booking["status"] in GONE and call.booking_id in self.seated:
             self.seated.remove(call.booking_id)
         if call.method != "ExtendHold" and Random(call.request_id).random() > STUBBORN:
             self.holds = [held for held in self.holds if held.hold_id != call.hold_id]
@@ -149,10 +163,35 @@ class Crowd:
     def _about_a_seat(self, chance: Random, booking_id: str) -> tuple[Message, Recorded]:
         about: dict[str, Any] = {"booking_id": booking_id, "restaurant_id": self.world.restaurant_id}
         party = next(each for each in self.parties if each.booking_id == booking_id)
-        if chance.random() < 0.75:
+        draw = chance.random()
+        if draw < 0.35:
+            action = chance.choice(ACTIONS)
+            value = BookingAction.Value(f"BOOKING_ACTION_{action.upper()}")
+            return TransitionBookingRequest(**about, action=value), Recorded(
+                "TransitionBooking", **about, window=party.window, action=action
+            )
+        if draw < 0.8:
             return UnassignTablesRequest(**about), Recorded("UnassignTables", **about, window=party.window)
         about |= {"table_ids": self._tables(chance, party)}
         return ReassignTablesRequest(**about), Recorded("ReassignTables", **about, window=party.window)
+
+    def _mend(self, chance: Random, party: Party) -> tuple[Message, Recorded]:
+        """Blocks tables that a party might want, or gives back what is blocked."""
+        about: dict[str, Any] = {"restaurant_id": self.world.restaurant_id}
+        if self.blocks:
+            block_id = chance.choice(self.blocks)
+            request = UnblockTablesRequest(**about, block_id=block_id)
+            return request, Recorded("UnblockTables", **about, hold_id=block_id)
+        hour = chance.choice(HOURS)
+        about["table_ids"] = self._tables(chance, party)
+        window: dict[str, Any] = {
+            "window_start": stamp(evening(hour)),
+            "window_end": stamp(evening(hour) + STAY),
+        }
+        cause = BlockCause.BLOCK_CAUSE_OTHER
+        return BlockTablesRequest(**about, **window, cause=cause), Recorded(
+            "BlockTables", **about, window=self.window(hour)
+        )
 
     def _tables(self, chance: Random, party: Party) -> tuple[str, ...]:
         return tuple(self.world.ids(chance.choice(SINGLE if party.size <= 4 else PAIRS)))

@@ -8,18 +8,23 @@ from uuid import uuid4
 from loadgen.checking.history import Recorded
 from maitred_client.messages import (
     AssignTablesRequest,
+    BlockCause,
+    BlockTablesRequest,
+    BookingAction,
     ConfirmHoldRequest,
     ExtendHoldRequest,
     HoldTablesRequest,
     PartyRequest,
     PutBookingRequest,
     ReleaseHoldRequest,
+    TransitionBookingRequest,
     UnassignTablesRequest,
+    UnblockTablesRequest,
 )
-from tests.builders.world import evening, stamp
+from tests.builders.world import STAY, evening, stamp
 from tests.checker.load import Client, Crowd
 
-NOON, LATER = 12, 13
+NOON, LATER, AFTERNOON = 12, 13, 15
 
 
 @dataclass
@@ -50,6 +55,49 @@ class Noon:
         await self.asks("ReleaseHold", ReleaseHoldRequest, hold_id=hold_of(kept))
         await self.holds(three, "T1")
         await self.moves_on(three, four)
+        await self.ends()
+        await self.is_mended()
+
+    async def ends(self) -> None:
+        """Parties leave, call off and stay away, and the next ones get their tables."""
+        for name, *actions in (
+            ("T1", "check_in", "complete"),
+            ("T2", "cancel", "cancel"),
+            ("T3", "no_show", "undo_no_show", "no_show"),
+        ):
+            first, second = [await self.comes(2, hour=AFTERNOON) for _ in range(2)]
+            await self.sits(first, name)
+            for action in actions:
+                await self.steps(first, action)
+            await self.sits(second, name)
+
+    async def is_mended(self) -> None:
+        """A table is blocked for a while."""
+        party = await self.comes(2, hour=AFTERNOON)
+        start, cause = evening(AFTERNOON), BlockCause.BLOCK_CAUSE_MAINTENANCE
+        about: dict[str, Any] = {"restaurant_id": self.crowd.world.restaurant_id}
+        tables = tuple(self.crowd.world.ids(("T4",)))
+        request = BlockTablesRequest(
+            **about, table_ids=tables, window_start=stamp(start), window_end=stamp(start + STAY), cause=cause
+        )
+        window = self.crowd.window(AFTERNOON)
+        asked = Recorded("BlockTables", **about, table_ids=tables, window=window)
+        blocked = await self.client.ask(request, asked)
+        await self.sits(party, "T4")
+        block_id = str(blocked.answer["block"]["block_id"])
+        lifting = Recorded("UnblockTables", **about, hold_id=block_id)
+        await self.client.ask(UnblockTablesRequest(**about, block_id=block_id), lifting)
+        await self.sits(party, "T4")
+
+    async def sits(self, booking_id: str, name: str) -> None:
+        tables = tuple(self.crowd.world.ids((name,)))
+        await self.asks("AssignTables", AssignTablesRequest, booking_id=booking_id, table_ids=tables)
+
+    async def steps(self, booking_id: str, action: str) -> None:
+        about: dict[str, Any] = {"restaurant_id": self.crowd.world.restaurant_id, "booking_id": booking_id}
+        value = BookingAction.Value(f"BOOKING_ACTION_{action.upper()}")
+        asked = Recorded("TransitionBooking", **about, action=action)
+        await self.client.ask(TransitionBookingRequest(**about, action=value), asked)
 
     async def moves_on(self, three: str, four: str) -> None:
         """A party with two holds confirms one of them, and one that comes later confirms what it held before."""

@@ -67,12 +67,14 @@ class Scene:
 
     def is_quiet(self, held: Recorded, for_ms: int) -> bool:
         """Whether nobody can have ended the hold for so long: nothing unanswered, and nothing asked meanwhile."""
-        hold_id, until_ns = held.answer["hold"]["hold_id"], (held.returned_ns or 0) + for_ms * MS
+        until_ns = (held.returned_ns or 0) + for_ms * MS
+        parts = (call.answer.get("hold", {}) for call in self.calls)
+        hold_ids = {part["hold_id"] for part in parts if part.get("booking_id") == held.booking_id}
         return not any(
             (other.returned_ns is None or other.returned_ns >= held.invoked_ns or other.outcome == "unknown")
             and other.invoked_ns < until_ns
             for other in self.calls
-            if other is not held and (other.booking_id == held.booking_id or other.hold_id == hold_id)
+            if other is not held and (other.booking_id == held.booking_id or other.hold_id in hold_ids)
         ) and not any(
             other.reason == "DEADLINE_EXCEEDED" and other.booking_id == held.booking_id
             for other in self.calls
@@ -87,6 +89,10 @@ def after(call: Recorded, by_ms: int = 1) -> dict[str, int]:
     """Asked and told right after a call."""
     assert call.returned_ns is not None
     return {"invoked_ns": call.returned_ns + by_ms * MS, "returned_ns": call.returned_ns + (by_ms + 5) * MS}
+
+
+def step(action: str) -> Callable[[Recorded], bool]:
+    return lambda call: call.outcome == "ok" and call.action == action
 
 
 def changed(scene: Scene, booking_id: str) -> bool:

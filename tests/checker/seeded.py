@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 from unittest.mock import patch
 from uuid import UUID, uuid4
 
@@ -18,8 +18,9 @@ from loadgen.checking.check import check_history
 from loadgen.checking.report import Report
 from server.bootstrap import serving
 from server.config import load_settings
+from server.domain.booking import TRANSITIONS, BookingAction, BookingStatus
 from server.domain.claims import Claim
-from server.errors import Reason, ServiceError, refuse
+from server.errors import ClaimKind, Reason, ServiceError, refuse
 from server.orchestrator import (
     assigning,
     candidate,
@@ -29,7 +30,9 @@ from server.orchestrator import (
     put_booking,
     release_hold,
     situation,
+    transition_booking,
     unassign_tables,
+    unblock_tables,
 )
 from server.orchestrator.candidate import Candidate
 from server.orchestrator.changes import Changes
@@ -149,6 +152,50 @@ def _release_keeps_claims(stack: ExitStack) -> None:
 
 def _unassign_keeps_claims(stack: ExitStack) -> None:
     stack.enter_context(patch.object(unassign_tables, "Changes", _without_drops))
+
+
+def _unblock_keeps_claims(stack: ExitStack) -> None:
+    stack.enter_context(patch.object(unblock_tables, "Changes", _without_drops))
+
+
+def _no_show_keeps_claims(stack: ExitStack) -> None:
+    _keeping(stack, "_released")
+
+
+def _leaving_keeps_claims(stack: ExitStack) -> None:
+    _keeping(stack, "_completed")
+
+
+def _keeping(stack: ExitStack, name: str) -> None:
+    ending = getattr(transition_booking, name)
+    stack.enter_context(
+        patch.object(
+            transition_booking,
+            name,
+            lambda *about: replace(ending(*about), claims_dropped_of=(), claims_cut=()),
+        )
+    )
+
+
+def _cancelled_twice(stack: ExitStack) -> None:
+    again = {BookingStatus.CANCELLED: {BookingAction.CANCEL: BookingStatus.CANCELLED}}
+    stack.enter_context(patch.dict(cast("dict[Any, Any]", TRANSITIONS), again))
+
+
+def _nobody_comes_after_all(stack: ExitStack) -> None:
+    stack.enter_context(patch.dict(cast("dict[Any, Any]", TRANSITIONS), {BookingStatus.NO_SHOW: {}}))
+
+
+def _blocks_ignored(stack: ExitStack) -> None:
+    """Neither the service nor the database minds a block."""
+    foreign = situation.foreign
+    stack.enter_context(
+        patch.object(
+            candidate,
+            "foreign",
+            lambda *about: tuple(claim for claim in foreign(*about) if claim.kind is not ClaimKind.BLOCK),
+        )
+    )
 
 
 def _without_drops(**changes: Any) -> Changes:
@@ -291,5 +338,11 @@ SEEDED: Final[Mapping[str, Sown]] = {
     "epoch ignored": Sown(_epoch_ignored, frozenset({"old_need"})),
     "confirmed holds can be released": Sown(_confirmed_can_be_released, frozenset({"hold_used_twice"})),
     "life cut short": Sown(_life_cut_short, frozenset({"wrong_expiry"})),
+    "unblock keeps the claims": Sown(_unblock_keeps_claims, _DISHONEST | {"not_given_back"}),
+    "no-show keeps the claims": Sown(_no_show_keeps_claims, _DISHONEST | {"not_given_back"}),
+    "leaving keeps the claims": Sown(_leaving_keeps_claims, _DISHONEST | {"not_given_back"}),
+    "cancelled twice": Sown(_cancelled_twice, frozenset({"wrong_status"})),
+    "nobody comes after all": Sown(_nobody_comes_after_all, _DISHONEST),
+    "blocks ignored": Sown(_blocks_ignored, _TWICE, unprotected=True),
     "other holds survive": Sown(_other_holds_survive, _DISHONEST | {"not_given_back", "hold_was_over"}),
 }

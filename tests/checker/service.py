@@ -1,6 +1,7 @@
 """A correct service in miniature: one call after the other, each at one moment, with the rules of the real one.
 
-It knows holds, assignments, merges, windows, expiry, the ledger and the events; floors and policies don't exist here.
+It knows holds, assignments, merges, windows, blocks, the steps of a booking's life, expiry, the ledger and the events;
+floors and policies don't exist here, and a booking that has tables is not changed.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,6 +15,15 @@ US_PER_S = 1_000_000
 RESTAURANT = "lumen"
 Answer = dict[str, Any]
 Window = tuple[str, str]
+
+# By action, what a booking may be, and what it is then.
+STEPS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "check_in": (("confirmed",), "checked_in"),
+    "complete": (("checked_in",), "completed"),
+    "cancel": (("pending", "confirmed"), "cancelled"),
+    "no_show": (("confirmed", "checked_in"), "no_show"),
+    "undo_no_show": (("no_show",), "confirmed"),
+}
 
 
 class Refused(Exception):
@@ -36,11 +46,12 @@ class Booking:
     revision: int = 1
     epoch: int = 1
     assignment_id: str | None = None
+    last_assignment_id: str = ""
 
 
 @dataclass
 class Owner:
-    """A hold or an assignment; it claims all its tables while it is live."""
+    """A hold, an assignment or a block; it claims all its tables while it is live."""
 
     kind: str
     owner_id: str
@@ -104,6 +115,8 @@ class Service:
         known = self.bookings.get(booking_id)
         if known is None:
             known = self.bookings[booking_id] = Booking(booking_id, window)
+        elif known.status == "confirmed":
+            raise Refused("CUTOFF_PASSED")
         elif known.status != "pending":
             raise Refused("INVALID_STATE_TRANSITION")
         else:
@@ -172,16 +185,16 @@ class Service:
         return self._seat(booking, table_ids)
 
     def ReassignTables(self, booking_id: str, table_ids: tuple[str, ...]) -> Answer:
-        booking, present = self._seated(booking_id)
+        booking, present = self._seated(booking_id, "confirmed", "checked_in")
         if set(table_ids) == set(present.table_ids):
             raise Refused("BOOKING_ALREADY_ASSIGNED")
         self._require_free(booking, table_ids)
         self._let_go(present)
         booking.epoch += 1
-        return self._seat(booking, table_ids)
+        return self._seat(booking, table_ids, status=booking.status)
 
     def UnassignTables(self, booking_id: str, table_ids: tuple[str, ...]) -> Answer:
-        booking, present = self._seated(booking_id)
+        booking, present = self._seated(booking_id, "confirmed")
         if set(table_ids) - set(present.table_ids):
             raise Refused("TABLE_NOT_FOUND")
         self._let_go(present)
@@ -193,18 +206,49 @@ class Service:
         booking.revision += 1
         return {"booking": self._booking(booking)}
 
-    def TransitionBooking(self, booking_id: str) -> Answer:
-        """Cancels it."""
+    def TransitionBooking(self, booking_id: str, action: str) -> Answer:
         booking = self._known_booking(booking_id)
-        if booking.status == "cancelled":
+        allowed, status = STEPS[action]
+        if booking.status not in allowed:
             raise Refused("INVALID_STATE_TRANSITION")
-        if booking.assignment_id:
-            self._let_go(self.owners[booking.assignment_id])
-        self._end_holds(booking)
-        booking.status, booking.assignment_id = "cancelled", None
-        booking.revision += 1
+        if action == "undo_no_show":
+            had = self.owners[booking.last_assignment_id].table_ids
+            self._require_free(booking, had)
+            self._seat(booking, had)
+        else:
+            self._step(booking, status)
         self._tell("capacity.booking.transitioned", booking_id)
         return {"booking": self._booking(booking)}
+
+    def _step(self, booking: Booking, status: str) -> None:
+        self._end_holds(booking)
+        if booking.assignment_id and status != "checked_in":
+            self._let_go(self.owners[booking.assignment_id])
+        if status == "completed" and booking.assignment_id:
+            self.owners[booking.assignment_id].state = "completed"
+        elif status != "checked_in":
+            booking.assignment_id = None
+        booking.status = status
+        booking.revision += 1
+
+    def BlockTables(self, table_ids: tuple[str, ...], window: Window) -> Answer:
+        self._require_free(Booking("", window), table_ids)
+        block = Owner(
+            "block", f"block-{next(self._numbers)}", "", tuple(sorted(table_ids)), window, self.now_us
+        )
+        self.owners[block.owner_id] = self._claiming[block.owner_id] = block
+        self._tell("capacity.block.created", block.owner_id)
+        return {"block": block.row()}
+
+    def UnblockTables(self, hold_id: str) -> Answer:
+        """Histories name the block where they name holds."""
+        block = self.owners.get(hold_id)
+        if block is None or block.kind != "block":
+            raise Refused("BLOCK_NOT_FOUND")
+        if block.state == "active":
+            block.state = "released"
+            self._tell("capacity.block.released", hold_id)
+        return {"block": block.row()}
 
     def _known_booking(self, booking_id: str) -> Booking:
         if booking_id not in self.bookings:
@@ -213,16 +257,18 @@ class Service:
 
     def _assignable(self, booking_id: str) -> Booking:
         booking = self._known_booking(booking_id)
-        if booking.status == "cancelled":
+        if booking.status not in ("pending", "confirmed"):
             raise Refused("INVALID_STATE_TRANSITION")
         if booking.assignment_id:
             raise Refused("BOOKING_ALREADY_ASSIGNED")
         return booking
 
-    def _seated(self, booking_id: str) -> tuple[Booking, Owner]:
+    def _seated(self, booking_id: str, *statuses: str) -> tuple[Booking, Owner]:
         booking = self._known_booking(booking_id)
         if booking.assignment_id is None:
             raise Refused("ASSIGNMENT_NOT_FOUND")
+        if booking.status not in statuses:
+            raise Refused("INVALID_STATE_TRANSITION")
         return booking, self.owners[booking.assignment_id]
 
     def _known_hold(self, hold_id: str) -> Owner:
@@ -253,11 +299,13 @@ class Service:
         kinds = {
             owner.kind
             for owner in self._live()
-            if owner.booking_id != booking.booking_id
+            if (owner.kind == "block" or owner.booking_id != booking.booking_id)
             and set(owner.table_ids) & set(table_ids)
             and owner.window[0] < booking.window[1]
             and booking.window[0] < owner.window[1]
         }
+        if "block" in kinds:
+            raise Refused("TABLE_BLOCKED")
         if "assignment" in kinds:
             raise Refused("TABLE_CONFLICT_ASSIGNED")
         if "hold" in kinds:
@@ -277,7 +325,9 @@ class Service:
         self._tell("capacity.hold.created", hold.owner_id)
         return self._hold_part(hold)
 
-    def _seat(self, booking: Booking, table_ids: tuple[str, ...], hold_id: str = "") -> Answer:
+    def _seat(
+        self, booking: Booking, table_ids: tuple[str, ...], hold_id: str = "", status: str = "confirmed"
+    ) -> Answer:
         self._end_holds(booking)
         assignment = Owner(
             "assignment",
@@ -289,7 +339,8 @@ class Service:
             hold_id=hold_id,
         )
         self.owners[assignment.owner_id] = self._claiming[assignment.owner_id] = assignment
-        booking.status, booking.assignment_id = "confirmed", assignment.owner_id
+        booking.status, booking.assignment_id = status, assignment.owner_id
+        booking.last_assignment_id = assignment.owner_id
         booking.revision += 1
         self._tell("capacity.assignment.sync", assignment.owner_id)
         part = {

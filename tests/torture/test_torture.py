@@ -18,9 +18,10 @@ SCENARIO = Scenario(
     holds=Holds(ttl_s=30.0, expiring=0.1, merged=0.2),
     answers=Answers(),
     choices=Choices(
-        pending={"hold": 8, "assign": 1},
+        pending={"hold": 8, "assign": 1, "block": 1},
         held={"confirm": 6, "release": 3},
-        assigned={"unassign": 4, "reassign": 1},
+        assigned={"unassign": 2, "reassign": 1, "check_in": 3, "no_show": 2, "cancel": 1, "unblock": 1},
+        checked_in={"complete": 2, "no_show": 1},
     ),
 )
 

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -15,6 +15,7 @@ from server.torture.answers import LostAnswers
 from server.torture.receiver import Receiver
 from server.torture.schedule import Kind
 from server.torture.verdict import Evidence, enough_faults, promises
+from server.torture.watching import Watcher
 
 NOW = datetime(2031, 5, 1, 12, tzinfo=UTC)
 COUNTS = InvariantCounts(*[0] * 8)
@@ -34,6 +35,16 @@ CONFIRMED = Recorded(
     answer_digest=digest_of(b"yes"),
 )
 CLOCKS = (Clock(0, 10**18),)
+CLAIM = {
+    "restaurant_id": "r",
+    "table_id": "t1",
+    "window_start": NOW.isoformat(),
+    "window_end": (NOW + timedelta(hours=2)).isoformat(),
+    "kind": "assignment",
+    "owner_id": "a1",
+    "booking_id": "b1",
+    "expires_at": None,
+}
 EVENTS = {"e1": ("r", 1, 1), "e2": ("r", 2, 1)}
 
 
@@ -63,6 +74,7 @@ def evidence() -> Evidence:
         rows,
         answers,
         receiver,
+        (Watcher("r"),),
         {"server": ""},
     )
 
@@ -113,6 +125,14 @@ def names_of_broken(found: Evidence) -> set[str]:
         (
             with_rows(committed={"e1": ("r", 2, 1), "e2": ("r", 1, 1)}),
             "events lost, invented or out of order",
+        ),
+        (
+            lambda found: replace(found, state=State(NOW.isoformat(), [CLAIM])),
+            "watchers with a gap or a wrong picture",
+        ),
+        (
+            lambda found: replace(found, watchers=(Watcher("r", gap="2 came after 0"),)),
+            "watchers with a gap or a wrong picture",
         ),
         (
             lambda found: replace(found, logs={"server": '{"level": "critical"}'}),

@@ -12,11 +12,13 @@ import pytest
 from loadgen.acting.verbs import VERBS
 from loadgen.place import Place
 from loadgen.scenario import (
+    AnyTime,
     AssignedVerb,
+    CheckedInVerb,
     ExpiredVerb,
     HeldVerb,
+    NoShowVerb,
     PendingVerb,
-    Question,
     Scenario,
     ScenarioError,
     load_scenario,
@@ -76,7 +78,8 @@ def test_every_packaged_scenario_is_valid_and_says_what_it_is() -> None:
 
 def test_the_mixed_scenario_does_everything_that_callers_can_do() -> None:
     choices = packaged_scenarios()["mixed"].choices
-    chosen = {*choices.pending, *choices.held, *choices.expired, *choices.assigned}
+    waiting = {*choices.pending, *choices.held, *choices.expired}
+    chosen = waiting | {*choices.assigned, *choices.checked_in, *choices.no_show}
     assert chosen == set(VERBS)
 
 
@@ -186,11 +189,13 @@ def test_the_page_names_the_verbs_of_each_standing() -> None:
         standing: set(re.findall(r"`(\w+)`", verbs))
         for standing, verbs in re.findall(r"^\| `?(\w+)`? \| (`[a-z].*) \|$", PAGE, re.MULTILINE)
     }
-    questions = set(get_args(Question))
+    any_time = set(get_args(AnyTime))
     assert rows == {
-        "pending": set(get_args(PendingVerb)) - questions,
-        "held": set(get_args(HeldVerb)) - questions,
-        "expired": set(get_args(ExpiredVerb)) - questions,
-        "assigned": set(get_args(AssignedVerb)) - questions,
-        "each": questions,
+        "pending": set(get_args(PendingVerb)) - any_time,
+        "held": set(get_args(HeldVerb)) - any_time,
+        "expired": set(get_args(ExpiredVerb)) - any_time,
+        "assigned": set(get_args(AssignedVerb)) - any_time,
+        "checked_in": set(get_args(CheckedInVerb)) - any_time,
+        "no_show": set(get_args(NoShowVerb)) - any_time,
+        "each": any_time,
     }

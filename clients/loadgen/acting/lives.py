@@ -26,6 +26,9 @@ class Standing(StrEnum):
     HELD = "held"
     EXPIRED = "expired"
     ASSIGNED = "assigned"
+    CHECKED_IN = "checked_in"
+    NO_SHOW = "no_show"
+    OVER = "over"
 
 
 @dataclass(slots=True)
@@ -53,6 +56,17 @@ class Life:
     def has(self, table_ids: Sequence[str]) -> None:
         """It is assigned to these tables, or, for none, to tables that are to be looked up."""
         self.known, self.table_ids = Standing.ASSIGNED, tuple(table_ids)
+
+    def stands(self, status: str) -> None:
+        """It has this status, by the service's own word."""
+        if status == "confirmed":
+            self.has(())
+        elif status in (Standing.CHECKED_IN, Standing.NO_SHOW):
+            self.known = Standing(status)
+        elif status in ("completed", "cancelled"):
+            self.known = Standing.OVER
+        else:
+            self.waits()
 
     def waits(self) -> None:
         """It has no tables; a hold that it had is remembered by its id alone."""
@@ -103,7 +117,7 @@ class Lives:
         if life.rests:
             due_s = life.expires_at_s + EXPIRED_FOR_S
             heapq.heappush(self._resting, (due_s, life.visit.booking_id, life))
-        elif life.known is Standing.PENDING:
+        elif life.known in (Standing.PENDING, Standing.OVER):
             self._waiting.append(life)
         else:
             self._seated.append(life)

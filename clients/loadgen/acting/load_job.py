@@ -111,13 +111,18 @@ async def _drive(part: LoadPart, desk: Desk, scene: Scene, lives: Lives) -> None
 
 
 def _choices(scenario: Scenario) -> dict[Standing, tuple[list[str], list[float]]]:
-    """Verbs with their weights. Where a scenario has nothing to do with a booking it begins anew."""
+    """Verbs with their weights. Where a scenario has nothing to do with a booking it begins anew; whose booking is
+    over makes another one.
+    """
     choices = scenario.choices
     weights: dict[Standing, Mapping[Any, float]] = {
         Standing.PENDING: choices.pending,
         Standing.HELD: choices.held,
         Standing.EXPIRED: choices.expired,
         Standing.ASSIGNED: choices.assigned,
+        Standing.CHECKED_IN: choices.checked_in or {"complete": 1.0},
+        Standing.NO_SHOW: choices.no_show or {"undo_no_show": 1.0},
+        Standing.OVER: {"come_again": 1.0},
     }
     return {
         standing: (list(verbs), list(verbs.values()))

@@ -2,10 +2,13 @@
 
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from dataclasses import replace as change_record
 from random import Random
 from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+from google.rpc import status_pb2
 
 from loadgen.acting.asking import Caller
 from loadgen.acting.lives import Life, Standing
@@ -13,12 +16,19 @@ from loadgen.checking.history import Recorded
 from loadgen.driving import Outcome, Reply
 from loadgen.place import Place
 from maitred_client import duration, timestamp
+from maitred_client.details import decode_details
 from maitred_client.messages import (
     AssignTablesRequest,
     AssignTablesResponse,
     AutoAssignRequest,
     AutoAssignResponse,
     AvailabilityQuestion,
+    BlockCause,
+    BlockTablesRequest,
+    BlockTablesResponse,
+    Booking,
+    BookingAction,
+    BookingStatus,
     ConfirmHoldRequest,
     ConfirmHoldResponse,
     Duration,
@@ -39,7 +49,10 @@ from maitred_client.messages import (
     ReplaceHoldRequest,
     ReplaceHoldResponse,
     SearchAvailabilityRequest,
+    TransitionBookingRequest,
+    TransitionBookingResponse,
     UnassignTablesRequest,
+    UnblockTablesRequest,
 )
 
 SEARCHED_STARTS: Final = 8
@@ -53,20 +66,23 @@ WAITS: Final = frozenset(
         "HOLD_NOT_FOUND",
         "HOLD_MISMATCH",
         "ASSIGNMENT_NOT_FOUND",
-        "INVALID_STATE_TRANSITION",
     }
 )
 HAS_TABLES: Final = frozenset({"BOOKING_ALREADY_ASSIGNED", "HOLD_ALREADY_CONFIRMED"})
+STANDS_OTHERWISE: Final = "INVALID_STATE_TRANSITION"
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Where callers act and by what chance. `shortest_ttl_s` is the shortest life of a hold that the server allows."""
+    """Where callers act and by what chance. `shortest_ttl_s` is the shortest life of a hold that the server allows, and
+    `blocks` are those that they know of, as histories have them.
+    """
 
     place: Place
     caller: Caller
     chance: Random
     shortest_ttl_s: float
+    blocks: list[Recorded] = field(default_factory=list)
 
     def about(self, life: Life, table_ids: tuple[str, ...] = (), ttl_s: float | None = None) -> Recorded:
         """What histories say of a call about a booking."""
@@ -218,6 +234,79 @@ async def unassign(scene: Scene, life: Life, intended_ns: int) -> None:
         _learn(life, reply)
 
 
+async def check_in(scene: Scene, life: Life, intended_ns: int) -> None:
+    await _step(scene, life, BookingAction.BOOKING_ACTION_CHECK_IN, intended_ns)
+
+
+async def complete(scene: Scene, life: Life, intended_ns: int) -> None:
+    await _step(scene, life, BookingAction.BOOKING_ACTION_COMPLETE, intended_ns)
+
+
+async def cancel(scene: Scene, life: Life, intended_ns: int) -> None:
+    await _step(scene, life, BookingAction.BOOKING_ACTION_CANCEL, intended_ns)
+
+
+async def no_show(scene: Scene, life: Life, intended_ns: int) -> None:
+    await _step(scene, life, BookingAction.BOOKING_ACTION_NO_SHOW, intended_ns)
+
+
+async def undo_no_show(scene: Scene, life: Life, intended_ns: int) -> None:
+    await _step(scene, life, BookingAction.BOOKING_ACTION_UNDO_NO_SHOW, intended_ns)
+
+
+async def _step(scene: Scene, life: Life, action: "BookingAction.ValueType", intended_ns: int) -> None:
+    request = TransitionBookingRequest(**scene.where(life), action=action)
+    name = BookingAction.Name(action).removeprefix("BOOKING_ACTION_").lower()
+    about = change_record(scene.about(life), action=name)
+    reply = await scene.caller.change("TransitionBooking", request, about, intended_ns)
+    if reply.outcome is Outcome.OK:
+        life.stands(_status_in(TransitionBookingResponse.FromString(reply.body).booking))
+    else:
+        _learn(life, reply)
+
+
+async def come_again(scene: Scene, life: Life, intended_ns: int) -> None:
+    """The party makes a new booking for what it wanted before."""
+    booking_id = str(UUID(int=scene.chance.getrandbits(128), version=4))
+    visit = change_record(life.visit, booking_id=booking_id)
+    request = scene.place.booking(visit)
+    about = change_record(scene.about(life), booking_id=booking_id)
+    reply = await scene.caller.change("PutBooking", request, about, intended_ns)
+    if reply.outcome is Outcome.OK:
+        life.visit = visit
+        life.waits()
+
+
+async def block(scene: Scene, life: Life, intended_ns: int) -> None:
+    """Takes a table that the party might have had, for as long as it would have sat there."""
+    visit = life.visit
+    table_ids = scene.place.choose_tables(visit, scene.chance)
+    request = BlockTablesRequest(
+        restaurant_id=scene.place.restaurant_id(visit.restaurant),
+        table_ids=table_ids,
+        window_start=timestamp(visit.start),
+        window_end=timestamp(visit.end),
+        cause=BlockCause.BLOCK_CAUSE_MAINTENANCE,
+    )
+    about = Recorded("", restaurant_id=request.restaurant_id, table_ids=table_ids, window=visit.window)
+    reply = await scene.caller.change("BlockTables", request, about, intended_ns)
+    if reply.outcome is Outcome.OK:
+        block_id = BlockTablesResponse.FromString(reply.body).block.block_id
+        scene.blocks.append(change_record(about, hold_id=block_id))
+
+
+async def unblock(scene: Scene, life: Life, intended_ns: int) -> None:
+    """Gives back what somebody blocked, or blocks when nobody has."""
+    if not scene.blocks:
+        await block(scene, life, intended_ns)
+        return
+    about = scene.blocks.pop(scene.chance.randrange(len(scene.blocks)))
+    request = UnblockTablesRequest(restaurant_id=about.restaurant_id, block_id=about.hold_id)
+    reply = await scene.caller.change("UnblockTables", request, about, intended_ns)
+    if reply.outcome is Outcome.UNKNOWN:
+        scene.blocks.append(about)
+
+
 async def look(scene: Scene, life: Life, intended_ns: int) -> None:
     request = GetAssignmentRequest(**scene.where(life))
     reply = await scene.caller.ask("GetAssignment", request, scene.about(life), intended_ns)
@@ -263,6 +352,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     verb.__name__: verb
     for verb in (
         hold, plan_and_hold, assign, auto_assign, confirm, release, extend, replace, unassign, reassign,
+        check_in, complete, cancel, no_show, undo_no_show, come_again, block, unblock,
         plan, search, look, read_booking, list_holds,
     )
 }  # fmt: skip
@@ -282,3 +372,9 @@ def _learn(life: Life, reply: Reply) -> None:
         life.waits()
     elif reply.reason in HAS_TABLES:
         life.has(())
+    elif reply.reason == STANDS_OTHERWISE:
+        life.stands(decode_details(status_pb2.Status.FromString(reply.details)).metadata["current_status"])
+
+
+def _status_in(booking: Booking) -> str:
+    return BookingStatus.Name(booking.status).removeprefix("BOOKING_STATUS_").lower()

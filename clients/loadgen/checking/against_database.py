@@ -7,9 +7,11 @@ from functools import cached_property
 from typing import Any, Final
 
 from loadgen.checking.clock import wall_ns
-from loadgen.checking.occupancy import Occupancy, Tenure, Window
-from loadgen.checking.operations import Operation
+from loadgen.checking.occupancy import Occupancy
+from loadgen.checking.operations import Operation, Span
 from loadgen.checking.report import Violation
+from loadgen.checking.statuses import Statuses
+from loadgen.checking.tenure import Tenure, Window
 
 Row = Mapping[str, Any]
 
@@ -26,7 +28,7 @@ class State:
 
     `taken_at` is the database's clock. `claims` have an owner_id: hold, assignment or block; `ledger` has the method,
     the request_id, whether it was refused, the reason, and the id of the hold or assignment answered; `events` the
-    type, the request_id and the id of the hold, assignment or booking they are about.
+    type, the request_id and the id of the hold, assignment, block or booking they are about.
     """
 
     taken_at: str
@@ -56,6 +58,7 @@ def differences(state: State, operations: Sequence[Operation], found: Occupancy)
     """Everything that is missing in the database, or is there without a call that can have made it."""
     yield from _lost(state, found)
     yield from _kept(state, found)
+    yield from _standing_otherwise(state, found)
     yield from _overlapping(state)
     yield from _from_nowhere(state, operations, found)
     yield from _ledger_differs(state, operations)
@@ -127,6 +130,24 @@ def _kept(state: State, found: Occupancy) -> Iterator[Violation]:
             )
 
 
+def _standing_otherwise(state: State, found: Occupancy) -> Iterator[Violation]:
+    """Bookings with a status that they can't have had when the rows were read."""
+    statuses = Statuses(found)
+    read = Span(found.clock.earliest_ns(state.taken_at), found.clock.latest_ns(state.taken_at))
+    for row in state.bookings:
+        booking = (row["restaurant_id"], row["booking_id"])
+        if booking not in found.bookings:
+            continue
+        may_be = statuses.possible(booking, read)
+        if row["status"] not in may_be:
+            yield Violation(
+                "lost",
+                f"Booking {booking[1]} is {' or '.join(sorted(may_be))} by what was answered, but the database calls "
+                f"it {row['status']}.",
+                tuple(call for each in found.bookings[booking] for call in each.shown),
+            )
+
+
 def _overlapping(state: State) -> Iterator[Violation]:
     places: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in state.live_claims:
@@ -150,7 +171,8 @@ def _from_nowhere(state: State, operations: Sequence[Operation], found: Occupanc
     yield from _unaccounted("hold", state.holds, found.holds, _MAY_HOLD, began_ns, found)
     yield from _unaccounted("assignment", state.assignments, found.assignments, _MAY_SEAT, began_ns, found)
     for row in state.live_claims:
-        tenure = found.holds.get(row["owner_id"]) or found.assignments.get(row["owner_id"])
+        owner_id = row["owner_id"]
+        tenure = found.holds.get(owner_id) or found.assignments.get(owner_id) or found.blocks.get(owner_id)
         if tenure is not None and not _claims_its_own(row, tenure):
             yield Violation(
                 "from_nowhere",
@@ -162,7 +184,7 @@ def _from_nowhere(state: State, operations: Sequence[Operation], found: Occupanc
 def _claims_its_own(row: Row, tenure: Tenure) -> bool:
     start, end = _window(row)
     inside = tenure.window is None or (tenure.window[0] <= start and end <= tenure.window[1])
-    return inside and tenure.may_have(row["table_id"]) and row["booking_id"] == tenure.booking_id
+    return inside and tenure.may_have(row["table_id"]) and (row["booking_id"] or "") == tenure.booking_id
 
 
 def _unaccounted(
@@ -227,6 +249,8 @@ def _wrong_record(operation: Operation, row: Row | None) -> str:
 def _events_missing(state: State, operations: Sequence[Operation]) -> Iterator[Violation]:
     """Each change that was acknowledged is told to the world."""
     told = {(row["event_type"], row["subject_id"]) for row in state.events}
+    # A booking may take many steps, each with an event of its own request.
+    told |= {(row["event_type"], row["request_id"]) for row in state.events}
     for operation in operations:
         if not operation.is_ok:
             continue
@@ -238,7 +262,12 @@ def _events_missing(state: State, operations: Sequence[Operation]) -> Iterator[V
 
 
 def _events_of(operation: Operation) -> Iterator[tuple[str, str]]:
-    hold, assignment = operation.part("hold"), operation.part("assignment")
+    hold, assignment, block = (operation.part(member) for member in ("hold", "assignment", "block"))
+    if block:
+        released = operation.method == "UnblockTables"
+        yield f"capacity.block.{'released' if released else 'created'}", block["block_id"]
+    if operation.method == "TransitionBooking":
+        yield "capacity.booking.transitioned", operation.asked.request_id
     if operation.method in _MAY_HOLD and hold:
         yield "capacity.hold.created", hold["hold_id"]
     if operation.method == "ReleaseHold" and hold.get("state") == "released":

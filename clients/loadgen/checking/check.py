@@ -1,9 +1,9 @@
 """One look at a whole history.
 
 `check_history` puts the rooms' checks together: repeats (`operations`), tables given twice (`overlaps`), what was
-told as done (`successes`), what was refused (`refusals`), and the rows of the database (`against_database`). Each
-reports only what no order of effects can explain, so a clean service never raises an alarm. docs/checking.md says
-what it cannot see.
+told as done (`successes`), what was refused (`refusals`), how bookings stood (`statuses`), and the rows of the
+database (`against_database`). Each reports only what no order of effects can explain, so a clean service never raises
+an alarm. docs/checking.md says what it cannot see.
 """
 
 from pathlib import Path
@@ -16,6 +16,7 @@ from loadgen.checking.operations import Operation, broken_invariants, operations
 from loadgen.checking.overlaps import double_bookings, double_seatings
 from loadgen.checking.refusals import dishonest_refusals
 from loadgen.checking.report import Report, Violation
+from loadgen.checking.statuses import impossible_steps
 from loadgen.checking.successes import dead_holds, ids_given_twice, sums, wrong_answers
 
 
@@ -50,4 +51,5 @@ def _all(history: History, operations: list[Operation], found: Occupancy) -> lis
         *dead_holds(found),
         *wrong_answers(operations, found),
         *dishonest_refusals(operations, found),
+        *impossible_steps(operations, found),
     ]

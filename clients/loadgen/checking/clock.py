@@ -25,7 +25,11 @@ class ServiceClock:
     tolerance_ns: int
 
     def earliest_ns(self, instant: str) -> int:
-        return wall_ns(instant) - self.offset_ns_max - self.tolerance_ns
+        return self.earliest_of(wall_ns(instant))
+
+    def earliest_of(self, instant_ns: int) -> int:
+        """The same for an instant in nanoseconds since 1970."""
+        return instant_ns - self.offset_ns_max - self.tolerance_ns
 
     def latest_ns(self, instant: str) -> int:
         return wall_ns(instant) - self.offset_ns_min + self.tolerance_ns

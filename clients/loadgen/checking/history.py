@@ -32,6 +32,7 @@ _ASKED: Final = (
     "table_ids",
     "window",
     "ttl_s",
+    "action",
     "attempt",
     "request_digest",
     "invoked_ns",
@@ -44,8 +45,9 @@ class Recorded:
     """One call. `client` and `call` name it; the writer gives both.
 
     `method` is the RPC's name, for example "HoldTables". `window` is that of the booking, start and end in ISO 8601,
-    or of the block. `hold_id` is the hold that the call acts on; one that it makes is in `answer`. `attempt` counts
-    from 1: repeats of a request_id are calls of their own. `request_digest` is of the request's bytes, so that a
+    or of the block. `hold_id` is the hold, or the block, that the call acts on; one that it makes is in `answer`.
+    `action` is the step that TransitionBooking is to take, as in "check_in". `attempt` counts from 1: repeats of a
+    request_id are calls of their own. `request_digest` is of the request's bytes, so that a
     repeat with another payload shows. `outcome` is `refused` whenever the service or gRPC said no; `reason` is then
     the ErrorReason without its prefix, or the name of the gRPC code when there is none. `answer` is
     `answers.answer_of(response)`; `answer_digest` is of all bytes that were answered, of a refusal its details.
@@ -61,6 +63,7 @@ class Recorded:
     table_ids: tuple[str, ...] = ()
     window: tuple[str, str] | None = None
     ttl_s: float | None = None
+    action: str = ""
     attempt: int = 1
     request_digest: str = ""
     invoked_ns: int = 0
@@ -226,7 +229,8 @@ def _lines(file: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _asked(line: Mapping[str, Any], client: int) -> Recorded:
-    parts = {name: line[name] for name in _ASKED}
+    # Older histories have no actions.
+    parts = {name: line[name] for name in _ASKED if name in line}
     parts["table_ids"] = tuple(parts["table_ids"])
     parts["window"] = tuple(parts["window"]) if parts["window"] else None
     return Recorded(client=client, call=line["call"], **parts)

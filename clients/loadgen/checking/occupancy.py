@@ -1,10 +1,5 @@
 """Who had which table when, as far as the answers tell.
 
-A tenure is one owner's time on a set of tables: a hold from the call that made it to whatever ended it, an
-assignment, a block. Its beginning and its end are spans: they lie between the moment a call was sent and the moment
-it was answered, and the end of a hold's life is known up to the tolerance of the clocks. A tenure whose making has no
-definite answer may never have begun.
-
 What ends a tenure for certain narrows its end from above; whatever may have ended it narrows it from below. Both are
 taken so that the true moment is always inside, whichever order the service chose.
 """
@@ -16,55 +11,16 @@ from typing import Any, Final, Literal
 
 from loadgen.checking.clock import ServiceClock, wall_ns
 from loadgen.checking.operations import NEVER_NS, Operation, Span
+from loadgen.checking.tenure import Kind, Tenure, Window
 
 HOLD_TAKES: Final = frozenset({"HoldTables", "ReplaceHold"})
 SEATINGS: Final = frozenset({"ConfirmHold", "AssignTables", "ReassignTables", "AutoAssign"})
 _ABOUT_ONE_HOLD: Final = frozenset({"ExtendHold", "ReleaseHold"})
 LETS_HOLDS_LIVE: Final = frozenset({"pending", "pending_allocation", "confirmed"})
 GIVES_UP_TABLES: Final = frozenset({"cancelled", "no_show"})
+KEEPS_TABLES: Final = frozenset({"queue", "check_in"})
 
 Effect = Literal["none", "possible", "ends"]
-Kind = Literal["hold", "assignment", "block"]
-Window = tuple[int, int]
-
-
-@dataclass(eq=False)
-class Tenure:
-    """`table_ids` and `window` (wall clock, half-open, nanoseconds) are None when nobody was told: then it may be any.
-
-    `owner_id` is empty while nobody was told either. `next` is the tenure that takes over without a gap, and `ended`
-    the operation that ended it first or may have.
-    """
-
-    kind: Kind
-    owner_id: str
-    restaurant_id: str
-    booking_id: str
-    table_ids: frozenset[str] | None
-    window: Window | None
-    taken: Operation
-    begin: Span
-    end: Span = field(default=Span(0, NEVER_NS))
-    ended: Operation | None = None
-    next: "Tenure | None" = None
-    expires_at: tuple[str, ...] = ()
-
-    @property
-    def is_definite(self) -> bool:
-        return self.begin.latest_ns < NEVER_NS
-
-    @property
-    def party(self) -> str:
-        """Whom the tables are taken for; a block is a party of its own."""
-        return self.booking_id or self.owner_id
-
-    def overlaps(self, window: Window | None) -> bool:
-        if self.window is None or window is None:
-            return True
-        return self.window[0] < window[1] and window[0] < self.window[1]
-
-    def may_have(self, table_id: str) -> bool:
-        return self.table_ids is None or table_id in self.table_ids
 
 
 @dataclass
@@ -75,6 +31,7 @@ class Occupancy:
     tenures: list[Tenure] = field(default_factory=list)
     holds: dict[str, Tenure] = field(default_factory=dict)
     assignments: dict[str, Tenure] = field(default_factory=dict)
+    blocks: dict[str, Tenure] = field(default_factory=dict)
     bookings: dict[tuple[str, str], list[Operation]] = field(default_factory=lambda: defaultdict(list))
     naming: dict[str, list[Operation]] = field(default_factory=lambda: defaultdict(list))
     common: dict[tuple[str, str], list[Operation]] = field(default_factory=lambda: defaultdict(list))
@@ -95,6 +52,8 @@ class Occupancy:
 
         A booking may have thousands of holds, and each of them only a few such operations.
         """
+        if tenure.kind == "block":
+            return self.naming.get(tenure.owner_id, [])
         common = self.common.get((tenure.restaurant_id, tenure.booking_id), [])
         named = self.naming.get(tenure.owner_id, []) if tenure.kind == "hold" else []
         return (
@@ -113,7 +72,8 @@ def occupancy_of(operations: Iterable[Operation], clock: ServiceClock) -> Occupa
         found.bookings[operation.asked.restaurant_id, found.booking_of(operation)].append(operation)
     _index(found)
     found.windows = {booking: _windows(operations) for booking, operations in found.bookings.items()}
-    for operation in done:
+    # What is seated again sits where it sat: what gave it those tables has to be known first.
+    for operation in sorted(done, key=lambda each: each.method == "TransitionBooking"):
         tenure = _taken(operation, found)
         if tenure is not None:
             _add(found, tenure)
@@ -129,7 +89,7 @@ def window_of(part: dict[str, Any], asked: tuple[str, str] | None) -> Window | N
 
 
 def _index(found: Occupancy) -> None:
-    """By the hold that they name or ended, and by booking those that may concern more than that one hold."""
+    """By the hold or block that they name or ended, and by booking those that may concern more than that one hold."""
     for booking, operations in found.bookings.items():
         for operation in operations:
             superseded = operation.told.answer.get("superseded_hold_ids", ()) if operation.told else ()
@@ -199,19 +159,41 @@ def _seated_again(operation: Operation, found: Occupancy) -> Tenure | None:
     """A no-show that came after all may have its tables back, and its answer doesn't name them."""
     if operation.is_ok and operation.part("booking").get("status") != "confirmed":
         return None
-    booking_id = found.booking_of(operation)
-    had = [
-        tenure
-        for tenure in found.tenures_of[operation.asked.restaurant_id, booking_id]
-        if tenure.kind != "hold"
-    ]
+    if not operation.is_ok and operation.asked.action not in ("", "undo_no_show"):
+        return None
+    had = seatings_before(operation, found)
     if not had:
         return None
-    tenure = _tenure("assignment", operation, {}, booking_id, found)
-    known = [each.table_ids for each in had if each.table_ids is not None]
-    tenure.table_ids, tenure.window = frozenset().union(*known), None
-    tenure.begin = Span(operation.span.earliest_ns, NEVER_NS)
+    tenure = _tenure("assignment", operation, {}, found.booking_of(operation), found)
+    places = {(each.table_ids, each.window) for each in had}
+    (tables, window), *others = places
+    if (
+        others
+        or tables is None
+        or window is None
+        or found.windows_of(tenure.restaurant_id, tenure.booking_id) - {window}
+    ):
+        known = [each.table_ids for each in had if each.table_ids is not None]
+        tables, window = frozenset().union(*known), None
+        tenure.begin = Span(operation.span.earliest_ns, NEVER_NS)
+    tenure.table_ids, tenure.window = tables, window
     return tenure
+
+
+def seatings_before(operation: Operation, found: Occupancy) -> list[Tenure]:
+    """The assignments one of which was its booking's last when the operation had its effect."""
+    booking = (operation.asked.restaurant_id, found.booking_of(operation))
+    span = operation.span
+    made = [
+        each
+        for each in found.tenures_of.get(booking, ())
+        if each.kind == "assignment" and each.taken.method != "TransitionBooking"
+    ]
+    certain = [each for each in made if each.is_definite and each.begin.latest_ns < span.earliest_ns]
+    since_ns = max((each.begin.earliest_ns for each in certain), default=0)
+    return [
+        each for each in made if each.begin.earliest_ns <= span.latest_ns and each.begin.latest_ns >= since_ns
+    ]
 
 
 def _tenure(
@@ -241,6 +223,8 @@ def _add(found: Occupancy, tenure: Tenure) -> None:
         found.holds[tenure.owner_id] = tenure
     elif tenure.owner_id and tenure.kind == "assignment":
         found.assignments[tenure.owner_id] = tenure
+    elif tenure.owner_id:
+        found.blocks[tenure.owner_id] = tenure
 
 
 def _set_ends(found: Occupancy) -> None:
@@ -313,7 +297,7 @@ def _enders(tenure: Tenure, found: Occupancy) -> Iterator[tuple[Operation, Effec
             case "hold":
                 effect = effect_on_hold(operation, tenure)
             case "assignment":
-                effect = _effect_on_assignment(operation, changed=changed)
+                effect = _effect_on_assignment(operation, tenure, found.clock, changed=changed)
             case _:
                 effect = _effect_on_block(operation, tenure)
         named = bool(operation.asked.hold_id) and operation.asked.hold_id == tenure.owner_id
@@ -351,7 +335,9 @@ def effect_on_hold(operation: Operation, hold: Tenure) -> Effect:
             return "none"
 
 
-def _effect_on_assignment(operation: Operation, *, changed: bool) -> Effect:
+def _effect_on_assignment(
+    operation: Operation, assignment: Tenure, clock: ServiceClock, *, changed: bool
+) -> Effect:
     """`changed` says that the booking may have got another time or party: then it may be given tables again."""
     ends: Effect = "ends" if operation.is_ok else "possible"
     match operation.method:
@@ -362,17 +348,24 @@ def _effect_on_assignment(operation: Operation, *, changed: bool) -> Effect:
         case "AutoAssign":
             return "possible" if changed else "none"
         case "TransitionBooking":
-            return _effect_of_step(operation)
+            return _effect_of_step(operation, assignment, clock)
         case _:
             return "none"
 
 
-def _effect_of_step(operation: Operation) -> Effect:
-    """A party that leaves gives back what is left of its window only."""
+def _effect_of_step(operation: Operation, assignment: Tenure, clock: ServiceClock) -> Effect:
+    """A party that leaves gives back what is left of its window, which is all of it before it has begun."""
+    if not operation.is_ok:
+        return "none" if operation.asked.action in KEEPS_TABLES else "possible"
     status = operation.part("booking").get("status")
-    if operation.is_ok and status not in GIVES_UP_TABLES:
-        return "possible" if status == "completed" else "none"
-    return "ends" if operation.is_ok else "possible"
+    if status in GIVES_UP_TABLES:
+        return "ends"
+    if status != "completed":
+        return "none"
+    unbegun = assignment.window is not None and (
+        clock.earliest_of(assignment.window[0]) > operation.span.latest_ns
+    )
+    return "ends" if unbegun else "possible"
 
 
 def _effect_on_block(operation: Operation, block: Tenure) -> Effect:

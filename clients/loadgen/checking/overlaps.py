@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from loadgen.checking.history import Recorded
-from loadgen.checking.occupancy import Occupancy, Tenure, Window
+from loadgen.checking.occupancy import Occupancy
 from loadgen.checking.operations import NEVER_NS, Operation
 from loadgen.checking.report import Violation
+from loadgen.checking.tenure import Tenure, Window
 
 HOUR_NS: Final = 3_600_000_000_000
 

@@ -11,11 +11,18 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Final
 
-from loadgen.checking.occupancy import Occupancy, Tenure, Window, changes_booking, effect_on_hold, window_of
+from loadgen.checking.occupancy import (
+    Occupancy,
+    changes_booking,
+    effect_on_hold,
+    seatings_before,
+    window_of,
+)
 from loadgen.checking.operations import Operation
 from loadgen.checking.overlaps import hours_of
 from loadgen.checking.report import Violation
 from loadgen.checking.successes import earliest_expiry
+from loadgen.checking.tenure import Tenure, Window
 
 _IN_THE_WAY: Final[Mapping[str, str]] = {
     "TABLE_CONFLICT_HELD": "hold",
@@ -23,7 +30,15 @@ _IN_THE_WAY: Final[Mapping[str, str]] = {
     "TABLE_BLOCKED": "block",
 }
 _TAKERS: Final = frozenset(
-    {"HoldTables", "ReplaceHold", "ConfirmHold", "AssignTables", "ReassignTables", "BlockTables"}
+    {
+        "HoldTables",
+        "ReplaceHold",
+        "ConfirmHold",
+        "AssignTables",
+        "ReassignTables",
+        "BlockTables",
+        "TransitionBooking",
+    }
 )
 
 
@@ -84,6 +99,8 @@ def _questions(operation: Operation, found: Occupancy) -> Iterator[_Question]:
         return
     asked, hold = operation.asked, found.holds.get(operation.asked.hold_id)
     tables = asked.table_ids or tuple(sorted((hold.table_ids if hold else None) or ()))
+    if asked.action == "undo_no_show":
+        tables = _had(operation, found)
     booking_id = found.booking_of(operation)
     windows = {window_of({}, asked.window), hold.window if hold else None}
     known = frozenset(window for window in windows if window) | found.windows_of(
@@ -91,6 +108,12 @@ def _questions(operation: Operation, found: Occupancy) -> Iterator[_Question]:
     )
     if tables and known:
         yield _Question(operation, booking_id, kind, tables, known)
+
+
+def _had(operation: Operation, found: Occupancy) -> tuple[str, ...]:
+    """The tables that a no-show may have had; none where nobody knows them."""
+    tables = [tenure.table_ids for tenure in seatings_before(operation, found)]
+    return () if None in tables else tuple(sorted(frozenset().union(*(each or () for each in tables))))
 
 
 class _Places:
@@ -156,7 +179,8 @@ def _may_cause(tenure: Tenure, question: _Question) -> bool:
     span = question.operation.span
     return (
         tenure.kind == question.kind
-        and tenure.party != question.booking_id
+        and tenure.taken is not question.operation
+        and not (tenure.booking_id and tenure.booking_id == question.booking_id)
         and tenure.begin.earliest_ns <= span.latest_ns
         and tenure.end.latest_ns >= span.earliest_ns
         and any(tenure.may_have(table_id) for table_id in question.table_ids)
@@ -207,6 +231,12 @@ def _not_missing(operation: Operation, found: Occupancy) -> str:
     known = hold is not None and hold.taken.span.latest_ns < operation.span.earliest_ns
     same = hold is not None and hold.restaurant_id == operation.asked.restaurant_id
     return "the hold had been made before" if known and same else ""
+
+
+def _block_not_missing(operation: Operation, found: Occupancy) -> str:
+    block = found.blocks.get(operation.asked.hold_id)
+    known = block is not None and block.taken.span.latest_ns < operation.span.earliest_ns
+    return "the block had been made before" if known else ""
 
 
 def _not_another(operation: Operation, found: Occupancy) -> str:
@@ -276,6 +306,7 @@ _JUDGES: Final[Mapping[str, Callable[[Operation, Occupancy], str]]] = {
     "HOLD_ALREADY_RELEASED": _not_released,
     "HOLD_NOT_FOUND": _not_missing,
     "HOLD_MISMATCH": _not_another,
+    "BLOCK_NOT_FOUND": _block_not_missing,
     "BOOKING_ALREADY_ASSIGNED": _not_assigned,
     "ASSIGNMENT_NOT_FOUND": _assigned,
 }

@@ -8,7 +8,6 @@ from loadgen.checking.clock import ServiceClock, wall_ns
 from loadgen.checking.occupancy import (
     HOLD_TAKES,
     Occupancy,
-    Tenure,
     changes_booking,
     effect_on_hold,
     passes_on,
@@ -16,9 +15,10 @@ from loadgen.checking.occupancy import (
 )
 from loadgen.checking.operations import Operation
 from loadgen.checking.report import NS_PER_S, Violation
+from loadgen.checking.tenure import Tenure
 
 # The tables that these calls name are those that their answer gives.
-_NAMES_ITS_TABLES: Final = HOLD_TAKES | {"AssignTables", "ReassignTables"}
+_NAMES_ITS_TABLES: Final = HOLD_TAKES | {"AssignTables", "ReassignTables", "BlockTables"}
 _NEEDS_A_LIVE_HOLD: Final = frozenset({"ConfirmHold", "ExtendHold", "ReplaceHold"})
 
 
@@ -66,7 +66,7 @@ def ids_given_twice(found: Occupancy) -> Iterator[Violation]:
 def _wrong_tables(operation: Operation) -> Iterator[Violation]:
     if operation.method not in _NAMES_ITS_TABLES:
         return
-    part = operation.part("hold") or operation.part("assignment")
+    part = operation.part("hold") or operation.part("assignment") or operation.part("block")
     asked, given = sorted(set(operation.asked.table_ids)), sorted(part.get("table_ids", ()))
     if asked and asked != given:
         yield Violation(
@@ -221,5 +221,6 @@ def sums(found: Occupancy) -> Mapping[str, int]:
     return {
         "holds": definite["hold"],
         "assignments": definite["assignment"],
+        "blocks": definite["block"],
         "of_unknown_outcome": sum(not tenure.is_definite for tenure in found.tenures),
     }

@@ -210,7 +210,7 @@ booked AS (
         t.window_start,
         t.window_start + interval '2 hours',
         'day',
-        1,
+        2,
         1,
         t.assignment_id,
         now(),
@@ -219,16 +219,20 @@ booked AS (
 ),
 
 noted AS (
-    INSERT INTO booking_history (restaurant_id, booking_id, revision, to_status, actor, reason, changed_at)
+    INSERT INTO booking_history (
+        restaurant_id, booking_id, revision, from_status, to_status, actor, reason, changed_at
+    )
     SELECT
         t.restaurant_id,
         t.booking_id,
-        1,
-        'confirmed',
+        c.revision,
+        c.from_status,
+        c.to_status,
         'bench',
         '',
         now()
     FROM taken AS t
+    CROSS JOIN (VALUES (1, NULL, 'pending'), (2, 'pending', 'confirmed')) AS c (revision, from_status, to_status)
 ),
 
 assigned AS (

@@ -73,12 +73,14 @@ WHERE
     OR l.tenant_id IN (SELECT r.tenant_id FROM restaurants AS r WHERE r.restaurant_id = any($1));
 
 -- name: events
--- What was told to the world, and the hold, assignment or booking that it is about.
+-- What was told to the world, and the hold, assignment, block or booking that it is about.
 SELECT
     o.restaurant_id,
     o.floor_version,
     o.event_type,
     o.idempotency_key AS request_id,
-    coalesce(o.payload ->> 'holdId', o.payload ->> 'assignmentId', o.payload ->> 'bookingId') AS subject_id
+    coalesce(
+        o.payload ->> 'holdId', o.payload ->> 'assignmentId', o.payload ->> 'blockId', o.payload ->> 'bookingId'
+    ) AS subject_id
 FROM capacity_outbox AS o
 WHERE $1::uuid [] IS NULL OR o.restaurant_id = any($1);

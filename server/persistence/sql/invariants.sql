@@ -23,7 +23,8 @@ WHERE r.tenant_id = $1 AND ($2::uuid IS NULL OR r.restaurant_id = $2);
 -- row by row. The others are right as a whole: what one table says adds up to what the other says. Rows are added up
 -- by 64-bit hashes, which do not come to the same for different rows, but for one chance in 2^64.
 -- Of a booking's history each change adds its own revision and status and takes away those before it, so that what is
--- left is the last one. Of completed assignments only those that still claim something have to claim everything.
+-- left is the last one; steps that no booking takes are counted. Of completed assignments only those that still claim
+-- something have to claim everything.
 WITH claiming AS (
     SELECT
         c.restaurant_id,
@@ -90,6 +91,8 @@ parts AS (
         0::numeric AS claimed,
         sum(hashtextextended(b.status, uuid_hash_extended(b.booking_id, b.revision)))
         - sum(hashtextextended('', uuid_hash_extended(b.booking_id, 0))) AS changed,
+        0::numeric AS confirmed,
+        0::bigint AS impossible,
         min(b.assignment_epoch) AS least_epoch,
         NULL::bigint AS last_epoch
     FROM bookings AS b
@@ -106,6 +109,18 @@ parts AS (
         0 AS claimed,
         sum(hashtextextended(coalesce(h.from_status, ''), uuid_hash_extended(h.booking_id, h.revision - 1)))
         - sum(hashtextextended(h.to_status, uuid_hash_extended(h.booking_id, h.revision))) AS changed,
+        0 AS confirmed,
+        count(*) FILTER (
+            WHERE CASE h.to_status
+                WHEN 'pending' THEN coalesce(h.from_status, 'pending') IN ('pending', 'confirmed')
+                WHEN 'pending_allocation' THEN coalesce(h.from_status, 'pending') IN ('pending', 'pending_allocation')
+                WHEN 'confirmed' THEN h.from_status IN ('pending', 'pending_allocation', 'confirmed', 'no_show')
+                WHEN 'checked_in' THEN h.from_status IN ('confirmed', 'checked_in')
+                WHEN 'completed' THEN h.from_status = 'checked_in'
+                WHEN 'cancelled' THEN h.from_status IN ('pending', 'pending_allocation', 'confirmed')
+                WHEN 'no_show' THEN h.from_status IN ('confirmed', 'checked_in')
+            END IS NOT TRUE
+        ) AS impossible,
         NULL AS least_epoch,
         NULL AS last_epoch
     FROM booking_history AS h
@@ -121,6 +136,9 @@ parts AS (
         0 AS standing,
         0 AS claimed,
         0 AS changed,
+        sum(uuid_hash_extended(h.hold_id, uuid_hash_extended(h.booking_id, 0))) FILTER (WHERE h.state = 'confirmed')
+        AS confirmed,
+        0 AS impossible,
         NULL AS least_epoch,
         max(h.assignment_epoch) AS last_epoch
     FROM holds AS h
@@ -140,6 +158,8 @@ parts AS (
         ) FILTER (WHERE a.state IN ('active', 'completed')) AS standing,
         0 AS claimed,
         0 AS changed,
+        -sum(uuid_hash_extended(a.hold_id, uuid_hash_extended(a.booking_id, 0))) AS confirmed,
+        0 AS impossible,
         NULL AS least_epoch,
         max(a.assignment_epoch) AS last_epoch
     FROM assignments AS a
@@ -156,6 +176,8 @@ parts AS (
         coalesce(sum(g.hash) FILTER (WHERE g.there), 0) - coalesce(sum(g.hash) FILTER (WHERE NOT g.there), 0)
         AS claimed,
         0 AS changed,
+        0 AS confirmed,
+        0 AS impossible,
         NULL AS least_epoch,
         NULL AS last_epoch
     FROM hashed AS g
@@ -172,6 +194,8 @@ summed AS (
         sum(p.standing) AS standing,
         sum(p.claimed) AS claimed,
         sum(p.changed) AS changed,
+        sum(p.confirmed) AS confirmed,
+        sum(p.impossible) AS impossible,
         min(p.least_epoch) AS least_epoch,
         max(p.last_epoch) AS last_epoch
     FROM parts AS p
@@ -189,7 +213,8 @@ SELECT
     (SELECT count(*) FROM audit_log AS t WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)) AS audit_entries,
     coalesce(array_agg(s.restaurant_id) FILTER (WHERE s.standing <> 0), '{}') AS status_matches_assignment,
     coalesce(array_agg(s.restaurant_id) FILTER (WHERE s.claimed <> 0), '{}') AS assignments_match_claims,
-    coalesce(array_agg(s.restaurant_id) FILTER (WHERE s.changed <> 0), '{}') AS history_complete,
+    coalesce(array_agg(s.restaurant_id) FILTER (WHERE s.confirmed <> 0), '{}') AS confirmed_holds_assigned,
+    coalesce(array_agg(s.restaurant_id) FILTER (WHERE s.changed <> 0 OR s.impossible > 0), '{}') AS history_complete,
     coalesce(array_agg(s.restaurant_id) FILTER (WHERE s.last_epoch > s.least_epoch), '{}') AS epochs_in_order
 FROM summed AS s;
 
@@ -224,12 +249,15 @@ WHERE
 LIMIT $2;
 
 -- name: rules_in_force
--- The rules that keep bookings, assignments and claims together are there and validated, and none is turned off, as an
--- interrupted restore may leave them.
+-- The rules that keep the floor, bookings, assignments and claims together are there and validated, and none is turned
+-- off, as an interrupted restore may leave them.
 WITH places AS (
     SELECT to_regclass(p.name)::oid AS place
     FROM unnest(
-        ARRAY['bookings', 'booking_history', 'holds', 'assignments', 'merge_groups', 'blocks', 'table_claims', 'tables']
+        ARRAY[
+            'bookings', 'booking_history', 'holds', 'assignments', 'merge_groups', 'blocks', 'table_claims', 'tables',
+            'table_adjacency'
+        ]
     ) AS p (name)
 ),
 
@@ -250,7 +278,10 @@ broken AS MATERIALIZED (
         ARRAY[
             'bookings_assignment_own', 'bookings_assignment_active', 'bookings_confirmed_has_tables',
             'bookings_lifecycle', 'assignments_claims_whole', 'table_claims_assignment_whole', 'table_claims_one_owner',
-            'table_claims_only_holds_unenforced', 'table_claims_bounded'
+            'table_claims_only_holds_unenforced', 'table_claims_bounded',
+            'table_claims_restaurant_id_table_id_fkey', 'table_adjacency_restaurant_id_table_a_fkey',
+            'table_adjacency_restaurant_id_table_b_fkey', 'tables_restaurant_id_zone_id_fkey',
+            'bookings_restaurant_id_zone_id_fkey'
         ]
     ) AS n (name)
     WHERE n.name NOT IN (SELECT r.name FROM rules AS r)
@@ -542,6 +573,42 @@ FROM broken AS b
 ORDER BY b.restaurant_id, b.hold_id, b.table_id
 LIMIT $2;
 
+-- name: confirmed_holds_assigned
+-- A confirmed hold has become an assignment of its booking.
+-- The reverse is not asked: an assignment may outlive its hold.
+WITH broken AS MATERIALIZED (
+    SELECT
+        h.restaurant_id,
+        h.booking_id,
+        h.hold_id,
+        h.table_ids
+    FROM holds AS h
+    WHERE
+        ($1::uuid [] IS NULL OR h.restaurant_id = any($1))
+        AND h.state = 'confirmed'
+        AND NOT EXISTS (
+            SELECT FROM assignments AS a
+            WHERE
+                ($1::uuid [] IS NULL OR a.restaurant_id = any($1))
+                AND a.restaurant_id = h.restaurant_id
+                AND a.hold_id = h.hold_id
+                AND a.booking_id = h.booking_id
+        )
+)
+
+SELECT
+    count(*) OVER () AS violations,
+    b.restaurant_id,
+    b.booking_id,
+    b.hold_id,
+    NULL::uuid AS assignment_id,
+    NULL::uuid AS block_id,
+    b.table_ids,
+    'the hold is confirmed, but no assignment of its booking came of it' AS message
+FROM broken AS b
+ORDER BY b.restaurant_id, b.hold_id
+LIMIT $2;
+
 -- name: blocks_match_claims
 -- A block claims exactly its tables for its whole window; a released one claims none, and one that is over may have none.
 -- No claim is of a block that is not there.
@@ -588,6 +655,122 @@ SELECT
     b.message
 FROM broken AS b
 ORDER BY b.restaurant_id, b.block_id
+LIMIT $2;
+
+-- name: floor_known
+-- Every table and zone that something names is there, on the floor or taken off it.
+WITH named AS (
+    SELECT
+        c.restaurant_id,
+        c.booking_id,
+        c.hold_id,
+        c.assignment_id,
+        c.block_id,
+        c.table_id,
+        'a claim on it' AS kind
+    FROM table_claims AS c
+    WHERE $1::uuid [] IS NULL OR c.restaurant_id = any($1)
+    UNION ALL
+    SELECT
+        h.restaurant_id,
+        h.booking_id,
+        h.hold_id,
+        NULL::uuid AS assignment_id,
+        NULL::uuid AS block_id,
+        unnest(h.table_ids) AS table_id,
+        'a hold of it' AS kind
+    FROM holds AS h
+    WHERE $1::uuid [] IS NULL OR h.restaurant_id = any($1)
+    UNION ALL
+    SELECT
+        a.restaurant_id,
+        a.booking_id,
+        NULL::uuid AS hold_id,
+        a.assignment_id,
+        NULL::uuid AS block_id,
+        unnest(a.table_ids) AS table_id,
+        'an assignment of it' AS kind
+    FROM assignments AS a
+    -- Those of an active one have claims.
+    WHERE ($1::uuid [] IS NULL OR a.restaurant_id = any($1)) AND a.state <> 'active'
+    UNION ALL
+    SELECT
+        k.restaurant_id,
+        NULL::uuid AS booking_id,
+        NULL::uuid AS hold_id,
+        NULL::uuid AS assignment_id,
+        k.block_id,
+        unnest(k.table_ids) AS table_id,
+        'a block of it' AS kind
+    FROM blocks AS k
+    WHERE $1::uuid [] IS NULL OR k.restaurant_id = any($1)
+    UNION ALL
+    SELECT
+        j.restaurant_id,
+        NULL::uuid AS booking_id,
+        NULL::uuid AS hold_id,
+        NULL::uuid AS assignment_id,
+        NULL::uuid AS block_id,
+        unnest(ARRAY[j.table_a, j.table_b]) AS table_id,
+        'a table beside it' AS kind
+    FROM table_adjacency AS j
+    WHERE $1::uuid [] IS NULL OR j.restaurant_id = any($1)
+),
+
+broken AS MATERIALIZED (
+    SELECT
+        n.restaurant_id,
+        n.booking_id,
+        n.hold_id,
+        n.assignment_id,
+        n.block_id,
+        ARRAY[n.table_id] AS table_ids,
+        'the table is missing, but there is ' || n.kind AS message
+    FROM named AS n
+    WHERE NOT EXISTS (
+        SELECT FROM tables AS t
+        WHERE
+            ($1::uuid [] IS NULL OR t.restaurant_id = any($1))
+            AND t.restaurant_id = n.restaurant_id
+            AND t.table_id = n.table_id
+    )
+    UNION ALL
+    SELECT
+        t.restaurant_id,
+        NULL AS booking_id,
+        NULL AS hold_id,
+        NULL AS assignment_id,
+        NULL AS block_id,
+        ARRAY[t.table_id] AS table_ids,
+        'the table stands in a zone that is missing: ' || t.zone_id AS message
+    FROM tables AS t
+    LEFT JOIN zones AS z ON t.restaurant_id = z.restaurant_id AND t.zone_id = z.zone_id
+    WHERE ($1::uuid [] IS NULL OR t.restaurant_id = any($1)) AND z.zone_id IS NULL
+    UNION ALL
+    SELECT
+        b.restaurant_id,
+        b.booking_id,
+        NULL AS hold_id,
+        NULL AS assignment_id,
+        NULL AS block_id,
+        '{}' AS table_ids,
+        'the booking is for a zone that is missing: ' || b.zone_id AS message
+    FROM bookings AS b
+    LEFT JOIN zones AS z ON b.restaurant_id = z.restaurant_id AND b.zone_id = z.zone_id
+    WHERE ($1::uuid [] IS NULL OR b.restaurant_id = any($1)) AND b.zone_id IS NOT NULL AND z.zone_id IS NULL
+)
+
+SELECT
+    count(*) OVER () AS violations,
+    b.restaurant_id,
+    b.booking_id,
+    b.hold_id,
+    b.assignment_id,
+    b.block_id,
+    b.table_ids,
+    b.message
+FROM broken AS b
+ORDER BY b.restaurant_id, b.table_ids, b.booking_id, b.hold_id, b.assignment_id, b.block_id
 LIMIT $2;
 
 -- name: merges_legal
@@ -932,49 +1115,81 @@ ORDER BY b.restaurant_id, b.request_id
 LIMIT $2;
 
 -- name: history_complete
--- A booking's history has every revision from 1 to the booking's own, and ends with its status.
--- Only bookings whose last change is another, or which have a change without the one before it, are counted.
-WITH suspicious AS (
-    SELECT
-        b.restaurant_id,
-        b.booking_id
-    FROM bookings AS b
-    LEFT JOIN booking_history AS h
-        ON b.restaurant_id = h.restaurant_id AND b.booking_id = h.booking_id AND b.revision <= h.revision
-    WHERE
-        ($1::uuid [] IS NULL OR b.restaurant_id = any($1))
-        AND (h.revision, h.to_status) IS DISTINCT FROM (b.revision, b.status)
-    UNION
+-- A booking's history has every revision from 1 to the booking's own, each a step that a booking can take from the status
+-- that the one before it came to, and ends with the booking's status.
+-- A booking is counted once, and the first thing that is wrong is told.
+WITH steps AS (
     SELECT
         h.restaurant_id,
-        h.booking_id
+        h.booking_id,
+        h.revision,
+        h.from_status,
+        h.to_status,
+        lag(h.revision, 1, 0::bigint) OVER before AS last_revision,
+        lag(h.to_status) OVER before AS last_status
     FROM booking_history AS h
-    WHERE
-        ($1::uuid [] IS NULL OR h.restaurant_id = any($1))
-        AND h.revision <> 1
-        AND NOT EXISTS (
-            SELECT FROM booking_history AS p
-            WHERE
-                p.restaurant_id = h.restaurant_id
-                AND p.booking_id = h.booking_id
-                AND p.revision = h.revision - 1
-        )
+    WHERE $1::uuid [] IS NULL OR h.restaurant_id = any($1)
+    WINDOW before AS (PARTITION BY h.restaurant_id, h.booking_id ORDER BY h.revision)
 ),
 
-broken AS MATERIALIZED (
+problems AS (
+    SELECT
+        h.restaurant_id,
+        h.booking_id,
+        h.revision,
+        CASE
+            WHEN h.revision <> h.last_revision + 1 THEN
+                'revision ' || h.revision || ' follows ' || h.last_revision
+            WHEN h.from_status IS DISTINCT FROM h.last_status THEN
+                'revision ' || h.revision || ' is a step from ' || coalesce(h.from_status, 'nothing')
+                || ', but the one before it came to ' || coalesce(h.last_status, 'nothing')
+            ELSE
+                'revision ' || h.revision || ' is a step from ' || coalesce(h.from_status, 'nothing') || ' to '
+                || h.to_status || ', which no booking takes'
+        END AS problem
+    FROM steps AS h
+    WHERE
+        h.revision <> h.last_revision + 1
+        OR h.from_status IS DISTINCT FROM h.last_status
+        OR CASE h.to_status
+            WHEN 'pending' THEN coalesce(h.from_status, 'pending') IN ('pending', 'confirmed')
+            WHEN 'pending_allocation' THEN coalesce(h.from_status, 'pending') IN ('pending', 'pending_allocation')
+            WHEN 'confirmed' THEN h.from_status IN ('pending', 'pending_allocation', 'confirmed', 'no_show')
+            WHEN 'checked_in' THEN h.from_status IN ('confirmed', 'checked_in')
+            WHEN 'completed' THEN h.from_status = 'checked_in'
+            WHEN 'cancelled' THEN h.from_status IN ('pending', 'pending_allocation', 'confirmed')
+            WHEN 'no_show' THEN h.from_status IN ('confirmed', 'checked_in')
+        END IS NOT TRUE
+    UNION ALL
     SELECT
         b.restaurant_id,
         b.booking_id,
-        'revision ' || b.revision || ' ' || b.status || ', but ' || count(h.revision) || ' changes up to revision '
-        || coalesce(max(h.revision), 0) || ' '
-        || coalesce(max(h.to_status) FILTER (WHERE h.revision = b.revision), '') AS message
-    FROM suspicious AS s
-    INNER JOIN bookings AS b ON s.restaurant_id = b.restaurant_id AND s.booking_id = b.booking_id
-    LEFT JOIN booking_history AS h ON s.restaurant_id = h.restaurant_id AND s.booking_id = h.booking_id
-    GROUP BY b.restaurant_id, b.booking_id
-    HAVING
-        (count(h.revision), max(h.revision), bool_or(h.revision = b.revision AND h.to_status = b.status))
-        IS DISTINCT FROM (b.revision, b.revision, true)
+        b.revision + 1 AS revision,
+        'the booking is ' || b.status || ' at revision ' || b.revision || ', its history ends with '
+        || coalesce(l.to_status || ' at ' || l.revision, 'nothing') AS problem
+    FROM bookings AS b
+    LEFT JOIN (
+        SELECT DISTINCT ON (h.restaurant_id, h.booking_id)
+            h.restaurant_id,
+            h.booking_id,
+            h.revision,
+            h.to_status
+        FROM booking_history AS h
+        WHERE $1::uuid [] IS NULL OR h.restaurant_id = any($1)
+        ORDER BY h.restaurant_id, h.booking_id, h.revision DESC
+    ) AS l ON b.restaurant_id = l.restaurant_id AND b.booking_id = l.booking_id
+    WHERE
+        ($1::uuid [] IS NULL OR b.restaurant_id = any($1))
+        AND (l.revision, l.to_status) IS DISTINCT FROM (b.revision, b.status)
+),
+
+broken AS MATERIALIZED (
+    SELECT DISTINCT ON (p.restaurant_id, p.booking_id)
+        p.restaurant_id,
+        p.booking_id,
+        p.problem AS message
+    FROM problems AS p
+    ORDER BY p.restaurant_id, p.booking_id, p.revision
 )
 
 SELECT
