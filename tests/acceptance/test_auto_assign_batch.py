@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -243,11 +244,18 @@ async def test_the_limit_takes_the_first_of_the_order_and_counts_the_rest(place:
 
 
 async def test_the_cutoff_holds_for_each_booking(place: World) -> None:
-    await place.booking()
-    request = batch_request(place)
-    request.cutoff.FromSeconds(31 * 86_400)
-    (found,) = decisions(await run(place, request))
-    assert found.reason == ErrorReason.ERROR_REASON_CUTOFF_PASSED
+    pair, crowd = await place.booking(start=evening(12)), await place.booking(party=30)
+    reasons = {
+        pair.booking_id: ErrorReason.ERROR_REASON_CUTOFF_PASSED,
+        crowd.booking_id: ErrorReason.ERROR_REASON_NO_FEASIBLE_PLAN,
+    }
+    for order in ("TIME", "SIZE_DESC"):
+        request = batch_request(place, order)
+        request.cutoff.FromSeconds(round((evening(15) - datetime.now(UTC)).total_seconds()))
+        responses = await run(place, request)
+        assert {each.booking_id: each.reason for each in decisions(responses)} == reasons
+        # In order of precedence, whoever comes first.
+        assert [each.reason for each in responses[-1].summary.refusals] == list(reasons.values())
 
 
 async def test_cancelled_midway_it_leaves_whole_bookings(place: World, server: Served) -> None:

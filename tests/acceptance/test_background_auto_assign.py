@@ -70,6 +70,8 @@ async def test_a_dispatched_booking_is_queued_at_once_and_assigned_by_the_worker
     assert done.auto_assign_job.trigger == AutoAssignTrigger.AUTO_ASSIGN_TRIGGER_BACKGROUND
     (given,) = await rows(server.database_url, "SELECT table_ids::text[] AS tables, actor FROM assignments")
     assert (sorted(given["tables"]), given["actor"]) == (sorted(best), "host@desk")
+    change = (await place.found(booking)).history[0]
+    assert (change.actor, change.reason) == ("host@desk", "in the background")
     assert await rows(server.database_url, TOLD) == [GIVEN]
     again = (await place.client.dispatch_auto_assign(request)).booking
     assert again.SerializeToString(deterministic=True) == queued.SerializeToString(deterministic=True)

@@ -48,6 +48,8 @@ async def test_every_event_of_the_service_is_its_message_and_nothing_else(
         data = getattr(message, message.WhichOneof("data") or "")
         assert data.restaurant_id == message.restaurant_id
         assert getattr(data, "booking_id", message.booking_id) == message.booking_id
+        if event.event_type in (EventType.HOLD_CREATED, EventType.HOLD_CONFIRMED):
+            assert event.payload["zoneId"]
 
 
 async def test_floor_versions_and_positions_leave_no_gap(events: Sequence[OutboxEvent]) -> None:

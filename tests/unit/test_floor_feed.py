@@ -1,7 +1,7 @@
 """The feed of watched floors: one reading for all, a bound for each, and never a gap."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,13 +24,14 @@ NEVER_S = 3_600.0
 class Log:
     """What is committed, kept in memory. Versions in `missing` were deleted; readings fail `failing` times.
 
-    `meanwhile` happens once, before a reading comes back.
+    `meanwhile` happens once, before a reading comes back, and `overtaken` before a look at the versions does.
     """
 
     version: int = 0
     missing: frozenset[int] = frozenset()
     failing: int = 0
     meanwhile: Callable[[], None] | None = None
+    overtaken: Callable[[], Awaitable[None]] | None = None
     readings: list[int] = field(default_factory=list)
 
     async def view(
@@ -54,7 +55,11 @@ class Log:
         return found
 
     async def floor_versions(self, restaurant_ids: Collection[UUID]) -> Mapping[UUID, int]:
-        return dict.fromkeys(restaurant_ids, self.version)
+        found = dict.fromkeys(restaurant_ids, self.version)
+        overtaken, self.overtaken = self.overtaken, None
+        if overtaken is not None:
+            await overtaken()
+        return found
 
 
 @asynccontextmanager
@@ -148,6 +153,23 @@ async def test_another_history_starts_everybody_over() -> None:
         with feed.subscribe(TENANT, RESTAURANT, 3) as watcher:
             commit(log, feed)
             assert await told(watcher, 1) == [4]
+
+
+async def test_what_is_told_during_a_look_is_no_other_history() -> None:
+    log, overtaken = Log(version=5), asyncio.Event()
+    async with feeding(log) as feed:
+        with feed.subscribe(TENANT, RESTAURANT, 5) as watcher:
+
+            async def commit_and_tell() -> None:
+                commit(log, feed)
+                assert await told(watcher, 1) == [6]
+                overtaken.set()
+
+            log.overtaken = commit_and_tell
+            feed.on_gap()
+            await overtaken.wait()
+            commit(log, feed)
+            assert await told(watcher, 1) == [7]
 
 
 @pytest.mark.parametrize("failing", [0, 2])
