@@ -185,11 +185,17 @@ async def test_each_decision_is_kept_with_its_grounds_and_only_once(place: World
     }
     await run(place, request)
     assert len(await kept(place, eight)) == 1
+    request.cutoff.FromSeconds(31 * 86_400)
+    await run(place, request)
+    reasons = [each["details"]["reason"] for each in await kept(place, eight)]
+    assert reasons == ["CUTOFF_PASSED", "NO_FEASIBLE_PLAN"]
+    request.ClearField("cutoff")
     lifted = UnblockTablesRequest(restaurant_id=place.restaurant_id, block_id=block.block_id)
     await place.client.unblock_tables(lifted)
     await run(place, request)
     assert [each["details"]["outcome"] for each in await kept(place, eight)] == [
         "completed_in_time",
+        "refused",
         "refused",
     ]
     report = await place.client.check_invariants(CheckInvariantsRequest(restaurant_id=place.restaurant_id))

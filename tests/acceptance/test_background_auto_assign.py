@@ -83,8 +83,10 @@ async def test_a_dispatched_booking_is_queued_at_once_and_assigned_by_the_worker
 
 async def test_queueing_a_booking_hands_it_to_the_worker(place: House, server: Served) -> None:
     booking = await place.party(4)
+    hold = await place.hold(booking, "W1")
     queued = await place.transition(booking, BookingAction.BOOKING_ACTION_QUEUE)
     assert queued.auto_assign_job.state == QUEUED
+    assert await place.hold_now(hold) == hold
     async with worker(server):
         done = await until_ended(place, booking)
     assert not done.needs_tables

@@ -52,6 +52,7 @@ class Log:
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
             meanwhile()
+        await asyncio.sleep(0)
         return found
 
     async def floor_versions(self, restaurant_ids: Collection[UUID]) -> Mapping[UUID, int]:
