@@ -20,6 +20,7 @@ from maitred_client.messages import (
     Booking,
     CheckInvariantsRequest,
     ErrorReason,
+    GetBookingRequest,
     GetOperationRequest,
     ListAuditEntriesRequest,
     NextStep,
@@ -198,6 +199,9 @@ async def test_each_decision_is_kept_with_its_grounds_and_only_once(place: World
         "refused",
         "refused",
     ]
+    of = GetBookingRequest(restaurant_id=place.restaurant_id, booking_id=pair.booking_id)
+    change = (await place.client.get_booking(of)).history[0]
+    assert (change.actor, change.reason) == ("Ada", "before we open")
     report = await place.client.check_invariants(CheckInvariantsRequest(restaurant_id=place.restaurant_id))
     assert report.violations == 0
 
