@@ -257,6 +257,9 @@ async def test_a_booking_that_has_its_tables_keeps_them(place: House) -> None:
     request = place.auto_assign_request(booking.booking_id, request_id=new_request_id())
     answer = await place.client.auto_assign(request)
     assert (answer.outcome, answer.booking) == (ALREADY, seated)
+    await place.transition(booking, BookingAction.BOOKING_ACTION_COMPLETE)
+    request = place.auto_assign_request(booking.booking_id, request_id=new_request_id())
+    await refused(place.client.auto_assign(request), InvalidStateTransitionError)
 
 
 async def _unassign(place: House, booking: Booking) -> object:

@@ -92,10 +92,12 @@ async def test_progress_counts_up_to_the_summary(place: World) -> None:
     ],
 )
 async def test_the_order_is_the_callers_choice(place: World, order: str, expected: list[str]) -> None:
-    """While M is taken in the afternoon, three have L and the late seven have L alone; the evening's pair has all."""
+    """In the afternoon nothing is left for three, the late seven have L alone, and a pair has all, one table held."""
     await place.block("M", "L", start=evening(14), end=evening(16))
+    pair = await place.booking(party=2, start=evening(11))
+    await place.hold(pair, "S")
     ids = {
-        (await place.booking(party=2, start=evening(11))).booking_id: "pair",
+        pair.booking_id: "pair",
         (await place.booking(party=7, start=evening(19))).booking_id: "seven",
         (await place.booking(party=3, start=evening(14))).booking_id: "three",
     }

@@ -103,9 +103,9 @@ async def test_all_who_watch_a_floor_share_one_reading() -> None:
 
 async def test_what_happened_before_the_first_joined_is_not_overlooked() -> None:
     log = Log(version=9)
-    async with feeding(log) as feed:
-        with feed.subscribe(TENANT, RESTAURANT, 7) as watcher:
-            assert await told(watcher, 2) == [8, 9]
+    async with feeding(log, queue_max=7, batch_max=3) as feed:
+        with feed.subscribe(TENANT, RESTAURANT, 2) as watcher:
+            assert await told(watcher, 7) == [3, 4, 5, 6, 7, 8, 9]
 
 
 async def test_a_change_announced_while_another_is_read_is_read_as_well() -> None:
