@@ -135,6 +135,7 @@ async def test_an_expired_hold_keeps_nobody_out(place: House, server: Served) ->
     await expire(server.database_url, hold.hold_id)
     answer = await place.auto_assign(await place.party(6))
     assert list(answer.assignment.table_ids) == place.ids(["F6"])
+    assert (await row(server.database_url, "SELECT state FROM holds"))["state"] == "expired"
 
 
 async def test_a_changed_booking_gets_tables_for_its_new_need_in_place_of_the_old(place: House) -> None:

@@ -35,6 +35,8 @@ async def test_a_moved_booking_keeps_its_tables_until_it_has_new_ones(place: Hou
     await place.hold(await place.party(), "W1")
     states = await rows(server.database_url, "SELECT state FROM assignments ORDER BY created_at")
     assert [state["state"] for state in states] == ["released", "active"]
+    told = "SELECT FROM capacity_outbox WHERE event_type = 'capacity.booking.transitioned'"
+    assert len(await rows(server.database_url, told)) == 2
 
 
 async def test_a_moved_booking_may_take_its_own_table_again(place: House, server: Served) -> None:
