@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -72,6 +72,8 @@ def names(place: World, decision: AutoAssignDecision) -> list[str]:
 async def test_progress_counts_up_to_the_summary(place: World) -> None:
     for hour in (12, 14, 16):
         await place.booking(start=evening(hour))
+    # Still there at midnight, and of the day before all the same.
+    await place.booking(start=evening(22, 30) - timedelta(days=1))
     responses = await run(place)
     assert [(each.done, each.total) for each in responses] == [(0, 3), (1, 3), (2, 3), (3, 3), (3, 3)]
     assert [each.WhichOneof("news") for each in responses] == [None, *["decision"] * 3, "summary"]
