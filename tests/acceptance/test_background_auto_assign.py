@@ -290,7 +290,8 @@ async def test_dispatching_is_refused_where_assigning_would_be(place: House, ser
     await refused(dispatch(request_for(seated)), BookingAlreadyAssignedError)
     soon = evening() - datetime.now(UTC)
     await refused(dispatch(request_for(booking, cutoff=soon + timedelta(minutes=1))), CutoffPassedError)
-    late = await refused(dispatch(request_for(booking, not_before=evening())), InvalidArgumentFieldError)
+    at_the_cutoff = request_for(booking, not_before=evening() - timedelta(minutes=10))
+    late = await refused(dispatch(at_the_cutoff), InvalidArgumentFieldError)
     assert late.metadata["field"] == "not_before"
     gone = await place.transition(booking, BookingAction.BOOKING_ACTION_CANCEL)
     await refused(dispatch(request_for(gone)), InvalidStateTransitionError)
