@@ -28,6 +28,7 @@ async def test_a_booking_whose_window_is_over_is_given_nothing(place: House, ser
         place.hold(waiting, "W1"),
         place.assign(waiting, "W1"),
         place.auto_assign(waiting),
+        place.party(2, start=evening() - LONG_AGO),
         place.block("W1", start=evening() - LONG_AGO, end=evening(20) - LONG_AGO),
         place.client.dispatch_auto_assign(
             DispatchAutoAssignRequest(restaurant_id=waiting.restaurant_id, booking_id=waiting.booking_id)
