@@ -151,7 +151,7 @@ def uncovered(
     ]
     for covered in sorted(own):
         if start < covered.start:
-            yield Window(start, min(covered.start, window.end))
+            yield Window(start, covered.start)
         start = max(start, covered.end)
     if start < window.end:
         yield Window(start, window.end)

@@ -7,7 +7,7 @@ from server.clock import Deadline
 from server.domain.booking import Booking, require_assignable
 from server.domain.claims import Hold, HoldState
 from server.domain.restaurant import Caller
-from server.errors import ClaimKind, InvariantError, Reason, ServiceError, refuse
+from server.errors import InvariantError, Reason, ServiceError, refuse
 from server.orchestrator.assigning import Assigned, Intent, give_tables, new_assignment
 from server.orchestrator.candidate import Candidate, candidate
 from server.orchestrator.idempotency import Once
@@ -122,11 +122,7 @@ def _require_same_need(hold: Hold, booking: Booking) -> None:
 def _require_claimed(wanted: Candidate, hold: Hold) -> None:
     """A live hold owns claims on its tables, together with its booking's earlier assignment; anything else is a bug."""
     own = (hold.hold_id, wanted.booking.assignment_id)
-    claimed = {
-        claim.table_id
-        for claim in wanted.claims
-        if claim.owner_id in own and claim.kind is not ClaimKind.BLOCK
-    }
+    claimed = {claim.table_id for claim in wanted.claims if claim.owner_id in own}
     if not claimed >= set(hold.table_ids):
         raise InvariantError(f"active hold {hold.hold_id} does not claim its tables")
 

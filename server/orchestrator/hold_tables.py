@@ -196,8 +196,7 @@ async def _superseded(unit: Unit, wanted: Candidate) -> tuple[UUID, ...]:
     if booking.assignment_id is None:
         return wanted.own_holds
     live = await unit.live_holds_of(booking.restaurant_id, booking.booking_id)
-    sharing = {hold.hold_id for hold in live if chosen & set(hold.table_ids)}
-    return tuple(sorted(sharing.union(wanted.own_holds)))
+    return tuple(sorted(hold.hold_id for hold in live if chosen & set(hold.table_ids)))
 
 
 async def _changes(

@@ -61,7 +61,7 @@ def _snapshot(queued: Queued, result: AutoAssigned | Refusal) -> Mapping[str, ob
         kept_out = {check.reason.value: dict(check.metadata) for check in result.checks}
         refused = {"outcome": "refused", "reason": result.reason.value, "kept_out": kept_out}
         return None if result.reason in PASSING else seen | refused
-    if result.assignment is None or not result.attempts:
+    if not result.attempts:
         return None
     attempts = [
         {"table_ids": [str(table_id) for table_id in attempt.table_ids], "reason": attempt.reason}

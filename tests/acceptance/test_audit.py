@@ -170,11 +170,13 @@ async def now(server: Served) -> datetime:
 
 async def test_entries_are_those_of_the_resource_and_the_window_newest_first(place: House) -> None:
     first, second = await place.party(), await place.party()
-    await place.block("W1")
+    block = place.block_request(["W1"])
+    block.note = "a draught"
+    await place.client.block_tables(block)
     everything = await entries(place)
     numbers = [entry.audit_id for entry in everything]
     assert numbers == sorted(numbers, reverse=True)
-    assert everything[0].resource == "block"
+    assert (everything[0].resource, everything[0].reason) == ("block", "a draught")
     assert {entry.resource for entry in everything} == {"restaurant", "booking", "block"}
     assert [e.resource_id for e in await entries(place, resource_id=first.booking_id)] == [first.booking_id]
     put = (await entries(place, resource_id=second.booking_id))[0]

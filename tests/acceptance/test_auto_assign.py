@@ -135,6 +135,7 @@ async def test_an_expired_hold_keeps_nobody_out(place: House, server: Served) ->
     await expire(server.database_url, hold.hold_id)
     answer = await place.auto_assign(await place.party(6))
     assert list(answer.assignment.table_ids) == place.ids(["F6"])
+    assert (await row(server.database_url, "SELECT state FROM holds"))["state"] == "expired"
 
 
 async def test_a_changed_booking_gets_tables_for_its_new_need_in_place_of_the_old(place: House) -> None:
@@ -247,6 +248,7 @@ async def test_a_booking_that_has_its_tables_keeps_them(place: House) -> None:
     booking = await place.seated("W3")
     for request_id in ("", new_request_id()):
         request = place.auto_assign_request(booking.booking_id, request_id=request_id)
+        request.avoid_table_ids.extend(place.tables.values())
         answer = await place.client.auto_assign(request)
         assert answer.outcome == ALREADY
         assert list(answer.assignment.table_ids) == place.ids(["W3"])
@@ -256,6 +258,9 @@ async def test_a_booking_that_has_its_tables_keeps_them(place: House) -> None:
     request = place.auto_assign_request(booking.booking_id, request_id=new_request_id())
     answer = await place.client.auto_assign(request)
     assert (answer.outcome, answer.booking) == (ALREADY, seated)
+    await place.transition(booking, BookingAction.BOOKING_ACTION_COMPLETE)
+    request = place.auto_assign_request(booking.booking_id, request_id=new_request_id())
+    await refused(place.client.auto_assign(request), InvalidStateTransitionError)
 
 
 async def _unassign(place: House, booking: Booking) -> object:

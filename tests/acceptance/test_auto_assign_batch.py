@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from maitred_client.messages import (
     Booking,
     CheckInvariantsRequest,
     ErrorReason,
+    GetBookingRequest,
     GetOperationRequest,
     ListAuditEntriesRequest,
     NextStep,
@@ -70,6 +72,8 @@ def names(place: World, decision: AutoAssignDecision) -> list[str]:
 async def test_progress_counts_up_to_the_summary(place: World) -> None:
     for hour in (12, 14, 16):
         await place.booking(start=evening(hour))
+    # Still there at midnight, and of the day before all the same.
+    await place.booking(start=evening(22, 30) - timedelta(days=1))
     responses = await run(place)
     assert [(each.done, each.total) for each in responses] == [(0, 3), (1, 3), (2, 3), (3, 3), (3, 3)]
     assert [each.WhichOneof("news") for each in responses] == [None, *["decision"] * 3, "summary"]
@@ -90,10 +94,12 @@ async def test_progress_counts_up_to_the_summary(place: World) -> None:
     ],
 )
 async def test_the_order_is_the_callers_choice(place: World, order: str, expected: list[str]) -> None:
-    """While M is taken in the afternoon, three have L and the late seven have L alone; the evening's pair has all."""
+    """In the afternoon nothing is left for three, the late seven have L alone, and a pair has all, one table held."""
     await place.block("M", "L", start=evening(14), end=evening(16))
+    pair = await place.booking(party=2, start=evening(11))
+    await place.hold(pair, "S")
     ids = {
-        (await place.booking(party=2, start=evening(11))).booking_id: "pair",
+        pair.booking_id: "pair",
         (await place.booking(party=7, start=evening(19))).booking_id: "seven",
         (await place.booking(party=3, start=evening(14))).booking_id: "three",
     }
@@ -184,13 +190,22 @@ async def test_each_decision_is_kept_with_its_grounds_and_only_once(place: World
     }
     await run(place, request)
     assert len(await kept(place, eight)) == 1
+    request.cutoff.FromSeconds(31 * 86_400)
+    await run(place, request)
+    reasons = [each["details"]["reason"] for each in await kept(place, eight)]
+    assert reasons == ["CUTOFF_PASSED", "NO_FEASIBLE_PLAN"]
+    request.ClearField("cutoff")
     lifted = UnblockTablesRequest(restaurant_id=place.restaurant_id, block_id=block.block_id)
     await place.client.unblock_tables(lifted)
     await run(place, request)
     assert [each["details"]["outcome"] for each in await kept(place, eight)] == [
         "completed_in_time",
         "refused",
+        "refused",
     ]
+    of = GetBookingRequest(restaurant_id=place.restaurant_id, booking_id=pair.booking_id)
+    change = (await place.client.get_booking(of)).history[0]
+    assert (change.actor, change.reason) == ("Ada", "before we open")
     report = await place.client.check_invariants(CheckInvariantsRequest(restaurant_id=place.restaurant_id))
     assert report.violations == 0
 
@@ -243,11 +258,18 @@ async def test_the_limit_takes_the_first_of_the_order_and_counts_the_rest(place:
 
 
 async def test_the_cutoff_holds_for_each_booking(place: World) -> None:
-    await place.booking()
-    request = batch_request(place)
-    request.cutoff.FromSeconds(31 * 86_400)
-    (found,) = decisions(await run(place, request))
-    assert found.reason == ErrorReason.ERROR_REASON_CUTOFF_PASSED
+    pair, crowd = await place.booking(start=evening(12)), await place.booking(party=30)
+    reasons = {
+        pair.booking_id: ErrorReason.ERROR_REASON_CUTOFF_PASSED,
+        crowd.booking_id: ErrorReason.ERROR_REASON_NO_FEASIBLE_PLAN,
+    }
+    for order in ("TIME", "SIZE_DESC"):
+        request = batch_request(place, order)
+        request.cutoff.FromSeconds(round((evening(15) - datetime.now(UTC)).total_seconds()))
+        responses = await run(place, request)
+        assert {each.booking_id: each.reason for each in decisions(responses)} == reasons
+        # In order of precedence, whoever comes first.
+        assert [each.reason for each in responses[-1].summary.refusals] == list(reasons.values())
 
 
 async def test_cancelled_midway_it_leaves_whole_bookings(place: World, server: Served) -> None:

@@ -111,6 +111,14 @@ async def test_every_question_gets_its_own_answer_in_its_place(place: House) -> 
     assert not answers[2].HasField("window_start")
 
 
+async def test_each_day_that_is_asked_about_has_its_own_claims(place: House) -> None:
+    days = [evening() + timedelta(days=day) for day in (1, 0, 2)]
+    for start in days[1:]:
+        await place.block("W1", start=start, end=start + STAY)
+    answers = await search(place, [ask(2, start, required=["window"]) for start in days])
+    assert [answer.available for answer in answers] == [True, False, False]
+
+
 async def test_an_answer_names_the_tables_their_seats_and_the_window(place: House) -> None:
     (answer,) = await search(place, [ask(2, required=["window"])])
     assert answer.available

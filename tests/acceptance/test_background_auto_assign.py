@@ -70,6 +70,8 @@ async def test_a_dispatched_booking_is_queued_at_once_and_assigned_by_the_worker
     assert done.auto_assign_job.trigger == AutoAssignTrigger.AUTO_ASSIGN_TRIGGER_BACKGROUND
     (given,) = await rows(server.database_url, "SELECT table_ids::text[] AS tables, actor FROM assignments")
     assert (sorted(given["tables"]), given["actor"]) == (sorted(best), "host@desk")
+    change = (await place.found(booking)).history[0]
+    assert (change.actor, change.reason) == ("host@desk", "in the background")
     assert await rows(server.database_url, TOLD) == [GIVEN]
     again = (await place.client.dispatch_auto_assign(request)).booking
     assert again.SerializeToString(deterministic=True) == queued.SerializeToString(deterministic=True)
@@ -81,8 +83,10 @@ async def test_a_dispatched_booking_is_queued_at_once_and_assigned_by_the_worker
 
 async def test_queueing_a_booking_hands_it_to_the_worker(place: House, server: Served) -> None:
     booking = await place.party(4)
+    hold = await place.hold(booking, "W1")
     queued = await place.transition(booking, BookingAction.BOOKING_ACTION_QUEUE)
     assert queued.auto_assign_job.state == QUEUED
+    assert await place.hold_now(hold) == hold
     async with worker(server):
         done = await until_ended(place, booking)
     assert not done.needs_tables
@@ -320,7 +324,8 @@ async def test_dispatching_is_refused_where_assigning_would_be(place: House, ser
     await refused(dispatch(request_for(seated)), BookingAlreadyAssignedError)
     soon = evening() - datetime.now(UTC)
     await refused(dispatch(request_for(booking, cutoff=soon + timedelta(minutes=1))), CutoffPassedError)
-    late = await refused(dispatch(request_for(booking, not_before=evening())), InvalidArgumentFieldError)
+    at_the_cutoff = request_for(booking, not_before=evening() - timedelta(minutes=10))
+    late = await refused(dispatch(at_the_cutoff), InvalidArgumentFieldError)
     assert late.metadata["field"] == "not_before"
     gone = await place.transition(booking, BookingAction.BOOKING_ACTION_CANCEL)
     await refused(dispatch(request_for(gone)), InvalidStateTransitionError)

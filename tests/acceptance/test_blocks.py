@@ -20,7 +20,7 @@ from maitred_client.messages import (
 from tests.builders.world import TableSpec, evening, small_world, stamp
 from tests.builders.world_extras import House, refused
 from tests.conftest import Served
-from tests.support.database import expire
+from tests.support.database import expire, row
 
 pytestmark = pytest.mark.shared_server
 
@@ -48,6 +48,13 @@ async def test_a_block_takes_its_tables_until_it_is_taken_away(place: House) -> 
     assert (await place.client.unblock_tables(request)).block.released
     assert (await restaurant(place)).floor_version == version
     await place.hold(await place.party(start=evening(18)), "W1")
+
+
+async def test_a_block_clears_an_expired_hold_away(place: House, server: Served) -> None:
+    gone = await place.hold(await place.party(), "W4")
+    await expire(server.database_url, gone.hold_id)
+    await place.block("W4")
+    assert (await row(server.database_url, "SELECT state FROM holds"))["state"] == "expired"
 
 
 async def test_a_block_over_live_claims_is_refused_listing_all_of_them(place: House, server: Served) -> None:

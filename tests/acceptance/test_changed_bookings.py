@@ -35,6 +35,8 @@ async def test_a_moved_booking_keeps_its_tables_until_it_has_new_ones(place: Hou
     await place.hold(await place.party(), "W1")
     states = await rows(server.database_url, "SELECT state FROM assignments ORDER BY created_at")
     assert [state["state"] for state in states] == ["released", "active"]
+    told = "SELECT FROM capacity_outbox WHERE event_type = 'capacity.booking.transitioned'"
+    assert len(await rows(server.database_url, told)) == 2
 
 
 async def test_a_moved_booking_may_take_its_own_table_again(place: House, server: Served) -> None:
@@ -71,8 +73,10 @@ async def test_part_of_a_merge_may_go_when_the_rest_still_seats_the_party(
     place: House, server: Served
 ) -> None:
     booking = await place.seated("W1", "W2", party=4)
-    left = await place.unassign(booking, "W2")
-    assert list(left.assignment.table_ids) == place.ids(["W1"])
+    request = place.unassign_request(booking.booking_id, ["W2"])
+    request.actor = "Ada"
+    left = await place.client.unassign_tables(request)
+    assert (list(left.assignment.table_ids), left.assignment.actor) == (place.ids(["W1"]), "Ada")
     assert left.assignment.merge_group_id == ""
     assert (WORDS[left.booking.status], left.booking.needs_tables) == ("CONFIRMED", False)
     await place.hold(await place.party(), "W2")

@@ -25,7 +25,7 @@ from tests.builders.world_extras import house
 from tests.conftest import Served
 from tests.support.committed_events import committed_events
 from tests.support.contract import require_round_trip
-from tests.support.database import connected, rows
+from tests.support.database import connected, row, rows
 
 EMAIL = "ada@example.com"
 PERSONAL = (EMAIL, NAME, REFERENCE, NOTE, REASON, "example.com", "Lovelace", "Byron", "Mary")
@@ -48,6 +48,8 @@ async def test_every_event_of_the_service_is_its_message_and_nothing_else(
         data = getattr(message, message.WhichOneof("data") or "")
         assert data.restaurant_id == message.restaurant_id
         assert getattr(data, "booking_id", message.booking_id) == message.booking_id
+        if event.event_type in (EventType.HOLD_CREATED, EventType.HOLD_CONFIRMED):
+            assert event.payload["zoneId"]
 
 
 async def test_floor_versions_and_positions_leave_no_gap(events: Sequence[OutboxEvent]) -> None:
@@ -146,9 +148,18 @@ async def test_a_replacement_that_meets_a_block_is_told_too(
     place = await house(client)
     hold = await place.hold(await place.party(), "W1")
     await client.block_tables(place.block_request(["W2"]))
+    request = place.replace_request(hold.hold_id, ["W2"])
+    request.reason = "nearer to the door"
     with pytest.raises(TableBlockedError):
-        await place.replace(hold, "W2")
+        await client.replace_hold(request)
     (event,) = await conflicts_told(server)
+    entry = await row(server.database_url, "SELECT * FROM audit_log WHERE action = 'hold_refused'")
+    assert (str(entry["resource_id"]), entry["reason"]) == (hold.booking_id, "nearer to the door")
+    assert json.loads(entry["details"]) == {
+        "refused": "TABLE_BLOCKED",
+        "table_ids": place.ids(["W2"]),
+        "hold_id": hold.hold_id,
+    }
     assert [conflict["kind"] for conflict in event.payload["conflicts"]] == ["block"]
     assert event.payload["holdId"] != hold.hold_id
     assert await place.hold_now(hold) == hold

@@ -200,6 +200,7 @@ async def test_one_field_of_one_table_is_changed(place: House) -> None:
 
 async def test_without_a_largest_party_of_its_own_a_table_takes_its_capacity(place: House) -> None:
     await place.update("L8", min_party=1, max_party=6)
+    assert (await place.update("L8", capacity=10)).table.max_party == 6
     answer = await place.update("L8", max_party=0)
     assert answer.table.max_party == answer.table.capacity
 

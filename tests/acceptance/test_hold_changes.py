@@ -19,7 +19,7 @@ from maitred_client import (
     VersionMismatchError,
     instant,
 )
-from maitred_client.messages import Hold, HoldState
+from maitred_client.messages import BookingAction, Hold, HoldState
 from tests.builders.world import evening
 from tests.builders.world_extras import UNKNOWN_ID, House, refused
 from tests.conftest import Served
@@ -111,15 +111,20 @@ async def test_every_extension_is_told_and_kept_in_the_audit_log(place: House, s
     first = await place.extend(hold, ttl_s=300)
     second = await place.extend(hold, ttl_s=600)
     assert await told_of(server, hold) == ["created", "extended", "extended"]
+    told = await rows(
+        server.database_url,
+        "SELECT payload ->> 'expiresAt' AS expires_at FROM capacity_outbox"
+        " WHERE payload ? 'expiresAt' ORDER BY floor_version",
+    )
+    ends = [instant(each.expires_at) for each in (hold, first, second)]
+    assert [datetime.fromisoformat(each["expires_at"]) for each in told] == ends
     entries = await rows(
         server.database_url, "SELECT actor, details FROM audit_log WHERE action = 'extend' ORDER BY audit_id"
     )
     assert [entry["actor"] for entry in entries] == ["tests", "tests"]
     details = [json.loads(entry["details"]) for entry in entries]
-    assert [datetime.fromisoformat(each["expires_at"]) for each in details] == [
-        instant(first.expires_at),
-        instant(second.expires_at),
-    ]
+    assert [datetime.fromisoformat(each["expires_at"]) for each in details] == ends[1:]
+    assert [datetime.fromisoformat(each["previous_expires_at"]) for each in details] == ends[:-1]
     assert {each["hold_id"] for each in details} == {hold.hold_id}
 
 
@@ -192,6 +197,30 @@ async def test_replacing_says_why_in_event_and_audit_log(place: House, server: S
     assert json.loads(event["payload"])["metadata"] == {"cause": "replaced"}
     entry = await row(server.database_url, "SELECT details FROM audit_log WHERE action = 'replace'")
     assert json.loads(entry["details"]) == {"hold_id": new.hold_id, "replaced_hold_id": old.hold_id}
+
+
+async def test_each_end_of_a_hold_says_what_brought_it(place: House, server: Served) -> None:
+    booking, other = await place.party(), await place.party()
+    await place.release(await place.hold(booking, "W1"))
+    await place.hold(booking, "W1")
+    await place.hold(booking, "W1")
+    await place.party(3, booking_id=booking.booking_id)
+    await place.hold(booking, "W1")
+    await place.assign(booking, "W2")
+    await place.hold(other, "W1")
+    await place.transition(other, BookingAction.BOOKING_ACTION_CANCEL)
+    ended = await rows(
+        server.database_url,
+        "SELECT payload #>> '{metadata, cause}' AS cause FROM capacity_outbox"
+        " WHERE event_type = 'capacity.hold.released' ORDER BY floor_version",
+    )
+    assert [each["cause"] for each in ended] == [
+        "released",
+        "superseded",
+        "booking changed",
+        "booking assigned",
+        "booking cancelled",
+    ]
 
 
 async def test_a_set_that_is_refused_leaves_the_old_hold_as_it_was(place: House, server: Served) -> None:

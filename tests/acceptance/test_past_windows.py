@@ -5,7 +5,13 @@ from datetime import timedelta
 import pytest
 
 from maitred_client import WindowInPastError
-from maitred_client.messages import BookingAction, DispatchAutoAssignRequest, HoldState
+from maitred_client.messages import (
+    AutoAssignBatchRequest,
+    BookingAction,
+    DispatchAutoAssignRequest,
+    HoldState,
+)
+from tests.builders.world import evening
 from tests.builders.world_extras import House, refused
 from tests.conftest import Served
 from tests.support.database import turn_back
@@ -22,12 +28,18 @@ async def test_a_booking_whose_window_is_over_is_given_nothing(place: House, ser
         place.hold(waiting, "W1"),
         place.assign(waiting, "W1"),
         place.auto_assign(waiting),
+        place.party(2, start=evening() - LONG_AGO),
+        place.block("W1", start=evening() - LONG_AGO, end=evening(20) - LONG_AGO),
         place.client.dispatch_auto_assign(
             DispatchAutoAssignRequest(restaurant_id=waiting.restaurant_id, booking_id=waiting.booking_id)
         ),
     ):
         await refused(call, WindowInPastError)
     assert (await place.read(waiting.booking_id)).needs_tables
+    day = AutoAssignBatchRequest(
+        restaurant_id=place.restaurant_id, service_date=(evening() - LONG_AGO).date().isoformat()
+    )
+    assert [each.total async for each in place.client.auto_assign_batch(day)] == [0, 0]
 
 
 async def test_a_hold_whose_window_is_over_is_neither_confirmed_nor_replaced(

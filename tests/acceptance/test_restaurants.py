@@ -40,6 +40,7 @@ async def test_putting_the_same_restaurant_again_changes_nothing(place: House) -
     before.name, before.etag = "Another House", before.etag
     changed = (await place.client.put_restaurant(PutRestaurantRequest(restaurant=before))).restaurant
     assert changed.name == "Another House"
+    assert changed == await restaurant(place)
     assert changed.etag != before.etag
     error = await refused(
         place.client.put_restaurant(PutRestaurantRequest(restaurant=before)), VersionMismatchError
@@ -49,6 +50,8 @@ async def test_putting_the_same_restaurant_again_changes_nothing(place: House) -
         "expected_etag": before.etag,
         "current_etag": changed.etag,
     }
+    before.restaurant_id = str(uuid4())
+    await refused(place.client.put_restaurant(PutRestaurantRequest(restaurant=before)), VersionMismatchError)
 
 
 async def test_restaurants_are_listed_by_name(place: House) -> None:

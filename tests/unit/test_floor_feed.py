@@ -1,10 +1,11 @@
 """The feed of watched floors: one reading for all, a bound for each, and never a gap."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -21,11 +22,16 @@ NEVER_S = 3_600.0
 
 @dataclass(slots=True)
 class Log:
-    """What is committed, kept in memory. Versions in `missing` were deleted; readings fail `failing` times."""
+    """What is committed, kept in memory. Versions in `missing` were deleted; readings fail `failing` times.
+
+    `meanwhile` happens once, before a reading comes back, and `overtaken` before a look at the versions does.
+    """
 
     version: int = 0
     missing: frozenset[int] = frozenset()
     failing: int = 0
+    meanwhile: Callable[[], None] | None = None
+    overtaken: Callable[[], Awaitable[None]] | None = None
     readings: list[int] = field(default_factory=list)
 
     async def view(
@@ -42,10 +48,19 @@ class Log:
             raise ConnectionError("away")
         versions = range(after + 1, min(after + versions_max, self.version) + 1)
         there = [version for version in versions if version not in self.missing]
-        return FloorChanges(self.version, 0, tuple(FloorChange(RESTAURANT, each, ()) for each in there))
+        found = FloorChanges(self.version, 0, tuple(FloorChange(RESTAURANT, each, ()) for each in there))
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        await asyncio.sleep(0)
+        return found
 
     async def floor_versions(self, restaurant_ids: Collection[UUID]) -> Mapping[UUID, int]:
-        return dict.fromkeys(restaurant_ids, self.version)
+        found = dict.fromkeys(restaurant_ids, self.version)
+        overtaken, self.overtaken = self.overtaken, None
+        if overtaken is not None:
+            await overtaken()
+        return found
 
 
 @asynccontextmanager
@@ -88,18 +103,19 @@ async def test_all_who_watch_a_floor_share_one_reading() -> None:
 
 async def test_what_happened_before_the_first_joined_is_not_overlooked() -> None:
     log = Log(version=9)
-    async with feeding(log) as feed:
-        with feed.subscribe(TENANT, RESTAURANT, 7) as watcher:
-            assert await told(watcher, 2) == [8, 9]
+    async with feeding(log, queue_max=7, batch_max=3) as feed:
+        with feed.subscribe(TENANT, RESTAURANT, 2) as watcher:
+            assert await told(watcher, 7) == [3, 4, 5, 6, 7, 8, 9]
 
 
 async def test_a_change_announced_while_another_is_read_is_read_as_well() -> None:
     log = Log(version=1)
     async with feeding(log) as feed:
         with feed.subscribe(TENANT, RESTAURANT, 1) as watcher:
-            for version in (2, 3, 4):
+            for version in (2, 4):
+                log.meanwhile = partial(commit, log, feed)
                 commit(log, feed)
-                assert await told(watcher, 1) == [version]
+                assert await told(watcher, 2) == [version, version + 1]
                 feed.on_change(Announcement(RESTAURANT, version, 1, 1))
 
 
@@ -110,7 +126,8 @@ async def test_a_watcher_that_does_not_keep_up_has_to_resume_and_the_others_go_o
             feed.subscribe(TENANT, RESTAURANT, 0) as slow,
             feed.subscribe(TENANT, RESTAURANT, 0) as quick,
         ):
-            for version in range(1, 7):
+            for version in range(1, 6):
+                assert slow.ended is None
                 commit(log, feed)
                 assert await told(quick, 1) == [version]
             assert await slow.next(PATIENCE_S) is EndCause.SLOW
@@ -140,6 +157,23 @@ async def test_another_history_starts_everybody_over() -> None:
             assert await told(watcher, 1) == [4]
 
 
+async def test_what_is_told_during_a_look_is_no_other_history() -> None:
+    log, overtaken = Log(version=5), asyncio.Event()
+    async with feeding(log) as feed:
+        with feed.subscribe(TENANT, RESTAURANT, 5) as watcher:
+
+            async def commit_and_tell() -> None:
+                commit(log, feed)
+                assert await told(watcher, 1) == [6]
+                overtaken.set()
+
+            log.overtaken = commit_and_tell
+            feed.on_gap()
+            await overtaken.wait()
+            commit(log, feed)
+            assert await told(watcher, 1) == [7]
+
+
 @pytest.mark.parametrize("failing", [0, 2])
 async def test_what_nobody_announced_is_found_by_looking(failing: int) -> None:
     log = Log(version=1)
@@ -160,3 +194,7 @@ async def test_silence_is_nothing_and_stopping_says_so() -> None:
             assert await waiting is EndCause.DRAINING
         with feed.subscribe(TENANT, RESTAURANT, 1) as late:
             assert await late.next(PATIENCE_S) is EndCause.DRAINING
+            readings = log.readings.copy()
+            commit(log, feed)
+            await asyncio.sleep(0)
+            assert log.readings == readings

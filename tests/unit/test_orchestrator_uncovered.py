@@ -35,6 +35,8 @@ claims = st.builds(
     window=windows,
     kind=st.sampled_from(KINDS),
     owner_id=st.sampled_from((OWN, FOREIGN)),
+) | st.builds(
+    Claim, table_id=st.just(TABLE), window=windows, kind=st.just(ClaimKind.ASSIGNMENT), owner_id=st.just(OWN)
 )
 
 
