@@ -79,7 +79,7 @@ class RestaurantNotFoundError(MaitredError, reason="RESTAURANT_NOT_FOUND", retry
 
 
 class BookingNotFoundError(MaitredError, reason="BOOKING_NOT_FOUND", retry=RetryClass.NO):
-    """There is no such booking in this restaurant."""
+    """There is no such booking in this restaurant, or not any more: years after its end it is deleted."""
 
     remedy = "Check booking_id; PutBooking creates a booking."
 
@@ -91,7 +91,7 @@ class TableNotFoundError(MaitredError, reason="TABLE_NOT_FOUND", retry=RetryClas
 
 
 class HoldNotFoundError(MaitredError, reason="HOLD_NOT_FOUND", retry=RetryClass.NO):
-    """There is no such hold in this restaurant."""
+    """There is no such hold in this restaurant, or not any more: a month after it came to nothing it is deleted."""
 
     remedy = "Check hold_id; ListHolds shows the holds of a booking."
 
@@ -103,7 +103,7 @@ class AssignmentNotFoundError(MaitredError, reason="ASSIGNMENT_NOT_FOUND", retry
 
 
 class BlockNotFoundError(MaitredError, reason="BLOCK_NOT_FOUND", retry=RetryClass.NO):
-    """There is no such block in this restaurant."""
+    """There is no such block in this restaurant, or not any more: years after its end it is deleted."""
 
     remedy = "Check block_id; ListBlocks shows the blocks of a window."
 
