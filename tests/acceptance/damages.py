@@ -32,6 +32,11 @@ class Damage:
     checks: Mapping[str, int]
     ids: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def of_schema(self) -> bool:
+        """Whether the database is damaged for everybody, and not only what one restaurant has there."""
+        return any("ALTER TABLE" in statement for statement in self.sql)
+
 
 def said(status: str) -> str:
     """The last change of the seated booking says that it came to this status."""
@@ -213,7 +218,7 @@ DAMAGES: Mapping[str, Damage] = {
     "what is merged, blocked, beside another table or asked for is gone": Damage(
         (
             "DELETE FROM tables WHERE table_id IN ('{T3}', '{T5}')",
-            "DELETE FROM table_adjacency WHERE NOT '{T5}' IN (table_a, table_b)",
+            "DELETE FROM table_adjacency WHERE restaurant_id = '{restaurant}' AND NOT '{T5}' IN (table_a, table_b)",
             "UPDATE bookings SET zone_id = '{new}' WHERE booking_id = '{waiting}'",
         ),
         {"floor_known": 5},
@@ -248,7 +253,10 @@ DAMAGES: Mapping[str, Damage] = {
     ),
     "two requests share a floor version": Damage(
         (
-            "UPDATE capacity_outbox SET idempotency_key = 'other' WHERE event_type = 'capacity.hold.confirmed'",
+            (
+                "UPDATE capacity_outbox SET idempotency_key = 'other'"
+                " WHERE restaurant_id = '{restaurant}' AND event_type = 'capacity.hold.confirmed'"
+            ),
         ),
         {"one_event_per_change": 1},
     ),

@@ -1,6 +1,7 @@
 """V8: Each check finds what it is about, names it, and is silent otherwise. The damage is done past the service."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -14,6 +15,7 @@ from maitred_client.messages import (
     InvariantViolation,
     PutFloorRequest,
 )
+from server.bootstrap import serving
 from server.config import load_settings
 from server.diagnosis import verify_database
 from server.persistence.invariants import GLANCED, QUERIES
@@ -22,6 +24,10 @@ from tests.builders.world import World, evening, small_world
 from tests.builders.world_extras import refused
 from tests.conftest import Served
 from tests.support.database import belongings, connected, row
+from tests.support.postgres import TestServer
+
+# Checks of what holds for all restaurants.
+OF_SCHEMA = {"overlap_refused", "rules_in_force"}
 
 
 async def furnished(world: World) -> dict[str, str]:
@@ -80,9 +86,25 @@ def named(example: InvariantViolation, name: str) -> list[str]:
     return [value] if isinstance(value, str) else sorted(value)
 
 
-@pytest.mark.parametrize("name", DAMAGES)
-async def test_a_damage_is_noticed_by_its_check_and_named(name: str, server: Served) -> None:
-    damage = DAMAGES[name]
+@pytest.fixture(scope="module")
+async def spoiled(postgres: TestServer) -> AsyncIterator[Served]:
+    """A server for restaurants whose rows are damaged: each test has a tenant of its own there."""
+    settings = load_settings(port=0, log_level="warning", pool_size_min=1)
+    async with postgres.fresh_database() as url, serving(settings, url) as running:
+        yield Served(running.address, url, uuid4())
+
+
+@pytest.mark.parametrize("name", [name for name, damage in DAMAGES.items() if not damage.of_schema])
+async def test_a_damage_is_noticed_by_its_check_and_named(name: str, spoiled: Served) -> None:
+    await require_noticed(DAMAGES[name], replace(spoiled, tenant_id=uuid4()))
+
+
+@pytest.mark.parametrize("name", [name for name, damage in DAMAGES.items() if damage.of_schema])
+async def test_a_damaged_schema_is_noticed(name: str, server: Served) -> None:
+    await require_noticed(DAMAGES[name], server)
+
+
+async def require_noticed(damage: Damage, server: Served) -> None:
     async with server.client() as client:
         ids = await furnished(await small_world(client))
         assert noticed(await check(client)) == {}
@@ -90,10 +112,9 @@ async def test_a_damage_is_noticed_by_its_check_and_named(name: str, server: Ser
         answer = await check(client)
         assert noticed(answer) == damage.checks
         assert noticed(await check(client, ids["restaurant"])) == damage.checks
-    example = first_example(answer, next(iter(damage.checks)))
-    assert example.restaurant_id == (
-        "" if name.startswith(("the constraint ", "the rule ")) else ids["restaurant"]
-    )
+    check_id = next(iter(damage.checks))
+    example = first_example(answer, check_id)
+    assert example.restaurant_id == ("" if check_id in OF_SCHEMA else ids["restaurant"])
     assert example.message
     for part, keys in damage.ids.items():
         assert named(example, part) == sorted(ids[key] for key in keys.split()), part

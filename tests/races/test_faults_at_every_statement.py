@@ -14,6 +14,7 @@ from maitred_client.errors import TransportError
 from server.bootstrap import serving
 from server.config import load_settings
 from tests.builders.world import World, small_world
+from tests.conftest import Served
 from tests.races.attempts import ONCE_ONLY, TIMEOUT_S, until_answered
 from tests.races.crowd import attempt
 from tests.races.evidence import Connection, Dump, broken_invariants, connected, difference, dump
@@ -27,6 +28,7 @@ from tests.races.faults import (
     stall,
 )
 from tests.races.operations import OPERATIONS, Operation, day
+from tests.support.postgres import TestServer
 
 # Serialization failure, deadlock, lock timeout.
 RETRIED_STATES = ("40001", "40P01", "55P03")
@@ -87,17 +89,30 @@ class Scene:
         return answer
 
 
-@pytest.fixture
-async def scene(database_url: str) -> AsyncIterator[Scene]:
-    """Every change travels alone; those that share a transaction have faults of their own, beside this file."""
-    plan, tenant_id = FaultPlan(), uuid4()
+@pytest.fixture(scope="module")
+async def failing(postgres: TestServer) -> AsyncIterator[tuple[Served, FaultPlan]]:
+    """A server whose database connections fail by plan. Every change travels alone; those that share a transaction have
+    faults of their own, beside this file.
+    """
+    plan = FaultPlan()
     settings = load_settings(
         port=0, log_level="error", pool_size_min=1, pool_size_max=4, health_interval_s=60, group_members_max=1
     )
     async with (
-        serving(settings, database_url, faulty_connection(plan)) as running,
-        AsyncMaitredClient(running.address, tenant_id=tenant_id, actor="faults", retry=ONCE_ONLY) as client,
-        connected(database_url) as database,
+        postgres.fresh_database() as url,
+        serving(settings, url, faulty_connection(plan)) as running,
+    ):
+        yield Served(running.address, url, uuid4()), plan
+
+
+@pytest.fixture
+async def scene(failing: tuple[Served, FaultPlan]) -> AsyncIterator[Scene]:
+    """A tenant of its own on that server."""
+    server, plan = failing
+    plan.disarm()
+    async with (
+        AsyncMaitredClient(server.address, tenant_id=uuid4(), actor="faults", retry=ONCE_ONLY) as client,
+        connected(server.database_url) as database,
     ):
         yield Scene(await small_world(client), plan, database)
 

@@ -14,28 +14,28 @@ from tests.races.in_flight import restaurant_locked, wait_for_calls
 PARTIES = 1_000
 
 
-async def test_of_a_thousand_holds_for_one_table_exactly_one_succeeds(each_server: Served) -> None:
-    async with several_clients(each_server) as clients, connected(each_server.database_url) as database:
+async def test_of_a_thousand_holds_for_one_table_exactly_one_succeeds(server: Served) -> None:
+    async with several_clients(server) as clients, connected(server.database_url) as database:
         world = await small_world(clients[0], tables=[TableSpec("T1")])
         bookings = await together(
             clients[n % len(clients)].put_booking(world.booking_request()) for n in range(PARTIES)
         )
         assert bookings.errors == ()
         requests = [world.hold_request(put.booking.booking_id, ["T1"]) for put in bookings.answers]
-        async with restaurant_locked(each_server, world.restaurant_id):
+        async with restaurant_locked(server, world.restaurant_id):
             race = asyncio.create_task(
                 together(
                     clients[n % len(clients)].hold_tables(request, timeout_s=TIMEOUT_S)
                     for n, request in enumerate(requests)
                 )
             )
-            await wait_for_calls(each_server, PARTIES)
+            await wait_for_calls(server, PARTIES)
         holds = await race
         assert len(holds.answers) == 1
         assert {type(error) for error in holds.errors} == {TableConflictHeldError}
         assert len(holds.errors) == PARTIES - 1
         assert await broken_invariants(database, world.restaurant_id) == {}
-        assert await ledger_of(database, each_server.tenant_id, "HoldTables") == (1, PARTIES - 1)
+        assert await ledger_of(database, server.tenant_id, "HoldTables") == (1, PARTIES - 1)
         rows = await database.fetch("SELECT hold_id::text, state FROM holds")
         assert [tuple(row) for row in rows] == [(holds.answers[0].hold.hold_id, "active")]
         assert await count(database, "SELECT count(*) FROM table_claims") == 1
