@@ -86,22 +86,25 @@ class Watchers:
 
     async def catch_up(self) -> None:
         """Until each has seen the last change, has lost the thread, or has had its time."""
-        versions = {
-            watcher.restaurant_id: await self._floor_version(watcher.restaurant_id) for watcher in self.all
-        }
+        await asyncio.gather(*map(self._catch_up, self.all))
+
+    async def _catch_up(self, watcher: Watcher) -> None:
         try:
             async with asyncio.timeout(CATCH_UP_S):
-                for watcher in self.all:
-                    while not (watcher.gap or watcher.has_seen(versions[watcher.restaurant_id])):  # noqa: ASYNC110 - it wakes nobody
-                        await asyncio.sleep(LOOK_S)
+                newest = await self._floor_version(watcher.restaurant_id)
+                while not (watcher.gap or watcher.has_seen(newest)):  # noqa: ASYNC110 - it wakes nobody
+                    await asyncio.sleep(LOOK_S)
         except TimeoutError:
-            for watcher in self.all:
-                if not watcher.has_seen(versions[watcher.restaurant_id]):
-                    watcher.gap = watcher.gap or f"it did not catch up within {CATCH_UP_S:g} s"
+            watcher.gap = watcher.gap or f"it did not catch up within {CATCH_UP_S:g} s"
 
     async def _floor_version(self, restaurant_id: str) -> int:
+        """Asks until it is told: channels to servers that were killed need a while to find the new ones."""
         request = GetRestaurantRequest(restaurant_id=restaurant_id)
-        return (await self.client.get_restaurant(request)).restaurant.floor_version
+        while True:
+            try:
+                return (await self.client.get_restaurant(request)).restaurant.floor_version
+            except MaitredError:
+                await asyncio.sleep(PAUSE_S)
 
 
 @asynccontextmanager
