@@ -16,7 +16,7 @@ from server.planner.lookahead import Waiting
 from server.planner.plan import Plan, Question, plan_tables
 from tests.property.random_worlds import random_question, random_waiting
 
-FLOORS = range(300)
+FLOORS = range(200)
 MODES = pytest.mark.parametrize("mode", AdjacencyMode)
 # What legacy charges per booking; v2 charges per person and slot.
 FUTURE_CONFLICT = 500

@@ -16,7 +16,7 @@ from server.planner.catalog import TableSets, count_combinations
 from server.planner.plan import Plan, PlanResult, Question, plan_tables
 from tests.property.random_worlds import random_question
 
-FLOORS = range(260)
+FLOORS = range(180)
 MODES = pytest.mark.parametrize("mode", AdjacencyMode)
 
 

@@ -9,7 +9,7 @@ from server.planner.plan import Question, plan_tables
 from tests.property.oracle import CONFLICTS, Ids, Oracle
 from tests.property.random_worlds import random_question
 
-FLOORS = range(400)
+FLOORS = range(280)
 EXAMPLES_MAX = 10
 UNFIT = {"TABLE_OUT_OF_SERVICE", "ZONE_NOT_REQUESTED", "REQUIRED_ATTRIBUTE_UNMET"}
 MODES = pytest.mark.parametrize("mode", AdjacencyMode)
