@@ -1,9 +1,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo dev test check generate lock bench kills torture clean
 
-# How many processes run the tests, and further pytest arguments: make test JOBS=4 ARGS="-k hold"
-# Three keep two cores busy: most tests wait for PostgreSQL, for a program, or for a clock now and then.
-JOBS ?= 3
+# How many processes run the tests, and further pytest arguments: make test JOBS=8 ARGS="-k hold"
+# Four keep two cores busy: most tests wait for PostgreSQL, for a program, or for a clock now and then.
+JOBS ?= 4
 ARGS ?=
 BIN := .venv/bin
 
@@ -23,7 +23,7 @@ demo: setup ## Start everything from nothing, seat a sample service day, show th
 dev: setup ## Run database and server with a sample restaurant until Ctrl-C
 	@$(BIN)/maitred dev
 
-test: setup ## Run the whole test suite (JOBS=3 processes; ARGS="-k hold" chooses)
+test: setup ## Run the whole test suite (JOBS=4 processes; ARGS="-k hold" chooses)
 # A file's tests stay in one process, which has one PostgreSQL per form and starts it once; files begin in the order
 # of tests/conftest.py. The programs that tests start compile nothing twice, even where Python is told to leave no
 # bytecode behind.
