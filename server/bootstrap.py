@@ -273,7 +273,7 @@ async def _open_pool(settings: Settings, url: str, connection_class: type[Driver
         await require_schema(pool)
         await require_current_schema(settings, url)
     except BaseException:
-        await pool.close()
+        await close_pool(pool)
         raise
     return pool
 

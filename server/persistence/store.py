@@ -173,14 +173,16 @@ class SqlStore:
 
 
 async def require_schema(pool: Pool) -> None:
-    """Raises `NotMigratedError` when the database has none of our tables, `UnreachableError` when they are closed."""
-    async with pool.acquire() as connection:
-        try:
+    """Raises `NotMigratedError` when the database has none of our tables, `UnreachableError` when they are closed, or
+    the database went away.
+    """
+    try:
+        async with pool.acquire() as connection:
             await connection.fetchval(RESTAURANTS["ping"])
-        except asyncpg.UndefinedTableError:
-            raise NotMigratedError("the database has no maitred schema; run: maitred migrate up") from None
-        except asyncpg.InsufficientPrivilegeError as error:
-            raise unreachable(error) from None
+    except asyncpg.UndefinedTableError:
+        raise NotMigratedError("the database has no maitred schema; run: maitred migrate up") from None
+    except (OSError, *DRIVER_ERRORS) as error:
+        raise unreachable(error) from None
 
 
 class _PooledCatalogue(SqlCatalogue):

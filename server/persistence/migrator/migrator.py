@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias, cast
 
 import asyncpg
 
+from server.persistence.failures import DRIVER_ERRORS, unreachable
 from server.persistence.migrator.errors import MigrationError, MigrationLockTimeoutError
 from server.persistence.migrator.files import Migration
 from server.persistence.migrator.inspection import (
@@ -103,13 +104,16 @@ class Migrator:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
-        connection = await asyncpg.connect(
-            self._url,
-            timeout=_CONNECT_TIMEOUT_S,
-            server_settings={"application_name": "maitred-migrate"},
-            # The statements of a migration change what the cached ones were prepared for.
-            statement_cache_size=0,
-        )
+        try:
+            connection = await asyncpg.connect(
+                self._url,
+                timeout=_CONNECT_TIMEOUT_S,
+                server_settings={"application_name": "maitred-migrate"},
+                # The statements of a migration change what the cached ones were prepared for.
+                statement_cache_size=0,
+            )
+        except (OSError, *DRIVER_ERRORS) as failure:
+            raise unreachable(failure) from None
         try:
             yield connection
         except asyncpg.InsufficientPrivilegeError as failure:

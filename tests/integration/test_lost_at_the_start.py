@@ -1,0 +1,33 @@
+"""A database that goes away while somebody starts on it: told in a sentence, not by a traceback."""
+
+from typing import Any
+
+import asyncpg
+import pytest
+
+from server.bootstrap import StartError, migrate_up, migration_check, serving
+from server.config import Settings
+
+NOBODY_LISTENS = "postgresql://maitred@127.0.0.1:1/maitred"
+
+
+class Cut(asyncpg.Connection):
+    """Is gone as soon as it is asked anything."""
+
+    async def fetchval(self, *args: Any, **options: Any) -> Any:
+        self.terminate()
+        return await super().fetchval(*args, **options)
+
+
+async def test_a_connection_that_is_lost_meanwhile_ends_the_start(
+    database_url: str, settings: Settings
+) -> None:
+    with pytest.raises(StartError, match="the database cannot be reached: "):
+        async with serving(settings, database_url, Cut):
+            raise AssertionError("it served without a database")
+
+
+async def test_migrations_are_not_looked_at_where_nobody_listens(settings: Settings) -> None:
+    for work in (migrate_up, migration_check):
+        with pytest.raises(StartError, match="the database cannot be reached: "):
+            await work(settings, NOBODY_LISTENS)
