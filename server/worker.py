@@ -124,7 +124,6 @@ class Worker:
             _periodic(settings, "auto_assign", jobs, settings.auto_assign_poll_s, JOBS_MAX),
             _lag(settings, queue, seen),
             *_upkeep(settings, pool, session, queue),
-            *_history(settings, pool, session),
             _invariant_check(settings, url, session, seen),
         )
         pulses = (*relay.pulses, *(service.pulse for service in services))
@@ -254,30 +253,22 @@ def _background_auto_assign(
 def _upkeep(
     settings: Settings, pool: Pool, session: WorkerSession, queue: SqlEventQueue
 ) -> Iterator[Periodic]:
-    """What one worker of all does at a time, in batches that keep nobody waiting."""
+    """What one worker of all does at a time, in batches of at most so many that keep nobody waiting."""
     upkeep, rows_max = SqlUpkeep(pool, settings.event_timeout_s), settings.upkeep_rows_max
     telemetry = SqlTelemetryStore(pool, settings.telemetry_timeout_s)
-    batches: dict[str, Callable[[], Awaitable[int]]] = {
-        "event_cleaner": lambda: queue.delete_delivered(settings.event_retention_s, rows_max),
-        "telemetry_cleaner": lambda: telemetry.delete_older(settings.telemetry_retention_s, rows_max),
-        "ledger_expiry": lambda: upkeep.forget_answers(rows_max),
-    }
-    for name, batch in batches.items():
-        yield _periodic(settings, name, _led(session, name, batch), settings.upkeep_s, rows_max)
-
-    async def clear_claims() -> int:
-        return await upkeep.clear_past_claims(settings.claims_kept_s, CLEARED_RESTAURANTS_MAX)
-
-    cleaner = _led(session, "claim_cleaner", clear_claims)
-    yield _periodic(settings, "claim_cleaner", cleaner, settings.upkeep_s, CLEARED_RESTAURANTS_MAX)
-
-
-def _history(settings: Settings, pool: Pool, session: WorkerSession) -> Iterator[Periodic]:
-    """The same for what is over."""
     history, kept_s = SqlHistory(pool, settings.event_timeout_s), settings.history_kept_s
-    rows_max = settings.upkeep_rows_max
-    bookings_max = min(rows_max, CLEARED_BOOKINGS_MAX)
+    restaurants_max, bookings_max = CLEARED_RESTAURANTS_MAX, min(rows_max, CLEARED_BOOKINGS_MAX)
     batches: dict[str, tuple[Callable[[], Awaitable[int]], int]] = {
+        "event_cleaner": (lambda: queue.delete_delivered(settings.event_retention_s, rows_max), rows_max),
+        "telemetry_cleaner": (
+            lambda: telemetry.delete_older(settings.telemetry_retention_s, rows_max),
+            rows_max,
+        ),
+        "ledger_expiry": (lambda: upkeep.forget_answers(rows_max), rows_max),
+        "claim_cleaner": (
+            lambda: upkeep.clear_past_claims(settings.claims_kept_s, restaurants_max),
+            restaurants_max,
+        ),
         "hold_cleaner": (lambda: history.clear_ended_holds(settings.holds_kept_s, rows_max), rows_max),
         "booking_cleaner": (lambda: history.clear_past_bookings(kept_s, bookings_max), bookings_max),
         "block_cleaner": (lambda: history.clear_past_blocks(kept_s, rows_max), rows_max),

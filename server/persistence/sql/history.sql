@@ -106,22 +106,22 @@ found AS MATERIALIZED (
                     AND e.booking_id = o.booking_id
                     AND (e.status = 'dead' OR (e.redriven_at IS NOT NULL AND e.status = 'pending'))
             )
-            AND NOT EXISTS (
-                SELECT FROM outbox_streams AS s
-                CROSS JOIN LATERAL (
-                    SELECT e.created_at
-                    FROM capacity_outbox AS e
-                    WHERE
-                        e.restaurant_id = s.restaurant_id
-                        AND (e.floor_version, e.position) > (s.settled_version, s.settled_position)
-                    ORDER BY e.floor_version, e.position
-                    LIMIT 1
-                ) AS w
-                WHERE s.restaurant_id = o.restaurant_id AND w.created_at < (SELECT p.ended_by FROM past AS p)
-            )
         ORDER BY o.window_start, o.booking_id
         LIMIT $2
     ) AS b
+    WHERE NOT EXISTS (
+        SELECT FROM outbox_streams AS s
+        CROSS JOIN LATERAL (
+            SELECT e.created_at
+            FROM capacity_outbox AS e
+            WHERE
+                e.restaurant_id = s.restaurant_id
+                AND (e.floor_version, e.position) > (s.settled_version, s.settled_position)
+            ORDER BY e.floor_version, e.position
+            LIMIT 1
+        ) AS w
+        WHERE s.restaurant_id = r.restaurant_id AND w.created_at < (SELECT p.ended_by FROM past AS p)
+    )
     LIMIT $2
     FOR NO KEY UPDATE OF r SKIP LOCKED
 ),
