@@ -1,9 +1,8 @@
 """One owner's time on a set of tables.
 
-A tenure is one owner's time on a set of tables: a hold from the call that made it to whatever ended it, an
-assignment, a block. Its beginning and its end are spans: they lie between the moment a call was sent and the moment
-it was answered, and the end of a hold's life is known up to the tolerance of the clocks. A tenure whose making has no
-definite answer may never have begun.
+A tenure is a hold, from the call that made it to whatever ended it, an assignment or a block. Its beginning and its
+end are spans: they lie between the moment a call was sent and the moment it was answered, and the end of a hold's life
+is known up to the tolerance of the clocks. A tenure whose making has no definite answer may never have begun.
 """
 
 from dataclasses import dataclass, field
