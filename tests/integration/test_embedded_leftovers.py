@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
+import psutil
 import pytest
 
 from server.persistence.embedded import EmbeddedPostgres, find_installation
@@ -12,6 +13,7 @@ from server.persistence.embedded.postmaster import pid_file_lines
 from tests.support.postgres import scratch_directory
 
 SEGMENTS: Final = Path("/proc/sysvipc/shm")
+MEMORY_OF_THE_MACHINE: Final = "/dev/shm/"
 
 
 def segments() -> set[str]:
@@ -42,3 +44,17 @@ async def test_a_killed_server_leaves_no_shared_memory_and_starts_again() -> Non
             await postgres.start()
         finally:
             postgres.kill()
+
+
+@pytest.mark.skipif(not SEGMENTS.exists(), reason="only Linux lists its shared memory there")
+async def test_nothing_that_a_killed_server_shares_lies_outside_its_data_directory() -> None:
+    with scratch_directory(on_disk=True) as data_root:
+        postgres = EmbeddedPostgres(data_root, find_installation())
+        try:
+            await postgres.start()
+            assert postgres.pid is not None
+            mapped = {mapping.path for mapping in psutil.Process(postgres.pid).memory_maps()}
+        finally:
+            postgres.kill()
+    assert any(path.startswith(str(data_root)) for path in mapped)
+    assert not [path for path in mapped if path.startswith(MEMORY_OF_THE_MACHINE)]

@@ -34,6 +34,9 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "log_line_prefix": "%m [%p] %q%d ",
     "cluster_name": "maitred",
     "jit": "off",
+    # In the data directory, so that it goes with it: segments in the machine's memory outlive a killed server, and
+    # containers have little room for them.
+    "dynamic_shared_memory_type": "mmap",
 }
 _PID_LINE: Final = 0
 _SHARED_MEMORY_LINE: Final = 6
