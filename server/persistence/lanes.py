@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from uuid import UUID
+
+from server.orchestrator.ports import Named
 
 
 class Lanes:
@@ -11,10 +12,10 @@ class Lanes:
 
     def __init__(self, width: int) -> None:
         self._width = width
-        self._lanes: dict[UUID, tuple[asyncio.Semaphore, int]] = {}
+        self._lanes: dict[Named, tuple[asyncio.Semaphore, int]] = {}
 
     @asynccontextmanager
-    async def enter(self, key: UUID) -> AsyncIterator[None]:
+    async def enter(self, key: Named) -> AsyncIterator[None]:
         lane, users = self._lanes.get(key, (None, 0))
         lane = lane or asyncio.Semaphore(self._width)
         self._lanes[key] = (lane, users + 1)
