@@ -70,6 +70,8 @@ class SqlStore:
         self._settings = settings
         self._announce = announce
         self._lanes = Lanes(settings.writers_per_restaurant)
+        # Each may take as long as its caller waits.
+        self._checks = Lanes(1)
         self._groups = CommitGroups(pool, settings.groups, announce)
         self._catalogue = _PooledCatalogue(pool, settings.read_timeout_s)
         self._lacked_room = False
@@ -138,9 +140,16 @@ class SqlStore:
     async def check_invariants(
         self, tenant_id: UUID, restaurant_id: UUID | None, deadline: Deadline
     ) -> InvariantReport:
-        remaining_ms = max(1, int(deadline.remaining_s() * 1000))
-        async with connection_in_time(self._pool, deadline.remaining_s() + SILENCE_GRACE_S) as connection:
-            return await look_at_tenant(connection, tenant_id, restaurant_id, remaining_ms)
+        try:
+            async with (
+                asyncio.timeout(deadline.remaining_s() + SILENCE_GRACE_S),
+                self._checks.enter(tenant_id),
+                connection_in_time(self._pool, deadline.remaining_s() + SILENCE_GRACE_S) as connection,
+            ):
+                remaining_ms = max(1, int(deadline.remaining_s() * 1000))
+                return await look_at_tenant(connection, tenant_id, restaurant_id, remaining_ms)
+        except TimeoutError:
+            raise deadline_exceeded() from None
 
     def _lane(self, named: Named | None) -> AbstractAsyncContextManager[None]:
         return nullcontext() if named is None else self._lanes.enter(named)
