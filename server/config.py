@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -209,8 +210,10 @@ class Settings(DeliverySettings):
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://")):
-            raise ValueError("must start with redis:// or rediss://")
+        if url is not None and not _is_redis_address(url.get_secret_value()):
+            raise ValueError(
+                "must be an address that starts with redis:// or rediss://, a number its only path"
+            )
         return url
 
     @model_validator(mode="after")
@@ -219,6 +222,18 @@ class Settings(DeliverySettings):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+
+def _is_redis_address(url: str) -> bool:
+    """Whether everything in it can be read, so that no error has to show it later."""
+    try:
+        parts = urlsplit(url)
+        number = parts.path.strip("/") or "0"
+        return (
+            parts.scheme in ("redis", "rediss") and parts.port != 0 and number.isascii() and number.isdigit()
+        )
+    except ValueError:
+        return False
 
 
 def _relations(settings: Settings) -> tuple[tuple[bool, str], ...]:

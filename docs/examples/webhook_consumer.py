@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -19,12 +20,13 @@ from inbox import Inbox
 
 TOLERANCE_S = 300
 BODY_BYTES_MAX = 1_000_000
+NUMBER = re.compile("[0-9]{1,10}")
 
 
 def is_genuine(secret: str, headers: dict[str, str], body: bytes) -> bool:
     """Whether the body comes from whoever has the secret, and was sent just now."""
     sent_at = headers.get("webhook-timestamp", "")
-    if not sent_at.isdigit() or abs(time.time() - int(sent_at)) > TOLERANCE_S:
+    if not NUMBER.fullmatch(sent_at) or abs(time.time() - int(sent_at)) > TOLERANCE_S:
         return False
     key = base64.b64decode(secret.removeprefix("whsec_"))
     signed = f"{headers.get('webhook-id', '')}.{sent_at}.".encode() + body
@@ -42,7 +44,13 @@ class Receiver(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        body = self.rfile.read(min(int(self.headers.get("content-length", 0)), BODY_BYTES_MAX))
+        length = self.headers.get("content-length", "")
+        if not NUMBER.fullmatch(length) or int(length) > BODY_BYTES_MAX:
+            # What is left unread must not pass for the next request.
+            self.close_connection = True
+            self.answer(400)
+            return
+        body = self.rfile.read(int(length))
         headers = {name.lower(): value for name, value in self.headers.items()}
         if not is_genuine(self.secret, headers, body):
             self.answer(401)

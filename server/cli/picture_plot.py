@@ -47,6 +47,7 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "path",
     "hatch.linewidth": 0.6,
     "path.simplify": False,
+    "text.parse_math": False,
 }
 
 

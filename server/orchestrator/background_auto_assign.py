@@ -17,7 +17,7 @@ from server.errors import Reason, Refusal, ServiceError
 from server.orchestrator.auto_assign import AutoAssign, AutoAssignCommand
 from server.orchestrator.auto_assign_jobs import AutoAssignJobs, ClaimedJob
 from server.orchestrator.changes import AuditEntry, Changes
-from server.orchestrator.ports import OwnUnit, Store
+from server.orchestrator.ports import Named, OwnUnit, Store
 from server.orchestrator.situation import known_restaurant
 
 log = structlog.get_logger(__name__)
@@ -166,7 +166,7 @@ class BackgroundAutoAssign:
             changes = Changes(events=(event,), audit=(_noted(claimed, after),))
             await unit.write(tenant_id, restaurant_id, changes)
 
-        await self.store.run(work, Deadline.after(self.limits.try_s), restaurant_id)
+        await self.store.run(work, Deadline.after(self.limits.try_s), Named(tenant_id, restaurant_id))
 
 
 def _noted(claimed: ClaimedJob, after: AutoAssignJob) -> AuditEntry:

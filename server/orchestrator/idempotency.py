@@ -12,7 +12,7 @@ from server.clock import Deadline
 from server.domain.restaurant import Caller
 from server.errors import PASSING, Reason, Refusal, ServiceError
 from server.orchestrator.changes import Changes
-from server.orchestrator.ports import Footprint, OwnUnit, RecordedRequest, Store, Unit
+from server.orchestrator.ports import Footprint, Named, OwnUnit, RecordedRequest, Store, Unit
 from server.orchestrator.telling import Pace, ToldRefusal
 
 AnswerT = TypeVar("AnswerT")
@@ -83,7 +83,7 @@ class Once:
         """
         request = recorded_request(caller, command)
         attempt = self._attempt(request, answer_type, body)
-        whole = replace(footprint, request_id=command.request_id)
+        whole = replace(footprint, request_id=command.request_id, tenant_id=caller.tenant_id)
         return await self._answer(
             request,
             command.restaurant_id,
@@ -109,7 +109,7 @@ class Once:
         attempt = self._attempt(request, answer_type, body)
 
         async def run() -> AnswerT | Refusal:
-            return await self.store.run(attempt, deadline, restaurant_id)
+            return await self.store.run(attempt, deadline, Named(request.tenant_id, restaurant_id))
 
         if not remembers_refusals:
             return _accepted(await run())
@@ -199,7 +199,7 @@ class Once:
                 await _tell(unit, request.tenant_id, *told)
             return refusal
 
-        return await self.store.run(attempt, deadline, told[0] if told else None)
+        return await self.store.run(attempt, deadline, Named(request.tenant_id, told[0]) if told else None)
 
 
 def _accepted(outcome: AnswerT | Refusal) -> AnswerT:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from server.clock import Deadline
@@ -295,11 +295,20 @@ class OwnUnit(Unit, Protocol):
         ...
 
 
+class Named(NamedTuple):
+    """A restaurant as a tenant names it, be it the tenant's or not. Whoever names another's waits for none of its
+    changes, and keeps none of them waiting.
+    """
+
+    tenant_id: UUID | None
+    restaurant_id: UUID
+
+
 @dataclass(frozen=True, slots=True)
 class Footprint:
     """What a change is about: a booking, a hold, tables. With a hold, it is about the hold's tables.
 
-    With the request's id, repeats of one moment are answered one after the other, too.
+    With the request's id, repeats of one moment are answered one after the other, too. `Once` knows it, and the tenant.
     """
 
     restaurant_id: UUID
@@ -307,6 +316,8 @@ class Footprint:
     hold_id: UUID | None = None
     table_ids: tuple[UUID, ...] = ()
     request_id: UUID | None = None
+    tenant_id: UUID | None = None
+    named: Named = field(init=False, repr=False, compare=False)
     touches: frozenset[UUID] = field(init=False, repr=False, compare=False)
     """Changes that touch something in common are decided one after the other. Whoever waits is asked for it again and
     again."""
@@ -315,6 +326,7 @@ class Footprint:
         named = (self.booking_id, self.hold_id, self.request_id)
         touches = frozenset((*(each for each in named if each is not None), *self.table_ids))
         object.__setattr__(self, "touches", touches)
+        object.__setattr__(self, "named", Named(self.tenant_id, self.restaurant_id))
 
 
 class Store(Protocol):
@@ -324,9 +336,9 @@ class Store(Protocol):
     def catalogue(self) -> Catalogue: ...
 
     async def run(
-        self, work: Callable[[OwnUnit], Awaitable[ResultT]], deadline: Deadline, restaurant_id: UUID | None
+        self, work: Callable[[OwnUnit], Awaitable[ResultT]], deadline: Deadline, named: Named | None
     ) -> ResultT:
-        """Runs `work` in a transaction and commits it. `restaurant_id` says whose lock it will want, if any.
+        """Runs `work` in a transaction and commits it. `named` is the restaurant whose lock it will want, if any.
 
         Serialization failures, deadlocks, lock timeouts and claims that lost a race are tried again with a new
         snapshot, a bounded number of times and within the deadline; so `work` may run more than once. Raises

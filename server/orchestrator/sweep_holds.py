@@ -10,7 +10,7 @@ from server.domain.claims import Hold, HoldState
 from server.domain.events import EventType, hold_event
 from server.errors import Reason, ServiceError
 from server.orchestrator.changes import AuditEntry, Changes
-from server.orchestrator.ports import Store, Unit, Upkeep
+from server.orchestrator.ports import Named, Store, Unit, Upkeep
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +60,7 @@ class SweepHolds:
                 await unit.write(tenant_id, restaurant_id, _swept(expired))
             return len(expired)
 
-        return await self.store.run(work, Deadline.after(self.restaurant_s), restaurant_id)
+        return await self.store.run(work, Deadline.after(self.restaurant_s), Named(tenant_id, restaurant_id))
 
 
 def _swept(expired: tuple[Hold, ...]) -> Changes:

@@ -193,7 +193,7 @@ class CommitGroups:
             return await group.run(members, self._announce)
         finally:
             self._under_way[contended].remove(len(members))
-            if self._queue.arrived({each.footprint.restaurant_id for each in members}):
+            if self._queue.arrived({each.footprint.named for each in members}):
                 self._form_soon()
             self._metrics.ended(len(members), committed=group.committed)
 

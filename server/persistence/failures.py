@@ -88,7 +88,11 @@ def _from_server(error: asyncpg.PostgresError) -> Exception:
 
 
 def unreachable(error: BaseException) -> UnreachableError:
-    """What to say of a connection attempt that failed."""
+    """What to say of a connection attempt that failed. What cannot be read of an address may be of its password."""
+    if isinstance(error, ValueError) and not isinstance(error, DRIVER_ERRORS):
+        return UnreachableError(
+            "its address cannot be read; what is special in a name or password is written as %XX"
+        )
     text = str(error).splitlines()
     return UnreachableError(f"{type(error).__name__}: {text[0] if text else 'no answer'}")
 

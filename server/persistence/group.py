@@ -301,7 +301,10 @@ class Group:
         async with self._turn:
             await rollback(self._connection)
             await begin(self._connection)
-        among = list({each.tenant_id for each in requests}), list(set(restaurants))
+        named = {
+            (each.tenant_id, restaurant_id) for each, restaurant_id in zip(requests, restaurants, strict=True)
+        }
+        among = [list(each) for each in zip(*named, strict=True)]
         free = {row["restaurant_id"] for row in await self._all(GROUPS["lock_free"], *among)}
         there = await self._all(GROUPS["restaurants_there"], *among)
         return {(row["tenant_id"], row["restaurant_id"]) for row in there if row["restaurant_id"] not in free}

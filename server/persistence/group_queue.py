@@ -6,7 +6,7 @@ from math import ceil
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
-from server.orchestrator.ports import Footprint
+from server.orchestrator.ports import Footprint, Named
 
 # How many members are looked at, for each that a group has room for, to find some that don't get in each other's way.
 LOOKS_PER_MEMBER = 4
@@ -47,10 +47,10 @@ class GroupQueue(Generic[WaitingT]):
     """
 
     def __init__(self) -> None:
-        self._lanes: dict[UUID, _Lane[WaitingT]] = {}
+        self._lanes: dict[Named, _Lane[WaitingT]] = {}
         # By whether they are contended: restaurants that could start, the one that has waited longest first.
-        self._ready: dict[bool, dict[UUID, None]] = {False: {}, True: {}}
-        self._under_way: set[UUID] = set()
+        self._ready: dict[bool, dict[Named, None]] = {False: {}, True: {}}
+        self._under_way: set[Named] = set()
         self._length = 0
 
     def __len__(self) -> int:
@@ -59,20 +59,20 @@ class GroupQueue(Generic[WaitingT]):
 
     def add(self, waiting: WaitingT) -> bool:
         """Whether its restaurant could start now."""
-        restaurant_id = waiting.footprint.restaurant_id
-        lane = self._lanes.setdefault(restaurant_id, _Lane())
+        restaurant = waiting.footprint.named
+        lane = self._lanes.setdefault(restaurant, _Lane())
         lane.members.append(waiting)
         lane.contended += waiting.contended
         self._length += 1
-        return self._place(restaurant_id)
+        return self._place(restaurant)
 
     def drop(self, waiting: WaitingT) -> None:
         """It does not want to start any more. Harmless when it has started already."""
-        lane = self._lanes.get(waiting.footprint.restaurant_id)
+        lane = self._lanes.get(waiting.footprint.named)
         if lane is not None and waiting in lane.members:
             lane.members.remove(waiting)
             self._gone(lane, waiting)
-            self._place(waiting.footprint.restaurant_id)
+            self._place(waiting.footprint.named)
 
     def groups_ready(self, members_max: int, *, contended: bool) -> int:
         """How many groups of that many members could start now, at most."""
@@ -82,46 +82,46 @@ class GroupQueue(Generic[WaitingT]):
     def start(self, members_max: int, *, contended: bool) -> list[WaitingT]:
         """Takes out who starts now, if anybody can. Their restaurants are under way until they are `arrived`."""
         members: list[WaitingT] = []
-        for restaurant_id in tuple(self._ready[contended]):
-            chosen = self._choose(self._lanes[restaurant_id], members_max - len(members))
+        for restaurant in tuple(self._ready[contended]):
+            chosen = self._choose(self._lanes[restaurant], members_max - len(members))
             # It comes last from now on.
-            del self._ready[contended][restaurant_id]
+            del self._ready[contended][restaurant]
             if chosen:
-                self._under_way.add(restaurant_id)
+                self._under_way.add(restaurant)
                 members += chosen
-            self._place(restaurant_id)
+            self._place(restaurant)
             if (contended and members) or len(members) >= members_max:
                 break
         return members
 
-    def arrived(self, restaurant_ids: set[UUID]) -> bool:
+    def arrived(self, restaurants: set[Named]) -> bool:
         """Their group is over. Whether anybody could start now."""
-        self._under_way -= restaurant_ids
-        for restaurant_id in restaurant_ids & self._lanes.keys():
-            self._place(restaurant_id)
+        self._under_way -= restaurants
+        for restaurant in restaurants & self._lanes.keys():
+            self._place(restaurant)
         return any(self._ready.values())
 
     def take_ready(self, *, contended: bool) -> list[WaitingT]:
         """Takes out everybody of the restaurants that could start."""
         taken: list[WaitingT] = []
-        for restaurant_id in self._ready[contended]:
-            taken += self._lanes.pop(restaurant_id).members
+        for restaurant in self._ready[contended]:
+            taken += self._lanes.pop(restaurant).members
         self._ready[contended].clear()
         self._length -= len(taken)
         return taken
 
-    def _place(self, restaurant_id: UUID) -> bool:
+    def _place(self, restaurant: Named) -> bool:
         """Puts a restaurant where it belongs: among those that could start, in one way or the other, or not."""
-        lane = self._lanes[restaurant_id]
+        lane = self._lanes[restaurant]
         contended = lane.contended > 0
-        self._ready[not contended].pop(restaurant_id, None)
-        starts = bool(lane.members) and restaurant_id not in self._under_way
+        self._ready[not contended].pop(restaurant, None)
+        starts = bool(lane.members) and restaurant not in self._under_way
         if starts:
-            self._ready[contended].setdefault(restaurant_id)
+            self._ready[contended].setdefault(restaurant)
         else:
-            self._ready[contended].pop(restaurant_id, None)
+            self._ready[contended].pop(restaurant, None)
         if not lane.members:
-            del self._lanes[restaurant_id]
+            del self._lanes[restaurant]
         return starts
 
     def _gone(self, lane: _Lane[WaitingT], waiting: WaitingT) -> None:

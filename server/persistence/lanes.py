@@ -1,9 +1,8 @@
-"""One busy restaurant must not take every connection: its writers queue here, before they take one."""
+"""One busy restaurant or tenant must not take every connection: whoever works for it queues here, before that."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
-from uuid import UUID
 
 
 class Lanes:
@@ -11,10 +10,10 @@ class Lanes:
 
     def __init__(self, width: int) -> None:
         self._width = width
-        self._lanes: dict[UUID, tuple[asyncio.Semaphore, int]] = {}
+        self._lanes: dict[Hashable, tuple[asyncio.Semaphore, int]] = {}
 
     @asynccontextmanager
-    async def enter(self, key: UUID) -> AsyncIterator[None]:
+    async def enter(self, key: Hashable) -> AsyncIterator[None]:
         lane, users = self._lanes.get(key, (None, 0))
         lane = lane or asyncio.Semaphore(self._width)
         self._lanes[key] = (lane, users + 1)

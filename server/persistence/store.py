@@ -14,7 +14,7 @@ from server.clock import Deadline
 from server.domain.announcement import Announcement
 from server.domain.invariants import InvariantReport
 from server.errors import Reason, ServiceError
-from server.orchestrator.ports import Footprint, OwnUnit, Standing, Unit
+from server.orchestrator.ports import Footprint, Named, OwnUnit, Standing, Unit
 from server.persistence.commit_groups import CommitGroups
 from server.persistence.failures import (
     DRIVER_ERRORS,
@@ -70,6 +70,8 @@ class SqlStore:
         self._settings = settings
         self._announce = announce
         self._lanes = Lanes(settings.writers_per_restaurant)
+        # Each may take as long as its caller waits.
+        self._checks = Lanes(1)
         self._groups = CommitGroups(pool, settings.groups, announce)
         self._catalogue = _PooledCatalogue(pool, settings.read_timeout_s)
         self._lacked_room = False
@@ -79,14 +81,14 @@ class SqlStore:
         return self._catalogue
 
     async def run(
-        self, work: Callable[[OwnUnit], Awaitable[ResultT]], deadline: Deadline, restaurant_id: UUID | None
+        self, work: Callable[[OwnUnit], Awaitable[ResultT]], deadline: Deadline, named: Named | None
     ) -> ResultT:
         """See the port. At most `writers_per_restaurant` transactions of one restaurant are open per process."""
         settings = self._settings
         try:
             async with (
                 asyncio.timeout(deadline.remaining_s() + SILENCE_GRACE_S),
-                self._lane(restaurant_id),
+                self._lane(named),
             ):
                 for attempt in range(settings.attempts_max):
                     if deadline.passed:
@@ -115,7 +117,7 @@ class SqlStore:
             except GroupFailedError:
                 log.info("group_failed", exc_info=True)
                 return await self._run_after_all(work, deadline, footprint)
-        return await self.run(work, deadline, footprint.restaurant_id)
+        return await self.run(work, deadline, footprint.named)
 
     async def _run_after_all(
         self, work: Callable[[Unit], Awaitable[ResultT]], deadline: Deadline, footprint: Footprint
@@ -123,12 +125,12 @@ class SqlStore:
         """By itself. A group whose connection was cut has the request until the database notices."""
         for attempt in range(self._settings.attempts_max):
             try:
-                return await self.run(work, deadline, footprint.restaurant_id)
+                return await self.run(work, deadline, footprint.named)
             except ServiceError as error:
                 if error.reason is not Reason.REQUEST_IN_PROGRESS:
                     raise
                 await asyncio.sleep(self._settings.backoff_s * 2**attempt)
-        return await self.run(work, deadline, footprint.restaurant_id)
+        return await self.run(work, deadline, footprint.named)
 
     @property
     def members_queued(self) -> int:
@@ -138,12 +140,19 @@ class SqlStore:
     async def check_invariants(
         self, tenant_id: UUID, restaurant_id: UUID | None, deadline: Deadline
     ) -> InvariantReport:
-        remaining_ms = max(1, int(deadline.remaining_s() * 1000))
-        async with connection_in_time(self._pool, deadline.remaining_s() + SILENCE_GRACE_S) as connection:
-            return await look_at_tenant(connection, tenant_id, restaurant_id, remaining_ms)
+        try:
+            async with (
+                asyncio.timeout(deadline.remaining_s() + SILENCE_GRACE_S),
+                self._checks.enter(tenant_id),
+                connection_in_time(self._pool, deadline.remaining_s() + SILENCE_GRACE_S) as connection,
+            ):
+                remaining_ms = max(1, int(deadline.remaining_s() * 1000))
+                return await look_at_tenant(connection, tenant_id, restaurant_id, remaining_ms)
+        except TimeoutError:
+            raise deadline_exceeded() from None
 
-    def _lane(self, restaurant_id: UUID | None) -> AbstractAsyncContextManager[None]:
-        return nullcontext() if restaurant_id is None else self._lanes.enter(restaurant_id)
+    def _lane(self, named: Named | None) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if named is None else self._lanes.enter(named)
 
     async def _attempt(self, work: Callable[[OwnUnit], Awaitable[ResultT]], deadline: Deadline) -> ResultT:
         async with translating(), changing(self._pool) as connection:

@@ -28,6 +28,8 @@ _TOKEN = re.compile(r"[\x21-\x7e]*")
 # Control characters, halves of surrogate pairs, and separators that end a line. NUL is among them, which PostgreSQL
 # cannot store.
 _NOT_IN_TEXT = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# They turn the direction of what follows, so that another text is seen than is there.
+_TURNING = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 
 
 def uuid_of(text: str) -> UUID | None:
@@ -53,6 +55,11 @@ def is_token(text: str) -> bool:
 def is_plain_text(text: str) -> bool:
     """One line that can be stored and shown."""
     return all(unicodedata.category(character) not in _NOT_IN_TEXT for character in text)
+
+
+def is_seen_as_it_is(text: str) -> bool:
+    """Whether nothing in it turns its direction. Languages that are written from right to left need none of that."""
+    return _TURNING.isdisjoint(text)
 
 
 def minutes_of(text: str) -> int | None:

@@ -1,9 +1,11 @@
 """gRPC health: overall, and for each service."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import grpc
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
@@ -29,21 +31,41 @@ class HealthAnswer:
         return self.overall == "SERVING"
 
 
-class _Servicer(health.aio.HealthServicer):
-    """The library's, which answers about one service at a time, and the list of all."""
+class _Servicer(health_pb2_grpc.HealthServicer):
+    """Nothing waits for a watcher that does not read what it is told. The library's own servicer would: whoever changes
+    a status, and every other watcher.
+    """
 
     def __init__(self, services: Sequence[str]) -> None:
-        super().__init__()
-        self._services = services
+        self._said = dict.fromkeys(services, _STATUS[False])
+        self._changed = asyncio.Event()
 
-    async def List(  # noqa: N802  # the name that is called
-        self, request: Any, context: Any
-    ) -> Any:
+    def tell(self, serving: Mapping[str, bool]) -> None:
+        self._said |= {service: _STATUS[serves] for service, serves in serving.items()}
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802  # the name that is called
+        if request.service not in self._said:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "There is no such service.")
+        return health_pb2.HealthCheckResponse(status=self._said[request.service])
+
+    async def List(self, request: Any, context: Any) -> Any:  # noqa: N802  # the name that is called
         said = {
-            service: await self.Check(health_pb2.HealthCheckRequest(service=service), context)
-            for service in self._services
+            service: health_pb2.HealthCheckResponse(status=status) for service, status in self._said.items()
         }
         return _messages.HealthListResponse(statuses=said)
+
+    async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802  # the name that is called
+        told = None
+        while True:
+            # Taken first: what changes while this is told is told next.
+            changed = self._changed
+            status = self._said.get(request.service, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)
+            if status != told:
+                await context.write(health_pb2.HealthCheckResponse(status=status))
+                told = status
+            await changed.wait()
 
 
 class Health:
@@ -52,6 +74,7 @@ class Health:
     def __init__(self, services: Sequence[str]) -> None:
         self._services = (OVERALL, *services)
         self._servicer = _Servicer(self._services)
+        self._drained = False
 
     def add_to(self, server: grpc.aio.Server) -> None:
         health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
@@ -61,12 +84,13 @@ class Health:
 
     async def tell(self, serving: Mapping[str, bool]) -> None:
         """What is said of each of these services from now on."""
-        for service, serves in serving.items():
-            await self._servicer.set(service, _STATUS[serves])
+        if not self._drained:
+            self._servicer.tell(serving)
 
     async def drain(self) -> None:
         """Says NOT_SERVING to everybody who asks or watches, from now on."""
-        await self._servicer.enter_graceful_shutdown()
+        await self.set_serving(False)
+        self._drained = True
 
 
 async def ask_health(address: str, timeout_s: float) -> HealthAnswer:

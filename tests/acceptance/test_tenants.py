@@ -4,12 +4,15 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import grpc.aio
 import pytest
+from google.protobuf.descriptor_pool import Default
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 from maitred_client import messages as pb
 from maitred_client import new_request_id
@@ -243,11 +246,19 @@ async def send(wire: Wire, method: str, ids: Ids) -> bytes | Refused:
     return await wire.call(PATHS[method], request)
 
 
+def type_and_value(packed: Any) -> str:
+    """A detail of a refusal, whichever it is."""
+    value = GetMessageClass(Default().FindMessageTypeByName(packed.TypeName()))()
+    packed.Unpack(value)
+    return f"{packed.TypeName()} {value}"
+
+
 def shape(answer: bytes | Refused, ids: Ids) -> object:
     """The answer without the ids that were asked about; of an answer that is no refusal only that it is none."""
     if isinstance(answer, bytes):
         return "answered"
-    text = f"{answer.code.name} {answer.reason} {answer.message} {sorted(answer.metadata.items())}"
+    details = [type_and_value(packed) for packed in answer.status.details]
+    text = f"{answer.code.name} {answer.message} {details} {sorted(answer.trailers)}"
     for name in ("restaurant", *NAMED):
         text = text.replace(getattr(ids, name), f"<{name}>")
     return text

@@ -179,6 +179,25 @@ async def test_an_event_that_was_recorded_and_sent_again_much_later_is_refused(t
             assert answer.status == 401
 
 
+async def test_what_follows_a_body_of_no_known_length_is_no_request(tmp_path: Path) -> None:
+    hidden = "POST /events HTTP/1.1\r\ncontent-length: 0\r\n\r\n"
+    lengths = (
+        "content-length: -1",
+        "content-length: 1000001",
+        "content-length: \u00b2",
+        "transfer-encoding: chunked",
+    )
+    async with consuming("webhook_consumer.py", "0", state=tmp_path / "state") as consumer:
+        port = (await consumer.line())["port"]
+        for length in lengths:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(f"POST /events HTTP/1.1\r\n{length}\r\n\r\n{hidden}".encode("latin-1"))
+            answers = await reader.read()
+            writer.close()
+            assert answers.startswith(b"HTTP/1.1 400 "), length
+            assert answers.count(b"HTTP/1.1 ") == 1, length
+
+
 async def test_a_consumer_of_the_stream_goes_on_where_it_stopped(
     events: Sequence[OutboxEvent], truth: Mapping[str, list[str]], nats_server: NatsServer, tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """What a webhook's receiver gets to see, and how its answers are understood."""
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -174,6 +175,32 @@ async def test_an_answer_without_end_is_not_read_to_its_end(hooked: Hooked) -> N
     await hooked.sink.deliver(on_its_way())
     first, second = hooked.server.posted
     assert first.connection is not second.connection
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br"])
+async def test_an_answer_need_not_be_unpacked(hooked: Hooked, coding: str) -> None:
+    hooked.server.answers = [Answer(200, {"content-encoding": coding}, b"not packed at all")]
+    await hooked.sink.deliver(on_its_way())
+    assert len(hooked.server.posted) == 1
+
+
+@pytest.mark.parametrize(
+    "answer", [b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"]
+)
+async def test_what_does_not_answer_as_http_is_told_without_the_address(answer: bytes) -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(respond, "127.0.0.1", 0) as server:
+        url = f"http://name:sesame@127.0.0.1:{server.sockets[0].getsockname()[1]}/sesame?key=sesame"
+        sink = WebhookSink(WebhookSettings(url, (read_secret(SECRET),), 20.0, 20.0, 1))
+        await sink.open()
+        with pytest.raises(NotAcceptedError, match="is not HTTP: ") as caught:
+            await sink.deliver(on_its_way())
+        await sink.close()
+    assert "sesame" not in str(caught.value)
 
 
 async def test_a_cookie_is_not_sent_back(hooked: Hooked) -> None:

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from server.orchestrator.ports import Footprint
+from server.orchestrator.ports import Footprint, Named
 from server.persistence.group_queue import GroupQueue
 
 RESTAURANTS = [UUID(int=number) for number in (1, 2, 3)]
@@ -44,7 +44,7 @@ class Queueing(RuleBasedStateMachine):
     def comes(self, restaurant_id: UUID, table_ids: tuple[UUID, ...], contended: bool) -> None:
         guest = Guest(next(self.numbers), Footprint(restaurant_id, table_ids=table_ids), contended)
         self.waiting.append(guest)
-        assert self.queue.add(guest) is (restaurant_id not in self.under_way)
+        assert self.queue.add(guest) is (guest.footprint.named not in self.under_way)
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())
@@ -82,7 +82,7 @@ class Queueing(RuleBasedStateMachine):
     def arrive(self, data: st.DataObject) -> None:
         group = data.draw(st.sampled_from(self.groups))
         self.groups.remove(group)
-        can_start = self.queue.arrived({guest.footprint.restaurant_id for guest in group})
+        can_start = self.queue.arrived({guest.footprint.named for guest in group})
         assert can_start is any(self.ready(guest) for guest in self.waiting)
 
     @rule(contended=st.booleans())
@@ -101,30 +101,30 @@ class Queueing(RuleBasedStateMachine):
     def teardown(self) -> None:
         """When every group arrives, everybody starts at last, and nothing is left of any of them."""
         for group in self.groups:
-            self.queue.arrived({guest.footprint.restaurant_id for guest in group})
+            self.queue.arrived({guest.footprint.named for guest in group})
         left = {guest.number for guest in self.waiting if guest.wanted}
         for contended in itertools.islice(itertools.cycle((True, False)), 2 * len(self.waiting) + 2):
             members = self.queue.start(MEMBERS_MAX, contended=contended)
-            self.queue.arrived({guest.footprint.restaurant_id for guest in members})
+            self.queue.arrived({guest.footprint.named for guest in members})
             left -= {guest.number for guest in members}
         assert left == set()
         assert len(self.queue) == 0
         assert GroupQueue().__dict__ == self.queue.__dict__
 
     @property
-    def under_way(self) -> set[UUID]:
-        return {guest.footprint.restaurant_id for group in self.groups for guest in group}
+    def under_way(self) -> set[Named]:
+        return {guest.footprint.named for group in self.groups for guest in group}
 
     def ready(self, guest: Guest) -> bool:
-        return guest.footprint.restaurant_id not in self.under_way
+        return guest.footprint.named not in self.under_way
 
     def could_start(self) -> list[Guest]:
         return [guest for guest in self.waiting if guest.wanted and self.ready(guest)]
 
     def is_contended(self, guest: Guest) -> bool:
         """Whoever waits for the lock has the rest of the restaurant wait with it."""
-        restaurant_id = guest.footprint.restaurant_id
-        return any(each.contended for each in self.waiting if each.footprint.restaurant_id == restaurant_id)
+        named = guest.footprint.named
+        return any(each.contended for each in self.waiting if each.footprint.named == named)
 
     def require_turns(self, members: list[Guest], contended: bool) -> None:
         for guest in members:
@@ -137,11 +137,11 @@ class Queueing(RuleBasedStateMachine):
             assert earlier == []
         for one, other in itertools.combinations(members, 2):
             assert not touch(one, other)
-        assert not contended or len({guest.footprint.restaurant_id for guest in members}) <= 1
+        assert not contended or len({guest.footprint.named for guest in members}) <= 1
 
 
 def touch(one: Guest, other: Guest) -> bool:
-    same = one.footprint.restaurant_id == other.footprint.restaurant_id
+    same = one.footprint.named == other.footprint.named
     return same and not one.footprint.touches.isdisjoint(other.footprint.touches)
 
 
@@ -159,7 +159,7 @@ def test_restaurants_take_turns() -> None:
         queue.add(Guest(100 + number, Footprint(restaurant_id, table_ids=(TABLES[0],)), contended=False))
     first = queue.start(MEMBERS_MAX, contended=False)
     assert {guest.footprint.restaurant_id for guest in first} == {busy}
-    queue.arrived({busy})
+    queue.arrived({Named(None, busy)})
     second = queue.start(MEMBERS_MAX, contended=False)
     assert {guest.footprint.restaurant_id for guest in second} == {*quiet, busy}
 

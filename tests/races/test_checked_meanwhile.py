@@ -2,9 +2,10 @@
 
 import asyncio
 
-from maitred_client.messages import BookingAction, CheckInvariantsRequest
+from maitred_client.messages import BookingAction, CheckInvariantsRequest, GetRestaurantRequest
 from tests.builders.world import World, evening, small_world
 from tests.conftest import Served
+from tests.support.database import connected
 
 ROUNDS = 12
 
@@ -30,3 +31,20 @@ async def test_no_check_reports_anything_while_tables_change_hands(server: Serve
         await work
     assert len({look.counts.events for look in looks}) > 1, "nothing changed between the looks"
     assert [check for look in looks for check in look.checks if check.violations] == []
+
+
+async def test_however_many_checks_a_tenant_asks_for_others_are_answered(server: Served) -> None:
+    async with server.client() as client, connected(server.database_url) as database:
+        world = await small_world(client)
+        async with database.transaction():
+            await database.execute("LOCK TABLE blocks")
+            checks = [
+                asyncio.ensure_future(client.check_invariants(CheckInvariantsRequest())) for _ in range(20)
+            ]
+            await asyncio.sleep(0.1)
+            await client.get_restaurant(GetRestaurantRequest(restaurant_id=world.restaurant_id))
+            assert not any(check.done() for check in checks)
+            for check in checks[1:]:
+                check.cancel()
+        assert (await checks[0]).checks
+        await asyncio.gather(*checks, return_exceptions=True)

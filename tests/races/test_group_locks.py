@@ -73,6 +73,27 @@ async def test_beside_the_owners_change_another_tenant_still_finds_no_such_resta
     assert await sound(database, world)
 
 
+async def test_a_locked_restaurant_that_another_tenant_names_holds_up_nobody(
+    server: Served, client: AsyncMaitredClient, database: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though its owner has a change of another restaurant in the same group."""
+    monkeypatch.setattr(group, "PATIENCE_S", TIMEOUT_S)
+    locked, other = await worlds_of(client, 2)
+    booking = await other.booking()
+    async with (
+        crew_on(server.server_url, server.tenant_id, lock_timeout_s=TIMEOUT_S) as crew,
+        restaurant_locked(server.server_url, locked.restaurant_id),
+    ):
+        stranger = replace(crew, tenant_id=uuid4())
+        crew.plan.arm_for(NOWHERE, just_count)
+        answers = await outcomes(
+            stranger.hold(locked, booking.booking_id, "T1"), crew.hold(other, booking.booking_id, "T1")
+        )
+        assert crew.transactions == 1
+    assert [answers[0], type(answers[1])] == [Reason.RESTAURANT_NOT_FOUND, Held]
+    assert await sound(database, locked, other)
+
+
 async def test_a_restaurant_that_is_free_soon_is_waited_for_by_all(
     server: Served, client: AsyncMaitredClient, database: Connection
 ) -> None:

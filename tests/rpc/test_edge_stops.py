@@ -5,14 +5,19 @@ import asyncio
 import grpc
 import grpc.aio
 import pytest
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2
 
 from server.clock import Deadline
 from server.domain.restaurant import Caller
 from server.lifecycle import Grace
 from server.rpc.scopes import SERVICES
+from tests.support.deaf import unread
 from tests.support.edge import (
     ASK,
+    FLOOR,
+    FOLLOW,
     GET,
     NOT_SERVING,
     SERVING,
@@ -93,3 +98,20 @@ async def test_an_open_watch_does_not_hold_up_the_stop() -> None:
         async with asyncio.timeout(5):
             await here.server.stop(Grace(600))
         assert await watched(watch) == NOT_SERVING
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"), [(WATCH, health_pb2.HealthCheckRequest()), (FOLLOW, FLOOR)], ids=["health", "floor"]
+)
+async def test_a_watcher_who_reads_nothing_holds_up_nobody(path: str, asked: Message) -> None:
+    async with edge() as here:
+        headers = [("x-maitred-tenant", str(here.wire.tenant_id))]
+        watching: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = here.wire.channel.unary_stream(WATCH)
+        other = watching(b"")
+        async with unread(here.server.address, path, asked, headers), asyncio.timeout(5):
+            assert await watched(other) == SERVING
+            await here.server.set_serving(False)
+            assert await watched(other) == NOT_SERVING
+            await here.server.set_serving(True)
+            assert await health(here.wire) == SERVING
+            await here.server.stop(Grace(0.1))

@@ -202,3 +202,12 @@ def test_the_svg_is_well_formed_and_dates_nothing(tmp_path: Path) -> None:
 
 def test_table_names_are_ordered_as_people_count() -> None:
     assert sorted(["T10", "T2", "t1", "A3"], key=natural_key) == ["A3", "t1", "T2", "T10"]
+
+
+def test_names_are_drawn_as_they_are_whatever_is_in_them(tmp_path: Path) -> None:
+    odd = r"$\no{such}$ <b> & --"
+    tables = (TableSpec("a", odd, odd, 2),)
+    drawn = draw(odd, tables, (assigned("a", start=1, hours=4, label=r"$1$"),), opens=FIVE, closes=at(5))
+    path = tmp_path / "floor.svg"
+    write_svg(drawn, path)
+    assert ET.fromstring(path.read_text()).tag.endswith("svg")

@@ -200,7 +200,18 @@ def test_a_time_to_live_is_any_length_of_time_that_means_something() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "   ", "a" * 201, "two\nlines", "nul\x00", "next\u2028line", "bell\x07"]
+    "name",
+    [
+        "",
+        "   ",
+        "a" * 201,
+        "two\nlines",
+        "nul\x00",
+        "next\u2028line",
+        "bell\x07",
+        "Ada\u202e.nimda",
+        "Ada\u2067",
+    ],
 )
 def test_a_name_is_one_visible_line(name: str) -> None:
     restaurant = inventory_pb2.Restaurant(restaurant_id=A, name=name, time_zone="Europe/London")

@@ -60,6 +60,8 @@ class WebhookSink:
             timeout=aiohttp.ClientTimeout(total=settings.timeout_s, connect=settings.connect_timeout_s),
             connector=aiohttp.TCPConnector(limit=settings.connections_max),
             cookie_jar=aiohttp.DummyCookieJar(),
+            # An answer is not looked into, so it need not be unpacked.
+            auto_decompress=False,
             headers={"user-agent": f"maitred/{version('maitred')}"},
         )
 
@@ -93,15 +95,20 @@ class WebhookSink:
     ) -> tuple[int, str | None]:
         """Status and Retry-After of one request."""
         assert self._session is not None, "the sink is not open"
-        async with self._session.request(
-            method, self._settings.url, data=body, headers=headers, allow_redirects=False
-        ) as answer:
-            read = 0
-            async for part in answer.content.iter_any():
-                read += len(part)
-                if read > ANSWER_BYTES_MAX:
-                    break
-            return answer.status, answer.headers.get("retry-after")
+        try:
+            async with self._session.request(
+                method, self._settings.url, data=body, headers=headers, allow_redirects=False
+            ) as answer:
+                read = 0
+                async for part in answer.content.iter_any():
+                    read += len(part)
+                    if read > ANSWER_BYTES_MAX:
+                        break
+                return answer.status, answer.headers.get("retry-after")
+        except aiohttp.ClientResponseError as problem:
+            # Its own text has the whole address in it, which is a secret.
+            said, _, _ = problem.message.partition("\n")
+            raise NotAcceptedError(f"the receiver's answer is not HTTP: {said}") from None
 
 
 def _seconds(retry_after: str | None, now_s: float) -> float | None:

@@ -134,6 +134,8 @@ def launch(
     options = [part for name, value in effective.items() for part in ("-c", f"{name}={value}")]
     _turn_over(layout.log_file)
     with layout.log_file.open("ab") as log:
+        # What the server complains of has rows in it.
+        os.fchmod(log.fileno(), 0o600)
         process = subprocess.Popen(
             account.command(bin_dir / "postgres", "-D", layout.data_dir, *options),
             cwd="/",

@@ -112,7 +112,7 @@ class Migrator:
                 # The statements of a migration change what the cached ones were prepared for.
                 statement_cache_size=0,
             )
-        except (OSError, *DRIVER_ERRORS) as failure:
+        except (OSError, ValueError, *DRIVER_ERRORS) as failure:
             raise unreachable(failure) from None
         try:
             yield connection

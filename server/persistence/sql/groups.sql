@@ -26,7 +26,9 @@ locked AS MATERIALIZED (
         r.floor_version
     FROM restaurants AS r
     CROSS JOIN limits AS t
-    WHERE r.restaurant_id = any($7::uuid []) AND r.tenant_id = any($4::uuid []) AND t.lock_timeout IS NOT NULL
+    WHERE
+        (r.tenant_id, r.restaurant_id) IN (SELECT unnest($4::uuid []), unnest($7::uuid []))
+        AND t.lock_timeout IS NOT NULL
     ORDER BY r.restaurant_id
     FOR NO KEY UPDATE OF r
 )
@@ -177,15 +179,15 @@ LEFT JOIN LATERAL (
 ORDER BY w.position, c.table_id, c.window_start;
 
 -- name: lock_free
--- Locks those of these restaurants that nobody else has locked, and says which.
+-- Locks those of these restaurants that nobody else has locked, and says which; tenants and restaurants are pairs.
 SELECT r.restaurant_id
 FROM restaurants AS r
-WHERE r.restaurant_id = any($2::uuid []) AND r.tenant_id = any($1::uuid [])
+WHERE (r.tenant_id, r.restaurant_id) IN (SELECT unnest($1::uuid []), unnest($2::uuid []))
 ORDER BY r.restaurant_id
 FOR NO KEY UPDATE OF r SKIP LOCKED;
 
 -- name: restaurants_there
--- Which of these restaurants there are.
+-- Which of these restaurants there are; tenants and restaurants are pairs.
 SELECT r.tenant_id, r.restaurant_id
 FROM restaurants AS r
-WHERE r.restaurant_id = any($2::uuid []) AND r.tenant_id = any($1::uuid []);
+WHERE (r.tenant_id, r.restaurant_id) IN (SELECT unnest($1::uuid []), unnest($2::uuid []));
