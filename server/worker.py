@@ -1,8 +1,10 @@
 """Builds the worker process: what delivers events, and what nobody asks for and somebody has to do."""
 
+import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -51,6 +53,8 @@ JOBS_MAX = 32
 JOB_LEASE_S = 30.0
 # A last try after that is over, and written down, before the leases are.
 JOBS_TURN_S = 5.0
+# One short statement.
+JOBS_LET_GO_S = 3.0
 # The longest wait after a round that failed.
 AGAIN_S_MAX = 60.0
 
@@ -146,8 +150,11 @@ class Worker:
             for sink in self.sinks:
                 await sink.close()
 
-        async def let_jobs_go(grace: Grace) -> None:
-            await grace.wait_for(self.jobs.let_go())
+        async def let_jobs_go(_: Grace) -> None:
+            # However great the hurry is: nobody else has them before their leases run out.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(JOBS_LET_GO_S):
+                    await self.jobs.let_go()
 
         yield closing_part("worker session", self.session.close)
         yield Part("sinks", open_sinks, close_sinks)

@@ -15,7 +15,9 @@ HANDED_ON = {"receiver_away", "receiver_busy"}
 
 
 def test_every_line_that_warns_is_explained() -> None:
-    lines = {line for path in python_files("server") if path.parent.name not in LABORATORIES for line in said(path)}
+    lines = {
+        line for path in python_files("server") if path.parent.name not in LABORATORIES for line in said(path)
+    }
     assert {"database_is_away", "service_not_serving", "service_is_back"} <= lines
     assert sorted(line for line in lines | HANDED_ON if f"`{line}`" not in PAGES) == []
 
