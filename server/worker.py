@@ -24,6 +24,7 @@ from server.outbox.relay import Relay, RelaySettings
 from server.outbox.sinks.ports import Sink
 from server.periodic import Periodic, Rhythm
 from server.persistence.auto_assign_jobs import SqlAutoAssignJobs
+from server.persistence.failures import UnreachableError, unavailable
 from server.persistence.history import SqlHistory
 from server.persistence.inspection import database_invariants
 from server.persistence.outbox import SqlEventQueue
@@ -289,7 +290,10 @@ def _invariant_check(settings: Settings, url: str, session: WorkerSession, seen:
     async def verify() -> int:
         if not await session.lead(UPKEEP_ROLE):
             return 0
-        report = await database_invariants(url)
+        try:
+            report = await database_invariants(url)
+        except UnreachableError as problem:
+            raise unavailable() from problem
         seen.violations = {check.check_id: check.violations for check in report.checks}
         for check in report.checks:
             if check.violations:

@@ -131,7 +131,7 @@ class Relay:
             with self._leasing.round():
                 return await self._queue.claim(room, self._settings.events_max)
         except Exception as problem:  # noqa: BLE001 - whatever it is, the relay looks again later
-            log.warning("outbox_not_readable", problem=_text(problem))
+            log.warning("outbox_not_readable", **_told(problem))
             return ()
 
     async def _wait_for_work(self) -> None:
@@ -144,7 +144,7 @@ class Relay:
             with self._leasing.round():
                 await self._queue.adopt()
         except Exception as problem:  # noqa: BLE001 - the same
-            log.warning("outbox_not_readable", problem=_text(problem))
+            log.warning("outbox_not_readable", **_told(problem))
 
     def _begin(self, run: Run) -> None:
         """Delivers a run. One of the same restaurant that is still in work has lost its lease, and is cut short."""
@@ -176,7 +176,7 @@ class Relay:
                     await self._settle(ready)
             except Exception as problem:  # noqa: BLE001 - the leases run out, and the events are delivered again
                 self.deliveries[UNSETTLED] += sum(len(settlement.answers) for settlement in ready)
-                log.warning("runs_not_settled", runs=len(ready), problem=_text(problem))
+                log.warning("runs_not_settled", runs=len(ready), **_told(problem))
             finally:
                 self._unsettled -= len(ready)
                 for _ in ready:
@@ -193,7 +193,7 @@ class Relay:
             async with asyncio.timeout(answer_s):
                 return await ask()
         except Exception as problem:  # noqa: BLE001 - the second time it is raised
-            log.warning("leases_asked_for_again", problem=_text(problem))
+            log.warning("leases_asked_for_again", **_told(problem))
             async with asyncio.timeout(answer_s):
                 return await ask()
 
@@ -221,7 +221,7 @@ class Relay:
             async with asyncio.timeout(self._settings.lease_s / 3):
                 await self._queue.give_back([settlement.run for settlement in settlements])
         except Exception as problem:  # noqa: BLE001 - the database is away, and forgets its sessions or comes back
-            log.warning("leases_not_given_back", problem=_text(problem))
+            log.warning("leases_not_given_back", **_told(problem))
 
     async def _extend(self) -> None:
         """Leases are kept as long as their runs are in work; a run whose lease is gone is cut short."""
@@ -234,7 +234,7 @@ class Relay:
                 with self._extending.round():
                     held = await self._insisting(partial(self._queue.extend, tuple(runs.values())))
             except Exception as problem:  # noqa: BLE001 - the next time may come before the leases run out
-                log.warning("leases_not_extended", problem=_text(problem))
+                log.warning("leases_not_extended", **_told(problem))
                 continue
             for task, run in runs.items():
                 if run.lease not in held and not task.done():
@@ -247,8 +247,8 @@ class Relay:
             log.critical("relay_broken", loop=pulse.service, exc_info=_problem_of(task))
 
 
-def _text(problem: Exception) -> str:
-    return f"{type(problem).__name__}: {problem}"
+def _told(problem: Exception) -> dict[str, str]:
+    return {"problem": f"{type(problem).__name__}: {problem}", "cause": repr(problem.__cause__)}
 
 
 def _problem_of(task: asyncio.Task[None]) -> BaseException | None:
