@@ -81,6 +81,7 @@ class Seen:
     """What was found when somebody looked last: None and nothing where it is not known."""
 
     lag_s: float | None = None
+    dead: int | None = None
     violations: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -184,7 +185,13 @@ def _measure(
         return session.leads(UPKEEP_ROLE)
 
     RoundMetrics(pulses, settings.round_failures_max, leads, meters)
-    OutboxMetrics(lambda: relay.deliveries, lambda: relay.restaurants_leased, lambda: seen.lag_s, meters)
+    OutboxMetrics(
+        lambda: relay.deliveries,
+        lambda: relay.restaurants_leased,
+        lambda: seen.lag_s,
+        lambda: seen.dead,
+        meters,
+    )
     # What a worker found that leads no more is old.
     InvariantMetrics(lambda: seen.violations if leads() else {}, meters)
 
@@ -240,9 +247,9 @@ def _lag(settings: Settings, queue: SqlEventQueue, seen: Seen) -> Periodic:
 
     async def measure() -> int:
         try:
-            seen.lag_s = await queue.lag_s()
+            seen.lag_s, seen.dead = await queue.lag_s(), await queue.dead()
         except Exception:
-            seen.lag_s = None
+            seen.lag_s = seen.dead = None
             raise
         return 0
 

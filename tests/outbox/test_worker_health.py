@@ -160,7 +160,7 @@ async def test_a_worker_measures_its_rounds_the_outbox_and_what_contradicts_itse
                 await asyncio.sleep(0.02)
     (events,) = await rows(url, "SELECT count(*) FROM capacity_outbox WHERE status = 'done'")
     assert figures["maitred.outbox.deliveries", "delivered"] == events["count"]
-    assert figures["maitred.outbox.deliveries", "dead"] == 1
+    assert figures["maitred.outbox.deliveries", "dead"] == figures["maitred.outbox.dead",] == 1
     assert figures["maitred.worker.rows", "sweeper"] == 1
     assert figures["maitred.invariants.violations", "holds_match_claims"] == 1
     assert figures["maitred.invariants.violations", "no_overlap"] == 0
@@ -174,7 +174,7 @@ async def test_a_worker_measures_its_rounds_the_outbox_and_what_contradicts_itse
 def settled(figures: dict[tuple[str, ...], float]) -> bool:
     """Whether all figures are in that come after the last event has been settled."""
     return (
-        figures.get(("maitred.outbox.lag",)) == 0
+        (figures.get(("maitred.outbox.lag",)), figures.get(("maitred.outbox.dead",))) == (0, 1)
         and figures["maitred.outbox.restaurants_leased",] == 0
         and figures["maitred.worker.leader",] == 1
         and ("maitred.invariants.violations", "no_overlap") in figures
