@@ -1,6 +1,7 @@
-"""Whoever is woken at night finds on the pages each line of the log that says that something is not in order."""
+"""Whoever is woken at night finds on the pages each line of the log that warns, and each measurement."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ PAGES = "".join((ROOT / "docs" / page).read_text() for page in ("operations.md",
 # What these do they tell whoever has started them.
 LABORATORIES = {"bench", "simulation", "torture"}
 LEVELS = {"warning", "error", "critical", "exception"}
+INSTRUMENT = re.compile(r"(maitred|rpc\.server)(\.[a-z_]+)+")
 # Handed to the one place that logs them.
 HANDED_ON = {"receiver_away", "receiver_busy"}
 
@@ -22,10 +24,25 @@ def test_every_line_that_warns_is_explained() -> None:
     assert sorted(line for line in lines | HANDED_ON if f"`{line}`" not in PAGES) == []
 
 
+def test_every_measurement_is_explained() -> None:
+    declared = {
+        text for node in ast.walk(tree_of(ROOT / "server/telemetry/metrics.py")) for text in texts(node)
+    }
+    named = {text for text in declared if INSTRUMENT.fullmatch(text)}
+    assert "maitred.outbox.lag" in named
+    assert sorted(name for name in named if f"`{name}`" not in PAGES) == []
+
+
 def said(path: Path) -> Iterator[str]:
     """The names of the lines that a file writes from the level warning on; all of them where it chooses."""
     for node in ast.walk(tree_of(path)):
         match node:
             case ast.Call(func=ast.Attribute(value=logger, attr=level), args=[line, *_]):
                 if level in LEVELS and ast.unparse(logger).endswith("log"):
-                    yield from (part.value for part in ast.walk(line) if isinstance(part, ast.Constant))
+                    for part in ast.walk(line):
+                        yield from texts(part)
+
+
+def texts(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
