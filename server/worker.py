@@ -1,8 +1,10 @@
 """Builds the worker process: what delivers events, and what nobody asks for and somebody has to do."""
 
+import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -22,6 +24,7 @@ from server.outbox.relay import Relay, RelaySettings
 from server.outbox.sinks.ports import Sink
 from server.periodic import Periodic, Rhythm
 from server.persistence.auto_assign_jobs import SqlAutoAssignJobs
+from server.persistence.failures import UnreachableError, unavailable
 from server.persistence.history import SqlHistory
 from server.persistence.inspection import database_invariants
 from server.persistence.outbox import SqlEventQueue
@@ -51,6 +54,8 @@ JOBS_MAX = 32
 JOB_LEASE_S = 30.0
 # A last try after that is over, and written down, before the leases are.
 JOBS_TURN_S = 5.0
+# One short statement.
+JOBS_LET_GO_S = 3.0
 # The longest wait after a round that failed.
 AGAIN_S_MAX = 60.0
 
@@ -76,6 +81,7 @@ class Seen:
     """What was found when somebody looked last: None and nothing where it is not known."""
 
     lag_s: float | None = None
+    dead: int | None = None
     violations: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -146,8 +152,11 @@ class Worker:
             for sink in self.sinks:
                 await sink.close()
 
-        async def let_jobs_go(grace: Grace) -> None:
-            await grace.wait_for(self.jobs.let_go())
+        async def let_jobs_go(_: Grace) -> None:
+            # However great the hurry is: nobody else has them before their leases run out.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(JOBS_LET_GO_S):
+                    await self.jobs.let_go()
 
         yield closing_part("worker session", self.session.close)
         yield Part("sinks", open_sinks, close_sinks)
@@ -176,7 +185,13 @@ def _measure(
         return session.leads(UPKEEP_ROLE)
 
     RoundMetrics(pulses, settings.round_failures_max, leads, meters)
-    OutboxMetrics(lambda: relay.deliveries, lambda: relay.restaurants_leased, lambda: seen.lag_s, meters)
+    OutboxMetrics(
+        lambda: relay.deliveries,
+        lambda: relay.restaurants_leased,
+        lambda: seen.lag_s,
+        lambda: seen.dead,
+        meters,
+    )
     # What a worker found that leads no more is old.
     InvariantMetrics(lambda: seen.violations if leads() else {}, meters)
 
@@ -232,9 +247,9 @@ def _lag(settings: Settings, queue: SqlEventQueue, seen: Seen) -> Periodic:
 
     async def measure() -> int:
         try:
-            seen.lag_s = await queue.lag_s()
+            seen.lag_s, seen.dead = await queue.lag_s(), await queue.dead()
         except Exception:
-            seen.lag_s = None
+            seen.lag_s = seen.dead = None
             raise
         return 0
 
@@ -282,7 +297,10 @@ def _invariant_check(settings: Settings, url: str, session: WorkerSession, seen:
     async def verify() -> int:
         if not await session.lead(UPKEEP_ROLE):
             return 0
-        report = await database_invariants(url)
+        try:
+            report = await database_invariants(url)
+        except UnreachableError as problem:
+            raise unavailable() from problem
         seen.violations = {check.check_id: check.violations for check in report.checks}
         for check in report.checks:
             if check.violations:

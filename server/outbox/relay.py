@@ -23,6 +23,8 @@ ResultT = TypeVar("ResultT")
 
 OUTCOMES = {Outcome.DONE: "delivered", Outcome.PENDING: "retried", Outcome.DEAD: "dead"}
 UNSETTLED = "unsettled"
+# One short statement, for a relay that is stopped meanwhile.
+CLAIM_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Relay:
         self._queue = queue
         self._delivery = delivery
         self._settings = settings
+        self._claiming: asyncio.Future[tuple[Run, ...]] | None = None
         self._in_work: dict[asyncio.Task[None], Run] = {}
         self._settled: asyncio.Queue[Settlement] = asyncio.Queue()
         self._unsettled = 0
@@ -93,6 +96,7 @@ class Relay:
         self._tasks = []
         for task in (fill, extend):
             await end_task(task)
+        await self._return_what_was_claimed()
         for task in tuple(self._in_work):
             await end_task(task)
         await self._settled.join()
@@ -115,6 +119,7 @@ class Relay:
                 runs = await self._lease(room)
                 for run in runs:
                     self._begin(run)
+                self._claiming = None
                 # Fewer than there was room for are all there were; whatever is committed or settled from now on wakes.
                 self._more = len(runs) == room
             if not room or not self._more:
@@ -127,12 +132,28 @@ class Relay:
         return max(0, min(runs_max, 2 * runs_max - self._unsettled) - len(self._in_work))
 
     async def _lease(self, room: int) -> tuple[Run, ...]:
+        """Is not cut short: whoever leases has to know what, to give it back."""
+        self._claiming = asyncio.ensure_future(self._queue.claim(room, self._settings.events_max))
         try:
             with self._leasing.round():
-                return await self._queue.claim(room, self._settings.events_max)
+                return await asyncio.shield(self._claiming)
         except Exception as problem:  # noqa: BLE001 - whatever it is, the relay looks again later
-            log.warning("outbox_not_readable", problem=_text(problem))
+            log.warning("outbox_not_readable", **_told(problem))
             return ()
+
+    async def _return_what_was_claimed(self) -> None:
+        """What was leased as the relay was stopped is settled as it is, instead of passing for that of a worker that
+        died."""
+        claiming, self._claiming = self._claiming, None
+        if claiming is None:
+            return
+        await asyncio.wait([claiming], timeout=CLAIM_S)
+        if not claiming.done():
+            # The database says nothing: the session goes, and its leases with it.
+            claiming.cancel()
+        elif claiming.exception() is None:
+            for run in claiming.result():
+                self._hand_in(Settlement(run, run.settled, ()))
 
     async def _wait_for_work(self) -> None:
         with suppress(TimeoutError):
@@ -144,7 +165,7 @@ class Relay:
             with self._leasing.round():
                 await self._queue.adopt()
         except Exception as problem:  # noqa: BLE001 - the same
-            log.warning("outbox_not_readable", problem=_text(problem))
+            log.warning("outbox_not_readable", **_told(problem))
 
     def _begin(self, run: Run) -> None:
         """Delivers a run. One of the same restaurant that is still in work has lost its lease, and is cut short."""
@@ -156,7 +177,9 @@ class Relay:
         task.add_done_callback(self._forget)
 
     async def _deliver(self, run: Run) -> None:
-        settlement = await self._delivery(run)
+        self._hand_in(await self._delivery(run))
+
+    def _hand_in(self, settlement: Settlement) -> None:
         self._settled.put_nowait(settlement)
         self._unsettled += 1
 
@@ -176,7 +199,7 @@ class Relay:
                     await self._settle(ready)
             except Exception as problem:  # noqa: BLE001 - the leases run out, and the events are delivered again
                 self.deliveries[UNSETTLED] += sum(len(settlement.answers) for settlement in ready)
-                log.warning("runs_not_settled", runs=len(ready), problem=_text(problem))
+                log.warning("runs_not_settled", runs=len(ready), **_told(problem))
             finally:
                 self._unsettled -= len(ready)
                 for _ in ready:
@@ -193,7 +216,7 @@ class Relay:
             async with asyncio.timeout(answer_s):
                 return await ask()
         except Exception as problem:  # noqa: BLE001 - the second time it is raised
-            log.warning("leases_asked_for_again", problem=_text(problem))
+            log.warning("leases_asked_for_again", **_told(problem))
             async with asyncio.timeout(answer_s):
                 return await ask()
 
@@ -221,7 +244,7 @@ class Relay:
             async with asyncio.timeout(self._settings.lease_s / 3):
                 await self._queue.give_back([settlement.run for settlement in settlements])
         except Exception as problem:  # noqa: BLE001 - the database is away, and forgets its sessions or comes back
-            log.warning("leases_not_given_back", problem=_text(problem))
+            log.warning("leases_not_given_back", **_told(problem))
 
     async def _extend(self) -> None:
         """Leases are kept as long as their runs are in work; a run whose lease is gone is cut short."""
@@ -234,7 +257,7 @@ class Relay:
                 with self._extending.round():
                     held = await self._insisting(partial(self._queue.extend, tuple(runs.values())))
             except Exception as problem:  # noqa: BLE001 - the next time may come before the leases run out
-                log.warning("leases_not_extended", problem=_text(problem))
+                log.warning("leases_not_extended", **_told(problem))
                 continue
             for task, run in runs.items():
                 if run.lease not in held and not task.done():
@@ -247,8 +270,8 @@ class Relay:
             log.critical("relay_broken", loop=pulse.service, exc_info=_problem_of(task))
 
 
-def _text(problem: Exception) -> str:
-    return f"{type(problem).__name__}: {problem}"
+def _told(problem: Exception) -> dict[str, str]:
+    return {"problem": f"{type(problem).__name__}: {problem}", "cause": repr(problem.__cause__)}
 
 
 def _problem_of(task: asyncio.Task[None]) -> BaseException | None:

@@ -103,6 +103,12 @@ def unavailable() -> ServiceError:
     )
 
 
+def not_understood() -> ServiceError:
+    return _unavailable(
+        "A newer version of the service has recorded the answer; repeat the identical call, and it comes from there."
+    )
+
+
 def lacks_room(error: ServiceError) -> bool:
     """Whether a translated error says that the database's disk is full."""
     return isinstance(error.__cause__, asyncpg.DiskFullError)

@@ -84,6 +84,11 @@ class SqlEventQueue:
         (row,) = await self._fetch(OUTBOX["lag"])
         return float(row["lag_s"])
 
+    async def dead(self) -> int:
+        """How many events are dead, of all tenants."""
+        (row,) = await self._fetch(OUTBOX["count_dead"])
+        return int(row["dead"])
+
     async def delete_delivered(self, older_than_s: float, events_max: int) -> int:
         (row,) = await self._fetch(OUTBOX["delete_delivered"], older_than_s, events_max)
         return int(row["deleted"])

@@ -4,6 +4,9 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
+import msgspec
+import structlog
+
 from server.domain.booking import ASSIGNABLE, Booking, BookingChange, BookingStatus
 from server.domain.claims import Assignment, Block, Claim, Hold, HoldState
 from server.domain.limits import WINDOW_MAX_S
@@ -23,7 +26,10 @@ from server.orchestrator.ports import (
 )
 from server.persistence import rows
 from server.persistence.documents import decode
+from server.persistence.failures import not_understood
 from server.persistence.queries import load_queries
+
+log = structlog.get_logger(__name__)
 
 RESTAURANTS = load_queries("restaurants")
 INVENTORY = load_queries("inventory")
@@ -226,8 +232,15 @@ def request_lock(tenant_id: UUID, method: str, request_id: UUID) -> str:
 
 
 def answer_of(row: Any, answer_type: type[AnswerT]) -> AnswerT | Refusal:
-    """The answer or refusal of a ledger row."""
-    return decode(row["answer"], Refusal) if row["refused"] else decode(row["answer"], answer_type)
+    """The answer or refusal of a ledger row. Raises STORE_UNAVAILABLE for one that only a newer version understands:
+    the same call can still come to a server of that.
+    """
+    kind: type[AnswerT | Refusal] = Refusal if row["refused"] else answer_type
+    try:
+        return decode(row["answer"], kind)
+    except msgspec.ValidationError as problem:
+        log.warning("answer_not_understood", answer=kind.__name__, problem=str(problem))
+        raise not_understood() from None
 
 
 def _after(page: Page) -> tuple[datetime | None, UUID | None]:

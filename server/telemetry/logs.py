@@ -11,7 +11,9 @@ from threading import Lock
 from typing import Any, TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
+
+from server.telemetry.traces import trace_at_hand
 
 
 class LogForm(StrEnum):
@@ -31,6 +33,7 @@ def configure_logs(form: LogForm = LogForm.JSON, level: str = "info") -> None:
     """
     before: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _traced,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -71,6 +74,12 @@ class _Written:
             self._file.flush()
 
     debug = info = warning = error = critical = exception = msg
+
+
+def _traced(_logger: object, _method: str, line: EventDict) -> EventDict:
+    """A line that is written while a call is traced can be found from its trace, and the trace from it."""
+    line.update(trace_at_hand())
+    return line
 
 
 def _endings(form: LogForm) -> list[Processor]:

@@ -229,9 +229,10 @@ class OutboxMetrics:
         deliveries: Callable[[], Mapping[str, int]],
         restaurants_leased: Callable[[], int],
         lag_s: Callable[[], float | None],
+        dead: Callable[[], int | None],
         provider: metrics.MeterProvider | None = None,
     ) -> None:
-        """`deliveries` counts events by outcome; `lag_s` is None where it is not known."""
+        """`deliveries` counts events by outcome; `lag_s` and `dead` are None where they are not known."""
         meter = metrics.get_meter("maitred", meter_provider=provider)
         meter.create_observable_counter(
             "maitred.outbox.deliveries",
@@ -245,18 +246,18 @@ class OutboxMetrics:
             unit="{restaurant}",
             description="Restaurants whose events a worker has in hand right now.",
         )
-        self._lag_s = lag_s
         meter.create_observable_gauge(
             "maitred.outbox.lag",
-            [self._lag],
+            [_known(lag_s)],
             unit="s",
             description="Age of the oldest event of all restaurants that is not delivered; 0 when there is none.",
         )
-
-    def _lag(self, _: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
-        lag_s = self._lag_s()
-        if lag_s is not None:
-            yield metrics.Observation(lag_s)
+        meter.create_observable_gauge(
+            "maitred.outbox.dead",
+            [_known(dead)],
+            unit="{event}",
+            description="Events of all restaurants that were given up and not redriven.",
+        )
 
 
 class InvariantMetrics:
@@ -272,6 +273,17 @@ class InvariantMetrics:
             unit="{violation}",
             description="Violations that the last look of the leading worker found, by check.",
         )
+
+
+def _known(figure: Callable[[], float | None]) -> _Look:
+    """Nothing where it is not known."""
+
+    def look(_: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
+        value = figure()
+        if value is not None:
+            yield metrics.Observation(value)
+
+    return look
 
 
 def _by(label: str, figures: Callable[[], Mapping[str, int]]) -> _Look:

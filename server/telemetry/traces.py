@@ -1,5 +1,6 @@
 """Traces of calls. Nothing is exported unless an exporter is named: one without a collector stalls the shutdown."""
 
+from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ NO_EXPORTER = "none"
 EXPORTER_GROUP = "opentelemetry_traces_exporter"
 # How the spans of calls say it, and gRPC's numbers.
 STATUS_ATTRIBUTE = "rpc.grpc.status_code"
+REASON_ATTRIBUTE = "reason"
 CANCELLED, DEADLINE_EXCEEDED = 1, 4
 
 
@@ -42,6 +44,22 @@ class Traces:
 def spans_are_kept() -> bool:
     """Whether somebody has installed a tracer provider for the whole process."""
     return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider | trace.NoOpTracerProvider)
+
+
+def call_refused(reason: str) -> None:
+    """Tells the span of the call at hand why it was refused."""
+    trace.get_current_span().set_attribute(REASON_ATTRIBUTE, reason)
+
+
+def trace_at_hand() -> Mapping[str, str]:
+    """What a line of the log says of the span that it belongs to; nothing where there is none."""
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return {}
+    return {
+        "trace_id": trace.format_trace_id(context.trace_id),
+        "span_id": trace.format_span_id(context.span_id),
+    }
 
 
 def call_cut_short(*, late: bool) -> None:

@@ -5,7 +5,7 @@ from uuid import UUID
 import grpc
 import pytest
 
-from maitred_client import MaitredError, TableConflictHeldError, new_request_id
+from maitred_client import MaitredError, StoreUnavailableError, TableConflictHeldError, new_request_id
 from maitred_client.messages import (
     AutoAssignJobOutcome,
     Booking,
@@ -91,3 +91,19 @@ async def test_a_recorded_refusal_for_an_unknown_reason_is_repeated_under_its_na
         UNSPECIFIED,
         first.message,
     )
+
+
+async def test_a_recorded_answer_in_unknown_words_is_left_to_servers_that_know_them(
+    place: House, server: Served
+) -> None:
+    request = place.hold_request((await place.party()).booking_id, ["W1"])
+    hold = (await place.client.hold_tables(request)).hold
+    change = (
+        "UPDATE idempotency_ledger SET answer = jsonb_set(answer, '{hold,state}', $2) WHERE request_id = $1"
+    )
+    await store(server, change, UUID(request.request_id), f'"{STRANGE}"')
+    asked = GetOperationRequest(method="HoldTables", operation_request_id=request.request_id)
+    for repeated in (place.client.hold_tables(request), place.client.get_operation(asked)):
+        assert "newer version" in (await refused(repeated, StoreUnavailableError)).message
+    await store(server, change, UUID(request.request_id), '"active"')
+    assert (await place.client.hold_tables(request)).hold == hold

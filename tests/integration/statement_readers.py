@@ -110,6 +110,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("outbox", "give_leases_back"): ("restaurant_id", "lease_number"),
     ("outbox", "free_orphans"): ("restaurant_id",),
     ("outbox", "lag"): ("lag_s",),
+    ("outbox", "count_dead"): ("dead",),
     ("outbox", "lead"): ("leads",),
     ("outbox", "take_worker_id"): ("worker_id", "locked", "synchronous_commit"),
     ("outbox", "delete_delivered"): ("deleted",),

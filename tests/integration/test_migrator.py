@@ -226,3 +226,19 @@ async def test_an_index_that_was_begun_and_never_finished_is_built_again(
     assert await connection.fetchval(
         "SELECT indisvalid FROM pg_index WHERE indexrelid = 'cup_once'::regclass"
     )
+
+
+async def test_a_change_that_is_under_way_is_waited_for_and_not_met_halfway(
+    url: str, connection: "asyncpg.Connection[asyncpg.Record]", tmp_path: Path
+) -> None:
+    """It has locked its restaurant, as each does first, and goes on to the table that the migration begins with."""
+    both = "ALTER TABLE tea ADD COLUMN kind text;\nALTER TABLE restaurants ADD COLUMN kind text;\n"
+    migrator = Migrator(url, write(tmp_path, FIRST + "CREATE TABLE restaurants (id integer);\n", both))
+    await migrator.up(target=1)
+    async with connection.transaction():
+        await connection.fetch("SELECT id FROM restaurants FOR UPDATE")
+        migrating = asyncio.create_task(migrator.up())
+        while not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+            assert not migrating.done()
+        await connection.execute("UPDATE tea SET id = 2")
+    assert [migration.version for migration in await migrating] == [2]

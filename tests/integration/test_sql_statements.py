@@ -353,7 +353,8 @@ async def test_a_worker_reads_little_more_than_what_waits_of_a_restaurant_with_e
     await connection.execute(MANY_EVENTS)
     worker = await connection.fetchrow(OUTBOX["take_worker_id"], WORKER_LOCKS)
     assert worker is not None
-    asked = {"lag": (1, ()), "claim_streams": (50, (uuid4(), worker["worker_id"], 30.0, 8, 100))}
+    claimed = (uuid4(), worker["worker_id"], 30.0, 8, 100)
+    asked = {"lag": (1, ()), "count_dead": (0, ()), "claim_streams": (50, claimed)}
     for name, (least, values) in asked.items():
         explained = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT json) {OUTBOX[name]}", *values)
         met = _rows_met(json.loads(explained)[0]["Plan"])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from server.outbox.events import Answer, Lease, OutboxEvent, Outcome, Run, Settlement
+from server.outbox.relay import Relay, RelaySettings
 from server.persistence.outbox import SqlEventQueue
 from tests.support.database import connected
 from tests.support.outbox import Received, add_events, delivery, put_events, queue_on, relay_on, statuses
@@ -168,6 +169,32 @@ async def test_stopping_settles_what_was_delivered_and_leaves_the_rest(database_
         (run,) = await next_worker.claim(1, 10)
     assert [event.floor_version for event in run.events] == [3, 4, 5]
     assert run.orphanings == 0
+
+
+async def test_what_is_leased_while_the_relay_is_stopped_is_given_back(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hears of what it has leased when it is told to stop already."""
+    await put_events(database_url, versions=2)
+    leased, heard = asyncio.Event(), asyncio.Event()
+    async with queue_on(database_url) as queue, queue_on(database_url) as next_worker:
+        claim = queue.claim
+
+        async def heard_late(runs_max: int, events_max: int) -> tuple[Run, ...]:
+            runs = await claim(runs_max, events_max)
+            leased.set()
+            await heard.wait()
+            return runs
+
+        monkeypatch.setattr(queue, "claim", heard_late)
+        relay = Relay(queue, delivery(Received()), RelaySettings(8, 10, 0.05, 30.0))
+        await relay.start()
+        async with asyncio.timeout(30):
+            await leased.wait()
+        asyncio.get_running_loop().call_later(0.05, heard.set)
+        await relay.stop()
+        (run,) = await next_worker.claim(1, 10)
+    assert ([event.floor_version for event in run.events], run.orphanings) == ([1, 2], 0)
 
 
 def settled(run: Run) -> Settlement:

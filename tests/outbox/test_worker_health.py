@@ -10,9 +10,13 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoi
 from maitred_client import AsyncMaitredClient
 from server.bootstrap import StartError, working
 from server.config import Settings, load_settings
+from server.errors import ServiceError
 from server.outbox.events import OutboxEvent
 from server.outbox.ports import Undeliverable
+from server.persistence.pool import PoolSettings
+from server.persistence.session import WorkerSession
 from server.rpc.health import HealthAnswer, ask_health
+from server.worker import Seen, _invariant_check
 from tests.builders.world import small_world
 from tests.conftest import Served
 from tests.support.database import connected, expire, rows
@@ -126,6 +130,17 @@ async def test_a_database_that_hangs_keeps_no_round_for_ever(database_url: str) 
         await until_said(worker.address, serving=True)
 
 
+async def test_a_look_at_all_data_that_finds_no_database_has_failed_and_is_no_bug(database_url: str) -> None:
+    session = WorkerSession(PoolSettings(database_url), 5.0)
+    try:
+        check = _invariant_check(load_settings(), "postgresql://127.0.0.1:1/nothing", session, Seen())
+        with pytest.raises(ServiceError, match="STORE_UNAVAILABLE") as failed:
+            await check.run_once()
+        assert "Connect call failed" in str(failed.value.__cause__)
+    finally:
+        await session.close()
+
+
 async def test_a_worker_measures_its_rounds_the_outbox_and_what_contradicts_itself(
     server: Served, client: AsyncMaitredClient
 ) -> None:
@@ -145,7 +160,7 @@ async def test_a_worker_measures_its_rounds_the_outbox_and_what_contradicts_itse
                 await asyncio.sleep(0.02)
     (events,) = await rows(url, "SELECT count(*) FROM capacity_outbox WHERE status = 'done'")
     assert figures["maitred.outbox.deliveries", "delivered"] == events["count"]
-    assert figures["maitred.outbox.deliveries", "dead"] == 1
+    assert figures["maitred.outbox.deliveries", "dead"] == figures["maitred.outbox.dead",] == 1
     assert figures["maitred.worker.rows", "sweeper"] == 1
     assert figures["maitred.invariants.violations", "holds_match_claims"] == 1
     assert figures["maitred.invariants.violations", "no_overlap"] == 0
@@ -159,7 +174,7 @@ async def test_a_worker_measures_its_rounds_the_outbox_and_what_contradicts_itse
 def settled(figures: dict[tuple[str, ...], float]) -> bool:
     """Whether all figures are in that come after the last event has been settled."""
     return (
-        figures.get(("maitred.outbox.lag",)) == 0
+        (figures.get(("maitred.outbox.lag",)), figures.get(("maitred.outbox.dead",))) == (0, 1)
         and figures["maitred.outbox.restaurants_leased",] == 0
         and figures["maitred.worker.leader",] == 1
         and ("maitred.invariants.violations", "no_overlap") in figures

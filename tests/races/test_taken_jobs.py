@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
+from server.bootstrap import working
 from server.clock import Deadline
+from server.config import load_settings
 from server.domain.auto_assign_job import AutoAssignJob, Trigger
 from server.domain.restaurant import Caller
 from server.domain.retry_plan import ATTEMPTS_MAX
@@ -22,6 +24,8 @@ from tests.races.direct import Direct, direct
 from tests.races.operations import day
 from tests.support.background import GIVEN, TOLD, request_for
 from tests.support.database import rows
+
+LEFT = "SELECT attempt_count, next_attempt_at <= now() AS due FROM auto_assign_jobs"
 
 
 async def test_what_a_worker_has_no_time_for_goes_back_untried(server: Served) -> None:
@@ -151,8 +155,18 @@ async def test_a_worker_that_is_stopped_while_it_takes_jobs_gives_them_back(serv
         jobs.heard.set()
         await work.let_go()
         await work.let_go()
-    left = "SELECT attempt_count, next_attempt_at <= now() AS due FROM auto_assign_jobs"
-    assert await rows(server.database_url, left) == [{"attempt_count": 0, "due": True}]
+    assert await rows(server.database_url, LEFT) == [{"attempt_count": 0, "due": True}]
+
+
+async def test_a_worker_that_is_stopped_in_a_hurry_gives_back_what_it_tries(server: Served) -> None:
+    """It has no grace, and what it tries waits for a restaurant that somebody else keeps locked."""
+    async with direct(server) as here, here.pool.acquire() as locking, locking.transaction():
+        await here.world.client.dispatch_auto_assign(request_for(await here.world.booking()))
+        await locking.fetch("SELECT FROM restaurants FOR UPDATE")
+        async with working(load_settings(pool_size_min=1, drain_s=0), server.database_url):
+            while await rows(server.database_url, LEFT) != [{"attempt_count": 1, "due": False}]:
+                continue
+        assert await rows(server.database_url, LEFT) == [{"attempt_count": 0, "due": True}]
 
 
 async def test_what_a_worker_decides_about_a_job_that_it_has_lost_is_not_told(server: Served) -> None:

@@ -73,6 +73,10 @@ async def test_after_a_long_outage_of_the_database_a_worker_goes_on_by_itself(
         await add_events(database_url, restaurant, 3)
         # Longer than the lease and every timeout.
         await until_logged(worker, "outbox_not_readable", 10)
+        assert (
+            '"cause": "Connection'
+            in worker.log().rpartition('"event": "outbox_not_readable"')[0].splitlines()[-1]
+        )
         await gate.open()
         await until_delivered(database_url)
         assert worker.running

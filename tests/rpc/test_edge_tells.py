@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import logging
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from opentelemetry.trace import StatusCode
 
 from server.errors import Reason, refuse
 from server.telemetry.logs import LogForm, configure_logs
-from tests.support.edge import ASK, GET, Answer, Edge, Gate, edge, failing
+from tests.support.edge import ASK, GET, Answer, Edge, Gate, at_once, edge, failing
 from tests.support.logs import everything_logged
 
 CANCELLED, DEADLINE_EXCEEDED, NOT_FOUND = 1, 4, 5
@@ -58,6 +59,7 @@ async def test_a_refused_call_is_no_exception() -> None:
     span = await span_of(failing(refuse(Reason.RESTAURANT_NOT_FOUND, "no")))
     assert (status_of(span), span.status.status_code) == (NOT_FOUND, StatusCode.UNSET)
     assert list(span.events) == []
+    assert (span.attributes or {})["reason"] == "RESTAURANT_NOT_FOUND"
 
 
 async def test_a_call_that_was_given_up_was_no_success() -> None:
@@ -99,3 +101,23 @@ def test_a_traceback_for_people_shows_no_values(monkeypatch: pytest.MonkeyPatch)
         structlog.get_logger().exception("broken")
     assert "ValueError: 5 letters" in written.getvalue()
     assert "Smith" not in written.getvalue()
+
+
+@pytest.mark.usefixtures("logs_as_before")
+async def test_the_line_of_a_call_names_its_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", written)
+    configure_logs()
+    span = await span_of(at_once)
+    (line,) = (line for line in map(json.loads, written.getvalue().splitlines()) if line["event"] == "call")
+    told = (int(line["trace_id"], 16), int(line["span_id"], 16))
+    assert told == (span.context.trace_id, span.context.span_id)
+
+
+@pytest.mark.usefixtures("logs_as_before")
+def test_a_line_without_a_trace_names_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", written)
+    configure_logs()
+    structlog.get_logger().info("swept")
+    assert json.loads(written.getvalue()).keys() == {"event", "level", "timestamp"}

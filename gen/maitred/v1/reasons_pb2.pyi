@@ -393,7 +393,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 46
     """The database could not be reached, went away before it answered, or takes no changes, as on a full disk. The change may
-    have been committed.
+    have been committed. Or it was, by a server of a newer version, in words that this one does not know.
     Status: UNAVAILABLE + RetryInfo
     Metadata: none
     Retry: SAME_KEY
@@ -806,7 +806,7 @@ Remedy: Repeat the identical call with the same request_id.
 """
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 46
 """The database could not be reached, went away before it answered, or takes no changes, as on a full disk. The change may
-have been committed.
+have been committed. Or it was, by a server of a newer version, in words that this one does not know.
 Status: UNAVAILABLE + RetryInfo
 Metadata: none
 Retry: SAME_KEY

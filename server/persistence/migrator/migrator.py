@@ -166,6 +166,7 @@ async def _apply(connection: Connection, migration: Migration) -> None:
         if migration.transactional:
             await _limit_waits(connection, _LOCK_TIMEOUT_MS, _STATEMENT_TIMEOUT_MS)
             async with connection.transaction():
+                await _keep_changes_out(connection)
                 await connection.execute(migration.sql)
                 await _record(connection, migration, started)
         else:
@@ -175,6 +176,12 @@ async def _apply(connection: Connection, migration: Migration) -> None:
             await _record(connection, migration, started)
     except asyncpg.PostgresError as failure:
         raise MigrationError(_explain(migration, failure)) from failure
+
+
+async def _keep_changes_out(connection: Connection) -> None:
+    """Changes and migrations lock several tables each, and not in the same order."""
+    if await connection.fetchval(QUERIES["restaurants_exist"]):
+        await connection.execute(QUERIES["keep_changes_out"])
 
 
 async def _drop_unfinished(connection: Connection, migration: Migration) -> None:
@@ -204,6 +211,8 @@ def _explain(migration: Migration, failure: asyncpg.PostgresError) -> str:
             f"{what}. Something held a lock on a table for more than {_LOCK_TIMEOUT_MS // 1000} s; nothing "
             "was changed, run it again when the database is quieter"
         )
+    if isinstance(failure, asyncpg.DeadlockDetectedError):
+        return f"{what}. Something that ran meanwhile was in the way; nothing was changed, run it again"
     position = cast("str | None", getattr(failure, "position", None))
     if position is not None and position.isdigit():
         line = migration.sql[: int(position) - 1].count("\n") + 1

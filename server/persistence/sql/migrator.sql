@@ -55,6 +55,15 @@ SELECT
     set_config('lock_timeout', $1, false) AS lock_timeout,
     set_config('statement_timeout', $2, false) AS statement_timeout;
 
+-- name: restaurants_exist
+-- Whether there is anything that could be changed meanwhile: the first migration makes it.
+SELECT to_regclass('restaurants') IS NOT NULL AS restaurants_exist;
+
+-- name: keep_changes_out
+-- Waits for the changes that are under way, and lets none begin before this transaction ends: each locks its restaurant
+-- before it touches other tables. Whoever only reads goes on.
+LOCK TABLE restaurants IN EXCLUSIVE MODE;
+
 -- name: drop_index_statement
 -- The statement that drops an index while others use its table; its name cannot be a parameter.
 SELECT format('DROP INDEX CONCURRENTLY IF EXISTS %s', $1::text::regclass) AS statement;

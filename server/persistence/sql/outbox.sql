@@ -285,6 +285,10 @@ LEFT JOIN LATERAL (
     WHERE d.restaurant_id = r.restaurant_id AND d.redriven_at IS NOT NULL AND d.status = 'pending'
 ) AS v ON true;
 
+-- name: count_dead
+-- How many events of all restaurants are dead.
+SELECT count(*) AS dead FROM capacity_outbox WHERE status = 'dead';
+
 -- name: delete_delivered
 -- Deletes up to $2 events that were delivered and are older than the retention, the oldest first, and says how many; the
 -- same statement marks how far back each restaurant's events are incomplete now, so that no watcher takes what is left

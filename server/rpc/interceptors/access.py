@@ -15,7 +15,7 @@ from server.rpc.interceptors.unary import Context, Proceed, UnaryInterceptor, is
 from server.rpc.scopes import is_house_call
 from server.rpc.status import code_of
 from server.telemetry.metrics import CallMetrics
-from server.telemetry.traces import call_cut_short
+from server.telemetry.traces import call_cut_short, call_refused
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +54,7 @@ class AccessInterceptor(UnaryInterceptor):
         finally:
             if note.reason is not None:
                 code = code_of(note.reason)
+                call_refused(note.reason)
             self._note(note, code, time.perf_counter() - started_s)
 
     def _note(self, note: CallNote, code: grpc.StatusCode, elapsed_s: float) -> None:
