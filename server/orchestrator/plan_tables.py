@@ -23,6 +23,9 @@ from server.orchestrator.what_would_help import Help, what_would_help
 from server.planner.plan import Plan, PlanResult, Question, plan_tables
 from server.planner.relax import relax
 
+# A floor with no more than that is planned on within some milliseconds.
+MERGES_IN_PASSING = 2_000
+
 
 @dataclass(frozen=True, slots=True)
 class PlanTablesQuestion:
@@ -103,7 +106,9 @@ class Asked(NamedTuple):
 
 async def answered(question: Question, overflow: bool = False) -> PlanResult:
     """The regular plans, or else those of the first relaxation that brings any."""
-    result = plan_tables(question)
+    many = len(question.sets.merges_for(question.party.party_size)) > MERGES_IN_PASSING
+    # The sets of a floor with thousands of them take a while: other calls go on meanwhile.
+    result = await asyncio.to_thread(plan_tables, question) if many else plan_tables(question)
     if result.plans_found:
         return result
     # Several more searches, and larger merges to list first: other calls go on meanwhile.

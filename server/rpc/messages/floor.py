@@ -1,7 +1,7 @@
 """The floor: zones, tables, adjacency."""
 
 from collections.abc import Callable, Mapping
-from uuid import UUID
+from functools import cache
 
 from maitred.v1 import inventory_pb2 as pb
 from maitred.v1 import inventory_service_pb2
@@ -95,18 +95,22 @@ def _read_table(fields: Fields) -> Table:
 
 
 def _read_adjacency(floor: Fields) -> list[Edge]:
-    """Pairs of tables, the smaller id first; a pair that comes twice, in either order, is a violation."""
-    seen: dict[tuple[UUID, UUID], int] = {}
+    """Pairs of tables; a pair that comes twice, in either order, is a violation."""
+    # By the numbers inside the ids, which are compared and hashed much faster.
+    seen: dict[tuple[int, int], int] = {}
+    edges: list[Edge] = []
     for index, fields in enumerate(floor.items("adjacency", ADJACENCY_MAX)):
         before = fields.violations.count
         a, b = fields.uuid("table_a"), fields.uuid("table_b")
-        edge = (min(a, b), max(a, b))
         if fields.violations.count > before:
             continue
-        if edge in seen:
-            floor.bad(f"adjacency[{index}]", f"is the same pair as adjacency[{seen[edge]}]", "unique")
-        seen.setdefault(edge, index)
-    return list(seen)
+        pair = (a.int, b.int) if a.int < b.int else (b.int, a.int)
+        if pair in seen:
+            floor.bad(f"adjacency[{index}]", f"is the same pair as adjacency[{seen[pair]}]", "unique")
+            continue
+        seen[pair] = index
+        edges.append((a, b))
+    return edges
 
 
 def table_message(table: Table) -> pb.Table:
@@ -124,18 +128,29 @@ def table_message(table: Table) -> pb.Table:
 
 
 def floor_message(put: FloorPut) -> pb.Floor:
-    floor = put.floor
-    return pb.Floor(
+    message = pb.Floor(
         restaurant_id=str(put.restaurant_id),
         inventory_version=put.inventory_version,
         etag=inventory_etag(put.inventory_version),
-        zones=[
-            pb.Zone(zone_id=str(zone.zone_id), name=zone.name, sort_order=zone.sort_order)
-            for zone in floor.zones
-        ],
-        tables=map(table_message, floor.tables),
-        adjacency=[pb.Adjacency(table_a=str(a), table_b=str(b)) for a, b in floor.adjacency],
     )
+    message.MergeFromString(_document(put.floor))
+    return message
+
+
+def _document(floor: Floor) -> bytes:
+    """What every message with this floor says, as it is sent: messages that are put one behind the other are one."""
+    known: bytes | None = floor.kept.get(pb.Floor)
+    if known is None:
+        written = cache(str)
+        known = floor.kept[pb.Floor] = pb.Floor(
+            zones=[
+                pb.Zone(zone_id=str(zone.zone_id), name=zone.name, sort_order=zone.sort_order)
+                for zone in floor.zones
+            ],
+            tables=map(table_message, floor.tables),
+            adjacency=[pb.Adjacency(table_a=written(a), table_b=written(b)) for a, b in floor.adjacency],
+        ).SerializeToString()
+    return known
 
 
 def update_table_response(updated: TableUpdated) -> inventory_service_pb2.UpdateTableResponse:
