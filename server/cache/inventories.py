@@ -83,6 +83,13 @@ class CachedInventories:
         key = (restaurant.restaurant_id, restaurant.inventory_version, restaurant.policy_version)
         return await self.at(key, reader)
 
+    async def known(self, restaurant: Restaurant) -> Inventory | None:
+        """The inventory at the restaurant's versions if it is here; nothing is loaded."""
+        found = await self._find(
+            (restaurant.restaurant_id, restaurant.inventory_version, restaurant.policy_version)
+        )
+        return found.inventory if found else None
+
     async def at(self, key: Key, reader: InventoryReader) -> PreparedInventory:
         """The inventory of this version, or of a newer one if that is what there is by now."""
         found = await self._find(key)

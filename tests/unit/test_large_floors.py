@@ -2,10 +2,13 @@
 
 from dataclasses import fields
 from random import Random
+from uuid import UUID
 
 import pytest
 
 from server.domain.floor import Edge, Floor
+from server.orchestrator.put_floor import FloorPut
+from server.rpc.messages.floor import floor_message
 from tests.builders.floors import floor, table
 
 
@@ -29,3 +32,14 @@ def test_the_order_and_the_direction_of_adjacencies_do_not_matter_nor_does_a_rep
     turned: list[Edge] = [(b, a) for a, b in place.adjacency]
     Random(1).shuffle(turned)
     assert Floor.of(place.zones, place.tables[::-1], [*turned, *place.adjacency]) == place
+
+
+@pytest.mark.parametrize("adjacencies", [0, 1, 300])
+def test_a_floor_says_all_its_adjacencies_every_time_it_is_told(adjacencies: int) -> None:
+    place = random_floor(adjacencies)
+    for version in (1, 2):
+        message = floor_message(FloorPut(UUID(int=7), place, version))
+        told = [(each.table_a, each.table_b) for each in message.adjacency]
+        assert told == [(str(a), str(b)) for a, b in place.adjacency]
+        assert [each.table_id for each in message.tables] == [str(each.table_id) for each in place.tables]
+        assert message.inventory_version == version
