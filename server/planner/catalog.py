@@ -25,6 +25,8 @@ FITTING_MAX = 512
 # lists.
 SHORTLISTED_MERGES_MAX = 1_000_000
 DESCRIBED_MAX = 512
+# A floor with more merges is a large one: a plan takes more than some milliseconds there.
+MERGES_OF_SMALL_FLOORS_MAX = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,11 @@ class TableSets:
             lru_cache(maxsize=FITTING_MAX)(lambda need: sifted(need).fitting),
             cache(lambda: _with_merges_of(MERGE_TABLES_MAX, floor, combinations)),
         )
+
+    @property
+    def large(self) -> bool:
+        """Whether a question about these sets keeps a processor busy for a while."""
+        return len(self.free_merges) > MERGES_OF_SMALL_FLOORS_MAX
 
     def merges_for(self, party_size: int) -> tuple[Merge, ...]:
         """Every merge that a party of this size may have, whether or not it fits."""

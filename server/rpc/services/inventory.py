@@ -1,10 +1,9 @@
 # ruff: noqa: N802  # the contract gives the methods their names
 """The inventory service."""
 
-import asyncio
-
 from maitred.v1 import inventory_service_pb2 as pb
 from maitred.v1 import inventory_service_pb2_grpc
+from server.aside import aside
 from server.orchestrator.use_cases import UseCases
 from server.rpc.call import current_call
 from server.rpc.interceptors.unary import Context
@@ -64,15 +63,15 @@ class InventoryService(inventory_service_pb2_grpc.InventoryServiceServicer):
     async def PutFloor(self, request: pb.PutFloorRequest, context: Context) -> pb.PutFloorResponse:
         call = current_call.get()
         # A thousand tables take a while to read and to write: other calls go on meanwhile.
-        command = await asyncio.to_thread(floor.read_put_floor, request)
+        command = await aside(lambda: floor.read_put_floor(request))
         answer = await self._use.put_floor(call.caller, command, call.deadline)
-        return pb.PutFloorResponse(floor=await asyncio.to_thread(floor.floor_message, answer))
+        return pb.PutFloorResponse(floor=await aside(lambda: floor.floor_message(answer)))
 
     async def GetFloor(self, request: pb.GetFloorRequest, context: Context) -> pb.GetFloorResponse:
         call = current_call.get()
         question = inventory.read_restaurant_question(request)
         answer = await self._use.get_floor(call.caller, question, call.deadline)
-        return pb.GetFloorResponse(floor=await asyncio.to_thread(floor.floor_message, answer))
+        return pb.GetFloorResponse(floor=await aside(lambda: floor.floor_message(answer)))
 
     async def UpdateTable(self, request: pb.UpdateTableRequest, context: Context) -> pb.UpdateTableResponse:
         call = current_call.get()
