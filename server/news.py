@@ -54,7 +54,7 @@ class News:
         follower = CacheFollower(inventories, catalogue)
         diary_limits = DiaryLimits(settings.claims_cached_max, settings.inventory_ttl_s)
         diaries = CachedDiaries(catalogue, diary_limits, CacheMetrics(name="diaries"))
-        floor_log = SqlFloorLog(pool, settings.deadline_s_default)
+        floor_log = SqlFloorLog(pool, settings.deadline_s_default, inventories)
         feed_settings = FeedSettings(queue_max=settings.watch_queue_max, poll_s=settings.watch_poll_s)
         feed = FloorFeed(floor_log, feed_settings, WatchMetrics())
         hearers: list[ChangeHearer] = [feed, *([shared] if shared else []), diaries, follower]

@@ -5,7 +5,6 @@ compared with the database on every use, and nothing rests on a message that mig
 memory earlier and load what has changed before somebody asks for it.
 """
 
-import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -14,6 +13,7 @@ from uuid import UUID
 import structlog
 from aiocache import SimpleMemoryCache
 
+from server.aside import aside
 from server.cache.flight import SingleFlight
 from server.domain.announcement import Announcement
 from server.domain.policy import Combinations
@@ -83,6 +83,13 @@ class CachedInventories:
         key = (restaurant.restaurant_id, restaurant.inventory_version, restaurant.policy_version)
         return await self.at(key, reader)
 
+    async def known(self, restaurant: Restaurant) -> Inventory | None:
+        """The inventory at the restaurant's versions if it is here; nothing is loaded."""
+        found = await self._find(
+            (restaurant.restaurant_id, restaurant.inventory_version, restaurant.policy_version)
+        )
+        return found.inventory if found else None
+
     async def at(self, key: Key, reader: InventoryReader) -> PreparedInventory:
         """The inventory of this version, or of a newer one if that is what there is by now."""
         found = await self._find(key)
@@ -127,7 +134,7 @@ class CachedInventories:
             key = (key[0], inventory.inventory_version, inventory.policy_version)
             await self._documents.put(key, inventory)
         combinations = inventory.policy.combinations if inventory.policy else Combinations()
-        sets = await asyncio.to_thread(TableSets.of, inventory.floor, combinations)
+        sets = await aside(lambda: TableSets.of(inventory.floor, combinations))
         return await self._keep(key, PreparedInventory(inventory, sets))
 
     async def _keep(self, key: Key, prepared: PreparedInventory) -> PreparedInventory:

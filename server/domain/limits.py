@@ -20,10 +20,8 @@ ALTERNATIVES_MAX = 20
 ALTERNATIVES_DEFAULT = 6
 # The starts that alternatives are looked for at: every quarter of an hour, on the quarters of the clock.
 ALTERNATIVE_STEP_S = 15 * 60
-# What is looked at to say whether moving one booking would help: bookings, and pairs of a set that would be wanted
-# with a set that the moved booking could have instead.
+# How many bookings are looked at to say whether moving one of them would help.
 MOVABLE_BOOKINGS_MAX = 500
-MOVES_TRIED_MAX = 1_000_000
 # More waiting bookings than this overlap a window only in very large rooms; those that start nearest compete most.
 WAITING_BOOKINGS_MAX = 50
 AVAILABILITY_QUESTIONS_MAX = 500

@@ -1,6 +1,5 @@
 """Assign every booking of a service date that waits for tables, one after the other."""
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from datetime import date
 from typing import TypeAlias
 from uuid import UUID
 
+from server.aside import aside
 from server.clock import Deadline
 from server.domain.booking import ASSIGNABLE, Booking
 from server.domain.claims import Claim
@@ -119,7 +119,9 @@ class AutoAssignBatch:
         if bookings:
             claims = await self.catalogue.claims(command.restaurant_id, _covering(bookings))
         # Hundreds of bookings on a large floor keep a processor busy for a while; other calls go on meanwhile.
-        return await asyncio.to_thread(_queued, situation, bookings, claims, command.order)
+        return await aside(
+            lambda: _queued(situation, bookings, claims, command.order), long=situation.sets.large
+        )
 
     async def _waiting(self, situation: Situation, day: date) -> list[Booking]:
         """The bookings of the service date that wait for tables and whose time is not over."""

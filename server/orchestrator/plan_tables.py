@@ -1,10 +1,10 @@
 """Which table sets would fit a booking, best first."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
+from server.aside import aside
 from server.clock import Deadline
 from server.domain.booking import Party
 from server.domain.floor import Floor
@@ -103,11 +103,13 @@ class Asked(NamedTuple):
 
 async def answered(question: Question, overflow: bool = False) -> PlanResult:
     """The regular plans, or else those of the first relaxation that brings any."""
-    result = plan_tables(question)
+    large = question.sets.large
+    # The sets of a large floor take a while: other calls go on meanwhile.
+    result = await aside(lambda: plan_tables(question)) if large else plan_tables(question)
     if result.plans_found:
         return result
     # Several more searches, and larger merges to list first: other calls go on meanwhile.
-    return await asyncio.to_thread(relax, question, result, overflow)
+    return await aside(lambda: relax(question, result, overflow), long=large)
 
 
 def question_for(

@@ -1,11 +1,12 @@
 """Whether parties that have not booked yet would get tables: many questions, one look at the restaurant."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
+from server.aside import aside
 from server.clock import Deadline
 from server.domain.booking import Party
 from server.domain.restaurant import Caller
@@ -52,7 +53,7 @@ class SearchAvailability:
         situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
         asked: list[Slot | Availability] = []
         for parties in _portions(question.parties):
-            asked += await asyncio.to_thread(_slots_or_answers, situation, parties)
+            asked += await aside(partial(_slots_or_answers, situation, parties))
         slots = [each for each in asked if isinstance(each, Slot)]
         found = iter(await self._vacancies(situation, slots) if slots else ())
         return tuple(
@@ -64,8 +65,8 @@ class SearchAvailability:
         claims = diary.live(situation.sets, situation.now)
         found: list[Vacancy] = []
         for portion in _portions(slots):
-            found += await asyncio.to_thread(
-                find_vacancies, situation.sets, situation.policy.slack_max, portion, claims
+            found += await aside(
+                partial(find_vacancies, situation.sets, situation.policy.slack_max, portion, claims)
             )
         return tuple(found)
 

@@ -1,10 +1,10 @@
 """What a party could have instead, and whether moving somebody would make room for it."""
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from server.aside import aside
 from server.domain.booking import Booking, BookingStatus
 from server.domain.limits import ALTERNATIVES_DEFAULT, MOVABLE_BOOKINGS_MAX
 from server.domain.window import Window
@@ -64,7 +64,7 @@ async def what_would_help(
         )
 
     # Up to a hundred starts on a large floor keep a processor busy for a while; other calls go on meanwhile.
-    return await asyncio.to_thread(search)
+    return await aside(search, long=situation.sets.large)
 
 
 async def _movable(catalogue: Catalogue, situation: Situation, window: Window) -> tuple[Booking, ...]:

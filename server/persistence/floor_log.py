@@ -1,38 +1,56 @@
 """The `FloorLog` of watchers on PostgreSQL."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from server.domain.claims import AssignmentState, HoldState
-from server.domain.limits import LIST_WINDOW_MAX_S, SNAPSHOT_ROWS_MAX
+from server.domain.limits import LIST_WINDOW_MAX_S, PAGE_SIZE_MAX, SNAPSHOT_ROWS_MAX
+from server.domain.restaurant import Restaurant
 from server.domain.window import Window
 from server.errors import bad_field
 from server.orchestrator.floor_log import FloorChange, FloorChanges, FloorPlace, FloorView
-from server.orchestrator.ports import Page
-from server.persistence.failures import ContentionError, unavailable
+from server.orchestrator.ports import Inventory, Page
+from server.persistence.failures import ContentionError, deadline_exceeded, unavailable
 from server.persistence.pool import Connection, Pool, connection_in_time
 from server.persistence.queries import load_queries
 from server.persistence.reader import SqlCatalogue
 from server.persistence.rows import committed_event
 
+RowT = TypeVar("RowT")
+
 WATCHING = load_queries("watching")
+VIEWS_AT_ONCE_MAX = 2
+
+
+class KnownInventories(Protocol):
+    """Inventories that need not be read any more."""
+
+    async def known(self, restaurant: Restaurant) -> Inventory | None:
+        """The inventory at the restaurant's versions, if it is there."""
+        ...
 
 
 class SqlFloorLog:
-    """`timeout_s` bounds each question."""
+    """`timeout_s` bounds each question. Floors are viewed a few at a time, so that a crowd of watchers who come back at
+    once leaves connections, and time between their rows, to other calls.
+    """
 
-    def __init__(self, pool: Pool, timeout_s: float) -> None:
+    def __init__(self, pool: Pool, timeout_s: float, inventories: KnownInventories) -> None:
         self._pool = pool
         self._timeout_s = timeout_s
+        self._inventories = inventories
+        self._views = asyncio.Semaphore(VIEWS_AT_ONCE_MAX)
 
     async def view(
         self, tenant_id: UUID, restaurant_id: UUID, starts_at: datetime | None, ends_at: datetime | None
     ) -> FloorView | None:
         async with (
+            self._turn(),
             self._connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
@@ -47,17 +65,20 @@ class SqlFloorLog:
             window = Window(start, ends_at or start + timedelta(seconds=LIST_WINDOW_MAX_S))
             if window.end <= start:
                 raise bad_field("window_end", "is over; without window_start the window begins now")
-            page = Page(SNAPSHOT_ROWS_MAX + 1)
-            holds = await catalogue.holds(restaurant_id, window, None, (HoldState.ACTIVE,), page)
-            assignments = await catalogue.assignments(restaurant_id, window, page)
-            blocks = await catalogue.blocks(restaurant_id, window, page)
-            inventory = await catalogue.inventory(restaurant_id)
-        if max(map(len, (holds, assignments, blocks))) > SNAPSHOT_ROWS_MAX:
-            raise bad_field(
-                "window_end",
-                f"the window has more than {SNAPSHOT_ROWS_MAX} holds, assignments or blocks; choose a shorter one",
-                limit=SNAPSHOT_ROWS_MAX,
+            holds = await _all(
+                lambda page: catalogue.holds(restaurant_id, window, None, (HoldState.ACTIVE,), page),
+                lambda hold: (hold.created_at.isoformat(), str(hold.hold_id)),
             )
+            assignments = await _all(
+                lambda page: catalogue.assignments(restaurant_id, window, page),
+                lambda each: (each.window.start.isoformat(), str(each.assignment_id)),
+            )
+            blocks = await _all(
+                lambda page: catalogue.blocks(restaurant_id, window, page),
+                lambda block: (block.window.start.isoformat(), str(block.block_id)),
+            )
+            inventory = await self._inventories.known(standing.restaurant)
+            inventory = inventory or await catalogue.inventory(restaurant_id)
         active = tuple(each for each in assignments if each.state is AssignmentState.ACTIVE)
         place = FloorPlace(version, last["id"])
         return FloorView(standing.restaurant, place, standing.now, window, inventory, holds, active, blocks)
@@ -89,9 +110,42 @@ class SqlFloorLog:
         return {row["restaurant_id"]: row["floor_version"] for row in rows}
 
     @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One of the views that may be under way."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._views.acquire()
+        except TimeoutError:
+            raise deadline_exceeded() from None
+        try:
+            yield
+        finally:
+            self._views.release()
+
+    @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         try:
             async with connection_in_time(self._pool, self._timeout_s) as connection:
                 yield connection
         except ContentionError:
             raise unavailable() from None
+
+
+async def _all(
+    fetch: Callable[[Page], Awaitable[tuple[RowT, ...]]], sort_key: Callable[[RowT], tuple[str, ...]]
+) -> tuple[RowT, ...]:
+    """Every row, page by page: other calls go on in between."""
+    found: list[RowT] = []
+    page = Page(PAGE_SIZE_MAX)
+    while True:
+        rows = await fetch(page)
+        found += rows
+        if len(found) > SNAPSHOT_ROWS_MAX:
+            raise bad_field(
+                "window_end",
+                f"the window has more than {SNAPSHOT_ROWS_MAX} holds, assignments or blocks; choose a shorter one",
+                limit=SNAPSHOT_ROWS_MAX,
+            )
+        if len(rows) < page.size:
+            return tuple(found)
+        page = Page(page.size, sort_key(rows[-1]))

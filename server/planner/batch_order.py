@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import reduce
-from operator import or_
 from typing import Any
 
 from server.domain.booking import Booking, Party
@@ -53,8 +51,5 @@ def count_free_sets(
     sets: TableSets, slack_max: int, party: Party, window: Window, claims: Iterable[Claim]
 ) -> int:
     """How many sets `plan_tables` would find with nothing avoided or relaxed. `claims` are the live ones of others."""
-    shortlist = sets.shortlist(party, slack_max)
-    overlapping = (claim.table_id for claim in claims if claim.window.overlaps(window))
-    taken = reduce(or_, (sets.mask_of((table_id,)) for table_id in overlapping), 0)
-    merges = sum(1 for merge in shortlist.merges if not merge.mask & taken)
-    return (shortlist.singles & ~taken).bit_count() + merges
+    taken = sets.mask_of(claim.table_id for claim in claims if claim.window.overlaps(window))
+    return sets.fitting(party, slack_max).without(taken).size

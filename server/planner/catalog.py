@@ -1,12 +1,11 @@
 """The table sets of a floor, and for a party those among them that seat it."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache, reduce
+from functools import cache, lru_cache
 from itertools import islice
-from operator import or_
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
 from server.domain.booking import Party
@@ -14,15 +13,20 @@ from server.domain.floor import Floor, Table
 from server.domain.limits import COMBINATIONS_MAX, MERGE_TABLES_MAX
 from server.domain.policy import Combinations
 from server.errors import PRECEDENCE, Reason
-from server.planner.merges import adjacent_merges, free_merges, movable_neighbours, positions
+from server.planner.merges import adjacent_merges, as_mask, free_merges, movable_neighbours, positions
 from server.planner.rejections import Describe, Merge, Refused, Rejection, rejections
+from server.planner.sift import Need, Sifted, sift
+from server.planner.some_sets import SetIndex, SomeSets
 from server.planner.table_set import TableSet
 
 SHORTLISTS_MAX = 512
+FITTING_MAX = 512
 # Bounds the memory of the cache on floors with very many merges: never more than this many entries in all
 # lists.
 SHORTLISTED_MERGES_MAX = 1_000_000
 DESCRIBED_MAX = 512
+# A floor with more merges is a large one: a plan takes more than some milliseconds there.
+MERGES_OF_SMALL_FLOORS_MAX = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +44,8 @@ class Shortlist:
     rejections: tuple[Rejection, ...]
 
 
-class Need(NamedTuple):
-    """What the rules that don't depend on occupancy read of a party and the policy.
-
-    No `slack_max` means that any number of seats may stay empty; `ignores_min_party` seats the party at tables that are
-    kept for larger ones.
-    """
-
-    party_size: int
-    zone_id: UUID | None
-    required_attributes: tuple[str, ...]
-    slack_max: int | None
-    ignores_min_party: bool
-
-
 Shortlister: TypeAlias = Callable[[Need], Shortlist]
-Snuggest: TypeAlias = Callable[[Need], tuple[int, ...]]
+Fitting: TypeAlias = Callable[[Need], SomeSets]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +55,8 @@ class TableSets:
     `merges` are those whose tables are adjacent; `free_merges` those for parties that need no adjacency, the same when
     there are no such parties. Build it with `TableSets.of`, once per floor and rule; it never changes and may be shared
     between threads. The shortlists of the parties asked for last are kept: up to SHORTLISTS_MAX, fewer on floors with
-    many merges. `described` keeps the sets that were named last.
+    many merges. What `fitting` says is kept for the last FITTING_MAX, and `described` keeps the sets that were named
+    last.
     """
 
     floor: Floor
@@ -83,7 +74,7 @@ class TableSets:
     # What there is at some positions of the floor, in order.
     described: Describe = field(repr=False, compare=False)
     _shortlist: Shortlister = field(repr=False, compare=False)
-    _snuggest: Snuggest = field(repr=False, compare=False)
+    _fitting: Fitting = field(repr=False, compare=False)
     _largest: Callable[[], "TableSets | None"] = field(repr=False, compare=False)
 
     @classmethod
@@ -94,7 +85,10 @@ class TableSets:
         free = (
             _listed(tables, free_merges(floor, combinations)) if combinations.some_merge_freely else adjacent
         )
-        in_service = _mask(tables, lambda table: table.in_service)
+        adjacent_sets = SetIndex.of(tables, adjacent)
+        free_sets = adjacent_sets if free is adjacent else SetIndex.of(tables, free)
+        in_service = as_mask(at for at, table in enumerate(tables) if table.in_service)
+        equipped = _equipped(tables)
         usable = tuple(mask & in_service if combinations.enabled else 0 for mask in touching)
         size = min(SHORTLISTS_MAX, max(1, SHORTLISTED_MERGES_MAX // max(1, len(free))))
 
@@ -102,10 +96,13 @@ class TableSets:
         def described(members: tuple[int, ...]) -> TableSet:
             return TableSet.of(floor, members)
 
+        def sifted(need: Need) -> Sifted:
+            needs_adjacency = combinations.adjacency_needed(need.party_size)
+            return sift(tables, equipped, adjacent_sets if needs_adjacency else free_sets, need)
+
         @lru_cache(maxsize=size)
         def shortlist(need: Need) -> Shortlist:
-            needs_adjacency = combinations.adjacency_needed(need.party_size)
-            return _shortlist(tables, adjacent if needs_adjacency else free, need, described)
+            return _shortlist(tables, sifted(need), described)
 
         return cls(
             floor,
@@ -117,12 +114,17 @@ class TableSets:
             tuple(sorted(Counter(table.capacity for table in tables).items())),
             # Keyed by the number inside the id: hashing a UUID object costs several times as much.
             {table.table_id.int: index for index, table in enumerate(tables)},
-            _equipped(tables),
+            equipped,
             described,
             shortlist,
-            lru_cache(maxsize=size)(lambda need: _snuggest(tables, shortlist(need))),
+            lru_cache(maxsize=FITTING_MAX)(lambda need: sifted(need).fitting),
             cache(lambda: _with_merges_of(MERGE_TABLES_MAX, floor, combinations)),
         )
+
+    @property
+    def large(self) -> bool:
+        """Whether a question about these sets keeps a processor busy for a while."""
+        return len(self.free_merges) > MERGES_OF_SMALL_FLOORS_MAX
 
     def merges_for(self, party_size: int) -> tuple[Merge, ...]:
         """Every merge that a party of this size may have, whether or not it fits."""
@@ -139,9 +141,12 @@ class TableSets:
         """The sets that seat the party whenever they are free, by the rules less those that are relaxed."""
         return self._shortlist(_need(party, slack_max, relaxed))
 
-    def snuggest(self, party: Party, slack_max: int) -> tuple[int, ...]:
-        """The masks of the sets that no rule is relaxed for: fewest tables first, then fewest seats, then by id."""
-        return self._snuggest(_need(party, slack_max))
+    def fitting(self, party: Party, slack_max: int) -> SomeSets:
+        """The sets that seat the party whenever they are free, by all rules."""
+        need = Need(
+            party.party_size, party.zone_id, party.required_attributes, slack_max, ignores_min_party=False
+        )
+        return self._fitting(need)
 
     def mask_of(self, table_ids: Iterable[UUID]) -> int:
         """The given tables as a mask; ids of no table of this floor are left out."""
@@ -161,12 +166,6 @@ def _need(party: Party, slack_max: int, relaxed: Collection[Reason] = ()) -> Nee
         None if Reason.SLACK_BUDGET_EXCEEDED in relaxed else slack_max,
         Reason.CAPACITY_BELOW_MIN_PARTY in relaxed,
     )
-
-
-def _snuggest(tables: tuple[Table, ...], shortlist: Shortlist) -> tuple[int, ...]:
-    singles = sorted(positions(shortlist.singles), key=lambda at: (tables[at].capacity, at))
-    merges = sorted(shortlist.merges, key=lambda merge: (len(merge.members), merge.seats, merge.members))
-    return (*(1 << at for at in singles), *(merge.mask for merge in merges))
 
 
 def count_combinations(floor: Floor, combinations: Combinations, stop_at: int) -> int:
@@ -208,10 +207,6 @@ def _merge(tables: tuple[Table, ...], mask: int) -> Merge:
     return Merge(mask, members, sum(tables[index].capacity for index in members))
 
 
-def _mask(tables: tuple[Table, ...], wanted: Callable[[Table], bool]) -> int:
-    return sum(1 << index for index, table in enumerate(tables) if wanted(table))
-
-
 def _equipped(tables: tuple[Table, ...]) -> dict[str, int]:
     """For each attribute the tables that have it."""
     names = {name for table in tables for name in table.attributes}
@@ -221,93 +216,19 @@ def _equipped(tables: tuple[Table, ...]) -> dict[str, int]:
     }
 
 
-def _shortlist(
-    tables: tuple[Table, ...], candidates: tuple[Merge, ...], need: Need, describe: Describe
-) -> Shortlist:
-    """Files each set under the first rule that it breaks, as `domain.rules.check_set` would."""
-    size, required = need.party_size, set(need.required_attributes)
-    unfit = (
-        (Reason.TABLE_OUT_OF_SERVICE, _mask(tables, lambda t: not t.in_service)),
-        (Reason.ZONE_NOT_REQUESTED, _mask(tables, lambda t: need.zone_id not in (None, t.zone_id))),
-        (Reason.REQUIRED_ATTRIBUTE_UNMET, _mask(tables, lambda t: not required.issubset(t.attributes))),
-    )
-    reserved = 0 if need.ignores_min_party else _mask(tables, lambda t: t.min_party > size)
-    refused_alone = (
-        *unfit,
-        (Reason.CAPACITY_INSUFFICIENT, _mask(tables, lambda t: t.seats_alone < size)),
-        (Reason.CAPACITY_BELOW_MIN_PARTY, reserved),
-        (Reason.SLACK_BUDGET_EXCEEDED, _mask(tables, lambda t: _wasteful(t.capacity, need))),
-    )
-    singles = (1 << len(tables)) - 1
-    alone: dict[Reason, int] = {}
-    for reason, mask in refused_alone:
-        alone[reason] = singles & mask
-        singles &= ~mask
-    kept, together = _sift(candidates, unfit, singles, reserved, need)
-    refused = (
-        Refused.of(reason, alone.get(reason, 0), together.get(reason, ())) for reason in {**alone, **together}
-    )
-    counted = sorted((r for r in refused if r.singles or r.merges), key=lambda r: PRECEDENCE[r.reason])
-    told = tuple(rejections(tables, describe, counted))
-    return Shortlist(singles, kept, tuple(counted), _largest(tables, candidates, unfit), told)
+def _shortlist(tables: tuple[Table, ...], sifted: Sifted, describe: Describe) -> Shortlist:
+    (singles, merges, index), fallen = sifted.fitting, sifted.fallen
+    refused = [
+        Refused(reason, fallen[reason].singles, fallen[reason].merges.bit_count(), fallen[reason].examples)
+        for reason in sorted(fallen, key=PRECEDENCE.__getitem__)
+        if fallen[reason].size
+    ]
+    told = tuple(rejections(tables, describe, refused))
+    largest = _largest(tables, index, sifted.unfit)
+    return Shortlist(singles, tuple(index.picked(merges)), tuple(refused), largest, told)
 
 
-def _largest(
-    tables: tuple[Table, ...], candidates: tuple[Merge, ...], unfit: tuple[tuple[Reason, int], ...]
-) -> int:
-    wrong = reduce(or_, (mask for _, mask in unfit))
-    alone = max((table.seats_alone for at, table in enumerate(tables) if not wrong >> at & 1), default=0)
-    return max(alone, max((merge.seats for merge in candidates if not merge.mask & wrong), default=0))
-
-
-def _sift(
-    candidates: tuple[Merge, ...],
-    unfit: tuple[tuple[Reason, int], ...],
-    singles: int,
-    reserved: int,
-    need: Need,
-) -> tuple[tuple[Merge, ...], dict[Reason, list[Merge]]]:
-    """The merges that seat the party, and those that fell to each reason.
-
-    A merge is redundant when some of its tables already seat the party. Whatever the mode, from such a part
-    one can come to the whole by adding one table at a time and stay a merge throughout. So it is enough to
-    look one table back, at merges that were sifted before because they are smaller.
-    """
-    fallen: dict[Reason, list[Merge]] = {}
-    left: Sequence[Merge] = candidates
-    for unmet, tables in unfit:
-        if tables:
-            fallen[unmet] = [merge for merge in left if merge.mask & tables]
-            left = [merge for merge in left if not merge.mask & tables]
-    # No part of a merge with too few seats seats the party either.
-    fallen[Reason.CAPACITY_INSUFFICIENT] = [merge for merge in left if merge.seats < need.party_size]
-    kept: list[Merge] = []
-    seating: set[int] = set()
-    for merge in left:
-        if merge.seats < need.party_size:
-            continue
-        mask = merge.mask
-        redundant = mask & singles or (seating and _seated_by_fewer(merge, seating))
-        reason = Reason.COMBINATION_REDUNDANT if redundant else _wrong_size(merge, reserved, need)
-        if redundant or reason is None:
-            seating.add(mask)
-        if reason is None:
-            kept.append(merge)
-        else:
-            fallen.setdefault(reason, []).append(merge)
-    return tuple(kept), fallen
-
-
-def _wrong_size(merge: Merge, reserved: int, need: Need) -> Reason | None:
-    """What breaks a rule of a merge that has seats enough."""
-    if merge.mask & reserved:
-        return Reason.CAPACITY_BELOW_MIN_PARTY
-    return Reason.SLACK_BUDGET_EXCEEDED if _wasteful(merge.seats, need) else None
-
-
-def _wasteful(seats: int, need: Need) -> bool:
-    return need.slack_max is not None and seats - need.party_size > need.slack_max
-
-
-def _seated_by_fewer(merge: Merge, seating: set[int]) -> bool:
-    return len(merge.members) > 2 and any(merge.mask ^ (1 << index) in seating for index in merge.members)
+def _largest(tables: tuple[Table, ...], index: SetIndex, unfit: int) -> int:
+    alone = max((table.seats_alone for at, table in enumerate(tables) if not unfit >> at & 1), default=0)
+    spoiled = index.touching(unfit)
+    return max(alone, max((each.seats for each in index.alike if each.merges & ~spoiled), default=0))

@@ -1,9 +1,7 @@
 """Which known bookings a plan would leave without tables. The rules and their limits are in docs/planner.md."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import reduce
-from operator import or_
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
 
@@ -11,6 +9,8 @@ from server.domain.booking import Party
 from server.domain.policy import ServicePolicy
 from server.domain.window import Window
 from server.planner.gaps import window_slots
+from server.planner.merges import as_mask, positions
+from server.planner.some_sets import SomeSets
 from server.planner.timeline import Timeline, keep
 
 
@@ -24,14 +24,17 @@ class Waiting:
 
 
 class Stake(NamedTuple):
-    """What a waiting booking can lose: it does when tables are taken from every one of its `ways`, which are sets."""
+    """What a waiting booking can lose."""
 
     party_size: int
     slots: int
-    ways: tuple[int, ...]
 
-    def lost_to(self, mask: int) -> bool:
-        return all(way & mask for way in self.ways)
+
+class Loss(NamedTuple):
+    """Whoever takes all of these tables leaves some bookings without any: the bits of `stakes` say which."""
+
+    tables: int
+    stakes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +42,40 @@ class Outlook:
     """The waiting bookings that a plan could leave without tables."""
 
     stakes: tuple[Stake, ...] = ()
-    # The tables of every stake's first way. A set without any of them costs nobody anything.
-    tables: int = 0
+    # By the first of their tables.
+    _losses: Mapping[int, Sequence[Loss]] = field(default_factory=dict)
+    # Those first tables.
+    _tables: int = 0
+
+    @classmethod
+    def of(cls, stakes: Iterable[tuple[Stake, Iterable[int]]]) -> "Outlook":
+        """Each stake with masks of tables: whoever takes all tables of one of them takes all that the booking has."""
+        found: dict[int, int] = {}
+        at_stake = []
+        for number, (stake, losses) in enumerate(stakes):
+            at_stake.append(stake)
+            for tables in losses:
+                found[tables] = found.get(tables, 0) | 1 << number
+        by_first: dict[int, list[Loss]] = {}
+        for tables, bits in found.items():
+            by_first.setdefault(positions(tables)[0], []).append(Loss(tables, bits))
+        return cls(tuple(at_stake), by_first, as_mask(by_first))
 
     def lost_to(self, mask: int) -> list[Stake]:
         """The bookings that find nothing any more once the tables of the mask are taken."""
-        if not mask & self.tables:
-            return []
-        return [stake for stake in self.stakes if stake.lost_to(mask)]
+        lost = 0
+        for first in positions(mask & self._tables):
+            for tables, stakes in self._losses[first]:
+                if tables & mask == tables:
+                    lost |= stakes
+        return [self.stakes[number] for number in positions(lost)]
 
 
 class Hope(NamedTuple):
-    """A waiting booking with the sets that are free for it, the snuggest first; there is at least one."""
+    """A waiting booking with the sets that are free for it; there is at least one."""
 
     waiting: Waiting
-    free: Sequence[int]
+    free: SomeSets
 
 
 def look_ahead(
@@ -83,17 +105,21 @@ def _outlook(
     hopes = _hopes(policy.slack_max, claims, near)
     rules = policy.combinations
     tables_max = rules.tables_max if rules.enabled else 1
+    known: dict[SomeSets, frozenset[int]] = {}
     stakes = []
     for hope, taken in _counted_on(hopes):
-        ways = tuple(way for way in hope.free if not way & taken)
-        if not _more_than(tables_max, ways):
-            stakes.append(Stake(hope.waiting.party.party_size, window_slots(hope.waiting.window), ways))
-    return Outlook(tuple(stakes), reduce(or_, (stake.ways[0] for stake in stakes), 0))
+        ways = hope.free.without(taken)
+        if ways not in known:
+            known[ways] = frozenset(_losses(ways, tables_max))
+        if known[ways]:
+            stake = Stake(hope.waiting.party.party_size, window_slots(hope.waiting.window))
+            stakes.append((stake, known[ways]))
+    return Outlook.of(stakes)
 
 
 def _hopes(slack_max: int, claims: Timeline, waiting: Sequence[Waiting]) -> list[Hope]:
     owners = claims.owners_within(each.window for each in waiting)
-    found: dict[tuple[object, ...], Sequence[int]] = {}
+    found: dict[tuple[object, ...], SomeSets] = {}
     hopes = []
     for each in waiting:
         party = each.party
@@ -101,8 +127,8 @@ def _hopes(slack_max: int, claims: Timeline, waiting: Sequence[Waiting]) -> list
         busy = owners[each.window].but(each.booking_id)
         key = (party.party_size, party.zone_id, party.required_attributes, busy)
         if key not in found:
-            found[key] = [way for way in claims.sets.snuggest(party, slack_max) if not way & busy]
-        if found[key]:
+            found[key] = claims.sets.fitting(party, slack_max).without(busy)
+        if found[key].size:
             hopes.append(Hope(each, found[key]))
     return hopes
 
@@ -116,7 +142,7 @@ def _counted_on(hopes: Iterable[Hope]) -> list[tuple[Hope, int]]:
     ordered = sorted(
         hopes,
         key=lambda hope: (
-            len(hope.free),
+            hope.free.size,
             -hope.waiting.party.party_size,
             hope.waiting.window,
             hope.waiting.booking_id,
@@ -132,7 +158,7 @@ def _counted_on(hopes: Iterable[Hope]) -> list[tuple[Hope, int]]:
     for hope in ordered:
         at = number[hope.waiting.window]
         taken = promised[at]
-        mine = next((way for way in hope.free if not way & taken), 0)
+        mine = hope.free.snuggest(taken)
         own.append((at, mine))
         if mine:
             for index in overlapping[at]:
@@ -142,13 +168,29 @@ def _counted_on(hopes: Iterable[Hope]) -> list[tuple[Hope, int]]:
     ]
 
 
-def _more_than(count: int, ways: Iterable[int]) -> bool:
+def _losses(ways: SomeSets, tables_max: int) -> Iterator[int]:
+    """Sets of up to so many tables that have some table of every way; every such set has all tables of one of them."""
+    if not _more_than(tables_max, ways):
+        yield from _hitting(ways, 0, tables_max)
+
+
+def _hitting(left: SomeSets, hit: int, tables_max: int) -> Iterator[int]:
+    """Whoever hits what is left has some table of the first of it."""
+    way = left.first()
+    if not way:
+        yield hit
+    elif tables_max:
+        for at in positions(way):
+            yield from _hitting(left.without(1 << at), hit | 1 << at, tables_max - 1)
+
+
+def _more_than(count: int, ways: SomeSets) -> bool:
     """Whether there are visibly more disjoint ways than a plan of so many tables could take part of."""
-    seen = 0
-    for way in ways:
-        if not way & seen:
-            seen |= way
-            count -= 1
-            if count < 0:
-                return True
+    if ways.singles.bit_count() > count:
+        return True
+    while way := ways.first():
+        ways = ways.without(way)
+        count -= 1
+        if count < 0:
+            return True
     return False

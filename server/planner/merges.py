@@ -5,7 +5,7 @@ merge is `domain.rules.forms_merge`; the searches here produce exactly the sets 
 no adjacency every set of one zone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress
 from typing import TypeVar
 from uuid import UUID
@@ -82,7 +82,7 @@ def chosen(items: Sequence[ItemT], mask: int) -> Iterator[ItemT]:
     return compress(items, bin(mask)[:1:-1].encode().translate(_DIGITS))
 
 
-def as_mask(members: tuple[int, ...]) -> int:
+def as_mask(members: Iterable[int]) -> int:
     """The set of these positions."""
     mask = 0
     for position in members:

@@ -1,17 +1,16 @@
 """Whether moving one other booking to other tables would make room for a party."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import chain, islice
+from itertools import chain
 from typing import NamedTuple
 from uuid import UUID
 
 from server.domain.booking import Booking, BookingStatus
 from server.domain.claims import Claim
-from server.domain.limits import MOVES_TRIED_MAX
-from server.planner.catalog import TableSets
 from server.planner.merges import as_mask, positions
 from server.planner.plan import Candidates, Question, sets_that_would_do
+from server.planner.timeline import Timeline
 
 
 class InTheWay(NamedTuple):
@@ -36,17 +35,17 @@ def moving_one_would_help(question: Question, bookings: Sequence[Booking], live:
     """Whether giving one of the bookings another set, legal and free for it, frees a set for the question's party.
 
     Meant for questions without a plan. `live` are all live claims, those of the party itself included, with none
-    missing that touches the window of a booking. A booking that moves gives up its tables and its holds. Exact for up
-    to MOVES_TRIED_MAX pairs of a set wanted and a set to move to, shared evenly by the bookings that are in the way;
-    beyond that a move may be overlooked, never invented.
+    missing that touches the window of a booking. A booking that moves gives up its tables and its holds.
     """
     around = _in_the_way(question, {booking.booking_id for booking in bookings})
     wanted = _wanted(sets_that_would_do(question), around)
-    tried_max = MOVES_TRIED_MAX // max(1, len(wanted))
+    movers = [booking for booking in bookings if booking.booking_id in wanted]
+    owners = Timeline.of(question.sets, live).owners_within(booking.window for booking in movers)
     return any(
-        _can_make_room(question, booking, wanted[booking.booking_id], live, tried_max)
-        for booking in bookings
-        if booking.booking_id in wanted
+        _can_make_room(
+            question, booking, wanted[booking.booking_id], owners[booking.window].but(booking.booking_id)
+        )
+        for booking in movers
     )
 
 
@@ -76,29 +75,7 @@ def _wanted(sets: Candidates, around: InTheWay) -> dict[UUID, list[int]]:
     return wanted
 
 
-def _can_make_room(
-    question: Question, booking: Booking, wanted: Sequence[int], live: Iterable[Claim], tried_max: int
-) -> bool:
-    """Whether the booking has a free set beside one of the wanted ones."""
-    busy = _busy(question.sets, booking, live)
-    shortlist = question.sets.shortlist(booking.party, question.policy.slack_max)
-    singles = shortlist.singles & ~busy
-    if any(singles & ~mask for mask in wanted):
-        return True
-    merges = [merge.mask for merge in shortlist.merges if not merge.mask & busy]
-    return any(not mask & other for mask, other in islice(_pairs(wanted, merges), tried_max))
-
-
-def _busy(sets: TableSets, booking: Booking, live: Iterable[Claim]) -> int:
-    others = (
-        claim.table_id
-        for claim in live
-        if claim.booking_id != booking.booking_id and claim.window.overlaps(booking.window)
-    )
-    return sets.mask_of(others)
-
-
-def _pairs(wanted: Iterable[int], others: Sequence[int]) -> Iterator[tuple[int, int]]:
-    for mask in wanted:
-        for other in others:
-            yield mask, other
+def _can_make_room(question: Question, booking: Booking, wanted: Iterable[int], busy: int) -> bool:
+    """Whether the booking has a set without busy tables beside one of the wanted ones."""
+    free = question.sets.fitting(booking.party, question.policy.slack_max).without(busy)
+    return any(free.without(mask).first() for mask in wanted)

@@ -18,6 +18,7 @@ NANOS_PER_SECOND = 1_000_000_000
 UUID_LENGTH = 36
 # The same restaurants, bookings and tables come again and again.
 UUIDS_KEPT = 16_384
+ATTRIBUTES_KEPT = 1_024
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ATTRIBUTE = re.compile(rf"[a-z0-9][a-z0-9_-]{{0,{ATTRIBUTE_LENGTH_MAX - 1}}}")
@@ -44,6 +45,12 @@ def _uuid_of(text: str) -> UUID | None:
 
 
 def is_attribute(text: str) -> bool:
+    # Nothing longer is kept.
+    return len(text) <= ATTRIBUTE_LENGTH_MAX and _is_attribute(text)
+
+
+@lru_cache(ATTRIBUTES_KEPT)
+def _is_attribute(text: str) -> bool:
     return _ATTRIBUTE.fullmatch(text) is not None
 
 
@@ -54,6 +61,9 @@ def is_token(text: str) -> bool:
 
 def is_plain_text(text: str) -> bool:
     """One line that can be stored and shown."""
+    # Of ASCII only control characters are not printable.
+    if text.isascii():
+        return text.isprintable()
     return all(unicodedata.category(character) not in _NOT_IN_TEXT for character in text)
 
 

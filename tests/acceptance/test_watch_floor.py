@@ -28,6 +28,7 @@ from maitred_client.messages import (
 )
 from server.bootstrap import serving
 from server.config import Settings
+from server.persistence import floor_log
 from server.persistence.listener import APPLICATION_NAME
 from tests.builders.world_extras import UNKNOWN_ID, House, house, refused
 from tests.conftest import Served
@@ -78,6 +79,21 @@ async def test_a_snapshot_has_the_floor_and_all_that_is_claimed_on_it(place: Hou
         assert sorted(owners.values()) == sorted(["", hold.booking_id, seated.booking_id])
         assert state.floor_version == await floor_version(place.client, place.restaurant_id)
         await require_equal_to_the_database(state, server.database_url, place.restaurant_id)
+
+
+async def test_a_snapshot_that_takes_several_readings_has_everything_once(
+    place: House, server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(floor_log, "PAGE_SIZE_MAX", 1)
+    for name in ("W1", "W2"):
+        await place.hold(await place.party(2), name)
+    for name in ("F6", "P1"):
+        await place.seated(name, party=4)
+    for name in ("W3", "W4"):
+        await place.block(name)
+    async with watching(place.client, place.restaurant_id) as sights:
+        assert len(sights.state.claims) == 6
+        await require_equal_to_the_database(sights.state, server.database_url, place.restaurant_id)
 
 
 async def test_a_refused_hold_is_no_change_of_the_floor_and_leaves_no_gap(place: House) -> None:

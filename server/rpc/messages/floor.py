@@ -1,7 +1,7 @@
 """The floor: zones, tables, adjacency."""
 
 from collections.abc import Callable, Mapping
-from uuid import UUID
+from functools import cache
 
 from maitred.v1 import inventory_pb2 as pb
 from maitred.v1 import inventory_service_pb2
@@ -18,6 +18,7 @@ from server.domain.restaurant import inventory_etag
 from server.orchestrator.put_floor import FloorPut, PutFloorCommand
 from server.orchestrator.update_table import TableUpdated, UpdateTableCommand
 from server.rpc.fields import Fields, reading
+from server.rpc.forms import UUID_LENGTH
 
 SORT_ORDER_MAX = 2**31 - 1
 
@@ -95,18 +96,22 @@ def _read_table(fields: Fields) -> Table:
 
 
 def _read_adjacency(floor: Fields) -> list[Edge]:
-    """Pairs of tables, the smaller id first; a pair that comes twice, in either order, is a violation."""
-    seen: dict[tuple[UUID, UUID], int] = {}
+    """Pairs of tables; a pair that comes twice, in either order, is a violation."""
+    # By the numbers inside the ids, which are compared and hashed much faster.
+    seen: dict[tuple[int, int], int] = {}
+    edges: list[Edge] = []
     for index, fields in enumerate(floor.items("adjacency", ADJACENCY_MAX)):
         before = fields.violations.count
         a, b = fields.uuid("table_a"), fields.uuid("table_b")
-        edge = (min(a, b), max(a, b))
         if fields.violations.count > before:
             continue
-        if edge in seen:
-            floor.bad(f"adjacency[{index}]", f"is the same pair as adjacency[{seen[edge]}]", "unique")
-        seen.setdefault(edge, index)
-    return list(seen)
+        pair = (a.int, b.int) if a.int < b.int else (b.int, a.int)
+        if pair in seen:
+            floor.bad(f"adjacency[{index}]", f"is the same pair as adjacency[{seen[pair]}]", "unique")
+            continue
+        seen[pair] = index
+        edges.append((a, b))
+    return edges
 
 
 def table_message(table: Table) -> pb.Table:
@@ -124,18 +129,38 @@ def table_message(table: Table) -> pb.Table:
 
 
 def floor_message(put: FloorPut) -> pb.Floor:
-    floor = put.floor
-    return pb.Floor(
+    message = pb.Floor(
         restaurant_id=str(put.restaurant_id),
         inventory_version=put.inventory_version,
         etag=inventory_etag(put.inventory_version),
-        zones=[
-            pb.Zone(zone_id=str(zone.zone_id), name=zone.name, sort_order=zone.sort_order)
-            for zone in floor.zones
-        ],
-        tables=map(table_message, floor.tables),
-        adjacency=[pb.Adjacency(table_a=str(a), table_b=str(b)) for a, b in floor.adjacency],
     )
+    message.MergeFromString(_document(put.floor))
+    return message
+
+
+def _document(floor: Floor) -> bytes:
+    """What every message with this floor says, as it is sent: messages that are put one behind the other are one."""
+    known: bytes | None = floor.kept.get(pb.Floor)
+    if known is None:
+        zones_and_tables = pb.Floor(
+            zones=[
+                pb.Zone(zone_id=str(zone.zone_id), name=zone.name, sort_order=zone.sort_order)
+                for zone in floor.zones
+            ],
+            tables=map(table_message, floor.tables),
+        ).SerializeToString()
+        known = floor.kept[pb.Floor] = zones_and_tables + _adjacency(floor)
+    return known
+
+
+def _adjacency(floor: Floor) -> bytes:
+    """All pairs as they are sent. There may be thousands, and they differ in nothing but their ids."""
+    a, b = "a" * UUID_LENGTH, "b" * UUID_LENGTH
+    pair = pb.Floor(adjacency=[pb.Adjacency(table_a=a, table_b=b)]).SerializeToString().decode()
+    before, _, rest = pair.partition(a)
+    between = rest.removesuffix(b)
+    written = cache(str)
+    return "".join([f"{before}{written(a)}{between}{written(b)}" for a, b in floor.adjacency]).encode()
 
 
 def update_table_response(updated: TableUpdated) -> inventory_service_pb2.UpdateTableResponse:

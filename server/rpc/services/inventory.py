@@ -3,6 +3,7 @@
 
 from maitred.v1 import inventory_service_pb2 as pb
 from maitred.v1 import inventory_service_pb2_grpc
+from server.aside import aside
 from server.orchestrator.use_cases import UseCases
 from server.rpc.call import current_call
 from server.rpc.interceptors.unary import Context
@@ -61,14 +62,16 @@ class InventoryService(inventory_service_pb2_grpc.InventoryServiceServicer):
 
     async def PutFloor(self, request: pb.PutFloorRequest, context: Context) -> pb.PutFloorResponse:
         call = current_call.get()
-        answer = await self._use.put_floor(call.caller, floor.read_put_floor(request), call.deadline)
-        return pb.PutFloorResponse(floor=floor.floor_message(answer))
+        # A thousand tables take a while to read and to write: other calls go on meanwhile.
+        command = await aside(lambda: floor.read_put_floor(request))
+        answer = await self._use.put_floor(call.caller, command, call.deadline)
+        return pb.PutFloorResponse(floor=await aside(lambda: floor.floor_message(answer)))
 
     async def GetFloor(self, request: pb.GetFloorRequest, context: Context) -> pb.GetFloorResponse:
         call = current_call.get()
         question = inventory.read_restaurant_question(request)
         answer = await self._use.get_floor(call.caller, question, call.deadline)
-        return pb.GetFloorResponse(floor=floor.floor_message(answer))
+        return pb.GetFloorResponse(floor=await aside(lambda: floor.floor_message(answer)))
 
     async def UpdateTable(self, request: pb.UpdateTableRequest, context: Context) -> pb.UpdateTableResponse:
         call = current_call.get()
