@@ -18,7 +18,6 @@ from server.domain.restaurant import inventory_etag
 from server.orchestrator.put_floor import FloorPut, PutFloorCommand
 from server.orchestrator.update_table import TableUpdated, UpdateTableCommand
 from server.rpc.fields import Fields, reading
-from server.rpc.forms import UUID_LENGTH
 
 SORT_ORDER_MAX = 2**31 - 1
 
@@ -142,25 +141,17 @@ def _document(floor: Floor) -> bytes:
     """What every message with this floor says, as it is sent: messages that are put one behind the other are one."""
     known: bytes | None = floor.kept.get(pb.Floor)
     if known is None:
-        zones_and_tables = pb.Floor(
+        written = cache(str)
+        message = pb.Floor(
             zones=[
                 pb.Zone(zone_id=str(zone.zone_id), name=zone.name, sort_order=zone.sort_order)
                 for zone in floor.zones
             ],
             tables=map(table_message, floor.tables),
-        ).SerializeToString()
-        known = floor.kept[pb.Floor] = zones_and_tables + _adjacency(floor)
+            adjacency=[pb.Adjacency(table_a=written(a), table_b=written(b)) for a, b in floor.adjacency],
+        )
+        known = floor.kept[pb.Floor] = message.SerializeToString()
     return known
-
-
-def _adjacency(floor: Floor) -> bytes:
-    """All pairs as they are sent. There may be thousands, and they differ in nothing but their ids."""
-    a, b = "a" * UUID_LENGTH, "b" * UUID_LENGTH
-    pair = pb.Floor(adjacency=[pb.Adjacency(table_a=a, table_b=b)]).SerializeToString().decode()
-    before, _, rest = pair.partition(a)
-    between = rest.removesuffix(b)
-    written = cache(str)
-    return "".join([f"{before}{written(a)}{between}{written(b)}" for a, b in floor.adjacency]).encode()
 
 
 def update_table_response(updated: TableUpdated) -> inventory_service_pb2.UpdateTableResponse:
