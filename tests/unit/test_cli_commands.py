@@ -250,7 +250,7 @@ def test_nobody_to_complain_to_changes_no_exit_code(
 
 def test_streams_that_were_closed_from_the_beginning_are_no_error(nobody: str) -> None:
     for arguments, code in (("--version", ExitCode.OK), (f"floor --address {nobody}", ExitCode.UNREACHABLE)):
-        program = f"exec {Path(sys.executable).with_name('maitred')} {arguments} >&- 2>&-"
+        program = f"exec {Path(sys.executable).with_name('maitred')} {arguments} <&- >&- 2>&-"
         assert subprocess.run(["sh", "-c", program], check=False).returncode == code
 
 
