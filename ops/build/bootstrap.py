@@ -116,6 +116,17 @@ def install() -> None:
         *[*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "-e", str(ROOT)],
         remedy="`make clean` and `make setup` start afresh.",
     )
+    for listed in VENV.glob("lib/python*/site-packages/_maitred.pth"):
+        leave_out_the_place(listed)
+
+
+def leave_out_the_place(listed: Path) -> None:
+    """Names the folders to import from as seen from where they are listed.
+
+    Python 3.11 reads them in the locale's encoding, and does not start where that has no letters for the whole path.
+    """
+    folders = listed.read_text(encoding="utf-8").splitlines()
+    listed.write_text("".join(f"{os.path.relpath(folder, listed.parent)}\n" for folder in folders))
 
 
 def main() -> None:

@@ -46,3 +46,17 @@ def test_an_environment_of_another_python_is_kept_unless_one_is_asked_for(
     assert not bootstrap.works(python)
     monkeypatch.delenv("PYTHON")
     assert bootstrap.works(python)
+
+
+def test_the_environment_works_where_the_locale_has_no_letters_for_the_path(tmp_path: Path) -> None:
+    clone = tmp_path / "Küche"
+    venv.create(clone / ".venv", with_pip=False)
+    (packages,) = (clone / ".venv").glob("lib/python*/site-packages")
+    listed = packages / "_maitred.pth"
+    listed.write_text(f"{clone}\n{clone / 'clients'}\n", encoding="utf-8")
+    (clone / "server.py").touch()
+    (clone / "clients").mkdir()
+    (clone / "clients" / "maitred_client.py").touch()
+    bootstrap.leave_out_the_place(listed)
+    imported = [clone / ".venv" / "bin" / "python", "-c", "import server, maitred_client"]
+    subprocess.run(imported, cwd="/", env={"LC_ALL": "C"}, check=True)
