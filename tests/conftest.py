@@ -31,6 +31,11 @@ FORMS = postgres_forms()
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# However the tests are ended, they take away what they have started and what they keep in memory.
+for number in (signal.SIGTERM, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_DFL:
+        signal.signal(number, signal.default_int_handler)
+
 # The same examples in every run: a failure found today is there tomorrow, and nobody's change fails by chance.
 hypothesis.settings.register_profile("suite", derandomize=True)
 hypothesis.settings.load_profile("suite")
