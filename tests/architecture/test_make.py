@@ -1,5 +1,6 @@
 """`make` alone tells a newcomer what there is."""
 
+import fcntl
 import os
 import re
 import subprocess
@@ -57,6 +58,20 @@ def test_the_environment_works_where_the_locale_has_no_letters_for_the_path(tmp_
     (clone / "server.py").touch()
     (clone / "clients").mkdir()
     (clone / "clients" / "maitred_client.py").touch()
-    bootstrap.leave_out_the_place(listed)
-    imported = [clone / ".venv" / "bin" / "python", "-c", "import server, maitred_client"]
+    for _ in range(2):
+        bootstrap.leave_out_the_place(listed)
+    imported = [str(clone / ".venv" / "bin" / "python"), "-c", "import server, maitred_client"]
     subprocess.run(imported, cwd="/", env={"LC_ALL": "C"}, check=True)
+
+
+def test_two_setups_of_a_clone_do_not_work_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
+    other = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with bootstrap.alone(), pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(other)
