@@ -6,6 +6,8 @@
 JOBS ?= 4
 ARGS ?=
 BIN := .venv/bin
+# Set for another Python, they would mislead ours, or keep it from starting.
+unexport PYTHONHOME PYTHONPATH
 
 help: ## Show this list
 	@echo "maitred: decides which party sits at which table. Needs Python 3.11+ and make; nothing else."

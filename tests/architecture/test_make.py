@@ -35,6 +35,12 @@ def test_every_target_that_needs_the_environment_builds_it_first() -> None:
         assert "ops/build/setup.sh" in make("--dry-run", target).splitlines()[0], target
 
 
+def test_no_target_sees_what_is_set_for_another_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PYTHONHOME", "PYTHONPATH"):
+        monkeypatch.setenv(name, "/nowhere")
+    assert "/nowhere" not in make("--eval", "shown: ; @env", "shown")
+
+
 def test_an_environment_of_another_python_is_kept_unless_one_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
