@@ -6,6 +6,8 @@
 JOBS ?= 4
 ARGS ?=
 BIN := .venv/bin
+# Set for another Python, they would mislead ours, or keep it from starting.
+unexport PYTHONHOME PYTHONPATH
 
 help: ## Show this list
 	@echo "maitred: decides which party sits at which table. Needs Python 3.11+ and make; nothing else."
@@ -27,7 +29,7 @@ test: setup ## Run the whole test suite (JOBS=4 processes; ARGS="-k hold" choose
 # A file's tests stay in one process, which has one PostgreSQL per form and starts it once; files begin in the order
 # of tests/conftest.py. The programs that tests start compile nothing twice, even where Python is told to leave no
 # bytecode behind.
-	@PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE= exec $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup ## Run format, lint, types, imports, contract, generated files, wheel and migration checks
 	@$(BIN)/python -m ops.build.check

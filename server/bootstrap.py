@@ -71,7 +71,7 @@ class RunningServer:
         return self._server.address
 
     async def wait(self, ready: Callable[[], None] = say_nothing) -> None:
-        """Until SIGTERM or SIGINT. A second signal cuts the drain short. `ready` says that both are looked out for."""
+        """Until a stop signal. A second one cuts the drain short. `ready` says that they are looked out for."""
         await self._lifecycle.wait_for_signal(ready)
 
     async def drain(self) -> None:

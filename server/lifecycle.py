@@ -15,7 +15,12 @@ from server.clock import Deadline
 log = structlog.get_logger(__name__)
 
 CANCEL_AGAIN_S = 0.1
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """What asks this process to stop. The end of its terminal does, unless nohup had it ignored."""
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return (signal.SIGTERM, signal.SIGINT) if ignored else (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def say_nothing() -> None:
@@ -180,7 +185,7 @@ class Lifecycle:
             await self.stop()
 
     async def wait_for_signal(self, ready: Callable[[], None] = say_nothing) -> None:
-        """Waits for SIGTERM or SIGINT. A second signal, while it stops, ends the grace.
+        """Waits for one of `stop_signals`. A second signal, while it stops, ends the grace.
 
         `ready` is called when signals are looked out for: whoever reads what it says can stop the process at once.
         """
@@ -192,7 +197,7 @@ class Lifecycle:
                 self.hurry()
             asked.set()
 
-        for number in STOP_SIGNALS:
+        for number in stop_signals():
             loop.add_signal_handler(number, on_signal)
         ready()
         await asked.wait()

@@ -5,6 +5,7 @@ client or at their own rows only, so that each is a tenant of one server. All te
 """
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
@@ -30,6 +31,16 @@ FORMS = postgres_forms()
 # A shell that starts the tests in the background has them ignore SIGINT, and so would every program that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What somebody has set for a server, a database or a terminal of their own does not decide what the tests see.
+FOREIGN = ("MAITRED_", "PG", "COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR")
+for name in [name for name in os.environ if name.startswith(FOREIGN)]:
+    del os.environ[name]
+
+# However the tests are ended, they take away what they have started and what they keep in memory.
+for number in (signal.SIGTERM, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_DFL:
+        signal.signal(number, signal.default_int_handler)
 
 # The same examples in every run: a failure found today is there tomorrow, and nobody's change fails by chance.
 hypothesis.settings.register_profile("suite", derandomize=True)

@@ -4,12 +4,15 @@ It does nothing, quickly, when the lock, the project file and the place are thos
 interpreter is too or PYTHON names none. A run that was cut off leaves no stamp, so the next one finishes the work.
 """
 
+import fcntl
 import hashlib
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,18 +119,54 @@ def install() -> None:
         *[*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "-e", str(ROOT)],
         remedy="`make clean` and `make setup` start afresh.",
     )
+    for listed in VENV.glob("lib/python*/site-packages/_maitred.pth"):
+        leave_out_the_place(listed)
 
 
-def main() -> None:
-    if is_current():
-        say("nothing to do, .venv is current")
-        return
-    require_writable()
+def leave_out_the_place(listed: Path) -> None:
+    """Names the folders to import from as seen from where they are listed.
+
+    Python 3.11 reads them in the locale's encoding, and does not start where that has no letters for the whole path.
+    """
+    folders = listed.read_text(encoding="utf-8").splitlines()
+    listed.write_text(
+        "".join(f"{os.path.relpath(listed.parent / folder, listed.parent)}\n" for folder in folders)
+    )
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Waits for another setup of this clone to end, and has the next one wait for this one."""
+    place = os.open(ROOT, os.O_RDONLY)
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("waiting for another setup of this clone to end")
+        fcntl.flock(place, fcntl.LOCK_EX)
+    except OSError:
+        say("this file system locks no folders: no other setup of this clone may run now")
+    try:
+        yield
+    finally:
+        os.close(place)
+
+
+def set_up() -> None:
     create_environment()
     STAMP.unlink(missing_ok=True)
     install()
     STAMP.write_text(expected_stamp() + "\n")
     say("done; the programs are in .venv/bin")
+
+
+def main() -> None:
+    if not is_current():
+        require_writable()
+        with alone():
+            if not is_current():
+                set_up()
+                return
+    say("nothing to do, .venv is current")
 
 
 if __name__ == "__main__":

@@ -35,16 +35,19 @@ def drive(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _until_terminated(work: Coroutine[Any, Any, T]) -> T:
-    """Lets SIGTERM end the work as Ctrl-C does, so that what was started for it is stopped again."""
+    """Lets SIGTERM and the end of the terminal end the work as Ctrl-C does: what was started for it is stopped."""
     task = asyncio.ensure_future(work)
     terminated = False
 
-    def on_sigterm() -> None:
+    def on_signal() -> None:
         nonlocal terminated
         terminated = True
         task.cancel()
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, on_sigterm)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # nohup has it ignored that the terminal is closed.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, on_signal)
     try:
         return await task
     except asyncio.CancelledError:

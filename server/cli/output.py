@@ -75,6 +75,9 @@ class Stream:
 @contextmanager
 def standard_streams() -> Iterator[None]:
     """Whatever is written meanwhile, by us or for us, a help page too, goes through a Stream."""
+    if sys.stdin is None:
+        # Something has to have its number: the event loop ends the process when it closes what got it by chance.
+        os.open(os.devnull, os.O_RDONLY)
     out, err = sys.stdout, sys.stderr
     try:
         sys.stdout = cast(TextIO, Stream(out or _nowhere(), has_results=True))

@@ -268,9 +268,14 @@ def _run(plan: "Plan", scenario: str, history: Path | None, report: Path | None,
         raise typer.BadParameter(f"{history} has a history already", param_hint="--history")
     make_room(report, history and history / "client-0.jsonl")
     folder = history or Path(tempfile.mkdtemp(prefix="maitred-history-"))
-    command = repeat(plan, scenario)
-    note(f"to repeat it: {command}")
-    outcome = drive(run_torture(plan, folder, note))
+    note(f"to repeat it: {repeat(plan, scenario)}")
+    try:
+        outcome = drive(run_torture(plan, folder, note))
+    except KeyboardInterrupt:
+        # What came to no verdict is of no use to anybody.
+        if history is None:
+            shutil.rmtree(folder)
+        raise
     result = outcome_json(plan, scenario, outcome)
     if report is not None:
         _write_page(report, result)

@@ -14,7 +14,7 @@ import structlog
 from pydantic import SecretStr
 
 from server.config import Settings, as_environment
-from server.lifecycle import STOP_SIGNALS, end_task, say_nothing
+from server.lifecycle import end_task, say_nothing, stop_signals
 from server.part_settings import log_form
 from server.processes.port import reserved_port
 from server.processes.server_process import CHILD, ServerProcess
@@ -49,7 +49,7 @@ class ServerProcesses:
         self._keeping = [asyncio.create_task(process.keep()) for process in self._processes]
 
     async def wait(self, ready: Callable[[], None] = say_nothing) -> None:
-        """Until SIGTERM or SIGINT. A second signal cuts the drain short. `ready` says that both are looked out for."""
+        """Until a stop signal. A second one cuts the drain short. `ready` says that they are looked out for."""
         asked = asyncio.Event()
 
         def on_signal() -> None:
@@ -57,7 +57,7 @@ class ServerProcesses:
                 self._tell_all(signal.SIGTERM)
             asked.set()
 
-        for number in STOP_SIGNALS:
+        for number in stop_signals():
             asyncio.get_running_loop().add_signal_handler(number, on_signal)
         ready()
         await asked.wait()

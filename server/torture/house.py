@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 import psutil
 
@@ -169,7 +169,7 @@ async def _back(url: str, folder: Path) -> tuple[Passage, str]:
     beside = folder / "passage"
     beside.mkdir(mode=0o700)
     await passage.listen_unix(beside / name)
-    through = parts._replace(query=f"host={quote(str(beside), safe='')}&port={query['port'][0]}")
+    through = parts._replace(query=urlencode(query | {"host": [str(beside)]}, doseq=True))
     return passage, urlunsplit(through)
 
 

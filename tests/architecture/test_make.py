@@ -1,5 +1,6 @@
 """`make` alone tells a newcomer what there is."""
 
+import fcntl
 import os
 import re
 import subprocess
@@ -34,6 +35,12 @@ def test_every_target_that_needs_the_environment_builds_it_first() -> None:
         assert "ops/build/setup.sh" in make("--dry-run", target).splitlines()[0], target
 
 
+def test_no_target_sees_what_is_set_for_another_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PYTHONHOME", "PYTHONPATH"):
+        monkeypatch.setenv(name, "/nowhere")
+    assert "/nowhere" not in make("--eval", "shown: ; @env", "shown")
+
+
 def test_an_environment_of_another_python_is_kept_unless_one_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -46,3 +53,31 @@ def test_an_environment_of_another_python_is_kept_unless_one_is_asked_for(
     assert not bootstrap.works(python)
     monkeypatch.delenv("PYTHON")
     assert bootstrap.works(python)
+
+
+def test_the_environment_works_where_the_locale_has_no_letters_for_the_path(tmp_path: Path) -> None:
+    clone = tmp_path / "Küche"
+    venv.create(clone / ".venv", with_pip=False)
+    (packages,) = (clone / ".venv").glob("lib/python*/site-packages")
+    listed = packages / "_maitred.pth"
+    listed.write_text(f"{clone}\n{clone / 'clients'}\n", encoding="utf-8")
+    (clone / "server.py").touch()
+    (clone / "clients").mkdir()
+    (clone / "clients" / "maitred_client.py").touch()
+    for _ in range(2):
+        bootstrap.leave_out_the_place(listed)
+    imported = [str(clone / ".venv" / "bin" / "python"), "-c", "import server, maitred_client"]
+    subprocess.run(imported, cwd="/", env={"LC_ALL": "C"}, check=True)
+
+
+def test_two_setups_of_a_clone_do_not_work_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
+    other = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with bootstrap.alone(), pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(other)

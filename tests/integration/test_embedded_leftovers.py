@@ -1,6 +1,7 @@
 """What a killed PostgreSQL leaves behind on its machine."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Final
 
@@ -58,3 +59,27 @@ async def test_nothing_that_a_killed_server_shares_lies_outside_its_data_directo
             postgres.kill()
     assert any(path.startswith(str(data_root)) for path in mapped)
     assert not [path for path in mapped if path.startswith(MEMORY_OF_THE_MACHINE)]
+
+
+@pytest.mark.skipif(not SEGMENTS.exists(), reason="only Linux lists its shared memory there")
+async def test_a_data_directory_that_is_given_up_half_made_leaves_no_shared_memory() -> None:
+    with scratch_directory() as data_root:
+        starting = asyncio.create_task(EmbeddedPostgres(data_root, find_installation()).start())
+        while not (made := segments_of_initdb()):
+            assert not starting.done(), "initdb shares memory"
+            await asyncio.sleep(0.005)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        assert not made & segments()
+
+
+def segments_of_initdb() -> set[str]:
+    """The numbers of the segments that an initdb of this process has made by now."""
+    makers: set[int] = set()
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if child.name() == "initdb":
+                makers |= {process.pid for process in child.children(recursive=True)}
+    lines = [line.split() for line in SEGMENTS.read_text().splitlines()[1:]]
+    return {line[1] for line in lines if int(line[4]) in makers}

@@ -108,7 +108,7 @@ async def test_the_picture_follows_what_happens(server: Served, place: House) ->
         await until(screen, "1 booking with 4 guests")
         await place.block("W1")
         await until(screen, "1 block")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGHUP)
         async with asyncio.timeout(PATIENCE_S):
             assert await process.wait() == ExitCode.OK
 

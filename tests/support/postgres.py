@@ -179,9 +179,6 @@ def _own_migrations() -> tuple[Migration, ...]:
 
 
 def _run(work: Coroutine[object, object, object]) -> None:
-    """Runs it to its end on a loop of its own, and leaves the thread's event loop alone."""
-    loop = asyncio.new_event_loop()
-    try:
-        loop.run_until_complete(work)
-    finally:
-        loop.close()
+    """Runs it to its end, which it has when it is interrupted, too; leaves the thread's event loop alone."""
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(work)

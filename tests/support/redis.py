@@ -11,6 +11,8 @@ from importlib import metadata
 
 import redis.asyncio
 
+from tests.support.programs import mortal
+
 PASSWORD = "open-sesame"
 READY = b"Ready to accept connections"
 START_S_MAX = 30.0
@@ -50,7 +52,7 @@ async def running_redis() -> AsyncIterator[TestRedis]:
         port = probe.getsockname()[1]
     options = f"--port {port} --bind 127.0.0.1 --save '' --appendonly no --requirepass {PASSWORD}".split()
     options = [option if option != "''" else "" for option in options]
-    process = await asyncio.create_subprocess_exec(_program(), *options, stdout=PIPE, stderr=DEVNULL)
+    process = await asyncio.create_subprocess_exec(*mortal(_program(), *options), stdout=PIPE, stderr=DEVNULL)
     server = TestRedis(f"redis://default:{PASSWORD}@127.0.0.1:{port}/1", process)
     try:
         assert process.stdout is not None

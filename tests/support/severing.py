@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from server.persistence.listener import APPLICATION_NAME
 from tests.support.postgres import scratch_directory
@@ -77,9 +77,7 @@ async def passage(url: str) -> AsyncIterator[Passage]:
     name = f".s.PGSQL.{query['port'][0]}"
     with scratch_directory() as folder:
         through = Passage(Path(query["host"][0]) / name)
-        through.url = urlunsplit(
-            parts._replace(query=f"host={quote(str(folder), safe='')}&port={query['port'][0]}")
-        )
+        through.url = urlunsplit(parts._replace(query=urlencode(query | {"host": [str(folder)]}, doseq=True)))
         server = await asyncio.start_unix_server(through.pass_through, str(folder / name))
         try:
             yield through

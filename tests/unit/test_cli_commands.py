@@ -1,7 +1,9 @@
 """The command line without a server: help, exit codes, and complaints in place of tracebacks."""
 
+import asyncio
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -250,7 +252,7 @@ def test_nobody_to_complain_to_changes_no_exit_code(
 
 def test_streams_that_were_closed_from_the_beginning_are_no_error(nobody: str) -> None:
     for arguments, code in (("--version", ExitCode.OK), (f"floor --address {nobody}", ExitCode.UNREACHABLE)):
-        program = f"exec {Path(sys.executable).with_name('maitred')} {arguments} >&- 2>&-"
+        program = f"exec {Path(sys.executable).with_name('maitred')} {arguments} <&- >&- 2>&-"
         assert subprocess.run(["sh", "-c", program], check=False).returncode == code
 
 
@@ -264,6 +266,20 @@ def test_ctrl_c_ends_with_130_even_while_the_command_line_is_loaded(
     with pytest.raises(SystemExit) as ended:
         entry.main()
     assert ended.value.code == ExitCode.INTERRUPTED
+
+
+def test_a_torture_that_was_ended_leaves_no_history_that_nobody_asked_for(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ended_by_signal(_plan: object, history: Path, _tell: object) -> None:
+        (history / "client-0.jsonl").touch()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("server.torture.run.torture", ended_by_signal)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert run("torture", "--operations", "1000") == ExitCode.INTERRUPTED
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_environment_twin_of_an_option_is_read(

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -22,12 +23,14 @@ async def make_data_directory(layout: Layout, bin_dir: Path, account: Account) -
         shutil.rmtree(partial)
     account.make_private_directory(partial)
     process = _start(account.command(*_initdb(bin_dir, partial)))
+    ending = asyncio.create_task(asyncio.to_thread(process.communicate))
     try:
-        output, _ = await asyncio.to_thread(process.communicate)
-    finally:
-        # Only when cancelled is it still running; the thread above ends with it.
-        if process.poll() is None:
-            process.kill()
+        output, _ = await asyncio.shield(ending)
+    except asyncio.CancelledError:
+        # Killed, it would leave its own processes behind, and what they share in the machine's memory.
+        process.send_signal(signal.SIGINT)
+        await ending
+        raise
     if process.returncode != 0:
         raise EmbeddedPostgresError(
             f"initdb could not make {partial} (exit code {process.returncode}):\n"

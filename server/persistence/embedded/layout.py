@@ -71,7 +71,8 @@ def prepare_data_root(data_root: Path, account: Account) -> None:
     if account.lent and not account.runs("/usr/bin/env", "test", "-x", data_root):
         raise EmbeddedPostgresError(
             f"PostgreSQL runs as user {account.name}, who cannot reach {data_root} because a directory above "
-            "it is closed to others. Choose an open place with --data-dir, for example /var/lib/maitred"
+            "it is closed to others. Choose an open place with --data-dir, for example /var/lib/maitred, or with "
+            "TMPDIR for a command that keeps nothing"
         )
 
 

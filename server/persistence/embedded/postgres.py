@@ -27,6 +27,8 @@ from server.persistence.embedded.postmaster import Postmaster, launch, stop_orph
 from server.persistence.queries import load_queries
 
 QUERIES: Final = load_queries("embedded")
+# Without a word about them PGSSLMODE and its like would hold, which somebody set for another database.
+_FOR_OTHERS: Final = "sslmode=disable&target_session_attrs=any"
 _START_TIMEOUT_S: Final = 120.0
 _STOP_GRACE_S: Final = 30.0
 _ORPHANS_GRACE_S: Final = 60.0
@@ -77,7 +79,8 @@ class EmbeddedPostgres:
         """The address of a database of this server. It stays the same over restarts."""
         assert self._socket_dir is not None, "the server has not been started"
         host = quote(str(self._socket_dir), safe="")
-        return f"postgresql://{SUPERUSER}@/{quote(database or self._database)}?host={host}&port={PORT}"
+        address = f"postgresql://{SUPERUSER}@/{quote(database or self._database)}?host={host}&port={PORT}"
+        return f"{address}&{_FOR_OTHERS}"
 
     def url_elsewhere(self) -> str | None:
         """The address of the server that another process runs in this directory, None when none does."""
