@@ -124,9 +124,11 @@ async def test_what_waits_is_counted_and_leased_as_far_as_its_time_has_come(data
         assert (leased, run.orphanings if run else 0) == (case.leased, case.orphanings), name
 
 
-async def test_the_longest_unserved_are_leased_first_and_no_more_than_asked_for(database_url: str) -> None:
-    restaurants = await put_events(database_url, restaurants=3)
-    async with queue_on(database_url) as queue, connected(database_url) as database:
+async def test_the_longest_unserved_that_nobody_has_are_leased_first_and_no_more_than_asked_for(
+    database_url: str,
+) -> None:
+    restaurants = await put_events(database_url, restaurants=4)
+    async with queue_on(database_url, timeout_s=5.0) as queue, connected(database_url) as database:
         await queue.adopt()
         for hours, restaurant_id in enumerate(restaurants):
             await database.execute(
@@ -134,5 +136,10 @@ async def test_the_longest_unserved_are_leased_first_and_no_more_than_asked_for(
                 " WHERE restaurant_id = $1",
                 *(restaurant_id, hours),
             )
-        leased = [[run.restaurant_id for run in await queue.claim(1, 1)] for _ in restaurants]
+        async with database.transaction():
+            locked = restaurants.pop()
+            await database.execute(
+                "SELECT FROM outbox_streams WHERE restaurant_id = $1 FOR NO KEY UPDATE", locked
+            )
+            leased = [[run.restaurant_id for run in await queue.claim(1, 1)] for _ in restaurants]
     assert leased == [[restaurant_id] for restaurant_id in reversed(restaurants)]
