@@ -53,6 +53,28 @@ ONE_OF_EACH = (
     "history has a gap",
     "an assignment is from the future",
 )
+# An answer, a hold and a block are over; of the changes the first is kept no more, and one is to be told once more.
+AGED = (
+    "UPDATE bookings SET party_size = party_size + 1 WHERE booking_id = '{party}'",
+    "UPDATE idempotency_ledger SET expires_at = now() WHERE answer #>> '{{hold,hold_id}}' = '{released}'",
+    "DELETE FROM holds WHERE hold_id = '{released}'",
+    "UPDATE holds SET created_at = now() - interval '1 day', expires_at = now() WHERE booking_id = '{changed}'",
+    "DELETE FROM table_claims WHERE booking_id = '{changed}' AND kind = 'hold'",
+    "UPDATE blocks SET window_start = now() - interval '2 hours', window_end = now() WHERE block_id = '{block}'",
+    "DELETE FROM table_claims WHERE block_id = '{block}'",
+    "DELETE FROM capacity_outbox WHERE restaurant_id = '{restaurant}' AND floor_version = 1",
+    "UPDATE capacity_outbox SET status = 'done' WHERE restaurant_id = '{restaurant}' AND floor_version <= 3",
+    (
+        "UPDATE capacity_outbox SET status = 'pending', redriven_at = now()"
+        " WHERE restaurant_id = '{restaurant}' AND floor_version = 2"
+    ),
+    (
+        "INSERT INTO outbox_streams (restaurant_id, settled_version, settled_position, compacted_version)"
+        " VALUES ('{restaurant}', 3, 9, 1)"
+    ),
+    "DELETE FROM audit_log WHERE restaurant_id = '{restaurant}' AND floor_version = 1",
+    "INSERT INTO history_cleared (restaurant_id, audit_version) VALUES ('{restaurant}', 1)",
+)
 # Checks of what holds for all restaurants.
 OF_SCHEMA = {"overlap_refused", "rules_in_force"}
 
@@ -169,7 +191,7 @@ async def test_a_clean_restaurant_is_counted_at_the_databases_time(server: Serve
 
 
 async def test_what_is_right_in_another_way_is_no_violation(server: Served) -> None:
-    """Parties have left, with and without their claims, one sits, a claim is not enforced, a change has two entries."""
+    """Parties have left, a claim is not enforced, a change has two entries, and much is over."""
     async with server.client() as client:
         ids = await furnished(await small_world(client))
         forgotten = "DELETE FROM table_claims WHERE assignment_id = '{assignment}'"
@@ -186,7 +208,7 @@ async def test_what_is_right_in_another_way_is_no_violation(server: Served) -> N
             SELECT restaurant_id, table_id, during, kind, hold_id, booking_id, expires_at, false
             FROM table_claims WHERE hold_id = '{hold}'
         """
-        past = Damage((*LATER, forgotten, twice, unenforced), {})
+        past = Damage((*LATER, forgotten, twice, unenforced, *AGED), {})
         await damaged(server.database_url, past, ids)
         assert noticed(await check(client)) == {}
 
