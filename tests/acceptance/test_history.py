@@ -94,7 +94,7 @@ async def test_what_was_over_for_long_goes_whole_and_nobody_is_told(place: House
     assert await violations(place) == 0
 
 
-async def test_a_booking_stays_as_long_as_an_event_of_it_is_not_delivered(
+async def test_a_booking_stays_as_long_as_it_lasted_and_an_event_of_it_is_not_delivered(
     place: House, server: Served
 ) -> None:
     url = server.database_url
@@ -108,8 +108,14 @@ async def test_a_booking_stays_as_long_as_an_event_of_it_is_not_delivered(
         await connection.execute(of_one.format("dead", one.booking_id))
         assert await history.clear_past_bookings(KEPT_S, 9) == 1
         assert await rows(url, BOOKINGS) == [{"id": one.booking_id}]
+        await connection.execute(of_one.format("pending", one.booking_id))
+        await connection.execute("UPDATE capacity_outbox SET redriven_at = now() WHERE status = 'pending'")
+        assert await history.clear_past_bookings(KEPT_S, 9) == 0
         await connection.execute(of_one.format("done", one.booking_id))
-        assert await history.clear_past_bookings(KEPT_S, 9) == 1
+        for longer, gone in ((timedelta(hours=1), 0), (-timedelta(hours=1), 1)):
+            end = datetime.now(UTC) - timedelta(seconds=KEPT_S) + longer
+            await connection.execute("UPDATE bookings SET window_end = $1", end)
+            assert await history.clear_past_bookings(KEPT_S, 9) == gone
     assert (await rows(url, BOOKINGS), other.status) == ([], one.status)
     assert await violations(place) == 0
 
