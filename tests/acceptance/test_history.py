@@ -1,7 +1,7 @@
 """O8: what is over for long goes, whole and without a change of the floor; what somebody may still need stays."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -56,6 +56,16 @@ async def grow_old(url: str) -> None:
         )
 
 
+def lines_of(ids: set[str], kept: Mapping[str, list[str]]) -> list[str]:
+    """The rows that name one of these."""
+    return [
+        text
+        for name in sorted(kept.keys() - OF_THEIR_OWN)
+        for text in kept[name]
+        if any(each in text for each in ids)
+    ]
+
+
 async def violations(place: House) -> int:
     return (await place.client.check_invariants(CheckInvariantsRequest())).violations
 
@@ -75,18 +85,18 @@ async def test_what_was_over_for_long_goes_whole_and_nobody_is_told(place: House
     unblock = UnblockTablesRequest(restaurant_id=place.restaurant_id, block_id=blocks[0].block_id)
     await place.client.unblock_tables(unblock)
     await grow_old(url)
-    today = await place.seated("W3")
+    today = await place.party(6)
+    marks = {today.booking_id, (await place.confirm(await place.hold(today, "W3", "W4"))).assignment_id}
     version = "SELECT floor_version FROM restaurants"
-    before = await row(url, version)
+    before, there = await row(url, version), await belongings(url, place.restaurant_id, UNKNOWN_ID)
     async with worker_on(url, upkeep_s=1, event_retention_s=KEPT_S):
         await until(url, BOOKINGS, [{"id": today.booking_id}])
-        await until(url, "SELECT count(*) FROM audit_log", [{"count": 2}])
+        await until(url, "SELECT count(*) FROM audit_log", [{"count": 3}])
         await until(url, "SELECT count(*) FROM blocks", [{"count": 0}])
     gone = {booking.booking_id for booking in (came, left, open_)} | {block.block_id for block in blocks}
     kept = await belongings(url, place.restaurant_id, UNKNOWN_ID)
-    assert [
-        name for name in kept.keys() - OF_THEIR_OWN for text in kept[name] if any(of in text for of in gone)
-    ] == []
+    assert lines_of(gone, kept) == []
+    assert lines_of(marks, kept) == lines_of(marks, there)
     assert await row(url, version) == before
     assert await violations(place) == 0
     again = await place.found(await place.party(booking_id=came.booking_id))
