@@ -35,7 +35,7 @@ async def test_bookings_are_listed_as_they_are_read(place: House, ids: list[str]
         restaurant_id=place.restaurant_id,
         window_start=stamp(evening() - DAY),
         window_end=stamp(evening() + DAY),
-        page_size=1,
+        page_size=2,
     )
     listed = [booking async for booking in place.client.iterate_bookings(request)]
     assert listed == [await place.read(booking_id) for booking_id in sorted(ids)]
@@ -46,7 +46,7 @@ async def test_assignments_are_listed_as_they_are_read(place: House, ids: list[s
         restaurant_id=place.restaurant_id,
         window_start=stamp(evening() - DAY),
         window_end=stamp(evening() + DAY),
-        page_size=1,
+        page_size=2,
     )
     listed = [assignment async for assignment in place.client.iterate_assignments(request)]
     read = [
