@@ -1,7 +1,9 @@
 """What can be wrong with stored data, done past the service, and what notices it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from tests.acceptance.damage import Damage, completed, one_more, said
+from tests.acceptance.damages_of_records import OF_RECORDS
 
 DROP_CONSTRAINT = "ALTER TABLE table_claims DROP CONSTRAINT table_claims_no_overlap"
 WEAKER_CONSTRAINT = """
@@ -22,44 +24,6 @@ BLOCK_OVER_CLAIM = """
     SELECT restaurant_id, table_id, tstzrange(lower(during) + interval '30 min', upper(during)), 'block', '{new}'
     FROM taken
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """Statements past the service, the checks that have to notice, and ids of the first one's first example."""
-
-    sql: tuple[str, ...]
-    checks: Mapping[str, int]
-    ids: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def of_schema(self) -> bool:
-        """Whether the database is damaged for everybody, and not only what one restaurant has there."""
-        return any("ALTER TABLE" in statement for statement in self.sql)
-
-
-def said(status: str) -> str:
-    """The last change of the seated booking says that it came to this status."""
-    return (
-        f"UPDATE booking_history SET to_status = '{status}' WHERE booking_id = '{{seated}}' AND revision = 2"
-    )
-
-
-def completed(booking: str) -> tuple[str, ...]:
-    """The party has come and left, and its assignment still claims all of its tables."""
-    return (
-        (
-            "UPDATE bookings SET status = 'completed', checked_in_at = now(), checked_out_at = now(), revision = 4"
-            f" WHERE booking_id = '{{{booking}}}'"
-        ),
-        (
-            "INSERT INTO booking_history SELECT restaurant_id, booking_id, v.*, 'x', '', now() FROM bookings,"
-            " (VALUES (3, 'confirmed', 'checked_in'), (4, 'checked_in', 'completed')) AS v"
-            f" WHERE booking_id = '{{{booking}}}'"
-        ),
-        f"UPDATE assignments SET state = 'completed' WHERE booking_id = '{{{booking}}}'",
-    )
-
 
 DAMAGES: Mapping[str, Damage] = {
     "the constraint is gone": Damage((DROP_CONSTRAINT,), {"overlap_refused": 1}),
@@ -102,6 +66,16 @@ DAMAGES: Mapping[str, Damage] = {
         {"status_matches_assignment": 1},
         {"booking_id": "seated", "assignment_id": "assignment"},
     ),
+    "a booking with tables is gone": Damage(
+        ("DELETE FROM bookings WHERE booking_id = '{seated}'",),
+        {"status_matches_assignment": 1},
+        {"booking_id": "seated", "assignment_id": "assignment"},
+    ),
+    "a booking names the assignment of another": Damage(
+        ("UPDATE bookings SET assignment_id = '{merged}' WHERE booking_id = '{seated}'",),
+        {"status_matches_assignment": 2},
+        {"booking_id": "seated"},
+    ),
     "a completed booking had no tables": Damage(
         (*completed("seated"), "UPDATE bookings SET assignment_id = NULL WHERE booking_id = '{seated}'"),
         {"status_matches_assignment": 1},
@@ -130,6 +104,18 @@ DAMAGES: Mapping[str, Damage] = {
         {"assignments_match_claims": 1},
         {"assignment_id": "assignment"},
     ),
+    "a claim is on another table than its assignment": Damage(
+        ("UPDATE table_claims SET table_id = '{T2}' WHERE booking_id = '{changed}' AND kind = 'assignment'",),
+        {"assignments_match_claims": 1, "holds_match_claims": 1},
+        {"booking_id": "changed", "table_ids": "T1"},
+    ),
+    "an assignment claims one table more, and another for a booking that is not its own": Damage(
+        (
+            one_more("T2", "booking_id = '{changed}' AND kind = 'assignment'"),
+            "UPDATE table_claims SET booking_id = '{waiting}' WHERE assignment_id = '{assignment}'",
+        ),
+        {"assignments_match_claims": 2},
+    ),
     "tables are claimed by an assignment that is gone": Damage(
         (
             "DELETE FROM assignments WHERE assignment_id = '{assignment}'",
@@ -148,6 +134,16 @@ DAMAGES: Mapping[str, Damage] = {
         ),
         {"assignments_match_bookings": 1},
         {"booking_id": "seated", "assignment_id": "assignment", "table_ids": "T1"},
+    ),
+    "a booking begins later than its tables are taken": Damage(
+        (
+            (
+                "UPDATE bookings SET window_start = window_start + interval '1 hour',"
+                " dining_start = dining_start + interval '1 hour' WHERE booking_id = '{seated}'"
+            ),
+        ),
+        {"assignments_match_bookings": 1},
+        {"booking_id": "seated", "assignment_id": "assignment"},
     ),
     "more guests come than there are tables for": Damage(
         ("UPDATE bookings SET party_size = party_size + 1 WHERE booking_id = '{party}'",),
@@ -174,6 +170,30 @@ DAMAGES: Mapping[str, Damage] = {
         {"holds_match_claims": 1},
         {"hold_id": "hold", "table_ids": "T4"},
     ),
+    "a live hold claims one of its two tables": Damage(
+        ("UPDATE holds SET table_ids = ARRAY['{T2}'::uuid, '{T4}'] WHERE hold_id = '{hold}'",),
+        {"holds_match_claims": 1},
+        {"hold_id": "hold", "table_ids": "T2"},
+    ),
+    "holds claim for too long, for another booking and a table more": Damage(
+        (
+            (
+                "UPDATE table_claims SET during = tstzrange(lower(during), upper(during) + interval '1 min')"
+                " WHERE hold_id = '{hold}'"
+            ),
+            one_more("T2", "booking_id = '{changed}' AND kind = 'hold'"),
+            (
+                "UPDATE table_claims SET booking_id = '{seated}'"
+                " WHERE booking_id = '{changed}' AND kind = 'hold' AND table_id = '{T1}'"
+            ),
+        ),
+        {"holds_match_claims": 3},
+    ),
+    "tables are claimed by a hold that is gone": Damage(
+        ("DELETE FROM holds WHERE hold_id = '{hold}'",),
+        {"holds_match_claims": 1, "ledger_matches_state": 1},
+        {"hold_id": "hold", "booking_id": "waiting", "table_ids": "T4"},
+    ),
     "a released hold still claims": Damage(
         ("UPDATE holds SET state = 'released' WHERE hold_id = '{hold}'",),
         {"holds_match_claims": 1},
@@ -192,13 +212,36 @@ DAMAGES: Mapping[str, Damage] = {
         {"confirmed_holds_assigned": 1},
         {"hold_id": "released"},
     ),
+    "a hold was confirmed, and its booking has tables that are not of it": Damage(
+        (
+            "DELETE FROM table_claims WHERE booking_id = '{changed}' AND kind = 'hold'",
+            "UPDATE holds SET state = 'confirmed' WHERE booking_id = '{changed}'",
+        ),
+        {"confirmed_holds_assigned": 1},
+        {"booking_id": "changed"},
+    ),
     "a block claims nothing": Damage(
         ("DELETE FROM table_claims WHERE block_id = '{block}'",),
         {"blocks_match_claims": 1},
         {"block_id": "block", "table_ids": "T5"},
     ),
     "tables are claimed by a block that is gone": Damage(
-        ("DELETE FROM blocks WHERE block_id = '{block}'",),
+        ("UPDATE table_claims SET block_id = '{new}' WHERE block_id = '{block}'",),
+        {"blocks_match_claims": 2},
+        {"table_ids": "T5"},
+    ),
+    "a block is for one table more": Damage(
+        ("UPDATE blocks SET table_ids = ARRAY['{T4}'::uuid, '{T5}'] WHERE block_id = '{block}'",),
+        {"blocks_match_claims": 1},
+        {"block_id": "block", "table_ids": "T4 T5"},
+    ),
+    "a block that is over claims another time": Damage(
+        (
+            (
+                "UPDATE blocks SET window_start = window_start - interval '9 days',"
+                " window_end = window_end - interval '9 days' WHERE block_id = '{block}'"
+            ),
+        ),
         {"blocks_match_claims": 1},
         {"block_id": "block", "table_ids": "T5"},
     ),
@@ -207,127 +250,5 @@ DAMAGES: Mapping[str, Damage] = {
         {"blocks_match_claims": 1},
         {"block_id": "block", "table_ids": "T5"},
     ),
-    "a table that is held is gone": Damage(
-        (
-            "DELETE FROM tables WHERE table_id = '{T4}'",
-            "DELETE FROM table_adjacency WHERE '{T4}' IN (table_a, table_b)",
-        ),
-        {"floor_known": 2},
-        {"hold_id": "hold", "booking_id": "waiting", "table_ids": "T4"},
-    ),
-    "what is merged, blocked, beside another table or asked for is gone": Damage(
-        (
-            "DELETE FROM tables WHERE table_id IN ('{T3}', '{T5}')",
-            "DELETE FROM table_adjacency WHERE restaurant_id = '{restaurant}' AND NOT '{T5}' IN (table_a, table_b)",
-            "UPDATE bookings SET zone_id = '{new}' WHERE booking_id = '{waiting}'",
-        ),
-        {"floor_known": 5},
-    ),
-    "two tables are no merge group": Damage(
-        ("DELETE FROM merge_groups WHERE assignment_id = '{merged}'",),
-        {"merges_legal": 1},
-        {"assignment_id": "merged", "booking_id": "party", "table_ids": "T2 T3"},
-    ),
-    "a merged table is fixed": Damage(
-        ("UPDATE tables SET movable = false WHERE table_id = '{T2}'",),
-        {"merges_legal": 1},
-        {"assignment_id": "merged"},
-    ),
-    "merged tables stand apart": Damage(
-        ("UPDATE tables SET zone_id = '{new}' WHERE table_id = '{T2}'",),
-        {"merges_legal": 1, "floor_known": 1},
-        {"assignment_id": "merged"},
-    ),
-    "a change has no event": Damage(
-        ("DELETE FROM capacity_outbox WHERE floor_version = 2 AND restaurant_id = '{restaurant}'",),
-        {"one_event_per_change": 1},
-    ),
-    "an event belongs to no change": Damage(
-        (
-            (
-                "UPDATE capacity_outbox SET floor_version = 1000 WHERE floor_version = 2"
-                " AND restaurant_id = '{restaurant}'"
-            ),
-        ),
-        {"one_event_per_change": 2},
-    ),
-    "two requests share a floor version": Damage(
-        (
-            (
-                "UPDATE capacity_outbox SET idempotency_key = 'other'"
-                " WHERE restaurant_id = '{restaurant}' AND event_type = 'capacity.hold.confirmed'"
-            ),
-        ),
-        {"one_event_per_change": 1},
-    ),
-    "an event counts as delivered and waits": Damage(
-        (
-            "INSERT INTO outbox_streams (restaurant_id, settled_version) VALUES ('{restaurant}', 5)",
-            "UPDATE capacity_outbox SET status = 'done' WHERE restaurant_id = '{restaurant}' AND floor_version < 5",
-            "UPDATE outbox_streams SET settled_position = 1 WHERE restaurant_id = '{restaurant}'",
-        ),
-        {"one_event_per_change": 1},
-    ),
-    "more counts as delivered than there is": Damage(
-        ("INSERT INTO outbox_streams (restaurant_id, compacted_version) VALUES ('{restaurant}', 1000)",),
-        {"one_event_per_change": 1},
-    ),
-    "a change is not in the audit log": Damage(
-        ("DELETE FROM audit_log WHERE floor_version = 2 AND restaurant_id = '{restaurant}'",),
-        {"changes_audited": 1},
-    ),
-    "one change is in the audit log twice and another is not": Damage(
-        (
-            "UPDATE audit_log SET floor_version = 1 WHERE floor_version = 2 AND restaurant_id = '{restaurant}'",
-        ),
-        {"changes_audited": 1},
-    ),
-    "a recorded hold is gone": Damage(
-        ("DELETE FROM holds WHERE hold_id = '{released}'",),
-        {"ledger_matches_state": 1},
-        {"hold_id": "released"},
-    ),
-    "a recorded assignment is of another booking": Damage(
-        (
-            (
-                "UPDATE idempotency_ledger SET answer = jsonb_set(answer, '{{assignment,booking_id}}', '\"{waiting}\"')"
-                " WHERE answer #>> '{{assignment,assignment_id}}' = '{assignment}'"
-            ),
-        ),
-        {"ledger_matches_state": 1},
-        {"assignment_id": "assignment", "booking_id": "waiting"},
-    ),
-    "history has a gap": Damage(
-        ("DELETE FROM booking_history WHERE booking_id = '{seated}' AND revision = 1",),
-        {"history_complete": 1},
-        {"booking_id": "seated"},
-    ),
-    "a status came from nowhere": Damage(
-        (said("pending"),), {"history_complete": 1}, {"booking_id": "seated"}
-    ),
-    "a step in the middle of history is another": Damage(
-        (
-            "UPDATE booking_history SET to_status = 'cancelled' WHERE booking_id = '{changed}' AND revision = 2",
-        ),
-        {"history_complete": 1},
-        {"booking_id": "changed"},
-    ),
-    "a booking took steps that none takes": Damage(
-        (
-            "UPDATE booking_history SET to_status = 'cancelled' WHERE booking_id = '{changed}' AND revision = 2",
-            "UPDATE booking_history SET from_status = 'cancelled' WHERE booking_id = '{changed}' AND revision = 3",
-        ),
-        {"history_complete": 1},
-        {"booking_id": "changed"},
-    ),
-    "an assignment is from the future": Damage(
-        ("UPDATE assignments SET assignment_epoch = 99 WHERE assignment_id = '{assignment}'",),
-        {"epochs_in_order": 1},
-        {"booking_id": "seated", "assignment_id": "assignment"},
-    ),
-    "a hold is from the future": Damage(
-        ("UPDATE holds SET assignment_epoch = 99 WHERE hold_id = '{hold}'",),
-        {"epochs_in_order": 1},
-        {"booking_id": "waiting", "hold_id": "hold"},
-    ),
+    **OF_RECORDS,
 }

@@ -1,7 +1,7 @@
 """O8: what is over for long goes, whole and without a change of the floor; what somebody may still need stays."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -56,6 +56,16 @@ async def grow_old(url: str) -> None:
         )
 
 
+def lines_of(ids: set[str], kept: Mapping[str, list[str]]) -> list[str]:
+    """The rows that name one of these."""
+    return [
+        text
+        for name in sorted(kept.keys() - OF_THEIR_OWN)
+        for text in kept[name]
+        if any(each in text for each in ids)
+    ]
+
+
 async def violations(place: House) -> int:
     return (await place.client.check_invariants(CheckInvariantsRequest())).violations
 
@@ -75,18 +85,18 @@ async def test_what_was_over_for_long_goes_whole_and_nobody_is_told(place: House
     unblock = UnblockTablesRequest(restaurant_id=place.restaurant_id, block_id=blocks[0].block_id)
     await place.client.unblock_tables(unblock)
     await grow_old(url)
-    today = await place.seated("W3")
+    today = await place.party(6)
+    marks = {today.booking_id, (await place.confirm(await place.hold(today, "W3", "W4"))).assignment_id}
     version = "SELECT floor_version FROM restaurants"
-    before = await row(url, version)
+    before, there = await row(url, version), await belongings(url, place.restaurant_id, UNKNOWN_ID)
     async with worker_on(url, upkeep_s=1, event_retention_s=KEPT_S):
         await until(url, BOOKINGS, [{"id": today.booking_id}])
-        await until(url, "SELECT count(*) FROM audit_log", [{"count": 2}])
+        await until(url, "SELECT count(*) FROM audit_log", [{"count": 3}])
         await until(url, "SELECT count(*) FROM blocks", [{"count": 0}])
     gone = {booking.booking_id for booking in (came, left, open_)} | {block.block_id for block in blocks}
     kept = await belongings(url, place.restaurant_id, UNKNOWN_ID)
-    assert [
-        name for name in kept.keys() - OF_THEIR_OWN for text in kept[name] if any(of in text for of in gone)
-    ] == []
+    assert lines_of(gone, kept) == []
+    assert lines_of(marks, kept) == lines_of(marks, there)
     assert await row(url, version) == before
     assert await violations(place) == 0
     again = await place.found(await place.party(booking_id=came.booking_id))
@@ -94,7 +104,7 @@ async def test_what_was_over_for_long_goes_whole_and_nobody_is_told(place: House
     assert await violations(place) == 0
 
 
-async def test_a_booking_stays_as_long_as_an_event_of_it_is_not_delivered(
+async def test_a_booking_stays_as_long_as_it_lasted_and_an_event_of_it_is_not_delivered(
     place: House, server: Served
 ) -> None:
     url = server.database_url
@@ -108,8 +118,14 @@ async def test_a_booking_stays_as_long_as_an_event_of_it_is_not_delivered(
         await connection.execute(of_one.format("dead", one.booking_id))
         assert await history.clear_past_bookings(KEPT_S, 9) == 1
         assert await rows(url, BOOKINGS) == [{"id": one.booking_id}]
+        await connection.execute(of_one.format("pending", one.booking_id))
+        await connection.execute("UPDATE capacity_outbox SET redriven_at = now() WHERE status = 'pending'")
+        assert await history.clear_past_bookings(KEPT_S, 9) == 0
         await connection.execute(of_one.format("done", one.booking_id))
-        assert await history.clear_past_bookings(KEPT_S, 9) == 1
+        for longer, gone in ((timedelta(hours=1), 0), (-timedelta(hours=1), 1)):
+            end = datetime.now(UTC) - timedelta(seconds=KEPT_S) + longer
+            await connection.execute("UPDATE bookings SET window_end = $1", end)
+            assert await history.clear_past_bookings(KEPT_S, 9) == gone
     assert (await rows(url, BOOKINGS), other.status) == ([], one.status)
     assert await violations(place) == 0
 

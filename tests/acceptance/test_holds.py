@@ -1,5 +1,6 @@
 """A1, A3, A4, A5: Holds: how long they live, what they keep out, how they are given back and listed."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,10 +23,11 @@ from maitred_client.messages import (
 from tests.builders.world import evening, stamp
 from tests.builders.world_extras import House, refused
 from tests.conftest import Served
-from tests.support.database import expire, rows
+from tests.support.database import connected, expire, rows
 
 pytestmark = [pytest.mark.shared_server, pytest.mark.each_way_of_writing]
 
+EVERY_STATE = [state for state in HoldState.values() if state]
 NEXT_YEAR = evening() + timedelta(days=365)
 
 
@@ -186,17 +188,27 @@ async def test_a_hold_is_read_as_it_was_made(place: House) -> None:
     assert (hold.actor, hold.policy_version, hold.inventory_version) == ("tests", 1, 1)
 
 
-async def test_holds_are_listed_oldest_first_page_by_page(place: House) -> None:
+@pytest.mark.parametrize("states", [[], EVERY_STATE], ids=["live", "all"])
+async def test_holds_are_listed_oldest_first_page_by_page(
+    states: "Sequence[HoldState.ValueType]", place: House, server: Served
+) -> None:
+    """Those that were made at one instant by their ids."""
     booking = await place.party()
     made = [await place.hold(booking, name) for name in ("W1", "W2", "W3", "W4", "P1")]
-    request = ListHoldsRequest(restaurant_id=place.restaurant_id, page_size=2)
+    at_once = sorted(hold.hold_id for hold in made[1:])
+    async with connected(server.database_url) as connection:
+        await connection.execute(
+            "UPDATE holds SET created_at = $2 WHERE hold_id = ANY($1::text[]::uuid[])",
+            *(at_once, instant(made[1].created_at)),
+        )
+    request = ListHoldsRequest(restaurant_id=place.restaurant_id, states=states, page_size=2)
     pages = [await place.client.list_holds(request)]
     while pages[-1].next_page_token:
         request.page_token = pages[-1].next_page_token
         pages.append(await place.client.list_holds(request))
     assert [len(page.holds) for page in pages] == [2, 2, 1]
-    assert [hold for page in pages for hold in page.holds] == made
-    assert [hold async for hold in place.client.iterate_holds(request)] == made[4:]
+    assert [hold.hold_id for page in pages for hold in page.holds] == [made[0].hold_id, *at_once]
+    assert [hold.hold_id async for hold in place.client.iterate_holds(request)] == at_once[3:]
 
 
 async def test_a_hold_that_is_made_meanwhile_shows_up_on_the_last_page(place: House) -> None:
@@ -217,19 +229,28 @@ async def test_holds_are_listed_by_booking_window_and_state(place: House, server
     released = await place.hold(late, "W2")
     await place.release(released)
     expired = await place.hold(late, "W3")
-    await expire(server.database_url, expired.hold_id)
+    for over in (released, expired):
+        await expire(server.database_url, over.hold_id)
     confirmed = await place.hold(late, "W4")
+    await place.release(gone := await place.hold(late, "P1"))
 
     assert await holds_of(place) == ids_of(at_noon, at_night, confirmed)
-    assert await holds_of(place, booking_id=early.booking_id) == ids_of(at_noon)
-    assert await holds_of(place, window_start=stamp(evening(14))) == ids_of(at_night, confirmed)
-    assert await holds_of(place, window_end=stamp(evening(14))) == ids_of(at_noon)
-    assert await holds_of(place, window_end=stamp(evening(12))) == []
-    assert await holds_of(place, states=[HoldState.HOLD_STATE_RELEASED]) == ids_of(released)
+    every = ids_of(released, expired, at_night, confirmed, gone)
+    for states, by_night in (([], ids_of(at_night, confirmed)), (EVERY_STATE, every)):
+        assert await holds_of(place, states=states, booking_id=early.booking_id) == ids_of(at_noon)
+        for window_start in (evening(14), instant(at_noon.window_end)):
+            assert await holds_of(place, states=states, window_start=stamp(window_start)) == by_night
+        for window_end in (evening(14), instant(at_night.window_start)):
+            assert await holds_of(place, states=states, window_end=stamp(window_end)) == ids_of(at_noon)
+        assert await holds_of(place, states=states, window_end=at_noon.window_start) == []
+    assert await holds_of(place, states=[HoldState.HOLD_STATE_RELEASED]) == ids_of(released, gone)
     assert await holds_of(place, states=[HoldState.HOLD_STATE_EXPIRED]) == ids_of(expired)
+    listed = ListHoldsRequest(restaurant_id=place.restaurant_id, states=EVERY_STATE)
+    for hold in (await place.client.list_holds(listed)).holds:
+        assert hold == await place.hold_now(hold)
     await place.confirm(confirmed)
     both = [HoldState.HOLD_STATE_CONFIRMED, HoldState.HOLD_STATE_RELEASED]
-    assert await holds_of(place, states=both) == ids_of(released, at_night, confirmed, sort=True)
+    assert await holds_of(place, states=both) == ids_of(released, at_night, confirmed, gone)
 
 
 async def test_a_page_token_of_another_list_is_refused(place: House) -> None:
@@ -259,7 +280,5 @@ async def holds_of(place: House, **filters: object) -> list[str]:
     return [hold.hold_id for hold in (await place.client.list_holds(request)).holds]
 
 
-def ids_of(*holds: Hold, sort: bool = False) -> list[str]:
-    """The ids in the order in which the holds were made."""
-    made = sorted(holds, key=lambda hold: instant(hold.created_at)) if sort else holds
-    return [hold.hold_id for hold in made]
+def ids_of(*holds: Hold) -> list[str]:
+    return [hold.hold_id for hold in holds]

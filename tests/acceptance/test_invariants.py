@@ -6,7 +6,13 @@ from uuid import uuid4
 
 import pytest
 
-from maitred_client import AsyncMaitredClient, RestaurantNotFoundError, instant, new_request_id
+from maitred_client import (
+    AsyncMaitredClient,
+    RestaurantNotFoundError,
+    TableConflictAssignedError,
+    instant,
+    new_request_id,
+)
 from maitred_client.messages import (
     BookingAction,
     CheckInvariantsRequest,
@@ -19,13 +25,56 @@ from server.bootstrap import serving
 from server.config import load_settings
 from server.diagnosis import verify_database
 from server.persistence.invariants import GLANCED, QUERIES
-from tests.acceptance.damages import DAMAGES, Damage, completed
+from tests.acceptance.damage import Damage, come, completed
+from tests.acceptance.damages import DAMAGES
 from tests.builders.world import World, evening, small_world
 from tests.builders.world_extras import refused
 from tests.conftest import Served
 from tests.support.database import belongings, connected, row
 from tests.support.postgres import TestServer
 
+# Parties have left, and one sits at its table.
+LATER = (*completed("seated"), *completed("party"), *come("changed"))
+# Together they are noticed by every check.
+ONE_OF_EACH = (
+    "the rule that an assignment claims its tables is turned off",
+    "a table is claimed twice",
+    "a completed booking had no tables",
+    "more guests come than there are tables for",
+    "an assignment has lost a claim",
+    "a live hold claims nothing",
+    "a hold was confirmed, and its booking has tables that are not of it",
+    "a block claims nothing",
+    "a table that is held is gone",
+    "the merge group is of another assignment",
+    "a change has no event",
+    "a change is not in the audit log",
+    "what is recorded is gone, and there is another of each booking",
+    "history has a gap",
+    "an assignment is from the future",
+)
+# An answer, a hold and a block are over; of the changes the first is kept no more, and one is to be told once more.
+AGED = (
+    "UPDATE bookings SET party_size = party_size + 1 WHERE booking_id = '{party}'",
+    "UPDATE idempotency_ledger SET expires_at = now() WHERE answer #>> '{{hold,hold_id}}' = '{released}'",
+    "DELETE FROM holds WHERE hold_id = '{released}'",
+    "UPDATE holds SET created_at = now() - interval '1 day', expires_at = now() WHERE booking_id = '{changed}'",
+    "DELETE FROM table_claims WHERE booking_id = '{changed}' AND kind = 'hold'",
+    "UPDATE blocks SET window_start = now() - interval '2 hours', window_end = now() WHERE block_id = '{block}'",
+    "DELETE FROM table_claims WHERE block_id = '{block}'",
+    "DELETE FROM capacity_outbox WHERE restaurant_id = '{restaurant}' AND floor_version = 1",
+    "UPDATE capacity_outbox SET status = 'done' WHERE restaurant_id = '{restaurant}' AND floor_version <= 3",
+    (
+        "UPDATE capacity_outbox SET status = 'pending', redriven_at = now()"
+        " WHERE restaurant_id = '{restaurant}' AND floor_version = 2"
+    ),
+    (
+        "INSERT INTO outbox_streams (restaurant_id, settled_version, settled_position, compacted_version)"
+        " VALUES ('{restaurant}', 3, 9, 1)"
+    ),
+    "DELETE FROM audit_log WHERE restaurant_id = '{restaurant}' AND floor_version = 1",
+    "INSERT INTO history_cleared (restaurant_id, audit_version) VALUES ('{restaurant}', 1)",
+)
 # Checks of what holds for all restaurants.
 OF_SCHEMA = {"overlap_refused", "rules_in_force"}
 
@@ -142,7 +191,7 @@ async def test_a_clean_restaurant_is_counted_at_the_databases_time(server: Serve
 
 
 async def test_what_is_right_in_another_way_is_no_violation(server: Served) -> None:
-    """Parties have left, with and without their claims, and two audit entries are of one change."""
+    """Parties have left, a claim is not enforced, a change has two entries, and much is over."""
     async with server.client() as client:
         ids = await furnished(await small_world(client))
         forgotten = "DELETE FROM table_claims WHERE assignment_id = '{assignment}'"
@@ -154,7 +203,12 @@ async def test_what_is_right_in_another_way_is_no_violation(server: Served) -> N
             FROM audit_log
             WHERE restaurant_id = '{restaurant}' AND floor_version = 2
         """
-        past = Damage((*completed("seated"), *completed("party"), forgotten, twice), {})
+        unenforced = """
+            INSERT INTO table_claims (restaurant_id, table_id, during, kind, hold_id, booking_id, expires_at, enforced)
+            SELECT restaurant_id, table_id, during, kind, hold_id, booking_id, expires_at, false
+            FROM table_claims WHERE hold_id = '{hold}'
+        """
+        past = Damage((*LATER, forgotten, twice, unenforced, *AGED), {})
         await damaged(server.database_url, past, ids)
         assert noticed(await check(client)) == {}
 
@@ -163,7 +217,7 @@ async def test_a_clean_restaurant_is_right_at_a_glance(server: Served) -> None:
     """Only epochs are looked at row by row when they differ among the bookings of a restaurant."""
     async with server.client() as client:
         ids = await furnished(await small_world(client))
-    await damaged(server.database_url, Damage((*completed("seated"), *completed("party")), {}), ids)
+    await damaged(server.database_url, Damage(LATER, {}), ids)
     async with connected(server.database_url) as connection:
         (glance,) = await connection.fetch(QUERIES["glance"], None)
     assert [name for name in GLANCED if glance[name]] == ["epochs_in_order"]
@@ -200,6 +254,19 @@ async def test_only_the_tenants_own_rows_are_looked_at(server: Served) -> None:
         "assignments_match_claims": 2
     }
     assert report.counts.restaurants == 3
+
+
+async def test_whoever_looks_at_everything_sees_what_each_tenant_sees(server: Served) -> None:
+    """Answers that refused something are no record of what is there."""
+    async with server.client() as client:
+        world = await small_world(client)
+        ids = await furnished(world)
+        await refused(world.hold(await world.booking(), "T1"), TableConflictAssignedError)
+        for name in ONE_OF_EACH:
+            await damaged(server.database_url, DAMAGES[name], ids)
+        seen = noticed(await check(client))
+    report = await verify_database(load_settings(database_url=server.database_url))
+    assert {each.check_id: each.violations for each in report.checks} == seen
 
 
 async def test_a_tenant_without_restaurants_has_nothing_to_report(server: Served) -> None:

@@ -119,16 +119,26 @@ async def test_the_claims_of_a_party_that_is_checked_out_long_afterwards_go_as_w
 
 
 async def test_expired_holds_are_cleared_away_and_live_ones_stay(place: House, server: Served) -> None:
-    over, alive = await place.hold(await place.party(), "W1"), await place.hold(await place.party(), "W2")
-    await expire(server.database_url, over.hold_id)
+    """Those that ended before their time was over are what they were."""
+    over, alive, ended, confirmed = [
+        await place.hold(await place.party(), name) for name in ("W1", "W2", "W3", "W4")
+    ]
+    await place.release(ended)
+    await place.confirm(confirmed)
+    for hold in (over, ended, confirmed):
+        await expire(server.database_url, hold.hold_id)
     async with worker_on(server.database_url, sweep_s=0.05):
-        await until(
-            server.database_url,
-            "SELECT hold_id::text FROM holds WHERE state = 'expired'",
-            [{"hold_id": over.hold_id}],
-        )
-    claims = await rows(server.database_url, "SELECT hold_id::text FROM table_claims")
+        swept = f"SELECT state FROM holds WHERE hold_id = '{over.hold_id}'"
+        await until(server.database_url, swept, [{"state": "expired"}])
+    claims = await rows(server.database_url, "SELECT hold_id::text FROM table_claims WHERE kind = 'hold'")
     assert claims == [{"hold_id": alive.hold_id}]
+    states = await rows(server.database_url, "SELECT hold_id::text, state FROM holds")
+    assert {row["hold_id"]: row["state"] for row in states} == {
+        over.hold_id: "expired",
+        alive.hold_id: "active",
+        ended.hold_id: "released",
+        confirmed.hold_id: "confirmed",
+    }
 
 
 async def test_a_restaurant_that_is_locked_keeps_no_other_from_being_swept(

@@ -279,9 +279,12 @@ broken AS MATERIALIZED (
             'bookings_assignment_own', 'bookings_assignment_active', 'bookings_confirmed_has_tables',
             'bookings_lifecycle', 'assignments_claims_whole', 'table_claims_assignment_whole', 'table_claims_one_owner',
             'table_claims_only_holds_unenforced', 'table_claims_bounded',
-            'table_claims_restaurant_id_table_id_fkey', 'table_adjacency_restaurant_id_table_a_fkey',
-            'table_adjacency_restaurant_id_table_b_fkey', 'tables_restaurant_id_zone_id_fkey',
-            'bookings_restaurant_id_zone_id_fkey'
+            'table_claims_restaurant_id_table_id_fkey', 'table_claims_restaurant_id_booking_id_hold_id_fkey',
+            'table_claims_restaurant_id_booking_id_assignment_id_fkey', 'table_claims_restaurant_id_block_id_fkey',
+            'holds_restaurant_id_booking_id_fkey', 'assignments_restaurant_id_booking_id_fkey', 'assignments_hold_own',
+            'merge_groups_restaurant_id_assignment_id_fkey', 'booking_history_restaurant_id_booking_id_fkey',
+            'table_adjacency_restaurant_id_table_a_fkey', 'table_adjacency_restaurant_id_table_b_fkey',
+            'tables_restaurant_id_zone_id_fkey', 'bookings_restaurant_id_zone_id_fkey'
         ]
     ) AS n (name)
     WHERE n.name NOT IN (SELECT r.name FROM rules AS r)

@@ -355,7 +355,7 @@ RETURNING o.restaurant_id, o.id;
 SELECT
     coalesce(sum(w.pending), 0)::bigint AS pending,
     coalesce(sum(w.dead), 0)::bigint AS dead,
-    count(*) FILTER (WHERE s.lease_token IS NOT NULL AND s.leased_until > clock_timestamp()) AS restaurants_in_work,
+    count(*) FILTER (WHERE s.leased_until > clock_timestamp()) AS restaurants_in_work,
     count(*) FILTER (WHERE s.blocked_by IS NOT NULL) AS restaurants_blocked,
     min(w.oldest_pending_at) AS oldest_pending_at,
     clock_timestamp() AS checked_at

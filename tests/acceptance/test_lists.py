@@ -1,0 +1,61 @@
+"""Lists have each booking and each assignment once, in order, and as it is read by itself."""
+
+from datetime import timedelta
+
+import pytest
+
+from maitred_client.messages import (
+    BookingAction,
+    GetAssignmentRequest,
+    ListAssignmentsRequest,
+    ListBookingsRequest,
+)
+from tests.builders.world import evening, stamp
+from tests.builders.world_extras import House
+from tests.support.background import dispatched
+
+pytestmark = pytest.mark.shared_server
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+async def ids(place: House) -> list[str]:
+    """Bookings at one time: with a table, with two, with one that it has left, and two that wait for theirs."""
+    left = await place.seated("W4")
+    for action in (BookingAction.BOOKING_ACTION_CHECK_IN, BookingAction.BOOKING_ACTION_COMPLETE):
+        await place.transition(left, action)
+    bookings = [await place.seated("W1"), await place.seated("W2", "W3", party=6), left]
+    waiting = [await dispatched(place, await place.party()) for _ in range(2)]
+    return [booking.booking_id for booking in (*bookings, *waiting)]
+
+
+async def test_bookings_are_listed_as_they_are_read(place: House, ids: list[str]) -> None:
+    request = ListBookingsRequest(
+        restaurant_id=place.restaurant_id,
+        window_start=stamp(evening() - DAY),
+        window_end=stamp(evening() + DAY),
+        page_size=2,
+    )
+    listed = [booking async for booking in place.client.iterate_bookings(request)]
+    assert listed == [await place.read(booking_id) for booking_id in sorted(ids)]
+
+
+async def test_assignments_are_listed_as_they_are_read(place: House, ids: list[str]) -> None:
+    request = ListAssignmentsRequest(
+        restaurant_id=place.restaurant_id,
+        window_start=stamp(evening() - DAY),
+        window_end=stamp(evening() + DAY),
+        page_size=2,
+    )
+    listed = [assignment async for assignment in place.client.iterate_assignments(request)]
+    read = [
+        (
+            await place.client.get_assignment(
+                GetAssignmentRequest(restaurant_id=place.restaurant_id, booking_id=booking_id)
+            )
+        ).assignment
+        for booking_id in ids[:3]
+    ]
+    assert listed == sorted(read, key=lambda assignment: assignment.assignment_id)
+    assert [bool(assignment.merge_group_id) for assignment in read] == [False, True, False]

@@ -1,0 +1,145 @@
+"""Which streams are leased, with which of their events, and what is told of them to those who run the service."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import uuid4
+
+from server.persistence.queries import load_queries
+from tests.support.database import connected
+from tests.support.outbox import put_events, queue_on
+
+# Each restaurant has three events, two of them of one change, that were made an hour after each other.
+FIRST, SECOND, THIRD = (1, 1), (2, 1), (2, 2)
+MADE = """
+    UPDATE capacity_outbox SET floor_version = 2, position = 2 WHERE floor_version = 3;
+    UPDATE capacity_outbox SET created_at = now() - make_interval(hours => 9 - floor_version::int - position);
+    UPDATE restaurants SET floor_version = 2;
+"""
+DELIVERED = "UPDATE capacity_outbox SET status = 'done' WHERE restaurant_id = $1"
+SETTLED = (
+    "UPDATE outbox_streams SET settled_version = 2, settled_position = 2147483647 WHERE restaurant_id = $1"
+)
+FIRST_SETTLED = "UPDATE outbox_streams SET settled_version = 1, settled_position = 1 WHERE restaurant_id = $1"
+REDRIVEN = (
+    "UPDATE capacity_outbox SET redriven_at = now(), status = 'pending'"
+    " WHERE restaurant_id = $1 AND floor_version = 1"
+)
+LEASED = (
+    "UPDATE outbox_streams SET lease_token = gen_random_uuid(), leased_by = 1,"
+    " leased_until = now() + interval '{}' WHERE restaurant_id = $1"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """How a stream came to be what it is; its events that wait, and the one or two that it is leased with."""
+
+    sql: tuple[str, ...]
+    waiting: tuple[tuple[int, int], ...] = (FIRST, SECOND, THIRD)
+    leased: tuple[tuple[int, int], ...] | None = None
+    dead: int = 0
+    in_work: int = 0
+    blocked: int = 0
+    orphanings: int = 0
+
+
+CASES: Mapping[str, Case] = {
+    "nothing was delivered": Case((), leased=(FIRST, SECOND)),
+    "the first was delivered": Case(
+        (FIRST_SETTLED, DELIVERED + " AND floor_version = 1"), (SECOND, THIRD), (SECOND, THIRD)
+    ),
+    "the first was delivered, which nobody noted": Case(
+        (DELIVERED + " AND floor_version = 1",), (SECOND, THIRD), (SECOND, THIRD)
+    ),
+    "everything was delivered": Case((SETTLED, DELIVERED), ()),
+    "the first is dead": Case(
+        (FIRST_SETTLED, DELIVERED.replace("done", "dead") + " AND floor_version = 1"),
+        (SECOND, THIRD),
+        (SECOND, THIRD),
+        dead=1,
+    ),
+    "the first is dead and has to be dealt with": Case(
+        (
+            DELIVERED.replace("done", "dead") + " AND floor_version = 1",
+            "UPDATE outbox_streams SET blocked_by = gen_random_uuid() WHERE restaurant_id = $1",
+        ),
+        (SECOND, THIRD),
+        dead=1,
+        blocked=1,
+    ),
+    "the first was redriven": Case((SETTLED, DELIVERED, REDRIVEN), (FIRST,), (FIRST,)),
+    "the first was redriven and delivered": Case(
+        (SETTLED, REDRIVEN, DELIVERED),
+        (),
+    ),
+    "the first was redriven and delivered while later ones wait": Case(
+        (FIRST_SETTLED, REDRIVEN, DELIVERED + " AND floor_version = 1"), (SECOND, THIRD), (SECOND, THIRD)
+    ),
+    "all were redriven": Case(
+        (SETTLED, REDRIVEN.replace(" AND floor_version = 1", "")), leased=(FIRST, SECOND)
+    ),
+    "the first was redriven while later ones wait": Case((FIRST_SETTLED, REDRIVEN), leased=(FIRST, SECOND)),
+    "the first was redriven before anything went on": Case((REDRIVEN,), leased=(FIRST, SECOND)),
+    "it is leased": Case((LEASED.format("1 hour"),), in_work=1),
+    "its lease ran out, and it is leased one by one": Case(
+        (LEASED.format("-1 second"),), leased=(FIRST,), orphanings=1
+    ),
+    "its next attempt is later": Case(
+        ("UPDATE outbox_streams SET next_attempt_at = now() + interval '1 hour' WHERE restaurant_id = $1",)
+    ),
+}
+
+
+async def test_what_waits_is_counted_and_leased_as_far_as_its_time_has_come(database_url: str) -> None:
+    restaurants = dict(
+        zip(await put_events(database_url, restaurants=len(CASES), versions=3), CASES.items(), strict=True)
+    )
+    async with queue_on(database_url) as queue, connected(database_url) as database:
+        await queue.adopt()
+        await database.execute(MADE)
+        for restaurant_id, (_, case) in restaurants.items():
+            for statement in case.sql:
+                await database.execute(statement, restaurant_id)
+        made = {
+            (event["restaurant_id"], event["floor_version"], event["position"]): event["created_at"]
+            for event in await database.fetch("SELECT * FROM capacity_outbox")
+        }
+        tenant_id = await database.fetchval("SELECT tenant_id FROM tenants")
+        stats = load_queries("outbox")["outbox_stats"]
+        for restaurant_id, (name, case) in restaurants.items():
+            (found,) = await database.fetch(stats, tenant_id, restaurant_id)
+            oldest = made[restaurant_id, *case.waiting[0]] if case.waiting else None
+            assert tuple(found)[:5] == (len(case.waiting), case.dead, case.in_work, case.blocked, oldest), (
+                name
+            )
+        (found,) = await database.fetch(stats, tenant_id, None)
+        assert found["pending"] == sum(len(case.waiting) for case in CASES.values())
+        assert found["oldest_pending_at"] == min(made.values())
+        (found,) = await database.fetch(stats, uuid4(), None)
+        assert (found["pending"], found["dead"]) == (0, 0)
+        runs = {run.restaurant_id: run for run in await queue.claim(len(CASES), 2)}
+    for restaurant_id, (name, case) in restaurants.items():
+        run = runs.get(restaurant_id)
+        leased = tuple((event.floor_version, event.position) for event in run.events) if run else None
+        assert (leased, run.orphanings if run else 0) == (case.leased, case.orphanings), name
+
+
+async def test_the_longest_unserved_that_nobody_has_are_leased_first_and_no_more_than_asked_for(
+    database_url: str,
+) -> None:
+    restaurants = await put_events(database_url, restaurants=4)
+    async with queue_on(database_url, timeout_s=5.0) as queue, connected(database_url) as database:
+        await queue.adopt()
+        for hours, restaurant_id in enumerate(restaurants):
+            await database.execute(
+                "UPDATE outbox_streams SET next_attempt_at = now() - make_interval(hours => $2)"
+                " WHERE restaurant_id = $1",
+                *(restaurant_id, hours),
+            )
+        async with database.transaction():
+            locked = restaurants.pop()
+            await database.execute(
+                "SELECT FROM outbox_streams WHERE restaurant_id = $1 FOR NO KEY UPDATE", locked
+            )
+            leased = [[run.restaurant_id for run in await queue.claim(1, 1)] for _ in restaurants]
+    assert leased == [[restaurant_id] for restaurant_id in reversed(restaurants)]
