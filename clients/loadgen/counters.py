@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 from urllib.request import urlopen
@@ -12,6 +12,8 @@ from loadgen.driving import UNSURE
 
 METRIC: Final = "rpc_server_call_duration_seconds_count"
 READ_S: Final = 5.0
+READS_MAX: Final = 20
+READ_AGAIN_S: Final = 0.1
 _SAMPLE: Final = re.compile(rf"^{METRIC}\{{(?P<labels>.*)\}} (?P<value>\S+)$", re.MULTILINE)
 _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
@@ -83,6 +85,20 @@ def compare(replies: Counts, before: Counts, after: Counts) -> Comparison:
         sum(count for (_, status, _), count in replies.items() if status in UNSURE),
         tuple(differences),
     )
+
+
+async def compare_settled(
+    replies: Counts, before: Counts, read: Callable[[], Awaitable[Counts]]
+) -> Comparison:
+    """The same with what is read now. A server counts a call once it has answered, which a busy one comes to a moment
+    later: while it has counted too few, it is read again, for two seconds at most.
+    """
+    for _ in range(READS_MAX):
+        found = compare(replies, before, await read())
+        if all(difference.server >= difference.callers for difference in found.differences):
+            break
+        await asyncio.sleep(READ_AGAIN_S)
+    return found
 
 
 def _unexplained(method: str, replies: Counts, server: Counts) -> list[Difference]:

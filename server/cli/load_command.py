@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -146,7 +147,7 @@ def load(
 
 async def _work(plan: "LoadPlan", server: "Loaded | int") -> "tuple[dict[str, Any], Tally]":
     """`server` is one that runs, or the number of processes of one that is to be started."""
-    from loadgen.counters import compare
+    from loadgen.counters import compare_settled
     from loadgen.report import report_of
     from loadgen.running import LoadRun
 
@@ -159,8 +160,8 @@ async def _work(plan: "LoadPlan", server: "Loaded | int") -> "tuple[dict[str, An
         await _prepare(run)
         before = await _counts(server)
         result = await _drive(run, plan)
-        after = await _counts(server)
-        comparison = compare(result.found.tally.replies, before, after) if server.metrics_urls else None
+        replies, reading = result.found.tally.replies, partial(_counts, server)
+        comparison = await compare_settled(replies, before, reading) if server.metrics_urls else None
         return report_of(result, comparison, await _checked(run, plan, server)), result.found.tally
 
 
