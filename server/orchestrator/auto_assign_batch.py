@@ -12,13 +12,14 @@ from server.clock import Deadline
 from server.domain.booking import ASSIGNABLE, Booking
 from server.domain.claims import Claim
 from server.domain.hours import service_date, service_day
-from server.domain.limits import BATCH_STEP_S, PAGE_SIZE_MAX
+from server.domain.limits import BATCH_STEP_S
 from server.domain.restaurant import Caller
 from server.domain.window import Window
 from server.errors import PRECEDENCE, Reason, Refusal, ServiceError
 from server.orchestrator.auto_assign import AutoAssign, AutoAssignCommand
 from server.orchestrator.auto_assigned import AutoAssigned, AutoAssignOutcome
 from server.orchestrator.kept_decisions import KeptDecisions
+from server.orchestrator.paging import all_pages, booking_sort_key
 from server.orchestrator.ports import Catalogue, InventorySource, Page
 from server.orchestrator.situation import Situation, foreign, look
 from server.planner.batch_order import BatchOrder, Queued, count_free_sets, in_order
@@ -128,17 +129,14 @@ class AutoAssignBatch:
         policy, time_zone = situation.policy, situation.restaurant.time_zone
         restaurant_id, statuses = situation.restaurant.restaurant_id, tuple(sorted(ASSIGNABLE))
         span = service_day(policy, time_zone, day)
-        found: list[Booking] = []
-        page = Page(PAGE_SIZE_MAX)
-        while True:
-            rows = await self.catalogue.bookings(restaurant_id, span, statuses, page)
-            found += rows
-            if len(rows) < page.size:
-                break
-            page = Page(page.size, (rows[-1].window.start.isoformat(), str(rows[-1].booking_id)))
+
+        async def fetch(page: Page) -> tuple[Booking, ...]:
+            return await self.catalogue.bookings(restaurant_id, span, statuses, page)
+
         return [
             booking
-            for booking in found
+            async for rows in all_pages(fetch, booking_sort_key)
+            for booking in rows
             if booking.needs_tables
             and booking.window.end > situation.now
             and service_date(policy, time_zone, booking.party.start) == day

@@ -9,7 +9,7 @@ from server.domain.restaurant import Caller
 from server.errors import bad_field
 from server.orchestrator.changes import AuditEntry
 from server.orchestrator.idempotency import Once
-from server.orchestrator.paging import Listed, listed
+from server.orchestrator.paging import Listed, listed, sort_key
 from server.orchestrator.ports import Catalogue, OutboxRecord, OutboxStats, OutboxStatus, OwnUnit, Page
 from server.orchestrator.situation import known_restaurant, lock_restaurant
 
@@ -59,9 +59,7 @@ class ListOutboxEvents:
                 page,
             )
 
-        return await listed(
-            question.page, fetch, lambda event: (event.created_at.isoformat(), str(event.event_id))
-        )
+        return await listed(question.page, fetch, lambda event: sort_key(event.created_at, event.event_id))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from server.clock import Deadline
 from server.domain.claims import Assignment
 from server.domain.restaurant import Caller
 from server.domain.window import Window
-from server.orchestrator.paging import Listed, listed
+from server.orchestrator.paging import Listed, assignment_sort_key, listed
 from server.orchestrator.ports import Catalogue, Page
 from server.orchestrator.situation import known_booking, known_restaurant
 from server.orchestrator.unassign_tables import active_assignment
@@ -48,6 +48,4 @@ class ListAssignments:
         async def fetch(page: Page) -> tuple[Assignment, ...]:
             return await self.catalogue.assignments(question.restaurant_id, question.window, page)
 
-        return await listed(
-            question.page, fetch, lambda a: (a.window.start.isoformat(), str(a.assignment_id))
-        )
+        return await listed(question.page, fetch, assignment_sort_key)

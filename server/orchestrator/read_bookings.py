@@ -8,7 +8,7 @@ from server.domain.booking import Booking, BookingChange, BookingStatus
 from server.domain.limits import HISTORY_MAX
 from server.domain.restaurant import Caller
 from server.domain.window import Window
-from server.orchestrator.paging import Listed, listed
+from server.orchestrator.paging import Listed, booking_sort_key, listed
 from server.orchestrator.ports import Catalogue, Page
 from server.orchestrator.situation import known_booking, known_restaurant
 
@@ -62,4 +62,4 @@ class ListBookings:
                 question.restaurant_id, question.window, question.statuses, page
             )
 
-        return await listed(question.page, fetch, lambda b: (b.window.start.isoformat(), str(b.booking_id)))
+        return await listed(question.page, fetch, booking_sort_key)

@@ -8,7 +8,7 @@ from server.domain.claims import Hold, HoldState
 from server.domain.restaurant import Caller
 from server.domain.window import Window
 from server.orchestrator.confirm_hold import known_hold
-from server.orchestrator.paging import Listed, listed
+from server.orchestrator.paging import Listed, hold_sort_key, listed
 from server.orchestrator.ports import Catalogue, Page
 from server.orchestrator.situation import known_restaurant
 
@@ -52,6 +52,4 @@ class ListHolds:
                 question.restaurant_id, question.window, question.booking_id, states, page
             )
 
-        return await listed(
-            question.page, fetch, lambda hold: (hold.created_at.isoformat(), str(hold.hold_id))
-        )
+        return await listed(question.page, fetch, hold_sort_key)

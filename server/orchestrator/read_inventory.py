@@ -7,7 +7,7 @@ from server.clock import Deadline
 from server.domain.claims import Block
 from server.domain.restaurant import Caller, Restaurant
 from server.domain.window import Window
-from server.orchestrator.paging import Listed, listed
+from server.orchestrator.paging import Listed, block_sort_key, listed
 from server.orchestrator.ports import Catalogue, InventorySource, Page
 from server.orchestrator.put_floor import FloorPut
 from server.orchestrator.put_service_policy import PolicyPut
@@ -83,4 +83,4 @@ class ListBlocks:
         async def fetch(page: Page) -> tuple[Block, ...]:
             return await self.catalogue.blocks(question.restaurant_id, question.window, page)
 
-        return await listed(question.page, fetch, lambda b: (b.window.start.isoformat(), str(b.block_id)))
+        return await listed(question.page, fetch, block_sort_key)

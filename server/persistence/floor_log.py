@@ -1,7 +1,7 @@
 """The `FloorLog` of watchers on PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -9,12 +9,20 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from server.domain.claims import AssignmentState, HoldState
-from server.domain.limits import LIST_WINDOW_MAX_S, PAGE_SIZE_MAX, SNAPSHOT_ROWS_MAX
+from server.domain.limits import LIST_WINDOW_MAX_S, SNAPSHOT_ROWS_MAX
 from server.domain.restaurant import Restaurant
 from server.domain.window import Window
 from server.errors import bad_field
 from server.orchestrator.floor_log import FloorChange, FloorChanges, FloorPlace, FloorView
-from server.orchestrator.ports import Inventory, Page
+from server.orchestrator.paging import (
+    Fetch,
+    SortKey,
+    all_pages,
+    assignment_sort_key,
+    block_sort_key,
+    hold_sort_key,
+)
+from server.orchestrator.ports import Inventory
 from server.persistence.failures import ContentionError, deadline_exceeded, unavailable
 from server.persistence.pool import Connection, Pool, connection_in_time
 from server.persistence.queries import load_queries
@@ -67,16 +75,12 @@ class SqlFloorLog:
                 raise bad_field("window_end", "is over; without window_start the window begins now")
             holds = await _all(
                 lambda page: catalogue.holds(restaurant_id, window, None, (HoldState.ACTIVE,), page),
-                lambda hold: (hold.created_at.isoformat(), str(hold.hold_id)),
+                hold_sort_key,
             )
             assignments = await _all(
-                lambda page: catalogue.assignments(restaurant_id, window, page),
-                lambda each: (each.window.start.isoformat(), str(each.assignment_id)),
+                lambda page: catalogue.assignments(restaurant_id, window, page), assignment_sort_key
             )
-            blocks = await _all(
-                lambda page: catalogue.blocks(restaurant_id, window, page),
-                lambda block: (block.window.start.isoformat(), str(block.block_id)),
-            )
+            blocks = await _all(lambda page: catalogue.blocks(restaurant_id, window, page), block_sort_key)
             inventory = await self._inventories.known(standing.restaurant)
             inventory = inventory or await catalogue.inventory(restaurant_id)
         active = tuple(each for each in assignments if each.state is AssignmentState.ACTIVE)
@@ -131,14 +135,10 @@ class SqlFloorLog:
             raise unavailable() from None
 
 
-async def _all(
-    fetch: Callable[[Page], Awaitable[tuple[RowT, ...]]], sort_key: Callable[[RowT], tuple[str, ...]]
-) -> tuple[RowT, ...]:
+async def _all(fetch: Fetch[RowT], sort_key: SortKey[RowT]) -> tuple[RowT, ...]:
     """Every row, page by page: other calls go on in between."""
     found: list[RowT] = []
-    page = Page(PAGE_SIZE_MAX)
-    while True:
-        rows = await fetch(page)
+    async for rows in all_pages(fetch, sort_key):
         found += rows
         if len(found) > SNAPSHOT_ROWS_MAX:
             raise bad_field(
@@ -146,6 +146,4 @@ async def _all(
                 f"the window has more than {SNAPSHOT_ROWS_MAX} holds, assignments or blocks; choose a shorter one",
                 limit=SNAPSHOT_ROWS_MAX,
             )
-        if len(rows) < page.size:
-            return tuple(found)
-        page = Page(page.size, sort_key(rows[-1]))
+    return tuple(found)
