@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import SettingsConfigDict
 
-from server.delivery_settings import DeliverySettings, delivery_relations
+from server.delivery_settings import DeliverySettings, delivery_relations, parts_of_address
 from server.domain.limits import HOLD_LIFE_S_MAX
 
 ENV_PREFIX = "MAITRED_"
@@ -225,15 +224,11 @@ class Settings(DeliverySettings):
 
 
 def _is_redis_address(url: str) -> bool:
-    """Whether everything in it can be read, so that no error has to show it later."""
-    try:
-        parts = urlsplit(url)
-        number = parts.path.strip("/") or "0"
-        return (
-            parts.scheme in ("redis", "rediss") and parts.port != 0 and number.isascii() and number.isdigit()
-        )
-    except ValueError:
+    parts = parts_of_address(url, ("redis", "rediss"))
+    if parts is None:
         return False
+    number = parts.path.strip("/") or "0"
+    return number.isascii() and number.isdigit()
 
 
 def _relations(settings: Settings) -> tuple[tuple[bool, str], ...]:

@@ -2,7 +2,7 @@
 
 from ipaddress import ip_address
 from typing import Annotated, Literal, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode
@@ -218,18 +218,18 @@ def listed(secret: SecretStr | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
-    """Whether everything in it can be read, so that no error has to show it later."""
+def parts_of_address(url: str, schemes: tuple[str, ...]) -> SplitResult | None:
+    """None unless everything in it can be read, so that no error has to show it later."""
     try:
         parts = urlsplit(url)
-        return (
-            parts.scheme in schemes
-            and bool(parts.hostname)
-            and parts.port != 0
-            and not set(url) & set(" \t\n")
-        )
+        return parts if parts.scheme in schemes and parts.port != 0 else None
     except ValueError:
-        return False
+        return None
+
+
+def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
+    parts = parts_of_address(url, schemes)
+    return parts is not None and bool(parts.hostname) and not set(url) & set(" \t\n")
 
 
 def _is_encrypted(url: SecretStr) -> bool:

@@ -80,14 +80,11 @@ class CachedInventories:
         self._flight = SingleFlight()
 
     async def prepared(self, restaurant: Restaurant, reader: InventoryReader) -> PreparedInventory:
-        key = (restaurant.restaurant_id, restaurant.inventory_version, restaurant.policy_version)
-        return await self.at(key, reader)
+        return await self.at(_key_of(restaurant), reader)
 
     async def known(self, restaurant: Restaurant) -> Inventory | None:
         """The inventory at the restaurant's versions if it is here; nothing is loaded."""
-        found = await self._find(
-            (restaurant.restaurant_id, restaurant.inventory_version, restaurant.policy_version)
-        )
+        found = await self._find(_key_of(restaurant))
         return found.inventory if found else None
 
     async def at(self, key: Key, reader: InventoryReader) -> PreparedInventory:
@@ -157,6 +154,10 @@ class CachedInventories:
             del self._versions[key[0]]
         self._metrics.evicted(cause)
         await self._cache.delete(name)
+
+
+def _key_of(restaurant: Restaurant) -> Key:
+    return restaurant.restaurant_id, restaurant.inventory_version, restaurant.policy_version
 
 
 def _name(key: Key) -> str:

@@ -36,6 +36,8 @@ def drive(work: Coroutine[Any, Any, T]) -> T:
 
 async def _until_terminated(work: Coroutine[Any, Any, T]) -> T:
     """Lets SIGTERM and the end of the terminal end the work as Ctrl-C does: what was started for it is stopped."""
+    from server.lifecycle import stop_signals
+
     task = asyncio.ensure_future(work)
     terminated = False
 
@@ -44,10 +46,9 @@ async def _until_terminated(work: Coroutine[Any, Any, T]) -> T:
         terminated = True
         task.cancel()
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        # nohup has it ignored that the terminal is closed.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    # Ctrl-C is asyncio's own.
+    for number in {*stop_signals()} - {signal.SIGINT}:
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
     try:
         return await task
     except asyncio.CancelledError:

@@ -143,10 +143,7 @@ class TableSets:
 
     def fitting(self, party: Party, slack_max: int) -> SomeSets:
         """The sets that seat the party whenever they are free, by all rules."""
-        need = Need(
-            party.party_size, party.zone_id, party.required_attributes, slack_max, ignores_min_party=False
-        )
-        return self._fitting(need)
+        return self._fitting(_need(party, slack_max))
 
     def mask_of(self, table_ids: Iterable[UUID]) -> int:
         """The given tables as a mask; ids of no table of this floor are left out."""
@@ -211,7 +208,7 @@ def _equipped(tables: tuple[Table, ...]) -> dict[str, int]:
     """For each attribute the tables that have it."""
     names = {name for table in tables for name in table.attributes}
     return {
-        name: sum(1 << index for index, table in enumerate(tables) if name in table.attributes)
+        name: as_mask(index for index, table in enumerate(tables) if name in table.attributes)
         for name in names
     }
 

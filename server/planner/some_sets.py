@@ -91,6 +91,10 @@ class SetIndex:
             found |= having & self._merges_with[merge.members[-1]]
         return found & ~some
 
+    def first(self, some: int) -> int:
+        """The mask of the first of these merges."""
+        return self.merges[(some & -some).bit_length() - 1].mask
+
     def picked(self, some: int) -> Iterator[Merge]:
         """These merges, in order."""
         return chosen(self.merges, some)
@@ -125,7 +129,7 @@ class SomeSets(NamedTuple):
         if self.singles:
             return self.singles & -self.singles
         if self.merges:
-            return self.among.merges[(self.merges & -self.merges).bit_length() - 1].mask
+            return self.among.first(self.merges)
         return 0
 
     def snuggest(self, busy: int = 0) -> int:
@@ -137,7 +141,7 @@ class SomeSets(NamedTuple):
             return found & -found
         if merges := self.merges and self.merges & ~self.among.touching(busy):
             found = next(found for each in self.among.alike if (found := merges & each.merges))
-            return self.among.merges[(found & -found).bit_length() - 1].mask
+            return self.among.first(found)
         return 0
 
 

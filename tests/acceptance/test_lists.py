@@ -1,6 +1,7 @@
 """Lists have each booking and each assignment once, in order, and as it is read by itself."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,12 @@ pytestmark = pytest.mark.shared_server
 DAY = timedelta(days=1)
 
 
+def around_the_evening(place: House) -> dict[str, Any]:
+    """What both lists are asked for, in pages of two."""
+    window = {"window_start": stamp(evening() - DAY), "window_end": stamp(evening() + DAY)}
+    return {"restaurant_id": place.restaurant_id, **window, "page_size": 2}
+
+
 @pytest.fixture
 async def ids(place: House) -> list[str]:
     """Bookings at one time: with a table, with two, with one that it has left, and two that wait for theirs."""
@@ -31,23 +38,13 @@ async def ids(place: House) -> list[str]:
 
 
 async def test_bookings_are_listed_as_they_are_read(place: House, ids: list[str]) -> None:
-    request = ListBookingsRequest(
-        restaurant_id=place.restaurant_id,
-        window_start=stamp(evening() - DAY),
-        window_end=stamp(evening() + DAY),
-        page_size=2,
-    )
+    request = ListBookingsRequest(**around_the_evening(place))
     listed = [booking async for booking in place.client.iterate_bookings(request)]
     assert listed == [await place.read(booking_id) for booking_id in sorted(ids)]
 
 
 async def test_assignments_are_listed_as_they_are_read(place: House, ids: list[str]) -> None:
-    request = ListAssignmentsRequest(
-        restaurant_id=place.restaurant_id,
-        window_start=stamp(evening() - DAY),
-        window_end=stamp(evening() + DAY),
-        page_size=2,
-    )
+    request = ListAssignmentsRequest(**around_the_evening(place))
     listed = [assignment async for assignment in place.client.iterate_assignments(request)]
     read = [
         (
