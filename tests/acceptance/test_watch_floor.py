@@ -28,7 +28,7 @@ from maitred_client.messages import (
 )
 from server.bootstrap import serving
 from server.config import Settings
-from server.persistence import floor_log
+from server.orchestrator import paging
 from server.persistence.listener import APPLICATION_NAME
 from tests.builders.world_extras import UNKNOWN_ID, House, house, refused
 from tests.conftest import Served
@@ -84,7 +84,7 @@ async def test_a_snapshot_has_the_floor_and_all_that_is_claimed_on_it(place: Hou
 async def test_a_snapshot_that_takes_several_readings_has_everything_once(
     place: House, server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(floor_log, "PAGE_SIZE_MAX", 1)
+    monkeypatch.setattr(paging, "PAGE_SIZE_MAX", 1)
     for name in ("W1", "W2"):
         await place.hold(await place.party(2), name)
     for name in ("F6", "P1"):
