@@ -74,6 +74,14 @@ def _forgetful_servers() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def hangups_heard() -> Iterator[None]:
+    """The end of a terminal is told to this process and to those that it starts, even where nohup has it ignored."""
+    before = signal.signal(signal.SIGHUP, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """A running server, its database, and a tenant that nobody else uses."""

@@ -100,6 +100,7 @@ async def until(reader: asyncio.StreamReader, words: str) -> None:
             seen += (await reader.read(65_536)).decode(errors="replace")
 
 
+@pytest.mark.usefixtures("hangups_heard")
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals")
 async def test_the_picture_follows_what_happens(server: Served, place: House) -> None:
     async with on_a_terminal(*watch_arguments(server, place)) as (process, screen):

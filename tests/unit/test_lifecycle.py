@@ -75,6 +75,7 @@ async def test_two_who_stop_wait_for_the_same_stop() -> None:
     await second
 
 
+@pytest.mark.usefixtures("hangups_heard")
 async def test_the_first_signal_asks_to_stop_and_the_second_one_to_hurry() -> None:
     stopping = asyncio.Event()
     finished: list[bool] = []
