@@ -27,6 +27,7 @@ from server.cli.instants import parse_date
 from server.cli.looking_up import find_restaurant, get_floor
 from server.cli.options import Connection
 from server.cli.output import Format, errors, facts, grid, show, write_json
+from server.cli.wording import counted
 
 
 class Order(StrEnum):
@@ -75,7 +76,7 @@ async def assign_day(connection: Connection, restaurant: str, day: Day, output: 
     if open_still:
         raise CommandFailure(
             ExitCode.REFUSED,
-            f"time ran out before {open_still} bookings were decided",
+            f"time ran out with {counted(open_still, 'booking')} undecided",
             "Repeat the same command, with a longer --timeout if need be; it goes on with what still waits.",
         )
 

@@ -44,6 +44,7 @@ from server.cli.options import (
     Timeout,
 )
 from server.cli.output import Format, facts, show, write_json
+from server.cli.wording import counted
 from server.domain.limits import CUTOFF_MAX_S
 
 BookingId = Annotated[
@@ -178,7 +179,8 @@ def _job_facts(job: AutoAssignJob, zone: ZoneInfo) -> Iterator[tuple[str, object
         trigger = _word(AutoAssignTrigger.Name(job.trigger), "AUTO_ASSIGN_TRIGGER_")
         why = f": {ErrorReason.Name(job.reason).removeprefix('ERROR_REASON_')}" if job.reason else ""
         at = f"{instant(job.decided_at).astimezone(zone):%a %H:%M:%S %Z}"
-        yield "decided", f"{outcome}{why} ({trigger}, {at}, {_tries(job.attempt_count)})"
+        tries = counted(job.attempt_count, "try", "tries")
+        yield "decided", f"{outcome}{why} ({trigger}, {at}, {tries})"
 
 
 def _history(changes: Iterable[BookingChange], restaurant: Restaurant) -> Iterator[tuple[str, object]]:
@@ -195,7 +197,3 @@ def _status(status: "BookingStatus.ValueType") -> str:
 
 def _word(name: str, prefix: str) -> str:
     return name.removeprefix(prefix).lower().replace("_", " ")
-
-
-def _tries(number: int) -> str:
-    return "1 try" if number == 1 else f"{number} tries"

@@ -32,6 +32,7 @@ from server.cli.options import (
 )
 from server.cli.outbox_view import show_event, show_events, show_stats
 from server.cli.output import Format, note, show, write_json
+from server.cli.wording import counted
 
 # What one call redrives at most, and so what one call is given at most.
 REDRIVEN_MAX = 500
@@ -223,7 +224,7 @@ def redrive(
             )
             redriven = await (_redrive_all(client, request) if every else _redrive(client, request, named))
         if output is Format.TABLE:
-            show(f"{len(redriven)} events redriven", *redriven)
+            show(f"{counted(len(redriven), 'event')} redriven", *redriven)
         else:
             write_json({"event_ids": redriven}, output)
         if left_out := sorted(set(named) - set(redriven)):

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 
+from server.cli.wording import counted
+
 HOUR = timedelta(hours=1)
 # How far claims can stretch the picture beyond the opening hours.
 REACH = 6 * HOUR
@@ -181,17 +183,13 @@ def _bar(claim: Claim) -> Bar:
 def _subtitle(claims: Sequence[Claim], tables: int) -> str:
     seated = [claim for claim in claims if claim.kind in (BarKind.ASSIGNMENT, BarKind.COMPLETED)]
     parts = [
-        _count(tables, "table"),
-        f"{_count(len(seated), 'booking')} with {_count(sum(claim.party_size for claim in seated), 'guest')}",
+        counted(tables, "table"),
+        f"{counted(len(seated), 'booking')} with {counted(sum(claim.party_size for claim in seated), 'guest')}",
     ]
     for kind, word in ((BarKind.HOLD, "hold"), (BarKind.BLOCK, "block")):
         if number := sum(claim.kind is kind for claim in claims):
-            parts.append(_count(number, word))
+            parts.append(counted(number, word))
     return " · ".join(parts)
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _ticks(start: datetime, end: datetime, zone: tzinfo | None) -> tuple[datetime, ...]:

@@ -12,6 +12,7 @@ from server.cli.alternatives_view import alternatives_view, hints, what_would_he
 from server.cli.output import facts, grid
 from server.cli.overriding import reason_names
 from server.cli.plan_choice import reason_word
+from server.cli.wording import counted
 
 OUTCOMES = {
     PlanOutcome.PLAN_OUTCOME_FEASIBLE: Text("something fits", style="bold green"),
@@ -31,7 +32,7 @@ def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Itera
         (
             ("outcome", OUTCOMES.get(response.outcome, Text("unknown"))),
             ("window", f"{start:%a %Y-%m-%d %H:%M}–{end:%H:%M %Z}, {response.period}"),
-            ("looked at", f"{response.tables_considered} tables, {response.combinations_considered} merges"),
+            ("looked at", _looked_at(response)),
             ("ranked by", _ranked_by(response)),
             *_relaxed(response),
             *hints(response),
@@ -40,8 +41,8 @@ def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Itera
     if response.plans:
         yield ""
         yield _plans(response, floor)
-        if response.plans_found > len(response.plans):
-            yield Text(f"{response.plans_found - len(response.plans)} more plans: --limit", style="dim")
+        if more := response.plans_found - len(response.plans):
+            yield Text(f"{counted(more, 'more plan')}: --limit", style="dim")
     if response.rejections:
         yield ""
         yield _rejections(response, floor, zone)
@@ -50,11 +51,16 @@ def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Itera
         yield alternatives_view(response.alternatives, floor, zone)
 
 
+def _looked_at(response: PlanTablesResponse) -> str:
+    tables, merges = response.tables_considered, response.combinations_considered
+    return f"{counted(tables, 'table')}, {counted(merges, 'merge')}"
+
+
 def _ranked_by(response: PlanTablesResponse) -> str:
     engine = PlanEngine.Name(response.engine).removeprefix("PLAN_ENGINE_").lower()
     considered, found = response.waiting_considered, response.waiting_found
-    waiting = f"{considered} of {found}" if considered < found else str(found)
-    return f"{engine}, with {waiting} waiting bookings in mind"
+    waiting = counted(found, "waiting booking")
+    return f"{engine}, with {f'{considered} of ' if considered < found else ''}{waiting} in mind"
 
 
 def _relaxed(response: PlanTablesResponse) -> Iterator[tuple[str, str]]:

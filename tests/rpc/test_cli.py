@@ -161,7 +161,7 @@ async def test_a_plan_for_people_shows_scores_terms_and_reasons(lumen: Lumen) ->
     assert "preferred zone 20.00" in shown.out
     assert "ZONE_NOT_REQUESTED" in shown.out
     assert "20:00–21:45 CE" in shown.out
-    assert re.search(r"ranked by +v2, with \d+ waiting bookings in mind", shown.out)
+    assert re.search(r"ranked by +v2, with \d+ waiting bookings? in mind", shown.out)
 
 
 async def test_json_lines_have_one_plan_per_line(lumen: Lumen) -> None:

@@ -80,7 +80,7 @@ async def test_a_service_date_without_enough_time_ends_with_3(server: Served, wo
     await world.booking()
     async with restaurant_locked(server.database_url, world.restaurant_id):
         ended = await auto_assign(server, "--date", evening().date().isoformat(), "--timeout", "1")
-    assert (ended.code, "1 bookings" in ended.err) == (ExitCode.REFUSED, True)
+    assert (ended.code, "1 booking undecided" in ended.err) == (ExitCode.REFUSED, True)
 
 
 @pytest.mark.parametrize("arguments", [(), (UNKNOWN_ID, "--date", "2031-05-01"), ("--date", "tomorrow")])
