@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
+from itertools import groupby
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -23,6 +24,7 @@ STATUSES = {
     CheckStatus.CHECK_STATUS_WARNING: Text("look", style="bold yellow"),
     CheckStatus.CHECK_STATUS_ERROR: Text("no", style="bold red"),
 }
+CLOSED_OR_OVER = (ErrorReason.ERROR_REASON_OUTSIDE_SERVICE_HOURS, ErrorReason.ERROR_REASON_WINDOW_IN_PAST)
 POSSIBLE = {True: Text("possible", style="bold green"), False: Text("not possible", style="bold red")}
 
 
@@ -78,15 +80,28 @@ def _conflicts(conflicts: Sequence[Conflict], floor: Floor, zone: tzinfo) -> Ren
 def availability_view(
     sizes: Sequence[int], starts: Sequence[datetime], answers: Sequence[Availability]
 ) -> RenderableType:
-    """Starts down, sizes across: the tables, or what keeps the party out. `answers` go start by start."""
+    """Starts down, sizes across: the tables, or what keeps the party out. `answers` go start by start.
+
+    Starts that follow each other share a line while the restaurant is closed, or they are over.
+    """
     width = len(sizes)
-    return grid(
-        ("Start", *(f"Party of {size}" for size in sizes)),
-        (
-            (f"{start:%H:%M}", *map(_cell, answers[row * width : (row + 1) * width]))
-            for row, start in enumerate(starts)
-        ),
-    )
+    rows = ((start, answers[row * width : (row + 1) * width]) for row, start in enumerate(starts))
+    lines: list[tuple[str | Text, ...]] = []
+    for nobody_may, run in groupby(rows, lambda row: _keeps_everybody_out(row[1])):
+        alike = list(run)
+        if nobody_may:
+            first, last = alike[0][0], alike[-1][0]
+            lines.append((f"{first:%H:%M}–{last:%H:%M}", *map(_cell, alike[0][1])))
+        else:
+            lines += [(f"{start:%H:%M}", *map(_cell, each)) for start, each in alike]
+    return grid(("Start", *(f"Party of {size}" for size in sizes)), lines)
+
+
+def _keeps_everybody_out(answers: Sequence[Availability]) -> "ErrorReason.ValueType | None":
+    """Why nobody may start then, whatever is free."""
+    found = {tuple(answer.reasons) for answer in answers}
+    reasons = found.pop() if len(found) == 1 else ()
+    return reasons[0] if reasons and reasons[0] in CLOSED_OR_OVER else None
 
 
 def _cell(answer: Availability) -> Text:

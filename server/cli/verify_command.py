@@ -24,12 +24,22 @@ from server.cli.options import (
 )
 from server.cli.output import Format, facts, grid, show, write_json
 from server.cli.service_commands import DatabaseUrl, DataDir
+from server.cli.wording import counted
 
 if TYPE_CHECKING:
     from server.domain.invariants import InvariantReport
 
 IDS = ("restaurant_id", "booking_id", "hold_id", "assignment_id", "block_id")
-COUNTS = ("restaurants", "bookings", "holds", "assignments", "blocks", "claims", "events", "audit_entries")
+COUNTED = {
+    "restaurants": ("restaurant",),
+    "bookings": ("booking",),
+    "holds": ("hold",),
+    "assignments": ("assignment",),
+    "blocks": ("block",),
+    "claims": ("claim",),
+    "events": ("event",),
+    "audit_entries": ("audit entry", "audit entries"),
+}
 
 Restaurant = Annotated[
     str,
@@ -115,7 +125,7 @@ def document(report: "CheckInvariantsResponse | InvariantReport", checked_at: dt
     return {
         "violations": report.violations,
         "checked_at": checked_at.isoformat(),
-        "counts": {name: getattr(report.counts, name) for name in COUNTS},
+        "counts": {name: getattr(report.counts, name) for name in COUNTED},
         "checks": [
             {
                 "check_id": check.check_id,
@@ -143,15 +153,24 @@ def _write(found: dict[str, Any], output: Format) -> None:
         return
     marks = {True: Text("ok", style="green"), False: Text("wrong", style="bold red")}
     rows = (
-        (marks[not check["violations"]], check["check_id"], check["violations"], check["description"])
+        (marks[not check["violations"]], check["check_id"], check["violations"], _always(check))
         for check in found["checks"]
     )
     show(grid(("", "Check", "Violations>", "What always holds"), rows, kept=3))
     for check in found["checks"]:
         for example in check["examples"]:
             show(Text(f"{check['check_id']}: {_in_words(example)}"))
-    looked_at = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in found["counts"].items())
-    show(facts((("looked at", looked_at), ("as of", found["checked_at"]))))
+    counts = found["counts"]
+    looked_at = ", ".join(counted(counts[name], *words) for name, words in COUNTED.items())
+    checked_at = dt.datetime.fromisoformat(found["checked_at"]).astimezone(dt.UTC)
+    show(facts((("looked at", looked_at), ("as of", f"{checked_at:%Y-%m-%d %H:%M:%S} UTC"))))
+
+
+def _always(check: dict[str, Any]) -> str:
+    """What a check is about: the rule alone while it holds, and all that there is to know when it is broken."""
+    description: str = check["description"]
+    rule, _, _ = description.partition(". ")
+    return description if check["violations"] else f"{rule.removesuffix('.')}."
 
 
 def _in_words(example: dict[str, Any]) -> str:

@@ -214,6 +214,9 @@ async def test_availability_of_an_evening_for_several_sizes(lumen: Lumen) -> Non
         await lumen("availability", "--party", "2", "--date", lumen.saturday.isoformat(), "-o", "json")
     ).json()
     assert len(whole_day) == 96
+    shown = await lumen("availability", "--party", "2", "--date", lumen.saturday.isoformat())
+    closed = [line.split() for line in shown.out.splitlines() if "OUTSIDE_SERVICE_HOURS" in line]
+    assert closed[0] == ["01:30–11:45", "OUTSIDE_SERVICE_HOURS"], "one line until the house opens"
     assert whole_day[4 * 5]["reasons"] == ["ERROR_REASON_OUTSIDE_SERVICE_HOURS"]
 
 
