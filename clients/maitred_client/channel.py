@@ -1,6 +1,7 @@
 """How the channel to the server is set up: retries, backoff, keepalive, limits."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,8 @@ CHANNEL_OPTIONS: Mapping[str, int | str] = {
     "grpc.enable_retries": 1,
     # A call can only be repeated while its whole request is kept; the default would exclude large floors.
     "grpc.per_rpc_retry_buffer_size": 4 * 1024 * 1024,
-    # Notices a peer that vanished while a call waits. Idle connections are not pinged: servers forbid that.
+    # Notices within 40 seconds a peer that fell silent while calls wait. Idle connections are not pinged: servers
+    # forbid that.
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_timeout_ms": 10_000,
     "grpc.keepalive_permit_without_calls": 0,
@@ -63,8 +65,8 @@ class RetryPolicy:
         if not 1 <= self.attempts_max <= ATTEMPTS_MAX:
             raise ValueError(f"attempts_max is {self.attempts_max}; it has to be 1 to {ATTEMPTS_MAX}")
         for name in ("backoff_s_initial", "backoff_s_max", "multiplier"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it has to be above 0")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; it has to be above 0, and not endless")
         if not self.codes:
             raise ValueError("codes is empty; use attempts_max=1 for no repeats")
 
@@ -96,7 +98,9 @@ def channel_options(
     retry: RetryPolicy, options: Sequence[tuple[str, int | str]] = ()
 ) -> list[tuple[str, int | str]]:
     """The channel's arguments; `options` win over the client's own."""
-    return list({**CHANNEL_OPTIONS, "grpc.service_config": service_config(retry), **dict(options)}.items())
+    chosen = {**CHANNEL_OPTIONS, "grpc.service_config": service_config(retry), **dict(options)}
+    # gRPC waits a minute for the answer to a ping, whatever the time-out of keepalive, unless it is told so.
+    return list({"grpc.http2.ping_timeout_ms": chosen["grpc.keepalive_timeout_ms"], **chosen}.items())
 
 
 def _seconds(length_s: float) -> str:

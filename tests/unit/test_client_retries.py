@@ -22,6 +22,7 @@ from maitred_client import (
     TableConflictHeldError,
 )
 from maitred_client.channel import channel_options, service_config
+from tests.support.gate import gate_to
 from tests.support.scripted_server import TENANT, Refusal, ScriptedServer, refusal, scripted_server
 
 IN_PROGRESS = refusal(grpc.StatusCode.UNAVAILABLE, "REQUEST_IN_PROGRESS")
@@ -136,6 +137,19 @@ async def test_the_largest_floor_is_repeated_too() -> None:
     assert [len(asked.request) > 1_500_000 for asked in server.asked] == [True, True]
 
 
+async def test_a_connection_that_was_cut_without_a_word_is_given_up_for_another() -> None:
+    soon = [("grpc.keepalive_time_ms", 100), ("grpc.keepalive_timeout_ms", 200)]
+    async with scripted_server() as server:
+        host, port = server.address.split(":")
+        async with gate_to(lambda: asyncio.open_connection(host, int(port))) as gate:
+            address = f"127.0.0.1:{gate.port}"
+            async with AsyncMaitredClient(address, tenant_id=TENANT, timeout_s=5, options=soon) as client:
+                await client.get_hold(GetHoldRequest())
+                gate.lose()
+                await client.get_hold(GetHoldRequest())
+    assert gate.entered == 2
+
+
 def test_the_service_config_is_what_grpc_expects() -> None:
     config: dict[str, Any] = json.loads(service_config(RetryPolicy()))
     [method] = config["methodConfig"]
@@ -162,7 +176,7 @@ def test_a_number_of_attempts_that_grpc_would_not_keep_is_refused(attempts_max: 
         RetryPolicy(attempts_max=attempts_max)
 
 
-@pytest.mark.parametrize("length_s", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("length_s", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_backoff_that_is_no_length_is_refused(length_s: float) -> None:
     with pytest.raises(ValueError, match="backoff_s_initial is"):
         RetryPolicy(backoff_s_initial=length_s)
