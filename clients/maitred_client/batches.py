@@ -17,11 +17,11 @@ def batch(
     rpc: Rpc, request: AutoAssignBatchRequest, timeout_s: float | None, settings: CallSettings
 ) -> Generator[AutoAssignBatchResponse, None, None]:
     """The responses of one call. Raises ValueError unless the timeout is above 0."""
+    settings.require_usable()
     call = rpc(request, timeout=_deadline_s(timeout_s, settings), metadata=settings.metadata)
     try:
-        yield from call
-    except grpc.RpcError as failure:
-        raise settings.error(failure, request) from failure
+        with settings.failures_of(request):
+            yield from call
     finally:
         call.cancel()
 
@@ -30,12 +30,12 @@ async def batch_async(
     rpc: AsyncRpc, request: AutoAssignBatchRequest, timeout_s: float | None, settings: CallSettings
 ) -> AsyncGenerator[AutoAssignBatchResponse, None]:
     """The same for asyncio."""
+    settings.require_usable()
     call = rpc(request, timeout=_deadline_s(timeout_s, settings), metadata=settings.metadata)
     try:
-        async for response in call:
-            yield response
-    except grpc.RpcError as failure:
-        raise settings.error(failure, request) from failure
+        with settings.failures_of(request):
+            async for response in call:
+                yield response
     finally:
         call.cancel()
 
