@@ -36,9 +36,9 @@ CHANNEL_OPTIONS: Mapping[str, int | str] = {
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_timeout_ms": 10_000,
     "grpc.keepalive_permit_without_calls": 0,
-    # A restarted server is found again within the retries of one call, not after gRPC's two minutes.
+    # A server that is back is found within the retries of one call, not after gRPC's two minutes.
     "grpc.initial_reconnect_backoff_ms": 100,
-    "grpc.max_reconnect_backoff_ms": 2_000,
+    "grpc.max_reconnect_backoff_ms": 1_000,
     # A new client does not wait out the backoff of an earlier one whose server on the same address is gone.
     "grpc.use_local_subchannel_pool": 1,
 }
@@ -49,16 +49,17 @@ class RetryPolicy:
     """When the channel itself repeats a call, and how long it waits before.
 
     The n-th wait is about `backoff_s_initial * multiplier ** (n - 1)`, at most `backoff_s_max`, give or take
-    a fifth, unless the server says how long to wait. Repeats carry the same request_id and share the deadline
-    of the call. `attempts_max` counts the first attempt too: 1 means no repeats, gRPC allows up to 5.
+    a fifth, unless the server says how long to wait: by default repeats end after about 1.6 s. They carry the same
+    request_id and share the deadline of the call. `attempts_max` counts the first attempt too: 1 means no repeats,
+    gRPC allows up to 5.
 
     Raises ValueError when a number is outside its range.
     """
 
-    attempts_max: int = 4
+    attempts_max: int = 5
     backoff_s_initial: float = 0.05
     backoff_s_max: float = 1.0
-    multiplier: float = 2.0
+    multiplier: float = 3.0
     codes: tuple[grpc.StatusCode, ...] = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
     def __post_init__(self) -> None:

@@ -76,13 +76,13 @@ async def test_two_calls_with_one_message_are_two_intentions() -> None:
     assert len(set(request_ids(server))) == 2
 
 
-async def test_a_call_that_keeps_failing_ends_after_four_attempts_with_the_last_reason() -> None:
+async def test_a_call_that_keeps_failing_ends_after_five_attempts_with_the_last_reason() -> None:
     async with scripted_server() as server:
         server.will("HoldTables", *[DRAINING] * 9)
         async with AsyncMaitredClient(server.address, tenant_id=TENANT) as client:
             with pytest.raises(DrainingError) as failed:
                 await client.hold_tables(HoldTablesRequest())
-    assert len(server.asked) == 4
+    assert len(server.asked) == 5
     assert {failed.value.request_id} == set(request_ids(server))
 
 
@@ -154,13 +154,22 @@ def test_the_service_config_is_what_grpc_expects() -> None:
     config: dict[str, Any] = json.loads(service_config(RetryPolicy()))
     [method] = config["methodConfig"]
     assert method["retryPolicy"] == {
-        "maxAttempts": 4,
+        "maxAttempts": 5,
         "initialBackoff": "0.050000000s",
         "maxBackoff": "1.000000000s",
-        "backoffMultiplier": 2.0,
+        "backoffMultiplier": 3.0,
         "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
     }
     assert {"service": "maitred.v1.AssignmentService"} in method["name"]
+
+
+def test_a_server_that_is_back_is_found_by_a_call_that_began_while_it_was_away() -> None:
+    retry, spread = RetryPolicy(), 0.2
+    growth = [retry.backoff_s_initial * retry.multiplier**n for n in range(retry.attempts_max - 1)]
+    repeats_s_min = (1 - spread) * sum(min(wait_s, retry.backoff_s_max) for wait_s in growth)
+    reconnect_ms = dict(channel_options(retry))["grpc.max_reconnect_backoff_ms"]
+    assert isinstance(reconnect_ms, int)
+    assert repeats_s_min > (1 + spread) * reconnect_ms / 1_000
 
 
 def test_the_callers_channel_options_win() -> None:
