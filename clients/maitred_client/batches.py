@@ -18,12 +18,12 @@ def batch(
 ) -> Generator[AutoAssignBatchResponse, None, None]:
     """The responses of one call. Raises ValueError unless the timeout is above 0."""
     settings.require_usable()
-    call = rpc(request, timeout=_deadline_s(timeout_s, settings), metadata=settings.metadata)
-    try:
-        with settings.failures_of(request):
+    with settings.failures_of(request):
+        call = rpc(request, timeout=_deadline_s(timeout_s, settings), metadata=settings.metadata)
+        try:
             yield from call
-    finally:
-        call.cancel()
+        finally:
+            call.cancel()
 
 
 async def batch_async(
@@ -31,13 +31,13 @@ async def batch_async(
 ) -> AsyncGenerator[AutoAssignBatchResponse, None]:
     """The same for asyncio."""
     settings.require_usable()
-    call = rpc(request, timeout=_deadline_s(timeout_s, settings), metadata=settings.metadata)
-    try:
-        with settings.failures_of(request):
+    with settings.failures_of(request):
+        call = rpc(request, timeout=_deadline_s(timeout_s, settings), metadata=settings.metadata)
+        try:
             async for response in call:
                 yield response
-    finally:
-        call.cancel()
+        finally:
+            call.cancel()
 
 
 def _deadline_s(timeout_s: float | None, settings: CallSettings) -> float | None:

@@ -67,6 +67,10 @@ class CallSettings:
             if not self.closed or task is None or task.cancelling():
                 raise
             raise self.closed_error(request) from None
+        except ValueError:
+            # Or it is gRPC's word for a channel that another thread has just closed.
+            self.require_usable()
+            raise
 
     def closed_error(self, request: Message) -> MaitredError:
         """What a call under way raises when its client is closed."""

@@ -96,18 +96,19 @@ def watch(
     """One watch through as many streams as it takes."""
     settings.require_usable()
     standing = Watch(request, timeout_s)
-    while not settings.closed:
-        error: MaitredError | None = None
-        call = rpc(standing.request, timeout=standing.remaining_s(), metadata=settings.metadata)
-        try:
-            for response in call:
-                if standing.take(response):
-                    yield response
-        except grpc.RpcError as failure:
-            error = settings.error(failure, request)
-        finally:
-            call.cancel()
-        time.sleep(standing.pause_s(error))
+    with settings.failures_of(request):
+        while not settings.closed:
+            error: MaitredError | None = None
+            call = rpc(standing.request, timeout=standing.remaining_s(), metadata=settings.metadata)
+            try:
+                for response in call:
+                    if standing.take(response):
+                        yield response
+            except grpc.RpcError as failure:
+                error = settings.error(failure, request)
+            finally:
+                call.cancel()
+            time.sleep(standing.pause_s(error))
     raise settings.closed_error(request)
 
 

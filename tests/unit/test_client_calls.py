@@ -133,6 +133,14 @@ async def test_a_closed_client_says_so() -> None:
         next(sync_client.auto_assign_batch(AutoAssignBatchRequest()))
 
 
+def test_a_call_that_was_about_to_begin_when_another_thread_closed_its_client_says_so() -> None:
+    client = MaitredClient("127.0.0.1:1", tenant_id=TENANT)
+    client.close()
+    begun, say_so = client._assignment.GetHold, pytest.raises(RuntimeError, match="this client is closed")
+    with say_so, client._settings.failures_of(GetHoldRequest()):
+        begun(GetHoldRequest())
+
+
 async def test_a_call_under_way_when_its_client_is_closed_fails_and_cancels_nobody() -> None:
     async with scripted_server() as server:
         server.stall = True
