@@ -37,7 +37,8 @@ Response = TypeVar("Response")
 class AsyncMaitredClient(AsyncOpsCalls):
     """Calls a maitred server from asyncio. May be shared between the tasks of one event loop.
 
-    It is made inside the running event loop and belongs to it; RuntimeError otherwise.
+    It is made inside the running event loop and belongs to it: RuntimeError without one, and in every other, such
+    as that of a second `asyncio.run`. Calls after `close` raise RuntimeError, too.
 
     `tenant_id` and `actor` say who calls, `scopes` what the caller may do. `timeout_s` is for one call and
     all its repeats; every method takes its own instead. Without `credentials` nothing is encrypted. `options`
@@ -67,8 +68,9 @@ class AsyncMaitredClient(AsyncOpsCalls):
         retry: RetryPolicy = DEFAULT_RETRY,
         options: Sequence[tuple[str, int | str]] = (),
     ) -> None:
-        asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         self._settings = call_settings(address, tenant_id, actor, scopes, timeout_s)
+        self._settings.loop = loop
         arguments = channel_options(retry, options)
         if credentials is None:
             self._channel = grpc.aio.insecure_channel(address, arguments)
@@ -232,7 +234,8 @@ class AsyncMaitredClient(AsyncOpsCalls):
         """A restaurant's floor: a snapshot, then every change, exactly once and in order; `FloorState` applies them.
 
         Goes on by itself, wherever another server answers, when its stream ends or falls silent; when what it missed is
-        not kept any more, another snapshot comes. It lasts until it is closed (`aclose`), or for `timeout_s`.
+        not kept any more, another snapshot comes. It lasts until it is closed (`aclose`), or until `timeout_s` ends it
+        with DEADLINE_EXCEEDED.
         """
         return watch_async(self._assignment.WatchFloor, request, timeout_s, self._settings)
 
@@ -351,7 +354,8 @@ class AsyncMaitredClient(AsyncOpsCalls):
         return await self._call(self._booking.TransitionBooking, request, timeout_s)
 
     async def close(self) -> None:
-        """Closes the channel; calls under way are cancelled. Closing twice is harmless."""
+        """Closes the channel; calls under way end with a TransportError. Closing twice is harmless."""
+        self._settings.closed = True
         await self._channel.close()
 
     async def __aenter__(self) -> Self:
@@ -368,10 +372,7 @@ class AsyncMaitredClient(AsyncOpsCalls):
         request: Request,
         timeout_s: float | None,
     ) -> Response:
-        request = with_request_id(request)
-        try:
-            return await rpc(
-                request, timeout=self._settings.deadline_s(timeout_s), metadata=self._settings.metadata
-            )
-        except grpc.RpcError as failure:
-            raise self._settings.error(failure, request) from failure
+        settings, request = self._settings, with_request_id(request)
+        settings.require_usable()
+        with settings.failures_of(request):
+            return await rpc(request, timeout=settings.deadline_s(timeout_s), metadata=settings.metadata)

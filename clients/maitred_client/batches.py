@@ -17,27 +17,27 @@ def batch(
     rpc: Rpc, request: AutoAssignBatchRequest, timeout_s: float | None, settings: CallSettings
 ) -> Generator[AutoAssignBatchResponse, None, None]:
     """The responses of one call. Raises ValueError unless the timeout is above 0."""
-    call = rpc(request, timeout=_deadline_s(timeout_s, settings), metadata=settings.metadata)
-    try:
-        yield from call
-    except grpc.RpcError as failure:
-        raise settings.error(failure, request) from failure
-    finally:
-        call.cancel()
+    settings.require_usable()
+    with settings.failures_of(request):
+        call = rpc(request, timeout=_deadline_s(timeout_s, settings), metadata=settings.metadata)
+        try:
+            yield from call
+        finally:
+            call.cancel()
 
 
 async def batch_async(
     rpc: AsyncRpc, request: AutoAssignBatchRequest, timeout_s: float | None, settings: CallSettings
 ) -> AsyncGenerator[AutoAssignBatchResponse, None]:
     """The same for asyncio."""
-    call = rpc(request, timeout=_deadline_s(timeout_s, settings), metadata=settings.metadata)
-    try:
-        async for response in call:
-            yield response
-    except grpc.RpcError as failure:
-        raise settings.error(failure, request) from failure
-    finally:
-        call.cancel()
+    settings.require_usable()
+    with settings.failures_of(request):
+        call = rpc(request, timeout=_deadline_s(timeout_s, settings), metadata=settings.metadata)
+        try:
+            async for response in call:
+                yield response
+        finally:
+            call.cancel()
 
 
 def _deadline_s(timeout_s: float | None, settings: CallSettings) -> float | None:

@@ -1,6 +1,8 @@
 """What every call needs, the same for both clients: identity, deadline, request id, decoded errors."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar, cast
 from uuid import UUID
@@ -29,19 +31,51 @@ TIMEOUT_S_MAX = 365 * 86_400
 Request = TypeVar("Request", bound=Message)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CallSettings:
-    """What is the same for all calls of one client."""
+    """What is the same for all calls of one client. `loop` is the event loop that it belongs to, if to any."""
 
     address: str
     metadata: tuple[tuple[str, str], ...]
     timeout_s: float
+    loop: asyncio.AbstractEventLoop | None = None
+    closed: bool = False
+
+    def require_usable(self) -> None:
+        """Raises RuntimeError when the client is closed, or belongs to another event loop than this one."""
+        if self.closed:
+            raise RuntimeError("this client is closed; make another one")
+        if self.loop is not None and self.loop is not asyncio.get_running_loop():
+            raise RuntimeError("this client was made in another event loop; make one in each")
 
     def deadline_s(self, timeout_s: float | None) -> float:
         """The time a call may take with all its repeats, in seconds. Raises ValueError as `require_timeout` does."""
         chosen_s = self.timeout_s if timeout_s is None else timeout_s
         require_timeout(chosen_s)
         return chosen_s
+
+    @contextmanager
+    def failures_of(self, request: Message) -> Iterator[None]:
+        """Raises what failed inside as typed errors, also where closing the client ended it: nobody cancelled the
+        task that waits."""
+        try:
+            yield
+        except grpc.RpcError as failure:
+            raise self.error(failure, request) from failure
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self.closed or task is None or task.cancelling():
+                raise
+            raise self.closed_error(request) from None
+        except ValueError:
+            # Or it is gRPC's word for a channel that another thread has just closed.
+            self.require_usable()
+            raise
+
+    def closed_error(self, request: Message) -> MaitredError:
+        """What a call under way raises when its client is closed."""
+        message = f"{self.address}: the client was closed"
+        return TransportError(grpc.StatusCode.CANCELLED, message, NO_DETAILS, request_id_of(request))
 
     def error(self, failure: grpc.RpcError, request: Message) -> MaitredError:
         """The typed error for a failed call; it names the address when nothing else would."""

@@ -33,7 +33,10 @@ Response = TypeVar("Response")
 
 
 class MaitredClient(OpsCalls):
-    """Calls a maitred server and waits for each answer. May be shared between threads.
+    """Calls a maitred server and waits for each answer. May be shared between threads. Calls after `close` raise
+    RuntimeError.
+
+    A process that forks makes its clients after that: gRPC does not survive a fork while a thread calls.
 
     `tenant_id` and `actor` say who calls, `scopes` what the caller may do. `timeout_s` is for one call and
     all its repeats; every method takes its own instead. Without `credentials` nothing is encrypted. `options`
@@ -223,7 +226,8 @@ class MaitredClient(OpsCalls):
         """A restaurant's floor: a snapshot, then every change, exactly once and in order; `FloorState` applies them.
 
         Goes on by itself, wherever another server answers, when its stream ends; when what it missed is not kept any
-        more, another snapshot comes. It lasts until it is closed (`close`), or for `timeout_s`.
+        more, another snapshot comes. It lasts until it is closed (`close`), or until `timeout_s` ends it with
+        DEADLINE_EXCEEDED.
         """
         return watch(self._assignment.WatchFloor, request, timeout_s, self._settings)
 
@@ -340,6 +344,7 @@ class MaitredClient(OpsCalls):
 
     def close(self) -> None:
         """Closes the channel; calls under way end with a TransportError. Closing twice is harmless."""
+        self._settings.closed = True
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -356,10 +361,7 @@ class MaitredClient(OpsCalls):
         request: Request,
         timeout_s: float | None,
     ) -> Response:
-        request = with_request_id(request)
-        try:
-            return rpc(
-                request, timeout=self._settings.deadline_s(timeout_s), metadata=self._settings.metadata
-            )
-        except grpc.RpcError as failure:
-            raise self._settings.error(failure, request) from failure
+        settings, request = self._settings, with_request_id(request)
+        settings.require_usable()
+        with settings.failures_of(request):
+            return rpc(request, timeout=settings.deadline_s(timeout_s), metadata=settings.metadata)

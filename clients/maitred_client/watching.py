@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from collections.abc import AsyncGenerator, Generator
 from random import uniform
 from typing import TypeAlias, cast
 
@@ -94,48 +94,51 @@ def watch(
     rpc: Rpc, request: WatchFloorRequest, timeout_s: float | None, settings: CallSettings
 ) -> Generator[WatchFloorResponse, None, None]:
     """One watch through as many streams as it takes."""
+    settings.require_usable()
     standing = Watch(request, timeout_s)
-    while True:
-        error: MaitredError | None = None
-        call = rpc(standing.request, timeout=standing.remaining_s(), metadata=settings.metadata)
-        try:
-            for response in call:
-                if standing.take(response):
-                    yield response
-        except grpc.RpcError as failure:
-            error = settings.error(failure, request)
-        finally:
-            call.cancel()
-        time.sleep(standing.pause_s(error))
+    with settings.failures_of(request):
+        while not settings.closed:
+            error: MaitredError | None = None
+            call = rpc(standing.request, timeout=standing.remaining_s(), metadata=settings.metadata)
+            try:
+                for response in call:
+                    if standing.take(response):
+                        yield response
+            except grpc.RpcError as failure:
+                error = settings.error(failure, request)
+            finally:
+                call.cancel()
+            time.sleep(standing.pause_s(error))
+    raise settings.closed_error(request)
 
 
 async def watch_async(
     rpc: AsyncRpc, request: WatchFloorRequest, timeout_s: float | None, settings: CallSettings
 ) -> AsyncGenerator[WatchFloorResponse, None]:
     """The same for asyncio; a stream that falls silent is given up as well."""
+    settings.require_usable()
     standing = Watch(request, timeout_s)
-    while True:
-        error: MaitredError | None = None
-        call = rpc(standing.request, timeout=standing.remaining_s(), metadata=settings.metadata)
-        try:
-            async for response in _until_silent(call, standing.silence_s):
-                if standing.take(response):
-                    yield response
-        except grpc.RpcError as failure:
-            error = settings.error(failure, request)
-        finally:
-            call.cancel()
-        await asyncio.sleep(standing.pause_s(error))
+    with settings.failures_of(request):
+        while not settings.closed:
+            error: MaitredError | None = None
+            call = rpc(standing.request, timeout=standing.remaining_s(), metadata=settings.metadata)
+            try:
+                while (response := await _next(call, standing.silence_s)) is not None:
+                    if standing.take(response):
+                        yield response
+            except grpc.RpcError as failure:
+                error = settings.error(failure, request)
+            finally:
+                call.cancel()
+            await asyncio.sleep(standing.pause_s(error))
+    raise settings.closed_error(request)
 
 
-async def _until_silent(call: AsyncCall, silence_s: float) -> AsyncIterator[WatchFloorResponse]:
-    """What a stream brings, until it ends or brings nothing for this long."""
-    while True:
-        try:
-            async with asyncio.timeout(silence_s):
-                response = await call.read()
-        except TimeoutError:
-            return
-        if response is grpc.aio.EOF:
-            return
-        yield cast(WatchFloorResponse, response)
+async def _next(call: AsyncCall, silence_s: float) -> WatchFloorResponse | None:
+    """What a stream brings next; None when it has ended, or brings nothing for this long."""
+    try:
+        async with asyncio.timeout(silence_s):
+            response = await call.read()
+    except TimeoutError:
+        return None
+    return None if response is grpc.aio.EOF else cast(WatchFloorResponse, response)

@@ -203,6 +203,8 @@ def _options(settings: RpcSettings) -> list[tuple[str, Any]]:
         ("grpc.max_connection_age_grace_ms", settings.connection_age_grace_s * 1_000),
         ("grpc.keepalive_time_ms", settings.keepalive_s * 1_000),
         ("grpc.keepalive_timeout_ms", settings.keepalive_timeout_s * 1_000),
+        # gRPC waits a minute for the answer to a ping, whatever the time-out of keepalive, unless it is told so.
+        ("grpc.http2.ping_timeout_ms", settings.keepalive_timeout_s * 1_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", settings.keepalive_s * 1_000 // 2),
         ("grpc.enable_channelz", 1),

@@ -1,5 +1,6 @@
 """The wheel holds the service, the stubs, the clients and the migrations, and nothing else."""
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from hatchling.builders.wheel import WheelBuilder
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from tests.architecture.sources import ROOT
 
@@ -87,16 +90,36 @@ def test_every_file_of_a_room_is_in_it(wheel: zipfile.ZipFile, source: str, home
     assert wanted - set(wheel.namelist()) == set()
 
 
-def test_a_plain_install_asks_for_the_client_dependencies_only(wheel: zipfile.ZipFile) -> None:
+def plain_requirements(wheel: zipfile.ZipFile) -> dict[str, SpecifierSet]:
     metadata = wheel.read("maitred-0.1.0.dist-info/METADATA").decode()
-    required = [line.split()[1] for line in metadata.splitlines() if line.startswith("Requires-Dist:")]
-    plain = {
-        line.split()[1].split("==")[0]
-        for line in metadata.splitlines()
-        if line.startswith("Requires-Dist:") and "extra ==" not in line
+    lines = [line for line in metadata.splitlines() if line.startswith("Requires-Dist:")]
+    plain = [Requirement(line.partition(":")[2].strip()) for line in lines if "extra ==" not in line]
+    assert len(lines) > len(plain)
+    return {each.name: each.specifier for each in plain}
+
+
+def test_a_plain_install_asks_for_the_client_dependencies_only(wheel: zipfile.ZipFile) -> None:
+    assert set(plain_requirements(wheel)) == {
+        "grpcio",
+        "grpcio-status",
+        "googleapis-common-protos",
+        "protobuf",
     }
-    assert plain == {"grpcio", "grpcio-status", "googleapis-common-protos", "protobuf"}
-    assert len(required) > len(plain)
+
+
+def test_a_plain_install_takes_what_the_generated_code_takes(wheel: zipfile.ZipFile) -> None:
+    stubs = wheel.read("maitred/v1/planner_service_pb2_grpc.py").decode()
+    messages = wheel.read("maitred/v1/planner_service_pb2.py").decode()
+    made_with = {
+        "grpcio": re.findall(r"^GRPC_GENERATED_VERSION = '(.+)'$", stubs, re.MULTILINE),
+        "protobuf": re.findall(r"^# Protobuf Python Version: (.+)$", messages, re.MULTILINE),
+    }
+    required = plain_requirements(wheel)
+    for name, (oldest,) in made_with.items():
+        major, minor, _ = map(int, oldest.split("."))
+        taken = [oldest, f"{major}.{minor}.999", f"{major}.{minor + 1}.0"]
+        refused = [f"{major}.{minor - 1}.999", f"{major + 1}.0.0"]
+        assert list(required[name].filter([*taken, *refused])) == taken
 
 
 def test_the_client_imports_with_a_plain_install(unpacked: Path) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import grpc
 import pytest
 
+from maitred.v1.assignment_service_pb2 import WatchFloorRequest
 from maitred.v1.booking_service_pb2 import PutBookingRequest
 from maitred.v1.inventory_pb2 import Floor, Restaurant, Table, Zone
 from maitred.v1.inventory_service_pb2 import (
@@ -27,6 +28,7 @@ from maitred_client import (
     RequestIdReusedError,
     RestaurantNotFoundError,
     RetryClass,
+    TransportError,
     new_request_id,
 )
 
@@ -128,6 +130,50 @@ async def test_an_iterator_goes_through_every_page_once(client: AsyncMaitredClie
     found = [each.restaurant_id async for each in client.iterate_restaurants(request)]
     assert len(found) == len(set(found))
     assert {house.restaurant_id for house in houses} <= set(found)
+
+
+async def test_a_watch_that_is_closed_leaves_nothing_behind(
+    client: AsyncMaitredClient, server: RunningServer
+) -> None:
+    house = restaurant()
+    await client.put_restaurant(PutRestaurantRequest(restaurant=house))
+
+    async def left() -> set[asyncio.Task[object]]:
+        async with AsyncMaitredClient(server.address, tenant_id=server.tenant_id) as watcher:
+            watch = watcher.watch_floor(WatchFloorRequest(restaurant_id=house.restaurant_id))
+            assert (await anext(watch)).HasField("snapshot")
+            before = asyncio.all_tasks()
+            await watch.aclose()
+            await asyncio.sleep(0)
+            tasks = asyncio.all_tasks() - before
+            # gRPC tells a loop how its calls ended, even one that is closed by then: an answer comes after that.
+            await watcher.get_restaurant(GetRestaurantRequest(restaurant_id=house.restaurant_id))
+            return tasks
+
+    # In a loop of its own: the server's tasks come and go in this one.
+    assert await asyncio.to_thread(asyncio.run, left()) == set()
+
+
+async def test_what_is_under_way_when_its_client_is_closed_ends_with_an_error(
+    server: RunningServer,
+) -> None:
+    house = restaurant()
+    where = WatchFloorRequest(restaurant_id=house.restaurant_id)
+    async with AsyncMaitredClient(server.address, tenant_id=server.tenant_id) as client:
+        await client.put_restaurant(PutRestaurantRequest(restaurant=house))
+        watch = client.watch_floor(where)
+        await anext(watch)
+        waiting = asyncio.ensure_future(anext(watch))
+        await asyncio.sleep(0)
+    with MaitredClient(server.address, tenant_id=server.tenant_id) as sync_client:
+        sync_watch = sync_client.watch_floor(where)
+        await asyncio.to_thread(next, sync_watch)
+        sync_waiting = asyncio.ensure_future(asyncio.to_thread(next, sync_watch))
+        await asyncio.sleep(0)
+    for ended in (waiting, sync_waiting):
+        with pytest.raises(TransportError, match="the client was closed") as failed:
+            await ended
+        assert failed.value.code is grpc.StatusCode.CANCELLED
 
 
 async def test_the_largest_floor_fits_into_one_message(client: AsyncMaitredClient) -> None:

@@ -1,19 +1,29 @@
 """What the service asks its callers to repeat, the client does repeat: both sides agree about retries."""
 
+import asyncio
+import re
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
 
 from maitred.v1.assignment_service_pb2 import HoldTablesRequest, HoldTablesResponse
-from maitred_client import AsyncMaitredClient, HoldExpiredError, StoreUnavailableError
+from maitred_client import (
+    AsyncMaitredClient,
+    HoldExpiredError,
+    MaitredClient,
+    RetryPolicy,
+    StoreUnavailableError,
+)
 from server.errors import Reason, Refusal, ServiceError
 from server.rpc.interceptors.failures import FailureInterceptor
 from server.rpc.interceptors.parsing import Parsing
 from server.rpc.methods import Methods
+from tests.support.programs import ROOT
 from tests.support.scripted_server import TENANT
 
 
@@ -74,7 +84,7 @@ async def test_a_failure_that_stays_reaches_the_caller_with_its_reason(holds: Fa
     async with AsyncMaitredClient(holds.address, tenant_id=TENANT) as client:
         with pytest.raises(StoreUnavailableError) as failed:
             await client.hold_tables(HoldTablesRequest())
-    assert len(holds.request_ids) == 4
+    assert len(holds.request_ids) == 5
     assert failed.value.retry_after_s == 0.05
 
 
@@ -84,3 +94,20 @@ async def test_a_refusal_is_final(holds: FailingHolds) -> None:
         with pytest.raises(HoldExpiredError):
             await client.hold_tables(HoldTablesRequest())
     assert len(holds.request_ids) == 1
+
+
+async def test_the_page_about_the_client_shows_how_to_go_on_until_an_answer_comes(
+    holds: FailingHolds,
+) -> None:
+    page = (ROOT / "docs/client.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    holds.reasons.extend([Reason.DRAINING, Reason.STORE_UNAVAILABLE, Reason.SERVER_OVERLOADED])
+    with MaitredClient(holds.address, tenant_id=TENANT, retry=RetryPolicy(attempts_max=1)) as client:
+        await asyncio.to_thread(names["hold"], client, HoldTablesRequest(), 60.0)
+        holds.reasons.append(Reason.HOLD_EXPIRED)
+        with pytest.raises(HoldExpiredError):
+            await asyncio.to_thread(names["hold"], client, HoldTablesRequest(), 60.0)
+    assert len(holds.request_ids) == 5
+    assert len(set(holds.request_ids)) == 2

@@ -31,6 +31,7 @@ from tests.support.edge import (
     health,
     refusal,
 )
+from tests.support.gate import gate_to
 from tests.support.wire import Refused, Wire
 
 
@@ -148,6 +149,30 @@ async def test_a_stream_whose_caller_has_gone_is_no_incident(caplog: pytest.LogC
                 )
     assert [line for line in logs if line["event"] == "invariant_broken"] == []
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_what_a_caller_asked_who_was_cut_off_without_a_word_is_ended() -> None:
+    at_work, ended = asyncio.Event(), asyncio.Event()
+
+    async def lasts(caller: Caller, deadline: Deadline) -> None:
+        at_work.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with edge(lasts, keepalive_s=1, keepalive_timeout_s=1) as here:
+        host, port = here.server.address.split(":")
+        async with (
+            gate_to(lambda: asyncio.open_connection(host, int(port))) as gate,
+            grpc.aio.insecure_channel(f"127.0.0.1:{gate.port}") as channel,
+        ):
+            call = Wire(channel).begin(GET, ASK.SerializeToString(), timeout_s=60)
+            await at_work.wait()
+            gate.lose()
+            async with asyncio.timeout(9):
+                await ended.wait()
+            call.cancel()
 
 
 async def test_a_deadline_that_the_server_sets_is_kept_and_named() -> None:

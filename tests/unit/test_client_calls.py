@@ -1,21 +1,29 @@
 """Who calls, from where, and page by page."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from uuid import UUID
 
 import pytest
 
 from maitred.v1.assignment_pb2 import Hold
 from maitred.v1.assignment_service_pb2 import (
+    AutoAssignBatchRequest,
     GetHoldRequest,
     HoldTablesRequest,
     ListHoldsRequest,
     ListHoldsResponse,
     WatchFloorRequest,
 )
-from maitred_client import AsyncMaitredClient, MaitredClient, MaitredError, TableConflictHeldError
+from maitred_client import (
+    AsyncMaitredClient,
+    MaitredClient,
+    MaitredError,
+    TableConflictHeldError,
+    TransportError,
+)
 from maitred_client.calls import call_metadata
 from tests.support.scripted_server import TENANT, scripted_server
 
@@ -86,6 +94,62 @@ def test_a_timeout_that_is_no_length_is_refused(timeout_s: float) -> None:
 def test_the_async_client_has_to_be_made_where_its_loop_runs() -> None:
     with pytest.raises(RuntimeError, match="no running event loop"):
         AsyncMaitredClient("127.0.0.1:1", tenant_id=TENANT)
+
+
+async def begun(call: Awaitable[object] | AsyncIterator[object]) -> object:
+    return await (anext(call) if isinstance(call, AsyncIterator) else call)
+
+
+async def test_a_client_in_another_loop_than_its_own_says_so() -> None:
+    async with AsyncMaitredClient("127.0.0.1:1", tenant_id=TENANT) as client:
+        calls = (
+            client.get_hold(GetHoldRequest()),
+            client.watch_floor(WatchFloorRequest()),
+            client.auto_assign_batch(AutoAssignBatchRequest()),
+        )
+        for call in calls:
+            with pytest.raises(RuntimeError, match="made in another event loop"):
+                await asyncio.to_thread(asyncio.run, begun(call))
+
+
+async def test_a_closed_client_says_so() -> None:
+    client = AsyncMaitredClient("127.0.0.1:1", tenant_id=TENANT)
+    sync_client = MaitredClient("127.0.0.1:1", tenant_id=TENANT)
+    for _ in range(2):
+        await client.close()
+        sync_client.close()
+    closed = partial(pytest.raises, RuntimeError, match="this client is closed")
+    with closed():
+        await client.get_hold(GetHoldRequest())
+    with closed():
+        await anext(client.watch_floor(WatchFloorRequest()))
+    with closed():
+        await anext(client.auto_assign_batch(AutoAssignBatchRequest()))
+    with closed():
+        sync_client.get_hold(GetHoldRequest())
+    with closed():
+        next(sync_client.watch_floor(WatchFloorRequest()))
+    with closed():
+        next(sync_client.auto_assign_batch(AutoAssignBatchRequest()))
+
+
+def test_a_call_that_was_about_to_begin_when_another_thread_closed_its_client_says_so() -> None:
+    client = MaitredClient("127.0.0.1:1", tenant_id=TENANT)
+    client.close()
+    begun, say_so = client._assignment.GetHold, pytest.raises(RuntimeError, match="this client is closed")
+    with say_so, client._settings.failures_of(GetHoldRequest()):
+        begun(GetHoldRequest())
+
+
+async def test_a_call_under_way_when_its_client_is_closed_fails_and_cancels_nobody() -> None:
+    async with scripted_server() as server:
+        server.stall = True
+        async with AsyncMaitredClient(server.address, tenant_id=TENANT) as client:
+            call = asyncio.create_task(client.hold_tables(HoldTablesRequest(request_id="mine")))
+            await server.stalled.wait()
+        with pytest.raises(TransportError, match="the client was closed") as failed:
+            await call
+    assert failed.value.request_id == "mine"
 
 
 def test_one_reason_can_be_caught_alone_or_with_all_others() -> None:

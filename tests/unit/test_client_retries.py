@@ -22,6 +22,7 @@ from maitred_client import (
     TableConflictHeldError,
 )
 from maitred_client.channel import channel_options, service_config
+from tests.support.gate import gate_to
 from tests.support.scripted_server import TENANT, Refusal, ScriptedServer, refusal, scripted_server
 
 IN_PROGRESS = refusal(grpc.StatusCode.UNAVAILABLE, "REQUEST_IN_PROGRESS")
@@ -75,13 +76,13 @@ async def test_two_calls_with_one_message_are_two_intentions() -> None:
     assert len(set(request_ids(server))) == 2
 
 
-async def test_a_call_that_keeps_failing_ends_after_four_attempts_with_the_last_reason() -> None:
+async def test_a_call_that_keeps_failing_ends_after_five_attempts_with_the_last_reason() -> None:
     async with scripted_server() as server:
         server.will("HoldTables", *[DRAINING] * 9)
         async with AsyncMaitredClient(server.address, tenant_id=TENANT) as client:
             with pytest.raises(DrainingError) as failed:
                 await client.hold_tables(HoldTablesRequest())
-    assert len(server.asked) == 4
+    assert len(server.asked) == 5
     assert {failed.value.request_id} == set(request_ids(server))
 
 
@@ -136,17 +137,39 @@ async def test_the_largest_floor_is_repeated_too() -> None:
     assert [len(asked.request) > 1_500_000 for asked in server.asked] == [True, True]
 
 
+async def test_a_connection_that_was_cut_without_a_word_is_given_up_for_another() -> None:
+    soon = [("grpc.keepalive_time_ms", 100), ("grpc.keepalive_timeout_ms", 200)]
+    async with scripted_server() as server:
+        host, port = server.address.split(":")
+        async with gate_to(lambda: asyncio.open_connection(host, int(port))) as gate:
+            address = f"127.0.0.1:{gate.port}"
+            async with AsyncMaitredClient(address, tenant_id=TENANT, timeout_s=5, options=soon) as client:
+                await client.get_hold(GetHoldRequest())
+                gate.lose()
+                await client.get_hold(GetHoldRequest())
+    assert gate.entered == 2
+
+
 def test_the_service_config_is_what_grpc_expects() -> None:
     config: dict[str, Any] = json.loads(service_config(RetryPolicy()))
     [method] = config["methodConfig"]
     assert method["retryPolicy"] == {
-        "maxAttempts": 4,
+        "maxAttempts": 5,
         "initialBackoff": "0.050000000s",
         "maxBackoff": "1.000000000s",
-        "backoffMultiplier": 2.0,
+        "backoffMultiplier": 3.0,
         "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
     }
     assert {"service": "maitred.v1.AssignmentService"} in method["name"]
+
+
+def test_a_server_that_is_back_is_found_by_a_call_that_began_while_it_was_away() -> None:
+    retry, spread = RetryPolicy(), 0.2
+    growth = [retry.backoff_s_initial * retry.multiplier**n for n in range(retry.attempts_max - 1)]
+    repeats_s_min = (1 - spread) * sum(min(wait_s, retry.backoff_s_max) for wait_s in growth)
+    reconnect_ms = dict(channel_options(retry))["grpc.max_reconnect_backoff_ms"]
+    assert isinstance(reconnect_ms, int)
+    assert repeats_s_min > (1 + spread) * reconnect_ms / 1_000
 
 
 def test_the_callers_channel_options_win() -> None:
@@ -162,7 +185,7 @@ def test_a_number_of_attempts_that_grpc_would_not_keep_is_refused(attempts_max: 
         RetryPolicy(attempts_max=attempts_max)
 
 
-@pytest.mark.parametrize("length_s", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("length_s", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_backoff_that_is_no_length_is_refused(length_s: float) -> None:
     with pytest.raises(ValueError, match="backoff_s_initial is"):
         RetryPolicy(backoff_s_initial=length_s)
