@@ -13,6 +13,8 @@ from maitred_client import (
 from maitred_client.messages import BookingAction, BookingStatus, GetAssignmentRequest
 from tests.builders.world import STAY, evening
 from tests.builders.world_extras import House, always_open_policy, house, refused
+from tests.conftest import Served
+from tests.support.database import connected
 
 pytestmark = pytest.mark.shared_server
 
@@ -75,6 +77,22 @@ async def test_a_lead_of_nothing_means_from_the_start_on(open_now: House) -> Non
         InvalidStateTransitionError,
     )
     await place.transition(await place.seated("W2", start=in_minutes(-1)), CHECK_IN)
+
+
+async def test_a_party_that_came_by_a_clock_that_was_set_back_since_can_leave(
+    open_now: House, server: Served
+) -> None:
+    booking = await open_now.seated("W1", start=in_minutes(-60))
+    await open_now.transition(booking, CHECK_IN)
+    async with connected(server.database_url) as database:
+        await database.execute(
+            "UPDATE bookings SET checked_in_at = now() + interval '1 hour' WHERE booking_id = $1::text::uuid",
+            booking.booking_id,
+        )
+    left = await open_now.transition(booking, COMPLETE)
+    assert left.checked_out_at == left.checked_in_at
+    assert instant(left.updated_at) < instant(left.checked_in_at)
+    await open_now.seated("W1", start=in_minutes(1))
 
 
 async def test_a_party_moved_during_its_stay_comes_back_to_where_somebody_has_left(open_now: House) -> None:
