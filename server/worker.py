@@ -59,6 +59,8 @@ JOBS_TURN_S = 5.0
 JOBS_LET_GO_S = 3.0
 # The longest wait after a round that failed.
 AGAIN_S_MAX = 60.0
+# By a clock that is further ahead than this nothing is past its time.
+CLOCK_AHEAD_S_MAX = 3_600.0
 
 
 class WakesRelay:
@@ -293,7 +295,7 @@ def _upkeep(
         "audit_cleaner": (lambda: history.clear_past_entries(kept_s, rows_max), rows_max),
     }
     for name, (batch, batch_max) in batches.items():
-        yield _periodic(settings, name, _led(session, name, batch), settings.upkeep_s, batch_max)
+        yield _periodic(settings, name, _led(session, upkeep, name, batch), settings.upkeep_s, batch_max)
 
 
 def _invariant_check(settings: Settings, url: str, session: WorkerSession, seen: Seen) -> Periodic:
@@ -314,10 +316,16 @@ def _invariant_check(settings: Settings, url: str, session: WorkerSession, seen:
 
 
 def _led(
-    session: WorkerSession, name: str, batch: Callable[[], Awaitable[int]]
+    session: WorkerSession, upkeep: SqlUpkeep, name: str, batch: Callable[[], Awaitable[int]]
 ) -> Callable[[], Awaitable[int]]:
+    """What is deleted does not come back. So it waits while one of the two clocks must be wrong."""
+
     async def round_() -> int:
         if not await session.lead(UPKEEP_ROLE):
+            return 0
+        ahead_s = await upkeep.clock_ahead_s()
+        if ahead_s > CLOCK_AHEAD_S_MAX:
+            log.warning("clock_far_ahead", service=name, ahead_s=round(ahead_s))
             return 0
         touched = await batch()
         if touched:

@@ -124,6 +124,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
         *("attempt_count", "booking_id", "idempotency_key", "payload"),
     ),
     **{("evidence", name): tuple(columns.split()) for name, columns in EVIDENCE.items()},
+    ("upkeep", "clock"): ("now",),
     ("upkeep", "restaurants_with_expired_holds"): ("tenant_id", "restaurant_id"),
     ("upkeep", "forget_answers"): ("forgotten",),
     ("upkeep", "clear_past_claims"): ("restaurants", "claims"),
