@@ -118,3 +118,20 @@ async def test_a_no_show_does_not_come_back_to_where_somebody_sits(open_now: Hou
     await place.transition(booking, NO_SHOW)
     await place.seated("W1", start=in_minutes(60))
     await refused(place.transition(booking, UNDO), TableConflictAssignedError)
+
+
+async def test_who_comes_after_all_gets_back_what_was_given_last_though_the_clock_was_set_back_before(
+    place: House, server: Served
+) -> None:
+    booking = await place.seated("W1")
+    async with connected(server.database_url) as database:
+        await database.execute(
+            "UPDATE assignments SET created_at = now() + interval '1 hour' WHERE booking_id = $1::text::uuid",
+            booking.booking_id,
+        )
+    await place.reassign(booking, "W2")
+    await place.transition(booking, NO_SHOW)
+    await place.transition(booking, UNDO)
+    request = GetAssignmentRequest(restaurant_id=place.restaurant_id, booking_id=booking.booking_id)
+    again = (await place.client.get_assignment(request)).assignment
+    assert list(again.table_ids) == place.ids(["W2"])
