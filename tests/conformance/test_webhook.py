@@ -117,6 +117,25 @@ async def test_what_no_repeat_would_cure_is_final(hooked: Hooked, status: int) -
         await hooked.sink.deliver(on_its_way())
 
 
+@pytest.mark.parametrize(("ahead_s", "final"), [(-3_600, False), (-240, True), (240, True), (3_600, False)])
+async def test_what_is_refused_by_another_clock_is_tried_again(
+    hooked: Hooked, ahead_s: int, *, final: bool
+) -> None:
+    date = format_datetime(hooked.now + timedelta(seconds=ahead_s), usegmt=True)
+    hooked.server.answers = [Answer(401, {"date": date})]
+    expected = Undeliverable if final else NotAcceptedError
+    with pytest.raises(expected, match="the receiver answered 401") as refused:
+        await hooked.sink.deliver(on_its_way())
+    assert (f"its clock is {ahead_s:+d} s from ours" in str(refused.value)) is not final
+
+
+@pytest.mark.parametrize("date", ["", "lately", "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"])
+async def test_what_is_refused_by_a_clock_that_says_nothing_is_final(hooked: Hooked, date: str) -> None:
+    hooked.server.answers = [Answer(401, {"date": date})]
+    with pytest.raises(Undeliverable, match="the receiver answered 401"):
+        await hooked.sink.deliver(on_its_way())
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_final_and_not_followed(hooked: Hooked, status: int) -> None:
     hooked.server.answers = [Answer(status, {"location": f"http://127.0.0.1:{hooked.server.port}/elsewhere"})]
