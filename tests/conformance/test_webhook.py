@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -167,6 +168,23 @@ async def test_the_receiver_says_how_long_to_leave_it_alone(
     with pytest.raises(RetryLater) as wish:
         await hooked.sink.deliver(on_its_way())
     assert wish.value.after_s == wait_s
+
+
+async def test_a_date_without_a_zone_is_read_in_utc_wherever_the_worker_runs(
+    hooked: Hooked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it is meant where it ends with -0000, as mail writes it and some servers do."""
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    time.tzset()
+    try:
+        date = format_datetime((hooked.now + timedelta(seconds=90)).replace(tzinfo=None))
+        hooked.server.answers = [Answer(503, {"retry-after": date})]
+        with pytest.raises(RetryLater) as wish:
+            await hooked.sink.deliver(on_its_way())
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert (date[-5:], wish.value.after_s) == ("-0000", 90.0)
 
 
 @pytest.mark.parametrize("retry_after", ["", "soon", "-1", "1.5", "²", "Wed, 99 Foo 2031"])

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 
@@ -138,6 +139,8 @@ def _refused(status: int, date: str | None, sent_at_s: int) -> Exception:
 def _date_s(text: str) -> float | None:
     """Seconds since 1970 of a date as HTTP writes it; None when it is none."""
     try:
-        return parsedate_to_datetime(text).timestamp()
+        moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
+    # One that ends with -0000 has no zone for Python, and is UTC.
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
