@@ -12,6 +12,7 @@ from opentelemetry.metrics import MeterProvider
 
 from server.config import Settings
 from server.domain.announcement import Announcement
+from server.domain.retry_plan import RETRY_AFTER_S
 from server.lifecycle import Grace, Part, closing_part, service_part
 from server.news import pool_settings
 from server.orchestrator.auto_assign import AutoAssign
@@ -58,6 +59,8 @@ JOBS_TURN_S = 5.0
 JOBS_LET_GO_S = 3.0
 # The longest wait after a round that failed.
 AGAIN_S_MAX = 60.0
+# By a clock that is further ahead than this nothing is past its time.
+CLOCK_AHEAD_S_MAX = 3_600.0
 
 
 class WakesRelay:
@@ -121,10 +124,11 @@ class Worker:
         outage = Outage(settings.event_outage_s_max, time.monotonic)
         delivery = Delivery(event_handler(sinks), _delivery_rules(settings), outage)
         relay = Relay(queue, delivery, _relay_settings(settings))
-        jobs = _background_auto_assign(settings, pool, store, auto_assign)
+        queued = SqlAutoAssignJobs(pool, settings.deadline_s_default)
+        jobs = BackgroundAutoAssign(store, queued, auto_assign, _job_limits(settings))
         seen = Seen()
         services = (
-            _rescuer(settings, queue, relay),
+            _rescuer(settings, queue, relay, queued),
             _sweeper(settings, pool, store),
             # Every worker assigns: a booking that one of them has taken is left alone by the others.
             _periodic(settings, "auto_assign", jobs, settings.auto_assign_poll_s, JOBS_MAX),
@@ -214,15 +218,20 @@ def _relay_settings(settings: Settings) -> RelaySettings:
     )
 
 
-def _rescuer(settings: Settings, queue: SqlEventQueue, relay: Relay) -> Periodic:
-    """Every worker looks: whoever is left sees at once that another has died."""
+def _rescuer(settings: Settings, queue: SqlEventQueue, relay: Relay, jobs: SqlAutoAssignJobs) -> Periodic:
+    """Every worker looks: whoever is left sees at once that another has died, or that the clock was set back."""
+    wait_s_max = max(_job_limits(settings).lease_s, *RETRY_AFTER_S)
 
     async def rescue() -> int:
-        freed = await queue.free_orphans(settings.relay_events_max)
+        freed = len(await queue.free_orphans(settings.relay_events_max))
         if freed:
-            log.warning("leases_of_the_dead_freed", restaurants=len(freed))
+            log.warning("leases_of_the_dead_freed", restaurants=freed)
+        resumed, due = await queue.resume_streams(), await jobs.resume(wait_s_max)
+        if resumed or due:
+            log.warning("clock_set_back", restaurants=resumed, jobs=due)
+        if freed or resumed:
             relay.wake()
-        return len(freed)
+        return freed + resumed + due
 
     return _periodic(settings, "rescuer", rescue, settings.rescue_s)
 
@@ -256,13 +265,9 @@ def _lag(settings: Settings, queue: SqlEventQueue, seen: Seen) -> Periodic:
     return _periodic(settings, "outbox_lag", measure, settings.measure_s)
 
 
-def _background_auto_assign(
-    settings: Settings, pool: Pool, store: SqlStore, auto_assign: AutoAssign
-) -> BackgroundAutoAssign:
-    jobs = SqlAutoAssignJobs(pool, settings.deadline_s_default)
+def _job_limits(settings: Settings) -> JobLimits:
     try_s = settings.deadline_s_default
-    limits = JobLimits(JOBS_MAX, try_s, JOB_LEASE_S + try_s, JOBS_TURN_S)
-    return BackgroundAutoAssign(store, jobs, auto_assign, limits)
+    return JobLimits(JOBS_MAX, try_s, JOB_LEASE_S + try_s, JOBS_TURN_S)
 
 
 def _upkeep(
@@ -290,7 +295,7 @@ def _upkeep(
         "audit_cleaner": (lambda: history.clear_past_entries(kept_s, rows_max), rows_max),
     }
     for name, (batch, batch_max) in batches.items():
-        yield _periodic(settings, name, _led(session, name, batch), settings.upkeep_s, batch_max)
+        yield _periodic(settings, name, _led(session, upkeep, name, batch), settings.upkeep_s, batch_max)
 
 
 def _invariant_check(settings: Settings, url: str, session: WorkerSession, seen: Seen) -> Periodic:
@@ -311,10 +316,16 @@ def _invariant_check(settings: Settings, url: str, session: WorkerSession, seen:
 
 
 def _led(
-    session: WorkerSession, name: str, batch: Callable[[], Awaitable[int]]
+    session: WorkerSession, upkeep: SqlUpkeep, name: str, batch: Callable[[], Awaitable[int]]
 ) -> Callable[[], Awaitable[int]]:
+    """What is deleted does not come back. So it waits while one of the two clocks must be wrong."""
+
     async def round_() -> int:
         if not await session.lead(UPKEEP_ROLE):
+            return 0
+        ahead_s = await upkeep.clock_ahead_s()
+        if ahead_s > CLOCK_AHEAD_S_MAX:
+            log.warning("clock_far_ahead", service=name, ahead_s=round(ahead_s))
             return 0
         touched = await batch()
         if touched:

@@ -1,7 +1,7 @@
 """What a party could have instead, and what would help, in people's words."""
 
 from collections.abc import Iterable, Iterator
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -16,6 +16,7 @@ from maitred_client.messages import (
     Rejection,
     RejectionCure,
 )
+from server.cli.instants import told_near
 from server.cli.output import grid
 from server.cli.overriding import reason_names
 
@@ -45,12 +46,13 @@ def hints(response: PlanTablesResponse) -> Iterator[tuple[str, RenderableType]]:
         yield "would help", Text("moving one other booking makes room", style="bold")
 
 
-def what_would_help(rejection: Rejection, zone: tzinfo) -> str:
+def what_would_help(rejection: Rejection, start: datetime) -> str:
+    """`start` is that of the window, in the restaurant's zone."""
     words = [CURES.get(cure, "something else") for cure in rejection.cures]
     if rejection.moving_may_help:
         words.append("they move")
     if rejection.HasField("free_from"):
-        words.append(f"first free {instant(rejection.free_from).astimezone(zone):%a %H:%M}")
+        words.append(f"first free {told_near(instant(rejection.free_from), start)}")
     return ", ".join(words)
 
 

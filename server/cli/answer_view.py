@@ -17,6 +17,7 @@ from maitred_client.messages import (
     ExplainTableResponse,
     Floor,
 )
+from server.cli.instants import told_near
 from server.cli.output import facts, grid
 
 STATUSES = {
@@ -51,14 +52,15 @@ def explanation_view(response: ExplainTableResponse, floor: Floor, zone: tzinfo)
     )
     if response.conflicts:
         yield ""
-        yield _conflicts(response.conflicts, floor, zone)
+        yield _conflicts(response.conflicts, floor, start)
         if response.conflicts_found > len(response.conflicts):
             yield Text(
                 f"{response.conflicts_found - len(response.conflicts)} more are in the way", style="dim"
             )
 
 
-def _conflicts(conflicts: Sequence[Conflict], floor: Floor, zone: tzinfo) -> RenderableType:
+def _conflicts(conflicts: Sequence[Conflict], floor: Floor, start: datetime) -> RenderableType:
+    """`start` is that of the window, in the restaurant's zone."""
     names = {table.table_id: table.name for table in floor.tables}
     return grid(
         ("In the way", "What", "From", "Until", "Free from"),
@@ -67,7 +69,7 @@ def _conflicts(conflicts: Sequence[Conflict], floor: Floor, zone: tzinfo) -> Ren
                 names.get(conflict.table_id, conflict.table_id),
                 ClaimKind.Name(conflict.blocker_kind).removeprefix("CLAIM_KIND_").lower(),
                 *(
-                    f"{instant(each).astimezone(zone):%a %H:%M:%S}"
+                    told_near(instant(each), start, "%H:%M:%S")
                     for each in (conflict.window_start, conflict.window_end, conflict.free_from)
                 ),
             )

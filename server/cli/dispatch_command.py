@@ -172,13 +172,15 @@ def _booking_facts(seen: Booking, restaurant: Restaurant, tables: str) -> Iterat
 def _job_facts(job: AutoAssignJob, zone: ZoneInfo) -> Iterator[tuple[str, object]]:
     state = _word(AutoAssignJobState.Name(job.state), "AUTO_ASSIGN_JOB_STATE_")
     if job.HasField("next_attempt_at"):
-        state = f"{state}, next try at {instant(job.next_attempt_at).astimezone(zone):%a %H:%M:%S %Z}"
+        state = (
+            f"{state}, next try at {instant(job.next_attempt_at).astimezone(zone):%a %Y-%m-%d %H:%M:%S %Z}"
+        )
     yield "auto-assign", state
     if job.outcome:
         outcome = _word(AutoAssignJobOutcome.Name(job.outcome), "AUTO_ASSIGN_JOB_OUTCOME_")
         trigger = _word(AutoAssignTrigger.Name(job.trigger), "AUTO_ASSIGN_TRIGGER_")
         why = f": {ErrorReason.Name(job.reason).removeprefix('ERROR_REASON_')}" if job.reason else ""
-        at = f"{instant(job.decided_at).astimezone(zone):%a %H:%M:%S %Z}"
+        at = f"{instant(job.decided_at).astimezone(zone):%a %Y-%m-%d %H:%M:%S %Z}"
         tries = counted(job.attempt_count, "try", "tries")
         yield "decided", f"{outcome}{why} ({trigger}, {at}, {tries})"
 

@@ -3,7 +3,6 @@
 import datetime as dt
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -27,7 +26,7 @@ from server.cli.options import (
 from server.cli.output import Format, note, show, write_json
 from server.cli.output_files import make_room, not_written
 from server.cli.picture import FloorPicture
-from server.cli.picture_source import fetch_picture
+from server.cli.picture_source import fetch_picture, fetch_service_date
 from server.cli.picture_terminal import TerminalPicture
 
 
@@ -40,7 +39,11 @@ def floor(
     restaurant: RestaurantName = "",
     date: Annotated[
         str,
-        typer.Option("--date", envvar="MAITRED_CLI_DATE", help="Local date, YYYY-MM-DD; today if left out."),
+        typer.Option(
+            "--date",
+            envvar="MAITRED_CLI_DATE",
+            help="Local date, YYYY-MM-DD; if left out today, or after midnight yesterday until it has closed.",
+        ),
     ] = "",
     watch: Annotated[
         bool,
@@ -73,7 +76,7 @@ def floor(
             found = await find_restaurant(client, restaurant)
             now = dt.datetime.now(dt.UTC)
             try:
-                day = parse_date(date) if date else now.astimezone(ZoneInfo(found.time_zone)).date()
+                day = parse_date(date) if date else await fetch_service_date(client, found, now)
             except ValueError as error:
                 raise typer.BadParameter(str(error), param_hint="--date") from None
             if watch:

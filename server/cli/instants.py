@@ -57,6 +57,13 @@ def replay_date(recorded: dt.date, today: dt.date) -> dt.date:
     return earliest + dt.timedelta(days=(recorded.weekday() - earliest.weekday()) % 7)
 
 
+def told_near(moment: dt.datetime, start: dt.datetime, clock: str = "%H:%M") -> str:
+    """A moment as weekday and time in the zone of `start`, with the date where it is more than five days away."""
+    local = moment.astimezone(start.tzinfo)
+    day = "%a" if abs((local.date() - start.date()).days) <= 5 else "%a %Y-%m-%d"
+    return local.strftime(f"{day} {clock}")
+
+
 def long_date(date: dt.date) -> str:
     """For example "Saturday 14 March 2026", in English whatever the locale."""
     weekdays = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

@@ -44,11 +44,23 @@ async def fetch_picture(
     zone = ZoneInfo(restaurant.time_zone)
     restaurant_id = restaurant.restaurant_id
     floor = (await client.get_floor(GetFloorRequest(restaurant_id=restaurant_id))).floor
-    policy = (await client.get_service_policy(GetServicePolicyRequest(restaurant_id=restaurant_id))).policy
-    opens, closes = open_hours(policy, date, zone)
+    opens, closes = open_hours(await _policy(client, restaurant_id), date, zone)
     claims = await _claims(client, restaurant_id, opens, closes)
     title = f"{_printable(restaurant.name)} · {long_date(date)}"
     return draw(title, _tables(floor), claims, opens=opens, closes=closes, now=now)
+
+
+async def fetch_service_date(client: AsyncMaitredClient, restaurant: Restaurant, now: dt.datetime) -> dt.date:
+    """The present service date, see `service_date`. `now` is aware."""
+    return service_date(await _policy(client, restaurant.restaurant_id), ZoneInfo(restaurant.time_zone), now)
+
+
+def service_date(policy: ServicePolicy, zone: ZoneInfo, now: dt.datetime) -> dt.date:
+    """The local date, or the one before it for as long as what opened on that has not closed."""
+    today = now.astimezone(zone).date()
+    yesterday = today - dt.timedelta(days=1)
+    _, closes = open_hours(policy, yesterday, zone)
+    return yesterday if now < closes else today
 
 
 def open_hours(policy: ServicePolicy, date: dt.date, zone: ZoneInfo) -> tuple[dt.datetime, dt.datetime]:
@@ -61,6 +73,10 @@ def open_hours(policy: ServicePolicy, date: dt.date, zone: ZoneInfo) -> tuple[dt
     if not stretches:
         return _local(date, "00:00", zone), _local(date, "24:00", zone)
     return min(start for start, _ in stretches), max(end for _, end in stretches)
+
+
+async def _policy(client: AsyncMaitredClient, restaurant_id: str) -> ServicePolicy:
+    return (await client.get_service_policy(GetServicePolicyRequest(restaurant_id=restaurant_id))).policy
 
 
 def _closing(date: dt.date, opens: str, closes: str, zone: ZoneInfo) -> dt.datetime:

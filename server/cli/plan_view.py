@@ -1,7 +1,7 @@
 """A planner's answer as tables for people."""
 
 from collections.abc import Iterator, Mapping
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -45,7 +45,7 @@ def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Itera
             yield Text(f"{counted(more, 'more plan')}: --limit", style="dim")
     if response.rejections:
         yield ""
-        yield _rejections(response, floor, zone)
+        yield _rejections(response, floor, start)
     if response.alternatives:
         yield ""
         yield alternatives_view(response.alternatives, floor, zone)
@@ -106,7 +106,7 @@ def _terms(plan: Plan) -> str:
     return ", ".join(words) + (f" ({', '.join(unmet)})" if unmet else "")
 
 
-def _rejections(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> RenderableType:
+def _rejections(response: PlanTablesResponse, floor: Floor, start: datetime) -> RenderableType:
     names = {table.table_id: table.name for table in floor.tables}
     return grid(
         ("Left out because", "Tables>", "Merges>", "Which tables", "What would help"),
@@ -116,7 +116,7 @@ def _rejections(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Ren
                 rejection.tables or "·",
                 rejection.combinations or "·",
                 _which(rejection, names),
-                what_would_help(rejection, zone),
+                what_would_help(rejection, start),
             )
             for rejection in response.rejections
         ),

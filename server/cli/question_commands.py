@@ -102,7 +102,10 @@ def availability(
         str, typer.Option("--from", envvar="MAITRED_CLI_FROM", help="First start, local time.")
     ] = "00:00",
     last: Annotated[
-        str, typer.Option("--to", envvar="MAITRED_CLI_TO", help="No start after this, local time.")
+        str,
+        typer.Option(
+            "--to", envvar="MAITRED_CLI_TO", help="Last start, local time; it can be past midnight."
+        ),
     ] = "23:59",
     every: Annotated[
         str, typer.Option("--every", envvar="MAITRED_CLI_EVERY", help="From start to start: 15m, 1h.")
@@ -164,8 +167,13 @@ def _answer_json(question: AvailabilityQuestion, answer: Availability) -> dict[s
 def _starts(
     day: dt.date, begins: dt.time, ends: dt.time, step: dt.timedelta, time_zone: ZoneInfo
 ) -> Iterator[dt.datetime]:
-    """Instants from the first start to the last, evenly apart even when the clock changes in between."""
-    start, last = (dt.datetime.combine(day, each, time_zone).astimezone(dt.UTC) for each in (begins, ends))
+    """Instants from the first start to the last, evenly apart even when the clock changes in between.
+
+    An end before the beginning is that of the next day.
+    """
+    last_day = day + dt.timedelta(days=ends < begins)
+    start = dt.datetime.combine(day, begins, time_zone).astimezone(dt.UTC)
+    last = dt.datetime.combine(last_day, ends, time_zone).astimezone(dt.UTC)
     while start <= last:
         yield start
         start += step

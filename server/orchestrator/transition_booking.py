@@ -152,7 +152,8 @@ def _after(before: Booking, status: BookingStatus, now: datetime, assignment: As
     if status is BookingStatus.CHECKED_IN:
         return replace(after, checked_in_at=now)
     if status is BookingStatus.COMPLETED:
-        return replace(after, checked_out_at=now)
+        # Nobody leaves before they came, though the database's clock may have been set back meanwhile.
+        return replace(after, checked_out_at=max(now, before.checked_in_at or now))
     if status is BookingStatus.NO_SHOW:
         return replace(after, checked_in_at=None)
     return after

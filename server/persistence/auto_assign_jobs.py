@@ -52,6 +52,13 @@ class SqlAutoAssignJobs:
             [(each.restaurant_id, each.booking_id, each.job.run_number) for each in claimed], after_s
         )
 
+    async def resume(self, longest_s: float) -> int:
+        """Makes jobs due that wait because the database's clock was set back; how many. No other waits for `longest_s`
+        seconds after a try.
+        """
+        (row,) = await self._fetch(JOBS["resume_jobs"], longest_s)
+        return int(row["resumed"])
+
     async def _give_back(self, claimed: Sequence[tuple[UUID, UUID, int]], after_s: float) -> int:
         found = await self._fetch(JOBS["give_jobs_back"], *map(list, zip(*claimed, strict=True)), after_s)
         return len(found)

@@ -75,6 +75,11 @@ class SqlEventQueue:
         rows = await self._fetch(OUTBOX["free_orphans"], WORKER_LOCKS, events_max)
         return tuple(sorted(row["restaurant_id"] for row in rows))
 
+    async def resume_streams(self) -> int:
+        """Has restaurants go on that wait because the database's clock was set back; how many."""
+        (row,) = await self._fetch(OUTBOX["resume_streams"], self._lease_s)
+        return int(row["resumed"])
+
     async def adopt(self) -> int:
         (row,) = await self._fetch(OUTBOX["adopt_restaurants"])
         return int(row["adopted"])

@@ -1,5 +1,6 @@
 """Implements `Upkeep`."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,11 @@ class SqlUpkeep:
     async def restaurants_with_expired_holds(self, limit: int) -> tuple[tuple[UUID, UUID], ...]:
         found = await self._fetch(UPKEEP["restaurants_with_expired_holds"], limit)
         return tuple((row["tenant_id"], row["restaurant_id"]) for row in found)
+
+    async def clock_ahead_s(self) -> float:
+        """How far the database's clock is ahead of this process's."""
+        (row,) = await self._fetch(UPKEEP["clock"])
+        return float((row["now"] - datetime.now(UTC)).total_seconds())
 
     async def forget_answers(self, limit: int) -> int:
         (row,) = await self._fetch(UPKEEP["forget_answers"], limit)

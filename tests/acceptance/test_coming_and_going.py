@@ -13,6 +13,8 @@ from maitred_client import (
 from maitred_client.messages import BookingAction, BookingStatus, GetAssignmentRequest
 from tests.builders.world import STAY, evening
 from tests.builders.world_extras import House, always_open_policy, house, refused
+from tests.conftest import Served
+from tests.support.database import connected
 
 pytestmark = pytest.mark.shared_server
 
@@ -77,6 +79,22 @@ async def test_a_lead_of_nothing_means_from_the_start_on(open_now: House) -> Non
     await place.transition(await place.seated("W2", start=in_minutes(-1)), CHECK_IN)
 
 
+async def test_a_party_that_came_by_a_clock_that_was_set_back_since_can_leave(
+    open_now: House, server: Served
+) -> None:
+    booking = await open_now.seated("W1", start=in_minutes(-60))
+    await open_now.transition(booking, CHECK_IN)
+    async with connected(server.database_url) as database:
+        await database.execute(
+            "UPDATE bookings SET checked_in_at = now() + interval '1 hour' WHERE booking_id = $1::text::uuid",
+            booking.booking_id,
+        )
+    left = await open_now.transition(booking, COMPLETE)
+    assert left.checked_out_at == left.checked_in_at
+    assert instant(left.updated_at) < instant(left.checked_in_at)
+    await open_now.seated("W1", start=in_minutes(1))
+
+
 async def test_a_party_moved_during_its_stay_comes_back_to_where_somebody_has_left(open_now: House) -> None:
     place, began = open_now, in_minutes(-30)
     left = await place.seated("W2", start=began)
@@ -100,3 +118,20 @@ async def test_a_no_show_does_not_come_back_to_where_somebody_sits(open_now: Hou
     await place.transition(booking, NO_SHOW)
     await place.seated("W1", start=in_minutes(60))
     await refused(place.transition(booking, UNDO), TableConflictAssignedError)
+
+
+async def test_who_comes_after_all_gets_back_what_was_given_last_though_the_clock_was_set_back_before(
+    place: House, server: Served
+) -> None:
+    booking = await place.seated("W1")
+    async with connected(server.database_url) as database:
+        await database.execute(
+            "UPDATE assignments SET created_at = now() + interval '1 hour' WHERE booking_id = $1::text::uuid",
+            booking.booking_id,
+        )
+    await place.reassign(booking, "W2")
+    await place.transition(booking, NO_SHOW)
+    await place.transition(booking, UNDO)
+    request = GetAssignmentRequest(restaurant_id=place.restaurant_id, booking_id=booking.booking_id)
+    again = (await place.client.get_assignment(request)).assignment
+    assert list(again.table_ids) == place.ids(["W2"])

@@ -19,7 +19,7 @@ from server.outbox.events import OutboxEvent
 from server.outbox.ports import Undeliverable
 from server.outbox.sinks.nats import NatsSettings, NatsSink
 from server.outbox.sinks.signature import read_secret
-from server.outbox.sinks.webhook import WebhookSettings, WebhookSink
+from server.outbox.sinks.webhook import NotAcceptedError, WebhookSettings, WebhookSink
 from tests.builders.evenings import eventful_evening
 from tests.builders.events import on_its_way
 from tests.conformance.receivers import SECRET, own_stream
@@ -172,7 +172,7 @@ async def test_an_event_that_was_recorded_and_sent_again_much_later_is_refused(t
         settings = WebhookSettings(url, (read_secret(SECRET),), 20.0, 20.0, 4)
         sink = WebhookSink(settings, lambda: 1_600_000_000.0)
         await sink.open()
-        with pytest.raises(Undeliverable, match="401"):
+        with pytest.raises(NotAcceptedError, match="401, and its clock is"):
             await sink.deliver(on_its_way())
         await sink.close()
         async with aiohttp.request("POST", url, data=b"{}") as answer:

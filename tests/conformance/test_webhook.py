@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -117,6 +118,25 @@ async def test_what_no_repeat_would_cure_is_final(hooked: Hooked, status: int) -
         await hooked.sink.deliver(on_its_way())
 
 
+@pytest.mark.parametrize(("ahead_s", "final"), [(-3_600, False), (-240, True), (240, True), (3_600, False)])
+async def test_what_is_refused_by_another_clock_is_tried_again(
+    hooked: Hooked, ahead_s: int, *, final: bool
+) -> None:
+    date = format_datetime(hooked.now + timedelta(seconds=ahead_s), usegmt=True)
+    hooked.server.answers = [Answer(401, {"date": date})]
+    expected = Undeliverable if final else NotAcceptedError
+    with pytest.raises(expected, match="the receiver answered 401") as refused:
+        await hooked.sink.deliver(on_its_way())
+    assert (f"its clock is {ahead_s:+d} s from ours" in str(refused.value)) is not final
+
+
+@pytest.mark.parametrize("date", ["", "lately", "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"])
+async def test_what_is_refused_by_a_clock_that_says_nothing_is_final(hooked: Hooked, date: str) -> None:
+    hooked.server.answers = [Answer(401, {"date": date})]
+    with pytest.raises(Undeliverable, match="the receiver answered 401"):
+        await hooked.sink.deliver(on_its_way())
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_final_and_not_followed(hooked: Hooked, status: int) -> None:
     hooked.server.answers = [Answer(status, {"location": f"http://127.0.0.1:{hooked.server.port}/elsewhere"})]
@@ -148,6 +168,23 @@ async def test_the_receiver_says_how_long_to_leave_it_alone(
     with pytest.raises(RetryLater) as wish:
         await hooked.sink.deliver(on_its_way())
     assert wish.value.after_s == wait_s
+
+
+async def test_a_date_without_a_zone_is_read_in_utc_wherever_the_worker_runs(
+    hooked: Hooked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it is meant where it ends with -0000, as mail writes it and some servers do."""
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    time.tzset()
+    try:
+        date = format_datetime((hooked.now + timedelta(seconds=90)).replace(tzinfo=None))
+        hooked.server.answers = [Answer(503, {"retry-after": date})]
+        with pytest.raises(RetryLater) as wish:
+            await hooked.sink.deliver(on_its_way())
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert (date[-5:], wish.value.after_s) == ("-0000", 90.0)
 
 
 @pytest.mark.parametrize("retry_after", ["", "soon", "-1", "1.5", "²", "Wed, 99 Foo 2031"])

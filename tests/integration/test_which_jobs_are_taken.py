@@ -8,6 +8,15 @@ from tests.support.database import Connection, connected
 
 JOBS = load_queries("auto_assign")
 TRIES = 5
+WAIT_S_MAX = 60.0
+# State, tries, in how many seconds it is due, in how many it was queued; whether nothing has it wait for as long.
+WAITS = (
+    ("queued", 0, 3_600, 3_600, True),
+    ("queued", 1, 3_600, -9, True),
+    ("queued", 1, 30, -9, False),
+    ("queued", 0, 3_600, -9, False),
+    ("waiting", 1, 3_600, 3_600, False),
+)
 
 
 async def job(connection: Connection, due_h: int, *, state: str = "queued", tries: int = 0) -> UUID:
@@ -56,3 +65,18 @@ async def test_what_was_lost_too_often_is_taken_alone(database_url: str) -> None
         assert tuple(*await connection.fetch(now, tried)) == ("queued", TRIES + 1, 6)
         longest, other = await job(connection, 2, tries=TRIES + 1), await job(connection, 1)
         assert [await taken(connection) for _ in range(3)] == [{longest}, {other}, set()]
+
+
+async def test_what_was_queued_or_tried_before_the_clock_was_set_back_is_due(database_url: str) -> None:
+    async with connected(database_url) as connection:
+        restaurants = {await job(connection, 0): wait for wait in WAITS}
+        await connection.execute("DELETE FROM auto_assign_jobs WHERE next_attempt_at > now()")
+        for restaurant_id, (state, tries, due_s, queued_s, _) in restaurants.items():
+            await connection.execute(
+                "UPDATE auto_assign_jobs SET state = $2, attempt_count = $3,"
+                " next_attempt_at = now() + make_interval(secs => $4),"
+                " queued_at = now() + make_interval(secs => $5) WHERE restaurant_id = $1",
+                *(restaurant_id, state, tries, due_s, queued_s),
+            )
+        assert await connection.fetchval(JOBS["resume_jobs"], WAIT_S_MAX) == 2
+        assert await taken(connection) == {each for each, (*_, due) in restaurants.items() if due}

@@ -1,6 +1,7 @@
 """`maitred plan` says what else there is, and what would help."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -59,12 +60,13 @@ async def test_a_large_party_is_told_what_there_is_and_what_it_would_take(
 async def test_what_is_taken_says_when_it_comes_free_and_that_somebody_could_move(
     server: Served, place: House
 ) -> None:
+    next_week = evening() + timedelta(days=9)
     for name in ("W1", "W2", "W3", "W4", "L8"):
-        await place.block(name)
+        await place.block(name, end=next_week)
     await place.seated("F6", party=3)
     asked = ("--party", "6", "--start", evening().isoformat(), "--zone", "Hall")
     shown = (await plan(server, place, *asked)).out
     assert "moving one other booking makes room" in shown
     words = " ".join(shown.split())
     assert "F6 the party leaves, they move, first free" in words
-    assert "the block is released, first free" in words
+    assert f"the block is released, first free {next_week:%a %Y-%m-%d %H:%M}" in words

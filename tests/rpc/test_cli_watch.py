@@ -1,4 +1,6 @@
-"""`maitred floor --watch` in a process of its own: lines for programs, a living picture for people, and a clean end."""
+"""`maitred floor --watch` in a process of its own: lines for programs, a living picture for people, and a clean end.
+And which day `maitred floor` shows by itself.
+"""
 
 import asyncio
 import json
@@ -9,12 +11,14 @@ import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from server.cli.failures import ExitCode
 from tests.builders.world import evening
-from tests.builders.world_extras import House
+from tests.builders.world_extras import House, always_open_policy
 from tests.conftest import Served
 from tests.support.programs import PROGRAM, ROOT, run, started
 
@@ -118,3 +122,19 @@ async def test_a_watched_floor_is_not_written_to_files(server: Served, place: Ho
     ended = await run(*watch_arguments(server, place), "--svg", "never.svg")
     assert ended.code == ExitCode.USAGE
     assert "in the terminal only" in ended.err
+
+
+async def test_the_day_that_is_shown_is_the_one_on_which_what_is_open_now_opened(server: Served) -> None:
+    from tests.builders.world_extras import house
+
+    now = datetime.now(UTC)
+    # Where it is noon.
+    zone = f"Etc/GMT{now.hour - 12:+d}"
+    policy = always_open_policy()
+    policy.periods[0].opens = policy.periods[0].closes = "14:00"
+    async with server.client() as client:
+        place = await house(client, policy=policy, time_zone=zone)
+    where = ("--address", server.address, "--tenant", str(server.tenant_id))
+    drawn = (await run("floor", "--restaurant", place.restaurant_id, "-o", "json", *where)).json()
+    yesterday = now.astimezone(ZoneInfo(zone)).date() - timedelta(days=1)
+    assert date.fromisoformat(drawn["start"][:10]) == yesterday

@@ -1,11 +1,12 @@
 """Times as people type them."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from server.cli.instants import long_date, parse_date, parse_start, replay_date
+from server.cli.instants import long_date, parse_date, parse_start, replay_date, told_near
+from server.cli.question_commands import _starts
 
 ROME = ZoneInfo("Europe/Rome")
 NOON = datetime(2026, 3, 13, 11, tzinfo=UTC)
@@ -59,3 +60,26 @@ def test_a_recorded_day_is_replayed_on_its_weekday_one_to_two_weeks_ahead() -> N
 
 def test_dates_are_written_in_words() -> None:
     assert long_date(date(2026, 3, 14)) == "Saturday 14 March 2026"
+
+
+@pytest.mark.parametrize(
+    ("moment", "told"),
+    [
+        ("2026-03-13T23:30+00:00", "Sat 00:30"),
+        ("2026-03-18T12:00+00:00", "Wed 13:00"),
+        ("2026-03-08T12:00+00:00", "Sun 13:00"),
+        ("2026-03-20T12:00+00:00", "Fri 2026-03-20 13:00"),
+        ("2026-03-06T12:00+00:00", "Fri 2026-03-06 13:00"),
+    ],
+)
+def test_a_moment_more_than_some_days_away_is_told_with_its_date(moment: str, told: str) -> None:
+    assert told_near(datetime.fromisoformat(moment), NOON.astimezone(ROME)) == told
+
+
+def test_the_last_start_of_an_evening_may_be_after_midnight() -> None:
+    # The hour after two is skipped.
+    starts = _starts(date(2026, 3, 28), time(23), time(4), timedelta(hours=1), ROME)
+    assert [f"{start.astimezone(ROME):%a %H:%M}" for start in starts] == [
+        *("Sat 23:00", "Sun 00:00", "Sun 01:00", "Sun 03:00", "Sun 04:00")
+    ]
+    assert len(list(_starts(date(2026, 3, 28), time(4), time(4), timedelta(hours=1), ROME))) == 1

@@ -2,16 +2,17 @@
 
 import io
 import xml.etree.ElementTree as ET
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from rich.console import Console
 
+from maitred_client.messages import DayOfWeek, ServicePeriod, ServicePolicy
 from server.cli.picture import BarKind, Claim, FloorPicture, TableSpec, draw
 from server.cli.picture_plot import write_png, write_svg
-from server.cli.picture_source import natural_key
+from server.cli.picture_source import natural_key, service_date
 from server.cli.picture_terminal import TerminalPicture
 
 LONDON = ZoneInfo("Europe/London")
@@ -211,3 +212,28 @@ def test_names_are_drawn_as_they_are_whatever_is_in_them(tmp_path: Path) -> None
     path = tmp_path / "floor.svg"
     write_svg(drawn, path)
     assert ET.fromstring(path.read_text()).tag.endswith("svg")
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        ("2026-03-14T00:30", "2026-03-13"),
+        ("2026-03-14T01:59:59", "2026-03-13"),
+        ("2026-03-14T02:00", "2026-03-14"),
+        ("2026-03-14T23:59", "2026-03-14"),
+        # Closed on Sundays.
+        ("2026-03-16T00:30", "2026-03-16"),
+        # A clock that is put forward skips the hour after the close.
+        ("2026-03-29T00:59:59", "2026-03-28"),
+    ],
+)
+def test_a_service_day_lasts_until_it_has_closed(now: str, expected: str) -> None:
+    days = [day for day in DayOfWeek.values() if day not in (0, DayOfWeek.DAY_OF_WEEK_SUNDAY)]
+    policy = ServicePolicy(
+        periods=[
+            ServicePeriod(opens="12:00", closes="15:00", days=days),
+            ServicePeriod(opens="18:00", closes="02:00", days=days),
+        ]
+    )
+    moment = datetime.fromisoformat(now).replace(tzinfo=LONDON)
+    assert service_date(policy, LONDON, moment) == date.fromisoformat(expected)

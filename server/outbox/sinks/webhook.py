@@ -1,9 +1,9 @@
 """Events posted to an HTTP endpoint as signed CloudEvents."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 
@@ -18,6 +18,8 @@ from server.outbox.sinks.signature import signed_headers
 RETRIED_STATUSES = frozenset({408, 425, 429})
 # However long a receiver asks to be left alone.
 RETRY_AFTER_S_MAX = 3_600.0
+# A receiver refuses what was signed longer ago than this, or later than it is.
+CLOCKS_APART_S_MAX = 300
 # What is read of an answer, so that its connection can be used again.
 ANSWER_BYTES_MAX = 65_536
 
@@ -44,7 +46,8 @@ class WebhookSink:
     """Posts each event and takes any 2xx as received.
 
     408, 425, 429 and 5xx are tried again, after the time in Retry-After if there is one. Every other answer is final,
-    redirects included: they are not followed, because what was signed was meant for one address.
+    redirects included: they are not followed, because what was signed was meant for one address. But a receiver whose
+    clock is far from ours cannot find what was signed to be genuine, and that passes.
     """
 
     name = "webhook"
@@ -72,14 +75,15 @@ class WebhookSink:
 
     async def deliver(self, event: OutboxEvent) -> None:
         body = cloud_event(event)
-        headers = signed_headers(self._settings.keys, str(event.event_id), int(self._now_s()), body)
+        sent_at_s = int(self._now_s())
+        headers = signed_headers(self._settings.keys, str(event.event_id), sent_at_s, body)
         headers["content-type"] = CONTENT_TYPE
-        status, retry_after = await self._exchange("POST", headers, body)
+        status, answered = await self._exchange("POST", headers, body)
         if 200 <= status < 300:
             return
         if status not in RETRIED_STATUSES and status < 500:
-            raise Undeliverable(f"the receiver answered {status}")
-        wait_s = _seconds(retry_after, self._now_s())
+            raise _refused(status, answered.get("date"), sent_at_s)
+        wait_s = _seconds(answered.get("retry-after"), self._now_s())
         if wait_s is None:
             raise NotAcceptedError(f"the receiver answered {status}")
         raise RetryLater(f"the receiver answered {status} and asked for {wait_s:g} s", wait_s)
@@ -92,8 +96,8 @@ class WebhookSink:
 
     async def _exchange(
         self, method: str, headers: dict[str, str], body: bytes | None
-    ) -> tuple[int, str | None]:
-        """Status and Retry-After of one request."""
+    ) -> tuple[int, Mapping[str, str]]:
+        """Status and headers of what was answered to one request."""
         assert self._session is not None, "the sink is not open"
         try:
             async with self._session.request(
@@ -104,7 +108,7 @@ class WebhookSink:
                     read += len(part)
                     if read > ANSWER_BYTES_MAX:
                         break
-                return answer.status, answer.headers.get("retry-after")
+                return answer.status, answer.headers
         except aiohttp.ClientResponseError as problem:
             # Its own text has the whole address in it, which is a secret.
             said, _, _ = problem.message.partition("\n")
@@ -118,8 +122,25 @@ def _seconds(retry_after: str | None, now_s: float) -> float | None:
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
         return min(float(text), RETRY_AFTER_S_MAX)
+    until_s = _date_s(text)
+    return None if until_s is None else min(max(until_s - now_s, 0.0), RETRY_AFTER_S_MAX)
+
+
+def _refused(status: int, date: str | None, sent_at_s: int) -> Exception:
+    """A final answer, unless the date in it is so far away that it may be the clocks that it is about."""
+    shown_s = _date_s(date or "")
+    if shown_s is None or abs(shown_s - sent_at_s) <= CLOCKS_APART_S_MAX:
+        return Undeliverable(f"the receiver answered {status}")
+    return NotAcceptedError(
+        f"the receiver answered {status}, and its clock is {shown_s - sent_at_s:+.0f} s from ours"
+    )
+
+
+def _date_s(text: str) -> float | None:
+    """Seconds since 1970 of a date as HTTP writes it; None when it is none."""
     try:
-        until: datetime = parsedate_to_datetime(text)
-    except ValueError:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
         return None
-    return min(max(until.timestamp() - now_s, 0.0), RETRY_AFTER_S_MAX)
+    # One that ends with -0000 has no zone for Python, and is UTC.
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -39,7 +39,7 @@ SELECT
 FROM assignments AS a
 LEFT JOIN merge_groups AS m ON a.restaurant_id = m.restaurant_id AND a.assignment_id = m.assignment_id
 WHERE a.restaurant_id = $1 AND a.booking_id = $2
-ORDER BY a.created_at DESC, a.assignment_id DESC
+ORDER BY a.assignment_epoch DESC, a.created_at DESC, a.assignment_id DESC
 LIMIT 1;
 
 -- name: assignments_page

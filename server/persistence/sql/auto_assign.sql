@@ -160,3 +160,27 @@ woken AS (
 
 SELECT count(*) FILTER (WHERE w.cured) AS woken, count(*) AS looked
 FROM woken AS w;
+
+-- name: resume_jobs
+-- Makes queued jobs due that would wait for more than $1 seconds, which is longer than any does after a try: the clock was
+-- set back after they were queued or tried. One that was not tried yet may have to wait longer. Says how many are due now.
+WITH idle AS MATERIALIZED (
+    SELECT
+        j.restaurant_id,
+        j.booking_id
+    FROM auto_assign_jobs AS j
+    WHERE
+        j.state = 'queued'
+        AND j.next_attempt_at > (SELECT clock_timestamp() + make_interval(secs => $1))
+        AND (j.attempt_count > 0 OR j.next_attempt_at <= j.queued_at)
+    FOR NO KEY UPDATE OF j SKIP LOCKED
+),
+
+resumed AS (
+    UPDATE auto_assign_jobs AS j SET next_attempt_at = clock_timestamp()
+    FROM idle AS i
+    WHERE j.restaurant_id = i.restaurant_id AND j.booking_id = i.booking_id
+    RETURNING j.booking_id
+)
+
+SELECT count(*) AS resumed FROM resumed;

@@ -255,6 +255,56 @@ FROM orphaned AS o
 WHERE s.restaurant_id = o.restaurant_id
 RETURNING s.restaurant_id;
 
+-- name: resume_streams
+-- Has streams go on that would wait for more than $1 seconds although none of their events has to: the clock was set back
+-- after they were served. An event has to wait that failed, unless that was later than it is now. Says how many go on.
+WITH clock AS MATERIALIZED (
+    -- The status is said here for the same reason as in claim_streams.
+    SELECT
+        clock_timestamp() AS now,
+        'pending'::text AS waiting
+),
+
+idle AS MATERIALIZED (
+    SELECT s.restaurant_id
+    FROM clock AS c
+    CROSS JOIN outbox_streams AS s
+    LEFT JOIN LATERAL (
+        SELECT
+            o.updated_at,
+            o.next_attempt_at
+        FROM capacity_outbox AS o
+        WHERE
+            o.restaurant_id = s.restaurant_id AND o.status = c.waiting
+            AND (o.floor_version, o.position) > (s.settled_version, s.settled_position)
+        ORDER BY o.floor_version, o.position
+        LIMIT 1
+    ) AS w ON true
+    LEFT JOIN LATERAL (
+        SELECT max(d.next_attempt_at) AS next_attempt_at
+        FROM capacity_outbox AS d
+        WHERE
+            d.restaurant_id = s.restaurant_id AND d.redriven_at IS NOT NULL AND d.status = 'pending'
+            AND d.updated_at <= c.now
+    ) AS v ON true
+    WHERE
+        s.lease_token IS NULL
+        AND s.next_attempt_at > c.now + make_interval(secs => $1)
+        AND NOT coalesce(w.updated_at <= c.now AND w.next_attempt_at > c.now, false)
+        AND NOT coalesce(v.next_attempt_at > c.now, false)
+    ORDER BY s.restaurant_id
+    FOR NO KEY UPDATE OF s SKIP LOCKED
+),
+
+resumed AS (
+    UPDATE outbox_streams AS s SET next_attempt_at = clock_timestamp()
+    FROM idle AS i
+    WHERE s.restaurant_id = i.restaurant_id
+    RETURNING s.restaurant_id
+)
+
+SELECT count(*) AS resumed FROM resumed;
+
 -- name: lag
 -- For how many seconds the oldest event waits that is to be delivered, from its commit or its redrive on; 0 when none does.
 WITH waiting AS MATERIALIZED (
@@ -263,7 +313,7 @@ WITH waiting AS MATERIALIZED (
 )
 
 SELECT
-    coalesce(
+    greatest(
         extract(EPOCH FROM clock_timestamp() - least(min(w.waits_since), min(v.waits_since))), 0
     )::double precision AS lag_s
 FROM restaurants AS r

@@ -1,6 +1,10 @@
 -- Read once per statement, as a subquery, the clock is something that an index can be searched by. Asked for every row,
 -- it would have all rows read, and those that are not past their time are most of them.
 
+-- name: clock
+-- The database's clock.
+SELECT clock_timestamp() AS now;
+
 -- name: restaurants_with_expired_holds
 -- Restaurants of all tenants with holds that are over and still count as active, the longest expired first.
 SELECT r.tenant_id, o.restaurant_id
