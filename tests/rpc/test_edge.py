@@ -1,6 +1,7 @@
 """What a call meets at the edge of the server, on a real socket."""
 
 import asyncio
+import gc
 import json
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from server.clock import Deadline
 from server.domain.restaurant import Caller
 from server.errors import FieldViolation, InvariantError, Reason, Refusal, ServiceError
 from server.rpc import admission
+from server.rpc.call import CallNote
 from server.rpc.interceptors.identity import DeadlineLimits
 from server.rpc.scopes import SCOPES
 from tests.support.edge import (
@@ -82,6 +84,25 @@ async def test_a_refusal_reaches_the_caller_with_everything_in_it() -> None:
         "maitred",
     )
     assert (found.message, found.metadata, found.fields) == ("Zu spät: 100 %.", {"hold_id": "x"}, ["f"])
+
+
+@pytest.mark.parametrize("path", [GET, FOLLOW])
+async def test_nothing_of_a_refused_call_waits_for_the_collector(path: str) -> None:
+    """A crowd that is refused would keep it busy."""
+    gc.collect()
+    gc.disable()
+    try:
+        before = {id(each): each for each in _of_calls()}
+        async with edge() as here:
+            assert refusal(await Wire(here.wire.channel, headers=()).call(path)).reason == "UNAUTHENTICATED"
+        await asyncio.sleep(0)
+        assert [each for each in _of_calls() if id(each) not in before] == []
+    finally:
+        gc.enable()
+
+
+def _of_calls() -> list[object]:
+    return [each for each in gc.get_objects() if type(each) in (CallNote, grpc.aio.AbortError)]
 
 
 async def test_a_refusal_leaves_gRPC_free_to_repeat_the_call() -> None:
