@@ -16,7 +16,6 @@ from server.clock import Deadline
 from server.domain.restaurant import Caller
 from server.errors import FieldViolation, InvariantError, Reason, Refusal, ServiceError
 from server.rpc import admission
-from server.rpc.call import CallNote
 from server.rpc.interceptors.identity import DeadlineLimits
 from server.rpc.scopes import SCOPES
 from tests.support.edge import (
@@ -87,22 +86,27 @@ async def test_a_refusal_reaches_the_caller_with_everything_in_it() -> None:
 
 
 @pytest.mark.parametrize("path", [GET, FOLLOW])
-async def test_nothing_of_a_refused_call_waits_for_the_collector(path: str) -> None:
-    """A crowd that is refused would keep it busy."""
+@pytest.mark.parametrize("scopes", ["read", ""])
+async def test_nothing_of_a_call_waits_for_the_collector(path: str, scopes: str) -> None:
+    """Which a crowd would keep busy, whether it is answered or refused."""
     gc.collect()
     gc.disable()
     try:
-        before = {id(each): each for each in _of_calls()}
         async with edge() as here:
-            assert refusal(await Wire(here.wire.channel, headers=()).call(path)).reason == "UNAUTHENTICATED"
+            answer = await here.wire.call(
+                path, {GET: ASK, FOLLOW: FLOOR}[path], [("x-maitred-scopes", scopes)]
+            )
+            assert isinstance(answer, Refused) == (not scopes)
         await asyncio.sleep(0)
-        assert [each for each in _of_calls() if id(each) not in before] == []
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        # What gRPC's server asks for a handler with is among it.
+        kinds = {"CallNote", "AbortError", "_HandlerCallDetails"}
+        assert [each for each in gc.garbage if type(each).__name__ in kinds] == []
     finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
         gc.enable()
-
-
-def _of_calls() -> list[object]:
-    return [each for each in gc.get_objects() if type(each) in (CallNote, grpc.aio.AbortError)]
 
 
 async def test_a_refusal_leaves_gRPC_free_to_repeat_the_call() -> None:
