@@ -74,7 +74,9 @@ def _plain(proceed: Proceed) -> Proceed:
     async def behaviour(request: Any, context: Context) -> Any:
         try:
             return await proceed(request, context)
-        except grpc.aio.AbortError:
+        except grpc.aio.AbortError as ended:
+            # The call keeps it, and its frames know the call: all of that would wait for the collector.
+            ended.__traceback__ = None
             return None
 
     return behaviour

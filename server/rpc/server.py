@@ -23,6 +23,7 @@ from server.lifecycle import ConfigurationProblem, Grace
 from server.orchestrator.use_cases import UseCases
 from server.rpc.accepting import paced_by
 from server.rpc.admission import Admission, Needed
+from server.rpc.finding import find_without_garbage
 from server.rpc.health import Health
 from server.rpc.identity import TrustedHeaders
 from server.rpc.interceptors.access import AccessInterceptor
@@ -117,6 +118,7 @@ class GrpcServer:
         self._offer(methods)
         server.add_generic_rpc_handlers((methods,))
         self._port = listen(server, self._settings.host, self._settings.port, "port")
+        find_without_garbage()
         with paced_by(self._admission):
             await server.start()
         self._server = server

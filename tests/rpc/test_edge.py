@@ -1,6 +1,7 @@
 """What a call meets at the edge of the server, on a real socket."""
 
 import asyncio
+import gc
 import json
 from uuid import uuid4
 
@@ -83,6 +84,30 @@ async def test_a_refusal_reaches_the_caller_with_everything_in_it() -> None:
         "maitred",
     )
     assert (found.message, found.metadata, found.fields) == ("Zu spät: 100 %.", {"hold_id": "x"}, ["f"])
+
+
+@pytest.mark.parametrize("path", [GET, FOLLOW])
+@pytest.mark.parametrize("scopes", ["read", ""])
+async def test_nothing_of_a_call_waits_for_the_collector(path: str, scopes: str) -> None:
+    """Which a crowd would keep busy, whether it is answered or refused."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with edge() as here:
+            answer = await here.wire.call(
+                path, {GET: ASK, FOLLOW: FLOOR}[path], [("x-maitred-scopes", scopes)]
+            )
+            assert isinstance(answer, Refused) == (not scopes)
+        await asyncio.sleep(0)
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        # What gRPC's server asks for a handler with is among it.
+        kinds = {"CallNote", "AbortError", "_HandlerCallDetails"}
+        assert [each for each in gc.garbage if type(each).__name__ in kinds] == []
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
 
 
 async def test_a_refusal_leaves_gRPC_free_to_repeat_the_call() -> None:
