@@ -159,11 +159,12 @@ def test_what_some_make_each_other_wait_is_nobody_elses_overload() -> None:
     assert after(Clock(), 3.0).enter(PLAN, 0.01) is None
 
 
-def test_a_few_slow_calls_prove_nothing() -> None:
+@pytest.mark.parametrize("fate", Fate)
+def test_a_few_slow_calls_prove_nothing(fate: Fate) -> None:
     admission = Admission(2_048, needed=Needed(Clock()))
     for _ in range(CALLS_ENOUGH - 1):
         admission.enter(HOLD, None)
-        admission.leave(HOLD, 9.0, Fate.ANSWERED)
+        admission.leave(HOLD, 9.0, fate)
     assert admission.enter(HOLD, 0.5) is None
 
 
