@@ -9,6 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from maitred.v1 import booking_pb2, booking_service_pb2, inventory_pb2, inventory_service_pb2
+from server.domain.limits import INSTANT_MAX, INSTANT_MIN
 from server.errors import Reason, Refusal, ServiceError
 from server.rpc.interceptors.parsing import Parsing
 from server.rpc.interceptors.unary import Context
@@ -77,6 +78,16 @@ def test_a_period_begins_before_midnight() -> None:
     assert [each.field for each in refused.value.refusal.violations] == ["policy.periods[0].opens"]
 
 
+@pytest.mark.parametrize("start", [INSTANT_MIN, INSTANT_MAX - timedelta(seconds=1)])
+def test_an_instant_of_the_first_second_and_of_the_last(start: datetime) -> None:
+    request = booking_service_pb2.ListBookingsRequest(
+        restaurant_id=A, window_start=at(start), window_end=at(start)
+    )
+    with pytest.raises(ServiceError) as refused:
+        read_list_bookings(request)
+    assert [each.field for each in refused.value.refusal.violations] == ["window_end"]
+
+
 def test_an_instant_is_read_to_the_microsecond_and_what_is_finer_is_cut_off() -> None:
     window = read_list_bookings(bookings_from(at(EVENING, 123_456_789))).window
     assert window.start == EVENING + timedelta(microseconds=123_456)
@@ -96,9 +107,9 @@ def test_a_text_has_at_most_so_many_characters_and_says_that_it_was_cut(text: st
     assert shortened(text, 9) == cut
 
 
-@pytest.mark.parametrize("letter", ["a", "~", "%", "é"])
+@pytest.mark.parametrize("letter", [" ", "~", "%", "\x1f", "é"])
 def test_a_sentence_goes_whole_as_long_as_it_fits_and_says_when_it_is_cut(letter: str) -> None:
-    length = MESSAGE_BYTES_MAX // {"a": 1, "~": 1, "%": 3, "é": 6}[letter]
+    length = MESSAGE_BYTES_MAX // {" ": 1, "~": 1, "é": 6}.get(letter, 3)
     whole, longer = (
         message_of(Refusal(Reason.HOLD_EXPIRED, letter * count)) for count in (length, length + 1)
     )
