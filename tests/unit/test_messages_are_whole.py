@@ -1,7 +1,7 @@
 """What an answer knows is told: where everything has a value, no field of its message is left unset."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from itertools import count
@@ -13,12 +13,17 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
-from maitred.v1.inventory_pb2 import CombinationPolicy, RelaxationPolicy, ServicePolicy
+from maitred.v1 import inventory_pb2
 from maitred.v1.inventory_service_pb2 import PutServicePolicyRequest
 from maitred.v1.reasons_pb2 import ERROR_REASON_SLACK_BUDGET_EXCEEDED
 from server.domain.booking import BookingStatus
+from server.domain.floor import Floor, Table, Zone
+from server.domain.policy import ServicePolicy
+from server.errors import Reason
 from server.orchestrator.auto_assign_batch import Ended
+from server.orchestrator.plan_tables import Planned
 from server.orchestrator.put_service_policy import PolicyPut
+from server.planner.table_set import TableSet
 from server.rpc.messages import (
     assignment,
     auto_assign,
@@ -30,11 +35,18 @@ from server.rpc.messages import (
     inventory,
     ops,
     outbox,
+    planner,
     policy,
 )
 from tests.support.requests import policy as policy_of_everything
 
 NUMBERS = count(1)
+ZONE_ID, *TABLE_IDS = map(UUID, map("{:032x}".format, range(1, 14)))
+FLOOR = Floor.of(
+    [Zone(ZONE_ID, "Main", 1)],
+    [Table(table_id, ZONE_ID, "T", 4, 1, 4, True, ("window",)) for table_id in TABLE_IDS],
+    [(TABLE_IDS[0], TABLE_IDS[1])],
+)
 VALUES: Mapping[object, Callable[[], object]] = {
     int: lambda: next(NUMBERS),
     float: lambda: 2.5,
@@ -44,6 +56,11 @@ VALUES: Mapping[object, Callable[[], object]] = {
     datetime: lambda: datetime(2026, 6, 1, 12, tzinfo=UTC),
     object: lambda: "text",
     Any: lambda: "text",
+    # Two tables side by side.
+    Floor: lambda: FLOOR,
+    TableSet: lambda: TableSet.of(FLOOR, (0, 1)),
+    # It can be cured, by moving a party or by time.
+    Reason: lambda: Reason.TABLE_CONFLICT_ASSIGNED,
     # A booking with a job that goes on.
     BookingStatus: lambda: BookingStatus.PENDING_ALLOCATION,
 }
@@ -66,7 +83,8 @@ def sample(kind: Any, known: Mapping[object, Any]) -> Any:
     made = origin or kind
     known = dict(zip(getattr(made, "__parameters__", ()), inner, strict=True))
     hints = get_type_hints(made)
-    return made(**{field.name: sample(hints[field.name], known) for field in fields(made) if field.init})
+    names = getattr(made, "_fields", None) or [field.name for field in fields(made) if field.init]
+    return made(**{name: sample(hints[name], known) for name in names})
 
 
 def unset(message: Message) -> Iterator[str]:
@@ -119,6 +137,11 @@ def test_no_field_is_left_unset(translate: Callable[[Any], Message]) -> None:
     assert list(unset(translate(sample(known, {})))) == []
 
 
+def test_plans_and_rejections_and_alternatives_are_told_whole() -> None:
+    planned = replace(sample(Planned, {}), policy=ServicePolicy(()))
+    assert list(unset(planner.plan_tables_response(planned))) == []
+
+
 def test_the_summary_of_a_batch_tells_all_counts() -> None:
     response = auto_assign_batch.auto_assign_batch_response(sample(Ended, {}))
     assert list(unset(response.summary)) == []
@@ -127,11 +150,11 @@ def test_the_summary_of_a_batch_tells_all_counts() -> None:
 def test_a_policy_with_everything_in_it_survives_the_way_there_and_back() -> None:
     sent = policy_of_everything()
     sent.MergeFrom(
-        ServicePolicy(
+        inventory_pb2.ServicePolicy(
             auto_assign_bookings=True,
             auto_assign_cutoff=Duration(seconds=0),
-            combinations=CombinationPolicy(adjacency_party_size_min=9),
-            relaxations=RelaxationPolicy(reasons=[ERROR_REASON_SLACK_BUDGET_EXCEEDED]),
+            combinations=inventory_pb2.CombinationPolicy(adjacency_party_size_min=9),
+            relaxations=inventory_pb2.RelaxationPolicy(reasons=[ERROR_REASON_SLACK_BUDGET_EXCEEDED]),
             policy_version=7,
             etag="p7",
         )
