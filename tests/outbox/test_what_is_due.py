@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from server.persistence.queries import load_queries
-from tests.support.database import connected
+from tests.support.database import connected, row, rows
 from tests.support.outbox import put_events, queue_on
 
 # Each restaurant has three events, two of them of one change, that were made an hour after each other.
@@ -143,3 +143,54 @@ async def test_the_longest_unserved_that_nobody_has_are_leased_first_and_no_more
             )
             leased = [[run.restaurant_id for run in await queue.claim(1, 1)] for _ in restaurants]
     assert leased == [[restaurant_id] for restaurant_id in reversed(restaurants)]
+
+
+async def test_the_lag_is_the_time_of_the_event_that_waits_longest(database_url: str) -> None:
+    """In hours. A redriven event waits since it was redriven."""
+    (restaurant_id,) = await put_events(database_url, versions=3)
+    async with queue_on(database_url) as queue, connected(database_url) as database:
+
+        async def lag_h(*statements: str) -> int:
+            for statement in statements:
+                await database.execute(statement, restaurant_id)
+            return round(await queue.lag_s() / 3_600)
+
+        await database.execute(MADE)
+        assert await lag_h() == 7
+        await queue.adopt()
+        assert await lag_h() == 7
+        assert await lag_h(FIRST_SETTLED, DELIVERED + " AND floor_version = 1") == 6
+        assert await lag_h(SETTLED, DELIVERED) == 0
+        first, third = (REDRIVEN.replace("now()", f"now() - interval '{hours} hours'") for hours in (3, 4))
+        assert await lag_h(first, third.replace("floor_version = 1", "position = 2")) == 4
+
+
+async def test_a_lease_that_is_given_back_has_its_stream_wait_for_as_long_as_it_would_have_lasted(
+    database_url: str,
+) -> None:
+    (restaurant_id,) = await put_events(database_url, versions=2)
+    stream = (
+        "SELECT next_attempt_at > now() + interval '9 minutes' AS waits, lease_token IS NULL AS free,"
+        " leased_until > now() + interval '9 minutes' AS leased, orphanings FROM outbox_streams"
+    )
+    async with queue_on(database_url, lease_s=600.0) as queue:
+        await queue.adopt()
+        (run,) = await queue.claim(1, 2)
+        await rows(database_url, "UPDATE outbox_streams SET leased_until = now() RETURNING 1")
+        assert await queue.extend([run]) == {run.lease}
+        assert await row(database_url, stream) == {
+            "waits": False,
+            "free": False,
+            "leased": True,
+            "orphanings": 0,
+        }
+        assert await queue.give_back([run]) == {run.lease}
+        assert await row(database_url, stream) == {
+            "waits": True,
+            "free": True,
+            "leased": None,
+            "orphanings": 0,
+        }
+        assert await queue.give_back([run]) == frozenset()
+        assert await queue.claim(1, 2) == ()
+    assert run.restaurant_id == restaurant_id
