@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from maitred_client import new_request_id
+from maitred_client import CapacityBelowMinPartyError, new_request_id
 from maitred_client.messages import (
     BookingAction,
     BookingStatus,
@@ -11,9 +11,10 @@ from maitred_client.messages import (
     OperationState,
     UnblockTablesRequest,
 )
+from server.config import Settings
 from server.persistence.upkeep import UPKEEP
 from tests.builders.world import evening, small_world
-from tests.builders.world_extras import House
+from tests.builders.world_extras import House, refused
 from tests.conftest import Served
 from tests.support.database import connected, expire, restaurant_locked, rows, turn_back
 from tests.support.working import until, until_settled, worker_on
@@ -168,6 +169,17 @@ async def test_the_longest_expired_hold_is_looked_for_first(place: House, server
     for most, expected in ((1, [longest]), (9, [longest, later])):
         found = await rows(url, UPKEEP["restaurants_with_expired_holds"], most)
         assert [str(row["restaurant_id"]) for row in found] == [hold.restaurant_id for hold in expected]
+
+
+async def test_an_answer_is_kept_for_its_time_whatever_it_says(
+    place: House, server: Served, settings: Settings
+) -> None:
+    await refused(place.hold(await place.party(), "L8"), CapacityBelowMinPartyError)
+    kept = "SELECT DISTINCT refused, expires_at - created_at AS life FROM idempotency_ledger ORDER BY refused"
+    life = timedelta(seconds=settings.ledger_ttl_s)
+    assert await rows(server.database_url, kept) == [
+        {"refused": each, "life": life} for each in (False, True)
+    ]
 
 
 async def test_the_oldest_answers_go_first_and_one_that_somebody_has_stays(
