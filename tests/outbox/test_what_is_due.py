@@ -1,7 +1,7 @@
 """Which streams are leased, with which of their events, and what is told of them to those who run the service."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from server.persistence.queries import load_queries
@@ -184,6 +184,9 @@ async def test_a_lease_that_is_given_back_has_its_stream_wait_for_as_long_as_it_
             "leased": True,
             "orphanings": 0,
         }
+        async with queue_on(database_url) as other:
+            assert await other.give_back([run]) == frozenset()
+        assert await queue.give_back([replace(run, lease_number=run.lease_number - 1)]) == frozenset()
         assert await queue.give_back([run]) == {run.lease}
         assert await row(database_url, stream) == {
             "waits": True,
