@@ -174,6 +174,7 @@ async def test_the_longest_expired_hold_is_looked_for_first(place: House, server
 async def test_an_answer_is_kept_for_its_time_whatever_it_says(
     place: House, server: Served, settings: Settings
 ) -> None:
+    await place.hold(await place.party(), "W1")
     await refused(place.hold(await place.party(), "L8"), CapacityBelowMinPartyError)
     kept = "SELECT DISTINCT refused, expires_at - created_at AS life FROM idempotency_ledger ORDER BY refused"
     life = timedelta(seconds=settings.ledger_ttl_s)

@@ -11,6 +11,7 @@ from maitred_client.messages import (
     CheckInvariantsRequest,
     ListAssignmentsRequest,
     ListBlocksRequest,
+    ServicePolicy,
     TransitionBookingRequest,
 )
 from tests.builders.overrides import overriding
@@ -23,6 +24,16 @@ pytestmark = pytest.mark.shared_server
 
 APART = "COMBINATION_NOT_ADJACENT"
 QUARTER = timedelta(minutes=15)
+
+
+def two_periods(policy: ServicePolicy) -> None:
+    """The later one begins in the middle of the evening. Tables are needed a little longer than parties sit."""
+    policy.buffer_before.seconds = policy.buffer_after.seconds = 300
+    (first,) = policy.periods
+    late = policy.periods.add()
+    late.CopyFrom(first)
+    late.name, late.opens = "late", f"{evening(20):%H:%M}"
+    first.closes, first.may_overrun = late.opens, True
 
 
 async def stored(place: House, booking: Booking) -> Booking:
@@ -56,15 +67,16 @@ async def test_a_booking_is_stored_as_it_was_answered_through_its_whole_life(
             reference=reference,
         )
 
+    await place.change_policy(two_periods)
     booking = await stored(place, await place.party(5))
     await stored(place, await changed(4, 1, "window", "quiet", reference="R-1", zone="Hall"))
     await stored(place, await changed(4, 1, "window", "quiet", reference="R-2", zone="Hall"))
-    await stored(place, await changed(2, 2, reference="R-2"))
+    await stored(place, await changed(2, 5, reference="R-2"))
     await stored(place, await place.transition(booking, BookingAction.BOOKING_ACTION_QUEUE))
     given = await place.assign(booking, "W1")
     assert await assignments(place) == [given]
     await stored(place, await place.transition(booking, BookingAction.BOOKING_ACTION_CHECK_IN))
-    await turn_back(server.database_url, evening() + 3 * QUARTER - datetime.now(UTC))
+    await turn_back(server.database_url, evening() + 6 * QUARTER - datetime.now(UTC))
     request = TransitionBookingRequest(
         restaurant_id=place.restaurant_id,
         booking_id=booking.booking_id,
@@ -83,7 +95,10 @@ async def test_a_booking_is_stored_as_it_was_answered_through_its_whole_life(
 
 async def test_holds_assignments_and_blocks_are_stored_as_they_were_answered(place: House) -> None:
     await place.change_policy(lambda policy: policy.forecast.add(party_size=2))
-    request = overriding(place.hold_request((await place.party(8)).booking_id, ["W1", "W3"]), APART)
+    booking = await place.party(8)
+    for size in (5, 8):
+        await place.party(size, booking_id=booking.booking_id)
+    request = overriding(place.hold_request(booking.booking_id, ["W1", "W3"]), APART)
     hold = (await place.client.hold_tables(request)).hold
     assert await place.hold_now(hold) == hold
     longer = await place.extend(hold, ttl_s=600)
