@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -32,13 +32,18 @@ READ = {
 QUARTER = timedelta(minutes=15)
 # No claim ends later.
 FAR = datetime(2190, 1, 1, tzinfo=UTC)
-TABLES = ("W1", "W2", "W3", "W4", "P1")
+# What is told of a member whose tenant has no such restaurant.
+NOBODYS = {"position", "claimed", "restaurant_now"}
 
 
-async def busy_evening(place: House, url: str) -> tuple[Booking, str, Hold]:
+async def busy_evening(place: House, url: str) -> tuple[Booking, str, Hold, Hold]:
     """A booking on its old tables that wants others, with whatever else can claim tables in its window and right beside
-    it; the request that made the last change of it, and one of its holds.
+    it; the request that made the last change of it, one of its holds, and
+    one that is over.
     """
+    await place.change_policy(lambda policy: policy.forecast.add(party_size=2))
+    await place.change_policy(lambda policy: policy.forecast.add(party_size=4))
+    await place.out_of_service("L8")
     booking = await place.party(2, reference="R-1", required=["window"], stay=4 * QUARTER)
     await place.auto_assign(booking)
     wanted = PartyRequest(
@@ -53,19 +58,26 @@ async def busy_evening(place: House, url: str) -> tuple[Booking, str, Hold]:
     request.reference = "R-2"
     request.party.CopyFrom(wanted)
     booking = (await place.client.put_booking(request)).booking
-    await place.hold(booking, "W1", "W2")
+    await place.auto_assign(await place.party(start=evening() + timedelta(days=1)))
+    same_id = place.hold_request(booking.booking_id, ["W1", "W2"])
+    same_id.request_id = request.request_id
+    await place.client.hold_tables(same_id)
+    await place.release(await place.hold(booking, "F6"))
     hold = await place.hold(booking, "W3")
-    for over in (await place.hold(booking, "F6"), await place.hold(await place.party(), "W4")):
-        await expire(url, over.hold_id)
+    over = await place.hold(booking, "F6")
+    for each in (over, await place.hold(await place.party(), "W4")):
+        await expire(url, each.hold_id)
     start, end = instant(booking.window_start), instant(booking.window_end)
     for since, until in ((start - QUARTER, start), (start, start + QUARTER), (end, end + QUARTER)):
         await place.block("P1", start=since, end=until)
-    unenforced = await place.hold(await place.party(), "P2")
+    await place.hold(await place.party(start=start - 4 * QUARTER, stay=4 * QUARTER), "W2")
+    await place.hold(await place.party(start=end), "P2")
+    unenforced = await place.hold(await place.party(start=start, stay=4 * QUARTER), "P2")
     async with connected(url) as connection:
         await connection.execute(
             "UPDATE table_claims SET enforced = false WHERE hold_id = $1::text::uuid", unenforced.hold_id
         )
-    return booking, request.request_id, hold
+    return booking, request.request_id, hold, over
 
 
 async def opened(connection: Connection, member: Sequence[object], tables: Sequence[UUID]) -> list[Row]:
@@ -79,21 +91,29 @@ async def alone(connection: Connection, name: str, *values: object) -> list[Row]
 
 
 async def test_what_is_read_at_once_is_what_is_read_one_by_one(place: House, server: Served) -> None:
-    booking, request_id, hold = await busy_evening(place, server.database_url)
+    booking, request_id, hold, over = await busy_evening(place, server.database_url)
     restaurant_id, booking_id = UUID(place.restaurant_id), UUID(booking.booking_id)
-    held_id = UUID(hold.hold_id)
-    tables = [UUID(place.tables[name]) for name in (*TABLES, "P2")]
+    held_id, over_id = UUID(hold.hold_id), UUID(over.hold_id)
+    tables = [UUID(table_id) for table_id in place.tables.values()]
     named = (server.tenant_id, "PutBooking", UUID(request_id))
     async with connected(server.server_url) as connection, connection.transaction():
         read = await opened(connection, (*named, restaurant_id, booking_id, None), tables)
         of_hold = await opened(connection, (*named, restaurant_id, booking_id, held_id), tables)
+        (of_over,) = await opened(connection, (*named, restaurant_id, booking_id, over_id), ())
+        (of_nobody,) = await opened(
+            connection, (uuid4(), "PutBooking", uuid4(), restaurant_id, uuid4(), None), ()
+        )
         (standing,) = await alone(connection, "standings", [server.tenant_id], [restaurant_id])
         (answer,) = await alone(connection, "recall", *named)
         (known,) = await alone(connection, "booking", restaurant_id, booking_id)
         (held,) = await alone(connection, "hold", restaurant_id, held_id)
+        (expired,) = await alone(connection, "hold", restaurant_id, over_id)
         live = await alone(connection, "live_holds_of", restaurant_id, booking_id)
         window = known["window_start"], known["window_end"]
         claims = await alone(connection, "claims", restaurant_id, *window, tables, FAR)
+        assert (
+            await alone(connection, "claims", restaurant_id, *window, None, FAR) == claims == in_order(claims)
+        )
     told, told_of_hold = read[0], of_hold[0]
     assert told["claimed"]
     answer.pop("created_at")
@@ -103,11 +123,17 @@ async def test_what_is_read_at_once_is_what_is_read_one_by_one(place: House, ser
     assert told["seen_version"] == standing["floor_version"]
     assert {name: told[name] for name in known} == known
     assert {name: told_of_hold[f"hold_{name}"] for name in held} == held
-    assert (told["hold_hold_id"], told["live_holds"], len(live), len(claims)) == (None, 2, 2, 7)
-    ours = [{name: row[f"claim_{name}"] for name in claims[0]} for row in read]
-    assert in_order(ours) == in_order(claims)
-    of_its_table = [{name: row[f"claim_{name}"] for name in claims[0]} for row in of_hold]
-    assert in_order(of_its_table) == in_order(row for row in claims if row["table_id"] in held["table_ids"])
+    assert {name: of_over[f"hold_{name}"] for name in expired} == expired != {**expired, "state": "active"}
+    assert {name for name, value in of_nobody.items() if value not in (None, 0)} == NOBODYS
+    assert (told["hold_hold_id"], told["live_holds"], len(live), len(claims)) == (None, 2, 2, 8)
+    assert claimed(read) == claims
+    assert claimed(of_hold) == [row for row in claims if row["table_id"] in held["table_ids"]]
+
+
+def claimed(read: Iterable[Row]) -> list[Row]:
+    """The claims that a member was told of, a row for each; a table without any has a row, too."""
+    columns = ("table_id", "window_start", "window_end", "kind", "owner_id", "booking_id", "expires_at")
+    return in_order({name: row[f"claim_{name}"] for name in columns} for row in read if row["claim_kind"])
 
 
 def in_order(claims: Iterable[Row]) -> list[Row]:
