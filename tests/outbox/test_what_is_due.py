@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from server.persistence.queries import load_queries
 from tests.support.database import connected, row, rows
@@ -146,23 +146,32 @@ async def test_the_longest_unserved_that_nobody_has_are_leased_first_and_no_more
 
 
 async def test_the_lag_is_the_time_of_the_event_that_waits_longest(database_url: str) -> None:
-    """In hours. A redriven event waits since it was redriven."""
-    (restaurant_id,) = await put_events(database_url, versions=3)
+    """In hours. A redriven event waits since it was redriven. The events of a second restaurant are one hour old."""
+    first_id, second_id = await put_events(database_url, restaurants=2, versions=3)
     async with queue_on(database_url) as queue, connected(database_url) as database:
 
-        async def lag_h(*statements: str) -> int:
+        async def lag_h(*statements: str, restaurant_id: UUID = first_id) -> int:
             for statement in statements:
                 await database.execute(statement, restaurant_id)
             return round(await queue.lag_s() / 3_600)
 
+        def redriven(where: str, hours: int) -> str:
+            earlier = REDRIVEN.replace("now()", f"now() - interval '{hours} hours'")
+            return earlier.replace("floor_version = 1", where)
+
         await database.execute(MADE)
-        assert await lag_h() == 7
+        young = "UPDATE capacity_outbox SET created_at = now() - interval '1 hour' WHERE restaurant_id = $1"
+        assert await lag_h(young, restaurant_id=second_id) == 7
         await queue.adopt()
         assert await lag_h() == 7
+        assert await lag_h(DELIVERED + " AND floor_version = 1") == 6
+        assert await lag_h(redriven("floor_version = 1", 3)) == 6
         assert await lag_h(FIRST_SETTLED, DELIVERED + " AND floor_version = 1") == 6
-        assert await lag_h(SETTLED, DELIVERED) == 0
-        first, third = (REDRIVEN.replace("now()", f"now() - interval '{hours} hours'") for hours in (3, 4))
-        assert await lag_h(first, third.replace("floor_version = 1", "position = 2")) == 4
+        assert await lag_h(SETTLED, DELIVERED) == 1
+        assert await lag_h(SETTLED, DELIVERED, redriven("floor_version = 1", 2), restaurant_id=second_id) == 2
+        assert await lag_h(redriven("floor_version = 1", 3), redriven("position = 2", 4)) == 4
+        assert await lag_h(DELIVERED) == 2
+        assert await lag_h(DELIVERED, restaurant_id=second_id) == 0
 
 
 async def test_a_lease_that_is_given_back_has_its_stream_wait_for_as_long_as_it_would_have_lasted(
