@@ -12,8 +12,11 @@ from maitred_client.messages import (
     Booking,
     BookingAction,
     ListAuditEntriesRequest,
+    PutRestaurantRequest,
     ReplaceHoldRequest,
+    Restaurant,
     TransitionBookingRequest,
+    UnblockTablesRequest,
 )
 from tests.builders.overrides import overriding
 from tests.builders.world import evening, stamp
@@ -160,6 +163,32 @@ async def test_whatever_gives_or_takes_tables_says_who_when_and_why(place: House
         assert (entry.action, entry.actor, entry.reason) == (action, "Ada", request.reason), name
         assert before <= instant(entry.occurred_at) <= after
         assert to_dict(entry)["details"].get("overridden") == overridden, name
+
+
+async def test_every_other_change_has_its_word_and_says_what_it_was_about(place: House) -> None:
+    before = len(await entries(place))
+    booking = await place.party()
+    await place.party(3, booking_id=booking.booking_id)
+    await place.release(await place.extend(await place.hold(booking, "W1")))
+    await place.transition(booking, BookingAction.BOOKING_ACTION_QUEUE)
+    block = await place.block("W2")
+    unblock = UnblockTablesRequest(restaurant_id=place.restaurant_id, block_id=block.block_id)
+    await place.client.unblock_tables(unblock)
+    await place.out_of_service("W3")
+    await place.change_floor(lambda floor: floor.adjacency.pop())
+    await place.change_policy(lambda policy: policy.forecast.add(party_size=2))
+    restaurant = Restaurant(restaurant_id=place.restaurant_id, name="Next door", time_zone="UTC")
+    await place.client.put_restaurant(PutRestaurantRequest(restaurant=restaurant))
+    told = [(entry.action, entry.resource_id) for entry in await entries(place)][:-before]
+    assert told == [
+        *((word, place.restaurant_id) for word in ("change", "put_policy", "put_floor", "update_table")),
+        *((word, block.block_id) for word in ("unblock", "block")),
+        *((word, booking.booking_id) for word in ("pending_allocation", "release", "extend", "hold")),
+        *((word, booking.booking_id) for word in ("change", "create")),
+    ]
+    of = {booking.booking_id: "booking", block.block_id: "block", place.restaurant_id: "restaurant"}
+    for entry in (await entries(place))[:-before]:
+        assert (entry.resource, entry.actor, entry.reason) == (of[entry.resource_id], "tests", "")
 
 
 async def now(server: Served) -> datetime:

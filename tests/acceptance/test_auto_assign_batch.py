@@ -19,6 +19,7 @@ from maitred_client.messages import (
     AutoAssignResponse,
     Booking,
     CheckInvariantsRequest,
+    CheckStatus,
     ErrorReason,
     GetBookingRequest,
     GetOperationRequest,
@@ -134,6 +135,7 @@ async def test_a_decision_says_on_what_grounds(place: World) -> None:
         assert (refused.outcome, refused.reason) == (0, ErrorReason.ERROR_REASON_NO_FEASIBLE_PLAN)
         assert (list(refused.table_ids), list(refused.next_steps), refused.free_sets) == ([], [step], 0)
         assert {each.reason: each.metadata["tables"] for each in refused.checks}[reason] == tables
+        assert {each.status for each in refused.checks} == {CheckStatus.CHECK_STATUS_ERROR}
         assert refused.message
     given = found[pair.booking_id]
     recorded = await place.client.get_operation(

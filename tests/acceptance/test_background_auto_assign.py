@@ -183,6 +183,8 @@ async def test_a_booking_that_got_its_tables_otherwise_is_left_alone(
         await place.auto_assign(booking)
     else:
         await place.assign(booking, "W2")
+    job = (await place.read(booking.booking_id)).auto_assign_job
+    assert (job.state, job.HasField("next_attempt_at")) == (ENDED, False)
     has = await rows(server.database_url, "SELECT * FROM assignments")
     async with worker(server):
         await until_nothing_is_left(server)

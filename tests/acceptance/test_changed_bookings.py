@@ -66,6 +66,19 @@ async def test_a_hold_for_the_new_time_survives_giving_up_the_old_tables(
     assert not (await place.read(booking.booking_id)).needs_tables
 
 
+async def test_a_new_need_alone_is_handed_over_and_by_a_policy_that_says_so(place: House) -> None:
+    booking = await place.party(4)
+
+    async def changed(size: int, reference: str) -> tuple[str, bool]:
+        now = await place.party(size, booking_id=booking.booking_id, reference=reference)
+        return WORDS[now.status], now.HasField("auto_assign_job")
+
+    assert await changed(3, "R-1") == ("PENDING", False)
+    await place.change_policy(lambda policy: setattr(policy, "auto_assign_bookings", True))
+    assert await changed(3, "R-2") == ("PENDING", False)
+    assert await changed(4, "R-2") == ("PENDING_ALLOCATION", True)
+
+
 # Unassign
 
 

@@ -30,6 +30,12 @@ HOLDS_KEPT_S = timedelta(days=30).total_seconds()
 OF_THEIR_OWN = {"capacity_outbox", "idempotency_ledger", "telemetry_events"}
 BOOKINGS = "SELECT booking_id::text AS id FROM bookings ORDER BY dining_start, id"
 
+# Whoever looks how far events are delivered waits for a lock, when the statement has begun.
+SLOW_TO_LOOK = """
+    ALTER TABLE outbox_streams RENAME TO streams;
+    CREATE VIEW outbox_streams AS SELECT * FROM streams WHERE pg_advisory_xact_lock_shared(1)::text = '';
+"""
+
 
 @asynccontextmanager
 async def history_on(url: str) -> AsyncIterator[SqlHistory]:
@@ -148,6 +154,23 @@ async def test_what_somebody_works_on_or_has_worked_on_lately_stays(place: House
     assert await rows(url, BOOKINGS) == [{"id": late.booking_id}]
     assert locked.booking_id != late.booking_id
     assert await violations(place) == 0
+
+
+async def test_a_restaurant_that_is_changed_after_the_look_and_before_the_lock_is_passed_over(
+    place: House, server: Served
+) -> None:
+    """The look is not over yet when the booking is changed."""
+    party = await place.party()
+    await grow_old(server.database_url)
+    async with connected(server.database_url) as connection, history_on(server.database_url) as history:
+        await connection.execute(SLOW_TO_LOOK)
+        await connection.execute("SELECT pg_advisory_lock(1)")
+        clearing = asyncio.ensure_future(history.clear_past_bookings(KEPT_S, 9))
+        await until(server.database_url, "SELECT count(*) FROM pg_locks WHERE NOT granted", [{"count": 1}])
+        await place.party(booking_id=party.booking_id)
+        await connection.execute("SELECT pg_advisory_unlock(1)")
+        assert await clearing == 0
+    assert await rows(server.database_url, BOOKINGS) == [{"id": party.booking_id}]
 
 
 async def test_who_changes_a_booking_while_it_goes_finds_it_whole_or_not_at_all(

@@ -1,6 +1,7 @@
 """Nobody gets tables for a window that is over, whatever was free in it."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -9,9 +10,12 @@ from maitred_client.messages import (
     AutoAssignBatchRequest,
     BookingAction,
     DispatchAutoAssignRequest,
+    ExplainTableRequest,
     HoldState,
+    PartyRequest,
+    PlanTablesRequest,
 )
-from tests.builders.world import evening
+from tests.builders.world import evening, stamp
 from tests.builders.world_extras import House, refused
 from tests.conftest import Served
 from tests.support.database import turn_back
@@ -40,6 +44,20 @@ async def test_a_booking_whose_window_is_over_is_given_nothing(place: House, ser
         restaurant_id=place.restaurant_id, service_date=(evening() - LONG_AGO).date().isoformat()
     )
     assert [each.total async for each in place.client.auto_assign_batch(day)] == [0, 0]
+
+
+async def test_nothing_is_planned_for_a_window_that_is_over(place: House, server: Served) -> None:
+    waiting = await place.party(2)
+    await turn_back(server.database_url, LONG_AGO)
+    tables, party = place.ids(["W1"]), PartyRequest(party_size=2, start=stamp(evening() - LONG_AGO))
+    stored, hypothetical = {"booking_id": waiting.booking_id}, {"party": party}
+    for subject in (stored, hypothetical):
+        whom: dict[str, Any] = {"restaurant_id": place.restaurant_id, **subject}
+        for call in (
+            place.client.plan_tables(PlanTablesRequest(**whom)),
+            place.client.explain_table(ExplainTableRequest(**whom, table_ids=tables)),
+        ):
+            await refused(call, WindowInPastError)
 
 
 async def test_a_hold_whose_window_is_over_is_neither_confirmed_nor_replaced(

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from maitred_client import new_request_id
+from maitred_client import CapacityBelowMinPartyError, new_request_id
 from maitred_client.messages import (
     BookingAction,
     BookingStatus,
@@ -11,8 +11,10 @@ from maitred_client.messages import (
     OperationState,
     UnblockTablesRequest,
 )
+from server.config import Settings
+from server.persistence.upkeep import UPKEEP
 from tests.builders.world import evening, small_world
-from tests.builders.world_extras import House
+from tests.builders.world_extras import House, refused
 from tests.conftest import Served
 from tests.support.database import connected, expire, restaurant_locked, rows, turn_back
 from tests.support.working import until, until_settled, worker_on
@@ -153,3 +155,50 @@ async def test_a_restaurant_that_is_locked_keeps_no_other_from_being_swept(
     async with restaurant_locked(url, place.restaurant_id), in_a_hurry:
         swept = "SELECT hold_id::text FROM holds WHERE state = 'expired'"
         await until(url, swept, [{"hold_id": free.hold_id}])
+
+
+async def test_the_longest_expired_hold_is_looked_for_first(place: House, server: Served) -> None:
+    """Of a restaurant that has others, which are over since a moment ago."""
+    url, other = server.database_url, await small_world(place.client)
+    holds = await place.hold(await place.party(), "W1"), await other.hold(await other.booking(), "T1")
+    later, longest = sorted(holds, key=lambda hold: hold.restaurant_id)
+    mine = longest.restaurant_id == place.restaurant_id
+    last = await (place.hold(await place.party(), "W2") if mine else other.hold(await other.booking(), "T2"))
+    for hold in (longest, later, last):
+        await expire(url, hold.hold_id)
+    for most, expected in ((1, [longest]), (9, [longest, later])):
+        found = await rows(url, UPKEEP["restaurants_with_expired_holds"], most)
+        assert [str(row["restaurant_id"]) for row in found] == [hold.restaurant_id for hold in expected]
+
+
+async def test_an_answer_is_kept_for_its_time_whatever_it_says(
+    place: House, server: Served, settings: Settings
+) -> None:
+    await place.hold(await place.party(), "W1")
+    await refused(place.hold(await place.party(), "L8"), CapacityBelowMinPartyError)
+    kept = "SELECT DISTINCT refused, expires_at - created_at AS life FROM idempotency_ledger ORDER BY refused"
+    life = timedelta(seconds=settings.ledger_ttl_s)
+    assert await rows(server.database_url, kept) == [
+        {"refused": each, "life": life} for each in (False, True)
+    ]
+
+
+async def test_the_oldest_answers_go_first_and_one_that_somebody_has_stays(
+    place: House, server: Served
+) -> None:
+    url = server.database_url
+    async with connected(url) as connection, connected(url) as somebody, somebody.transaction():
+        await connection.execute("SET lock_timeout = '5s'")
+        await connection.execute(
+            "UPDATE idempotency_ledger AS l SET expires_at = now() - make_interval(hours => o.hours) FROM ("
+            "SELECT request_id, row_number() OVER (ORDER BY created_at)::int AS hours FROM idempotency_ledger"
+            ") AS o WHERE l.request_id = o.request_id"
+        )
+        oldest_first = "SELECT request_id FROM idempotency_ledger ORDER BY expires_at"
+        locked, gone, *kept = [row["request_id"] for row in await rows(url, oldest_first)]
+        await somebody.execute(
+            "SELECT FROM idempotency_ledger WHERE request_id = $1 FOR NO KEY UPDATE", locked
+        )
+        assert await connection.fetchval(UPKEEP["forget_answers"], 1) == 1
+    assert [row["request_id"] for row in await rows(url, oldest_first)] == [locked, *kept]
+    assert gone not in kept

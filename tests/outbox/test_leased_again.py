@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from server.outbox.events import Answer, Lease, OutboxEvent, Outcome, Run, Settl
 from server.outbox.relay import Relay, RelaySettings
 from server.persistence.outbox import SqlEventQueue
 from tests.outbox.test_order_and_leases import cut_sessions
-from tests.support.database import connected, row
+from tests.support.database import connected, row, rows
 from tests.support.outbox import Received, delivery, put_events, queue_on, relay_on, statuses
 from tests.support.working import until_settled
 
@@ -73,6 +74,29 @@ async def test_events_are_not_given_up_because_what_became_of_them_could_not_be_
         await database.execute("DROP TRIGGER full_disk ON capacity_outbox")
         assert await relay.run_once() == 2
     assert await statuses(database_url) == ["done", "done"]
+
+
+async def test_what_became_of_a_run_is_noted_of_its_own_stream_under_its_own_lease(database_url: str) -> None:
+    """Two streams whose workers never answered go on with one event after the other, and then end."""
+    await put_events(database_url, restaurants=2, versions=3)
+    careful = "SELECT careful FROM outbox_streams"
+    async with queue_on(database_url, lease_s=0.0) as lost:
+        await lost.adopt()
+        assert len(await lost.claim(2, 3)) == 2
+    async with queue_on(database_url) as queue, queue_on(database_url) as other:
+        answers = []
+        for left, events in ((2, 1), (1, 1), (0, 1), (0, 0)):
+            runs = await queue.claim(2, 3)
+            assert [len(run.events) for run in runs] == [events] * 2
+            answers = [answered(run, Outcome.DONE) for run in runs]
+            assert await other.settle(answers) == frozenset()
+            assert await queue.settle(answers) == {run.lease for run in runs}
+            assert await rows(database_url, careful) == [{"careful": left}] * 2
+        assert await queue.claim(2, 3) == ()
+        before = [replace(each, run=replace(each.run, lease_number=1)) for each in answers]
+        assert await queue.settle(before) == frozenset()
+    noted = "SELECT DISTINCT status, updated_at > created_at AS later FROM capacity_outbox"
+    assert await rows(database_url, noted) == [{"status": "done", "later": True}]
 
 
 async def test_of_two_leases_only_the_present_one_is_extended(database_url: str) -> None:

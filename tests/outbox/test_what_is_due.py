@@ -1,11 +1,11 @@
 """Which streams are leased, with which of their events, and what is told of them to those who run the service."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from uuid import uuid4
+from dataclasses import dataclass, replace
+from uuid import UUID, uuid4
 
 from server.persistence.queries import load_queries
-from tests.support.database import connected
+from tests.support.database import connected, row, rows
 from tests.support.outbox import put_events, queue_on
 
 # Each restaurant has three events, two of them of one change, that were made an hour after each other.
@@ -143,3 +143,66 @@ async def test_the_longest_unserved_that_nobody_has_are_leased_first_and_no_more
             )
             leased = [[run.restaurant_id for run in await queue.claim(1, 1)] for _ in restaurants]
     assert leased == [[restaurant_id] for restaurant_id in reversed(restaurants)]
+
+
+async def test_the_lag_is_the_time_of_the_event_that_waits_longest(database_url: str) -> None:
+    """In hours. A redriven event waits since it was redriven. The events of a second restaurant are one hour old."""
+    first_id, second_id = await put_events(database_url, restaurants=2, versions=3)
+    async with queue_on(database_url) as queue, connected(database_url) as database:
+
+        async def lag_h(*statements: str, restaurant_id: UUID = first_id) -> int:
+            for statement in statements:
+                await database.execute(statement, restaurant_id)
+            return round(await queue.lag_s() / 3_600)
+
+        def redriven(where: str, hours: int) -> str:
+            earlier = REDRIVEN.replace("now()", f"now() - interval '{hours} hours'")
+            return earlier.replace("floor_version = 1", where)
+
+        await database.execute(MADE)
+        young = "UPDATE capacity_outbox SET created_at = now() - interval '1 hour' WHERE restaurant_id = $1"
+        assert await lag_h(young, restaurant_id=second_id) == 7
+        await queue.adopt()
+        assert await lag_h() == 7
+        assert await lag_h(DELIVERED + " AND floor_version = 1") == 6
+        assert await lag_h(redriven("floor_version = 1", 3)) == 6
+        assert await lag_h(FIRST_SETTLED, DELIVERED + " AND floor_version = 1") == 6
+        assert await lag_h(SETTLED, DELIVERED) == 1
+        assert await lag_h(SETTLED, DELIVERED, redriven("floor_version = 1", 2), restaurant_id=second_id) == 2
+        assert await lag_h(redriven("floor_version = 1", 3), redriven("position = 2", 4)) == 4
+        assert await lag_h(DELIVERED) == 2
+        assert await lag_h(DELIVERED, restaurant_id=second_id) == 0
+
+
+async def test_a_lease_that_is_given_back_has_its_stream_wait_for_as_long_as_it_would_have_lasted(
+    database_url: str,
+) -> None:
+    (restaurant_id,) = await put_events(database_url, versions=2)
+    stream = (
+        "SELECT next_attempt_at > now() + interval '9 minutes' AS waits, lease_token IS NULL AS free,"
+        " leased_until > now() + interval '9 minutes' AS leased, orphanings FROM outbox_streams"
+    )
+    async with queue_on(database_url, lease_s=600.0) as queue:
+        await queue.adopt()
+        (run,) = await queue.claim(1, 2)
+        await rows(database_url, "UPDATE outbox_streams SET leased_until = now() RETURNING 1")
+        assert await queue.extend([run]) == {run.lease}
+        assert await row(database_url, stream) == {
+            "waits": False,
+            "free": False,
+            "leased": True,
+            "orphanings": 0,
+        }
+        async with queue_on(database_url) as other:
+            assert await other.give_back([run]) == frozenset()
+        assert await queue.give_back([replace(run, lease_number=run.lease_number - 1)]) == frozenset()
+        assert await queue.give_back([run]) == {run.lease}
+        assert await row(database_url, stream) == {
+            "waits": True,
+            "free": True,
+            "leased": None,
+            "orphanings": 0,
+        }
+        assert await queue.give_back([run]) == frozenset()
+        assert await queue.claim(1, 2) == ()
+    assert run.restaurant_id == restaurant_id

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -12,11 +12,12 @@ from server.domain.claims import HoldState
 from server.errors import Reason
 from server.orchestrator.hold_tables import Held
 from server.persistence import group
+from server.persistence.group import GROUPS
 from tests.builders.world import small_world
 from tests.conftest import Served
 from tests.races.crew import NOWHERE, TIMEOUT_S, crew_on, just_count, outcomes, worlds_of
 from tests.races.evidence import Connection, sound
-from tests.support.database import restaurant_locked
+from tests.support.database import connected, restaurant_locked
 
 pytestmark = pytest.mark.shared_server
 
@@ -142,6 +143,23 @@ async def test_what_was_read_before_the_lock_was_granted_is_read_again(
     assert released.state is HoldState.RELEASED
     assert refused is Reason.HOLD_ALREADY_RELEASED
     assert await sound(database, world)
+
+
+async def test_of_named_restaurants_those_are_locked_that_are_the_tenants_and_free(
+    server: Served, client: AsyncMaitredClient
+) -> None:
+    ids = sorted([UUID(world.restaurant_id) for world in await worlds_of(client, 3)])
+
+    async def locked(connection: Connection, tenant_id: UUID, *named: UUID) -> list[UUID]:
+        found = await connection.fetch(GROUPS["lock_free"], [tenant_id] * len(named), named)
+        return [row["restaurant_id"] for row in found]
+
+    async with connected(server.server_url) as one, connected(server.server_url) as other:
+        await other.execute("SET lock_timeout = '5s'")
+        async with one.transaction(), other.transaction():
+            assert await locked(one, uuid4(), *ids) == []
+            assert await locked(one, server.tenant_id, ids[1]) == [ids[1]]
+            assert await locked(other, server.tenant_id, *reversed(ids)) == [ids[0], ids[2]]
 
 
 async def _queue_for_locks(database: Connection, length: int) -> None:

@@ -1,15 +1,21 @@
 """Which calls are taken into work, and what the others are told."""
 
+import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from itertools import cycle
+from typing import cast
 
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.errors import Reason
+from server.errors import Reason, refuse
 from server.rpc.admission import CALLS_ENOUGH, JUDGED_CALLS, RETRY_S_MAX, TIMES_MAX, Admission, Fate, Needed
+from server.rpc.interceptors.admission import AdmissionInterceptor
+from server.rpc.interceptors.unary import Context
 from server.rpc.status import STATUS_KEY, Answer
 
 HOLD, PLAN = "/maitred.v1.AssignmentService/HoldTables", "/maitred.v1.PlannerService/PlanTables"
@@ -159,11 +165,12 @@ def test_what_some_make_each_other_wait_is_nobody_elses_overload() -> None:
     assert after(Clock(), 3.0).enter(PLAN, 0.01) is None
 
 
-def test_a_few_slow_calls_prove_nothing() -> None:
+@pytest.mark.parametrize("fate", Fate)
+def test_a_few_slow_calls_prove_nothing(fate: Fate) -> None:
     admission = Admission(2_048, needed=Needed(Clock()))
     for _ in range(CALLS_ENOUGH - 1):
         admission.enter(HOLD, None)
-        admission.leave(HOLD, 9.0, Fate.ANSWERED)
+        admission.leave(HOLD, 9.0, fate)
     assert admission.enter(HOLD, 0.5) is None
 
 
@@ -196,3 +203,68 @@ def test_those_who_are_refused_together_do_not_return_together() -> None:
     waits = {retry_after_s(answer) for answer in answers if answer is not None}
     assert len(waits) >= 5
     assert (min(waits), max(waits)) == (0.1, 0.35)
+
+
+class Noting(Admission):
+    """Notes how calls end."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.fates: list[Fate] = []
+
+    def leave(self, path: str, elapsed_s: float, fate: Fate) -> None:
+        self.fates.append(fate)
+        super().leave(path, elapsed_s, fate)
+
+
+@dataclass(frozen=True, slots=True)
+class WithTimeLeft:
+    """All that is asked of the context of a call here."""
+
+    remaining_s: float | None
+
+    def time_remaining(self) -> float | None:
+        return self.remaining_s
+
+
+@pytest.mark.parametrize(
+    ("end", "remaining_s", "fate"),
+    [
+        (None, 1.0, Fate.ANSWERED),
+        (refuse(Reason.TABLE_BLOCKED, "no"), 0.0, Fate.ANSWERED),
+        (refuse(Reason.DEADLINE_EXCEEDED, "late"), 1.0, Fate.LATE),
+        (refuse(Reason.SERVER_OVERLOADED, "busy"), 0.0, Fate.GIVEN_UP),
+        (asyncio.CancelledError(), 0.01, Fate.LATE),
+        (asyncio.CancelledError(), 1.0, Fate.GIVEN_UP),
+        (asyncio.CancelledError(), None, Fate.GIVEN_UP),
+    ],
+)
+async def test_a_call_is_late_that_ran_out_of_time_and_answered_with_whatever_else_it_is_refused(
+    end: BaseException | None, remaining_s: float | None, fate: Fate
+) -> None:
+    async def proceed(_: object, __: object) -> str:
+        if end is not None:
+            raise end
+        return "an answer"
+
+    calls, context = Noting(), cast("Context", WithTimeLeft(remaining_s))
+    with suppress(BaseException):
+        await AdmissionInterceptor(calls, Admission(1)).around(HOLD, proceed, b"", context)
+    assert (calls.fates, calls.in_work) == ([fate], 0)
+
+
+async def test_who_takes_calls_waits_while_as_many_are_in_work_as_may_be_and_none_is_turned_away() -> None:
+    admission = Admission(1)
+    admission.enter(HOLD, None)
+    waiting = asyncio.ensure_future(admission.room())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    admission.leave(HOLD, 0.1, Fate.ANSWERED)
+    await waiting
+    for draining in (False, True):
+        if draining:
+            admission.enter(HOLD, None)
+            admission.drain()
+        at_once = asyncio.ensure_future(admission.room())
+        await asyncio.sleep(0)
+        assert at_once.done()

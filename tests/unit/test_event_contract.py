@@ -49,6 +49,17 @@ def test_a_payload_is_its_message_and_nothing_else(event: Event) -> None:
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=name_of)
+def test_a_payload_has_every_member_of_its_message(event: Event) -> None:
+    """What is in the way is told of refused holds alone."""
+    message = message_name(event.event_type).removeprefix("maitred.v1.")
+    members = {field.json_name for field in events_pb2.DESCRIPTOR.message_types_by_name[message].fields}
+    refused = event.event_type is EventType.HOLD_STRICT_CONFLICT
+    assert set(event.payload) == members - (set() if refused else {"conflicts"})
+    if "startAt" in members:
+        assert str(event.payload["startAt"]) < str(event.payload["endAt"])
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=name_of)
 def test_a_member_that_the_contract_lacks_is_found_by_strict_reading_and_let_through_on_the_way_out(
     event: Event,
 ) -> None:

@@ -11,8 +11,11 @@ from uuid import UUID
 import pytest
 
 from server.domain.announcement import Announcement
+from server.domain.restaurant import Caller
+from server.errors import Reason, ServiceError
 from server.orchestrator.floor_feed import EndCause, FeedSettings, FloorFeed, Subscription
-from server.orchestrator.floor_log import FloorChange, FloorChanges, FloorView
+from server.orchestrator.floor_log import FloorChange, FloorChanges, FloorPlace, FloorView
+from server.orchestrator.watch_floor import WatchFloor, WatchFloorQuestion
 from server.telemetry.metrics import WatchMetrics
 
 TENANT, RESTAURANT = UUID(int=1), UUID(int=2)
@@ -22,13 +25,15 @@ NEVER_S = 3_600.0
 
 @dataclass(slots=True)
 class Log:
-    """What is committed, kept in memory. Versions in `missing` were deleted; readings fail `failing` times.
+    """What is committed, kept in memory. Versions in `missing` were deleted, others up to `compacted` in part; readings
+    fail `failing` times.
 
     `meanwhile` happens once, before a reading comes back, and `overtaken` before a look at the versions does.
     """
 
     version: int = 0
     missing: frozenset[int] = frozenset()
+    compacted: int = 0
     failing: int = 0
     meanwhile: Callable[[], None] | None = None
     overtaken: Callable[[], Awaitable[None]] | None = None
@@ -48,7 +53,8 @@ class Log:
             raise ConnectionError("away")
         versions = range(after + 1, min(after + versions_max, self.version) + 1)
         there = [version for version in versions if version not in self.missing]
-        found = FloorChanges(self.version, 0, tuple(FloorChange(RESTAURANT, each, ()) for each in there))
+        changes = tuple(FloorChange(RESTAURANT, each, ()) for each in there)
+        found = FloorChanges(self.version, self.compacted, changes)
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
             meanwhile()
@@ -198,3 +204,14 @@ async def test_silence_is_nothing_and_stopping_says_so() -> None:
             commit(log, feed)
             await asyncio.sleep(0)
             assert log.readings == readings
+
+
+async def test_who_catches_up_is_not_told_what_was_deleted_in_part_meanwhile() -> None:
+    log = Log(version=9)
+    log.meanwhile = partial(setattr, log, "compacted", 5)
+    question = WatchFloorQuestion(RESTAURANT, FloorPlace(4), NEVER_S)
+    async with feeding(log) as feed:
+        with pytest.raises(ServiceError) as refused:
+            await anext(WatchFloor(log, feed)(Caller(TENANT, "tests", frozenset()), question))
+    assert refused.value.reason is Reason.WATCH_TOKEN_COMPACTED
+    assert refused.value.refusal.metadata["compacted_floor_version"] == "5"

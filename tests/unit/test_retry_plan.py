@@ -7,7 +7,7 @@ import pytest
 
 from server.domain.auto_assign_job import AutoAssignJob, JobOutcome, JobState, Trigger
 from server.domain.cures import ANNOUNCED_BY, CURES, Cure
-from server.domain.retry_plan import ANY_CURE, assigned_job, queued_job, refused_job
+from server.domain.retry_plan import ANY_CURE, assigned_job, ended_job, lost_job, queued_job, refused_job
 from server.errors import PASSING, Check, CheckStatus, Reason, Refusal
 from tests.builders.questions import at
 
@@ -50,6 +50,33 @@ def test_what_is_too_late_is_refused_for_good(reason: Reason) -> None:
 def test_what_nobody_needs_any_more_ends(reason: Reason) -> None:
     job = tried(1, reason)
     assert (job.state, job.outcome) == (JobState.ENDED, JobOutcome.NOT_NEEDED)
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        tried(4, Reason.STORE_UNAVAILABLE),
+        tried(1, Reason.CUTOFF_PASSED),
+        tried(1, Reason.NO_FEASIBLE_PLAN),
+        tried(1, Reason.BOOKING_NOT_FOUND),
+        ended_job(QUEUED, JobOutcome.ALREADY_ASSIGNED, NOW),
+        lost_job(QUEUED, NOW),
+    ],
+    ids=lambda job: str(job.reason or job.outcome),
+)
+def test_a_decision_of_the_background_says_so_and_when_it_was_made(job: AutoAssignJob) -> None:
+    assert (job.trigger, job.decided_at) == (Trigger.BACKGROUND, NOW)
+
+
+def test_decisions_are_the_same_that_differ_in_nothing_but_their_time() -> None:
+    job = tried(1, Reason.NO_FEASIBLE_PLAN)
+    assert job.decides_as(replace(job, decided_at=at(13), attempt_count=7))
+    for other in (
+        replace(job, outcome=JobOutcome.GAVE_UP),
+        replace(job, reason=Reason.TABLE_BLOCKED),
+        replace(job, trigger=Trigger.INLINE),
+    ):
+        assert not job.decides_as(other)
 
 
 @pytest.mark.parametrize("cause", sorted(CURES))

@@ -305,11 +305,12 @@ def test_a_table_without_bounds_takes_one_to_all_of_its_seats() -> None:
 def test_bad_fields_deep_in_a_floor_are_named_by_their_whole_path() -> None:
     good = inventory_pb2.Table(table_id=A, zone_id=A, name="1", capacity=4)
     bad = inventory_pb2.Table(table_id=B, zone_id=A, name="2", capacity=101, min_party=200)
-    found = refusal(read_put_floor, put_floor(good, bad, adjacency=((A, B), (B, A))))
+    found = refusal(read_put_floor, put_floor(good, bad, adjacency=((A, B), (B, A), (A, B))))
     assert fields_of(found) == [
         "floor.tables[1].capacity",
         "floor.tables[1].min_party",
         "floor.adjacency[1]",
+        "floor.adjacency[2]",
     ]
 
 

@@ -24,3 +24,8 @@ def test_a_token_names_its_place_to_its_restaurant_alone(place: FloorPlace) -> N
 def test_what_says_no_place_is_no_token(place: str) -> None:
     token = urlsafe_b64encode(f'["watch","{RESTAURANT}",{place}]'.encode()).decode()
     assert read_watch_token(RESTAURANT, token) is None
+
+
+@pytest.mark.parametrize("text", ["7", "null", '"watch"', '{"watch": 7}', "[]", "no json"])
+def test_what_is_no_list_is_no_token(text: str) -> None:
+    assert read_watch_token(RESTAURANT, urlsafe_b64encode(text.encode()).decode()) is None

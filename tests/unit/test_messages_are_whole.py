@@ -1,0 +1,166 @@
+"""What an answer knows is told: where everything has a value, no field of its message is left unset."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from datetime import UTC, datetime
+from enum import Enum
+from itertools import count
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+
+from maitred.v1 import inventory_pb2
+from maitred.v1.inventory_service_pb2 import PutServicePolicyRequest
+from maitred.v1.reasons_pb2 import ERROR_REASON_SLACK_BUDGET_EXCEEDED
+from server.domain.booking import BookingStatus
+from server.domain.floor import Floor, Table, Zone
+from server.domain.policy import ServicePolicy
+from server.errors import Reason
+from server.orchestrator.auto_assign_batch import Ended
+from server.orchestrator.plan_tables import Planned
+from server.orchestrator.put_service_policy import PolicyPut
+from server.planner.table_set import TableSet
+from server.rpc.messages import (
+    assignment,
+    auto_assign,
+    auto_assign_batch,
+    booking,
+    checks,
+    claims,
+    floor,
+    inventory,
+    ops,
+    outbox,
+    planner,
+    policy,
+)
+from tests.support.requests import policy as policy_of_everything
+
+NUMBERS = count(1)
+ZONE_ID, *TABLE_IDS = map(UUID, map("{:032x}".format, range(1, 14)))
+FLOOR = Floor.of(
+    [Zone(ZONE_ID, "Main", 1)],
+    [Table(table_id, ZONE_ID, "T", 4, 1, 4, True, ("window",)) for table_id in TABLE_IDS],
+    [(TABLE_IDS[0], TABLE_IDS[1])],
+)
+VALUES: Mapping[object, Callable[[], object]] = {
+    int: lambda: next(NUMBERS),
+    float: lambda: 2.5,
+    str: lambda: "text",
+    bool: lambda: True,
+    UUID: lambda: UUID(int=next(NUMBERS)),
+    datetime: lambda: datetime(2026, 6, 1, 12, tzinfo=UTC),
+    object: lambda: "text",
+    Any: lambda: "text",
+    # Two tables side by side.
+    Floor: lambda: FLOOR,
+    TableSet: lambda: TableSet.of(FLOOR, (0, 1)),
+    # It can be cured, by moving a party or by time.
+    Reason: lambda: Reason.TABLE_CONFLICT_ASSIGNED,
+    # A booking with a job that goes on.
+    BookingStatus: lambda: BookingStatus.PENDING_ALLOCATION,
+}
+
+
+def sample(kind: Any, known: Mapping[object, Any]) -> Any:
+    """A value of a type, with nothing in it that is empty. `known` are the types that variables stand for."""
+    kind = known.get(kind, kind)
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind in VALUES:
+        return VALUES[kind]()
+    if origin is tuple:
+        return tuple(sample(each, known) for each in inner if each is not ...)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return {"key": sample(inner[1], known)}
+    if inner and not is_dataclass(origin):
+        return sample(next(each for each in inner if each is not NoneType), known)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return next(iter(kind))
+    made = origin or kind
+    known = dict(zip(getattr(made, "__parameters__", ()), inner, strict=True))
+    hints = get_type_hints(made)
+    names = getattr(made, "_fields", None) or [field.name for field in fields(made) if field.init]
+    return made(**{name: sample(hints[name], known) for name in names})
+
+
+def unset(message: Message) -> Iterator[str]:
+    """The fields that the message, or a message in it, does not say."""
+    told = {field.name: value for field, value in message.ListFields()}
+    for field in message.DESCRIPTOR.fields:
+        kind = field.message_type
+        if field.name not in told:
+            yield f"{message.DESCRIPTOR.name}.{field.name}"
+        elif kind and kind.file.package == "maitred.v1" and not kind.GetOptions().map_entry:
+            for each in told[field.name] if field.is_repeated else (told[field.name],):
+                yield from unset(each)
+
+
+@pytest.mark.parametrize(
+    "translate",
+    [
+        assignment.assign_tables_response,
+        assignment.confirm_hold_response,
+        assignment.hold_tables_response,
+        assignment.list_assignments_response,
+        assignment.list_holds_response,
+        assignment.reassign_tables_response,
+        assignment.replace_hold_response,
+        assignment.unassign_tables_response,
+        auto_assign.attempt_message,
+        auto_assign.dispatch_auto_assign_response,
+        booking.get_booking_response,
+        booking.list_bookings_response,
+        checks.conflict_message,
+        claims.assignment_message,
+        claims.block_message,
+        claims.hold_message,
+        floor.floor_message,
+        floor.update_table_response,
+        inventory.list_blocks_response,
+        inventory.list_restaurants_response,
+        inventory.restaurant_message,
+        ops.check_invariants_response,
+        ops.list_audit_entries_response,
+        outbox.list_outbox_events_response,
+        outbox.outbox_stats_response,
+        outbox.redrive_outbox_events_response,
+        policy.policy_message,
+    ],
+    ids=lambda translate: translate.__name__,
+)
+def test_no_field_is_left_unset(translate: Callable[[Any], Message]) -> None:
+    (known, _) = get_type_hints(translate).values()
+    assert list(unset(translate(sample(known, {})))) == []
+
+
+def test_plans_and_rejections_and_alternatives_are_told_whole() -> None:
+    planned = replace(sample(Planned, {}), policy=ServicePolicy(()))
+    assert list(unset(planner.plan_tables_response(planned))) == []
+
+
+def test_the_summary_of_a_batch_tells_all_counts() -> None:
+    response = auto_assign_batch.auto_assign_batch_response(sample(Ended, {}))
+    assert list(unset(response.summary)) == []
+
+
+def test_a_policy_with_everything_in_it_survives_the_way_there_and_back() -> None:
+    sent = policy_of_everything()
+    sent.MergeFrom(
+        inventory_pb2.ServicePolicy(
+            auto_assign_bookings=True,
+            auto_assign_cutoff=Duration(seconds=0),
+            combinations=inventory_pb2.CombinationPolicy(adjacency_party_size_min=9),
+            relaxations=inventory_pb2.RelaxationPolicy(reasons=[ERROR_REASON_SLACK_BUDGET_EXCEEDED]),
+            policy_version=7,
+            etag="p7",
+        )
+    )
+    assert list(unset(sent)) == []
+    request = PutServicePolicyRequest(
+        request_id=str(UUID(int=1)), restaurant_id=str(UUID(int=2)), policy=sent
+    )
+    assert policy.policy_message(PolicyPut(policy.read_put_service_policy(request).policy, 7)) == sent

@@ -1,0 +1,127 @@
+"""What is just accepted, as it was sent."""
+
+from datetime import UTC, datetime, timedelta
+from typing import cast
+from uuid import UUID
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from maitred.v1 import booking_pb2, booking_service_pb2, inventory_pb2, inventory_service_pb2
+from server.domain.limits import INSTANT_MAX, INSTANT_MIN
+from server.errors import Reason, Refusal, ServiceError
+from server.rpc.interceptors.parsing import Parsing
+from server.rpc.interceptors.unary import Context
+from server.rpc.messages.booking import read_list_bookings, read_put_booking
+from server.rpc.messages.inventory import read_put_restaurant
+from server.rpc.messages.policy import read_put_service_policy
+from server.rpc.messages.text import shortened
+from server.rpc.status import MESSAGE_BYTES_MAX, message_of
+from tests.support.requests import policy
+
+A = str(UUID(int=1))
+EVENING = datetime(2026, 6, 1, 18, tzinfo=UTC)
+
+
+def at(instant: datetime, nanos: int = 0) -> Timestamp:
+    return Timestamp(seconds=int(instant.timestamp()), nanos=nanos)
+
+
+def bookings_from(start: Timestamp) -> booking_service_pb2.ListBookingsRequest:
+    end = at(EVENING + timedelta(days=1))
+    return booking_service_pb2.ListBookingsRequest(restaurant_id=A, window_start=start, window_end=end)
+
+
+@pytest.mark.parametrize(("size", "stay_s"), [(1, 300), (500, 43_200)])
+def test_a_party_of_one_and_one_of_five_hundred(size: int, stay_s: int) -> None:
+    stay, attributes = Duration(seconds=stay_s), ["a" * 32, "b"]
+    party = booking_pb2.PartyRequest(
+        party_size=size, start=at(EVENING), duration=stay, required_attributes=attributes
+    )
+    request = booking_service_pb2.PutBookingRequest(
+        request_id=A, restaurant_id=A, booking_id=A, party=party, reference="r" * 100
+    )
+    read = read_put_booking(request).party
+    assert (read.party_size, read.duration_s, list(read.required_attributes)) == (size, stay_s, attributes)
+
+
+@pytest.mark.parametrize("name", ["n", "n" * 200])
+def test_a_name_of_one_character_and_one_of_two_hundred(name: str) -> None:
+    restaurant = inventory_pb2.Restaurant(restaurant_id=A, name=name, time_zone="Europe/London")
+    request = inventory_service_pb2.PutRestaurantRequest(request_id=A, restaurant=restaurant)
+    assert read_put_restaurant(request).name == name
+
+
+@pytest.mark.parametrize(
+    ("weight", "lengths_s"), [(0.0, (0, 0, 0, 0)), (1_000.0, (7_200, 7_200, 86_400, 31 * 86_400))]
+)
+def test_the_least_and_the_most_that_a_policy_may_say(weight: float, lengths_s: tuple[int, ...]) -> None:
+    wanted = policy()
+    wanted.weights.merge = weight
+    fields = (wanted.buffer_before, wanted.buffer_after, wanted.check_in_lead, wanted.auto_assign_cutoff)
+    for field, length_s in zip(fields, lengths_s, strict=True):
+        field.CopyFrom(Duration(seconds=length_s))
+    request = inventory_service_pb2.PutServicePolicyRequest(request_id=A, restaurant_id=A, policy=wanted)
+    read = read_put_service_policy(request).policy
+    assert read.weights.merge == weight
+    lengths = (read.buffer_before_s, read.buffer_after_s, read.check_in_lead_s, read.auto_assign_cutoff_s)
+    assert lengths == lengths_s
+
+
+def test_a_period_begins_before_midnight() -> None:
+    wanted = policy()
+    wanted.periods[0].opens = "24:00"
+    request = inventory_service_pb2.PutServicePolicyRequest(request_id=A, restaurant_id=A, policy=wanted)
+    with pytest.raises(ServiceError) as refused:
+        read_put_service_policy(request)
+    assert [each.field for each in refused.value.refusal.violations] == ["policy.periods[0].opens"]
+
+
+@pytest.mark.parametrize("start", [INSTANT_MIN, INSTANT_MAX - timedelta(seconds=1)])
+def test_an_instant_of_the_first_second_and_of_the_last(start: datetime) -> None:
+    request = booking_service_pb2.ListBookingsRequest(
+        restaurant_id=A, window_start=at(start), window_end=at(start)
+    )
+    with pytest.raises(ServiceError) as refused:
+        read_list_bookings(request)
+    assert [each.field for each in refused.value.refusal.violations] == ["window_end"]
+
+
+def test_an_instant_is_read_to_the_microsecond_and_what_is_finer_is_cut_off() -> None:
+    window = read_list_bookings(bookings_from(at(EVENING, 123_456_789))).window
+    assert window.start == EVENING + timedelta(microseconds=123_456)
+
+
+@pytest.mark.parametrize("nanos", [-1, 1_000_000_000])
+def test_an_instant_with_more_or_less_than_a_part_of_a_second_is_none(nanos: int) -> None:
+    with pytest.raises(ServiceError) as refused:
+        read_list_bookings(bookings_from(at(EVENING, nanos)))
+    assert [each.field for each in refused.value.refusal.violations] == ["window_start"]
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"), [("a" * 9, "a" * 9), ("a" * 10, "a" * 8 + "…"), ("aa,bb,cc,dd", "aa,bb,…")]
+)
+def test_a_text_has_at_most_so_many_characters_and_says_that_it_was_cut(text: str, cut: str) -> None:
+    assert shortened(text, 9) == cut
+
+
+@pytest.mark.parametrize("letter", [" ", "~", "%", "\x1f", "é"])
+def test_a_sentence_goes_whole_as_long_as_it_fits_and_says_when_it_is_cut(letter: str) -> None:
+    length = MESSAGE_BYTES_MAX // {" ": 1, "~": 1, "é": 6}.get(letter, 3)
+    whole, longer = (
+        message_of(Refusal(Reason.HOLD_EXPIRED, letter * count)) for count in (length, length + 1)
+    )
+    assert whole == letter * length
+    assert (longer[-1], len(longer) < length) == ("…", True)
+
+
+async def test_a_message_of_the_greatest_size_is_read() -> None:
+    async def proceed(message: bytes, _: object) -> bytes:
+        return message
+
+    parsing, context = Parsing(message_bytes_max=9), cast("Context", None)
+    assert await parsing.parsed(bytes, proceed, b"123456789", context) == b"123456789"
+    with pytest.raises(ServiceError, match="10 bytes"):
+        await parsing.parsed(bytes, proceed, b"1234567890", context)
