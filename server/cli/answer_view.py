@@ -91,7 +91,7 @@ def availability_view(
     lines: list[tuple[str | Text, ...]] = []
     for nobody_may, run in groupby(rows, lambda row: _keeps_everybody_out(row[1])):
         alike = list(run)
-        if nobody_may:
+        if nobody_may and len(alike) > 1:
             first, last = alike[0][0], alike[-1][0]
             lines.append((f"{first:%H:%M}–{last:%H:%M}", *map(_cell, alike[0][1])))
         else:
