@@ -38,17 +38,21 @@ class DatabaseFacts:
         return "core" if "uuidrange" in self.exclusion else "btree_gist"
 
 
+def ahead_s(database_now: datetime) -> float:
+    """How far a clock that has just been read in the database is ahead of this process's."""
+    return (database_now - datetime.now(UTC)).total_seconds()
+
+
 async def database_facts(url: str) -> DatabaseFacts:
     """Asks one database. Raises `UnreachableError`."""
     async with connection_to(url) as connection:
         row = await connection.fetchrow(QUERIES["database_facts"])
     assert row is not None, "a select without FROM has one row"
-    ahead = row["now"] - datetime.now(UTC)
     return DatabaseFacts(
         row["version"],
         row["schema_present"],
         row["exclusion"],
-        ahead.total_seconds(),
+        ahead_s(row["now"]),
         tuple(row["not_durable"]),
     )
 

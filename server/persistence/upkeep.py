@@ -1,9 +1,9 @@
 """Implements `Upkeep`."""
 
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from server.persistence.inspection import ahead_s
 from server.persistence.pool import Pool, fetch_in_time
 from server.persistence.queries import load_queries
 
@@ -25,7 +25,7 @@ class SqlUpkeep:
     async def clock_ahead_s(self) -> float:
         """How far the database's clock is ahead of this process's."""
         (row,) = await self._fetch(UPKEEP["clock"])
-        return float((row["now"] - datetime.now(UTC)).total_seconds())
+        return ahead_s(row["now"])
 
     async def forget_answers(self, limit: int) -> int:
         (row,) = await self._fetch(UPKEEP["forget_answers"], limit)
