@@ -234,7 +234,8 @@ async def test_trouble_that_passes_is_tried_again_after_the_retry_plan(place: Ho
         "SELECT attempt_count, state, outcome FROM auto_assign_jobs"
         " WHERE next_attempt_at BETWEEN now() + interval '1 second' AND now() + interval '5 seconds'"
     )
-    async with worker(server, deadline_s_default=0.5, lock_timeout_s=0.2, attempts_max=1):
+    # Only the lock is too much for a try: a busy machine has time enough for the next one.
+    async with worker(server, deadline_s_default=10.0, lock_timeout_s=0.2, attempts_max=1):
         async with restaurant_locked(server.database_url, place.restaurant_id), asyncio.timeout(60):
             while not (again := await rows(server.database_url, plan)):  # noqa: ASYNC110 as above
                 await asyncio.sleep(0.02)
@@ -242,9 +243,8 @@ async def test_trouble_that_passes_is_tried_again_after_the_retry_plan(place: Ho
         async with connected(server.database_url) as connection:
             await connection.execute("UPDATE auto_assign_jobs SET next_attempt_at = now()")
         done = await until_ended(place, booking)
-    tries = done.auto_assign_job.attempt_count
-    assert tries >= 2
-    assert await rows(server.database_url, TOLD) == [{**GIVEN, "attempts": tries}]
+    assert done.auto_assign_job.attempt_count == 2
+    assert await rows(server.database_url, TOLD) == [{**GIVEN, "attempts": 2}]
 
 
 async def test_a_job_whose_worker_died_is_taken_over_and_what_that_one_says_is_not_heard(
