@@ -14,7 +14,7 @@ from maitred_client import AsyncMaitredClient
 from maitred_client.messages import ConfirmHoldRequest
 from server.bench import programs
 from server.bench.figures import Figure, Findings, ratio
-from server.bench.floors import House, Seat, open_house
+from server.bench.floors import House, Seat, floor_in_rows, open_house
 from server.bench.ground import Ground, Stopwatch
 from server.bench.processor import watched
 from server.bench.sizes import OutboxSizes
@@ -72,7 +72,9 @@ async def measure_confirms(ground: Ground, sizes: OutboxSizes) -> Findings:
             for outbox in (False, False, True)
         ]
         await stack.enter_async_context(programs.worker(ground.url))
-        houses = [await open_house(holding, TABLES) for _ in range(min(RESTAURANTS, sizes.confirms))]
+        houses = [
+            await open_house(holding, floor_in_rows(TABLES)) for _ in range(min(RESTAURANTS, sizes.confirms))
+        ]
         stock = _stock(houses)
         for repeat in range(sizes.repeats + 1):
             ground.report(f"confirms, repeat {repeat} of {sizes.repeats}")

@@ -62,10 +62,10 @@ class House:
                     yield Seat(table_id, opening + seating * STAY)
             day += dt.timedelta(days=1)
 
-    async def book(self, start: dt.datetime) -> str:
-        """A booking for two, which is one change with one event; its id."""
+    async def book(self, start: dt.datetime, party_size: int = 2) -> str:
+        """A booking, which is one change with one event; its id."""
         booking_id = str(uuid4())
-        party = PartyRequest(party_size=2, start=timestamp(start))
+        party = PartyRequest(party_size=party_size, start=timestamp(start))
         await self.client.put_booking(
             PutBookingRequest(restaurant_id=self.restaurant_id, booking_id=booking_id, party=party)
         )
@@ -95,13 +95,12 @@ class House:
         )
 
 
-async def open_house(client: AsyncMaitredClient, tables: int) -> House:
-    """A restaurant whose tables stand in rows of twelve, a zone each; up to three in a row may be pushed together."""
+async def open_house(client: AsyncMaitredClient, floor: Floor) -> House:
+    """A restaurant with that floor, open all day; up to three tables that touch may be pushed together."""
     restaurant_id = str(uuid4())
     restaurant = Restaurant(restaurant_id=restaurant_id, name="Bench", time_zone="UTC")
     await client.put_restaurant(PutRestaurantRequest(restaurant=restaurant))
     await client.put_service_policy(PutServicePolicyRequest(restaurant_id=restaurant_id, policy=_all_day()))
-    floor = _rows(tables)
     await client.put_floor(PutFloorRequest(restaurant_id=restaurant_id, floor=floor))
     return House(client, restaurant_id, tuple(table.table_id for table in floor.tables))
 
@@ -113,7 +112,8 @@ def _all_day() -> ServicePolicy:
     return ServicePolicy(periods=[period], slack_max=4, combinations=combinations)
 
 
-def _rows(tables: int) -> Floor:
+def floor_in_rows(tables: int) -> Floor:
+    """So many tables in rows of twelve, a zone each, in which neighbours touch."""
     zones, placed, adjacency = [], [], []
     for first in range(0, tables, ZONE_TABLES):
         zone = Zone(zone_id=str(uuid4()), name=f"Row {first // ZONE_TABLES + 1}")

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from maitred_client import AsyncMaitredClient
 from server.bench.figures import Findings, Target, ratio
-from server.bench.floors import House, open_house
+from server.bench.floors import House, floor_in_rows, open_house
 from server.bench.ground import Ground, Stopwatch
 from server.bench.sizes import PlanSizes
 from server.bootstrap import serving
@@ -33,8 +33,8 @@ async def measure_plans(ground: Ground, sizes: PlanSizes) -> Findings:
         AsyncMaitredClient(server.address, tenant_id=tenant) as client,
     ):
         ground.report(f"{sizes.restaurants} restaurants of {sizes.tables} tables")
-        houses = [await open_house(client, sizes.tables) for _ in range(sizes.restaurants)]
-        first = await open_house(client, sizes.tables)
+        houses = [await open_house(client, floor_in_rows(sizes.tables)) for _ in range(sizes.restaurants)]
+        first = await open_house(client, floor_in_rows(sizes.tables))
     without_cache = ground.settings.model_copy(update={"inventories_cached_max": 1})
     cold, warm, without = [], [], []
     for repeat in range(sizes.repeats):

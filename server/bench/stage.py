@@ -11,7 +11,7 @@ from uuid import UUID
 from maitred_client import AsyncMaitredClient
 from server.bench import programs
 from server.bench.clients import Clients, clients_of
-from server.bench.floors import DAYS_AHEAD, FIRST_SEATING, open_house
+from server.bench.floors import DAYS_AHEAD, FIRST_SEATING, floor_in_rows, open_house
 from server.bench.ground import Ground
 from server.persistence.bench_stock import BenchStock, Seat
 from server.persistence.inspection import connection_to
@@ -33,7 +33,7 @@ class Place:
     async def restaurants(self, count: int, tables: int) -> tuple[UUID, ...]:
         """So many new restaurants of so many tables each."""
         async with AsyncMaitredClient(self.address, tenant_id=TENANT) as client:
-            house = await open_house(client, tables)
+            house = await open_house(client, floor_in_rows(tables))
         return await self.stock.copies(UUID(house.restaurant_id), count)
 
     async def seats(self, restaurants: Sequence[UUID], count: int) -> tuple[Seat, ...]:

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from maitred_client import AsyncMaitredClient
 from server.bench import programs
 from server.bench.figures import Findings, percentile
-from server.bench.floors import House, open_house
+from server.bench.floors import House, floor_in_rows, open_house
 from server.bench.ground import Ground, Stopwatch
 from server.bench.sizes import OutboxSizes
 from server.bootstrap import serving
@@ -57,7 +57,7 @@ async def measure_wakes(ground: Ground, sizes: OutboxSizes) -> Findings:
         programs.worker(ground.url, starts, sinks="log", log_level="info"),
         AsyncMaitredClient(server.address, tenant_id=uuid4()) as client,
     ):
-        houses = [await open_house(client, 1) for _ in range(RESTAURANTS)]
+        houses = [await open_house(client, floor_in_rows(1)) for _ in range(RESTAURANTS)]
         await _started(lambda: commits.keys() <= starts.at.keys())
         repeats = []
         for repeat in range(sizes.repeats):

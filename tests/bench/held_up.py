@@ -13,25 +13,10 @@ from uuid import UUID, uuid4
 import uvloop
 
 from loadgen.driving import CallsPart, ClientProcesses, Histogram, metadata_of, send_calls
-from maitred_client import AsyncMaitredClient, duration, timestamp
-from maitred_client.messages import (
-    Adjacency,
-    CombinationPolicy,
-    Floor,
-    GetFloorRequest,
-    PartyRequest,
-    PutBookingRequest,
-    PutFloorRequest,
-    PutRestaurantRequest,
-    PutServicePolicyRequest,
-    Restaurant,
-    ServicePeriod,
-    ServicePolicy,
-    Table,
-    TurnTime,
-    Zone,
-)
+from maitred_client import AsyncMaitredClient
+from maitred_client.messages import Adjacency, Floor, GetFloorRequest, PutFloorRequest, Table, Zone
 from server.bench.calls import EMPTY, Call, plan_call, search_call
+from server.bench.floors import open_house
 from server.bench.ground import own_ground
 from server.bench.programs import server
 from server.bench.stage import TENANT, opening
@@ -65,28 +50,6 @@ def largest_floor() -> Floor:
     )
 
 
-def all_day() -> ServicePolicy:
-    turn = TurnTime(party_size_max=2, duration=duration(dt.timedelta(minutes=90)))
-    period = ServicePeriod(name="day", opens="10:00", closes="23:00", may_overrun=True, turn_times=[turn])
-    merges = CombinationPolicy(enabled=True, tables_max=3)
-    return ServicePolicy(periods=[period], slack_max=4, combinations=merges)
-
-
-async def opened(client: AsyncMaitredClient, floor: Floor, waiting: int) -> UUID:
-    """A restaurant with that floor, where so many bookings wait for tables at its first seating."""
-    restaurant_id = str(uuid4())
-    restaurant = Restaurant(restaurant_id=restaurant_id, name="Hall", time_zone="UTC")
-    await client.put_restaurant(PutRestaurantRequest(restaurant=restaurant))
-    await client.put_service_policy(PutServicePolicyRequest(restaurant_id=restaurant_id, policy=all_day()))
-    await client.put_floor(PutFloorRequest(restaurant_id=restaurant_id, floor=floor))
-    party = PartyRequest(party_size=PARTY, start=timestamp(opening()))
-    for _ in range(waiting):
-        await client.put_booking(
-            PutBookingRequest(restaurant_id=restaurant_id, booking_id=str(uuid4()), party=party)
-        )
-    return UUID(restaurant_id)
-
-
 def questions(restaurant_id: UUID) -> Call:
     """Every quarter of an hour of ten days, in turn for parties of two to nine."""
     quarters = (
@@ -108,7 +71,10 @@ def changes(restaurant_id: UUID, floor: Floor) -> Sequence[Call]:
 async def heavy_calls(address: str) -> dict[str, Sequence[Call]]:
     floor = largest_floor()
     async with AsyncMaitredClient(address, tenant_id=TENANT, timeout_s=TIMEOUT_S) as client:
-        quiet, awaited = await opened(client, floor, 0), await opened(client, floor, WAITING)
+        houses = [await open_house(client, floor) for _ in range(2)]
+        for _ in range(WAITING):
+            await houses[1].book(opening(), PARTY)
+    quiet, awaited = (UUID(house.restaurant_id) for house in houses)
     floor_of_quiet = GetFloorRequest(restaurant_id=str(quiet)).SerializeToString()
     return {
         "nothing": (),

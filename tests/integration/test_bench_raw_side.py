@@ -6,7 +6,7 @@ from uuid import UUID
 
 from maitred_client.messages import ConfirmHoldRequest, HoldTablesRequest
 from server.bench.calls import hold_call
-from server.bench.floors import open_house
+from server.bench.floors import floor_in_rows, open_house
 from server.bench.raw_values import raw_hold
 from server.bench.stage import opening
 from server.persistence.bench_raw import open_raw_writers
@@ -45,7 +45,7 @@ async def ledger(server: Served) -> Counter[str]:
 
 async def test_a_raw_client_writes_the_rows_that_the_server_writes(own_server: Served) -> None:
     async with own_server.client() as client:
-        house = await open_house(client, 4)
+        house = await open_house(client, floor_in_rows(4))
     async with connected(own_server.server_url) as connection:
         stock = BenchStock(connection)
         raw, ours = await stock.copies(UUID(house.restaurant_id), 2)

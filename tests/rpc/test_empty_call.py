@@ -6,7 +6,7 @@ import pytest
 
 from maitred_client import AsyncMaitredClient, PermissionMissingError
 from maitred_client.messages import GetOutboxStatsRequest, GetOutboxStatsResponse
-from server.bench.floors import open_house
+from server.bench.floors import floor_in_rows, open_house
 from server.bootstrap import serving
 from server.config import Settings
 from server.rpc.empty_call import answer_empty_calls
@@ -22,7 +22,7 @@ async def test_it_answers_nothing_and_passes_everything_that_calls_pass(
         serving(settings, database_url) as usual,
         AsyncMaitredClient(usual.address, tenant_id=tenant_id) as client,
     ):
-        await open_house(client, 2)
+        await open_house(client, floor_in_rows(2))
         assert await client.get_outbox_stats(GetOutboxStatsRequest()) != GetOutboxStatsResponse()
     answer_empty_calls()
     async with (
