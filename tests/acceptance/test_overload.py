@@ -38,10 +38,18 @@ async def told(wire: Wire, path: str, request: bytes) -> tuple[str, str, str]:
     return path[1:], answer.code.name, answer.reason
 
 
-def counted(page: str) -> Counter[tuple[str, str, str]]:
-    return Counter(
-        {(method, code, reason): int(float(n)) for reason, method, code, n in COUNTED.findall(page)}
-    )
+def counted(metrics: str) -> Counter[tuple[str, str, str]]:
+    with urlopen(metrics) as page:
+        found = COUNTED.findall(page.read().decode())
+    return Counter({(method, code, reason): int(float(n)) for reason, method, code, n in found})
+
+
+async def all_counted(metrics: str, calls: int) -> Counter[tuple[str, str, str]]:
+    """What the server has counted once it is that many calls: it counts a call after it has answered."""
+    async with asyncio.timeout(60):
+        while (shown := await asyncio.to_thread(counted, metrics)).total() < calls:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    return shown
 
 
 async def test_a_burst_is_answered_or_refused_by_name_and_counted_as_the_callers_were_told(
@@ -62,8 +70,7 @@ async def test_a_burst_is_answered_or_refused_by_name_and_counted_as_the_callers
                 calls = {asyncio.ensure_future(told(wire, path, raw)) for path, raw in asked}
                 refused = [await each for each in islice(asyncio.as_completed(calls), len(calls) - 3)]
             burst = Counter(await asyncio.gather(*calls))
-        with await asyncio.to_thread(urlopen, metrics) as page:
-            shown = counted(page.read().decode())
+            shown = await all_counted(metrics, burst.total())
     assert {(code, reason) for _, code, reason in refused} == {("RESOURCE_EXHAUSTED", "SERVER_OVERLOADED")}
     assert {(code, reason) for _, code, reason in burst - Counter(refused)} <= {
         ("OK", ""),
