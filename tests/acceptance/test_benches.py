@@ -11,7 +11,7 @@ from server.bench.plans import TARGETS as PLAN_TARGETS
 from server.bench.rates import RATIOS
 from tests.support.programs import run
 
-SMALL_OUTBOX = "--repeats 1 --events 100 --wakes 2 --confirms 24 --kills 1 --rows 2500"
+SMALL_OUTBOX = "--repeats 1 --events 100 --wakes 2 --confirms 8 --kills 1 --rows 2500"
 SMALL_MAIN = "--quick --repeats 1 --scale 0.01 --callers 4 --clients 1 --processes 2"
 MAIN_FIGURES = {"hold_vs_raw_sql", "hold_vs_empty_rpc", "hold_confirm_vs_raw_sql", "lone_hold_p50_vs_raw_sql"}
 SMALL_PLANS = "--repeats 1 --restaurants 2 --tables 12 --calls 2"
@@ -40,7 +40,7 @@ async def test_the_outbox_is_measured_against_every_target_in_one_run() -> None:
         "repeats": 1,
         "events": 100,
         "wakes": 2,
-        "confirms": 24,
+        "confirms": 8,
         "kills": 1,
         "rows": 2500,
     }

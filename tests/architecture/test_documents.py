@@ -65,8 +65,9 @@ def commands(page: Path) -> Iterator[list[str]]:
 
 @each_page
 def test_every_command_and_option_is_one(page: Path) -> None:
+    program = get_command(app)
     for words in commands(page):
-        command: Any = get_command(app)
+        command: Any = program
         rest = list(words)
         while rest and rest[0] in getattr(command, "commands", {}):
             command = command.commands[rest.pop(0)]
