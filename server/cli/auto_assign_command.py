@@ -17,6 +17,7 @@ from maitred_client.messages import (
     ErrorReason,
     Floor,
 )
+from maitred_client.values import enum_word
 from server.cli.batch_assigning import Day, Order, assign_day
 from server.cli.claim_view import show_assignment
 from server.cli.failures import CommandFailure, ExitCode
@@ -34,6 +35,7 @@ from server.cli.options import (
     Timeout,
 )
 from server.cli.output import Format, facts, show, write_json
+from server.cli.wording import told
 from server.domain.limits import CUTOFF_MAX_S
 
 OUT_OF_TIME = AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_TIMEOUT_BEFORE_CONFIRM
@@ -148,11 +150,9 @@ async def _assign(connection: Connection, restaurant: str, wish: Wish, output: F
 
 def _how(response: AutoAssignResponse, floor: Floor) -> Iterator[RenderableType]:
     names = {table.table_id: table.name for table in floor.tables}
-    outcome = AutoAssignOutcome.Name(response.outcome).removeprefix("AUTO_ASSIGN_OUTCOME_")
-    lines = [("outcome", outcome.lower().replace("_", " ")), ("request", response.request_id)]
+    lines = [("outcome", told(AutoAssignOutcome, response.outcome)), ("request", response.request_id)]
     for attempt in response.attempts:
         if attempt.reason:
             tried = " + ".join(names.get(table_id, table_id) for table_id in attempt.table_ids)
-            why = ErrorReason.Name(attempt.reason).removeprefix("ERROR_REASON_")
-            lines.append(("given up", f"{tried}: {why}"))
+            lines.append(("given up", f"{tried}: {enum_word(ErrorReason, attempt.reason)}"))
     yield facts(lines)

@@ -22,12 +22,13 @@ from maitred_client.messages import (
     Floor,
     Restaurant,
 )
+from maitred_client.values import enum_word
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.instants import parse_date
 from server.cli.looking_up import find_restaurant, get_floor
 from server.cli.options import Connection
 from server.cli.output import Format, errors, facts, grid, show, write_json
-from server.cli.wording import counted
+from server.cli.wording import counted, told
 
 
 class Order(StrEnum):
@@ -123,19 +124,15 @@ def _decided(decisions: Sequence[AutoAssignDecision], floor: Floor, restaurant: 
 
 def _outcome(decision: AutoAssignDecision) -> str:
     if decision.reason:
-        return ErrorReason.Name(decision.reason).removeprefix("ERROR_REASON_")
-    word = AutoAssignOutcome.Name(decision.outcome).removeprefix("AUTO_ASSIGN_OUTCOME_")
-    return word.lower().replace("_", " ")
+        return enum_word(ErrorReason, decision.reason)
+    return told(AutoAssignOutcome, decision.outcome)
 
 
 def _summed_up(summary: AutoAssignBatchSummary) -> Iterator[tuple[str, object]]:
     yield "assigned", summary.assigned
     counts = (
         ("had tables by then", summary.already_assigned),
-        *(
-            (ErrorReason.Name(each.reason).removeprefix("ERROR_REASON_"), each.bookings)
-            for each in summary.refusals
-        ),
+        *((enum_word(ErrorReason, each.reason), each.bookings) for each in summary.refusals),
         ("out of time", summary.out_of_time),
         ("not reached in time", summary.not_reached),
         ("beyond the limit of a batch", summary.left_out),
