@@ -17,6 +17,25 @@ SAMPLE_TENANT = UUID("5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10")
 
 CONNECTION = "Connection"
 
+
+def option(
+    name: str,
+    panel: str | None,
+    help_text: str,
+    least: float | None = None,
+    most: float | None = None,
+    *,
+    variable: str = "",
+) -> typer.models.OptionInfo:
+    """An option and its environment twin, whose name after MAITRED_CLI_ is the option's unless another is given."""
+    twin = variable or name.removeprefix("--").replace("-", "_").upper()
+    found = typer.Option(
+        name, envvar=f"MAITRED_CLI_{twin}", min=least, max=most, help=help_text, rich_help_panel=panel
+    )
+    assert isinstance(found, typer.models.OptionInfo)
+    return found
+
+
 Address = Annotated[
     str,
     typer.Option(
