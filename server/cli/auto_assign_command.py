@@ -28,7 +28,9 @@ from server.cli.options import (
     SAMPLE_TENANT,
     Actor,
     Address,
+    Avoid,
     Connection,
+    HistoryReason,
     Output,
     RestaurantName,
     Tenant,
@@ -74,12 +76,8 @@ def auto_assign(
             help="Minutes before the party sits down from which on staff assign, not this command.",
         ),
     ] = None,
-    avoid: Annotated[
-        str, typer.Option("--avoid", envvar="MAITRED_CLI_AVOID", help="Tables to leave out: T1,T2.")
-    ] = "",
-    reason: Annotated[
-        str, typer.Option("--reason", envvar="MAITRED_CLI_REASON", help="Why; kept in the booking's history.")
-    ] = "",
+    avoid: Avoid = "",
+    reason: HistoryReason = "",
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
     address: Address = ADDRESS_DEFAULT,

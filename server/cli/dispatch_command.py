@@ -39,6 +39,7 @@ from server.cli.options import (
     Actor,
     Address,
     Connection,
+    HistoryReason,
     Output,
     RestaurantName,
     Tenant,
@@ -82,9 +83,7 @@ def dispatch(
             help="Minutes before the party sits down from which on staff assign; the policy has a default.",
         ),
     ] = None,
-    reason: Annotated[
-        str, typer.Option("--reason", envvar="MAITRED_CLI_REASON", help="Why; kept in the booking's history.")
-    ] = "",
+    reason: HistoryReason = "",
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
     address: Address = ADDRESS_DEFAULT,

@@ -91,6 +91,12 @@ RestaurantName = Annotated[
         help="Id or name of the restaurant; may be left out when the tenant has only one.",
     ),
 ]
+OfRestaurant = Annotated[
+    str, option("--restaurant", None, "Id or name of a restaurant; all of the tenant's if left out.")
+]
+HistoryReason = Annotated[str, option("--reason", None, "Why; kept in the booking's history.")]
+AuditReason = Annotated[str, option("--reason", None, "Why; kept in the audit log.")]
+Avoid = Annotated[str, option("--avoid", None, "Tables to leave out: T1,T2.")]
 Svg = Annotated[
     Path | None,
     typer.Option(
@@ -122,3 +128,9 @@ class Connection:
             )
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
+
+
+def is_typed(context: typer.Context, name: str) -> bool:
+    """Whether an option stands on the command line, and not only in the environment."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
