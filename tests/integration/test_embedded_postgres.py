@@ -350,7 +350,7 @@ async def test_a_wheel_in_a_closed_place_is_copied_for_the_lent_account(
         shutil.copytree(wheel.bin_dir.parent, closed / package.name / wheel.bin_dir.parent.name)
         shutil.copytree(package.with_name(f"{package.name}.libs"), closed / f"{package.name}.libs")
         bin_dir = closed / package.name / wheel.bin_dir.parent.name / "bin"
-        hidden = Installation(bin_dir, wheel.major, wheel.minor, "wheel", has_btree_gist=False)
+        hidden = Installation(bin_dir, wheel.major, wheel.minor, "wheel")
         for _time in ("copied", "found again"):
             async with EmbeddedPostgres(empty_root, hidden) as server:
                 assert await ask(server.url(), "SELECT 1") == 1
