@@ -290,6 +290,11 @@ def as_environment(settings: Settings) -> Mapping[str, str]:
     }
 
 
+def other_variables() -> dict[str, str]:
+    """This process's environment without what is ours, for another process that gets settings of its own."""
+    return {name: value for name, value in os.environ.items() if not name.upper().startswith(ENV_PREFIX)}
+
+
 def setting_variables() -> frozenset[str]:
     """The environment variable of every setting."""
     return frozenset(f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields)
@@ -331,17 +336,19 @@ class SettingView:
 
     name: str
     value: str
+    source: str
     default: str
     env: str
     description: str
 
 
 def describe(settings: Settings) -> tuple[SettingView, ...]:
-    """Every setting with its value and default; secrets are hidden."""
+    """Every setting with its value and default, and where the value comes from; secrets are hidden."""
     return tuple(
         SettingView(
             name,
             _shown(getattr(settings, name)),
+            "environment" if name in settings.model_fields_set else "default",
             _shown(_default(field)),
             f"{ENV_PREFIX}{name.upper()}",
             field.description or "",

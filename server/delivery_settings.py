@@ -184,11 +184,11 @@ def delivery_relations(settings: DeliverySettings) -> tuple[tuple[bool, str], ..
             "event_retention_s must not exceed history_kept_s",
         ),
         (
-            "webhook" not in settings.sinks or settings.webhook_timeout_s < settings.event_timeout_s,
+            not webhook or settings.webhook_timeout_s < settings.event_timeout_s,
             "webhook_timeout_s must be less than event_timeout_s",
         ),
         (
-            "nats" not in settings.sinks or 4 * settings.nats_timeout_s < settings.event_timeout_s,
+            not nats or 4 * settings.nats_timeout_s < settings.event_timeout_s,
             "event_timeout_s must be more than four times nats_timeout_s",
         ),
         (

@@ -3,8 +3,7 @@
 import asyncio
 import gc
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -174,15 +173,6 @@ class Lifecycle:
                 log.exception("part_did_not_stop_cleanly", part=part.name)
             else:
                 log.debug("part_stopped", part=part.name)
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Started on entering, stopped on leaving."""
-        await self.start()
-        try:
-            yield
-        finally:
-            await self.stop()
 
     async def wait_for_signal(self, ready: Callable[[], None] = say_nothing) -> None:
         """Waits for one of `stop_signals`. A second signal, while it stops, ends the grace.

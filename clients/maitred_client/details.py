@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from google.protobuf.descriptor import EnumValueDescriptor
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from maitred.v1 import checks_pb2, errors_pb2, reasons_pb2
-from maitred_client.values import instant
+from maitred_client.values import enum_word, instant
 
 Detail = TypeVar("Detail", bound=Message)
 
@@ -105,9 +104,7 @@ def _find(status: status_pb2.Status, kind: type[Detail]) -> Detail | None:
 def _conflict(conflict: errors_pb2.Conflict) -> Conflict:
     return Conflict(
         table_id=conflict.table_id,
-        blocker_kind=_word(
-            reasons_pb2.ClaimKind.DESCRIPTOR.values_by_number, conflict.blocker_kind, "CLAIM_KIND_"
-        ),
+        blocker_kind=enum_word(reasons_pb2.ClaimKind, conflict.blocker_kind),
         window_start=instant(conflict.window_start),
         window_end=instant(conflict.window_end),
         free_from=instant(conflict.free_from),
@@ -116,14 +113,8 @@ def _conflict(conflict: errors_pb2.Conflict) -> Conflict:
 
 def _failed_check(check: checks_pb2.Check) -> FailedCheck:
     return FailedCheck(
-        reason=_word(reasons_pb2.ErrorReason.DESCRIPTOR.values_by_number, check.reason, "ERROR_REASON_"),
+        reason=enum_word(reasons_pb2.ErrorReason, check.reason),
         message=check.message,
         table_ids=tuple(check.table_ids),
         metadata=dict(check.metadata),
     )
-
-
-def _word(known: Mapping[int, EnumValueDescriptor], number: int, prefix: str) -> str:
-    """The enum value's word without its prefix, or its number when the server is newer than this client."""
-    value = known.get(number)
-    return str(number) if value is None else value.name.removeprefix(prefix)

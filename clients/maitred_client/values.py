@@ -1,13 +1,20 @@
 """Conversions between Python's values and the contract's messages."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
+from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+
+
+class EnumKind(Protocol):
+    """An enum of the contract."""
+
+    DESCRIPTOR: EnumDescriptor
 
 
 def new_request_id() -> str:
@@ -60,6 +67,19 @@ def duration(length: timedelta) -> Duration:
     converted = Duration()
     converted.FromTimedelta(length)
     return converted
+
+
+def enum_word(kind: EnumKind, number: int) -> str:
+    """The name of an enum's value without the enum's own, or the number where the server is newer than this client.
+
+    >>> from maitred.v1.reasons_pb2 import ClaimKind
+    >>> enum_word(ClaimKind, ClaimKind.CLAIM_KIND_HOLD), enum_word(ClaimKind, 99)
+    ('HOLD', '99')
+    """
+    values = kind.DESCRIPTOR.values_by_number
+    if number not in values:
+        return str(number)
+    return values[number].name.removeprefix(values[0].name.removesuffix("UNSPECIFIED"))
 
 
 def to_dict(message: Message) -> dict[str, Any]:

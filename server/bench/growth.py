@@ -2,15 +2,14 @@
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
-from itertools import cycle, islice
 from statistics import median
 from uuid import UUID
 
 from server.bench import programs
-from server.bench.calls import hold_call, plan_call
+from server.bench.calls import hold_call
 from server.bench.figures import Curve, Findings, ratio
 from server.bench.measured import Measured
-from server.bench.rates import PARTIES, PLANNED_RESTAURANTS, SEATINGS
+from server.bench.rates import floors_to_plan_on, plan_calls
 from server.bench.sizes import MainSizes
 from server.bench.stage import Place, Stage, opening, place_at
 
@@ -25,14 +24,13 @@ async def measure_tables(stage: Stage, sizes: MainSizes, _: Collection[str]) -> 
     Each has restaurants of its own: where holds have taken the other half, plans are answers of another kind.
     """
     place, clients = stage.place, stage.clients
-    restaurants = {tables: await _half_taken(place, tables) for tables in sizes.table_sizes}
-    held = {tables: await _half_taken(place, tables) for tables in sizes.table_sizes}
+    restaurants = {tables: await floors_to_plan_on(stage, tables) for tables in sizes.table_sizes}
+    held = {tables: await floors_to_plan_on(stage, tables) for tables in sizes.table_sizes}
     holds: dict[int, list[float]] = {tables: [] for tables in restaurants}
     plans: dict[int, list[float]] = {tables: [] for tables in restaurants}
     async for _repeat in stage.repeats("growth with tables", sizes.curve_repeats):
         for tables, chosen in restaurants.items():
-            asked = islice(zip(cycle(chosen), cycle(PARTIES), strict=False), sizes.plans)
-            calls = [plan_call(restaurant_id, size, opening()) for restaurant_id, size in asked]
+            calls = plan_calls(chosen, sizes.plans)
             plans[tables].append((await clients.send(place.address, calls, PLANNERS)).rate)
             holds[tables].append((await _holds(stage, place, held[tables], sizes.holds, sizes.callers)).rate)
     series = {
@@ -91,12 +89,6 @@ async def _holds(
 ) -> Measured:
     seats = await place.seats(restaurants, count)
     return await stage.clients.send(place.address, list(map(hold_call, seats)), callers)
-
-
-async def _half_taken(place: Place, tables: int) -> tuple[UUID, ...]:
-    restaurants = await place.restaurants(PLANNED_RESTAURANTS, tables)
-    await place.stock.fill(restaurants, SEATINGS * tables // 2, opening())
-    return restaurants
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from statistics import median
 from server.bench.calls import hold_call, plan_call, search_call
 from server.bench.figures import Findings, ratio
 from server.bench.measured import Measured, latency_counts
-from server.bench.rates import PARTIES, PLANNED_RESTAURANTS, SEATINGS
+from server.bench.rates import PARTIES, floors_to_plan_on
 from server.bench.sizes import MainSizes
 from server.bench.stage import Stage, opening
 
@@ -47,8 +47,7 @@ async def measure_availability(stage: Stage, sizes: MainSizes, _: Collection[str
     would be as many calls, of which each pays for its own way in and out.
     """
     place, clients = stage.place, stage.clients
-    planned = await place.restaurants(PLANNED_RESTAURANTS, sizes.planned_tables)
-    await place.stock.fill(planned, SEATINGS * sizes.planned_tables // 2, opening())
+    planned = await floors_to_plan_on(stage, sizes.planned_tables)
     starts = [opening() + QUARTER * number for number in range(STARTS_A_DAY)]
     slots = list(islice(zip(cycle(PARTIES), cycle(starts), strict=False), sizes.slots))
     searches = [search_call(restaurant_id, slots) for restaurant_id in islice(cycle(planned), sizes.searches)]

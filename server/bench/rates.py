@@ -9,6 +9,7 @@ from uuid import UUID
 
 from server.bench.calls import EMPTY, Call, hold_call, plan_call
 from server.bench.figures import Figure, Findings, middle, ratio
+from server.bench.floors import SEATINGS
 from server.bench.measured import Measured, latency_counts
 from server.bench.sizes import MainSizes
 from server.bench.stage import Stage, opening
@@ -26,7 +27,6 @@ RAW = frozenset({"raw_hold", "raw_hold_confirm"})
 PARTIES = (2, 4, 2, 5, 3, 6)
 # Floors to plan on, with every second table taken for a whole day.
 PLANNED_RESTAURANTS = 4
-SEATINGS = 6
 
 
 async def measure_rates(stage: Stage, sizes: MainSizes, wanted: Collection[str]) -> Findings:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from hashlib import blake2b
 from uuid import UUID, uuid4
 
 from server.domain.booking import Booking, BookingStatus, Party
@@ -17,6 +16,7 @@ from server.orchestrator.idempotency import Command, recorded_request
 from server.persistence.bench_raw import HOLD_LIFE, RawHold, Told
 from server.persistence.bench_stock import Seat
 from server.persistence.documents import encode
+from server.persistence.writing import hash_of
 
 ACTOR = "bench"
 PARTY_SIZE = 2
@@ -74,7 +74,7 @@ def _told(
     return Told(
         recorded.method,
         recorded.request_id,
-        blake2b(repr(recorded.field_digests).encode(), digest_size=16).digest(),
+        hash_of(recorded.field_digests),
         encode(dict(recorded.field_digests)),
         encode(answer),
         tuple((event.event_type.value, event.dedupe_key, encode(event.payload)) for event in events),

@@ -42,8 +42,8 @@ class MainSizes:
 
     Per repeat: `holds` by each side, which are spread over `restaurants` of `tables` tables, `pairs`, `plans`, `calls`
     that do nothing, `lone` calls of each kind by one caller, `crowd_holds` with `crowd` callers, `searches` of `slots`
-    slots, `overload_s` seconds of more than can be
-    served. Curves are drawn over the sizes that are listed, with `curve_repeats`.
+    slots, `overload_s` seconds of more than can be served. Curves are drawn over the sizes that are listed, with
+    `curve_repeats`.
     """
 
     repeats: int

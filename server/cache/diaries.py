@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
-from server.cache.flight import SingleFlight
 from server.domain.announcement import Announcement
 from server.domain.restaurant import Restaurant
 from server.domain.window import Window
+from server.lanes import Lanes
 from server.orchestrator.diary import Diary, whole_days
 from server.telemetry.metrics import CacheMetrics
 
@@ -67,7 +67,7 @@ class CachedDiaries:
         self._clock_s = clock_s
         self._shelves: OrderedDict[UUID, _Shelf] = OrderedDict()
         self._size = 0
-        self._flight = SingleFlight()
+        self._loads = Lanes(1)
 
     async def covering(self, restaurant: Restaurant, span: Window) -> Diary:
         """See the port. What is read is read in whole days."""
@@ -76,7 +76,7 @@ class CachedDiaries:
         if found is not None:
             return found
         days = whole_days(span)
-        async with self._flight.turn((restaurant.restaurant_id, restaurant.floor_version, days)):
+        async with self._loads.enter((restaurant.restaurant_id, restaurant.floor_version, days)):
             return self._find(restaurant, span) or await self._read(restaurant.restaurant_id, days)
 
     def on_change(self, announcement: Announcement) -> None:

@@ -14,10 +14,10 @@ import structlog
 from aiocache import SimpleMemoryCache
 
 from server.aside import aside
-from server.cache.flight import SingleFlight
 from server.domain.announcement import Announcement
 from server.domain.policy import Combinations
 from server.domain.restaurant import Restaurant
+from server.lanes import Lanes
 from server.orchestrator.ports import Inventory, PreparedInventory
 from server.planner.catalog import TableSets
 from server.telemetry.metrics import CacheMetrics
@@ -77,7 +77,7 @@ class CachedInventories:
         # With the name that each has in the cache, the one used last at the end.
         self._names: OrderedDict[Key, str] = OrderedDict()
         self._versions: dict[UUID, set[Key]] = {}
-        self._flight = SingleFlight()
+        self._loads = Lanes(1)
 
     async def prepared(self, restaurant: Restaurant, reader: InventoryReader) -> PreparedInventory:
         return await self.at(_key_of(restaurant), reader)
@@ -93,7 +93,7 @@ class CachedInventories:
         self._metrics.looked_up(hit=found is not None)
         if found is not None:
             return found
-        async with self._flight.turn(key):
+        async with self._loads.enter(key):
             return await self._find(key) or await self._load(key, reader)
 
     def outdated(self, announcement: Announcement) -> bool:

@@ -17,8 +17,10 @@ from maitred_client.messages import (
     ExplainTableResponse,
     Floor,
 )
+from maitred_client.values import enum_word
 from server.cli.instants import told_near
 from server.cli.output import facts, grid
+from server.cli.wording import told
 
 STATUSES = {
     CheckStatus.CHECK_STATUS_OK: Text("ok", style="green"),
@@ -45,7 +47,7 @@ def explanation_view(response: ExplainTableResponse, floor: Floor, zone: tzinfo)
     yield grid(
         ("", "Rule", "Finding"),
         (
-            (STATUSES.get(check.status, Text("?")), _word(check.reason), check.message)
+            (STATUSES.get(check.status, Text("?")), enum_word(ErrorReason, check.reason), check.message)
             for check in response.checks
         ),
         kept=2,
@@ -67,7 +69,7 @@ def _conflicts(conflicts: Sequence[Conflict], floor: Floor, start: datetime) -> 
         (
             (
                 names.get(conflict.table_id, conflict.table_id),
-                ClaimKind.Name(conflict.blocker_kind).removeprefix("CLAIM_KIND_").lower(),
+                told(ClaimKind, conflict.blocker_kind),
                 *(
                     told_near(instant(each), start, "%H:%M:%S")
                     for each in (conflict.window_start, conflict.window_end, conflict.free_from)
@@ -109,8 +111,4 @@ def _keeps_everybody_out(answers: Sequence[Availability]) -> "ErrorReason.ValueT
 def _cell(answer: Availability) -> Text:
     if answer.available:
         return Text(" + ".join(answer.table_names), style="green")
-    return Text(_word(answer.reasons[0]) if answer.reasons else "no tables", style="dim")
-
-
-def _word(reason: "ErrorReason.ValueType") -> str:
-    return ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
+    return Text(enum_word(ErrorReason, answer.reasons[0]) if answer.reasons else "no tables", style="dim")

@@ -17,6 +17,7 @@ from maitred_client.messages import (
     ErrorReason,
     Floor,
 )
+from maitred_client.values import enum_word
 from server.cli.batch_assigning import Day, Order, assign_day
 from server.cli.claim_view import show_assignment
 from server.cli.failures import CommandFailure, ExitCode
@@ -27,13 +28,16 @@ from server.cli.options import (
     SAMPLE_TENANT,
     Actor,
     Address,
+    Avoid,
     Connection,
+    HistoryReason,
     Output,
     RestaurantName,
     Tenant,
     Timeout,
 )
 from server.cli.output import Format, facts, show, write_json
+from server.cli.wording import told
 from server.domain.limits import CUTOFF_MAX_S
 
 OUT_OF_TIME = AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_TIMEOUT_BEFORE_CONFIRM
@@ -72,12 +76,8 @@ def auto_assign(
             help="Minutes before the party sits down from which on staff assign, not this command.",
         ),
     ] = None,
-    avoid: Annotated[
-        str, typer.Option("--avoid", envvar="MAITRED_CLI_AVOID", help="Tables to leave out: T1,T2.")
-    ] = "",
-    reason: Annotated[
-        str, typer.Option("--reason", envvar="MAITRED_CLI_REASON", help="Why; kept in the booking's history.")
-    ] = "",
+    avoid: Avoid = "",
+    reason: HistoryReason = "",
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
     address: Address = ADDRESS_DEFAULT,
@@ -148,11 +148,9 @@ async def _assign(connection: Connection, restaurant: str, wish: Wish, output: F
 
 def _how(response: AutoAssignResponse, floor: Floor) -> Iterator[RenderableType]:
     names = {table.table_id: table.name for table in floor.tables}
-    outcome = AutoAssignOutcome.Name(response.outcome).removeprefix("AUTO_ASSIGN_OUTCOME_")
-    lines = [("outcome", outcome.lower().replace("_", " ")), ("request", response.request_id)]
+    lines = [("outcome", told(AutoAssignOutcome, response.outcome)), ("request", response.request_id)]
     for attempt in response.attempts:
         if attempt.reason:
             tried = " + ".join(names.get(table_id, table_id) for table_id in attempt.table_ids)
-            why = ErrorReason.Name(attempt.reason).removeprefix("ERROR_REASON_")
-            lines.append(("given up", f"{tried}: {why}"))
+            lines.append(("given up", f"{tried}: {enum_word(ErrorReason, attempt.reason)}"))
     yield facts(lines)

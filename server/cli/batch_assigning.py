@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-import typer
 from rich.console import RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from maitred_client import AsyncMaitredClient, duration, to_dict
 from maitred_client.messages import (
@@ -22,12 +20,12 @@ from maitred_client.messages import (
     Floor,
     Restaurant,
 )
+from maitred_client.values import enum_word
 from server.cli.failures import CommandFailure, ExitCode
-from server.cli.instants import parse_date
-from server.cli.looking_up import find_restaurant, get_floor
+from server.cli.looking_up import date_of, find_restaurant, get_floor
 from server.cli.options import Connection
-from server.cli.output import Format, errors, facts, grid, show, write_json
-from server.cli.wording import counted
+from server.cli.output import Format, facts, grid, progress_bar, show, write_json
+from server.cli.wording import counted, told
 
 
 class Order(StrEnum):
@@ -47,13 +45,9 @@ class Day:
 
     def request(self, restaurant_id: str) -> AutoAssignBatchRequest:
         """Raises BadParameter for what is no date."""
-        try:
-            date = parse_date(self.date)
-        except ValueError as error:
-            raise typer.BadParameter(str(error), param_hint="--date") from None
         request = AutoAssignBatchRequest(
             restaurant_id=restaurant_id,
-            service_date=date.isoformat(),
+            service_date=date_of(self.date).isoformat(),
             order=AutoAssignOrder.Value(f"AUTO_ASSIGN_ORDER_{self.order.name}"),
             reason=self.reason,
         )
@@ -85,11 +79,9 @@ async def _run(
     client: AsyncMaitredClient, request: AutoAssignBatchRequest, connection: Connection, output: Format
 ) -> tuple[list[AutoAssignDecision], AutoAssignBatchSummary]:
     """With JSON lines each decision is written as it comes, and the summary as the last line."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = errors()
     decisions, summary = [], AutoAssignBatchSummary()
     responses = client.auto_assign_batch(request, timeout_s=connection.timeout_s)
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+    with progress_bar() as progress:
         task = progress.add_task(request.service_date, total=None)
         async with aclosing(responses):
             async for response in responses:
@@ -123,19 +115,15 @@ def _decided(decisions: Sequence[AutoAssignDecision], floor: Floor, restaurant: 
 
 def _outcome(decision: AutoAssignDecision) -> str:
     if decision.reason:
-        return ErrorReason.Name(decision.reason).removeprefix("ERROR_REASON_")
-    word = AutoAssignOutcome.Name(decision.outcome).removeprefix("AUTO_ASSIGN_OUTCOME_")
-    return word.lower().replace("_", " ")
+        return enum_word(ErrorReason, decision.reason)
+    return told(AutoAssignOutcome, decision.outcome)
 
 
 def _summed_up(summary: AutoAssignBatchSummary) -> Iterator[tuple[str, object]]:
     yield "assigned", summary.assigned
     counts = (
         ("had tables by then", summary.already_assigned),
-        *(
-            (ErrorReason.Name(each.reason).removeprefix("ERROR_REASON_"), each.bookings)
-            for each in summary.refusals
-        ),
+        *((enum_word(ErrorReason, each.reason), each.bookings) for each in summary.refusals),
         ("out of time", summary.out_of_time),
         ("not reached in time", summary.not_reached),
         ("beyond the limit of a batch", summary.left_out),

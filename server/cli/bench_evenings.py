@@ -2,11 +2,9 @@
 
 from time import perf_counter
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
 from server.cli.bench_commands import LARGE_SEEDS_MAX, LARGE_TABLES
 from server.cli.failures import CommandFailure, ExitCode
-from server.cli.output import errors
+from server.cli.output import progress_bar
 from server.simulation.comparison import SOLVER_SECONDS_MAX, TARGETS, Case, Outcome, compare
 from server.simulation.solver import SolverMissing
 
@@ -34,9 +32,7 @@ def _seeds(case: Case, seeds: int) -> int:
 
 
 def _measure(cases: list[Case], counts: list[int], solver_seconds_max: float) -> list[Outcome]:
-    console = errors()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+    with progress_bar() as progress:
         task = progress.add_task("evenings", total=sum(counts))
         try:
             return [

@@ -51,11 +51,9 @@ Scale = Annotated[
         rich_help_panel=SIZES,
     ),
 ]
-Callers = Annotated[int | None, size_option("--callers", "CALLERS", 1, "Calls in flight.")]
-ClientCount = Annotated[
-    int | None, size_option("--clients", "CLIENTS", 1, "Client processes, of both sides.")
-]
-ProcessCount = Annotated[int, size_option("--processes", "PROCESSES", 1, "Processes of the server.")]
+Callers = Annotated[int | None, size_option("--callers", 1, "Calls in flight.")]
+ClientCount = Annotated[int | None, size_option("--clients", 1, "Client processes, of both sides.")]
+ProcessCount = Annotated[int, size_option("--processes", 1, "Processes of the server.")]
 Profiled = Annotated[
     bool,
     typer.Option(

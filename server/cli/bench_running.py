@@ -8,7 +8,7 @@ import typer
 
 from server.bench.sizes import FULL, PLANS_FULL, PLANS_QUICK, QUICK, OutboxSizes, PlanSizes
 from server.cli.looking_up import drive
-from server.cli.options import Output
+from server.cli.options import Output, option
 from server.cli.output import Format, note, show, write_json
 
 if TYPE_CHECKING:
@@ -19,13 +19,9 @@ SIZES = "Sizes"
 SizesT = TypeVar("SizesT", OutboxSizes, PlanSizes)
 
 
-def size_option(option: str, variable: str, least: int, help_text: str) -> typer.models.OptionInfo:
+def size_option(name: str, least: int, help_text: str, variable: str = "") -> typer.models.OptionInfo:
     """An option for how much of something is measured."""
-    found = typer.Option(
-        option, envvar=f"MAITRED_CLI_{variable}", min=least, help=help_text, rich_help_panel=SIZES
-    )
-    assert isinstance(found, typer.models.OptionInfo)
-    return found
+    return option(name, SIZES, help_text, least, variable=variable)
 
 
 Quick = Annotated[
@@ -36,21 +32,17 @@ Quick = Annotated[
         help="Less of everything: under a minute on an idle machine, and wider spreads.",
     ),
 ]
-Repeats = Annotated[
-    int | None, size_option("--repeats", "REPEATS", 1, "Repeats; the figures are their medians.")
-]
+Repeats = Annotated[int | None, size_option("--repeats", 1, "Repeats; the figures are their medians.")]
 
 
 def outbox(
     quick: Quick = False,
     repeats: Repeats = None,
-    events: Annotated[int | None, size_option("--events", "DRAINED", 100, "Events per drain.")] = None,
-    wakes: Annotated[
-        int | None, size_option("--wakes", "WAKES", 2, "Commits per repeat to be woken by.")
-    ] = None,
-    confirms: Annotated[int | None, size_option("--confirms", "CONFIRMS", 1, "Confirms per repeat.")] = None,
-    kills: Annotated[int | None, size_option("--kills", "KILLS", 1, "Workers killed, in all.")] = None,
-    rows: Annotated[int | None, size_option("--rows", "ROWS", 2_500, "Events under an old snapshot.")] = None,
+    events: Annotated[int | None, size_option("--events", 100, "Events per drain.", "DRAINED")] = None,
+    wakes: Annotated[int | None, size_option("--wakes", 2, "Commits per repeat to be woken by.")] = None,
+    confirms: Annotated[int | None, size_option("--confirms", 1, "Confirms per repeat.")] = None,
+    kills: Annotated[int | None, size_option("--kills", 1, "Workers killed, in all.")] = None,
+    rows: Annotated[int | None, size_option("--rows", 2_500, "Events under an old snapshot.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """How fast committed events leave, how soon, and what that costs those who commit.
@@ -74,12 +66,10 @@ def plans(
     quick: Quick = False,
     repeats: Repeats = None,
     restaurants: Annotated[
-        int | None, size_option("--restaurants", "RESTAURANTS", 2, "Restaurants to ask about in turn.")
+        int | None, size_option("--restaurants", 2, "Restaurants to ask about in turn.")
     ] = None,
-    tables: Annotated[int | None, size_option("--tables", "FLOOR_TABLES", 2, "Tables of each.")] = None,
-    calls: Annotated[
-        int | None, size_option("--calls", "CALLS", 2, "Plans per repeat with a full cache.")
-    ] = None,
+    tables: Annotated[int | None, size_option("--tables", 2, "Tables of each.", "FLOOR_TABLES")] = None,
+    calls: Annotated[int | None, size_option("--calls", 2, "Plans per repeat with a full cache.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """How long a plan takes when the floor is prepared, when it is not yet, and when no floor is kept.

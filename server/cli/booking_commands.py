@@ -25,7 +25,10 @@ from server.cli.options import (
     SAMPLE_TENANT,
     Actor,
     Address,
+    AuditReason,
+    Avoid,
     Connection,
+    HistoryReason,
     HoldId,
     Output,
     RestaurantName,
@@ -64,9 +67,7 @@ def plan(
         str,
         typer.Option("--prefer-zone", envvar="MAITRED_CLI_PREFER_ZONE", help="Zones that rank higher: a,b."),
     ] = "",
-    avoid: Annotated[
-        str, typer.Option("--avoid", envvar="MAITRED_CLI_AVOID", help="Tables to leave out: T1,T2.")
-    ] = "",
+    avoid: Avoid = "",
     limit: Annotated[
         int,
         typer.Option("--limit", envvar="MAITRED_CLI_LIMIT", min=1, max=50, help="How many plans to show."),
@@ -145,9 +146,7 @@ def hold(
     ] = False,
     ttl: Ttl = None,
     override: Overrides = None,
-    reason: Annotated[
-        str, typer.Option("--reason", envvar="MAITRED_CLI_REASON", help="Why; kept in the audit log.")
-    ] = "",
+    reason: AuditReason = "",
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
     address: Address = ADDRESS_DEFAULT,
@@ -203,9 +202,7 @@ async def _best(client: AsyncMaitredClient, restaurant_id: str, booking_id: str)
 
 def confirm(
     hold_id: HoldId,
-    reason: Annotated[
-        str, typer.Option("--reason", envvar="MAITRED_CLI_REASON", help="Why; kept in the booking's history.")
-    ] = "",
+    reason: HistoryReason = "",
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
     address: Address = ADDRESS_DEFAULT,

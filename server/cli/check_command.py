@@ -9,7 +9,7 @@ import typer
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive
-from server.cli.options import Output
+from server.cli.options import Output, is_typed
 from server.cli.output import Format, show, write_json
 from server.cli.service_commands import DatabaseUrl, DataDir
 
@@ -72,7 +72,7 @@ def check(
 
     try:
         history = read_history(folder)
-        wanted = of_database or _typed(context, "database_url") or _typed(context, "data_dir")
+        wanted = of_database or is_typed(context, "database_url") or is_typed(context, "data_dir")
         state = _rows(history, database_url, data_dir) if wanted else None
         report = look_at(history, state, tolerance)
     except (FileNotFoundError, ValueError) as problem:
@@ -96,9 +96,3 @@ def _rows(history: "History", database_url: str | None, data_dir: Path | None) -
         evidence(load_settings(database_url=database_url, data_dir=data_dir), restaurants)
     )
     return State(**found)
-
-
-def _typed(context: typer.Context, name: str) -> bool:
-    """Whether an option stands on the command line, and not only in the environment."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"

@@ -7,11 +7,12 @@ from maitred_client import instant
 from maitred_client.messages import Assignment, BookingStatus, Floor, Hold, HoldState, Restaurant
 from server.cli.output import facts, show
 from server.cli.overriding import reason_names
+from server.cli.wording import told
 
 
 def show_hold(held: Hold, floor: Floor, restaurant: Restaurant) -> None:
     zone = ZoneInfo(restaurant.time_zone)
-    state = HoldState.Name(held.state).removeprefix("HOLD_STATE_").lower()
+    state = told(HoldState, held.state)
     expires = instant(held.expires_at).astimezone(zone)
     show(
         facts(
@@ -31,12 +32,11 @@ def show_assignment(
     assignment: Assignment, status: "BookingStatus.ValueType", floor: Floor, restaurant: Restaurant
 ) -> None:
     """`status` is that of the booking."""
-    word = BookingStatus.Name(status).removeprefix("BOOKING_STATUS_").lower().replace("_", " ")
     show(
         facts(
             (
                 ("assignment", assignment.assignment_id),
-                ("booking", f"{assignment.booking_id} is {word}"),
+                ("booking", f"{assignment.booking_id} is {told(BookingStatus, status)}"),
                 ("tables", _tables(assignment, floor)),
                 ("party", assignment.party_size),
                 ("window", _window(assignment, ZoneInfo(restaurant.time_zone))),

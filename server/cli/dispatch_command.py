@@ -30,6 +30,7 @@ from maitred_client.messages import (
     GetBookingRequest,
     Restaurant,
 )
+from maitred_client.values import enum_word
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive, find_restaurant, get_floor, start_in
 from server.cli.options import (
@@ -38,13 +39,14 @@ from server.cli.options import (
     Actor,
     Address,
     Connection,
+    HistoryReason,
     Output,
     RestaurantName,
     Tenant,
     Timeout,
 )
 from server.cli.output import Format, facts, show, write_json
-from server.cli.wording import counted
+from server.cli.wording import counted, told
 from server.domain.limits import CUTOFF_MAX_S
 
 BookingId = Annotated[
@@ -81,9 +83,7 @@ def dispatch(
             help="Minutes before the party sits down from which on staff assign; the policy has a default.",
         ),
     ] = None,
-    reason: Annotated[
-        str, typer.Option("--reason", envvar="MAITRED_CLI_REASON", help="Why; kept in the booking's history.")
-    ] = "",
+    reason: HistoryReason = "",
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
     address: Address = ADDRESS_DEFAULT,
@@ -161,7 +161,7 @@ async def _tables(client: AsyncMaitredClient, seen: Booking, restaurant: Restaur
 def _booking_facts(seen: Booking, restaurant: Restaurant, tables: str) -> Iterator[tuple[str, object]]:
     zone = ZoneInfo(restaurant.time_zone)
     start, end = (instant(each).astimezone(zone) for each in (seen.window_start, seen.window_end))
-    yield "booking", f"{seen.booking_id} is {_status(seen.status)}"
+    yield "booking", f"{seen.booking_id} is {told(BookingStatus, seen.status)}"
     yield "party", seen.party.party_size
     yield "window", f"{start:%a %Y-%m-%d %H:%M}–{end:%H:%M %Z}"
     yield "tables", tables
@@ -170,16 +170,16 @@ def _booking_facts(seen: Booking, restaurant: Restaurant, tables: str) -> Iterat
 
 
 def _job_facts(job: AutoAssignJob, zone: ZoneInfo) -> Iterator[tuple[str, object]]:
-    state = _word(AutoAssignJobState.Name(job.state), "AUTO_ASSIGN_JOB_STATE_")
+    state = told(AutoAssignJobState, job.state)
     if job.HasField("next_attempt_at"):
         state = (
             f"{state}, next try at {instant(job.next_attempt_at).astimezone(zone):%a %Y-%m-%d %H:%M:%S %Z}"
         )
     yield "auto-assign", state
     if job.outcome:
-        outcome = _word(AutoAssignJobOutcome.Name(job.outcome), "AUTO_ASSIGN_JOB_OUTCOME_")
-        trigger = _word(AutoAssignTrigger.Name(job.trigger), "AUTO_ASSIGN_TRIGGER_")
-        why = f": {ErrorReason.Name(job.reason).removeprefix('ERROR_REASON_')}" if job.reason else ""
+        outcome = told(AutoAssignJobOutcome, job.outcome)
+        trigger = told(AutoAssignTrigger, job.trigger)
+        why = f": {enum_word(ErrorReason, job.reason)}" if job.reason else ""
         at = f"{instant(job.decided_at).astimezone(zone):%a %Y-%m-%d %H:%M:%S %Z}"
         tries = counted(job.attempt_count, "try", "tries")
         yield "decided", f"{outcome}{why} ({trigger}, {at}, {tries})"
@@ -190,12 +190,4 @@ def _history(changes: Iterable[BookingChange], restaurant: Restaurant) -> Iterat
     for change in changes:
         at = f"{instant(change.changed_at).astimezone(zone):%a %Y-%m-%d %H:%M:%S}"
         why = f", {change.reason}" if change.reason else ""
-        yield at, f"{_status(change.to_status)} by {change.actor}{why}"
-
-
-def _status(status: "BookingStatus.ValueType") -> str:
-    return _word(BookingStatus.Name(status), "BOOKING_STATUS_")
-
-
-def _word(name: str, prefix: str) -> str:
-    return name.removeprefix(prefix).lower().replace("_", " ")
+        yield at, f"{told(BookingStatus, change.to_status)} by {change.actor}{why}"

@@ -8,8 +8,7 @@ import typer
 
 from server.cli.floor_watching import watch_day
 from server.cli.help_text import add_command
-from server.cli.instants import parse_date
-from server.cli.looking_up import drive, find_restaurant
+from server.cli.looking_up import date_of, drive, find_restaurant
 from server.cli.options import (
     ADDRESS_DEFAULT,
     SAMPLE_TENANT,
@@ -75,10 +74,7 @@ def floor(
         async with Connection(address, tenant, actor, timeout).open() as client:
             found = await find_restaurant(client, restaurant)
             now = dt.datetime.now(dt.UTC)
-            try:
-                day = parse_date(date) if date else await fetch_service_date(client, found, now)
-            except ValueError as error:
-                raise typer.BadParameter(str(error), param_hint="--date") from None
+            day = date_of(date) if date else await fetch_service_date(client, found, now)
             if watch:
                 await watch_day(client, found, day, output)
                 return None

@@ -17,7 +17,7 @@ import typer
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive
-from server.cli.options import Output
+from server.cli.options import Output, option
 from server.cli.output import Format, note, show, write_json
 from server.cli.output_files import make_room, not_written
 
@@ -37,60 +37,51 @@ def register(app: typer.Typer) -> None:
     add_command(app, load, panel="Check")
 
 
-def _option(
-    name: str, panel: str, text: str, least: float | None = None, variable: str = ""
-) -> typer.models.OptionInfo:
-    variable = variable or name.removeprefix("--").replace("-", "_").upper()
-    found = typer.Option(name, envvar=f"MAITRED_CLI_{variable}", min=least, help=text, rich_help_panel=panel)
-    assert isinstance(found, typer.models.OptionInfo)
-    return found
-
-
 Scenario = Annotated[
-    str, _option("--scenario", LOAD, "Name of a packaged scenario, or path of a .toml file: docs/load.md.")
+    str, option("--scenario", LOAD, "Name of a packaged scenario, or path of a .toml file: docs/load.md.")
 ]
 Target = Annotated[
-    str | None, _option("--target", SERVER, "host:port of a running server; without it one is started.")
+    str | None, option("--target", SERVER, "host:port of a running server; without it one is started.")
 ]
 Start = Annotated[
     bool,
-    _option(
+    option(
         "--start",
         SERVER,
         "Start PostgreSQL and a server for this load, and end them after it.",
         variable="START_SERVER",
     ),
 ]
-Servers = Annotated[int, _option("--servers", SERVER, "Processes of the server that is started.", 1)]
+Servers = Annotated[int, option("--servers", SERVER, "Processes of the server that is started.", 1)]
 Metrics = Annotated[
     list[str] | None,
-    _option(
+    option(
         "--metrics",
         SERVER,
         "Where a server process shows its counts, such as http://127.0.0.1:9464/metrics, to compare them; repeat it.",
     ),
 ]
-Operations = Annotated[int | None, _option("--operations", LOAD, "Begin no more than so many.", 1)]
-Duration = Annotated[float | None, _option("--duration", LOAD, "Begin nothing after so many seconds.", 0.1)]
+Operations = Annotated[int | None, option("--operations", LOAD, "Begin no more than so many.", 1)]
+Duration = Annotated[float | None, option("--duration", LOAD, "Begin nothing after so many seconds.", 0.1)]
 InFlight = Annotated[
     int | None,
-    _option("--in-flight", LOAD, "Callers who wait for their answers; with --rate, the most under way.", 1),
+    option("--in-flight", LOAD, "Callers who wait for their answers; with --rate, the most under way.", 1),
 ]
 Rate = Annotated[
     float | None,
-    _option("--rate", LOAD, "Begin so many operations a second, whether or not others are over.", 0.1),
+    option("--rate", LOAD, "Begin so many operations a second, whether or not others are over.", 0.1),
 ]
-Steady = Annotated[bool, _option("--steady", LOAD, "With --rate: at equal distances, not at random.")]
-Processes = Annotated[int, _option("--processes", LOAD, "Client processes.", 1)]
-Lines = Annotated[int, _option("--lines", LOAD, "Connections of each client process.", 1)]
-Seed = Annotated[str | None, _option("--seed", LOAD, "What all choices come from; one is made and told.")]
-AnswerWithin = Annotated[float, _option("--answer-within", LOAD, "Seconds to wait for one call.", 0.01)]
+Steady = Annotated[bool, option("--steady", LOAD, "With --rate: at equal distances, not at random.")]
+Processes = Annotated[int, option("--processes", LOAD, "Client processes.", 1)]
+Lines = Annotated[int, option("--lines", LOAD, "Connections of each client process.", 1)]
+Seed = Annotated[str | None, option("--seed", LOAD, "What all choices come from; one is made and told.")]
+AnswerWithin = Annotated[float, option("--answer-within", LOAD, "Seconds to wait for one call.", 0.01)]
 History = Annotated[
     Path | None,
-    _option("--history", RESULT, "Write every call down in this folder, and check them afterwards."),
+    option("--history", RESULT, "Write every call down in this folder, and check them afterwards."),
 ]
-Check = Annotated[bool, _option("--check", RESULT, "Check the calls without keeping them.")]
-ReportFile = Annotated[Path | None, _option("--report", RESULT, "Write a page with plots to this HTML file.")]
+Check = Annotated[bool, option("--check", RESULT, "Check the calls without keeping them.")]
+ReportFile = Annotated[Path | None, option("--report", RESULT, "Write a page with plots to this HTML file.")]
 
 
 def load(

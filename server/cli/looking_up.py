@@ -18,7 +18,7 @@ from maitred_client.messages import (
     ListRestaurantsRequest,
     Restaurant,
 )
-from server.cli.instants import parse_start
+from server.cli.instants import parse_date, parse_start
 from server.cli.picture_source import table_ids_by_name
 
 T = TypeVar("T")
@@ -106,6 +106,14 @@ def start_in(restaurant: Restaurant, text: str, option: str = "--start") -> dt.d
         return parse_start(text, ZoneInfo(restaurant.time_zone), dt.datetime.now(dt.UTC))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+def date_of(text: str) -> dt.date:
+    """The date that --date gives."""
+    try:
+        return parse_date(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--date") from None
 
 
 def _is_uuid(text: str) -> bool:

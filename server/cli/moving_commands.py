@@ -17,6 +17,7 @@ from server.cli.options import (
     Actor,
     Address,
     Connection,
+    HistoryReason,
     HoldId,
     Output,
     RestaurantName,
@@ -77,9 +78,7 @@ def reassign(
             "--tables", envvar="MAITRED_CLI_TABLES", help="All tables it shall have, by name or id: T1,T2."
         ),
     ],
-    reason: Annotated[
-        str, typer.Option("--reason", envvar="MAITRED_CLI_REASON", help="Why; kept in the booking's history.")
-    ] = "",
+    reason: HistoryReason = "",
     override: Overrides = None,
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,

@@ -17,6 +17,25 @@ SAMPLE_TENANT = UUID("5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10")
 
 CONNECTION = "Connection"
 
+
+def option(
+    name: str,
+    panel: str | None,
+    help_text: str,
+    least: float | None = None,
+    most: float | None = None,
+    *,
+    variable: str = "",
+) -> typer.models.OptionInfo:
+    """An option and its environment twin, whose name after MAITRED_CLI_ is the option's unless another is given."""
+    twin = variable or name.removeprefix("--").replace("-", "_").upper()
+    found = typer.Option(
+        name, envvar=f"MAITRED_CLI_{twin}", min=least, max=most, help=help_text, rich_help_panel=panel
+    )
+    assert isinstance(found, typer.models.OptionInfo)
+    return found
+
+
 Address = Annotated[
     str,
     typer.Option(
@@ -72,6 +91,12 @@ RestaurantName = Annotated[
         help="Id or name of the restaurant; may be left out when the tenant has only one.",
     ),
 ]
+OfRestaurant = Annotated[
+    str, option("--restaurant", None, "Id or name of a restaurant; all of the tenant's if left out.")
+]
+HistoryReason = Annotated[str, option("--reason", None, "Why; kept in the booking's history.")]
+AuditReason = Annotated[str, option("--reason", None, "Why; kept in the audit log.")]
+Avoid = Annotated[str, option("--avoid", None, "Tables to leave out: T1,T2.")]
 Svg = Annotated[
     Path | None,
     typer.Option(
@@ -103,3 +128,9 @@ class Connection:
             )
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
+
+
+def is_typed(context: typer.Context, name: str) -> bool:
+    """Whether an option stands on the command line, and not only in the environment."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

@@ -24,7 +24,9 @@ from server.cli.options import (
     SAMPLE_TENANT,
     Actor,
     Address,
+    AuditReason,
     Connection,
+    OfRestaurant,
     Output,
     RestaurantName,
     Tenant,
@@ -50,15 +52,6 @@ EventType = Annotated[
         "--type", envvar="MAITRED_CLI_TYPE", help="Only events of this type, such as capacity.hold.created."
     ),
 ]
-OfRestaurant = Annotated[
-    str,
-    typer.Option(
-        "--restaurant",
-        envvar="MAITRED_CLI_RESTAURANT",
-        help="Id or name of a restaurant; all of the tenant's if left out.",
-    ),
-]
-
 outbox = typer.Typer(
     help="Events on their way out: what waits, what is dead, another life for it, and the switches of delivery.",
     no_args_is_help=True,
@@ -194,9 +187,7 @@ def redrive(
         bool, typer.Option("--all", envvar="MAITRED_CLI_ALL", help="All dead events of the restaurant.")
     ] = False,
     event_type: EventType = "",
-    reason: Annotated[
-        str, typer.Option("--reason", envvar="MAITRED_CLI_REASON", help="Why; kept in the audit log.")
-    ] = "",
+    reason: AuditReason = "",
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
     address: Address = ADDRESS_DEFAULT,

@@ -9,6 +9,7 @@ from rich.text import Text
 from maitred_client import instant, to_dict
 from maitred_client.messages import GetOutboxStatsResponse, OutboxEvent, OutboxStatus
 from server.cli.output import facts, grid, show
+from server.cli.wording import told
 
 STYLES = {"pending": "yellow", "done": "green", "dead": "bold red"}
 
@@ -17,8 +18,8 @@ def show_stats(stats: GetOutboxStatsResponse) -> None:
     """Counts, and since when the oldest event waits."""
     waiting = "nothing waits"
     if stats.HasField("oldest_pending_at"):
-        waited_s = instant(stats.checked_at) - instant(stats.oldest_pending_at)
-        waiting = f"{_time(instant(stats.oldest_pending_at))}, for {waited_s.total_seconds():.1f} s"
+        waited = instant(stats.checked_at) - instant(stats.oldest_pending_at)
+        waiting = f"{_time(instant(stats.oldest_pending_at))}, for {waited.total_seconds():.1f} s"
     show(
         facts(
             (
@@ -76,7 +77,7 @@ def show_event(event: OutboxEvent) -> None:
 
 
 def _status(event: OutboxEvent) -> Text:
-    word = OutboxStatus.Name(event.status).removeprefix("OUTBOX_STATUS_").lower()
+    word = told(OutboxStatus, event.status)
     return Text(word, style=STYLES.get(word, ""))
 
 

@@ -13,6 +13,7 @@ from typing import Any, TextIO, cast
 
 from rich.console import Console, JustifyMethod, RenderableType
 from rich.measure import Measurement
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -120,6 +121,12 @@ def typed(program: str) -> str:
         return program
     here = Path.cwd()
     return str(beside.relative_to(here)) if beside.is_relative_to(here) else str(beside)
+
+
+def progress_bar() -> Progress:
+    """On stderr, gone when its block is left; nothing where there is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=errors(), disable=not errors().is_terminal, transient=True)
 
 
 def note(text: str) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from maitred_client.messages import ErrorReason
+from maitred_client.values import enum_word
 
 PREFIX = "ERROR_REASON_"
 
@@ -36,4 +37,4 @@ def _reason(word: str) -> "ErrorReason.ValueType":
 
 
 def reason_names(reasons: "Iterable[ErrorReason.ValueType]") -> str:
-    return ", ".join(ErrorReason.Name(reason).removeprefix(PREFIX) for reason in reasons)
+    return ", ".join(enum_word(ErrorReason, reason) for reason in reasons)

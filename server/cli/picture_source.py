@@ -2,8 +2,9 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from itertools import groupby
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from maitred_client import AsyncMaitredClient, instant, timestamp
@@ -27,6 +28,8 @@ from maitred_client.messages import (
 )
 from server.cli.instants import long_date
 from server.cli.picture import BarKind, Claim, FloorPicture, TableSpec, draw
+
+ItemT = TypeVar("ItemT")
 
 PAGE_SIZE = 500
 LABEL_LENGTH_MAX = 8
@@ -120,39 +123,28 @@ def natural_key(name: str) -> tuple[tuple[int, str], ...]:
 async def _claims(
     client: AsyncMaitredClient, restaurant_id: str, opens: dt.datetime, closes: dt.datetime
 ) -> list[Claim]:
-    start, end = timestamp(opens), timestamp(closes)
-
-    async def holds() -> list[Hold]:
-        request = ListHoldsRequest(
-            restaurant_id=restaurant_id, window_start=start, window_end=end, page_size=PAGE_SIZE
-        )
-        return [hold async for hold in client.iterate_holds(request)]
-
-    async def assignments() -> list[Assignment]:
-        request = ListAssignmentsRequest(
-            restaurant_id=restaurant_id, window_start=start, window_end=end, page_size=PAGE_SIZE
-        )
-        return [assignment async for assignment in client.iterate_assignments(request)]
-
-    async def blocks() -> list[Block]:
-        request = ListBlocksRequest(
-            restaurant_id=restaurant_id, window_start=start, window_end=end, page_size=PAGE_SIZE
-        )
-        return [block async for block in client.iterate_blocks(request)]
-
-    async def bookings() -> list[Booking]:
-        request = ListBookingsRequest(
-            restaurant_id=restaurant_id, window_start=start, window_end=end, page_size=PAGE_SIZE
-        )
-        return [booking async for booking in client.iterate_bookings(request)]
-
-    held, assigned, blocked, booked = await asyncio.gather(holds(), assignments(), blocks(), bookings())
+    wanted: dict[str, Any] = {
+        "restaurant_id": restaurant_id,
+        "window_start": timestamp(opens),
+        "window_end": timestamp(closes),
+        "page_size": PAGE_SIZE,
+    }
+    held, assigned, blocked, booked = await asyncio.gather(
+        _all(client.iterate_holds(ListHoldsRequest(**wanted))),
+        _all(client.iterate_assignments(ListAssignmentsRequest(**wanted))),
+        _all(client.iterate_blocks(ListBlocksRequest(**wanted))),
+        _all(client.iterate_bookings(ListBookingsRequest(**wanted))),
+    )
     by_id = {booking.booking_id: booking for booking in booked}
     return [
         *(_of_hold(hold, by_id.get(hold.booking_id)) for hold in held),
         *(_of_assignment(item, by_id.get(item.booking_id)) for item in assigned),
         *map(_of_block, blocked),
     ]
+
+
+async def _all(items: AsyncIterator[ItemT]) -> list[ItemT]:
+    return [item async for item in items]
 
 
 def _of_hold(hold: Hold, booking: Booking | None) -> Claim:

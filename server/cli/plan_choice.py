@@ -8,6 +8,7 @@ from maitred_client.messages import (
     PlanTablesResponse,
     Rejection,
 )
+from maitred_client.values import enum_word
 
 TAKEN = frozenset({"TABLE_BLOCKED", "TABLE_CONFLICT_ASSIGNED", "TABLE_CONFLICT_HELD"})
 NEVER_DECISIVE = frozenset({"COMBINATION_REDUNDANT"})
@@ -37,10 +38,10 @@ def refusal_reason(response: PlanTablesResponse) -> str:
         if reason_word(rejection) not in NEVER_DECISIVE and (not taken or reason_word(rejection) in TAKEN)
     ]
     if not candidates:
-        return PlanOutcome.Name(response.outcome).removeprefix("PLAN_OUTCOME_")
+        return enum_word(PlanOutcome, response.outcome)
     return reason_word(max(candidates, key=lambda item: (item.tables + item.combinations, -item.reason)))
 
 
 def reason_word(rejection: Rejection) -> str:
     """The reason without the prefix of its enum."""
-    return ErrorReason.Name(rejection.reason).removeprefix("ERROR_REASON_")
+    return enum_word(ErrorReason, rejection.reason)

@@ -12,7 +12,7 @@ from server.cli.alternatives_view import alternatives_view, hints, what_would_he
 from server.cli.output import facts, grid
 from server.cli.overriding import reason_names
 from server.cli.plan_choice import reason_word
-from server.cli.wording import counted
+from server.cli.wording import counted, told
 
 OUTCOMES = {
     PlanOutcome.PLAN_OUTCOME_FEASIBLE: Text("something fits", style="bold green"),
@@ -57,7 +57,7 @@ def _looked_at(response: PlanTablesResponse) -> str:
 
 
 def _ranked_by(response: PlanTablesResponse) -> str:
-    engine = PlanEngine.Name(response.engine).removeprefix("PLAN_ENGINE_").lower()
+    engine = told(PlanEngine, response.engine)
     considered, found = response.waiting_considered, response.waiting_found
     waiting = counted(found, "waiting booking")
     return f"{engine}, with {f'{considered} of ' if considered < found else ''}{waiting} in mind"

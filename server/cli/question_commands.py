@@ -17,8 +17,7 @@ from maitred_client.messages import (
 )
 from server.cli.answer_view import availability_view, explanation_view
 from server.cli.help_text import add_command
-from server.cli.instants import parse_date
-from server.cli.looking_up import drive, find_restaurant, get_floor, table_ids, zone_id_by_name
+from server.cli.looking_up import date_of, drive, find_restaurant, get_floor, table_ids, zone_id_by_name
 from server.cli.options import (
     ADDRESS_DEFAULT,
     SAMPLE_TENANT,
@@ -124,7 +123,7 @@ def availability(
     Example: [bold]maitred availability --party 2,4 --date 2030-01-12 --from 18:00 --to 22:00 --every 30m[/]
     """
     sizes = _sizes(party)
-    day, step = _date(date), _step(every)
+    day, step = date_of(date), _step(every)
     begins, ends = _time(first, "--from"), _time(last, "--to")
 
     async def work() -> None:
@@ -187,13 +186,6 @@ def _sizes(text: str) -> list[int]:
         if len(size) > len(str(PARTY_SIZE_MAX)) or not 1 <= int(size) <= PARTY_SIZE_MAX:
             raise typer.BadParameter(f"{size} is not between 1 and {PARTY_SIZE_MAX}", param_hint="--party")
     return [int(size) for size in sizes]
-
-
-def _date(text: str) -> dt.date:
-    try:
-        return parse_date(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--date") from None
 
 
 def _time(text: str, option: str) -> dt.time:

@@ -10,17 +10,16 @@ from zoneinfo import ZoneInfo
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from maitred_client import AsyncMaitredClient
 from maitred_client.messages import Restaurant
 from server.cli.embedded_server import SAMPLE_FILE, throwaway_server
 from server.cli.floor_command import write_files
 from server.cli.help_text import add_command
-from server.cli.instants import parse_date, replay_date
-from server.cli.looking_up import drive
+from server.cli.instants import replay_date
+from server.cli.looking_up import date_of, drive
 from server.cli.options import SAMPLE_TENANT, Actor, Connection, Output, Png, Svg, Tenant, Timeout
-from server.cli.output import Format, errors, facts, note, show, typed, write_json
+from server.cli.output import Format, facts, note, progress_bar, show, typed, write_json
 from server.cli.output_files import make_room
 from server.cli.picture import FloorPicture
 from server.cli.picture_source import fetch_picture
@@ -89,7 +88,7 @@ def replay(
     from server.cli.service_day_file import read_all
 
     days = read_all(files)
-    fixed = _parsed(date)
+    fixed = date_of(date) if date else None
     make_room(svg, png)
 
     async def work() -> tuple[list[DayResult], FloorPicture | None]:
@@ -155,9 +154,7 @@ async def _replay(client: AsyncMaitredClient, day: "ServiceDay", fixed: dt.date 
 
     today = dt.datetime.now(ZoneInfo(day.timezone)).date()
     date = fixed or replay_date(day.local_date, today)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = errors()
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+    with progress_bar() as progress:
         task = progress.add_task(escape(f"{day.id} as {date}"), total=len(day.bookings))
 
         def step(_: BookingResult) -> None:
@@ -175,10 +172,3 @@ def _show(results: Sequence[DayResult]) -> None:
     show(result_table(results))
     for result in results:
         show("", refusals(result))
-
-
-def _parsed(date: str) -> dt.date | None:
-    try:
-        return parse_date(date) if date else None
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--date") from None

@@ -1,6 +1,7 @@
 """`dev`, `migrate`, `doctor` and `config`: running the service and looking at what runs."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -95,7 +96,7 @@ def dev(
     Example: [bold]maitred dev --port 7420[/]
     """
     # Every call would be logged otherwise, between the lines that are to be read.
-    quiet = None if "MAITRED_LOG_LEVEL" in os.environ else "warning"
+    quiet = None if "MAITRED_LOG_LEVEL" in map(str.upper, os.environ) else "warning"
     settings = _settings(
         host=host,
         port=port,
@@ -176,7 +177,7 @@ def migrate_status_command(
         if output is Format.TABLE:
             show(grid(("Migration", "State"), ((row.name, row.state) for row in rows)))
         else:
-            write_json([{"name": row.name, "state": row.state} for row in rows], output)
+            write_json([asdict(row) for row in rows], output)
 
     drive(work())
 
@@ -223,13 +224,7 @@ def doctor(database_url: DatabaseUrl = None, data_dir: DataDir = None, output: O
             )
             show(grid(("", "Check", "Finding"), rows))
         else:
-            write_json(
-                [
-                    {"name": item.name, "ok": item.ok, "detail": item.detail, "remedy": item.remedy}
-                    for item in findings
-                ],
-                output,
-            )
+            write_json([asdict(finding) for finding in findings], output)
         return all(finding.ok for finding in findings)
 
     if not drive(work()):
@@ -247,29 +242,12 @@ def config(output: Output = Format.TABLE) -> None:
     if output is Format.TABLE:
         show(grid(("Variable", "Value", "From", "Meaning"), map(_setting_row, views)))
         return
-    write_json(
-        [
-            {
-                "name": view.name,
-                "value": view.value,
-                "source": _source(view.env),
-                "default": view.default,
-                "env": view.env,
-                "description": view.description,
-            }
-            for view in views
-        ],
-        output,
-    )
+    write_json([asdict(view) for view in views], output)
 
 
 def _setting_row(view: "SettingView") -> tuple[str, Text, str, str]:
     changed = "" if view.value == view.default else f" (default: {view.default})"
-    return view.env, Text(view.value, style="bold"), _source(view.env), view.description + changed
-
-
-def _source(variable: str) -> str:
-    return "environment" if variable in os.environ else "default"
+    return view.env, Text(view.value, style="bold"), view.source, view.description + changed
 
 
 def _with_remedy(detail: str, remedy: str, *, ok: bool) -> str:

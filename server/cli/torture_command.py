@@ -12,7 +12,7 @@ import typer
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive
-from server.cli.options import Output
+from server.cli.options import Output, option
 from server.cli.output import Format, note, show, write_json
 from server.cli.output_files import make_room, not_written
 
@@ -31,110 +31,52 @@ FAULTS, LOAD = "Faults", "Load"
 
 Minutes = Annotated[
     float | None,
-    typer.Option(
-        "--minutes",
-        envvar="MAITRED_CLI_MINUTES",
-        min=0.05,
-        max=1_440.0,
-        help=f"How long; {MINUTES_DEFAULT:g} if left out.",
-        rich_help_panel=LOAD,
-    ),
+    option("--minutes", LOAD, f"How long; {MINUTES_DEFAULT:g} if left out.", 0.05, 1_440.0),
 ]
 Operations = Annotated[
     int | None,
-    typer.Option(
-        "--operations",
-        envvar="MAITRED_CLI_OPERATIONS",
-        min=1,
-        help="As many operations instead of a time.",
-        rich_help_panel=LOAD,
-    ),
+    option("--operations", LOAD, "As many operations instead of a time.", 1),
 ]
 InFlight = Annotated[
     int,
-    typer.Option(
-        "--in-flight",
-        envvar="MAITRED_CLI_IN_FLIGHT",
-        min=1,
-        max=20_000,
-        help="Callers at a time.",
-        rich_help_panel=LOAD,
-    ),
+    option("--in-flight", LOAD, "Callers at a time.", 1, 20_000),
 ]
 ScenarioName = Annotated[
     str,
-    typer.Option(
-        "--scenario",
-        envvar="MAITRED_CLI_SCENARIO",
-        help="What is called: a packaged scenario, or a .toml file.",
-        rich_help_panel=LOAD,
-    ),
+    option("--scenario", LOAD, "What is called: a packaged scenario, or a .toml file."),
 ]
 Clients = Annotated[
     int,
-    typer.Option(
-        "--clients",
-        envvar="MAITRED_CLI_CLIENTS",
-        min=1,
-        max=64,
-        help="Client processes.",
-        rich_help_panel=LOAD,
-    ),
+    option("--clients", LOAD, "Client processes.", 1, 64),
 ]
 Lines = Annotated[
     int,
-    typer.Option(
-        "--lines",
-        envvar="MAITRED_CLI_LINES",
-        min=1,
-        max=1_000,
-        help="Connections of each client process.",
-        rich_help_panel=LOAD,
-    ),
+    option("--lines", LOAD, "Connections of each client process.", 1, 1_000),
 ]
 CallTimeout = Annotated[
     float,
-    typer.Option(
-        "--timeout",
-        envvar="MAITRED_CLI_TIMEOUT",
-        min=0.05,
-        max=60.0,
-        help="Seconds that a caller waits for an answer before it asks again.",
-        rich_help_panel=LOAD,
-    ),
+    option("--timeout", LOAD, "Seconds that a caller waits for an answer before it asks again.", 0.05, 60.0),
 ]
 Processes = Annotated[
     int,
-    typer.Option("--processes", envvar="MAITRED_CLI_PROCESSES", min=1, max=32, help="Server processes."),
+    option("--processes", None, "Server processes.", 1, 32),
 ]
 Workers = Annotated[
     int,
-    typer.Option(
-        "--workers",
-        envvar="MAITRED_CLI_WORKERS",
-        min=0,
-        max=32,
-        help="Workers; without any no event is delivered, and none is checked.",
-    ),
+    option("--workers", None, "Workers; without any no event is delivered, and none is checked.", 0, 32),
 ]
 Seed = Annotated[
     int | None,
-    typer.Option(
-        "--seed",
-        envvar="MAITRED_CLI_SEED",
-        min=0,
-        help="Decides calls and faults; a new one, which is shown, if left out.",
-    ),
+    option("--seed", None, "Decides calls and faults; a new one, which is shown, if left out.", 0),
 ]
 LostAnswers = Annotated[
     float,
-    typer.Option(
+    option(
         "--lost-answers",
-        envvar="MAITRED_CLI_LOST_ANSWERS",
-        min=0.0,
-        max=0.9,
-        help="Share of the answers that are lost after the server has given them.",
-        rich_help_panel=FAULTS,
+        FAULTS,
+        "Share of the answers that are lost after the server has given them.",
+        0.0,
+        0.9,
     ),
 ]
 History = Annotated[
@@ -157,11 +99,8 @@ Report = Annotated[
 ]
 
 
-def _faults(option: str, variable: str, text: str) -> typer.models.OptionInfo:
-    option_info: typer.models.OptionInfo = typer.Option(
-        option, envvar=f"MAITRED_CLI_{variable}", min=0, max=100_000, help=text, rich_help_panel=FAULTS
-    )
-    return option_info
+def _faults(name: str, help_text: str) -> typer.models.OptionInfo:
+    return option(name, FAULTS, help_text, 0, 100_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,17 +131,13 @@ def torture(
     seed: Seed = None,
     lost_answers: LostAnswers = 1 / 3,
     kills_of_servers: Annotated[
-        int | None, _faults("--kills-of-servers", "KILLS_OF_SERVERS", "kill -9 of server processes.")
+        int | None, _faults("--kills-of-servers", "kill -9 of server processes.")
     ] = None,
-    kills_of_postgres: Annotated[
-        int | None, _faults("--kills-of-postgres", "KILLS_OF_POSTGRES", "kill -9 of PostgreSQL.")
-    ] = None,
-    kills_of_workers: Annotated[
-        int | None, _faults("--kills-of-workers", "KILLS_OF_WORKERS", "kill -9 of workers.")
-    ] = None,
+    kills_of_postgres: Annotated[int | None, _faults("--kills-of-postgres", "kill -9 of PostgreSQL.")] = None,
+    kills_of_workers: Annotated[int | None, _faults("--kills-of-workers", "kill -9 of workers.")] = None,
     disturbances: Annotated[
         int | None,
-        _faults("--disturbances", "DISTURBANCES", "Pauses, cut and stalled connections, locks, clock jumps."),
+        _faults("--disturbances", "Pauses, cut and stalled connections, locks, clock jumps."),
     ] = None,
     history: History = None,
     report: Report = None,

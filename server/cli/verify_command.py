@@ -18,9 +18,11 @@ from server.cli.options import (
     Actor,
     Address,
     Connection,
+    OfRestaurant,
     Output,
     Tenant,
     Timeout,
+    is_typed,
 )
 from server.cli.output import Format, facts, grid, show, write_json
 from server.cli.service_commands import DatabaseUrl, DataDir
@@ -41,14 +43,6 @@ COUNTED = {
     "audit_entries": ("audit entry", "audit entries"),
 }
 
-Restaurant = Annotated[
-    str,
-    typer.Option(
-        "--restaurant",
-        envvar="MAITRED_CLI_RESTAURANT",
-        help="Id or name of a restaurant; all of the tenant's if left out.",
-    ),
-]
 OfDatabase = Annotated[
     bool,
     typer.Option(
@@ -68,7 +62,7 @@ def register(app: typer.Typer) -> None:
 
 def verify(
     context: typer.Context,
-    restaurant: Restaurant = "",
+    restaurant: OfRestaurant = "",
     output: Output = Format.TABLE,
     address: Address = ADDRESS_DEFAULT,
     tenant: Tenant = SAMPLE_TENANT,
@@ -85,8 +79,8 @@ def verify(
 
     Example: [bold]maitred verify --database -o json[/]
     """
-    if of_database or _typed(context, "database_url") or _typed(context, "data_dir"):
-        if _typed(context, "restaurant"):
+    if of_database or is_typed(context, "database_url") or is_typed(context, "data_dir"):
+        if is_typed(context, "restaurant"):
             raise typer.BadParameter("a whole database is looked at", param_hint="--restaurant")
         found = _of_database(database_url, data_dir)
     else:
@@ -94,12 +88,6 @@ def verify(
     _write(found, output)
     if found["violations"]:
         raise typer.Exit(ExitCode.NOT_READY)
-
-
-def _typed(context: typer.Context, name: str) -> bool:
-    """Whether an option stands on the command line, and not only in the environment."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
 
 
 def _of_server(connection: Connection, restaurant: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from server.persistence.transactions import TRANSACTIONS
 
 BENCH = load_queries("bench")
 CHANGES = load_queries("changes")
+EMBEDDED = load_queries("embedded")
 # Where the events stand among the values of `write_changes`, and how none look.
 EVENTS, NO_EVENTS = 13, "[]"
 
@@ -76,7 +77,7 @@ class BenchEvents:
 async def add_database(url: str, name: str) -> str:
     """A new, empty database beside the one at `url`; its own address."""
     async with connection_to(url) as connection:
-        await connection.execute(await connection.fetchval(BENCH["create_database"], name))
+        await connection.execute(await connection.fetchval(EMBEDDED["create_database_statement"], name))
     return urlsplit(url)._replace(path=f"/{quote(name)}").geturl()
 
 

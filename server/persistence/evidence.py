@@ -2,22 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
-from server.persistence.failures import DRIVER_ERRORS, unreachable
-from server.persistence.inspection import connection_to
+from server.persistence.inspection import errand_at
 from server.persistence.queries import load_queries
 
 EVIDENCE = load_queries("evidence")
-_KINDS: Final = {
-    "claims": EVIDENCE["claims"],
-    "holds": EVIDENCE["holds"],
-    "assignments": EVIDENCE["assignments"],
-    "bookings": EVIDENCE["bookings"],
-    "ledger": EVIDENCE["ledger"],
-    "events": EVIDENCE["events"],
-}
 
 
 async def database_evidence(url: str, restaurant_ids: Iterable[UUID] | None = None) -> dict[str, Any]:
@@ -27,16 +18,14 @@ async def database_evidence(url: str, restaurant_ids: Iterable[UUID] | None = No
     Raises `UnreachableError`.
     """
     chosen = None if restaurant_ids is None else list(restaurant_ids)
-    async with connection_to(url) as connection:
-        try:
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                found: dict[str, Any] = {
-                    kind: [_plain(dict(row)) for row in await connection.fetch(query, chosen)]
-                    for kind, query in _KINDS.items()
-                }
-                return {"taken_at": _plain(await connection.fetchval(EVIDENCE["taken_at"])), **found}
-        except (OSError, *DRIVER_ERRORS) as error:
-            raise unreachable(error) from None
+    async with (
+        errand_at(url) as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        found: dict[str, Any] = {}
+        for kind in ("claims", "holds", "assignments", "bookings", "ledger", "events"):
+            found[kind] = [_plain(dict(row)) for row in await connection.fetch(EVIDENCE[kind], chosen)]
+        return {"taken_at": _plain(await connection.fetchval(EVIDENCE["taken_at"])), **found}
 
 
 def _plain(value: Any) -> Any:

@@ -45,7 +45,7 @@ def ahead_s(database_now: datetime) -> float:
 
 async def database_facts(url: str) -> DatabaseFacts:
     """Asks one database. Raises `UnreachableError`."""
-    async with connection_to(url) as connection:
+    async with errand_at(url) as connection:
         row = await connection.fetchrow(QUERIES["database_facts"])
     assert row is not None, "a select without FROM has one row"
     return DatabaseFacts(
@@ -63,7 +63,7 @@ async def refuses_overlap(url: str) -> bool:
     Raises `UnreachableError`.
     """
     probe = uuid4()
-    async with connection_to(url) as connection:
+    async with errand_at(url) as connection:
         attempt = connection.transaction()
         await attempt.start()
         try:
@@ -72,8 +72,6 @@ async def refuses_overlap(url: str) -> bool:
             await connection.execute(QUERIES["claim_probe"], probe, 30)
         except asyncpg.ExclusionViolationError:
             return True
-        except asyncpg.InsufficientPrivilegeError as error:
-            raise unreachable(error) from None
         finally:
             await attempt.rollback()
     return False
@@ -81,16 +79,23 @@ async def refuses_overlap(url: str) -> bool:
 
 async def database_invariants(url: str) -> InvariantReport:
     """Checks everything in one database that has our schema, whoever it belongs to. Raises `UnreachableError`."""
+    async with errand_at(url) as connection:
+        return await look_at_everything(connection)
+
+
+@asynccontextmanager
+async def errand_at(url: str) -> AsyncIterator[Connection]:
+    """A connection for one errand. Raises `UnreachableError`, whatever it is that keeps it from being done."""
     async with connection_to(url) as connection:
         try:
-            return await look_at_everything(connection)
+            yield connection
         except (OSError, *DRIVER_ERRORS) as error:
             raise unreachable(error) from None
 
 
 @asynccontextmanager
 async def connection_to(url: str) -> AsyncIterator[Connection]:
-    """A connection for one errand. Raises `UnreachableError`."""
+    """A connection for as long as the block lasts. Raises `UnreachableError` when there is none to be had."""
     try:
         connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
     except (OSError, ValueError, *DRIVER_ERRORS) as error:

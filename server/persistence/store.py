@@ -14,6 +14,7 @@ from server.clock import Deadline
 from server.domain.announcement import Announcement
 from server.domain.invariants import InvariantReport
 from server.errors import Reason, ServiceError
+from server.lanes import Lanes
 from server.orchestrator.ports import Footprint, Named, OwnUnit, Standing, Unit
 from server.persistence.commit_groups import CommitGroups
 from server.persistence.failures import (
@@ -27,7 +28,6 @@ from server.persistence.failures import (
 )
 from server.persistence.group import SILENCE_GRACE_S, GroupFailedError, GroupLimits
 from server.persistence.invariants import look_at_tenant
-from server.persistence.lanes import Lanes
 from server.persistence.pool import Pool, borrowed, connection_in_time
 from server.persistence.reader import RESTAURANTS, SqlCatalogue
 from server.persistence.standings import Standings
@@ -69,6 +69,7 @@ class SqlStore:
         self._pool = pool
         self._settings = settings
         self._announce = announce
+        # One busy restaurant must not take every connection: who writes to it queues here, before that.
         self._lanes = Lanes(settings.writers_per_restaurant)
         # Each may take as long as its caller waits.
         self._checks = Lanes(1)

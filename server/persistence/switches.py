@@ -8,8 +8,7 @@ from enum import StrEnum
 
 import asyncpg
 
-from server.persistence.failures import DRIVER_ERRORS, unreachable
-from server.persistence.inspection import connection_to
+from server.persistence.inspection import errand_at
 from server.persistence.pool import DriverConnection
 from server.persistence.queries import load_queries
 from server.persistence.store import NotMigratedError
@@ -62,10 +61,8 @@ async def turn_switch(url: str, name: SwitchName, value: Position, actor: str, r
 
 @asynccontextmanager
 async def _switchboard(url: str) -> AsyncIterator[DriverConnection]:
-    async with connection_to(url) as connection:
+    async with errand_at(url) as connection:
         try:
             yield connection
         except asyncpg.UndefinedTableError:
             raise NotMigratedError("the database has no switches yet; run: maitred migrate up") from None
-        except (OSError, *DRIVER_ERRORS) as error:
-            raise unreachable(error) from None

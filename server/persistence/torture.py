@@ -8,7 +8,7 @@ from typing import TypeAlias
 import asyncpg
 
 from server.persistence.failures import DRIVER_ERRORS
-from server.persistence.inspection import connection_to
+from server.persistence.inspection import errand_at
 from server.persistence.queries import load_queries
 
 QUERIES = load_queries("torture")
@@ -46,12 +46,10 @@ async def locked_restaurants(url: str) -> AsyncIterator[int]:
         yield locked
 
 
-async def unsettled_events(url: str) -> tuple[int, int]:
-    """How many events wait for delivery, and how many were given up. Raises `UnreachableError`."""
-    async with connection_to(url) as connection:
-        row = await connection.fetchrow(QUERIES["unsettled_events"])
-    assert row is not None, "a count has one row"
-    return row["waiting"], row["dead"]
+async def waiting_events(url: str) -> int:
+    """How many events wait for delivery. Raises `UnreachableError`."""
+    async with errand_at(url) as connection:
+        return int(await connection.fetchval(QUERIES["waiting_events"]))
 
 
 Place: TypeAlias = tuple[str, int, int]
@@ -71,7 +69,7 @@ class Rows:
 
 async def rows_of(url: str) -> Rows:
     """Reads them. Raises `UnreachableError`."""
-    async with connection_to(url) as connection:
+    async with errand_at(url) as connection:
         made = await connection.fetch(QUERIES["made_ids"])
         repeated = await connection.fetch(QUERIES["repeated_effects"])
         events = await connection.fetch(QUERIES["committed_events"])

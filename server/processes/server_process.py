@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import structlog
 
 from server.bootstrap import StartError
+from server.config import other_variables
 from server.processes.child import ADDRESS, METRICS, PROBLEM
 
 log = structlog.get_logger(__name__)
@@ -36,7 +37,6 @@ class ServerProcess:
 
     async def start(self) -> None:
         """Returns when it serves. Raises `StartError` with its own words when it cannot."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MAITRED_")}
         # In a session of its own, because Ctrl-C goes to all of a terminal's: it is told to stop by us.
         process = self._process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -45,7 +45,7 @@ class ServerProcess:
             self._program,
             str(self._number),
             str(os.getpid()),
-            env={**environment, **self._settings},
+            env={**other_variables(), **self._settings},
             stdin=DEVNULL,
             stdout=PIPE,
             start_new_session=True,

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import psutil
 
+from server.config import other_variables
+
 PROGRAM = (sys.executable, "-c", "from server.entry import main; main()")
-ENV_PREFIX = "MAITRED_"
 
 
 class Program:
@@ -29,15 +30,14 @@ class Program:
         """Starts it if it does not run; returns before it is ready."""
         if self.running:
             return
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
-        environment |= {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), **self._settings}
+        paths = os.pathsep.join(path for path in sys.path if path)
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
                 stdin=DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environment,
+                env={**other_variables(), "PYTHONPATH": paths, **self._settings},
                 # A group of its own, so that no process that it starts is left behind.
                 start_new_session=True,
             )

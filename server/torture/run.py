@@ -15,7 +15,7 @@ from loadgen.checking.history import digest_of, read_history
 from loadgen.running import LoadRun
 from server.persistence.evidence import database_evidence
 from server.persistence.inspection import database_invariants
-from server.persistence.torture import rows_of, unsettled_events
+from server.persistence.torture import rows_of, waiting_events
 from server.torture.answers import LostAnswers
 from server.torture.clock import SetClock
 from server.torture.house import House, house
@@ -147,12 +147,12 @@ async def _drained(home: House) -> None:
         while True:
             for worker in home.workers:
                 await worker.start()
-            while (await unsettled_events(home.url))[0]:  # noqa: ASYNC110 - only the database knows
+            while await waiting_events(home.url):  # noqa: ASYNC110 - only the database knows
                 await asyncio.sleep(LOOK_S)
             # Meanwhile a worker may have cleared a hold away, and there is an event more.
             for worker in home.workers:
                 await worker.stop(STOP_WAIT_S)
-            if not (await unsettled_events(home.url))[0]:
+            if not await waiting_events(home.url):
                 return
 
 

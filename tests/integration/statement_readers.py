@@ -57,7 +57,6 @@ EVIDENCE = {
 # Read on the spot, where the statement is run: one value, or a handful under their names.
 READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("announcements", "notify"): ("synchronous_commit", "pg_notify"),
-    ("bench", "create_database"): ("statement",),
     ("changes", "write_changes"): ("restaurant_id", "floor_version", "direct_telemetry"),
     ("groups", "lock_free"): ("restaurant_id",),
     ("groups", "restaurants_there"): ("tenant_id", "restaurant_id"),
@@ -69,7 +68,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("bench_stock", "claims_live"): ("claims",),
     ("announcements", "database_identity"): ("identity",),
     ("torture", "lock_restaurants"): ("restaurant_id",),
-    ("torture", "unsettled_events"): ("waiting", "dead"),
+    ("torture", "waiting_events"): ("waiting",),
     ("torture", "repeated_effects"): ("request_id",),
     ("torture", "made_ids"): ("id",),
     ("torture", "committed_events"): ("id", "restaurant_id", "floor_version", "position"),
@@ -116,7 +115,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("outbox", "lead"): ("leads",),
     ("outbox", "take_worker_id"): ("worker_id", "locked", "synchronous_commit"),
     ("outbox", "delete_delivered"): ("deleted",),
-    ("outbox", "redrive_events"): ("restaurant_id", "id"),
+    ("outbox", "redrive_events"): ("id",),
     ("outbox", "outbox_stats"): tuple(OutboxStats.__dataclass_fields__),
     ("outbox", "claim_streams"): (
         *("restaurant_id", "lease_number", "settled_version", "settled_position", "orphanings", "events_max"),
@@ -127,7 +126,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("upkeep", "clock"): ("now",),
     ("upkeep", "restaurants_with_expired_holds"): ("tenant_id", "restaurant_id"),
     ("upkeep", "forget_answers"): ("forgotten",),
-    ("upkeep", "clear_past_claims"): ("restaurants", "claims"),
+    ("upkeep", "clear_past_claims"): ("restaurants",),
     ("history", "plan_in_order"): ("enable_sort", "enable_bitmapscan"),
     ("history", "clear_ended_holds"): ("looked",),
     ("history", "clear_past_bookings"): ("bookings",),

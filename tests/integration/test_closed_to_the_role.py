@@ -50,6 +50,15 @@ async def test_the_doctor_finds_a_role_that_may_only_read(stranger: str, setting
     assert "permission denied for table" in found["database"].detail
 
 
+async def test_the_doctor_finds_a_database_that_takes_no_changes(
+    database_url: str, settings: Settings
+) -> None:
+    url = f"{database_url}&default_transaction_read_only=on"
+    settings = settings.model_copy(update={"database_url": SecretStr(url)})
+    found = {finding.name: finding for finding in await diagnose(settings)}
+    assert "read-only transaction" in found["database"].detail
+
+
 async def test_of_a_database_without_the_schema_the_doctor_says_only_that_it_lacks_it(
     postgres: TestServer, settings: Settings
 ) -> None:

@@ -313,6 +313,14 @@ async def test_a_setting_that_postgres_refuses_ends_the_start_with_its_reason(
     assert await ask(await EmbeddedPostgres(empty_root, installation).start(), "SELECT 1") == 1
 
 
+async def test_a_file_that_cannot_be_written_ends_the_start_with_its_reason(
+    postgres: EmbeddedPostgres,
+) -> None:
+    (postgres.data_dir / "pg_hba.conf.new").mkdir()
+    with pytest.raises(EmbeddedPostgresError, match=r"pg_hba\.conf\.new"):
+        await postgres.start()
+
+
 async def test_progress_is_told(installation: Installation, empty_root: Path) -> None:
     told: list[str] = []
     server = EmbeddedPostgres(empty_root, installation, on_progress=told.append)
@@ -342,7 +350,7 @@ async def test_a_wheel_in_a_closed_place_is_copied_for_the_lent_account(
         shutil.copytree(wheel.bin_dir.parent, closed / package.name / wheel.bin_dir.parent.name)
         shutil.copytree(package.with_name(f"{package.name}.libs"), closed / f"{package.name}.libs")
         bin_dir = closed / package.name / wheel.bin_dir.parent.name / "bin"
-        hidden = Installation(bin_dir, wheel.major, wheel.minor, "wheel", has_btree_gist=False)
+        hidden = Installation(bin_dir, wheel.major, wheel.minor, "wheel")
         for _time in ("copied", "found again"):
             async with EmbeddedPostgres(empty_root, hidden) as server:
                 assert await ask(server.url(), "SELECT 1") == 1

@@ -73,9 +73,15 @@ def postgres_forms() -> list[PostgresForm]:
     """The forms to test: the wheel with the core form, and with btree_gist where a distribution brings it."""
     forms = [PostgresForm(find_installation("wheel"), "core")]
     distribution = installed("distribution")
-    if distribution is not None and distribution.has_btree_gist:
+    if distribution is not None and _has_btree_gist(distribution):
         forms.insert(0, PostgresForm(distribution, "btree_gist"))
     return forms
+
+
+def _has_btree_gist(found: Installation) -> bool:
+    """Debian keeps what does not depend on the processor apart from the programs."""
+    shares = (found.bin_dir.parent / "share", Path("/usr/share/postgresql") / str(found.major))
+    return any(True for share in shares for _ in share.rglob("btree_gist.control"))
 
 
 class TestServer:

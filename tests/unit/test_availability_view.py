@@ -30,3 +30,11 @@ def test_starts_while_the_house_is_closed_share_a_line_and_one_alone_has_its_own
         "13:00",
         "13:30",
     ]
+
+
+def test_a_reason_that_only_a_newer_server_knows_is_told_by_its_number() -> None:
+    newer = Availability(reasons=[9_999])  # type: ignore[list-item]
+    console = Console(width=80)
+    with console.capture() as shown:
+        console.print(availability_view([2], [datetime(2030, 1, 12, 11, tzinfo=UTC)], [newer]))
+    assert shown.get().split()[-1] == "9999"

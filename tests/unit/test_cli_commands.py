@@ -310,12 +310,15 @@ def test_bad_settings_end_with_6_and_are_all_named(run: Run, monkeypatch: pytest
 
 def test_config_shows_every_setting_and_hides_the_password(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAITRED_DATABASE_URL", "postgresql://maitred:open-sesame@db/maitred")
+    monkeypatch.setenv("maitred_port", "7555")
     for form in ("table", "json", "jsonl"):
         assert run("config", "-o", form) == ExitCode.OK
         assert "open-sesame" not in run.out + run.err
         assert "MAITRED_DATABASE_URL" in run.out
     settings = [json.loads(line) for line in run.out.splitlines()]
     assert {"name", "value", "source", "default", "env", "description"} == set(settings[0])
+    given = {setting["name"] for setting in settings if setting["source"] == "environment"}
+    assert given == {"database_url", "port"}
     assert {setting["source"] for setting in settings} == {"environment", "default"}
 
 

@@ -33,8 +33,9 @@ class Stage:
 async def test_parts_start_in_order_and_stop_in_reverse_once() -> None:
     stage = Stage()
     lifecycle = Lifecycle([stage.part("a"), stage.part("b"), Part("idle")], 1.0)
-    async with lifecycle.running():
-        assert stage.happened == ["+a", "+b"]
+    await lifecycle.start()
+    assert stage.happened == ["+a", "+b"]
+    await lifecycle.stop()
     await lifecycle.stop()
     assert stage.happened == ["+a", "+b", "-b", "-a"]
 
@@ -92,8 +93,9 @@ async def test_the_first_signal_asks_to_stop_and_the_second_one_to_hurry() -> No
         os.kill(os.getpid(), signal.SIGHUP)
 
     async def process() -> None:
-        async with lifecycle.running():
-            await lifecycle.wait_for_signal(stop_at_once)
+        await lifecycle.start()
+        await lifecycle.wait_for_signal(stop_at_once)
+        await lifecycle.stop()
 
     running = asyncio.create_task(process())
     await stopping.wait()

@@ -201,9 +201,7 @@ def _unaccounted(
             left[row["restaurant_id"], row["booking_id"]].append(row)
     for booking, unknown in left.items():
         untold = [
-            each
-            for each in found.bookings.get(booking, ())
-            if each.method in methods and _may_make(kind, each)
+            each for each in found.bookings.get(booking, ()) if each.method in methods and _may_make(each)
         ]
         if len(unknown) > len(untold):
             ids = " ".join(row[f"{kind}_id"] for row in unknown)
@@ -215,7 +213,7 @@ def _unaccounted(
             )
 
 
-def _may_make(kind: str, operation: Operation) -> bool:
+def _may_make(operation: Operation) -> bool:
     """Whether the operation may have made one without telling its id."""
     if not operation.is_ok:
         return True

@@ -22,13 +22,12 @@ _PROBE_TIMEOUT_S: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """PostgreSQL binaries that run on this machine; `has_btree_gist` decides the constraint's form."""
+    """PostgreSQL binaries that run on this machine."""
 
     bin_dir: Path
     major: int
     minor: int
     source: Source
-    has_btree_gist: bool
 
     @property
     def version(self) -> str:
@@ -104,13 +103,4 @@ def _probe(bin_dir: Path, source: Source, rejected: list[str]) -> Installation |
     if version is None or int(version["major"]) < MAJOR_MIN:
         rejected.append(f"{bin_dir} is {answer.stdout.strip() or 'silent about its version'}")
         return None
-    major = int(version["major"])
-    return Installation(bin_dir, major, int(version["minor"]), source, _has_btree_gist(bin_dir, major))
-
-
-def _has_btree_gist(bin_dir: Path, major: int) -> bool:
-    share_dirs = [bin_dir.parent / "share" / "postgresql", bin_dir.parent / "share"]
-    if bin_dir.parent.parent == _DISTRIBUTION_ROOT:
-        # Debian keeps what does not depend on the processor apart from the programs.
-        share_dirs.append(Path("/usr/share/postgresql") / str(major))
-    return any((share / "extension" / "btree_gist.control").exists() for share in share_dirs)
+    return Installation(bin_dir, int(version["major"]), int(version["minor"]), source)

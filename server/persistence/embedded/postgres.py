@@ -24,6 +24,7 @@ from server.persistence.embedded.layout import (
 )
 from server.persistence.embedded.locks import FileLock, owned_elsewhere, take_ownership
 from server.persistence.embedded.postmaster import Postmaster, launch, stop_orphans
+from server.persistence.failures import DRIVER_ERRORS
 from server.persistence.queries import load_queries
 
 QUERIES: Final = load_queries("embedded")
@@ -104,8 +105,12 @@ class EmbeddedPostgres:
             self._owner = take_ownership(self._layout.data_root)
         try:
             await self._bring_up(account)
-        except BaseException:
+        except BaseException as failure:
             self.kill()
+            if isinstance(failure, (OSError, *DRIVER_ERRORS)):
+                raise EmbeddedPostgresError(
+                    f"PostgreSQL did not come up in {self._layout.data_root}: {type(failure).__name__}: {failure}"
+                ) from failure
             raise
         return self.url()
 

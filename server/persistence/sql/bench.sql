@@ -106,7 +106,3 @@ WHERE
 -- name: take_snapshot
 -- Any look at the data makes a repeatable read keep every version of every row from then on.
 SELECT count(*) AS tenants FROM tenants;
-
--- name: create_database
--- The statement that creates a database; its name cannot be a parameter.
-SELECT format('CREATE DATABASE %I', $1::text) AS statement;

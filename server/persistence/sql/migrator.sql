@@ -35,7 +35,7 @@ SELECT pg_advisory_unlock(7235812604417251309) AS unlocked;
 
 -- name: lock_holder
 -- The session that holds the migration lock, as far as we may see it.
-SELECT locks.pid, activity.application_name, activity.client_addr::text AS client_addr, activity.backend_start
+SELECT locks.pid, activity.application_name, activity.client_addr::text AS client_addr
 FROM pg_catalog.pg_locks AS locks
 LEFT JOIN pg_catalog.pg_stat_activity AS activity ON activity.pid = locks.pid
 WHERE

@@ -398,7 +398,7 @@ UPDATE capacity_outbox AS o SET
     next_attempt_at = clock_timestamp()
 FROM chosen AS c
 WHERE o.restaurant_id = c.restaurant_id AND o.id = c.id
-RETURNING o.restaurant_id, o.id;
+RETURNING o.id;
 
 -- name: outbox_stats
 -- What waits and what is dead among the events of a tenant, or of one of its restaurants.

@@ -5,12 +5,9 @@ FROM restaurants AS r
 ORDER BY r.restaurant_id
 FOR UPDATE;
 
--- name: unsettled_events
--- How many events wait for delivery, and how many were given up.
-SELECT
-    count(*) FILTER (WHERE o.status = 'pending') AS waiting,
-    count(*) FILTER (WHERE o.status = 'dead') AS dead
-FROM capacity_outbox AS o;
+-- name: waiting_events
+-- How many events wait for delivery.
+SELECT count(*) AS waiting FROM capacity_outbox AS o WHERE o.status = 'pending';
 
 -- name: committed_events
 -- The place of every event among those of its restaurant.

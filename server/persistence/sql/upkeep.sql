@@ -84,7 +84,6 @@ cleared AS (
                     AND a.state = 'completed'
             )
         )
-    RETURNING c.claim_id
 ),
 
 marked AS (
@@ -96,6 +95,4 @@ marked AS (
     ON CONFLICT (restaurant_id) DO UPDATE SET cleared_until = excluded.cleared_until
 )
 
-SELECT
-    (SELECT count(*) FROM stepped) AS restaurants,
-    (SELECT count(*) FROM cleared) AS claims;
+SELECT count(*) AS restaurants FROM stepped;

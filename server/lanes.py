@@ -1,4 +1,4 @@
-"""One busy restaurant or tenant must not take every connection: whoever works for it queues here, before that."""
+"""Whoever works for the same restaurant or tenant, or loads the same thing, takes turns with the others who do."""
 
 import asyncio
 from collections.abc import AsyncIterator, Hashable
