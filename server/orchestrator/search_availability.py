@@ -61,7 +61,8 @@ class SearchAvailability:
         )
 
     async def _vacancies(self, situation: Situation, slots: Sequence[Slot]) -> tuple[Vacancy, ...]:
-        diary = await self.diaries.covering(situation.restaurant, _covering(slots))
+        span = Window.covering(slot.stay.window for slot in slots)
+        diary = await self.diaries.covering(situation.restaurant, span)
         claims = diary.live(situation.sets, situation.now)
         found: list[Vacancy] = []
         for portion in _portions(slots):
@@ -94,8 +95,3 @@ def _slot_or_answer(situation: Situation, party: Party) -> Slot | Availability:
             raise
         return Availability(Vacancy((), (error.reason,)), stay)
     return Slot(party, stay)
-
-
-def _covering(slots: Sequence[Slot]) -> Window:
-    windows = [slot.stay.window for slot in slots]
-    return Window(min(window.start for window in windows), max(window.end for window in windows))
