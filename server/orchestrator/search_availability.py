@@ -15,7 +15,6 @@ from server.errors import Reason, ServiceError
 from server.orchestrator.diary import DiarySource
 from server.orchestrator.ports import Catalogue, InventorySource
 from server.orchestrator.situation import Situation, look, require_future
-from server.orchestrator.subject import hypothetical_stay
 from server.planner.vacancies import Slot, Vacancy, find_vacancies
 
 T = TypeVar("T")
@@ -88,7 +87,7 @@ def _slot_or_answer(situation: Situation, party: Party) -> Slot | Availability:
     """What the planner has to look at, or the answer when there is nothing to look at."""
     stay: Stay | None = None
     try:
-        stay = hypothetical_stay(situation, party)
+        stay = situation.stay_of(party)
         require_future(stay.window, situation.now)
     except ServiceError as error:
         if error.reason not in NO_SUCH_STAY:
