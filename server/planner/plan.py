@@ -12,7 +12,7 @@ from uuid import UUID
 from server.domain.booking import Party
 from server.domain.claims import Claim
 from server.domain.context import version_of, written_wish
-from server.domain.floor import Edge, Floor, Table
+from server.domain.floor import Floor, Table
 from server.domain.policy import PlanEngine, ServicePolicy
 from server.domain.window import Stay, Window
 from server.errors import Reason
@@ -86,22 +86,6 @@ class Plan(NamedTuple):
     @property
     def tables(self) -> tuple[Table, ...]:
         return self.set.tables
-
-    @property
-    def zone_id(self) -> UUID:
-        return self.set.zone_id
-
-    @property
-    def capacity(self) -> int:
-        return self.set.capacity
-
-    @property
-    def merged(self) -> bool:
-        return self.set.merged
-
-    @property
-    def adjacency(self) -> tuple[Edge, ...]:
-        return self.set.adjacency
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ def seat(evening: Evening, sets: TableSets, rule: Rule, clock: Seconds) -> Seati
 def _planned(question: Question) -> Sequence[UUID]:
     """The tables of the planner's first plan; none when nothing fits."""
     plans = plan_tables(question).plans
-    return [table.table_id for table in plans[0].tables] if plans else []
+    return plans[0].set.table_ids if plans else ()
 
 
 def _ordered(question: Question, order: SetOrder) -> Sequence[UUID]:
