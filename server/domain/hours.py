@@ -100,7 +100,7 @@ def openings_on(policy: ServicePolicy, time_zone: str, day: date) -> Iterator[Op
 
 def next_opening(policy: ServicePolicy, time_zone: str, after: datetime) -> datetime | None:
     """When the next service period opens, within the eight days that cover every weekly pattern."""
-    local_date = after.astimezone(ZoneInfo(time_zone)).date()
+    local_date = _local_date(after, time_zone)
     for offset in range(WEEK + 1):
         openings = openings_on(policy, time_zone, local_date + timedelta(days=offset))
         starts = [opening.span.start for opening in openings if opening.span.start > after]
@@ -112,8 +112,7 @@ def next_opening(policy: ServicePolicy, time_zone: str, after: datetime) -> date
 def service_day(policy: ServicePolicy, time_zone: str, day: date) -> Window:
     """A range that has every start whose `service_date` is `day`: the local day and the periods that open on it."""
     midnights = Window(_instant(day, 0, time_zone), _instant(day + timedelta(days=1), 0, time_zone))
-    spans = [midnights, *(opening.span for opening in openings_on(policy, time_zone, day))]
-    return Window(min(span.start for span in spans), max(span.end for span in spans))
+    return Window.covering([midnights, *(opening.span for opening in openings_on(policy, time_zone, day))])
 
 
 def _opening_and_date(policy: ServicePolicy, time_zone: str, start: datetime) -> tuple[date, Opening] | None:

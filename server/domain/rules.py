@@ -9,7 +9,7 @@ from uuid import UUID
 from server.domain.booking import Party
 from server.domain.claims import Claim
 from server.domain.floor import Floor, Table
-from server.domain.limits import CHECKS_LISTED_MAX, CONFLICTS_LISTED_MAX
+from server.domain.limits import CONFLICTS_LISTED_MAX
 from server.domain.policy import AdjacencyMode, ServicePolicy
 from server.domain.window import Window
 from server.errors import (
@@ -154,8 +154,11 @@ def _overridden(check: Check) -> Check:
     return replace(check, status=CheckStatus.WARNING, message=f"Overridden: {check.message}")
 
 
-def in_the_way(foreign: Iterable[Claim], limit: int) -> tuple[Conflict, ...]:
-    """The first `limit` of these claims as conflicts, ordered by table, then by start."""
+def in_the_way(foreign: Iterable[Claim], limit: int = CONFLICTS_LISTED_MAX + 1) -> tuple[Conflict, ...]:
+    """The first `limit` of these claims as conflicts, ordered by table, then by start.
+
+    For a refusal that is one more than it lists, so that it can say that there are more.
+    """
     ordered = sorted(foreign, key=lambda claim: (claim.table_id, claim.window.start))
     return tuple(claim.as_conflict() for claim in ordered[:limit])
 
@@ -166,17 +169,9 @@ def require(checks: Sequence[Check], foreign: Sequence[Claim] = ()) -> None:
     if not failures:
         return
     first = failures[0]
-    conflicts: tuple[Conflict, ...] = ()
-    if first.reason in CONFLICT_REASON.values():
-        conflicts = in_the_way(foreign, CONFLICTS_LISTED_MAX + 1)
+    conflicts = in_the_way(foreign) if first.reason in CONFLICT_REASON.values() else ()
     raise ServiceError(
-        Refusal(
-            first.reason,
-            first.message,
-            first.metadata,
-            conflicts=conflicts,
-            checks=failures[:CHECKS_LISTED_MAX],
-        )
+        Refusal(first.reason, first.message, first.metadata, conflicts=conflicts, checks=failures)
     )
 
 

@@ -1,5 +1,6 @@
 """Half-open time ranges."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,6 +11,12 @@ class Window:
 
     start: datetime
     end: datetime
+
+    @classmethod
+    def covering(cls, windows: Iterable["Window"]) -> "Window":
+        """From the first start of these to the last end; there has to be one."""
+        starts, ends = zip(*((window.start, window.end) for window in windows), strict=True)
+        return cls(min(starts), max(ends))
 
     def overlaps(self, other: "Window") -> bool:
         return self.start < other.end and other.start < self.end

@@ -209,7 +209,7 @@ class AutoAssign:
         attempts = []
         wanted = await _checked(unit, situation, booking, plan)
         if isinstance(wanted, Reason):
-            attempts.append(Attempt(_table_ids(plan), wanted))
+            attempts.append(Attempt(plan.set.table_ids, wanted))
             plan = await _best(unit, situation, booking, run)
             wanted = await _set_of(plan, unit, situation, booking)
             wanted.require_fit()
@@ -231,7 +231,7 @@ class AutoAssign:
             request_id,
             done.assignment,
             replace(done.booking, auto_assign_job=job),
-            (*given_up, Attempt(_table_ids(plan))),
+            (*given_up, Attempt(plan.set.table_ids)),
             plan.cost,
             plan.score,
         )
@@ -293,7 +293,7 @@ async def _best(reader: Reader, situation: Situation, booking: Booking, run: Run
 
 async def _set_of(plan: Plan, unit: OwnUnit, situation: Situation, booking: Booking) -> Candidate:
     """The plan's set with what decides now whether the booking can have it."""
-    return await candidate(unit, situation, booking, _table_ids(plan), overrides=plan.relaxed)
+    return await candidate(unit, situation, booking, plan.set.table_ids, overrides=plan.relaxed)
 
 
 async def _checked(unit: OwnUnit, situation: Situation, booking: Booking, plan: Plan) -> Candidate | Reason:
@@ -317,7 +317,3 @@ def _late(answer: AutoAssigned) -> AutoAssigned:
     if answer.outcome is not AutoAssignOutcome.COMPLETED_IN_TIME:
         return answer
     return replace(answer, outcome=AutoAssignOutcome.TIMEOUT_AFTER_CONFIRM)
-
-
-def _table_ids(plan: Plan) -> tuple[UUID, ...]:
-    return tuple(table.table_id for table in plan.tables)

@@ -118,7 +118,8 @@ class AutoAssignBatch:
         bookings = await self._waiting(situation, command.service_date)
         claims: tuple[Claim, ...] = ()
         if bookings:
-            claims = await self.catalogue.claims(command.restaurant_id, _covering(bookings))
+            span = Window.covering(booking.window for booking in bookings)
+            claims = await self.catalogue.claims(command.restaurant_id, span)
         # Hundreds of bookings on a large floor keep a processor busy for a while; other calls go on meanwhile.
         return await aside(
             lambda: _queued(situation, bookings, claims, command.order), long=situation.sets.large
@@ -181,11 +182,6 @@ def _queued(
         ),
         order,
     )
-
-
-def _covering(bookings: Iterable[Booking]) -> Window:
-    windows = [booking.window for booking in bookings]
-    return Window(min(window.start for window in windows), max(window.end for window in windows))
 
 
 def _ended(results: list[AutoAssigned | Refusal], total: int, left_out: int) -> Ended:

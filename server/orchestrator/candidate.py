@@ -7,7 +7,7 @@ from uuid import UUID
 from server.domain.booking import Booking
 from server.domain.claims import Claim
 from server.domain.context import context_version
-from server.domain.rules import Selection, failed, occupancy_checks, require
+from server.domain.rules import Selection, failed, in_the_way, occupancy_checks, require
 from server.domain.window import Window
 from server.errors import Check, CheckStatus, ClaimKind, Reason, Refusal, ServiceError
 from server.orchestrator.ports import Reader
@@ -62,14 +62,13 @@ class Candidate:
         """STALE_CONTEXT, with whatever fails now as details, unless the caller sent no context or the present one."""
         if not expected or expected == self.context_version:
             return
-        checks = failed(self.checks)
         raise ServiceError(
             Refusal(
                 Reason.STALE_CONTEXT,
                 "Something these tables depend on has changed since the context_version was made.",
                 {"expected_context_version": expected, "current_context_version": self.context_version},
-                conflicts=tuple(claim.as_conflict() for claim in self.foreign),
-                checks=checks,
+                conflicts=in_the_way(self.foreign),
+                checks=failed(self.checks),
             )
         )
 

@@ -77,15 +77,14 @@ class GetOperation:
 
     async def __call__(self, caller: Caller, question: OperationQuestion, deadline: Deadline) -> Operation:
         """Looks for an answer twice: a call that ends between the look and the question whether it runs has one."""
-        method, request_id = question.method, question.request_id
-        for last_look in (False, True):
-            found = await self.catalogue.recorded(caller.tenant_id, method, request_id, ANSWERS[method])
-            if found is not None:
-                refused = isinstance(found.answer, Refusal)
-                state = OperationState.REFUSED if refused else OperationState.SUCCEEDED
-                return Operation(method, state, found.answer, found.recorded_at)
-            if last_look:
-                break
-            if await self.catalogue.in_progress(caller.tenant_id, method, request_id):
+        key, method = (caller.tenant_id, question.method, question.request_id), question.method
+        found = await self.catalogue.recorded(*key, ANSWERS[method])
+        if found is None:
+            if await self.catalogue.in_progress(*key):
                 return Operation(method, OperationState.IN_PROGRESS)
-        return Operation(method, OperationState.UNKNOWN)
+            found = await self.catalogue.recorded(*key, ANSWERS[method])
+        if found is None:
+            return Operation(method, OperationState.UNKNOWN)
+        refused = isinstance(found.answer, Refusal)
+        state = OperationState.REFUSED if refused else OperationState.SUCCEEDED
+        return Operation(method, state, found.answer, found.recorded_at)

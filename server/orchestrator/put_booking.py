@@ -6,7 +6,6 @@ from uuid import UUID
 from server.clock import Deadline
 from server.domain.booking import AWAITING_TABLES, Booking, BookingStatus, Party, wrong_status
 from server.domain.events import EventType, booking_event
-from server.domain.hours import stay_for
 from server.domain.restaurant import Caller
 from server.domain.window import Stay
 from server.orchestrator.assigning import Intent, audit, change_of, end_live_holds
@@ -58,7 +57,7 @@ async def _create(unit: OwnUnit, situation: Situation, command: PutBookingComman
         command.restaurant_id,
         command.booking_id,
         command.party,
-        stay_of(situation, command.party),
+        _future_stay(situation, command.party),
         BookingStatus.PENDING_ALLOCATION if queued else BookingStatus.PENDING,
         command.reference,
         revision=1,
@@ -92,7 +91,7 @@ async def _change(
         status=_ON_ITS_WAY.get(before.status, before.status) if by_policy else before.status,
         party=command.party,
         reference=command.reference,
-        stay=before.stay if same_need else stay_of(situation, command.party),
+        stay=before.stay if same_need else _future_stay(situation, command.party),
         revision=before.revision + 1,
         assignment_epoch=before.assignment_epoch + (0 if same_need else 1),
         updated_at=situation.now,
@@ -112,10 +111,8 @@ async def _change(
     return await queue(unit, situation, after, intent.caller.actor) if queued else after
 
 
-def stay_of(situation: Situation, party: Party) -> Stay:
+def _future_stay(situation: Situation, party: Party) -> Stay:
     """The party's stay under the present policy; a stay that is already over is refused."""
-    stay = stay_for(
-        situation.policy, situation.restaurant.time_zone, party.party_size, party.start, party.duration
-    )
+    stay = situation.stay_of(party)
     require_future(stay.window, situation.now)
     return stay

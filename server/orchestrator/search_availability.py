@@ -15,7 +15,6 @@ from server.errors import Reason, ServiceError
 from server.orchestrator.diary import DiarySource
 from server.orchestrator.ports import Catalogue, InventorySource
 from server.orchestrator.situation import Situation, look, require_future
-from server.orchestrator.subject import hypothetical_stay
 from server.planner.vacancies import Slot, Vacancy, find_vacancies
 
 T = TypeVar("T")
@@ -61,7 +60,8 @@ class SearchAvailability:
         )
 
     async def _vacancies(self, situation: Situation, slots: Sequence[Slot]) -> tuple[Vacancy, ...]:
-        diary = await self.diaries.covering(situation.restaurant, _covering(slots))
+        span = Window.covering(slot.stay.window for slot in slots)
+        diary = await self.diaries.covering(situation.restaurant, span)
         claims = diary.live(situation.sets, situation.now)
         found: list[Vacancy] = []
         for portion in _portions(slots):
@@ -87,15 +87,10 @@ def _slot_or_answer(situation: Situation, party: Party) -> Slot | Availability:
     """What the planner has to look at, or the answer when there is nothing to look at."""
     stay: Stay | None = None
     try:
-        stay = hypothetical_stay(situation, party)
+        stay = situation.stay_of(party)
         require_future(stay.window, situation.now)
     except ServiceError as error:
         if error.reason not in NO_SUCH_STAY:
             raise
         return Availability(Vacancy((), (error.reason,)), stay)
     return Slot(party, stay)
-
-
-def _covering(slots: Sequence[Slot]) -> Window:
-    windows = [slot.stay.window for slot in slots]
-    return Window(min(window.start for window in windows), max(window.end for window in windows))

@@ -7,11 +7,12 @@ from uuid import UUID
 
 from server.domain.booking import Booking, Party
 from server.domain.claims import Claim
+from server.domain.hours import stay_for
 from server.domain.overrides import require_permission
 from server.domain.policy import ServicePolicy
 from server.domain.restaurant import Caller, Restaurant
 from server.domain.rules import Selection, select
-from server.domain.window import Window
+from server.domain.window import Stay, Window
 from server.errors import ClaimKind, Reason, ServiceError, bad_field, refuse
 from server.orchestrator.ports import InventorySource, PreparedInventory, Reader, Standing, Unit
 from server.planner.catalog import TableSets
@@ -42,6 +43,10 @@ class Situation:
     @property
     def sets(self) -> TableSets:
         return self.prepared.sets
+
+    def stay_of(self, party: Party) -> Stay:
+        """The stay of a party under the present policy, over or not; refused outside service hours."""
+        return stay_for(self.policy, self.restaurant.time_zone, party.party_size, party.start, party.duration)
 
     def select(
         self,
@@ -82,15 +87,16 @@ async def look(
     reader: Reader, inventories: InventorySource, caller: Caller, restaurant_id: UUID
 ) -> Situation:
     """The situation as a snapshot, without locking anything."""
-    return await _situation(
-        await reader.standing(caller.tenant_id, restaurant_id), reader, inventories, restaurant_id
-    )
+    standing = await known_restaurant(reader, caller, restaurant_id)
+    prepared = await inventories.prepared(standing.restaurant, reader)
+    return Situation(standing.restaurant, standing.now, prepared)
 
 
 async def lock(unit: Unit, inventories: InventorySource, caller: Caller, restaurant_id: UUID) -> Situation:
     """The situation with the restaurant locked against other writers."""
-    standing = await unit.lock_restaurant(caller.tenant_id, restaurant_id)
-    return await _situation(standing, unit, inventories, restaurant_id)
+    standing = await lock_restaurant(unit, caller, restaurant_id)
+    prepared = await inventories.prepared(standing.restaurant, unit)
+    return Situation(standing.restaurant, standing.now, prepared)
 
 
 async def lock_restaurant(unit: Unit, caller: Caller, restaurant_id: UUID) -> Standing:
@@ -99,16 +105,6 @@ async def lock_restaurant(unit: Unit, caller: Caller, restaurant_id: UUID) -> St
     if standing is None:
         raise restaurant_not_found(restaurant_id)
     return standing
-
-
-async def _situation(
-    standing: Standing | None, reader: Reader, inventories: InventorySource, restaurant_id: UUID
-) -> Situation:
-    if standing is None:
-        raise restaurant_not_found(restaurant_id)
-    return Situation(
-        standing.restaurant, standing.now, await inventories.prepared(standing.restaurant, reader)
-    )
 
 
 async def known_restaurant(reader: Reader, caller: Caller, restaurant_id: UUID) -> Standing:

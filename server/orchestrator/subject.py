@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from server.domain.booking import Party
-from server.domain.hours import stay_for
 from server.domain.window import Stay
 from server.orchestrator.ports import Reader
 from server.orchestrator.situation import Situation, known_booking, require_future
@@ -26,13 +25,6 @@ async def need_of(reader: Reader, situation: Situation, subject: Subject) -> tup
     else:
         assert subject.party is not None, "a question names a booking or a party"
         situation.require_zones(subject.party)
-        party, stay = subject.party, hypothetical_stay(situation, subject.party)
+        party, stay = subject.party, situation.stay_of(subject.party)
     require_future(stay.window, situation.now)
     return party, stay
-
-
-def hypothetical_stay(situation: Situation, party: Party) -> Stay:
-    """The stay a party would have under the present policy, over or not; refused outside service hours."""
-    return stay_for(
-        situation.policy, situation.restaurant.time_zone, party.party_size, party.start, party.duration
-    )

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from uuid import UUID
 
 from server.domain.limits import REFUSAL_TOLD_EVERY_S
@@ -42,8 +43,9 @@ class Pace:
     def turn(self, topic: Hashable) -> Iterator[bool]:
         """Whether to tell now. What fails inside was not told, and the next may."""
         now_s = self._monotonic_s()
-        for old in [known for known, told_s in self._told_s.items() if told_s <= now_s - self._every_s]:
-            del self._told_s[old]
+        over = takewhile(lambda known: self._told_s[known] <= now_s - self._every_s, self._told_s)
+        for known in tuple(over):
+            del self._told_s[known]
         if topic in self._told_s:
             yield False
             return

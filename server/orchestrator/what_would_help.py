@@ -1,6 +1,5 @@
 """What a party could have instead, and whether moving somebody would make room for it."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -52,7 +51,7 @@ async def what_would_help(
     if result.outcome is PlanOutcome.FULLY_TAKEN:
         in_the_way = await _movable(catalogue, situation, question.stay.window)
     wanted = span_of(filter(None, (*slots, anew)), policy, time_zone, question.horizon)
-    span = _covering([wanted, *(booking.window for booking in in_the_way)])
+    span = Window.covering([wanted, *(booking.window for booking in in_the_way)])
     live = (await diaries.covering(situation.restaurant, span)).live(situation.sets, situation.now)
     # Bookings that wait for tables overlap the window asked about, not those of other starts: they charge nothing.
     question = replace(question, claims=live.without(booking_id), waiting=())
@@ -73,8 +72,3 @@ async def _movable(catalogue: Catalogue, situation: Situation, window: Window) -
         situation.restaurant.restaurant_id, window, (BookingStatus.CONFIRMED,), Page(MOVABLE_BOOKINGS_MAX)
     )
     return movable(found, situation.now)
-
-
-def _covering(windows: Iterable[Window]) -> Window:
-    windows = list(windows)
-    return Window(min(window.start for window in windows), max(window.end for window in windows))

@@ -68,8 +68,7 @@ def booked_anew(policy: ServicePolicy, time_zone: str, party: Party, now: dateti
 
 def span_of(slots: Iterable[Slot], policy: ServicePolicy, time_zone: str, first: Window) -> Window:
     """From when to when claims matter to `find_alternatives`; `first` is the horizon of its question."""
-    spans = [first, *(planning_horizon(policy, time_zone, slot.stay) for slot in slots)]
-    return Window(min(span.start for span in spans), max(span.end for span in spans))
+    return Window.covering([first, *(planning_horizon(policy, time_zone, slot.stay) for slot in slots)])
 
 
 def find_alternatives(

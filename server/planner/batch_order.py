@@ -52,4 +52,4 @@ def count_free_sets(
 ) -> int:
     """How many sets `plan_tables` would find with nothing avoided or relaxed. `claims` are the live ones of others."""
     taken = sets.mask_of(claim.table_id for claim in claims if claim.window.overlaps(window))
-    return sets.fitting(party, slack_max).without(taken).size
+    return sets.shortlist(party, slack_max).fitting.without(taken).size

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import islice
 from typing import TypeAlias
 from uuid import UUID
@@ -14,38 +14,47 @@ from server.domain.limits import COMBINATIONS_MAX, MERGE_TABLES_MAX
 from server.domain.policy import Combinations
 from server.errors import PRECEDENCE, Reason
 from server.planner.merges import adjacent_merges, as_mask, free_merges, movable_neighbours, positions
-from server.planner.rejections import Describe, Merge, Refused, Rejection, rejections
+from server.planner.rejections import Describe, Rejection, rejections
 from server.planner.sift import Need, Sifted, sift
-from server.planner.some_sets import SetIndex, SomeSets
+from server.planner.some_sets import Merge, SetIndex, SomeSets
 from server.planner.table_set import TableSet
 
+# One takes up to 30 KB on a floor of COMBINATIONS_MAX merges.
 SHORTLISTS_MAX = 512
-FITTING_MAX = 512
-# Bounds the memory of the cache on floors with very many merges: never more than this many entries in all
-# lists.
-SHORTLISTED_MERGES_MAX = 1_000_000
 DESCRIBED_MAX = 512
 # A floor with more merges is a large one: a plan takes more than some milliseconds there.
 MERGES_OF_SMALL_FLOORS_MAX = 2_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Shortlist:
-    """The sets that seat a party if they are free, and what the rules removed, in order of precedence.
+    """The sets that seat a party if they are free, and on demand what became of the others."""
 
-    `largest` is the most people that one set in service, in the zone and with the attributes asked for can seat.
-    """
+    _tables: tuple[Table, ...] = field(repr=False)
+    _describe: Describe = field(repr=False)
+    _sifted: Sifted
 
-    singles: int
-    merges: tuple[Merge, ...]
-    refused: tuple[Refused, ...]
-    largest: int
-    # The same as `refused`, as a plan tells it.
-    rejections: tuple[Rejection, ...]
+    @property
+    def fitting(self) -> SomeSets:
+        return self._sifted.fitting
+
+    @cached_property
+    def rejections(self) -> tuple[Rejection, ...]:
+        """What the rules removed, in order of precedence."""
+        fallen = self._sifted.fallen
+        ordered = {reason: fallen[reason] for reason in sorted(fallen, key=PRECEDENCE.__getitem__)}
+        return tuple(rejections(self._tables, self._describe, ordered))
+
+    @cached_property
+    def largest(self) -> int:
+        """The most people that one set in service, in the zone and with the attributes asked for can seat."""
+        unfit, index = self._sifted.unfit, self.fitting.among
+        alone = [table.seats_alone for at, table in enumerate(self._tables) if not unfit >> at & 1]
+        spoiled = index.touching(unfit)
+        return max([*alone, *(each.seats for each in index.alike if each.merges & ~spoiled)], default=0)
 
 
 Shortlister: TypeAlias = Callable[[Need], Shortlist]
-Fitting: TypeAlias = Callable[[Need], SomeSets]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +63,8 @@ class TableSets:
 
     `merges` are those whose tables are adjacent; `free_merges` those for parties that need no adjacency, the same when
     there are no such parties. Build it with `TableSets.of`, once per floor and rule; it never changes and may be shared
-    between threads. The shortlists of the parties asked for last are kept: up to SHORTLISTS_MAX, fewer on floors with
-    many merges. What `fitting` says is kept for the last FITTING_MAX, and `described` keeps the sets that were named
-    last.
+    between threads. The shortlists of the parties asked for last are kept, and `described` keeps the sets that were
+    named last.
     """
 
     floor: Floor
@@ -74,7 +82,6 @@ class TableSets:
     # What there is at some positions of the floor, in order.
     described: Describe = field(repr=False, compare=False)
     _shortlist: Shortlister = field(repr=False, compare=False)
-    _fitting: Fitting = field(repr=False, compare=False)
     _largest: Callable[[], "TableSets | None"] = field(repr=False, compare=False)
 
     @classmethod
@@ -90,19 +97,16 @@ class TableSets:
         in_service = as_mask(at for at, table in enumerate(tables) if table.in_service)
         equipped = _equipped(tables)
         usable = tuple(mask & in_service if combinations.enabled else 0 for mask in touching)
-        size = min(SHORTLISTS_MAX, max(1, SHORTLISTED_MERGES_MAX // max(1, len(free))))
 
         @lru_cache(maxsize=DESCRIBED_MAX)
         def described(members: tuple[int, ...]) -> TableSet:
             return TableSet.of(floor, members)
 
-        def sifted(need: Need) -> Sifted:
-            needs_adjacency = combinations.adjacency_needed(need.party_size)
-            return sift(tables, equipped, adjacent_sets if needs_adjacency else free_sets, need)
-
-        @lru_cache(maxsize=size)
+        @lru_cache(maxsize=SHORTLISTS_MAX)
         def shortlist(need: Need) -> Shortlist:
-            return _shortlist(tables, sifted(need), described)
+            needs_adjacency = combinations.adjacency_needed(need.party_size)
+            index = adjacent_sets if needs_adjacency else free_sets
+            return Shortlist(tables, described, sift(tables, equipped, index, need))
 
         return cls(
             floor,
@@ -117,7 +121,6 @@ class TableSets:
             equipped,
             described,
             shortlist,
-            lru_cache(maxsize=FITTING_MAX)(lambda need: sifted(need).fitting),
             cache(lambda: _with_merges_of(MERGE_TABLES_MAX, floor, combinations)),
         )
 
@@ -139,11 +142,14 @@ class TableSets:
 
     def shortlist(self, party: Party, slack_max: int, relaxed: Collection[Reason] = ()) -> Shortlist:
         """The sets that seat the party whenever they are free, by the rules less those that are relaxed."""
-        return self._shortlist(_need(party, slack_max, relaxed))
-
-    def fitting(self, party: Party, slack_max: int) -> SomeSets:
-        """The sets that seat the party whenever they are free, by all rules."""
-        return self._fitting(_need(party, slack_max))
+        need = Need(
+            party.party_size,
+            party.zone_id,
+            party.required_attributes,
+            None if Reason.SLACK_BUDGET_EXCEEDED in relaxed else slack_max,
+            Reason.CAPACITY_BELOW_MIN_PARTY in relaxed,
+        )
+        return self._shortlist(need)
 
     def mask_of(self, table_ids: Iterable[UUID]) -> int:
         """The given tables as a mask; ids of no table of this floor are left out."""
@@ -153,16 +159,6 @@ class TableSets:
             if index is not None:
                 mask |= 1 << index
         return mask
-
-
-def _need(party: Party, slack_max: int, relaxed: Collection[Reason] = ()) -> Need:
-    return Need(
-        party.party_size,
-        party.zone_id,
-        party.required_attributes,
-        None if Reason.SLACK_BUDGET_EXCEEDED in relaxed else slack_max,
-        Reason.CAPACITY_BELOW_MIN_PARTY in relaxed,
-    )
 
 
 def count_combinations(floor: Floor, combinations: Combinations, stop_at: int) -> int:
@@ -211,21 +207,3 @@ def _equipped(tables: tuple[Table, ...]) -> dict[str, int]:
         name: as_mask(index for index, table in enumerate(tables) if name in table.attributes)
         for name in names
     }
-
-
-def _shortlist(tables: tuple[Table, ...], sifted: Sifted, describe: Describe) -> Shortlist:
-    (singles, merges, index), fallen = sifted.fitting, sifted.fallen
-    refused = [
-        Refused(reason, fallen[reason].singles, fallen[reason].merges.bit_count(), fallen[reason].examples)
-        for reason in sorted(fallen, key=PRECEDENCE.__getitem__)
-        if fallen[reason].size
-    ]
-    told = tuple(rejections(tables, describe, refused))
-    largest = _largest(tables, index, sifted.unfit)
-    return Shortlist(singles, tuple(index.picked(merges)), tuple(refused), largest, told)
-
-
-def _largest(tables: tuple[Table, ...], index: SetIndex, unfit: int) -> int:
-    alone = max((table.seats_alone for at, table in enumerate(tables) if not unfit >> at & 1), default=0)
-    spoiled = index.touching(unfit)
-    return max(alone, max((each.seats for each in index.alike if each.merges & ~spoiled), default=0))

@@ -89,7 +89,7 @@ def measure(sets: TableSets, members: Sequence[int], party_size: int) -> Measure
         len(tables),
         seats,
         seats - max(capacities),
-        _steps_from(tables[0][2], as_mask(tuple(members)), sets.partners),
+        _steps_from(tables[0][2], as_mask(members), sets.partners),
         "+".join(name for name, _, _ in tables),
     )
 

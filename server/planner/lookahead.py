@@ -127,7 +127,7 @@ def _hopes(slack_max: int, claims: Timeline, waiting: Sequence[Waiting]) -> list
         busy = owners[each.window].but(each.booking_id)
         key = (party.party_size, party.zone_id, party.required_attributes, busy)
         if key not in found:
-            found[key] = claims.sets.fitting(party, slack_max).without(busy)
+            found[key] = claims.sets.shortlist(party, slack_max).fitting.without(busy)
         if found[key].size:
             hopes.append(Hope(each, found[key]))
     return hopes

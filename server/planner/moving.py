@@ -9,7 +9,8 @@ from uuid import UUID
 from server.domain.booking import Booking, BookingStatus
 from server.domain.claims import Claim
 from server.planner.merges import as_mask, positions
-from server.planner.plan import Candidates, Question, sets_that_would_do
+from server.planner.plan import Question, sets_that_would_do
+from server.planner.some_sets import SomeSets
 from server.planner.timeline import Timeline
 
 
@@ -59,14 +60,14 @@ def _in_the_way(question: Question, movable_ids: set[UUID]) -> InTheWay:
     booking_of = {
         at: owner for at, ids in owners.items() if len(ids) == 1 for owner in ids if owner is not None
     }
-    return InTheWay(as_mask(tuple(at for at in owners if at not in booking_of)), booking_of)
+    return InTheWay(as_mask(at for at in owners if at not in booking_of), booking_of)
 
 
-def _wanted(sets: Candidates, around: InTheWay) -> dict[UUID, list[int]]:
+def _wanted(sets: SomeSets, around: InTheWay) -> dict[UUID, list[int]]:
     """For each booking the sets that it alone keeps from being free."""
-    movable_mask = as_mask(tuple(around.booking_of))
+    movable_mask = as_mask(around.booking_of)
     wanted: dict[UUID, list[int]] = {}
-    masks = chain((1 << at for at in positions(sets.singles)), (merge.mask for merge in sets.merges))
+    masks = chain((1 << at for at in positions(sets.singles)), (merge.mask for merge in sets.picked()))
     for mask in masks:
         if not mask & around.fixed:
             owners = {around.booking_of[at] for at in positions(mask & movable_mask)}
@@ -77,5 +78,5 @@ def _wanted(sets: Candidates, around: InTheWay) -> dict[UUID, list[int]]:
 
 def _can_make_room(question: Question, booking: Booking, wanted: Iterable[int], busy: int) -> bool:
     """Whether the booking has a set without busy tables beside one of the wanted ones."""
-    free = question.sets.fitting(booking.party, question.policy.slack_max).without(busy)
+    free = question.sets.shortlist(booking.party, question.policy.slack_max).fitting.without(busy)
     return any(free.without(mask).first() for mask in wanted)

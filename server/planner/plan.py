@@ -1,27 +1,28 @@
 """Which tables for a party: the one question that the planner answers."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
 from server.domain.booking import Party
 from server.domain.claims import Claim
 from server.domain.context import version_of, written_wish
-from server.domain.floor import Edge, Floor, Table
+from server.domain.floor import Floor, Table
 from server.domain.policy import PlanEngine, ServicePolicy
-from server.domain.rules import CONFLICT_REASON
 from server.domain.window import Stay, Window
 from server.errors import Reason
-from server.planner.catalog import Shortlist, TableSets
+from server.planner.catalog import TableSets
 from server.planner.legacy import rank_legacy
 from server.planner.lookahead import Waiting, look_ahead
 from server.planner.occupancy import Occupancy
 from server.planner.ranking import MICRO, Choice, Engine, Ranked, Ranking, ScoreTerm, Terms
-from server.planner.rejections import Merge, Refused, Rejection, rejection, rejections
+from server.planner.rejections import Rejection, rejections
+from server.planner.some_sets import SomeSets, filed, filed_by_claims
 from server.planner.table_set import TableSet
 from server.planner.timeline import Timeline
 from server.planner.v2 import rank_v2
@@ -86,22 +87,6 @@ class Plan(NamedTuple):
     def tables(self) -> tuple[Table, ...]:
         return self.set.tables
 
-    @property
-    def zone_id(self) -> UUID:
-        return self.set.zone_id
-
-    @property
-    def capacity(self) -> int:
-        return self.set.capacity
-
-    @property
-    def merged(self) -> bool:
-        return self.set.merged
-
-    @property
-    def adjacency(self) -> tuple[Edge, ...]:
-        return self.set.adjacency
-
 
 @dataclass(frozen=True, slots=True)
 class PlanResult:
@@ -122,35 +107,6 @@ class PlanResult:
     relaxations_skipped: tuple[Reason, ...] = ()
 
 
-class Removed(NamedTuple):
-    """All that one ground removed: the single tables as a mask, and the merges in their order."""
-
-    reason: Reason
-    singles: int
-    merges: Sequence[Merge]
-
-
-class Candidates(NamedTuple):
-    """Sets that are still in question: the single tables as a mask, and the merges."""
-
-    singles: int
-    merges: Sequence[Merge]
-
-    def without(self, grounds: Iterable[tuple[Reason, int]]) -> "tuple[Candidates, list[Removed]]":
-        """What is left without the sets that contain a table of some ground, each filed under the first
-        such.
-        """
-        singles, merges = self
-        removed = []
-        for reason, mask in grounds:
-            if mask:
-                removed.append(
-                    Removed(reason, singles & mask, [merge for merge in merges if merge.mask & mask])
-                )
-                singles, merges = singles & ~mask, [merge for merge in merges if not merge.mask & mask]
-        return Candidates(singles, merges), removed
-
-
 def plan_tables(question: Question) -> PlanResult:
     """The best table sets for a party, and why the others are none.
 
@@ -161,19 +117,18 @@ def plan_tables(question: Question) -> PlanResult:
     if sets.combinations != policy.combinations or sets.floor != question.floor:
         raise ValueError("the table sets were made for another floor or combination rule")
     shortlist = sets.shortlist(question.party, policy.slack_max, question.relaxed)
-    allowed, avoided = _allowed(question, shortlist)
+    allowed, avoided = _allowed(question, shortlist.fitting)
     claims = Timeline.of(sets, question.claims)
     occupied = claims.occupancy(question.stay.window, question.horizon)
-    free, busy = allowed.without((reason, occupied.taken[kind]) for kind, reason in CONFLICT_REASON.items())
-    found, plans = _best(question, free, occupied, claims)
+    free, busy = filed_by_claims(allowed, occupied.taken)
     return PlanResult(
-        _outcome(found, allowed),
-        plans,
-        found,
+        _outcome(free.size, allowed),
+        _best(question, free, occupied, claims),
+        free.size,
         (
             *shortlist.rejections,
-            *rejections(sets.floor.tables, sets.described, (Refused.of(*each) for each in avoided)),
-            *_conflicts(sets, busy, occupied),
+            *rejections(sets.floor.tables, sets.described, avoided),
+            *rejections(sets.floor.tables, sets.described, busy, partial(_free_from, occupied)),
         ),
         len(question.floor.tables),
         len(sets.merges_for(question.party.party_size)),
@@ -181,45 +136,35 @@ def plan_tables(question: Question) -> PlanResult:
     )
 
 
-def sets_that_would_do(question: Question) -> Candidates:
+def sets_that_would_do(question: Question) -> SomeSets:
     """The sets that seat the party whenever they are free, without the avoided ones."""
     shortlist = question.sets.shortlist(question.party, question.policy.slack_max)
-    return _allowed(question, shortlist)[0]
+    return _allowed(question, shortlist.fitting)[0]
 
 
-def _allowed(question: Question, shortlist: Shortlist) -> tuple[Candidates, list[Removed]]:
-    avoided = (Reason.TABLE_AVOIDED, question.sets.mask_of(question.avoid))
-    return Candidates(shortlist.singles, shortlist.merges).without([avoided])
+def _allowed(question: Question, fitting: SomeSets) -> tuple[SomeSets, dict[Reason, SomeSets]]:
+    return filed(fitting, [(Reason.TABLE_AVOIDED, question.sets.mask_of(question.avoid))])
 
 
-def _outcome(found: int, allowed: Candidates) -> PlanOutcome:
+def _outcome(found: int, allowed: SomeSets) -> PlanOutcome:
     if found:
         return PlanOutcome.FEASIBLE
-    return PlanOutcome.FULLY_TAKEN if allowed.singles or allowed.merges else PlanOutcome.NEEDS_STAFF
+    return PlanOutcome.FULLY_TAKEN if allowed.size else PlanOutcome.NEEDS_STAFF
 
 
-def _conflicts(sets: TableSets, busy: Iterable[Removed], occupied: Occupancy) -> Iterator[Rejection]:
-    """The rejections for claims, with the time at which the first set comes free."""
-    for removed in busy:
-        if removed.singles or removed.merges:
-            free_from = _free_from(removed, occupied.releases())
-            yield rejection(sets.floor.tables, sets.described, Refused.of(*removed), free_from)
-
-
-def _free_from(removed: Removed, releases: Sequence[tuple[datetime, int]]) -> datetime:
+def _free_from(occupied: Occupancy, taken: SomeSets) -> datetime:
     """The first instant by which all that is in the way of one of these sets has let go of it."""
 
     def some_set_is_free(release: tuple[datetime, int]) -> bool:
-        taken = release[1]
-        return bool(removed.singles & ~taken) or any(not merge.mask & taken for merge in removed.merges)
+        still_taken = release[1]
+        return bool(taken.singles & ~still_taken or taken.without(still_taken).merges)
 
+    releases = occupied.releases()
     return releases[bisect_left(releases, True, key=some_set_is_free)][0]
 
 
-def _best(
-    question: Question, free: Candidates, occupied: Occupancy, claims: Timeline
-) -> tuple[int, tuple[Plan, ...]]:
-    """How many sets are free, and the cheapest of them as plans."""
+def _best(question: Question, free: SomeSets, occupied: Occupancy, claims: Timeline) -> tuple[Plan, ...]:
+    """The cheapest of the sets that are free, as plans."""
     outlook = look_ahead(question.policy, question.stay.window, claims, question.waiting)
     choice = Choice(
         question.sets,
@@ -227,14 +172,13 @@ def _best(
         question.party,
         question.stay.window,
         free.singles,
-        free.merges,
+        tuple(free.picked()),
         occupied,
         outlook,
     )
     ranking = ENGINES[question.policy.engine](choice)
     wish = written_wish(question.party, question.stay.window, question.policy_version)
-    best = [_plan(question, ranking, wish, each) for each in ranking.best(question.plans_max)]
-    return free.singles.bit_count() + len(free.merges), tuple(best)
+    return tuple([_plan(question, ranking, wish, each) for each in ranking.best(question.plans_max)])
 
 
 def _plan(question: Question, ranking: Ranking, wish: str, ranked: Ranked) -> Plan:

@@ -10,7 +10,7 @@ from server.domain.window import Window
 from server.planner.catalog import TableSets
 from server.planner.lookahead import Outlook
 from server.planner.occupancy import Occupancy
-from server.planner.rejections import Merge
+from server.planner.some_sets import Merge
 
 # Costs are counted in millionths, as whole numbers: sums are exact, so equal sets tie whatever order they are
 # added in.

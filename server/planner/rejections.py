@@ -1,42 +1,20 @@
 """Why table sets are none for a party: the sets that one reason removed, counted, with the first of them by name."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
 from server.domain.floor import Table
-from server.domain.limits import REJECTED_COMBINATIONS_LISTED_MAX, REJECTED_TABLES_LISTED_MAX
+from server.domain.limits import REJECTED_TABLES_LISTED_MAX
 from server.errors import Reason
 from server.planner.merges import as_mask, chosen, positions
+from server.planner.some_sets import SomeSets
 from server.planner.table_set import TableSet
 
 Describe: TypeAlias = Callable[[tuple[int, ...]], TableSet]
 """Says what there is at some positions of a floor."""
-
-
-class Merge(NamedTuple):
-    """Tables pushed together: as a mask, as positions in the floor's order, and the seats they have
-    together.
-    """
-
-    mask: int
-    members: tuple[int, ...]
-    seats: int
-
-
-class Refused(NamedTuple):
-    """What one reason removed: the single tables as a mask, how many merges, and the first of those in their order."""
-
-    reason: Reason
-    singles: int
-    merges: int
-    examples: tuple[Merge, ...]
-
-    @classmethod
-    def of(cls, reason: Reason, singles: int, merges: Sequence[Merge]) -> "Refused":
-        return cls(reason, singles, len(merges), tuple(merges[:REJECTED_COMBINATIONS_LISTED_MAX]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +45,20 @@ class Rejection:
 
 
 def rejections(
-    tables: Sequence[Table], describe: Describe, refused: Iterable[Refused]
+    tables: Sequence[Table],
+    describe: Describe,
+    fallen: Mapping[Reason, SomeSets],
+    free_from: Callable[[SomeSets], datetime | None] = lambda _: None,
 ) -> Iterator[Rejection]:
-    """What was refused among these tables of a floor."""
-    for each in refused:
-        if each.singles or each.merges:
-            yield rejection(tables, describe, each)
-
-
-def rejection(
-    tables: Sequence[Table], describe: Describe, refused: Refused, free_from: datetime | None = None
-) -> Rejection:
-    """What refused something among these tables of a floor."""
-    reason, singles, merges, examples = refused
-    sets = tuple([describe(merge.members) for merge in examples])
-    count = singles.bit_count()
-    return Rejection(reason, count, merges, _first_of(singles, count), sets, free_from, tables)
+    """What fell to each reason, in their order, of the sets of these tables of a floor; `free_from` says when the first
+    of some sets comes free.
+    """
+    for reason, sets in fallen.items():
+        if sets.size:
+            count, combinations = sets.singles.bit_count(), sets.merges.bit_count()
+            named = tuple([describe(merge.members) for merge in sets.examples])
+            listed = _first_of(sets.singles, count)
+            yield Rejection(reason, count, combinations, listed, named, free_from(sets), tables)
 
 
 def _first_of(singles: int, count: int) -> int:

@@ -9,7 +9,7 @@ from uuid import UUID
 from server.domain.floor import Table
 from server.errors import Reason
 from server.planner.merges import as_mask
-from server.planner.some_sets import SetIndex, SomeSets
+from server.planner.some_sets import SetIndex, SomeSets, filed
 
 
 class Need(NamedTuple):
@@ -40,18 +40,14 @@ def sift(tables: Sequence[Table], equipped: Mapping[str, int], index: SetIndex, 
     """Files each set under the first rule that it breaks, as `domain.rules.check_set` would. `equipped` are for each
     attribute the tables that have it.
     """
-    singles, merges, unfit = (1 << len(tables)) - 1, index.all, 0
-    fallen: dict[Reason, SomeSets] = {}
-    for reason, wrong in _unfit(tables, equipped, need):
-        spoiled = merges & index.touching(wrong)
-        fallen[reason] = SomeSets(singles & wrong, spoiled, index)
-        singles, merges, unfit = singles & ~wrong, merges & ~spoiled, unfit | wrong
+    every = SomeSets((1 << len(tables)) - 1, index.all, index)
+    fit, fallen = filed(every, _unfit(tables, equipped, need))
     reserved = 0 if need.ignores_min_party else _mask(tables, lambda t: t.min_party > need.party_size)
-    singles, alone = _sift_singles(tables, singles, reserved, need)
-    merges, together = _sift_merges(index, merges, singles, reserved, need)
+    singles, alone = _sift_singles(tables, fit.singles, reserved, need)
+    merges, together = _sift_merges(index, fit.merges, singles, reserved, need)
     for reason in {**alone, **together}:
         fallen[reason] = SomeSets(alone.get(reason, 0), together.get(reason, 0), index)
-    return Sifted(SomeSets(singles, merges, index), fallen, unfit)
+    return Sifted(SomeSets(singles, merges, index), fallen, every.singles & ~fit.singles)
 
 
 def _unfit(tables: Sequence[Table], equipped: Mapping[str, int], need: Need) -> Iterator[tuple[Reason, int]]:

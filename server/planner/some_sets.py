@@ -1,6 +1,6 @@
 """A floor's table sets as bits: some of them are two numbers, and what is asked of them all takes a few operations."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import islice
@@ -9,11 +9,22 @@ from typing import NamedTuple
 
 from server.domain.floor import Table
 from server.domain.limits import REJECTED_COMBINATIONS_LISTED_MAX
+from server.domain.rules import CONFLICT_REASON
+from server.errors import ClaimKind, Reason
 from server.planner.merges import as_mask, chosen, positions
-from server.planner.rejections import Merge
 
 # From here on going through all tables is quicker than looking for those that are meant.
 FEW = 8
+
+
+class Merge(NamedTuple):
+    """Tables pushed together: as a mask, as positions in the floor's order, and the seats they have
+    together.
+    """
+
+    mask: int
+    members: tuple[int, ...]
+    seats: int
 
 
 class Alike(NamedTuple):
@@ -115,7 +126,11 @@ class SomeSets(NamedTuple):
     @property
     def examples(self) -> tuple[Merge, ...]:
         """The first of the merges."""
-        return tuple(islice(self.among.picked(self.merges), REJECTED_COMBINATIONS_LISTED_MAX))
+        return tuple(islice(self.picked(), REJECTED_COMBINATIONS_LISTED_MAX))
+
+    def picked(self) -> Iterator[Merge]:
+        """The merges, in order."""
+        return self.among.picked(self.merges)
 
     def without(self, tables: int) -> "SomeSets":
         """Those that none of the tables is part of."""
@@ -143,6 +158,24 @@ class SomeSets(NamedTuple):
             found = next(found for each in self.among.alike if (found := merges & each.merges))
             return self.among.first(found)
         return 0
+
+
+def filed(sets: SomeSets, grounds: Iterable[tuple[Reason, int]]) -> tuple[SomeSets, dict[Reason, SomeSets]]:
+    """What is left without the sets that some table of a ground is part of, and each of those under the first such."""
+    fallen = {}
+    for reason, tables in grounds:
+        if tables:
+            left = sets.without(tables)
+            fallen[reason] = SomeSets(sets.singles & tables, sets.merges & ~left.merges, sets.among)
+            sets = left
+    return sets, fallen
+
+
+def filed_by_claims(
+    sets: SomeSets, taken: Mapping[ClaimKind, int]
+) -> tuple[SomeSets, dict[Reason, SomeSets]]:
+    """The same with the tables that each kind of claim takes."""
+    return filed(sets, ((reason, taken[kind]) for kind, reason in CONFLICT_REASON.items()))
 
 
 def _by_tables(alike: Sequence[Alike]) -> Iterator[tuple[int, int]]:

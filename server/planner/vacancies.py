@@ -7,12 +7,12 @@ from uuid import UUID
 from server.domain.booking import Party
 from server.domain.claims import Claim
 from server.domain.floor import Table
-from server.domain.rules import CONFLICT_REASON
 from server.domain.window import Stay
 from server.errors import PRECEDENCE, ClaimKind, Reason
 from server.planner.catalog import TableSets
 from server.planner.merges import positions
 from server.planner.occupancy import either
+from server.planner.some_sets import filed_by_claims
 from server.planner.timeline import Timeline
 
 
@@ -53,26 +53,20 @@ def vacant_slots(
     return tuple(
         slot
         for slot in slots
-        if sets.fitting(slot.party, slack_max).snuggest(avoided | either(taken[slot.stay.window]))
+        if sets.shortlist(slot.party, slack_max).fitting.snuggest(avoided | either(taken[slot.stay.window]))
     )
 
 
 def _vacancy(sets: TableSets, slack_max: int, party: Party, taken: Mapping[ClaimKind, int]) -> Vacancy:
-    fitting = sets.fitting(party, slack_max)
-    chosen = fitting.snuggest(either(taken))
+    shortlist = sets.shortlist(party, slack_max)
+    chosen = shortlist.fitting.snuggest(either(taken))
     if chosen:
         return Vacancy(tuple(sets.floor.tables[at] for at in positions(chosen)))
-    if not fitting.size:
-        refused = sets.shortlist(party, slack_max).refused
-        return Vacancy(
-            (), _by_weight({each.reason: each.singles.bit_count() + each.merges for each in refused})
-        )
-    removed = {}
-    for kind, reason in CONFLICT_REASON.items():
-        left = fitting.without(taken[kind])
-        removed[reason] = fitting.size - left.size
-        fitting = left
-    return Vacancy((), _by_weight(removed))
+    if not shortlist.fitting.size:
+        rejected = shortlist.rejections
+        return Vacancy((), _by_weight({each.reason: each.tables + each.combinations for each in rejected}))
+    _, fallen = filed_by_claims(shortlist.fitting, taken)
+    return Vacancy((), _by_weight({reason: some.size for reason, some in fallen.items()}))
 
 
 def _by_weight(counts: Mapping[Reason, int]) -> tuple[Reason, ...]:

@@ -259,15 +259,14 @@ class Fields:
         if not self.is_set(name):
             self.bad(name, f"is required: {_INSTANT_FORM}", "required")
             return INSTANT_MIN
-        return self.optional_instant(name, INSTANT_MIN)
+        return self.optional_instant(name) or INSTANT_MIN
 
-    def optional_instant(self, name: str, default: datetime) -> datetime:
+    def optional_instant(self, name: str) -> datetime | None:
         if not self.is_set(name):
-            return default
+            return None
         value = forms.instant_from(getattr(self._message, name))
         if value is None:
             self.bad(name, f"must be {_INSTANT_FORM}", f"{INSTANT_MIN:%Y}..{INSTANT_MAX:%Y}")
-            return default
         return value
 
     def whole_second(self, name: str) -> datetime:
@@ -291,7 +290,9 @@ class Fields:
         if not self.is_set(start) and not self.is_set(end):
             return None
         before = self.violations.count
-        window = Window(self.optional_instant(start, INSTANT_MIN), self.optional_instant(end, INSTANT_MAX))
+        window = Window(
+            self.optional_instant(start) or INSTANT_MIN, self.optional_instant(end) or INSTANT_MAX
+        )
         if self.violations.count == before:
             self._window_is_right(window, end, None)
         return window

@@ -1,16 +1,14 @@
-"""Where a list goes on: the sort key of the last row, written so that callers don't take it apart.
+"""Where a list goes on: the sort key of the last row.
 
 A token is only good for the list it came from, and each part is checked before it gets anywhere near a query.
 """
 
-import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as Base64Error
 from datetime import datetime
 from enum import Enum
 
 from server.domain.limits import NAME_LENGTH_MAX
 from server.rpc.forms import is_plain_text, uuid_of
+from server.rpc.opaque import opaque, values_in
 
 # A name of the greatest length in the widest characters, in base64, and the parts around it.
 PAGE_TOKEN_LENGTH_MAX = 1_500
@@ -55,20 +53,13 @@ def page_token(key: ListKey, after: tuple[str, ...]) -> str:
     """The token for the page after the row with this sort key; empty when there is no such page."""
     if not after:
         return ""
-    text = json.dumps([key.label, *after], ensure_ascii=False, separators=(",", ":"))
-    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return opaque([key.label, *after])
 
 
 def read_page_token(key: ListKey, token: str) -> tuple[str, ...] | None:
     """The sort key in a token of this list, or None when it is none."""
-    if len(token) > PAGE_TOKEN_LENGTH_MAX:
-        return None
-    try:
-        raw = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
-        values = json.loads(raw.decode())
-    except (Base64Error, UnicodeError, ValueError, RecursionError):
-        return None
-    if not isinstance(values, list) or len(values) != len(key.parts) + 1 or values[0] != key.label:
+    values = values_in(token, PAGE_TOKEN_LENGTH_MAX)
+    if values is None or len(values) != len(key.parts) + 1 or values[0] != key.label:
         return None
     after = values[1:]
     fits = all(

@@ -88,7 +88,7 @@ def _options(
     evening: Evening, sets: TableSets, kind: Kind, place_of: Callable[[int], Place]
 ) -> Iterable[tuple[tuple[Place, int], ...]]:
     """The places that a kind can be seated at, each with how many of them it takes, every way once."""
-    shortlist = sets.shortlist(Party(kind.party_size, kind.window.start), evening.policy.slack_max)
-    chosen: list[tuple[int, ...]] = [(position,) for position in positions(shortlist.singles)]
-    chosen += [merge.members for merge in shortlist.merges]
+    fitting = sets.shortlist(Party(kind.party_size, kind.window.start), evening.policy.slack_max).fitting
+    chosen: list[tuple[int, ...]] = [(position,) for position in positions(fitting.singles)]
+    chosen += [merge.members for merge in fitting.picked()]
     return sorted({tuple(sorted(Counter(map(place_of, members)).items())) for members in chosen})

@@ -4,8 +4,6 @@ that a table would fit.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import or_
 from typing import TypeAlias
 from uuid import UUID
 
@@ -94,7 +92,7 @@ def seat(evening: Evening, sets: TableSets, rule: Rule, clock: Seconds) -> Seati
 def _planned(question: Question) -> Sequence[UUID]:
     """The tables of the planner's first plan; none when nothing fits."""
     plans = plan_tables(question).plans
-    return [table.table_id for table in plans[0].tables] if plans else []
+    return plans[0].set.table_ids if plans else ()
 
 
 def _ordered(question: Question, order: SetOrder) -> Sequence[UUID]:
@@ -107,14 +105,13 @@ def _ordered(question: Question, order: SetOrder) -> Sequence[UUID]:
 def _free(question: Question) -> Iterator[tuple[int, Members]]:
     """The same sets that the planner ranks, with their seats."""
     sets = question.sets
-    shortlist = sets.shortlist(question.party, question.policy.slack_max)
+    fitting = sets.shortlist(question.party, question.policy.slack_max).fitting
     occupied = occupancy(sets, question.claims, question.stay.window, question.horizon)
-    taken = reduce(or_, occupied.taken.values())
-    for at in positions(shortlist.singles & ~taken):
+    free = fitting.without(occupied.busy)
+    for at in positions(free.singles):
         yield question.floor.tables[at].capacity, (at,)
-    for merge in shortlist.merges:
-        if not merge.mask & taken:
-            yield merge.seats, merge.members
+    for merge in free.picked():
+        yield merge.seats, merge.members
 
 
 def _question(

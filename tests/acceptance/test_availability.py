@@ -151,7 +151,7 @@ async def test_other_calls_go_on_while_hundreds_of_questions_are_looked_at(
 
         return call
 
-    for name in ("hypothetical_stay", "find_vacancies"):
+    for name in ("_slot_or_answer", "find_vacancies"):
         monkeypatch.setattr(search_availability, name, noted(getattr(search_availability, name)))
     answers = await search(place, [ask(2, evening(hour)) for hour in (3, 19)] * 100)
     assert [answer.available for answer in answers] == [False, True] * 100

@@ -142,5 +142,7 @@ def renamed(question: Question) -> Question:
 
 def facts(answer: PlanResult) -> object:
     """An answer without what may differ after renaming: the names themselves and the digests that cover them."""
-    plans = [([table.table_id for table in plan.tables], plan.cost, plan.adjacency) for plan in answer.plans]
+    plans = [
+        ([table.table_id for table in plan.tables], plan.cost, plan.set.adjacency) for plan in answer.plans
+    ]
     return plans, answer.plans_found, answer.outcome, answer.rejections

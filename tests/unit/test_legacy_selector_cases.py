@@ -162,14 +162,14 @@ class Selector:
     def ranking(self) -> LegacyRanking:
         """The engine itself, with the scarcities that the case gives; elsewhere with its own."""
         asked = self.question
-        fitting = asked.sets.shortlist(asked.party, asked.policy.slack_max)
+        fitting = asked.sets.shortlist(asked.party, asked.policy.slack_max).fitting
         choice = Choice(
             asked.sets,
             asked.policy,
             asked.party,
             asked.stay.window,
             fitting.singles,
-            fitting.merges,
+            tuple(fitting.picked()),
             occupancy(asked.sets, (), asked.stay.window, asked.horizon),
             look_ahead(asked.policy, asked.stay.window, Timeline(asked.sets, ()), asked.waiting),
         )

@@ -152,8 +152,8 @@ def test_a_plan_says_what_it_is_made_of() -> None:
     place = floor([table(1, 4), table(2, 2), table(3, 2)], [(1, 2), (2, 3), (3, 1)])
     plan = ask(place, 7).plans[0]
     assert numbers(plan) == (1, 2, 3)
-    assert (plan.capacity, plan.slack, plan.merged, plan.zone_id) == (8, 1, True, zone_id(1))
-    assert plan.adjacency == tuple((table_id(a), table_id(b)) for a, b in ((1, 2), (1, 3), (2, 3)))
+    assert (plan.set.capacity, plan.slack, plan.set.merged, plan.set.zone_id) == (8, 1, True, zone_id(1))
+    assert plan.set.adjacency == tuple((table_id(a), table_id(b)) for a, b in ((1, 2), (1, 3), (2, 3)))
     assert sum(term.cost for term in plan.breakdown) == pytest.approx(plan.cost)
 
 

@@ -6,12 +6,26 @@ from uuid import UUID
 
 import pytest
 
+from server.domain.booking import BookingStatus
 from server.domain.claims import Claim
+from server.domain.limits import CONFLICTS_LISTED_MAX
+from server.domain.restaurant import Restaurant
 from server.domain.window import Window
 from server.errors import ClaimKind, Reason, ServiceError
-from server.orchestrator.situation import expired_holds, foreign, own_holds, require_etag, require_future
-from tests.builders.bookings import BOOKING
-from tests.builders.questions import at, claim
+from server.orchestrator.candidate import Candidate
+from server.orchestrator.ports import Inventory, PreparedInventory
+from server.orchestrator.situation import (
+    Situation,
+    expired_holds,
+    foreign,
+    own_holds,
+    require_etag,
+    require_future,
+)
+from server.planner.catalog import TableSets
+from tests.builders.bookings import BOOKING, RESTAURANT, booking
+from tests.builders.floors import row, table_id
+from tests.builders.questions import at, claim, evening_policy
 
 NOW, OTHER = at(18), UUID(int=77)
 
@@ -60,3 +74,19 @@ def test_an_etag_has_to_be_the_present_one_if_there_is_any() -> None:
     with pytest.raises(ServiceError) as caught:
         require_etag("booking", "b2", "b3")
     assert caught.value.reason is Reason.VERSION_MISMATCH
+
+
+def test_a_stale_context_lists_what_is_in_the_way_by_table_and_time_and_no_more_than_can_be_told() -> None:
+    floor, policy = row(4, 4), evening_policy()
+    prepared = PreparedInventory(Inventory(1, 1, floor, policy), TableSets.of(floor, policy.combinations))
+    situation = Situation(Restaurant(RESTAURANT, OTHER, "Place", "UTC", 1, 1, 1, 1), NOW, prepared)
+    mine = booking(BookingStatus.PENDING)
+    wanted = situation.select(mine.party, mine.window, (table_id(1), table_id(2)))
+    minutes = range(40, 0, -1)
+    claims = [claim(number, at(19, each - 1), at(19, each)) for each in minutes for number in (2, 1)]
+    with pytest.raises(ServiceError) as caught:
+        Candidate(situation, mine, wanted, tuple(claims)).require_context("of another time")
+    refusal = caught.value.refusal
+    assert refusal.reason is Reason.STALE_CONTEXT
+    told = [(conflict.table_id, conflict.window_start) for conflict in refusal.conflicts]
+    assert told == [(table_id(1), at(19, each)) for each in range(CONFLICTS_LISTED_MAX + 1)]

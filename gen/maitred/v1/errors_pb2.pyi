@@ -24,8 +24,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 @_typing.final
 class ConflictDetail(_message.Message):
     """Why tables could not be claimed, attached to every refusal whose reason is TABLE_CONFLICT_ASSIGNED,
-    TABLE_CONFLICT_HELD or TABLE_BLOCKED. It names tables of the caller's own restaurant only, and never who
-    holds them.
+    TABLE_CONFLICT_HELD or TABLE_BLOCKED, and to STALE_CONTEXT where a claim is in the way now. It names tables of the
+    caller's own restaurant only, and never who holds them.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -12,7 +12,6 @@ import structlog
 from server.errors import Reason
 from server.rpc.call import CallNote, current_note
 from server.rpc.interceptors.unary import Context, Proceed, UnaryInterceptor, is_late
-from server.rpc.scopes import is_house_call
 from server.rpc.status import code_of
 from server.telemetry.metrics import CallMetrics
 from server.telemetry.traces import call_cut_short, call_refused
@@ -31,9 +30,6 @@ class AccessInterceptor(UnaryInterceptor):
         self._log = log.bind()
         self._turned_away = 0
         self._told_s = -math.inf
-
-    def cares_for(self, path: str) -> bool:
-        return is_house_call(path)
 
     async def around(self, path: str, proceed: Proceed, request: Any, context: Context) -> Any:
         note = CallNote(path.removeprefix("/"))

@@ -8,7 +8,7 @@ from server.errors import Reason, ServiceError
 from server.rpc.admission import Admission, Fate
 from server.rpc.interceptors.failures import end_with
 from server.rpc.interceptors.unary import Context, Proceed, UnaryInterceptor, is_late
-from server.rpc.scopes import STREAMS, is_house_call
+from server.rpc.scopes import STREAMS
 
 UNDONE = {Reason.DEADLINE_EXCEEDED: Fate.LATE, Reason.SERVER_OVERLOADED: Fate.GIVEN_UP}
 
@@ -22,9 +22,6 @@ class AdmissionInterceptor(UnaryInterceptor):
     def __init__(self, calls: Admission, streams: Admission) -> None:
         self._calls = calls
         self._streams = streams
-
-    def cares_for(self, path: str) -> bool:
-        return is_house_call(path)
 
     async def around(self, path: str, proceed: Proceed, request: Any, context: Context) -> Any:
         admission = self._streams if path in STREAMS else self._calls

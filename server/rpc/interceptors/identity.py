@@ -10,7 +10,7 @@ from server.errors import Reason, refuse
 from server.rpc.call import Call, current_call, current_note
 from server.rpc.identity import IdentitySource
 from server.rpc.interceptors.unary import Context, Proceed, UnaryInterceptor
-from server.rpc.scopes import SCOPES, STREAMS, is_house_call
+from server.rpc.scopes import SCOPES, STREAMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,6 @@ class IdentityInterceptor(UnaryInterceptor):
     def __init__(self, source: IdentitySource, deadlines: DeadlineLimits) -> None:
         self._source = source
         self._deadlines = deadlines
-
-    def cares_for(self, path: str) -> bool:
-        return is_house_call(path)
 
     async def around(self, path: str, proceed: Proceed, request: Any, context: Context) -> Any:
         caller = self._source.resolve(context.invocation_metadata() or ())

@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 import grpc
 import grpc.aio
 
+from server.rpc.scopes import is_house_call
+
 # The caller's time runs out that much before ours: by what the call took to us.
 ON_THE_WAY_S = 0.05
 
@@ -28,8 +30,9 @@ class UnaryInterceptor(ABC):
     What `proceed` returns is the response, or nothing where the answer is a stream.
     """
 
-    @abstractmethod
-    def cares_for(self, path: str) -> bool: ...
+    def cares_for(self, path: str) -> bool:
+        """Unless it says otherwise, about the methods of the contract."""
+        return is_house_call(path)
 
     @abstractmethod
     async def around(self, path: str, proceed: Proceed, request: Any, context: Context) -> Any:

@@ -43,7 +43,7 @@ def read_dispatch_auto_assign(request: pb.DispatchAutoAssignRequest) -> Dispatch
             actor=fields.actor(),
             restaurant_id=fields.uuid("restaurant_id"),
             booking_id=fields.uuid("booking_id"),
-            not_before=fields.instant("not_before") if fields.is_set("not_before") else None,
+            not_before=fields.optional_instant("not_before"),
             cutoff_s=fields.optional_seconds("cutoff", 0, CUTOFF_MAX_S),
             etag=fields.token("etag"),
             reason=fields.text("reason", TEXT_LENGTH_MAX),

@@ -10,7 +10,7 @@ from server.orchestrator.auto_assigned import AutoAssigned, NextStep
 from server.planner.batch_order import BatchOrder
 from server.rpc.fields import reading
 from server.rpc.messages.auto_assign import NEXT_STEPS, OUTCOMES, attempt_message
-from server.rpc.messages.checks import REASONS, put_check
+from server.rpc.messages.checks import put_check, reason_message
 from server.rpc.messages.claims import texts
 from server.rpc.messages.time import instant_message
 
@@ -69,7 +69,7 @@ def _put_answer(message: pb.AutoAssignDecision, answer: AutoAssigned) -> None:
 
 
 def _put_refusal(message: pb.AutoAssignDecision, refusal: Refusal) -> None:
-    message.reason, message.message = REASONS[refusal.reason], refusal.message
+    message.reason, message.message = reason_message(refusal.reason), refusal.message
     for check in refusal.checks:
         put_check(message.checks.add(), check)
     if "next_steps" in refusal.metadata:
@@ -82,7 +82,7 @@ def _summary(ended: Ended) -> pb.AutoAssignBatchSummary:
         already_assigned=ended.already_assigned,
         out_of_time=ended.out_of_time,
         refusals=(
-            pb.AutoAssignRefusals(reason=REASONS[reason], bookings=bookings)
+            pb.AutoAssignRefusals(reason=reason_message(reason), bookings=bookings)
             for reason, bookings in ended.refused
         ),
         not_reached=ended.not_reached,

@@ -42,6 +42,7 @@ from server.rpc.messages.checks import (
     read_overrides,
     reason_messages,
 )
+from server.rpc.messages.claims import texts
 from server.rpc.messages.policy import ENGINES
 from server.rpc.messages.time import instant_message, set_instant
 
@@ -180,7 +181,7 @@ def _spelled(found: TableSet) -> bytes:
     known: bytes | None = found.kept.get(pb.Plan)
     if known is None:
         known = found.kept[pb.Plan] = pb.Plan(
-            table_ids=[str(table.table_id) for table in found.tables],
+            table_ids=texts(found.table_ids),
             table_names=[table.name for table in found.tables],
             zone_id=str(found.zone_id),
             capacity=found.capacity,
@@ -223,8 +224,8 @@ def _example(found: TableSet) -> bytes:
     """The set as one of a rejection's examples, as it is sent."""
     known: bytes | None = found.kept.get(pb.Rejection)
     if known is None:
-        ids, names = [str(each) for each in found.table_ids], [table.name for table in found.tables]
-        example = pb.TableSet(table_ids=ids, table_names=names)
+        names = [table.name for table in found.tables]
+        example = pb.TableSet(table_ids=texts(found.table_ids), table_names=names)
         known = pb.Rejection(example_combinations=[example]).SerializeToString()
         found.kept[pb.Rejection] = known
     return known

@@ -1,6 +1,7 @@
 """The service policy."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from dataclasses import fields as attributes_of
 
 from maitred.v1 import inventory_pb2 as pb
@@ -170,7 +171,7 @@ def policy_message(put: PolicyPut) -> pb.ServicePolicy:
             adjacency_mode=MODES[policy.combinations.adjacency_mode],
             adjacency_party_size_min=policy.combinations.adjacency_party_size_min,
         ),
-        weights=_weights_message(policy.weights),
+        weights=pb.PlanWeights(**asdict(policy.weights)),
         forecast=[
             pb.ExpectedParties(party_size=each.party_size, parties=each.parties) for each in policy.forecast
         ],
@@ -199,21 +200,6 @@ def _period_message(period: ServicePeriod) -> pb.ServicePeriod:
     if period.shortest_stay_s is not None:
         message.shortest_stay.CopyFrom(duration_message(period.shortest_stay_s))
     return message
-
-
-def _weights_message(weights: Weights) -> pb.PlanWeights:
-    return pb.PlanWeights(
-        spare_seat=weights.spare_seat,
-        merge=weights.merge,
-        unusable_gap=weights.unusable_gap,
-        open_gap=weights.open_gap,
-        merge_partner=weights.merge_partner,
-        preferred_attribute=weights.preferred_attribute,
-        lookahead=weights.lookahead,
-        preferred_zone=weights.preferred_zone,
-        fragmentation=weights.fragmentation,
-        scarcity=weights.scarcity,
-    )
 
 
 def _local_time(minutes: int) -> str:

@@ -11,7 +11,6 @@ from server.domain.limits import (
     HEARTBEAT_S_DEFAULT,
     HEARTBEAT_S_MAX,
     HEARTBEAT_S_MIN,
-    INSTANT_MIN,
     SNAPSHOT_PART_ROWS,
 )
 from server.errors import Reason
@@ -62,11 +61,7 @@ def _window(fields: Fields) -> tuple[datetime | None, datetime | None]:
         window = fields.optional_window("window_start", "window_end")
         assert window is not None, "both are set"
         return window.start, window.end
-    return _optional(fields, "window_start"), _optional(fields, "window_end")
-
-
-def _optional(fields: Fields, name: str) -> datetime | None:
-    return fields.optional_instant(name, INSTANT_MIN) if fields.is_set(name) else None
+    return fields.optional_instant("window_start"), fields.optional_instant("window_end")
 
 
 def watch_floor_responses(restaurant_id: UUID, sight: Sight) -> Iterator[pb.WatchFloorResponse]:
