@@ -137,13 +137,13 @@ def _cut(
     latest_start = latest_end - min(shortest, wanted)
     fits = latest_start >= opening.span.start
     advice = (
-        f"the latest start is {_local(latest_start, time_zone)}" if fits else "no start in it leaves room"
+        f"the latest start is {local_time(latest_start, time_zone)}" if fits else "no start in it leaves room"
     )
     clearing = f", and {_minutes(policy.buffer_after)} min after it," if policy.buffer_after else ""
     raise refuse(
         Reason.SERVICE_OVERRUN,
-        f"A stay of {_minutes(wanted)} min from {_local(start, time_zone)}{clearing} does not fit before "
-        f"{period.name} ends at {_local(closes, time_zone)}; {advice}.",
+        f"A stay of {_minutes(wanted)} min from {local_time(start, time_zone)}{clearing} does not fit before "
+        f"{period.name} ends at {local_time(closes, time_zone)}; {advice}.",
         start=start.isoformat(),
         period=period.name,
         closes=closes.isoformat(),
@@ -153,10 +153,12 @@ def _cut(
 
 def _outside_hours(policy: ServicePolicy, time_zone: str, start: datetime) -> Exception:
     opens = next_opening(policy, time_zone, start)
-    following = f"the next one opens {_local(opens, time_zone)}" if opens else "none opens in the week after"
+    following = (
+        f"the next one opens {local_time(opens, time_zone)}" if opens else "none opens in the week after"
+    )
     return refuse(
         Reason.OUTSIDE_SERVICE_HOURS,
-        f"{_local(start, time_zone)} ({time_zone}) is in no service period; {following}.",
+        f"{local_time(start, time_zone)} ({time_zone}) is in no service period; {following}.",
         start=start.isoformat(),
         time_zone=time_zone,
         next_opening=opens.isoformat() if opens else "",
@@ -180,8 +182,12 @@ def _instant(day: date, minutes: int, time_zone: str) -> datetime:
     return wall.astimezone(UTC)
 
 
-def _local(instant: datetime, time_zone: str) -> str:
-    return instant.astimezone(ZoneInfo(time_zone)).strftime("%a %Y-%m-%d %H:%M")
+def local_time(instant: datetime, time_zone: str) -> str:
+    """An instant as messages tell it: by the restaurant's clock, and with the zone's name at that time, since a change
+    of clocks shows an hour twice. Seconds are told where there are any.
+    """
+    local = instant.astimezone(ZoneInfo(time_zone))
+    return local.strftime("%a %Y-%m-%d %H:%M:%S %Z" if local.second else "%a %Y-%m-%d %H:%M %Z")
 
 
 def _minutes(length: timedelta) -> int:

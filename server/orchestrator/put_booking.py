@@ -114,8 +114,6 @@ async def _change(
 
 def stay_of(situation: Situation, party: Party) -> Stay:
     """The party's stay under the present policy; a stay that is already over is refused."""
-    stay = stay_for(
-        situation.policy, situation.restaurant.time_zone, party.party_size, party.start, party.duration
-    )
-    require_future(stay.window, situation.now)
+    stay = stay_for(situation.policy, situation.time_zone, party.party_size, party.start, party.duration)
+    require_future(stay.window, situation.now, situation.time_zone)
     return stay

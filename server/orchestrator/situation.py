@@ -7,6 +7,7 @@ from uuid import UUID
 
 from server.domain.booking import Booking, Party
 from server.domain.claims import Claim
+from server.domain.hours import local_time
 from server.domain.overrides import require_permission
 from server.domain.policy import ServicePolicy
 from server.domain.restaurant import Caller, Restaurant
@@ -26,6 +27,10 @@ class Situation:
     prepared: PreparedInventory
 
     @property
+    def time_zone(self) -> str:
+        return self.restaurant.time_zone
+
+    @property
     def policy(self) -> ServicePolicy:
         """The service policy; a restaurant without one has no service hours at all."""
         policy = self.prepared.inventory.policy
@@ -34,7 +39,7 @@ class Situation:
                 Reason.OUTSIDE_SERVICE_HOURS,
                 "The restaurant has no service policy yet, so no time is within service hours.",
                 start="",
-                time_zone=self.restaurant.time_zone,
+                time_zone=self.time_zone,
                 next_opening="",
             )
         return policy
@@ -170,12 +175,12 @@ def require_etag(resource: str, expected: str, current: str) -> None:
         )
 
 
-def require_future(window: Window, now: datetime) -> None:
+def require_future(window: Window, now: datetime, time_zone: str) -> None:
     """WINDOW_IN_PAST when the window has ended by the database's clock."""
     if window.end <= now:
         raise refuse(
             Reason.WINDOW_IN_PAST,
-            f"The window ended at {window.end.isoformat()}; it is {now.isoformat()} now.",
+            f"The window ended at {local_time(window.end, time_zone)}; it is {local_time(now, time_zone)} now.",
             window_end=window.end.isoformat(),
             now=now.isoformat(),
         )

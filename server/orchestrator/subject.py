@@ -27,12 +27,10 @@ async def need_of(reader: Reader, situation: Situation, subject: Subject) -> tup
         assert subject.party is not None, "a question names a booking or a party"
         situation.require_zones(subject.party)
         party, stay = subject.party, hypothetical_stay(situation, subject.party)
-    require_future(stay.window, situation.now)
+    require_future(stay.window, situation.now, situation.time_zone)
     return party, stay
 
 
 def hypothetical_stay(situation: Situation, party: Party) -> Stay:
     """The stay a party would have under the present policy, over or not; refused outside service hours."""
-    return stay_for(
-        situation.policy, situation.restaurant.time_zone, party.party_size, party.start, party.duration
-    )
+    return stay_for(situation.policy, situation.time_zone, party.party_size, party.start, party.duration)
