@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from server.domain.policy import WEEK, ServicePeriod, ServicePolicy
 from server.domain.window import Stay, Window
@@ -100,7 +100,7 @@ def openings_on(policy: ServicePolicy, time_zone: str, day: date) -> Iterator[Op
 
 def next_opening(policy: ServicePolicy, time_zone: str, after: datetime) -> datetime | None:
     """When the next service period opens, within the eight days that cover every weekly pattern."""
-    local_date = after.astimezone(ZoneInfo(time_zone)).date()
+    local_date = after.astimezone(_zone(time_zone)).date()
     for offset in range(WEEK + 1):
         openings = openings_on(policy, time_zone, local_date + timedelta(days=offset))
         starts = [opening.span.start for opening in openings if opening.span.start > after]
@@ -168,7 +168,7 @@ def _outside_hours(policy: ServicePolicy, time_zone: str, start: datetime) -> Ex
 @lru_cache(maxsize=4_096)
 def _local_date(instant: datetime, time_zone: str) -> date:
     """Kept, because a stay, its horizon and its service date ask about the same start."""
-    return instant.astimezone(ZoneInfo(time_zone)).date()
+    return instant.astimezone(_zone(time_zone)).date()
 
 
 @lru_cache(maxsize=4_096)
@@ -178,7 +178,7 @@ def _instant(day: date, minutes: int, time_zone: str) -> datetime:
     Kept, because all the starts of a day ask about the same few openings, and time zones are slow.
     """
     days, minute_of_day = divmod(minutes, 24 * 60)
-    wall = datetime.combine(day + timedelta(days=days), time(*divmod(minute_of_day, 60)), ZoneInfo(time_zone))
+    wall = datetime.combine(day + timedelta(days=days), time(*divmod(minute_of_day, 60)), _zone(time_zone))
     return wall.astimezone(UTC)
 
 
@@ -186,8 +186,19 @@ def local_time(instant: datetime, time_zone: str) -> str:
     """An instant as messages tell it: by the restaurant's clock, and with the zone's name at that time, since a change
     of clocks shows an hour twice. Seconds are told where there are any.
     """
-    local = instant.astimezone(ZoneInfo(time_zone))
+    local = instant.astimezone(_zone(time_zone))
     return local.strftime("%a %Y-%m-%d %H:%M:%S %Z" if local.second else "%a %Y-%m-%d %H:%M %Z")
+
+
+def _zone(time_zone: str) -> ZoneInfo:
+    """STORE_UNAVAILABLE for one that only newer servers know: the same call can still come to one of them."""
+    try:
+        return ZoneInfo(time_zone)
+    except ZoneInfoNotFoundError:
+        raise refuse(
+            Reason.STORE_UNAVAILABLE,
+            "Only newer servers know the restaurant's time zone; repeat the identical call, and one of them answers.",
+        ) from None
 
 
 def _minutes(length: timedelta) -> int:
