@@ -57,6 +57,8 @@ JOB_LEASE_S = 30.0
 JOBS_TURN_S = 5.0
 # One short statement.
 JOBS_LET_GO_S = 3.0
+# A little more or less of it lies between two rounds, and never more than a minute.
+RESUME_S = 50.0
 # The longest wait after a round that failed.
 AGAIN_S_MAX = 60.0
 # By a clock that is further ahead than this nothing is past its time.
@@ -128,7 +130,8 @@ class Worker:
         jobs = BackgroundAutoAssign(store, queued, auto_assign, _job_limits(settings))
         seen = Seen()
         services = (
-            _rescuer(settings, queue, relay, queued),
+            _rescuer(settings, queue, relay),
+            _resumer(settings, queue, relay, queued),
             _sweeper(settings, pool, store),
             # Every worker assigns: a booking that one of them has taken is left alone by the others.
             _periodic(settings, "auto_assign", jobs, settings.auto_assign_poll_s, JOBS_MAX),
@@ -218,22 +221,31 @@ def _relay_settings(settings: Settings) -> RelaySettings:
     )
 
 
-def _rescuer(settings: Settings, queue: SqlEventQueue, relay: Relay, jobs: SqlAutoAssignJobs) -> Periodic:
-    """Every worker looks: whoever is left sees at once that another has died, or that the clock was set back."""
-    wait_s_max = max(_job_limits(settings).lease_s, *RETRY_AFTER_S)
+def _rescuer(settings: Settings, queue: SqlEventQueue, relay: Relay) -> Periodic:
+    """Every worker looks: whoever is left sees at once that another has died."""
 
     async def rescue() -> int:
         freed = len(await queue.free_orphans(settings.relay_events_max))
         if freed:
             log.warning("leases_of_the_dead_freed", restaurants=freed)
+            relay.wake()
+        return freed
+
+    return _periodic(settings, "rescuer", rescue, settings.rescue_s)
+
+
+def _resumer(settings: Settings, queue: SqlEventQueue, relay: Relay, jobs: SqlAutoAssignJobs) -> Periodic:
+    """Every worker looks whether the clock was set back: seldom, since that is rare and all that waits is looked at."""
+    wait_s_max = max(_job_limits(settings).lease_s, *RETRY_AFTER_S)
+
+    async def resume() -> int:
         resumed, due = await queue.resume_streams(), await jobs.resume(wait_s_max)
         if resumed or due:
             log.warning("clock_set_back", restaurants=resumed, jobs=due)
-        if freed or resumed:
             relay.wake()
-        return freed + resumed + due
+        return resumed + due
 
-    return _periodic(settings, "rescuer", rescue, settings.rescue_s)
+    return _periodic(settings, "resumer", resume, RESUME_S)
 
 
 def _sweeper(settings: Settings, pool: Pool, store: SqlStore) -> Periodic:

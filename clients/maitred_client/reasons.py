@@ -361,7 +361,8 @@ class StoreContentionError(MaitredError, reason="STORE_CONTENTION", retry=RetryC
 class StoreUnavailableError(MaitredError, reason="STORE_UNAVAILABLE", retry=RetryClass.SAME_KEY):
     """The database could not be reached, went away before it answered, or takes no changes, as on a full disk.
 
-    The change may have been committed. Or it was, by a server of a newer version, in words that this one does not know.
+    The change may have been committed. Or a newer server has stored what this one does not know, such as the recorded
+    answer or the restaurant's time zone; then a newer one answers the repeat.
     """
 
     remedy = (

@@ -7,6 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from server.domain.auto_assign_job import AutoAssignJob, JobState
+from server.domain.hours import local_time
 from server.domain.window import Stay, Window
 from server.errors import Reason, ServiceError, refuse
 
@@ -160,7 +161,7 @@ def allowed_actions(booking: Booking) -> Mapping[BookingAction, BookingStatus]:
     return {action: status for action, status in steps.items() if action is not BookingAction.CHECK_IN}
 
 
-def require_check_in_time(booking: Booking, lead: timedelta | None, now: datetime) -> None:
+def require_check_in_time(booking: Booking, lead: timedelta | None, now: datetime, time_zone: str) -> None:
     """INVALID_STATE_TRANSITION while it is earlier than `lead` before the party's start; no lead means any time."""
     if lead is None or now >= booking.party.start - lead:
         return
@@ -168,7 +169,8 @@ def require_check_in_time(booking: Booking, lead: timedelta | None, now: datetim
     actions = ", ".join(action for action in allowed_actions(booking) if action is not BookingAction.CHECK_IN)
     raise refuse(
         Reason.INVALID_STATE_TRANSITION,
-        f"It is too early to check in; it is allowed from {allowed_from.isoformat()}. Allowed actions: {actions}.",
+        f"It is too early to check in; it is allowed from {local_time(allowed_from, time_zone)}. "
+        f"Allowed actions: {actions}.",
         booking_id=booking.booking_id,
         current_status=booking.status,
         action=BookingAction.CHECK_IN,
@@ -196,13 +198,14 @@ def require_handed_over(booking: Booking) -> None:
         raise wrong_status(booking, "be assigned in the background")
 
 
-def require_before_cutoff(booking: Booking, cutoff_s: int | None, now: datetime) -> None:
+def require_before_cutoff(booking: Booking, cutoff_s: int | None, now: datetime, time_zone: str) -> None:
     """CUTOFF_PASSED when the party sits down sooner than `cutoff_s` seconds from now."""
     start = booking.party.start
     if cutoff_s is not None and now > start - timedelta(seconds=cutoff_s):
         raise refuse(
             Reason.CUTOFF_PASSED,
-            f"The party sits down at {start.isoformat()}, less than {cutoff_s} s from now, {now.isoformat()}.",
+            f"The party sits down at {local_time(start, time_zone)}, less than {cutoff_s} s from now, "
+            f"{local_time(now, time_zone)}.",
             start=start.isoformat(),
             cutoff_s=cutoff_s,
             now=now.isoformat(),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from server.domain.policy import WEEK, ServicePeriod, ServicePolicy
 from server.domain.window import Stay, Window
@@ -136,13 +136,13 @@ def _cut(
     latest_start = latest_end - min(shortest, wanted)
     fits = latest_start >= opening.span.start
     advice = (
-        f"the latest start is {_local(latest_start, time_zone)}" if fits else "no start in it leaves room"
+        f"the latest start is {local_time(latest_start, time_zone)}" if fits else "no start in it leaves room"
     )
     clearing = f", and {_minutes(policy.buffer_after)} min after it," if policy.buffer_after else ""
     raise refuse(
         Reason.SERVICE_OVERRUN,
-        f"A stay of {_minutes(wanted)} min from {_local(start, time_zone)}{clearing} does not fit before "
-        f"{period.name} ends at {_local(closes, time_zone)}; {advice}.",
+        f"A stay of {_minutes(wanted)} min from {local_time(start, time_zone)}{clearing} does not fit before "
+        f"{period.name} ends at {local_time(closes, time_zone)}; {advice}.",
         start=start.isoformat(),
         period=period.name,
         closes=closes.isoformat(),
@@ -152,10 +152,12 @@ def _cut(
 
 def _outside_hours(policy: ServicePolicy, time_zone: str, start: datetime) -> Exception:
     opens = next_opening(policy, time_zone, start)
-    following = f"the next one opens {_local(opens, time_zone)}" if opens else "none opens in the week after"
+    following = (
+        f"the next one opens {local_time(opens, time_zone)}" if opens else "none opens in the week after"
+    )
     return refuse(
         Reason.OUTSIDE_SERVICE_HOURS,
-        f"{_local(start, time_zone)} ({time_zone}) is in no service period; {following}.",
+        f"{local_time(start, time_zone)} ({time_zone}) is in no service period; {following}.",
         start=start.isoformat(),
         time_zone=time_zone,
         next_opening=opens.isoformat() if opens else "",
@@ -165,7 +167,7 @@ def _outside_hours(policy: ServicePolicy, time_zone: str, start: datetime) -> Ex
 @lru_cache(maxsize=4_096)
 def _local_date(instant: datetime, time_zone: str) -> date:
     """Kept, because a stay, its horizon and its service date ask about the same start."""
-    return instant.astimezone(ZoneInfo(time_zone)).date()
+    return instant.astimezone(_zone(time_zone)).date()
 
 
 @lru_cache(maxsize=4_096)
@@ -175,12 +177,27 @@ def _instant(day: date, minutes: int, time_zone: str) -> datetime:
     Kept, because all the starts of a day ask about the same few openings, and time zones are slow.
     """
     days, minute_of_day = divmod(minutes, 24 * 60)
-    wall = datetime.combine(day + timedelta(days=days), time(*divmod(minute_of_day, 60)), ZoneInfo(time_zone))
+    wall = datetime.combine(day + timedelta(days=days), time(*divmod(minute_of_day, 60)), _zone(time_zone))
     return wall.astimezone(UTC)
 
 
-def _local(instant: datetime, time_zone: str) -> str:
-    return instant.astimezone(ZoneInfo(time_zone)).strftime("%a %Y-%m-%d %H:%M")
+def local_time(instant: datetime, time_zone: str) -> str:
+    """An instant as messages tell it: by the restaurant's clock, and with the zone's name at that time, since a change
+    of clocks shows an hour twice. Seconds are told where there are any.
+    """
+    local = instant.astimezone(_zone(time_zone))
+    return local.strftime("%a %Y-%m-%d %H:%M:%S %Z" if local.second else "%a %Y-%m-%d %H:%M %Z")
+
+
+def _zone(time_zone: str) -> ZoneInfo:
+    """STORE_UNAVAILABLE for one that only newer servers know: the same call can still come to one of them."""
+    try:
+        return ZoneInfo(time_zone)
+    except ZoneInfoNotFoundError:
+        raise refuse(
+            Reason.STORE_UNAVAILABLE,
+            "Only newer servers know the restaurant's time zone; repeat the identical call, and one of them answers.",
+        ) from None
 
 
 def _minutes(length: timedelta) -> int:

@@ -9,6 +9,7 @@ from uuid import UUID
 from server.domain.booking import Party
 from server.domain.claims import Claim
 from server.domain.floor import Floor, Table
+from server.domain.hours import local_time
 from server.domain.limits import CONFLICTS_LISTED_MAX
 from server.domain.policy import AdjacencyMode, ServicePolicy
 from server.domain.window import Window
@@ -129,18 +130,20 @@ def check_set(selection: Selection) -> tuple[Check, ...]:
     return tuple(_overridden(check) if check.reason in selection.overrides else check for check in ordered)
 
 
-def occupancy_checks(window: Window, foreign: Iterable[Claim]) -> tuple[Check, ...]:
-    """One check per kind of claim. `foreign` are the live claims of others on the chosen tables."""
+def occupancy_checks(window: Window, foreign: Iterable[Claim], time_zone: str) -> tuple[Check, ...]:
+    """One check per kind of claim. `foreign` are the live claims of others on the chosen tables; messages tell their
+    times in `time_zone`.
+    """
     blocking = [claim for claim in foreign if claim.window.overlaps(window)]
     return tuple(
-        _no_conflict(reason, [claim for claim in blocking if claim.kind is kind])
+        _no_conflict(reason, [claim for claim in blocking if claim.kind is kind], time_zone)
         for kind, reason in CONFLICT_REASON.items()
     )
 
 
-def check_selection(selection: Selection, foreign: Iterable[Claim]) -> tuple[Check, ...]:
+def check_selection(selection: Selection, foreign: Iterable[Claim], time_zone: str) -> tuple[Check, ...]:
     """Every rule, in order of precedence."""
-    return check_set(selection) + occupancy_checks(selection.window, foreign)
+    return check_set(selection) + occupancy_checks(selection.window, foreign, time_zone)
 
 
 def failed(checks: Iterable[Check]) -> tuple[Check, ...]:
@@ -328,7 +331,7 @@ def _slack(selection: Selection) -> Check:
     )
 
 
-def _no_conflict(reason: Reason, claims: list[Claim]) -> Check:
+def _no_conflict(reason: Reason, claims: list[Claim], time_zone: str) -> Check:
     if not claims:
         return Check(reason, CheckStatus.OK, _CLEAR[reason])
     table_ids = tuple(sorted({claim.table_id for claim in claims}))
@@ -339,8 +342,8 @@ def _no_conflict(reason: Reason, claims: list[Claim]) -> Check:
     return Check(
         reason,
         CheckStatus.ERROR,
-        f"{taken} {_TAKEN[reason]} between {start.isoformat()} and {end.isoformat()}; "
-        f"free from {free_from.isoformat()}.",
+        f"{taken} {_TAKEN[reason]} between {local_time(start, time_zone)} and {local_time(end, time_zone)}; "
+        f"free from {local_time(free_from, time_zone)}.",
         table_ids,
         {
             "table_ids": _joined(table_ids),

@@ -43,7 +43,7 @@ class AssignTables:
             booking = await known_booking(unit, command.restaurant_id, command.booking_id)
             require_etag("booking", command.etag, booking.etag)
             require_assignable(booking)
-            require_future(booking.window, situation.now)
+            require_future(booking.window, situation.now, situation.time_zone)
             wanted = await candidate(unit, situation, booking, command.table_ids, overrides=command.overrides)
             wanted.require_context(command.context_version)
             wanted.require_fit()

@@ -267,8 +267,8 @@ async def _present(unit: OwnUnit, situation: Situation, run: Run) -> Booking:
     require_assignable(booking)
     if run.trigger is Trigger.BACKGROUND:
         require_handed_over(booking)
-    require_future(booking.window, situation.now)
-    require_before_cutoff(booking, command.cutoff_s, situation.now)
+    require_future(booking.window, situation.now, situation.time_zone)
+    require_before_cutoff(booking, command.cutoff_s, situation.now, situation.time_zone)
     return booking
 
 

@@ -42,7 +42,7 @@ class BlockTables:
             situation = await lock(unit, self.inventories, caller, command.restaurant_id)
             floor = situation.prepared.inventory.floor
             tables = known_tables(floor, command.table_ids, command.restaurant_id)
-            require_future(command.window, situation.now)
+            require_future(command.window, situation.now, situation.time_zone)
             block = Block(
                 self.new_id(),
                 command.restaurant_id,
@@ -56,7 +56,7 @@ class BlockTables:
             )
             claims = await unit.claims(command.restaurant_id, block.window, block.table_ids)
             live = foreign(claims, situation.now, None)
-            require(occupancy_checks(block.window, live), live)
+            require(occupancy_checks(block.window, live, situation.time_zone), live)
             expired = dict.fromkeys(expired_holds(claims, situation.now), HoldState.EXPIRED)
             await unit.write(
                 caller.tenant_id, block.restaurant_id, await _changes(unit, block, expired, caller)

@@ -6,6 +6,7 @@ from uuid import UUID
 from server.clock import Deadline
 from server.domain.booking import Booking, require_assignable
 from server.domain.claims import Hold, HoldState
+from server.domain.hours import local_time
 from server.domain.restaurant import Caller
 from server.errors import InvariantError, Reason, ServiceError, refuse
 from server.orchestrator.assigning import Assigned, Intent, give_tables, new_assignment
@@ -43,12 +44,12 @@ class ConfirmHold:
             situation = await lock(unit, self.inventories, caller, command.restaurant_id)
             hold = await known_hold(unit, command.restaurant_id, command.hold_id)
             require_same(hold, command.booking_id, command.table_ids)
-            require_active(hold)
+            require_active(hold, situation.time_zone)
             booking = await known_booking(unit, command.restaurant_id, command.booking_id)
             require_etag("booking", command.etag, booking.etag)
             require_assignable(booking)
             _require_same_need(hold, booking)
-            require_future(hold.window, situation.now)
+            require_future(hold.window, situation.now, situation.time_zone)
             wanted = await candidate(unit, situation, booking, hold.table_ids, hold.window, hold.overrides)
             wanted.require_no_drift(hold.hold_id)
             wanted.require_fit()
@@ -91,7 +92,7 @@ def require_same(hold: Hold, booking_id: UUID, table_ids: tuple[UUID, ...]) -> N
         raise _mismatch(hold, "table_ids", "The hold keeps other tables than the call names.")
 
 
-def require_active(hold: Hold) -> None:
+def require_active(hold: Hold, time_zone: str) -> None:
     if hold.state is HoldState.CONFIRMED:
         raise refuse(
             Reason.HOLD_ALREADY_CONFIRMED,
@@ -106,7 +107,7 @@ def require_active(hold: Hold) -> None:
     if hold.state is HoldState.EXPIRED:
         raise refuse(
             Reason.HOLD_EXPIRED,
-            f"The hold expired at {hold.expires_at.isoformat()}.",
+            f"The hold expired at {local_time(hold.expires_at, time_zone)}.",
             hold_id=hold.hold_id,
             expired_at=hold.expires_at.isoformat(),
         )

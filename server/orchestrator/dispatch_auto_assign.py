@@ -13,6 +13,7 @@ from server.domain.booking import (
     require_assignable,
     require_before_cutoff,
 )
+from server.domain.hours import local_time
 from server.domain.restaurant import Caller
 from server.errors import bad_field
 from server.orchestrator.assigning import Intent, audit
@@ -54,12 +55,13 @@ class DispatchAutoAssign:
             before = await known_booking(unit, command.restaurant_id, command.booking_id)
             require_etag("booking", command.etag, before.etag)
             require_assignable(before)
-            require_future(before.window, situation.now)
+            require_future(before.window, situation.now, situation.time_zone)
             cutoff_s = command.cutoff_s
             if cutoff_s is None:
                 cutoff_s = situation.policy.auto_assign_cutoff_s
-            require_before_cutoff(before, cutoff_s, situation.now)
-            _require_in_time(command.not_before, before.party.start - timedelta(seconds=cutoff_s))
+            require_before_cutoff(before, cutoff_s, situation.now, situation.time_zone)
+            cutoff_at = before.party.start - timedelta(seconds=cutoff_s)
+            _require_in_time(command.not_before, cutoff_at, situation.time_zone)
             after = before
             if before.status is BookingStatus.PENDING:
                 status = next_status(before, BookingAction.QUEUE)
@@ -74,7 +76,7 @@ class DispatchAutoAssign:
         return await self.once.run(caller, command, Booking, body, deadline)
 
 
-def _require_in_time(not_before: datetime | None, cutoff_at: datetime) -> None:
+def _require_in_time(not_before: datetime | None, cutoff_at: datetime, time_zone: str) -> None:
     if not_before is not None and not_before >= cutoff_at:
-        limit = cutoff_at.isoformat()
-        raise bad_field("not_before", f"must lie before the cutoff, {limit}", limit=limit)
+        message = f"must lie before the cutoff, {local_time(cutoff_at, time_zone)}"
+        raise bad_field("not_before", message, limit=cutoff_at.isoformat())

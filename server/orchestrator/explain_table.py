@@ -53,7 +53,7 @@ class ExplainTable:
         return Explained(
             selection,
             stay.period,
-            check_selection(selection, others),
+            check_selection(selection, others, situation.time_zone),
             in_the_way(others, CONFLICTS_EXPLAINED_MAX),
             len(others),
             context_version(selection, situation.restaurant.policy_version, others),

@@ -7,6 +7,7 @@ from uuid import UUID
 from server.clock import Deadline
 from server.domain.claims import Hold
 from server.domain.events import EventType, hold_event
+from server.domain.hours import local_time
 from server.domain.restaurant import Caller
 from server.errors import Reason, refuse
 from server.orchestrator.changes import AuditEntry, Changes
@@ -40,11 +41,11 @@ class ExtendHold:
         async def body(unit: Unit) -> Hold:
             standing = await lock_restaurant(unit, caller, command.restaurant_id)
             hold = await known_hold(unit, command.restaurant_id, command.hold_id)
-            require_active(hold)
+            require_active(hold, standing.restaurant.time_zone)
             expires_at = standing.now + ttl
             if expires_at <= hold.expires_at:
                 return hold
-            _require_life(hold, expires_at, self.limits.life_s_max)
+            _require_life(hold, expires_at, self.limits.life_s_max, standing.restaurant.time_zone)
             extended = replace(hold, expires_at=expires_at)
             await unit.write(caller.tenant_id, hold.restaurant_id, _changes(hold, extended, caller))
             return extended
@@ -53,18 +54,18 @@ class ExtendHold:
         return await self.once.run_together(caller, command, Hold, body, deadline, footprint)
 
 
-def _require_life(hold: Hold, expires_at: datetime, life_s_max: float) -> None:
+def _require_life(hold: Hold, expires_at: datetime, life_s_max: float, time_zone: str) -> None:
     """HOLD_EXTENSION_LIMIT when the hold would live too long in all."""
     if (expires_at - hold.created_at).total_seconds() <= life_s_max:
         return
-    created, expires = hold.created_at.isoformat(), hold.expires_at.isoformat()
     raise refuse(
         Reason.HOLD_EXTENSION_LIMIT,
-        f"A hold lives {life_s_max:g} s at most; this one was made at {created} and still expires at {expires}.",
+        f"A hold lives {life_s_max:g} s at most; this one was made at {local_time(hold.created_at, time_zone)} and "
+        f"still expires at {local_time(hold.expires_at, time_zone)}.",
         hold_id=hold.hold_id,
         life_s_max=f"{life_s_max:g}",
-        created_at=created,
-        expires_at=expires,
+        created_at=hold.created_at.isoformat(),
+        expires_at=hold.expires_at.isoformat(),
     )
 
 

@@ -124,7 +124,7 @@ async def wanted_set(unit: Unit, situation: Situation, booking: Booking, wish: W
     """The set with what decides whether the booking may have it, if the booking may have tables at all."""
     require_etag("booking", wish.etag, booking.etag)
     require_assignable(booking)
-    require_future(booking.window, situation.now)
+    require_future(booking.window, situation.now, situation.time_zone)
     return await candidate(unit, situation, booking, wish.table_ids, overrides=wish.overrides)
 
 

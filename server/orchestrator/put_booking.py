@@ -114,5 +114,5 @@ async def _change(
 def _future_stay(situation: Situation, party: Party) -> Stay:
     """The party's stay under the present policy; a stay that is already over is refused."""
     stay = situation.stay_of(party)
-    require_future(stay.window, situation.now)
+    require_future(stay.window, situation.now, situation.time_zone)
     return stay

@@ -87,7 +87,7 @@ async def require_unclaimed(unit: Unit, situation: Situation, floor: Floor) -> N
         future = Window(situation.now, INSTANT_MAX)
         claims = await unit.claims(situation.restaurant.restaurant_id, future, gone)
         live = foreign(claims, situation.now, None)
-        require(occupancy_checks(future, live), live)
+        require(occupancy_checks(future, live, situation.time_zone), live)
 
 
 def require_consistent(floor: Floor) -> None:

@@ -51,7 +51,7 @@ class ReassignTables:
             if booking.status not in SEATED_OR_CONFIRMED:
                 raise wrong_status(booking, "reassign tables")
             _require_other_tables(booking, present, command.table_ids)
-            require_future(booking.window, situation.now)
+            require_future(booking.window, situation.now, situation.time_zone)
             wanted = await candidate(unit, situation, booking, command.table_ids, overrides=command.overrides)
             wanted.require_context(command.context_version)
             wanted = await from_now_on(unit, wanted)

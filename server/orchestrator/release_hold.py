@@ -30,11 +30,11 @@ class ReleaseHold:
         caller = caller.acting_for(command.actor)
 
         async def body(unit: Unit) -> Hold:
-            await lock_restaurant(unit, caller, command.restaurant_id)
+            standing = await lock_restaurant(unit, caller, command.restaurant_id)
             hold = await known_hold(unit, command.restaurant_id, command.hold_id)
             if hold.state in (HoldState.RELEASED, HoldState.EXPIRED):
                 return hold
-            require_active(hold)
+            require_active(hold, standing.restaurant.time_zone)
             states = {hold.hold_id: HoldState.RELEASED}
             changes = Changes(
                 claims_dropped_of=(hold.hold_id,),

@@ -55,7 +55,7 @@ class ReplaceHold:
             situation = await lock(unit, self.inventories, caller, command.restaurant_id)
             situation.require_permission(caller, command.overrides)
             old = await known_hold(unit, command.restaurant_id, command.hold_id)
-            require_active(old)
+            require_active(old, situation.time_zone)
             booking = await known_booking(unit, command.restaurant_id, old.booking_id)
             wanted = await wanted_set(unit, situation, booking, command)
             new = new_hold(wanted, self.new_id, ttl, caller)

@@ -88,7 +88,7 @@ def _slot_or_answer(situation: Situation, party: Party) -> Slot | Availability:
     stay: Stay | None = None
     try:
         stay = situation.stay_of(party)
-        require_future(stay.window, situation.now)
+        require_future(stay.window, situation.now, situation.time_zone)
     except ServiceError as error:
         if error.reason not in NO_SUCH_STAY:
             raise

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from server.domain.booking import Booking, Party
 from server.domain.claims import Claim
-from server.domain.hours import stay_for
+from server.domain.hours import local_time, stay_for
 from server.domain.overrides import require_permission
 from server.domain.policy import ServicePolicy
 from server.domain.restaurant import Caller, Restaurant
@@ -27,6 +27,10 @@ class Situation:
     prepared: PreparedInventory
 
     @property
+    def time_zone(self) -> str:
+        return self.restaurant.time_zone
+
+    @property
     def policy(self) -> ServicePolicy:
         """The service policy; a restaurant without one has no service hours at all."""
         policy = self.prepared.inventory.policy
@@ -35,7 +39,7 @@ class Situation:
                 Reason.OUTSIDE_SERVICE_HOURS,
                 "The restaurant has no service policy yet, so no time is within service hours.",
                 start="",
-                time_zone=self.restaurant.time_zone,
+                time_zone=self.time_zone,
                 next_opening="",
             )
         return policy
@@ -46,7 +50,7 @@ class Situation:
 
     def stay_of(self, party: Party) -> Stay:
         """The stay of a party under the present policy, over or not; refused outside service hours."""
-        return stay_for(self.policy, self.restaurant.time_zone, party.party_size, party.start, party.duration)
+        return stay_for(self.policy, self.time_zone, party.party_size, party.start, party.duration)
 
     def select(
         self,
@@ -166,12 +170,12 @@ def require_etag(resource: str, expected: str, current: str) -> None:
         )
 
 
-def require_future(window: Window, now: datetime) -> None:
+def require_future(window: Window, now: datetime, time_zone: str) -> None:
     """WINDOW_IN_PAST when the window has ended by the database's clock."""
     if window.end <= now:
         raise refuse(
             Reason.WINDOW_IN_PAST,
-            f"The window ended at {window.end.isoformat()}; it is {now.isoformat()} now.",
+            f"The window ended at {local_time(window.end, time_zone)}; it is {local_time(now, time_zone)} now.",
             window_end=window.end.isoformat(),
             now=now.isoformat(),
         )

@@ -26,5 +26,5 @@ async def need_of(reader: Reader, situation: Situation, subject: Subject) -> tup
         assert subject.party is not None, "a question names a booking or a party"
         situation.require_zones(subject.party)
         party, stay = subject.party, situation.stay_of(subject.party)
-    require_future(stay.window, situation.now)
+    require_future(stay.window, situation.now, situation.time_zone)
     return party, stay

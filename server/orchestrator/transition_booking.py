@@ -67,7 +67,9 @@ class TransitionBooking:
             require_etag("booking", command.etag, before.etag)
             status = next_status(before, command.action)
             if command.action is BookingAction.CHECK_IN:
-                require_check_in_time(before, situation.policy.check_in_lead, situation.now)
+                require_check_in_time(
+                    before, situation.policy.check_in_lead, situation.now, situation.time_zone
+                )
             if command.action is BookingAction.UNDO_NO_SHOW:
                 after, changes = await self._undo_no_show(unit, situation, before, intent)
             else:
@@ -86,7 +88,7 @@ class TransitionBooking:
         had = await unit.last_assignment_of(before.restaurant_id, before.booking_id)
         if had is None:
             raise InvariantError(f"no-show booking {before.booking_id} never had tables")
-        require_future(before.window, situation.now)
+        require_future(before.window, situation.now, situation.time_zone)
         again = await candidate(unit, situation, before, had.table_ids, overrides=had.overrides)
         wanted = await from_now_on(unit, again)
         wanted.require_fit()

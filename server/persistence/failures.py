@@ -1,11 +1,18 @@
 """Where driver errors stop: SQLSTATE and constraint name become the service's own words, and nothing else leaves."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import wraps
+from typing import TypeVar
 
 import asyncpg
+import structlog
 
 from server.errors import InvariantError, Reason, Refusal, ServiceError, bad_field
+
+RowT = TypeVar("RowT")
+ValueT = TypeVar("ValueT")
+log = structlog.get_logger(__name__)
 
 RETRY_AFTER_S = 0.1
 
@@ -105,8 +112,25 @@ def unavailable() -> ServiceError:
 
 def not_understood() -> ServiceError:
     return _unavailable(
-        "A newer version of the service has recorded the answer; repeat the identical call, and it comes from there."
+        "A newer version of the service has stored what this one does not know; repeat the identical call, and it "
+        "is answered there."
     )
+
+
+def understood(read: Callable[[RowT], ValueT]) -> Callable[[RowT], ValueT]:
+    """Has what reads a row raise STORE_UNAVAILABLE for a value in it that only a newer version knows: the same call can
+    still come to a server of that.
+    """
+
+    @wraps(read)
+    def reading(row: RowT) -> ValueT:
+        try:
+            return read(row)
+        except ValueError as problem:
+            log.warning("row_not_understood", row=read.__name__, problem=str(problem))
+            raise not_understood() from None
+
+    return reading
 
 
 def lacks_room(error: ServiceError) -> bool:

@@ -26,6 +26,7 @@ from server.orchestrator.diary import Diary
 from server.orchestrator.ports import AuditRecord, Inventory, OutboxRecord, OutboxStatus, Standing
 from server.outbox.events import OutboxEvent
 from server.persistence.documents import decode
+from server.persistence.failures import understood
 from server.planner.lookahead import Waiting
 
 Row = Mapping[str, Any]
@@ -93,6 +94,7 @@ def standing(row: Row) -> Standing:
     return Standing(restaurant(row), row["now"])
 
 
+@understood
 def inventory(row: Row) -> Inventory:
     return Inventory(
         row["inventory_version"],
@@ -106,6 +108,7 @@ def inventory(row: Row) -> Inventory:
     )
 
 
+@understood
 def booking(row: Row) -> Booking:
     return Booking(
         row["restaurant_id"],
@@ -206,6 +209,7 @@ def claim_document(restaurant_id: UUID, claim: Claim) -> dict[str, object]:
     }
 
 
+@understood
 def booking_change(row: Row) -> BookingChange:
     before = row["from_status"]
     return BookingChange(
@@ -218,6 +222,7 @@ def booking_change(row: Row) -> BookingChange:
     )
 
 
+@understood
 def hold(row: Row) -> Hold:
     return Hold(
         row["hold_id"],
@@ -256,6 +261,7 @@ def hold_document(hold: Hold) -> dict[str, object]:
     }
 
 
+@understood
 def assignment(row: Row) -> Assignment:
     return Assignment(
         row["assignment_id"],
@@ -298,6 +304,7 @@ def _reasons(names: Iterable[str]) -> tuple[Reason, ...]:
     return tuple(Reason(name) for name in names)
 
 
+@understood
 def block(row: Row) -> Block:
     return Block(
         row["block_id"],
@@ -312,6 +319,7 @@ def block(row: Row) -> Block:
     )
 
 
+@understood
 def claim(row: Row) -> Claim:
     return Claim(
         row["table_id"],
@@ -370,6 +378,7 @@ def invariant_counts(row: Row) -> InvariantCounts:
     )
 
 
+@understood
 def outbox_record(row: Row) -> OutboxRecord:
     return OutboxRecord(
         row["id"],

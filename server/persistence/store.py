@@ -145,7 +145,8 @@ class SqlStore:
             async with (
                 asyncio.timeout(deadline.remaining_s() + SILENCE_GRACE_S),
                 self._checks.enter(tenant_id),
-                connection_in_time(self._pool, deadline.remaining_s() + SILENCE_GRACE_S) as connection,
+                translating(),
+                borrowed(self._pool) as connection,
             ):
                 remaining_ms = max(1, int(deadline.remaining_s() * 1000))
                 return await look_at_tenant(connection, tenant_id, restaurant_id, remaining_ms)

@@ -278,9 +278,11 @@ async def test_a_tenant_without_restaurants_has_nothing_to_report(server: Served
 
 
 async def test_a_floor_that_was_changed_since_makes_no_merge_illegal(server: Served) -> None:
+    """Although the database's clock was set back by an hour in between."""
+    set_back = ("UPDATE assignments SET created_at = created_at + interval '1 hour'",)
     async with server.client() as client:
         world = await small_world(client)
-        await furnished(world)
+        await damaged(server.database_url, Damage(set_back, {}), await furnished(world))
         floor = (await client.get_floor(GetFloorRequest(restaurant_id=world.restaurant_id))).floor
         for table in floor.tables:
             table.movable = False

@@ -3,15 +3,19 @@
 from uuid import UUID
 
 import grpc
+import grpc.aio
 import pytest
+from google.protobuf.message import Message
 
-from maitred_client import MaitredError, StoreUnavailableError, TableConflictHeldError, new_request_id
+from maitred_client import MaitredError, TableConflictHeldError, new_request_id
 from maitred_client.messages import (
     AutoAssignJobOutcome,
     Booking,
     ErrorReason,
+    GetBookingRequest,
     GetOperationRequest,
     ListBookingsRequest,
+    ListRestaurantsRequest,
     OperationState,
 )
 from tests.builders.world import evening, stamp
@@ -19,6 +23,7 @@ from tests.builders.world_extras import House, refused
 from tests.conftest import Served
 from tests.support.background import WAITING, dispatched
 from tests.support.database import connected, rows
+from tests.support.wire import Wire
 
 pytestmark = pytest.mark.shared_server
 
@@ -30,6 +35,15 @@ async def store(server: Served, change: str, *values: object) -> None:
     """Changes something to what only a newer version would have stored."""
     async with connected(server.database_url) as connection:
         assert await connection.execute(change, *values) == "UPDATE 1"
+
+
+async def unavailable(server: Served, method: str, request: Message) -> str:
+    """What a server says that leaves the call to others, at the first time."""
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        answer = await Wire(channel, server.tenant_id).call(f"/maitred.v1.{method}", request)
+    assert not isinstance(answer, bytes)
+    assert answer.reason == "STORE_UNAVAILABLE"
+    return answer.message
 
 
 async def test_a_booking_that_was_refused_for_an_unknown_reason_is_told_without_it(
@@ -103,7 +117,47 @@ async def test_a_recorded_answer_in_unknown_words_is_left_to_servers_that_know_t
     )
     await store(server, change, UUID(request.request_id), f'"{STRANGE}"')
     asked = GetOperationRequest(method="HoldTables", operation_request_id=request.request_id)
-    for repeated in (place.client.hold_tables(request), place.client.get_operation(asked)):
-        assert "newer version" in (await refused(repeated, StoreUnavailableError)).message
+    for method, repeated in (("HoldTables", request), ("GetOperation", asked)):
+        assert "newer version" in await unavailable(server, f"AssignmentService/{method}", repeated)
     await store(server, change, UUID(request.request_id), '"active"')
     assert (await place.client.hold_tables(request)).hold == hold
+
+
+async def test_a_time_zone_that_only_newer_servers_know_is_left_to_them(place: House, server: Served) -> None:
+    request, change = (
+        place.booking_request(),
+        "UPDATE restaurants SET time_zone = $2 WHERE restaurant_id = $1",
+    )
+    await store(server, change, UUID(place.restaurant_id), STRANGE)
+    assert "time zone" in await unavailable(server, "BookingService/PutBooking", request)
+    (listed,) = (await place.client.list_restaurants(ListRestaurantsRequest())).restaurants
+    assert listed.time_zone == STRANGE
+    await store(server, change, UUID(place.restaurant_id), "UTC")
+    assert (await place.client.put_booking(request)).booking.party == request.party
+
+
+async def test_a_policy_in_unknown_words_is_left_to_servers_that_know_them(
+    place: House, server: Served
+) -> None:
+    request = place.booking_request()
+    policy = """jsonb_set(policy, '{combinations,adjacency_mode}', $2)"""
+    change = f"""WITH newer AS (
+            INSERT INTO service_policies (restaurant_id, policy_version, policy, actor)
+            SELECT restaurant_id, policy_version + 1, {policy}, 'newer' FROM service_policies
+            WHERE restaurant_id = $1 ORDER BY policy_version DESC LIMIT 1
+        )
+        UPDATE restaurants SET policy_version = policy_version + 1 WHERE restaurant_id = $1"""
+    await store(server, change, UUID(place.restaurant_id), f'"{STRANGE}"')
+    assert "newer version" in await unavailable(server, "BookingService/PutBooking", request)
+    await store(server, change, UUID(place.restaurant_id), '"hub"')
+    assert (await place.client.put_booking(request)).booking.party == request.party
+
+
+async def test_a_state_that_only_newer_servers_know_is_left_to_them(place: House, server: Served) -> None:
+    booking = await place.party()
+    change = "UPDATE booking_history SET to_status = $2 WHERE booking_id = $1"
+    await store(server, change, UUID(booking.booking_id), STRANGE)
+    request = GetBookingRequest(restaurant_id=place.restaurant_id, booking_id=booking.booking_id)
+    assert "newer version" in await unavailable(server, "BookingService/GetBooking", request)
+    await store(server, change, UUID(booking.booking_id), "pending")
+    assert (await place.client.get_booking(request)).booking == booking

@@ -54,6 +54,8 @@ def contract() -> Iterator[Reason]:
         comment = []
 
 
+FOR_MACHINES = re.compile(r"\d{4}-\d\d-\d\dT")
+
 REASONS = {reason.name: reason for reason in contract()}
 
 
@@ -106,6 +108,8 @@ async def test_a_refusal_is_what_the_contract_says(word: str, place: House, serv
     assert set(error.metadata) == set(promised.metadata)
     assert error.retry.value in promised.retry
     assert details_of(error) == set(promised.status[1:])
+    for message in (error.message, *(check.message for check in error.failed_checks)):
+        assert not FOR_MACHINES.search(message), "people read times by the restaurant's clock"
     if error.failed_checks and word not in ("POLICY_DRIFT", "STALE_CONTEXT", "NO_FEASIBLE_PLAN"):
         assert error.failed_checks[0].reason == word
         assert dict(error.failed_checks[0].metadata) == dict(error.metadata)

@@ -298,7 +298,7 @@ def _epoch_ignored(stack: ExitStack) -> None:
 
 
 def _confirmed_can_be_released(stack: ExitStack) -> None:
-    stack.enter_context(patch.object(release_hold, "require_active", lambda _: None))
+    stack.enter_context(patch.object(release_hold, "require_active", lambda *_: None))
 
 
 def _life_cut_short(stack: ExitStack) -> None:

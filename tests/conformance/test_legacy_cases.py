@@ -328,7 +328,7 @@ def _broken(
 ) -> set[Reason]:
     window = Window(party.start, end or party.start + timedelta(hours=2))
     selection = select(place, policy, party, window, chosen, RESTAURANT)
-    return {check.reason for check in failed(check_selection(selection, foreign or []))}
+    return {check.reason for check in failed(check_selection(selection, foreign or [], "UTC"))}
 
 
 def _plans(

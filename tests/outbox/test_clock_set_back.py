@@ -98,11 +98,12 @@ async def test_a_worker_goes_on_with_events_and_bookings_after_the_clock_was_set
     database_url: str,
 ) -> None:
     (restaurant_id,) = await put_events(database_url)
-    async with worker_on(database_url, rescue_s=0.05, auto_assign_poll_s=0.05):
-        await until_settled(database_url)
-        await set_back(database_url, restaurant_id, HOUR_S)
-        await add_events(database_url, restaurant_id)
-        async with connected(database_url) as connection:
-            await add_job(connection, restaurant_id, STARTS, "queued")
+    async with relay_on(database_url, delivery(Receiver())) as relay:
+        await relay.run_once()
+    await set_back(database_url, restaurant_id, HOUR_S)
+    await add_events(database_url, restaurant_id)
+    async with connected(database_url) as connection:
+        await add_job(connection, restaurant_id, STARTS, "queued")
+    async with worker_on(database_url, auto_assign_poll_s=0.05):
         await until_settled(database_url)
         await until(database_url, "SELECT state FROM auto_assign_jobs", [{"state": "waiting"}])

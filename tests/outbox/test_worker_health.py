@@ -30,6 +30,7 @@ SERVICES = {
     "relay_settle",
     "relay_extend",
     "rescuer",
+    "resumer",
     "sweeper",
     "auto_assign",
     "claim_cleaner",

@@ -136,7 +136,7 @@ def rules_broken_by_free_sets(question: Question) -> set[frozenset[Reason]]:
 def broken_by(question: Question, tables: tuple[Table, ...]) -> set[Reason]:
     chosen = Selection(question.floor, question.policy, question.party, question.stay.window, tables)
     mine = [each for each in question.claims if each.table_id in chosen.table_ids]
-    reasons = {check.reason for check in failed(check_selection(chosen, mine))}
+    reasons = {check.reason for check in failed(check_selection(chosen, mine, "UTC"))}
     return reasons | ({Reason.TABLE_AVOIDED} if question.avoid & set(chosen.table_ids) else set())
 
 

@@ -93,7 +93,7 @@ def helps(question: Question, who: Booking, live: list[Claim]) -> bool:
     without = [each for each in live if each.booking_id != who.booking_id]
     for tables in every_set(question):
         selection = Selection(question.floor, question.policy, who.party, who.window, tables)
-        if failed(check_selection(selection, on(selection, without))):
+        if failed(check_selection(selection, on(selection, without), "UTC")):
             continue
         moved = [
             Claim(table_id, who.window, ClaimKind.ASSIGNMENT, ASSIGNMENT, who.booking_id)

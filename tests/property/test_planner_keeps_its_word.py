@@ -104,7 +104,7 @@ def every_selection(question: Question) -> list[Selection]:
 def first_reason(question: Question, selection: Selection, seating: list[set[UUID]]) -> Reason | None:
     """`seating` are the sets that would do for the party if nobody else came."""
     mine = [claim for claim in question.claims if claim.table_id in selection.table_ids]
-    reasons = [check.reason for check in failed(check_selection(selection, mine))]
+    reasons = [check.reason for check in failed(check_selection(selection, mine, "UTC"))]
     if question.avoid.intersection(selection.table_ids):
         reasons.append(Reason.TABLE_AVOIDED)
     if any(other < set(selection.table_ids) for other in seating):

@@ -48,9 +48,9 @@ def test_a_plan_breaks_what_it_relaxes_and_fits_with_it_overridden(mode: Adjacen
             as_it_is = Selection(
                 question.floor, question.policy, question.party, question.stay.window, plan.tables
             )
-            broken = tuple(check.reason for check in failed(check_selection(as_it_is, mine)))
+            broken = tuple(check.reason for check in failed(check_selection(as_it_is, mine, "UTC")))
             assert broken == plan.relaxed, f"seed holdable.{number}, {mode}"
-            assert not failed(check_selection(replace(as_it_is, overrides=plan.relaxed), mine))
+            assert not failed(check_selection(replace(as_it_is, overrides=plan.relaxed), mine, "UTC"))
             relaxed += bool(plan.relaxed)
     assert relaxed > 50
 

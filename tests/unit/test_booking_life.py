@@ -105,13 +105,13 @@ def test_the_documented_steps_are_those_of_the_house() -> None:
 @pytest.mark.parametrize(("lead", "early"), [(None, 10_000), (30, 30), (0, 0), (0, -600), (30, 29)])
 def test_a_party_checks_in_from_the_lead_on(lead: int | None, early: int) -> None:
     present, now = booking(S.CONFIRMED, assigned_epoch=1), at(19) - timedelta(minutes=early)
-    require_check_in_time(present, None if lead is None else timedelta(minutes=lead), now)
+    require_check_in_time(present, None if lead is None else timedelta(minutes=lead), now, "UTC")
 
 
 def test_a_party_that_is_too_early_is_told_when_to_come() -> None:
     present, lead = booking(S.CONFIRMED, assigned_epoch=1), timedelta(minutes=30)
     with pytest.raises(ServiceError) as caught:
-        require_check_in_time(present, lead, at(19) - lead - timedelta(seconds=1))
+        require_check_in_time(present, lead, at(19) - lead - timedelta(seconds=1), "UTC")
     assert caught.value.reason is Reason.INVALID_STATE_TRANSITION
     assert caught.value.refusal.metadata["allowed_from"] == (at(19) - lead).isoformat()
     assert caught.value.refusal.metadata["allowed_actions"] == "cancel, no_show"
@@ -119,11 +119,11 @@ def test_a_party_that_is_too_early_is_told_when_to_come() -> None:
 
 def test_tables_are_looked_for_until_the_cutoff_and_at_that_instant_still() -> None:
     present, cutoff_at = booking(S.PENDING), at(18, 50)
-    require_before_cutoff(present, 600, cutoff_at)
-    require_before_cutoff(present, None, at(19, 30))
+    require_before_cutoff(present, 600, cutoff_at, "UTC")
+    require_before_cutoff(present, None, at(19, 30), "UTC")
     late = cutoff_at + timedelta(microseconds=1)
     with pytest.raises(ServiceError) as caught:
-        require_before_cutoff(present, 600, late)
+        require_before_cutoff(present, 600, late, "UTC")
     assert caught.value.reason is Reason.CUTOFF_PASSED
     assert caught.value.refusal.metadata == {
         "start": at(19).isoformat(),

@@ -36,7 +36,7 @@ def selection(
 
 
 def reasons(chosen: Selection) -> set[Reason]:
-    return {check.reason for check in failed(check_selection(chosen, ()))}
+    return {check.reason for check in failed(check_selection(chosen, (), "UTC"))}
 
 
 FOURS = [table(1, 4), table(2, 4)]
@@ -126,12 +126,12 @@ def test_a_change_to_rules_floor_or_booking_cures_exactly_the_reasons_that_name_
 def test_what_is_in_the_way_is_cured_when_it_goes_and_by_nothing_else(kind: ClaimKind) -> None:
     chosen, taken = selection([table(1, 4)]), [claim(1, at(18), at(20), kind)]
     reason = CONFLICT_REASON[kind]
-    assert [check.reason for check in failed(check_selection(chosen, taken))] == [reason]
+    assert [check.reason for check in failed(check_selection(chosen, taken, "UTC"))] == [reason]
     assert [KIND_OF_CURE[cure] for cure in CURES[reason]] == [kind]
     assert table_id(1) == taken[0].table_id
 
 
 def test_every_reason_that_can_stand_against_a_set_is_covered() -> None:
-    told = {check.reason for check in check_selection(BROKEN[Reason.CAPACITY_INSUFFICIENT], ())}
+    told = {check.reason for check in check_selection(BROKEN[Reason.CAPACITY_INSUFFICIENT], (), "UTC")}
     assert told == set(CURES)
     assert set(CURES) == set(BROKEN) | set(CONFLICT_REASON.values())

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from server.domain.hours import (
+    local_time,
     next_opening,
     opening_at,
     openings_on,
@@ -118,8 +119,8 @@ def test_where_no_start_leaves_room_none_is_named() -> None:
     error = refusal("2025-01-10T18:00", 4, LUNCH, short)
     assert (error.reason, error.refusal.metadata["latest_start"]) == (Reason.SERVICE_OVERRUN, "")
     assert error.refusal.message == (
-        "A stay of 75 min from Fri 2025-01-10 18:00, and 5 min after it, does not fit before short ends at "
-        "Fri 2025-01-10 19:00; no start in it leaves room."
+        "A stay of 75 min from Fri 2025-01-10 18:00 GMT, and 5 min after it, does not fit before short ends at "
+        "Fri 2025-01-10 19:00 GMT; no start in it leaves room."
     )
     assert refusal("2025-01-10T18:01", 2, LUNCH, short).refusal.metadata["latest_start"] == ""
     just = ServicePeriod("just", 18 * 60, 19 * 60 + 5, TURNS)
@@ -166,6 +167,20 @@ def test_a_period_that_closes_when_it_opens_is_open_around_the_clock() -> None:
     always = ServicePeriod("always", 8 * 60, 8 * 60, TURNS)
     (opening,) = openings_on(policy(always), LONDON, date(2025, 1, 10))
     assert opening.span == Window(utc("2025-01-10T08:00"), utc("2025-01-11T08:00"))
+
+
+@pytest.mark.parametrize(
+    ("instant", "told"),
+    [
+        ("2025-10-26T00:30", "Sun 2025-10-26 01:30 BST"),
+        ("2025-10-26T01:30", "Sun 2025-10-26 01:30 GMT"),
+        ("2025-01-10T18:00:07.5", "Fri 2025-01-10 18:00:07 GMT"),
+    ],
+)
+def test_people_are_told_the_restaurants_time_and_which_of_two_the_same_it_is(
+    instant: str, told: str
+) -> None:
+    assert local_time(utc(instant), LONDON) == told
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def rule(**changes: object) -> ServicePolicy:
 
 
 def test_a_set_that_fits_breaks_nothing_and_lists_every_rule_once() -> None:
-    checks = check_selection(choose(row(4, 4), 7, 1, 2), [])
+    checks = check_selection(choose(row(4, 4), 7, 1, 2), [], "UTC")
     assert {check.status for check in checks} == {CheckStatus.OK}
     reasons = [check.reason for check in checks]
     assert len(set(reasons)) == len(reasons)
@@ -160,11 +160,15 @@ def test_claims_in_the_way_are_told_apart_by_their_kind_and_say_until_when() -> 
         replace(claim(2, at(20), at(22), ClaimKind.HOLD), expires_at=at(18, 30)),
         claim(2, at(17), at(19), ClaimKind.BLOCK),
     ]
-    checks = failed(occupancy_checks(selection.window, claims))
+    checks = failed(occupancy_checks(selection.window, claims, "America/New_York"))
     assert [(c.reason, c.table_ids) for c in checks] == [
         (Reason.TABLE_CONFLICT_ASSIGNED, (table_id(1),)),
         (Reason.TABLE_CONFLICT_HELD, (table_id(2),)),
     ]
+    assert checks[0].message == (
+        "1 table assigned to another booking between Fri 2026-05-15 14:00 EDT and Fri 2026-05-15 16:00 EDT; "
+        "free from Fri 2026-05-15 16:00 EDT."
+    )
     # A hold keeps others out until it expires, if that is before its window ends.
     assert checks[1].metadata["free_from"] == at(18, 30).isoformat()
     assert checks[0].metadata["free_from"] == at(20).isoformat()
@@ -173,7 +177,7 @@ def test_claims_in_the_way_are_told_apart_by_their_kind_and_say_until_when() -> 
 def test_several_claims_of_a_kind_are_told_from_the_first_start_to_the_last_end() -> None:
     blocks = [claim(2, at(18), at(20), ClaimKind.BLOCK), claim(1, at(19), at(22), ClaimKind.BLOCK)]
     for claims in (blocks, blocks[::-1]):
-        (check,) = failed(occupancy_checks(WINDOW, claims))
+        (check,) = failed(occupancy_checks(WINDOW, claims, "UTC"))
         told = {name: check.metadata[name] for name in ("window_start", "window_end", "free_from")}
         assert check.table_ids == (table_id(1), table_id(2))
         assert told == {
@@ -195,7 +199,7 @@ def test_what_is_in_the_way_is_listed_by_table_and_then_by_time_as_far_as_asked(
 def test_who_sits_there_is_not_told_while_something_else_keeps_the_tables_from_the_party() -> None:
     selection, blocker = choose(row(4), 5, 1), claim(1, at(18), at(20))
     with pytest.raises(ServiceError) as caught:
-        require(check_selection(selection, [blocker]), [blocker])
+        require(check_selection(selection, [blocker], "UTC"), [blocker])
     refusal = caught.value.refusal
     assert (refusal.reason, refusal.conflicts) == (Reason.CAPACITY_INSUFFICIENT, ())
     assert [check.reason for check in refusal.checks] == [
@@ -207,11 +211,11 @@ def test_who_sits_there_is_not_told_while_something_else_keeps_the_tables_from_t
 def test_a_conflict_is_refused_with_what_is_in_the_way() -> None:
     selection, blocker = choose(row(4), 4, 1), claim(1, at(18), at(20))
     with pytest.raises(ServiceError) as caught:
-        require(check_selection(selection, [blocker]), [blocker])
+        require(check_selection(selection, [blocker], "UTC"), [blocker])
     refusal = caught.value.refusal
     assert refusal.reason is Reason.TABLE_CONFLICT_ASSIGNED
     assert refusal.conflicts == (blocker.as_conflict(),)
 
 
 def test_nothing_is_raised_when_nothing_is_broken() -> None:
-    require(check_selection(choose(row(4), 4, 1), []))
+    require(check_selection(choose(row(4), 4, 1), [], "UTC"))

@@ -58,9 +58,9 @@ def test_holds_are_over_from_the_instant_at_which_they_expire() -> None:
 
 def test_a_window_is_past_from_its_end_on() -> None:
     window = Window(at(19), at(20))
-    require_future(window, at(19, 59, 59))
+    require_future(window, at(19, 59, 59), "UTC")
     with pytest.raises(ServiceError) as caught:
-        require_future(window, at(20))
+        require_future(window, at(20), "UTC")
     assert caught.value.reason is Reason.WINDOW_IN_PAST
     assert caught.value.refusal.metadata == {
         "window_end": at(20).isoformat(),

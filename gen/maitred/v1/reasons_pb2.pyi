@@ -393,7 +393,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 46
     """The database could not be reached, went away before it answered, or takes no changes, as on a full disk. The change may
-    have been committed. Or it was, by a server of a newer version, in words that this one does not know.
+    have been committed. Or a newer server has stored what this one does not know, such as the recorded answer or the
+    restaurant's time zone; then a newer one answers the repeat.
     Status: UNAVAILABLE + RetryInfo
     Metadata: none
     Retry: SAME_KEY
@@ -806,7 +807,8 @@ Remedy: Repeat the identical call with the same request_id.
 """
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 46
 """The database could not be reached, went away before it answered, or takes no changes, as on a full disk. The change may
-have been committed. Or it was, by a server of a newer version, in words that this one does not know.
+have been committed. Or a newer server has stored what this one does not know, such as the recorded answer or the
+restaurant's time zone; then a newer one answers the repeat.
 Status: UNAVAILABLE + RetryInfo
 Metadata: none
 Retry: SAME_KEY

@@ -782,7 +782,7 @@ LIMIT $2;
 WITH changed AS (
     SELECT
         l.restaurant_id,
-        max(l.occurred_at) AS last_at
+        max(l.floor_version) AS last_version
     FROM audit_log AS l
     WHERE
         ($1::uuid [] IS NULL OR l.restaurant_id = any($1))
@@ -791,24 +791,43 @@ WITH changed AS (
     GROUP BY l.restaurant_id
 ),
 
-merged AS (
+apart AS (
     SELECT
         a.restaurant_id,
+        a.booking_id,
         a.assignment_id,
         count(DISTINCT t.zone_id) > 1 AS crosses_zones,
         bool_or(NOT t.movable) AS has_fixed
     FROM assignments AS a
     CROSS JOIN unnest(a.table_ids) AS u (table_id)
     INNER JOIN tables AS t ON a.restaurant_id = t.restaurant_id AND u.table_id = t.table_id
-    LEFT JOIN changed AS f ON a.restaurant_id = f.restaurant_id
-    -- The entry of a change until then may be deleted.
-    LEFT JOIN history_cleared AS m ON a.restaurant_id = m.restaurant_id
     WHERE
         ($1::uuid [] IS NULL OR a.restaurant_id = any($1))
         AND a.state = 'active'
         AND cardinality(a.table_ids) > 1
-        AND a.created_at > coalesce(greatest(f.last_at, m.audit_until), '-infinity')
     GROUP BY a.restaurant_id, a.assignment_id
+    HAVING count(DISTINCT t.zone_id) > 1 OR bool_or(NOT t.movable)
+),
+
+-- What came first, floor versions tell, and no clock: it may have been set back in between.
+merged AS (
+    SELECT
+        p.restaurant_id,
+        p.assignment_id,
+        p.crosses_zones,
+        p.has_fixed
+    FROM apart AS p
+    LEFT JOIN changed AS f ON p.restaurant_id = f.restaurant_id
+    -- The entry of a change until then may be deleted.
+    LEFT JOIN history_cleared AS m ON p.restaurant_id = m.restaurant_id
+    WHERE coalesce(greatest(f.last_version, m.audit_version), 0) < (
+        SELECT min(l.floor_version)
+        FROM audit_log AS l
+        WHERE
+            l.restaurant_id = p.restaurant_id
+            AND l.resource_id = p.booking_id
+            AND l.details ->> 'assignment_id' = p.assignment_id::text
+    )
 ),
 
 broken AS MATERIALIZED (
