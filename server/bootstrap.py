@@ -21,7 +21,6 @@ from server.persistence.announcer import Announcer
 from server.persistence.embedded import (
     EmbeddedPostgres,
     EmbeddedPostgresError,
-    Installation,
     find_installation,
 )
 from server.persistence.failures import UnreachableError
@@ -89,14 +88,15 @@ async def database(settings: Settings, on_progress: Callable[[str], None] = prin
         yield await _described(settings.database_url.get_secret_value(), "configured")
         return
     with explaining():
-        postgres = EmbeddedPostgres(settings.data_dir, _installation(settings), on_progress=on_progress)
+        installation = find_installation(settings.postgres)
+        postgres = EmbeddedPostgres(settings.data_dir, installation, on_progress=on_progress)
     try:
         with explaining():
             url = await postgres.start()
             await migrate_up(settings, url, on_progress)
         keeper = asyncio.create_task(_keep_alive(postgres))
         try:
-            yield await _described(url, _installation(settings).source)
+            yield await _described(url, installation.source)
         finally:
             keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -179,7 +179,7 @@ async def seen_database(settings: Settings) -> AsyncIterator[Database]:
     """
     if settings.database_url is None:
         with explaining():
-            installation = _installation(settings)
+            installation = find_installation(settings.postgres)
             embedded = EmbeddedPostgres(settings.data_dir, installation)
             running = embedded.url_elsewhere()
         if running is not None:
@@ -295,10 +295,6 @@ async def _described(url: str, source: str) -> Database:
     with explaining():
         facts: DatabaseFacts = await database_facts(url)
     return Database(url, facts.version, source, facts.exclusion_form)
-
-
-def _installation(settings: Settings) -> Installation:
-    return find_installation(settings.postgres)
 
 
 def _migrator(settings: Settings, url: str, on_progress: Callable[[str], None] | None = None) -> Migrator:
