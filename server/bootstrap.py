@@ -24,7 +24,7 @@ from server.persistence.embedded import (
     find_installation,
 )
 from server.persistence.failures import UnreachableError
-from server.persistence.inspection import DatabaseFacts, database_facts
+from server.persistence.inspection import database_facts
 from server.persistence.migrator import MigrationError, Migrator, find_migrations, read_migrations
 from server.persistence.pool import DriverConnection, Pool, close_pool, open_pool
 from server.persistence.store import NotMigratedError, SqlStore, require_schema
@@ -49,7 +49,6 @@ class Database:
     url: str
     version: str
     source: str
-    exclusion_form: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,8 +292,8 @@ def _store_and_news(settings: Settings, url: str, pool: Pool) -> tuple[SqlStore,
 
 async def _described(url: str, source: str) -> Database:
     with explaining():
-        facts: DatabaseFacts = await database_facts(url)
-    return Database(url, facts.version, source, facts.exclusion_form)
+        facts = await database_facts(url)
+    return Database(url, facts.version, source)
 
 
 def _migrator(settings: Settings, url: str, on_progress: Callable[[str], None] | None = None) -> Migrator:
