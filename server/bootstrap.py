@@ -21,11 +21,10 @@ from server.persistence.announcer import Announcer
 from server.persistence.embedded import (
     EmbeddedPostgres,
     EmbeddedPostgresError,
-    Installation,
     find_installation,
 )
 from server.persistence.failures import UnreachableError
-from server.persistence.inspection import DatabaseFacts, database_facts
+from server.persistence.inspection import database_facts
 from server.persistence.migrator import MigrationError, Migrator, find_migrations, read_migrations
 from server.persistence.pool import DriverConnection, Pool, close_pool, open_pool
 from server.persistence.store import NotMigratedError, SqlStore, require_schema
@@ -50,7 +49,6 @@ class Database:
     url: str
     version: str
     source: str
-    exclusion_form: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +87,15 @@ async def database(settings: Settings, on_progress: Callable[[str], None] = prin
         yield await _described(settings.database_url.get_secret_value(), "configured")
         return
     with explaining():
-        postgres = EmbeddedPostgres(settings.data_dir, _installation(settings), on_progress=on_progress)
+        installation = find_installation(settings.postgres)
+        postgres = EmbeddedPostgres(settings.data_dir, installation, on_progress=on_progress)
     try:
         with explaining():
             url = await postgres.start()
             await migrate_up(settings, url, on_progress)
         keeper = asyncio.create_task(_keep_alive(postgres))
         try:
-            yield await _described(url, _installation(settings).source)
+            yield await _described(url, installation.source)
         finally:
             keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -179,7 +178,7 @@ async def seen_database(settings: Settings) -> AsyncIterator[Database]:
     """
     if settings.database_url is None:
         with explaining():
-            installation = _installation(settings)
+            installation = find_installation(settings.postgres)
             embedded = EmbeddedPostgres(settings.data_dir, installation)
             running = embedded.url_elsewhere()
         if running is not None:
@@ -293,12 +292,8 @@ def _store_and_news(settings: Settings, url: str, pool: Pool) -> tuple[SqlStore,
 
 async def _described(url: str, source: str) -> Database:
     with explaining():
-        facts: DatabaseFacts = await database_facts(url)
-    return Database(url, facts.version, source, facts.exclusion_form)
-
-
-def _installation(settings: Settings) -> Installation:
-    return find_installation(settings.postgres)
+        facts = await database_facts(url)
+    return Database(url, facts.version, source)
 
 
 def _migrator(settings: Settings, url: str, on_progress: Callable[[str], None] | None = None) -> Migrator:

@@ -81,8 +81,8 @@ class Periodic:
         while True:
             try:
                 more = await self.run_once()
-            except ServiceError as problem:
-                # The database is away or busy: that needs words, and no traceback for each round of each service.
+            except (ServiceError, TimeoutError) as problem:
+                # The database is away, busy or silent: that needs words, and no traceback for each round of all.
                 more = False
                 log.warning(
                     "round_failed",

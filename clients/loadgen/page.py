@@ -15,6 +15,7 @@ COLORS: Final = {Outcome.OK: "#3f9b6c", Outcome.REFUSED: "#f2c14e", Outcome.UNKN
 INK = "#1f2933"
 WIDTH_IN, HEIGHT_IN = 10.0, 3.4
 REFUSALS_SHOWN_MAX = 16
+BINS_PER_DOUBLING = 4
 PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
 body {{ font: 15px/1.5 system-ui, sans-serif; color: #1f2933; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }}
@@ -93,21 +94,21 @@ def _draw_latencies(axes: Axes, tally: Tally) -> None:
         axes.legend(frameon=False)
 
 
-def _binned(histogram: Histogram, bins_per_doubling: int = 4) -> tuple[list[float], list[int]]:
+def _binned(histogram: Histogram) -> tuple[list[float], list[int]]:
     """Edges in ms, one more than counts; each bin is the same part of a doubling."""
     counts: dict[int, int] = {}
     for low_ns, _, count in histogram.buckets():
-        place = _place(max(low_ns, 1), bins_per_doubling)
+        place = _place(max(low_ns, 1))
         counts[place] = counts.get(place, 0) + count
     if not counts:
         return [], []
     places = range(min(counts), max(counts) + 1)
-    edges = [2.0 ** (place / bins_per_doubling) / NS_PER_MS for place in (*places, places[-1] + 1)]
+    edges = [2.0 ** (place / BINS_PER_DOUBLING) / NS_PER_MS for place in (*places, places[-1] + 1)]
     return edges, [counts.get(place, 0) for place in places]
 
 
-def _place(value: int, bins_per_doubling: int) -> int:
-    return floor(log2(value) * bins_per_doubling)
+def _place(value: int) -> int:
+    return floor(log2(value) * BINS_PER_DOUBLING)
 
 
 def _draw_rates(axes: Axes, per_second: list[dict[str, int]], unsure: set[str]) -> None:

@@ -1,5 +1,6 @@
 """What a load found, as one value for programs, from which tables and pages are made as well."""
 
+from dataclasses import asdict
 from typing import Any, Final
 
 from loadgen.checking.report import Report as Check
@@ -117,14 +118,5 @@ def _counters(comparison: Comparison | None) -> dict[str, Any]:
         "agree": comparison.agrees,
         "compared": comparison.compared,
         "unsure": comparison.unsure,
-        "differences": [
-            {
-                "method": difference.method,
-                "status": difference.status,
-                "reason": difference.reason,
-                "callers": difference.callers,
-                "server": difference.server,
-            }
-            for difference in comparison.differences
-        ],
+        "differences": [asdict(difference) for difference in comparison.differences],
     }

@@ -60,9 +60,6 @@ class Receiver(BaseHTTPRequestHandler):
         print(json.dumps({"id": event["id"], "type": event["type"], "verdict": verdict}), flush=True)
         self.answer(204)
 
-    def do_OPTIONS(self) -> None:
-        self.answer(204)
-
     def answer(self, status: int) -> None:
         self.send_response(status)
         self.send_header("content-length", "0")

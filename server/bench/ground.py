@@ -14,16 +14,12 @@ from uuid import uuid4
 import psutil
 
 import server
-from server.bootstrap import Database, database, migrate_up
+from server.bootstrap import Database, StartError, database, migrate_up
 from server.config import Settings, load_settings
 from server.persistence.bench import BenchEvents, add_database
 from server.persistence.inspection import connection_to, database_facts
 
 Report = Callable[[str], None]
-
-
-class NotDurableError(Exception):
-    """The database that was to be measured does not keep what it has committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +46,7 @@ class Ground:
 async def own_ground(report: Report) -> AsyncIterator[Ground]:
     """A database on disk that is gone afterwards. A configured one is not touched.
 
-    Raises `StartError`, and `NotDurableError` when fsync or one of its kind is off: then no figure would mean anything.
+    Raises `StartError`, also when fsync or one of its kind is off: then no figure would mean anything.
     """
     with tempfile.TemporaryDirectory(prefix="maitred-", ignore_cleanup_errors=True) as folder:
         settings = load_settings(data_dir=Path(folder), host="127.0.0.1", port=0, log_level="error")
@@ -58,7 +54,7 @@ async def own_ground(report: Report) -> AsyncIterator[Ground]:
         async with database(settings, lambda _text: None) as found, connection_to(found.url) as connection:
             off = (await database_facts(found.url)).not_durable
             if off:
-                raise NotDurableError(f"the database is not durable: {', '.join(off)} off")
+                raise StartError(f"the database is not durable: {', '.join(off)} off")
             yield Ground(settings, found, BenchEvents(connection), report)
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from loadgen.checking.against_database import State
 from server.bench import programs
 from server.bench.ground import Report, own_ground
+from server.bootstrap import StartError
 from server.persistence.evidence import database_evidence
 
 MEASUREMENTS, SERVING = "measurements on ", "serving on "
@@ -35,7 +36,7 @@ class Loaded:
 async def loaded_server(report: Report, processes: int) -> AsyncIterator[Loaded]:
     """A durable PostgreSQL and a server, both gone when the block is left. A configured database is not touched.
 
-    Raises what `own_ground` and `counting_server` raise.
+    Raises `StartError`.
     """
     async with own_ground(report) as ground, counting_server(ground.url, processes) as loaded:
         yield loaded
@@ -45,7 +46,7 @@ async def loaded_server(report: Report, processes: int) -> AsyncIterator[Loaded]
 async def counting_server(url: str, processes: int) -> AsyncIterator[Loaded]:
     """A server of so many processes on a database that is there, killed when the block is left.
 
-    Holds may live for a second only, so that expiries can be met. Raises what `programs.running` raises.
+    Holds may live for a second only, so that expiries can be met. Raises `StartError`.
     """
     lines: asyncio.Queue[str] = asyncio.Queue()
     settings = {
@@ -62,8 +63,11 @@ async def counting_server(url: str, processes: int) -> AsyncIterator[Loaded]:
     )
     async with serve as (_, first):
         said = [first]
-        async with asyncio.timeout(programs.START_TIMEOUT_S):
-            while not said[-1].startswith(SERVING):
-                said.append(await lines.get())
+        try:
+            async with asyncio.timeout(programs.START_TIMEOUT_S):
+                while not said[-1].startswith(SERVING):
+                    said.append(await lines.get())
+        except TimeoutError:
+            raise StartError(f"the server did not serve within {programs.START_TIMEOUT_S:g} s") from None
         shown = (line.removeprefix(MEASUREMENTS) for line in said if line.startswith(MEASUREMENTS))
         yield Loaded(said[-1].removeprefix(SERVING), tuple(shown), url)

@@ -15,10 +15,10 @@ from server.bench.lone import measure_availability, measure_lone_holds
 from server.bench.measured import RefusedError
 from server.bench.planning import measure_planner
 from server.bench.plans import measure_plans
-from server.bench.programs import DidNotStartError
 from server.bench.rates import RATIOS, measure_rates
 from server.bench.sizes import MainSizes, PlanSizes
 from server.bench.stage import Stage, stage_on
+from server.bootstrap import StartError
 
 TARGETS = {
     "hold_vs_raw_sql": Target(
@@ -124,7 +124,7 @@ async def measured_or_missing(
     """What the part found, or figures without a value that say why: the rest of a long run is not lost with it."""
     try:
         return await part.measure(stage, sizes, wanted)
-    except (RefusedError, ClientEndedError, DidNotStartError) as error:
+    except (RefusedError, ClientEndedError, StartError) as error:
         stage.ground.report(f"NOT MEASURED: {', '.join(sorted(part.gives))}: {error}")
         names = (*wanted, *part.curves)
         return Findings(tuple(Figure(name, None, note=str(error)) for name in names), {})

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
 
+from server.bootstrap import StartError
+
 START_TIMEOUT_S = 60.0
 # A line of a log holds an event at most; the limit of the streams is far above it.
 LINE_BYTES_MAX = 2**20
@@ -20,10 +22,6 @@ END_TIMEOUT_S = 30.0
 QUIET = {"log_level": "error", "host": "127.0.0.1", "port": "0"}
 
 OnLine = Callable[[str], None]
-
-
-class DidNotStartError(Exception):
-    """A process of the measurement ended before it was ready; the text is what it said."""
 
 
 def _ignore(_line: str) -> None:
@@ -40,10 +38,13 @@ class Program:
         self._reading: asyncio.Task[None] | None = None
 
     async def ready(self, sign: str) -> str:
-        """The line that begins with `sign`; lines are read until the process ends."""
+        """The line that begins with `sign`; lines are read until the process ends. Raises `StartError`."""
         self._reading = asyncio.create_task(self._read(sign))
-        async with asyncio.timeout(START_TIMEOUT_S):
-            return await self._ready
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                return await self._ready
+        except TimeoutError:
+            raise StartError(f"a process was not ready within {START_TIMEOUT_S:g} s") from None
 
     async def kill(self) -> None:
         if self._process.returncode is None:
@@ -70,14 +71,17 @@ class Program:
             else:
                 said.append(line)
         if not self._ready.done():
-            self._ready.set_exception(DidNotStartError("\n".join(said[-20:])))
+            self._ready.set_exception(StartError("\n".join(("a process did not start:", *said[-20:]))))
 
 
 @asynccontextmanager
 async def running(
     *arguments: str, sign: str, settings: Mapping[str, str], on_line: OnLine = _ignore
 ) -> AsyncIterator[tuple[Program, str]]:
-    """Python with these arguments, and the line with which it said that it is ready. Killed when the block is left."""
+    """Python with these arguments, and the line with which it said that it is ready. Killed when the block is left.
+
+    Raises `StartError` with what it said when it ends before that, or takes too long.
+    """
     environment = {**os.environ, **{f"MAITRED_{name.upper()}": value for name, value in settings.items()}}
     process = await asyncio.create_subprocess_exec(
         sys.executable,

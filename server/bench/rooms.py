@@ -1,6 +1,4 @@
-"""Rooms of any size with an evening's bookings in them, for measurements of the planner alone. A seed makes the same
-room again.
-"""
+"""Rooms of any size with an evening's bookings in them, for measurements of the planner alone: always the same ones."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -27,11 +25,12 @@ CAPACITIES = (2, 2, 2, 2, 4, 4, 4, 4, 4, 6, 6, 8)
 MOVABLE_SHARE = 0.95
 QUARTER = timedelta(minutes=15)
 PLANS_MAX = 5
+MERGED_MAX = 3
 
 
-def room(tables: int, seed: int = 1) -> Floor:
+def room(tables: int) -> Floor:
     """Zones of 8 to 20 tables that stand in a grid and touch their neighbours in it, or in a single row."""
-    rng = Random(seed)
+    rng = Random(1)
     placed: list[Table] = []
     edges: list[Edge] = []
     zones: list[Zone] = []
@@ -58,20 +57,20 @@ def _table_id(index: int) -> UUID:
     return UUID(int=index + 1)
 
 
-def room_policy(tables_max: int) -> ServicePolicy:
-    """Dinner from 17 to 23 o'clock; up to so many tables may be pushed together."""
+def room_policy() -> ServicePolicy:
+    """Dinner from 17 to 23 o'clock; up to `MERGED_MAX` tables may be pushed together."""
     turns = tuple(TurnTime(2 * (step + 1), minutes * 60) for step, minutes in enumerate(TURN_MIN))
     return ServicePolicy(
         (ServicePeriod(PERIOD, 17 * 60, 23 * 60, turns),),
         buffer_after_s=BUFFER_AFTER_S,
         slack_max=4,
-        combinations=Combinations(tables_max=tables_max),
+        combinations=Combinations(tables_max=MERGED_MAX),
     )
 
 
-def booked(place: Floor, load: float, seed: int = 2) -> list[Claim]:
+def booked(place: Floor, load: float) -> list[Claim]:
     """Claims that keep each table busy for about `load` of the evening."""
-    rng = Random(seed)
+    rng = Random(2)
     claims: list[Claim] = []
     for index in range(len(place.tables)):
         start = EVENING + rng.randint(0, 6) * QUARTER
@@ -87,12 +86,10 @@ def booked(place: Floor, load: float, seed: int = 2) -> list[Claim]:
     return claims
 
 
-def questions(
-    place: Floor, load: float, count: int, tables_max: int = 3, seed: int = 3
-) -> tuple[Question, ...]:
+def questions(place: Floor, load: float, count: int) -> tuple[Question, ...]:
     """Parties of the usual sizes at any quarter of the evening, all about the same room, policy and bookings."""
-    rng = Random(seed)
-    policy, claims = room_policy(tables_max), booked(place, load)
+    rng = Random(3)
+    policy, claims = room_policy(), booked(place, load)
     sets = TableSets.of(place, policy.combinations)
     asked = []
     for _ in range(count):

@@ -141,10 +141,11 @@ async def _work(plan: "LoadPlan", server: "Loaded | int") -> "tuple[dict[str, An
     from loadgen.counters import compare_settled
     from loadgen.report import report_of
     from loadgen.running import LoadRun
+    from server.bench.loaded import loaded_server
 
     async with AsyncExitStack() as stack:
         if isinstance(server, int):
-            server = await _started(stack, server)
+            server = await stack.enter_async_context(loaded_server(note, server))
         plan = replace(plan, target=server.address)
         note(f"seed {plan.seed}, run {plan.run_id}")
         run = await stack.enter_async_context(LoadRun(plan))
@@ -154,17 +155,6 @@ async def _work(plan: "LoadPlan", server: "Loaded | int") -> "tuple[dict[str, An
         replies, reading = result.found.tally.replies, partial(_counts, server)
         comparison = await compare_settled(replies, before, reading) if server.metrics_urls else None
         return report_of(result, comparison, await _checked(run, plan, server)), result.found.tally
-
-
-async def _started(stack: AsyncExitStack, processes: int) -> "Loaded":
-    from server.bench.ground import NotDurableError
-    from server.bench.loaded import loaded_server
-    from server.bench.programs import DidNotStartError
-
-    try:
-        return await stack.enter_async_context(loaded_server(note, processes))
-    except (NotDurableError, DidNotStartError, TimeoutError) as error:
-        raise CommandFailure(ExitCode.NOT_READY, f"the server did not start: {error}") from None
 
 
 async def _counts(server: "Loaded") -> "Counts":

@@ -196,6 +196,7 @@ def _number(given: int | None, default: float) -> int:
 
 
 def _run(plan: "Plan", scenario: str, history: Path | None, report: Path | None, output: Format) -> None:
+    from server.bootstrap import StartError
     from server.cli.torture_view import outcome_json, outcome_parts, repeat
     from server.torture.run import torture as run_torture
 
@@ -206,7 +207,7 @@ def _run(plan: "Plan", scenario: str, history: Path | None, report: Path | None,
     note(f"to repeat it: {repeat(plan, scenario)}")
     try:
         outcome = drive(run_torture(plan, folder, note))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, StartError):
         # What came to no verdict is of no use to anybody.
         if history is None:
             shutil.rmtree(folder)

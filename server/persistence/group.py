@@ -333,9 +333,10 @@ class Group:
             return ()
         written = [change for member in members for change in member.written]
         answers = Answers([question.about for question in writers], self._limits.ledger_ttl_s)
-        versions = await write_all(self._connection, written, answers) if written else {}
         if not written:
             await record_all(self._connection, answers)
+            return ()
+        versions = await write_all(self._connection, written, answers)
         standings = {member.locked.restaurant_id: member.locked for member in members if member.locked}
         return tuple(
             Announcement(

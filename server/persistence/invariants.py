@@ -34,10 +34,10 @@ async def look_at_tenant(
         return await _look(connection, [row["restaurant_id"] for row in found], limit_ms)
 
 
-async def look_at_everything(connection: AnyConnection, limit_ms: int = NO_LIMIT) -> InvariantReport:
+async def look_at_everything(connection: AnyConnection) -> InvariantReport:
     """Checks all tenants, and what belongs to none."""
     async with _snapshot(connection):
-        return await _look(connection, None, limit_ms)
+        return await _look(connection, None, NO_LIMIT)
 
 
 @asynccontextmanager

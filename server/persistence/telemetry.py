@@ -3,7 +3,6 @@
 from typing import Any
 
 from server.persistence.documents import encode
-from server.persistence.failures import unavailable
 from server.persistence.pool import Pool, fetch_in_time
 from server.persistence.queries import load_queries
 from server.telemetry.events import TelemetryEvent
@@ -31,10 +30,6 @@ class SqlTelemetryStore:
             event.booking_id,
             encode(event.context),
         )
-
-    async def probe(self) -> None:
-        if not await self._value(TELEMETRY["probe"]):
-            raise unavailable()
 
     async def delete_older(self, than_s: float, events_max: int) -> int:
         return int(await self._value(TELEMETRY["delete_older"], than_s, events_max))

@@ -75,15 +75,12 @@ def compare(
     clock: Seconds,
     done: Callable[[], None],
     solver_seconds_max: float = SOLVER_SECONDS_MAX,
-    mix: EveningMix | None = None,
 ) -> Outcome:
     """Seats the evening of every seed by every rule; `done` is called after each evening.
 
     An optimum of which a step takes the solver longer than `solver_seconds_max` stays an upper bound.
     """
-    evenings = (
-        make_evening(mix or EveningMix(), case.tables, case.load_percent / 100, seed) for seed in seeds
-    )
+    evenings = (make_evening(EveningMix(), case.tables, case.load_percent / 100, seed) for seed in seeds)
     return Outcome(case, tuple(_runs(seeds, evenings, clock, done, solver_seconds_max)))
 
 

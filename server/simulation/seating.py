@@ -59,11 +59,10 @@ RULES: Mapping[str, Rule] = {
 
 @dataclass(frozen=True, slots=True)
 class Seating:
-    """What one rule made of an evening: the claims, the guests and parties seated, seconds per question."""
+    """What one rule made of an evening: the claims, the guests seated, seconds per question."""
 
     claims: tuple[Claim, ...]
     covers: int
-    parties: int
     seconds: tuple[float, ...]
 
 
@@ -74,7 +73,7 @@ def seat(evening: Evening, sets: TableSets, rule: Rule, clock: Seconds) -> Seati
     """
     policy = rule.policy(evening.policy)
     claims: list[Claim] = []
-    covers = parties = 0
+    covers = 0
     seconds = []
     for number, request in enumerate(evening.requests, start=1):
         question = _question(evening, sets, policy, request, claims)
@@ -85,8 +84,7 @@ def seat(evening: Evening, sets: TableSets, rule: Rule, clock: Seconds) -> Seati
             window, owner = request.stay.window, UUID(int=number)
             claims += (Claim(table_id, window, ClaimKind.ASSIGNMENT, owner) for table_id in chosen)
             covers += request.party.party_size
-            parties += 1
-    return Seating(tuple(claims), covers, parties, tuple(seconds))
+    return Seating(tuple(claims), covers, tuple(seconds))
 
 
 def _planned(question: Question) -> Sequence[UUID]:

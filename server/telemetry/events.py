@@ -31,10 +31,6 @@ class TelemetryStore(Protocol):
         """Keeps the event; one with an id that is there already changes nothing."""
         ...
 
-    async def probe(self) -> None:
-        """Raises what keeps events from being recorded."""
-        ...
-
     async def delete_older(self, than_s: float, events_max: int) -> int:
         """Forgets events that happened longer ago, at most so many at a time, and says how many."""
         ...

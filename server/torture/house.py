@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 import psutil
 
-from server.bootstrap import migrate_up
+from server.bootstrap import StartError, explaining, migrate_up
 from server.config import load_settings
 from server.persistence.embedded import EmbeddedPostgres, find_installation
 from server.rpc.health import ask_health
@@ -53,10 +53,6 @@ SETTINGS = {
 }
 
 
-class NotReadyError(Exception):
-    """A part did not come up; the text says which, and what it said last."""
-
-
 @dataclass(frozen=True, slots=True)
 class House:
     """`url` leads straight to the database, past the passage that servers and workers use. `address` is the front
@@ -85,7 +81,7 @@ class House:
         return self.servers.children() if self.processes > 1 else self.servers.itself()
 
     async def start(self) -> None:
-        """Starts what does not run, and waits until somebody serves. Raises `NotReadyError`."""
+        """Starts what does not run, and waits until somebody serves. Raises `StartError`."""
         if self.postgres.pid is None:
             await self.postgres.start()
         for worker in self.workers:
@@ -93,7 +89,7 @@ class House:
         until = monotonic() + READY_WAIT_S
         while not (await ask_health(f"127.0.0.1:{self.port}", HEALTH_WAIT_S)).serving:
             if monotonic() > until:
-                raise NotReadyError(f"no server serves: {self.servers.log()[-LOG_SHOWN_MAX:]}")
+                raise StartError(f"no server serves: {self.servers.log()[-LOG_SHOWN_MAX:]}")
             await self.servers.start()
             await asyncio.sleep(LOOK_S)
 
@@ -107,15 +103,19 @@ class House:
 async def house(
     servers: int, workers: int, answers: LostAnswers, report: Callable[[str], None]
 ) -> AsyncIterator[House]:
-    """A durable PostgreSQL on disk and everything else, from nothing; gone when the block is left."""
+    """A durable PostgreSQL on disk and everything else, from nothing; gone when the block is left.
+
+    Raises `StartError`.
+    """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(_open_folder())
         connections_max = LOOKERS + (servers + workers) * (POOL + BESIDE_POOL)
-        postgres = EmbeddedPostgres(
-            folder / "data", find_installation(), connections_max=connections_max, on_progress=report
-        )
-        stack.callback(postgres.kill)
-        url = await postgres.start()
+        with explaining():
+            postgres = EmbeddedPostgres(
+                folder / "data", find_installation(), connections_max=connections_max, on_progress=report
+            )
+            stack.callback(postgres.kill)
+            url = await postgres.start()
         await migrate_up(load_settings(), url, report)
         receiver = await stack.enter_async_context(receiving())
         back, passed_url = await _back(url, folder)

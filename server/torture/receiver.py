@@ -26,9 +26,8 @@ class Receiver:
         return len(self._seen)
 
     async def __call__(self, request: web.BaseRequest) -> web.Response:
-        if request.method == "POST":
-            event = json.loads(await request.read())
-            self.take(event["id"], event["restaurantid"])
+        event = json.loads(await request.read())
+        self.take(event["id"], event["restaurantid"])
         return web.Response(status=204)
 
     def take(self, event_id: str, restaurant_id: str) -> None:

@@ -78,7 +78,7 @@ class Outcome:
 async def torture(plan: Plan, history: Path, tell: Tell) -> Outcome:
     """Writes the history into that folder, and what the programs said.
 
-    Raises what the parts of the house raise when one of them cannot start.
+    Raises `StartError`.
     """
     answers = LostAnswers(random.Random(plan.seed), digest_of)
     with tempfile.TemporaryDirectory(prefix="maitred-") as folder:

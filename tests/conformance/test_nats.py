@@ -70,7 +70,7 @@ async def test_the_subject_is_type_and_restaurant_so_that_consumers_can_choose(
 async def test_a_stream_is_made_on_disk_and_drops_repeats_for_an_hour(
     sink: NatsSink, stream: OwnStream
 ) -> None:
-    await sink.probe()
+    await sink.deliver(on_its_way())
     config = (await stream.context.stream_info(stream.name)).config
     assert (config.subjects, config.storage, config.num_replicas) == (["maitred.>"], "file", 1)
     assert (config.max_age, config.duplicate_window) == (3_600.0, 3_600.0)

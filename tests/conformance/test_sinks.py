@@ -99,11 +99,6 @@ async def test_a_sink_can_be_opened_again(receiver: Receiver) -> None:
     assert await ids(receiver) == [str(first.event_id), str(second.event_id)]
 
 
-async def test_probing_a_receiver_that_is_there_delivers_nothing(receiver: Receiver) -> None:
-    await receiver.sink.probe()
-    assert await ids(receiver) == []
-
-
 # Receivers that are out of reach
 
 
@@ -185,11 +180,6 @@ async def test_a_sink_closes_although_its_receiver_hangs(name: str, places: Plac
         receiver.way.stick()
         async with asyncio.timeout(PATIENCE_S):
             await receiver.sink.close()
-
-
-async def test_probing_a_receiver_that_is_away_says_so(far_receiver: Receiver) -> None:
-    await far_receiver.way.shut()
-    await require_failure(far_receiver.sink.probe())
 
 
 async def require_again(receiver: Receiver, event: OutboxEvent) -> None:

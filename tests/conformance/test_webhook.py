@@ -247,14 +247,6 @@ async def test_a_cookie_is_not_sent_back(hooked: Hooked) -> None:
     assert "cookie" not in hooked.server.posted[1].headers
 
 
-async def test_a_receiver_that_knows_no_options_is_there_all_the_same(hooked: Hooked) -> None:
-    hooked.server.answers = [Answer(405)]
-    await hooked.sink.probe()
-    hooked.server.answers = [Answer(500)]
-    with pytest.raises(NotAcceptedError):
-        await hooked.sink.probe()
-
-
 async def test_the_body_says_the_event(hooked: Hooked) -> None:
     event = on_its_way()
     await hooked.sink.deliver(event)

@@ -89,7 +89,6 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("restaurants", "add_restaurant"): ("restaurant_id",),
     ("switches", "switches"): ("name", "value", "actor", "reason", "changed_at"),
     ("restaurants", "ping"): ("takes_changes",),
-    ("telemetry", "probe"): ("writable",),
     ("telemetry", "delete_older"): ("deleted",),
     ("invariants", "begin_looking"): (
         *("statement_timeout", "work_mem", "jit", "enable_mergejoin", "enable_nestloop"),

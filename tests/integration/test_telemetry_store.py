@@ -6,11 +6,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from server.errors import Reason, ServiceError
 from server.persistence.pool import PoolSettings, open_pool
 from server.persistence.telemetry import SqlTelemetryStore
 from server.telemetry.events import TelemetryEvent, TelemetryStore
-from tests.support.database import connected, row, rows
+from tests.support.database import row, rows
 
 DAY_S = 86_400.0
 
@@ -55,25 +54,3 @@ async def test_old_events_are_forgotten_a_bounded_number_at_a_time(
     assert [await store.delete_older(90 * DAY_S, 2) for _ in range(3)] == [2, 1, 0]
     kept = await rows(database_url, "SELECT event_id FROM telemetry_events")
     assert {found["event_id"] for found in kept} == {event.event_id for event in young}
-
-
-async def test_a_database_without_the_table_fails_the_probe(store: TelemetryStore, database_url: str) -> None:
-    await store.probe()
-    async with connected(database_url) as connection:
-        await connection.execute("ALTER TABLE telemetry_events RENAME TO elsewhere")
-    with pytest.raises(Exception, match="telemetry_events"):
-        await store.probe()
-
-
-async def test_a_role_that_may_not_write_fails_the_probe(store: TelemetryStore, database_url: str) -> None:
-    async with connected(database_url) as connection:
-        name = await connection.fetchval("SELECT current_database()")
-        await connection.execute(f"CREATE ROLE reader; ALTER DATABASE {name} SET role = reader")
-        try:
-            pool = await open_pool(PoolSettings(database_url, size_min=1, size_max=1))
-            with pytest.raises(ServiceError) as refused:
-                await SqlTelemetryStore(pool, 20.0).probe()
-            await pool.close()
-        finally:
-            await connection.execute(f"ALTER DATABASE {name} RESET role; DROP ROLE reader")
-    assert refused.value.refusal.reason is Reason.STORE_UNAVAILABLE

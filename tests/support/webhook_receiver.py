@@ -42,7 +42,7 @@ class WebhookReceiver:
         answer = self.answers.pop(0) if self.answers else Answer(204)
         if request.path != "/events":
             self.elsewhere.append(request.path)
-        elif request.method == "POST":
+        else:
             body = await request.read()
             posted = Posted(_lower(request.headers), body, request.transport)
             if self.on_post is not None:

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
+from server.bench import programs
 from server.cli import app, bench_evenings
-from server.cli.failures import ExitCode
+from server.cli.failures import ExitCode, report
 from server.simulation.seating import RULES
 
 SMALLEST = ("bench", "planner", "--tables", "8", "--loads", "120", "--seeds", "2")
@@ -68,3 +69,13 @@ def test_a_profile_is_of_one_process(
 ) -> None:
     assert run(monkeypatch, "bench", "--profile", "--processes", "2") is ExitCode.USAGE
     assert "a single process" in capfd.readouterr().err
+
+
+async def test_a_program_that_does_not_start_ends_a_measurement_with_what_it_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(Exception, match="no such port") as failed:
+        async with programs.running("-c", "raise SystemExit('no such port')", sign="up", settings={}):
+            pass
+    assert report(failed.value) is ExitCode.NOT_READY
+    assert "Traceback" not in capsys.readouterr().err

@@ -17,6 +17,7 @@ import typer
 
 from maitred_client.messages import Floor, Zone
 from server import entry
+from server.bootstrap import StartError
 from server.cli import app, output
 from server.cli.embedded_server import SAMPLE_FILE
 from server.cli.failures import MEANINGS, ExitCode
@@ -279,6 +280,18 @@ def test_a_torture_that_was_ended_leaves_no_history_that_nobody_asked_for(
     monkeypatch.setattr("server.torture.run.torture", ended_by_signal)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert run("torture", "--operations", "1000") == ExitCode.INTERRUPTED
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_torture_whose_parts_do_not_start_leaves_none_either(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def does_not_start(*_: object) -> None:
+        raise StartError("no usable PostgreSQL")
+
+    monkeypatch.setattr("server.torture.run.torture", does_not_start)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert run("torture", "--operations", "1000") == ExitCode.NOT_READY
     assert list(tmp_path.iterdir()) == []
 
 

@@ -26,8 +26,6 @@ class Scripted:
 
     async def close(self) -> None: ...
 
-    async def probe(self) -> None: ...
-
     async def deliver(self, event: OutboxEvent) -> None:
         if self._answers:
             raise self._answers.pop(0)

@@ -69,3 +69,12 @@ def test_an_answer_keeps_what_it_says_about_tables() -> None:
     assert answer["hold"]["expires_at"] == "2027-01-15T08:00:00.000005+00:00"
     assert (answer["hold"]["state"], answer["hold"]["table_ids"]) == ("active", ["t"])
     assert answer["superseded_hold_ids"] == ["g"]
+
+
+@pytest.mark.parametrize(
+    "line", ["{}", "[1]", '{"line": "invoke", "call": 1}', '{"line": "return", "call": 7}']
+)
+def test_a_line_that_no_client_writes_is_named(tmp_path: Path, line: str) -> None:
+    (tmp_path / "client-1.jsonl").write_text(f'{{"line": "client", "client": 1, "seed": ""}}\n{line}\n')
+    with pytest.raises(ValueError, match=r"client-1\.jsonl:2: "):
+        read_history(tmp_path)

@@ -49,11 +49,13 @@ async def test_a_round_that_fails_is_followed_by_others() -> None:
 async def test_a_traceback_is_told_of_a_bug_and_not_of_a_database_that_is_away() -> None:
     away = refuse(Reason.STORE_UNAVAILABLE, "The database could not be reached.")
     away.__cause__ = ConnectionRefusedError(111, "Connection refused")
+    silent = TimeoutError("the database did not answer within 5 s")
     with everything_logged() as logs:
-        await run(Rounds(away, KeyError("a bug")), AT_ONCE)
+        await run(Rounds(away, silent, KeyError("a bug")), AT_ONCE)
     told = [{key: line.get(key) for key in ("log_level", "problem", "cause", "exc_info")} for line in logs]
     assert told == [
         {"log_level": "warning", "problem": str(away), "cause": repr(away.__cause__), "exc_info": None},
+        {"log_level": "warning", "problem": str(silent), "cause": "None", "exc_info": None},
         {"log_level": "error", "problem": None, "cause": None, "exc_info": True},
     ]
 

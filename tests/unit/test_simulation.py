@@ -90,7 +90,6 @@ def test_nobody_is_declined_whom_a_table_would_fit(rule: str) -> None:
             assert not vacancy.tables, f"request {number}"
             declined += 1
         made += mine
-    assert outcome.parties == len(evening.requests) - declined
     assert declined > 0
 
 

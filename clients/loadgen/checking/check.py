@@ -20,12 +20,12 @@ from loadgen.checking.statuses import impossible_steps
 from loadgen.checking.successes import dead_holds, ids_given_twice, sums, wrong_answers
 
 
-def check_history(folder: Path, state: State | None = None, tolerance_s: float = TOLERANCE_S) -> Report:
+def check_history(folder: Path, state: State | None = None) -> Report:
     """Checks the history of a folder, and against a database's rows when they are given.
 
     Raises FileNotFoundError and ValueError for a folder that has no history that can be read.
     """
-    return check(read_history(folder), state, tolerance_s)
+    return check(read_history(folder), state)
 
 
 def check(history: History, state: State | None = None, tolerance_s: float = TOLERANCE_S) -> Report:

@@ -11,7 +11,7 @@ A call may be recorded as invoked too early and as returned too late, never the 
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import count
@@ -198,10 +198,15 @@ class _ClientFile:
         self.clocks: list[Clock] = []
         self.seed = ""
         self._client = 0
-        for line in _lines(file):
-            self._take(line, file)
+        # What follows the last line break is a line that its process did not get to end.
+        *whole, _ = file.read_bytes().split(b"\n")
+        for number, text in enumerate(whole, 1):
+            try:
+                self._take(json.loads(text))
+            except (ValueError, LookupError, TypeError) as problem:
+                raise ValueError(f"{file}:{number}: is no line of a history: {problem!r}") from None
 
-    def _take(self, line: Mapping[str, Any], file: Path) -> None:
+    def _take(self, line: Mapping[str, Any]) -> None:
         match line["line"]:
             case "client":
                 self._client, self.seed = line["client"], line["seed"]
@@ -214,18 +219,7 @@ class _ClientFile:
                     self.calls[line["call"]], **{name: line[name] for name in _TOLD}
                 )
             case other:
-                raise ValueError(f"{file}: a history has no {other!r} lines")
-
-
-def _lines(file: Path) -> Iterator[Mapping[str, Any]]:
-    *whole, rest = file.read_bytes().split(b"\n")
-    for number, text in enumerate(whole, 1):
-        try:
-            yield json.loads(text)
-        except ValueError as problem:
-            raise ValueError(f"{file}:{number}: {problem}") from None
-    # What follows the last line break is a line that its process did not get to end.
-    del rest
+                raise ValueError(f"a history has no {other!r} lines")
 
 
 def _asked(line: Mapping[str, Any], client: int) -> Recorded:

@@ -132,11 +132,9 @@ async def lines_to(
         yield tuple(lines)
 
 
-def metadata_of(
-    tenant_id: UUID | str, actor: str = "", scopes: Iterable[str] | None = None
-) -> tuple[tuple[str, str], ...]:
+def metadata_of(tenant_id: UUID | str, actor: str = "") -> tuple[tuple[str, str], ...]:
     """The headers that say who calls. Raises ValueError naming what is wrong with them."""
-    return call_metadata(tenant_id, actor, scopes)
+    return call_metadata(tenant_id, actor, None)
 
 
 def retry_after_s(reply: Reply) -> float | None:

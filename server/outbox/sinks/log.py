@@ -31,6 +31,3 @@ class LogSink:
             occurred_at=event.created_at.isoformat(),
             payload=dict(event.payload),
         )
-
-    async def probe(self) -> None:
-        """The log is always there."""

@@ -117,11 +117,6 @@ class NatsSink:
             await self._let_go(connection.client)
             raise
 
-    async def probe(self) -> None:
-        """Asks for the stream."""
-        connection = await self._connected()
-        await connection.unless_lost(self._stream(connection.client).stream_info(self._settings.stream))
-
     def _stream(self, client: Client) -> JetStreamContext:
         return client.jetstream(timeout=self._settings.timeout_s)
 

@@ -28,7 +28,3 @@ class Sink(Protocol):
         `TimeoutError` if need be, and finds a receiver that was away by itself once it is back.
         """
         ...
-
-    async def probe(self) -> None:
-        """Returns when the receiver answers, raises what keeps it from answering. Delivers nothing."""
-        ...

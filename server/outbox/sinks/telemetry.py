@@ -35,6 +35,3 @@ class TelemetrySink:
                 {name: value for name, value in event.payload.items() if name not in LEFT_OUT},
             )
         )
-
-    async def probe(self) -> None:
-        await self._store.probe()

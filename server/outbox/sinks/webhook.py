@@ -78,7 +78,7 @@ class WebhookSink:
         sent_at_s = int(self._now_s())
         headers = signed_headers(self._settings.keys, str(event.event_id), sent_at_s, body)
         headers["content-type"] = CONTENT_TYPE
-        status, answered = await self._exchange("POST", headers, body)
+        status, answered = await self._post(headers, body)
         if 200 <= status < 300:
             return
         if status not in RETRIED_STATUSES and status < 500:
@@ -88,20 +88,12 @@ class WebhookSink:
             raise NotAcceptedError(f"the receiver answered {status}")
         raise RetryLater(f"the receiver answered {status} and asked for {wait_s:g} s", wait_s)
 
-    async def probe(self) -> None:
-        """Asks with OPTIONS, which changes nothing; any answer but a server error will do."""
-        status, _ = await self._exchange("OPTIONS", {}, None)
-        if status >= 500:
-            raise NotAcceptedError(f"the receiver answered {status}")
-
-    async def _exchange(
-        self, method: str, headers: dict[str, str], body: bytes | None
-    ) -> tuple[int, Mapping[str, str]]:
-        """Status and headers of what was answered to one request."""
+    async def _post(self, headers: dict[str, str], body: bytes) -> tuple[int, Mapping[str, str]]:
+        """Status and headers of the answer."""
         assert self._session is not None, "the sink is not open"
         try:
-            async with self._session.request(
-                method, self._settings.url, data=body, headers=headers, allow_redirects=False
+            async with self._session.post(
+                self._settings.url, data=body, headers=headers, allow_redirects=False
             ) as answer:
                 read = 0
                 async for part in answer.content.iter_any():

@@ -15,6 +15,7 @@ PORT: Final = 5432
 # The shortest limit of the systems we run on, in bytes and without the closing zero.
 _SOCKET_PATH_BYTES_MAX: Final = 103
 _SHARED_COPIES: Final = Path("/var/cache/maitred")
+_TAIL_LINES: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +102,9 @@ def bin_dir_for(installation: Installation, account: Account, data_root: Path) -
     )
 
 
-def log_tail(log_file: Path, lines: int = 12) -> str:
+def log_tail(log_file: Path) -> str:
     """The last lines of the server's log, for an error message."""
     try:
-        return "\n".join(log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+        return "\n".join(log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:])
     except OSError:
         return "(no log)"

@@ -30,6 +30,7 @@ from server.persistence.queries import load_queries
 QUERIES: Final = load_queries("embedded")
 # Without a word about them PGSSLMODE and its like would hold, which somebody set for another database.
 _FOR_OTHERS: Final = "sslmode=disable&target_session_attrs=any"
+_DATABASE: Final = "maitred"
 _START_TIMEOUT_S: Final = 120.0
 _STOP_GRACE_S: Final = 30.0
 _ORPHANS_GRACE_S: Final = 60.0
@@ -48,14 +49,12 @@ class EmbeddedPostgres:
         data_root: Path,
         installation: Installation,
         *,
-        database: str = "maitred",
         connections_max: int = 200,
         settings: Mapping[str, str] | None = None,
         on_progress: Callable[[str], None] | None = None,
     ) -> None:
         self._installation = installation
         self._layout = layout_of(data_root.absolute(), installation)
-        self._database = database
         self._settings = {"max_connections": str(connections_max), **(settings or {})}
         self._report = on_progress or (lambda _message: None)
         self._owner: FileLock | None = None
@@ -76,11 +75,11 @@ class EmbeddedPostgres:
     def log_file(self) -> Path:
         return self._layout.log_file
 
-    def url(self, database: str | None = None) -> str:
+    def url(self, database: str = _DATABASE) -> str:
         """The address of a database of this server. It stays the same over restarts."""
         assert self._socket_dir is not None, "the server has not been started"
         host = quote(str(self._socket_dir), safe="")
-        address = f"postgresql://{SUPERUSER}@/{quote(database or self._database)}?host={host}&port={PORT}"
+        address = f"postgresql://{SUPERUSER}@/{quote(database)}?host={host}&port={PORT}"
         return f"{address}&{_FOR_OTHERS}"
 
     def url_elsewhere(self) -> str | None:
@@ -178,8 +177,8 @@ class EmbeddedPostgres:
     async def _make_database(self) -> None:
         connection = await asyncpg.connect(self.url("postgres"))
         try:
-            if not await connection.fetchval(QUERIES["database_exists"], self._database):
-                statement = await connection.fetchval(QUERIES["create_database_statement"], self._database)
+            if not await connection.fetchval(QUERIES["database_exists"], _DATABASE):
+                statement = await connection.fetchval(QUERIES["create_database_statement"], _DATABASE)
                 await connection.execute(statement)
         finally:
             await connection.close()

@@ -19,10 +19,6 @@ INNER JOIN unnest($3::text [], $4::text []) AS t (event_type, schema) ON o.event
 WHERE o.restaurant_id = $1 AND o.floor_version = $2
 ON CONFLICT (event_id) DO NOTHING;
 
--- name: probe
--- Whether events could be written here.
-SELECT has_table_privilege('telemetry_events', 'INSERT') AS writable;
-
 -- name: delete_older
 -- Deletes up to $2 events that happened longer than $1 seconds ago, the oldest first; says how many.
 WITH old AS (
