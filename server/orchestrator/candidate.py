@@ -43,7 +43,7 @@ class Candidate:
     @property
     def checks(self) -> tuple[Check, ...]:
         """Every rule, in order of precedence."""
-        return self._set_checks + occupancy_checks(self.selection.window, self.foreign)
+        return self._set_checks + occupancy_checks(self.selection.tables, self.selection.window, self.foreign)
 
     @property
     def broken_but_for_occupancy(self) -> tuple[Check, ...]:
