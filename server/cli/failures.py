@@ -1,6 +1,7 @@
 """How a command ends when it cannot do what it was asked, and with which exit code."""
 
 import traceback
+from collections.abc import Iterator
 from enum import IntEnum
 
 from rich.markup import escape
@@ -127,15 +128,8 @@ def _refusal(error: MaitredError) -> ExitCode:
         soft_wrap=True,
         highlight=False,
     )
-    for violation in error.violations:
-        if violation.description in error.message:
-            continue
-        console.print(f"  {escape(violation.field)}: {escape(violation.description)}", soft_wrap=True)
-    for conflict in error.conflicts:
-        console.print(
-            f"  table {conflict.table_id} is taken until {conflict.free_from:%Y-%m-%d %H:%M} UTC",
-            soft_wrap=True,
-        )
+    for line in _details(error, reason):
+        console.print(f"  {escape(line)}", soft_wrap=True, highlight=False)
     if error.remedy:
         console.print(f"  remedy: {escape(error.remedy)}", soft_wrap=True, highlight=False)
     wait = f" (after {error.retry_after_s:g} s)" if error.retry_after_s else ""
@@ -143,6 +137,18 @@ def _refusal(error: MaitredError) -> ExitCode:
         f"  retry: {error.retry} — {RETRY_WORDS[error.retry]}{wait}", soft_wrap=True, highlight=False
     )
     return ExitCode.REFUSED
+
+
+def _details(error: MaitredError, reason: str) -> Iterator[str]:
+    """What the first sentence has not said yet: other bad fields, other rules that are broken, what takes a table."""
+    for violation in error.violations:
+        if violation.description not in error.message:
+            yield f"{violation.field}: {violation.description}"
+    for check in error.failed_checks:
+        if check.reason != reason:
+            yield f"{check.reason}: {check.message}"
+    for conflict in error.conflicts:
+        yield f"table {conflict.table_id} is taken until {conflict.free_from:%Y-%m-%d %H:%M} UTC"
 
 
 def _bad_file(error: ServiceDayFileError) -> ExitCode:

@@ -10,7 +10,7 @@ from server.domain.booking import Party
 from server.domain.claims import Claim
 from server.domain.floor import Floor, Table
 from server.domain.hours import local_time
-from server.domain.limits import CONFLICTS_LISTED_MAX
+from server.domain.limits import CONFLICTS_LISTED_MAX, SELECTION_TABLES_MAX
 from server.domain.policy import AdjacencyMode, ServicePolicy
 from server.domain.window import Window
 from server.errors import (
@@ -130,20 +130,22 @@ def check_set(selection: Selection) -> tuple[Check, ...]:
     return tuple(_overridden(check) if check.reason in selection.overrides else check for check in ordered)
 
 
-def occupancy_checks(window: Window, foreign: Iterable[Claim], time_zone: str) -> tuple[Check, ...]:
-    """One check per kind of claim. `foreign` are the live claims of others on the chosen tables; messages tell their
-    times in `time_zone`.
+def occupancy_checks(
+    tables: Iterable[Table], window: Window, foreign: Iterable[Claim], time_zone: str
+) -> tuple[Check, ...]:
+    """One check per kind of claim. `foreign` are the live claims of others on these tables; messages tell their times
+    in `time_zone`.
     """
     blocking = [claim for claim in foreign if claim.window.overlaps(window)]
     return tuple(
-        _no_conflict(reason, [claim for claim in blocking if claim.kind is kind], time_zone)
+        _no_conflict(reason, tables, [claim for claim in blocking if claim.kind is kind], time_zone)
         for kind, reason in CONFLICT_REASON.items()
     )
 
 
 def check_selection(selection: Selection, foreign: Iterable[Claim], time_zone: str) -> tuple[Check, ...]:
     """Every rule, in order of precedence."""
-    return check_set(selection) + occupancy_checks(selection.window, foreign, time_zone)
+    return check_set(selection) + occupancy_checks(selection.tables, selection.window, foreign, time_zone)
 
 
 def failed(checks: Iterable[Check]) -> tuple[Check, ...]:
@@ -331,18 +333,20 @@ def _slack(selection: Selection) -> Check:
     )
 
 
-def _no_conflict(reason: Reason, claims: list[Claim], time_zone: str) -> Check:
+def _no_conflict(reason: Reason, tables: Iterable[Table], claims: list[Claim], time_zone: str) -> Check:
     if not claims:
         return Check(reason, CheckStatus.OK, _CLEAR[reason])
-    table_ids = tuple(sorted({claim.table_id for claim in claims}))
+    claimed = {claim.table_id for claim in claims}
+    table_ids = tuple(sorted(claimed))
+    taken = [table for table in tables if table.table_id in claimed]
     conflicts = [claim.as_conflict() for claim in claims]
     start, end = min(c.window_start for c in conflicts), max(c.window_end for c in conflicts)
     free_from = max(c.free_from for c in conflicts)
-    taken = f"{len(table_ids)} table{'s' if len(table_ids) > 1 else ''}"
     return Check(
         reason,
         CheckStatus.ERROR,
-        f"{taken} {_TAKEN[reason]} between {local_time(start, time_zone)} and {local_time(end, time_zone)}; "
+        f"{_first_names(taken)} {'is' if len(taken) == 1 else 'are'} {_TAKEN[reason]} between "
+        f"{local_time(start, time_zone)} and {local_time(end, time_zone)}; "
         f"free from {local_time(free_from, time_zone)}.",
         table_ids,
         {
@@ -368,6 +372,13 @@ _CLEAR = {
 
 def _names(tables: Iterable[Table]) -> str:
     return ", ".join(sorted(table.name for table in tables))
+
+
+def _first_names(tables: Sequence[Table]) -> str:
+    """As many as a set can have: a block, or tables taken off a floor, may be many more."""
+    names = sorted(table.name for table in tables)
+    more = len(names) - SELECTION_TABLES_MAX
+    return ", ".join(names[:SELECTION_TABLES_MAX]) + (f" and {more} more" if more > 0 else "")
 
 
 def _joined(ids: Iterable[UUID]) -> str:

@@ -56,7 +56,7 @@ class BlockTables:
             )
             claims = await unit.claims(command.restaurant_id, block.window, block.table_ids)
             live = foreign(claims, situation.now, None)
-            require(occupancy_checks(block.window, live, situation.time_zone), live)
+            require(occupancy_checks(tables, block.window, live, situation.time_zone), live)
             expired = dict.fromkeys(expired_holds(claims, situation.now), HoldState.EXPIRED)
             await unit.write(
                 caller.tenant_id, block.restaurant_id, await _changes(unit, block, expired, caller)

@@ -44,7 +44,7 @@ class Candidate:
     def checks(self) -> tuple[Check, ...]:
         """Every rule, in order of precedence."""
         return self._set_checks + occupancy_checks(
-            self.selection.window, self.foreign, self.situation.time_zone
+            self.selection.tables, self.selection.window, self.foreign, self.situation.time_zone
         )
 
     @property

@@ -80,14 +80,13 @@ async def write_floor(
 
 async def require_unclaimed(unit: Unit, situation: Situation, floor: Floor) -> None:
     """A table that somebody still has a claim on cannot be taken off the floor."""
-    gone = tuple(
-        t.table_id for t in situation.prepared.inventory.floor.tables if t.table_id not in floor.by_id
-    )
+    gone = [t for t in situation.prepared.inventory.floor.tables if t.table_id not in floor.by_id]
     if gone:
         future = Window(situation.now, INSTANT_MAX)
-        claims = await unit.claims(situation.restaurant.restaurant_id, future, gone)
+        ids = tuple(table.table_id for table in gone)
+        claims = await unit.claims(situation.restaurant.restaurant_id, future, ids)
         live = foreign(claims, situation.now, None)
-        require(occupancy_checks(future, live, situation.time_zone), live)
+        require(occupancy_checks(gone, future, live, situation.time_zone), live)
 
 
 def require_consistent(floor: Floor) -> None:

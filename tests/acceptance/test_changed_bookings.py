@@ -53,6 +53,15 @@ async def test_a_moved_booking_may_take_its_own_table_again(place: House, server
     await place.hold(await place.party(start=evening(18)), "W1")
 
 
+async def test_a_booking_that_is_changed_back_has_its_tables_assigned_anew(place: House) -> None:
+    booking = await place.seated("W1")
+    await place.party(3, booking_id=booking.booking_id)
+    back = await place.party(2, booking_id=booking.booking_id)
+    assert (back.party, back.needs_tables) == (booking.party, True)
+    await place.reassign(booking, "W1")
+    assert not (await place.read(booking.booking_id)).needs_tables
+
+
 async def test_a_hold_for_the_new_time_survives_giving_up_the_old_tables(
     place: House, server: Served
 ) -> None:

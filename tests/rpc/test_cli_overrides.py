@@ -49,6 +49,19 @@ async def test_a_hold_and_a_move_set_rules_aside_and_show_it(place: House, serve
     ]
 
 
+async def test_a_refusal_names_every_rule_that_the_set_breaks(place: House, server: Served) -> None:
+    await place.hold(await place.party(2), "W1")
+    booking = (await place.party(9)).booking_id
+    refused = await maitred(server, place, "hold", "--booking", booking, "--tables", "W1,W4")
+    told = [line.strip().split(": ")[:-1] for line in refused.err.splitlines()[:3]]
+    assert told == [
+        ["maitred", "COMBINATION_NOT_ADJACENT"],
+        ["CAPACITY_INSUFFICIENT"],
+        ["TABLE_CONFLICT_HELD"],
+    ]
+    assert "W1 is held for another booking" in refused.err
+
+
 async def test_an_explanation_says_what_would_happen(place: House, server: Served) -> None:
     booking = (await place.party(5)).booking_id
     asked = ("explain", "--booking", booking, "--tables", "W1", "-o", "json")

@@ -160,13 +160,13 @@ def test_claims_in_the_way_are_told_apart_by_their_kind_and_say_until_when() -> 
         replace(claim(2, at(20), at(22), ClaimKind.HOLD), expires_at=at(18, 30)),
         claim(2, at(17), at(19), ClaimKind.BLOCK),
     ]
-    checks = failed(occupancy_checks(selection.window, claims, "America/New_York"))
+    checks = failed(occupancy_checks(selection.tables, selection.window, claims, "America/New_York"))
     assert [(c.reason, c.table_ids) for c in checks] == [
         (Reason.TABLE_CONFLICT_ASSIGNED, (table_id(1),)),
         (Reason.TABLE_CONFLICT_HELD, (table_id(2),)),
     ]
     assert checks[0].message == (
-        "1 table assigned to another booking between Fri 2026-05-15 14:00 EDT and Fri 2026-05-15 16:00 EDT; "
+        "T1 is assigned to another booking between Fri 2026-05-15 14:00 EDT and Fri 2026-05-15 16:00 EDT; "
         "free from Fri 2026-05-15 16:00 EDT."
     )
     # A hold keeps others out until it expires, if that is before its window ends.
@@ -174,10 +174,21 @@ def test_claims_in_the_way_are_told_apart_by_their_kind_and_say_until_when() -> 
     assert checks[0].metadata["free_from"] == at(20).isoformat()
 
 
+def test_what_is_taken_is_named_as_staff_know_it_and_many_tables_are_counted() -> None:
+    def sentence(place: Floor, *numbers: int) -> str:
+        blocks = [claim(number, at(19), at(20), ClaimKind.BLOCK) for number in numbers]
+        (check,) = failed(occupancy_checks(place.tables, WINDOW, blocks, "UTC"))
+        return check.message.split(" between ")[0]
+
+    assert sentence(row(4, 4), 2) == f"{table(2, 4).name} is blocked"
+    assert sentence(row(4, 4), 1, 2) == f"{table(1, 4).name}, {table(2, 4).name} are blocked"
+    assert sentence(row(*[4] * 13), *range(1, 14)).endswith(" and 3 more are blocked")
+
+
 def test_several_claims_of_a_kind_are_told_from_the_first_start_to_the_last_end() -> None:
     blocks = [claim(2, at(18), at(20), ClaimKind.BLOCK), claim(1, at(19), at(22), ClaimKind.BLOCK)]
     for claims in (blocks, blocks[::-1]):
-        (check,) = failed(occupancy_checks(WINDOW, claims, "UTC"))
+        (check,) = failed(occupancy_checks(row(4, 4).tables, WINDOW, claims, "UTC"))
         told = {name: check.metadata[name] for name in ("window_start", "window_end", "free_from")}
         assert check.table_ids == (table_id(1), table_id(2))
         assert told == {

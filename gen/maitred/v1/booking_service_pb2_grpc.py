@@ -63,7 +63,8 @@ class BookingServiceServicer:
 
     def PutBooking(self, request, context):
         """Creates a booking or changes what it wants. Changing time, party, zone or required attributes of a booking that
-        has tables keeps the old tables until new ones are assigned, and sets needs_tables.
+        has tables keeps the old tables until new ones are assigned, and sets needs_tables. A booking that is checked in,
+        completed, cancelled or a no-show is changed no more: INVALID_STATE_TRANSITION.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

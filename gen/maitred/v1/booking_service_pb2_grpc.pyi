@@ -35,7 +35,8 @@ class BookingServiceStub:
     def __new__(cls, channel: _aio.Channel) -> BookingServiceAsyncStub: ...
     PutBooking: _grpc.UnaryUnaryMultiCallable[_booking_service_pb2.PutBookingRequest, _booking_service_pb2.PutBookingResponse]
     """Creates a booking or changes what it wants. Changing time, party, zone or required attributes of a booking that
-    has tables keeps the old tables until new ones are assigned, and sets needs_tables.
+    has tables keeps the old tables until new ones are assigned, and sets needs_tables. A booking that is checked in,
+    completed, cancelled or a no-show is changed no more: INVALID_STATE_TRANSITION.
     """
     GetBooking: _grpc.UnaryUnaryMultiCallable[_booking_service_pb2.GetBookingRequest, _booking_service_pb2.GetBookingResponse]
     """One booking with its history."""
@@ -51,7 +52,8 @@ class BookingServiceAsyncStub(BookingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     PutBooking: _aio.UnaryUnaryMultiCallable[_booking_service_pb2.PutBookingRequest, _booking_service_pb2.PutBookingResponse]  # type: ignore[assignment]
     """Creates a booking or changes what it wants. Changing time, party, zone or required attributes of a booking that
-    has tables keeps the old tables until new ones are assigned, and sets needs_tables.
+    has tables keeps the old tables until new ones are assigned, and sets needs_tables. A booking that is checked in,
+    completed, cancelled or a no-show is changed no more: INVALID_STATE_TRANSITION.
     """
     GetBooking: _aio.UnaryUnaryMultiCallable[_booking_service_pb2.GetBookingRequest, _booking_service_pb2.GetBookingResponse]  # type: ignore[assignment]
     """One booking with its history."""
@@ -70,7 +72,8 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_booking_service_pb2.PutBookingResponse, _abc.Awaitable[_booking_service_pb2.PutBookingResponse]]:
         """Creates a booking or changes what it wants. Changing time, party, zone or required attributes of a booking that
-        has tables keeps the old tables until new ones are assigned, and sets needs_tables.
+        has tables keeps the old tables until new ones are assigned, and sets needs_tables. A booking that is checked in,
+        completed, cancelled or a no-show is changed no more: INVALID_STATE_TRANSITION.
         """
 
     @_abc_1.abstractmethod
