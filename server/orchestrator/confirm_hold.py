@@ -64,7 +64,7 @@ class ConfirmHold:
             Assigned,
             body,
             deadline,
-            Footprint(command.restaurant_id, command.booking_id, command.hold_id, command.table_ids),
+            Footprint(command.restaurant_id, command.booking_id, command.hold_id),
         )
 
 

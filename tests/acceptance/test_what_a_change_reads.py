@@ -15,6 +15,7 @@ from server.persistence.reader import WINDOW_LONGEST
 from tests.builders.world import evening, stamp
 from tests.builders.world_extras import House
 from tests.conftest import Served
+from tests.races.crew import NOWHERE, crew_on, just_count
 from tests.support.database import Connection, Row, connected, expire, rows
 
 pytestmark = pytest.mark.shared_server
@@ -138,6 +139,23 @@ async def test_what_is_read_at_once_is_what_is_read_one_by_one(place: House, ser
     assert (told["hold_hold_id"], told["live_holds"], len(live), len(claims)) == (None, 2, 2, 8)
     assert claimed(read) == claims
     assert claimed(of_hold) == [row for row in claims if row["table_id"] in held["table_ids"]]
+
+
+async def test_a_change_of_a_hold_reads_what_it_is_about_at_once(place: House, server: Served) -> None:
+    """And nothing else, once the floor is known."""
+    holds = [await place.hold(await place.party(), name) for name in ("W1", "W2", "W3")]
+    hold, moved, known = ((each.hold_id, each.booking_id) for each in holds)
+    async with crew_on(server.server_url, server.tenant_id) as crew:
+        await crew.confirm(place, *known)
+        for change in (
+            crew.extend(place, hold[0]),
+            crew.confirm(place, *moved),
+            crew.release(place, hold[0]),
+        ):
+            crew.plan.arm_for(NOWHERE, just_count)
+            await change
+            asked = [name for name, text in READ.items() if text in crew.plan.statements]
+            assert asked == ["open_members"]
 
 
 async def test_a_diary_has_all_claims_and_whoever_waits_for_tables(place: House, server: Served) -> None:

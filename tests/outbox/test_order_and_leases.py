@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
 import pytest
 
 from server.outbox.events import Answer, Lease, OutboxEvent, Outcome, Run, Settlement
 from server.outbox.relay import Relay, RelaySettings
 from server.persistence.outbox import SqlEventQueue
-from tests.support.database import connected
+from server.persistence.session import LEADER_LOCKS, WORKER_LOCKS
+from tests.support.database import connected, rows
 from tests.support.outbox import Received, add_events, delivery, put_events, queue_on, relay_on, statuses
+from tests.support.postgres import TestServer
 
 
 async def test_every_event_is_delivered_once_and_in_order(database_url: str) -> None:
@@ -123,17 +126,30 @@ async def test_a_lease_that_ran_out_is_taken_over_and_its_late_answer_changes_no
     assert await statuses(database_url) == ["done", "pending"]
 
 
-async def test_the_leases_of_a_dead_worker_are_free_as_soon_as_somebody_looks(database_url: str) -> None:
-    (restaurant,) = await put_events(database_url, versions=2)
-    async with queue_on(database_url) as survivor:
+async def test_the_leases_of_a_dead_worker_are_free_as_soon_as_somebody_looks(
+    database_url: str, postgres: TestServer
+) -> None:
+    """Although others have locks that look like its own: in another database, of one number, and as a leader."""
+    await put_events(database_url, restaurants=2, versions=2)
+    async with AsyncExitStack() as closing:
+        survivor = await closing.enter_async_context(queue_on(database_url))
+        assert await survivor.claim(1, 2) == ()
         async with queue_on(database_url) as victim:
             await victim.adopt()
             (run,) = await victim.claim(1, 2)
             assert await survivor.free_orphans(10) == (), "the victim still lives"
-        assert await survivor.free_orphans(10) == (restaurant,)
-        (again,) = await survivor.claim(1, 2)
-    assert again.orphanings == 1
-    assert again.events[0].event_id == run.events[0].event_id
+        (leased,) = await rows(
+            database_url, "SELECT leased_by AS worker FROM outbox_streams WHERE lease_token IS NOT NULL"
+        )
+        elsewhere = await closing.enter_async_context(connected(postgres.url()))
+        await elsewhere.execute("SELECT pg_advisory_lock($1, $2)", WORKER_LOCKS, leased["worker"])
+        here = await closing.enter_async_context(connected(database_url))
+        await here.execute("SELECT pg_advisory_lock(($1::bigint << 32) + $2)", WORKER_LOCKS, leased["worker"])
+        await here.execute("SELECT pg_advisory_lock($1, $2)", LEADER_LOCKS, leased["worker"])
+        assert await survivor.free_orphans(10) == (run.restaurant_id,)
+        found = sorted(await survivor.claim(2, 2), key=lambda each: each.orphanings)
+    assert [(each.orphanings, len(each.events)) for each in found] == [(0, 2), (1, 1)]
+    assert found[1].events[0].event_id == run.events[0].event_id
 
 
 async def test_a_worker_whose_session_was_cut_goes_on_under_another_number(database_url: str) -> None:

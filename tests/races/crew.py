@@ -17,6 +17,7 @@ from server.errors import Reason, ServiceError
 from server.orchestrator.assign_tables import AssignTables, AssignTablesCommand
 from server.orchestrator.assigning import Assigned
 from server.orchestrator.confirm_hold import ConfirmHold, ConfirmHoldCommand
+from server.orchestrator.extend_hold import ExtendHold, ExtendHoldCommand
 from server.orchestrator.hold_tables import Held, HoldLimits, HoldTables, HoldTablesCommand
 from server.orchestrator.idempotency import Once
 from server.orchestrator.release_hold import ReleaseHold, ReleaseHoldCommand
@@ -79,6 +80,10 @@ class Crew:
         )
         use = ConfirmHold(self.once, self.inventories, uuid4)
         return await use(self.caller, command, Deadline.after(TIMEOUT_S))
+
+    async def extend(self, world: World, hold_id: str) -> Hold:
+        command = ExtendHoldCommand(uuid4(), "", UUID(world.restaurant_id), UUID(hold_id))
+        return await ExtendHold(self.once, LIMITS)(self.caller, command, Deadline.after(TIMEOUT_S))
 
     async def release(self, world: World, hold_id: str, *, request_id: UUID | None = None) -> Hold:
         command = ReleaseHoldCommand(request_id or uuid4(), "", UUID(world.restaurant_id), UUID(hold_id))

@@ -3,6 +3,8 @@
 import asyncio
 import gc
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,8 +15,10 @@ from server.domain.claims import Hold, HoldState
 from server.errors import Reason, ServiceError
 from server.orchestrator.assigning import Assigned
 from server.orchestrator.hold_tables import Held
+from server.orchestrator.ports import Standing
 from server.orchestrator.replace_hold import Replaced
 from server.orchestrator.unassign_tables import Unassigned
+from server.persistence import group
 from server.persistence.group import Group
 from server.persistence.group_member import Member
 from tests.builders.world import STAY, World, evening, small_world
@@ -306,6 +310,31 @@ async def test_members_that_end_the_same_hold_end_it_once(
     assert [type(answer) for answer in answers] == [Hold, Held, Held, Held]
     assert answers[0].state is HoldState.RELEASED
     assert answers[1].superseded == ()
+    assert await sound(database, world)
+
+
+async def test_who_finds_a_hold_over_that_another_confirms_comes_after_that(
+    server: Served, client: AsyncMaitredClient, database: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock is read for each member: here it goes on by an hour before it is read for the second."""
+    world = await small_world(client)
+    held, other = await world.hold(await world.booking(), "T1"), await world.booking()
+    known = group._standing
+
+    def later(row: Any) -> Standing | None:
+        standing = known(row)
+        assert standing is not None
+        return replace(standing, now=standing.now + timedelta(hours=row["position"] - 1))
+
+    monkeypatch.setattr(group, "_standing", later)
+    async with crew_on(server.server_url, server.tenant_id) as crew:
+        crew.plan.arm_for(NOWHERE, just_count)
+        answers = await outcomes(
+            crew.confirm(world, held.hold_id, held.booking_id), crew.hold(world, other.booking_id, "T1")
+        )
+        assert crew.transactions == 3, "of the first, of the second, and of the second's refusal"
+    assert isinstance(answers[0], Assigned)
+    assert answers[1] is Reason.TABLE_CONFLICT_ASSIGNED
     assert await sound(database, world)
 
 

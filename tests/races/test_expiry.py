@@ -1,14 +1,22 @@
 """A4: A hold keeps nobody out for a moment longer than it lives, by the database's clock and with nobody sweeping."""
 
+from uuid import UUID
+
 import pytest
 
 from maitred_client import HoldExpiredError, TableConflictHeldError
 from maitred_client.messages import BookingAction, GetHoldRequest, Hold, HoldState
 from server.config import Settings, load_settings
+from server.orchestrator.sweep_holds import SweepHolds
+from server.persistence.pool import Pool, PoolSettings, open_pool
+from server.persistence.upkeep import SqlUpkeep
 from tests.builders.world import World, evening
+from tests.conftest import Served
 from tests.races.attempts import together
+from tests.races.crew import crew_on
 from tests.races.evidence import Connection, broken_invariants, count
 from tests.races.operations import LATER, day
+from tests.support.database import expire
 from tests.support.working import until, worker_on
 
 TTL_S = 1
@@ -97,6 +105,36 @@ async def test_who_sweeps_all_the_time_sweeps_no_hold_before_its_time(
             await world.hold(await world.booking(), f"T{number}", ttl_s=number * TTL_S)
         await until(database_url, "SELECT DISTINCT state FROM holds", [{"state": "expired"}])
     assert await broken_invariants(database, world.restaurant_id) == {}
+
+
+async def test_who_looked_before_another_swept_sweeps_nothing_more(
+    world: World, server: Served, database: Connection
+) -> None:
+    hold = await world.hold(await world.booking(), "T1")
+    await expire(server.database_url, hold.hold_id)
+    async with (
+        crew_on(server.server_url, server.tenant_id) as crew,
+        await open_pool(PoolSettings(server.server_url, size_min=1, size_max=1)) as pool,
+    ):
+        quick = SweepHolds(crew.store, SqlUpkeep(pool, 30.0), 10, 10, 30.0, 30.0)
+        late = SweepHolds(crew.store, Overtaken(pool, quick), 10, 10, 30.0, 30.0)
+        assert await late() == 0
+    assert await state_of(world, hold) == HoldState.HOLD_STATE_EXPIRED
+    assert await expired_events(database) == 1
+    assert await broken_invariants(database, world.restaurant_id) == {}
+
+
+class Overtaken(SqlUpkeep):
+    """Another sweeps between its look and what is done about it."""
+
+    def __init__(self, pool: Pool, other: SweepHolds) -> None:
+        super().__init__(pool, 30.0)
+        self._other = other
+
+    async def restaurants_with_expired_holds(self, limit: int) -> tuple[tuple[UUID, UUID], ...]:
+        found = await super().restaurants_with_expired_holds(limit)
+        assert await self._other() == 1
+        return found
 
 
 async def test_when_the_hold_of_a_changed_booking_expires_its_old_tables_stay(

@@ -225,7 +225,7 @@ SELECT
         WHEN EXISTS (
             SELECT FROM pg_locks AS l
             WHERE
-                l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.pid = pg_backend_pid()
+                l.locktype = 'advisory' AND l.objsubid = 2 AND l.pid = pg_backend_pid()
                 AND l.classid = $1::integer::oid AND l.objid = $2::integer::oid
         ) THEN true
         ELSE pg_try_advisory_lock($1, $2)
@@ -241,7 +241,7 @@ WITH orphaned AS MATERIALIZED (
         AND NOT EXISTS (
             SELECT FROM pg_locks AS l
             WHERE
-                l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+                l.locktype = 'advisory' AND l.objsubid = 2
                 AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
                 AND l.classid = $1::integer::oid AND l.objid = s.leased_by::oid
         )
