@@ -161,12 +161,16 @@ def hold(
     if best == bool(tables):
         raise typer.BadParameter("give either --tables or --best")
 
+    connection = Connection(address, tenant, actor, timeout)
+
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             found = await find_restaurant(client, restaurant)
             floor = await get_floor(client, found)
+            here = f" --restaurant {found.restaurant_id}" if restaurant else ""
             if best:
-                request = await _best(client, found.restaurant_id, str(booking))
+                look = connection.command(f"plan --booking {booking}{here}")
+                request = await _best(client, found.restaurant_id, str(booking), look)
             else:
                 request = HoldTablesRequest(
                     restaurant_id=found.restaurant_id,
@@ -182,12 +186,17 @@ def hold(
             write_json(to_dict(response), output)
             return
         show_hold(response.hold, floor, found)
-        note(f"Next: maitred confirm {response.hold.hold_id}   or: maitred release {response.hold.hold_id}")
+        held = f"{response.hold.hold_id}{here}"
+        note(f"Next: {connection.command(f'confirm {held}')}")
+        note(f"or:   {connection.command(f'release {held}')}")
 
     drive(work())
 
 
-async def _best(client: AsyncMaitredClient, restaurant_id: str, booking_id: str) -> HoldTablesRequest:
+async def _best(
+    client: AsyncMaitredClient, restaurant_id: str, booking_id: str, look: str
+) -> HoldTablesRequest:
+    """`look` is the command that tells more than a refusal."""
     response = await client.plan_tables(
         PlanTablesRequest(restaurant_id=restaurant_id, booking_id=booking_id, plans_max=1)
     )
@@ -195,7 +204,7 @@ async def _best(client: AsyncMaitredClient, restaurant_id: str, booking_id: str)
         raise CommandFailure(
             ExitCode.REFUSED,
             f"nothing fits this booking: {refusal_reason(response)}",
-            f"See every reason with: maitred plan --booking {booking_id}",
+            f"See every reason with: {look}",
         )
     return hold_request(restaurant_id, booking_id, response.plans[0])
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 
 from maitred_client import AsyncMaitredClient
-from server.cli.output import Format
+from server.cli.output import Format, typed
 from server.domain.limits import HOLD_LIFE_S_MAX
 
 ADDRESS_DEFAULT = "127.0.0.1:7420"
@@ -119,6 +119,12 @@ class Connection:
     tenant: UUID = SAMPLE_TENANT
     actor: str = "maitred-cli"
     timeout_s: float = 10.0
+
+    def command(self, words: str) -> str:
+        """A command line, to be copied, that asks the same server about the same tenant."""
+        address = "" if self.address == ADDRESS_DEFAULT else f" --address {self.address}"
+        tenant = "" if self.tenant == SAMPLE_TENANT else f" --tenant {self.tenant}"
+        return f"{typed('maitred')} {words}{address}{tenant}"
 
     def open(self) -> AsyncMaitredClient:
         """A client to be entered inside a running event loop. Raises BadParameter for a malformed address."""

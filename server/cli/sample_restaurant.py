@@ -11,7 +11,7 @@ from maitred_client import AsyncMaitredClient, timestamp
 from maitred_client.messages import PartyRequest, PutBookingRequest
 from server.cli.embedded_server import SAMPLE_FILE
 from server.cli.instants import parse_start
-from server.cli.options import ADDRESS_DEFAULT, SAMPLE_TENANT
+from server.cli.options import SAMPLE_TENANT, Connection
 from server.cli.output import typed
 from server.cli.replay import load_restaurant
 from server.cli.service_day import ServiceDay
@@ -56,11 +56,11 @@ def calls_to_try(address: str, sample: Sample) -> tuple[Text, ...]:
     )
     header = f"x-maitred-tenant: {SAMPLE_TENANT}"
     method = "maitred.v1.PlannerService/PlanTables"
-    where = "" if address == ADDRESS_DEFAULT else f" --address {address}"
+    here = Connection(address)
     lines = (
         ("bold", "Three calls to try, in another terminal"),
         ("dim", "# plan with the command line"),
-        ("", f"{typed('maitred')} plan{where} --party {TRY_PARTY} --start {TRY_START} --prefer window"),
+        ("", here.command(f"plan --party {TRY_PARTY} --start {TRY_START} --prefer window")),
         ("dim", "# the same with buf, which learns the contract from the server"),
         ("", f"{typed('buf')} curl --protocol grpc --http2-prior-knowledge -H '{header}' \\"),
         ("", f"  -d '{body}' \\"),
@@ -70,7 +70,7 @@ def calls_to_try(address: str, sample: Sample) -> tuple[Text, ...]:
         ("", f"  -d '{body}' \\"),
         ("", f"  {address} {method}"),
         ("bold", "Then hold tables for a booking that waits for them"),
-        ("", f"{typed('maitred')} hold{where} --best --booking {sample.booking_id}"),
+        ("", here.command(f"hold --best --booking {sample.booking_id}")),
     )
     return tuple(Text(text, style=style) for style, text in lines)
 

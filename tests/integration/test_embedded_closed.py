@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from server.cli.failures import ExitCode
-from server.persistence.embedded import EmbeddedPostgresError
+from server.persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError, find_installation
+from server.persistence.embedded.layout import layout_of
 from server.persistence.embedded.locks import owned_elsewhere
+from tests.support.postgres import scratch_directory
 from tests.support.programs import run
 
 
@@ -21,6 +23,14 @@ def closed(tmp_path: Path) -> Path:
 def test_whoever_may_not_know_who_uses_a_directory_is_told_so(closed: Path) -> None:
     with pytest.raises(EmbeddedPostgresError, match=f"cannot tell who uses {closed}: Is a directory"):
         owned_elsewhere(closed)
+
+
+async def test_a_file_that_cannot_be_opened_ends_the_start_with_its_reason() -> None:
+    with scratch_directory() as data_root:
+        postgres = EmbeddedPostgres(data_root, find_installation())
+        layout_of(data_root, find_installation()).running_lock.mkdir()
+        with pytest.raises(EmbeddedPostgresError, match=r"Is a directory.*\.lock"):
+            await postgres.start()
 
 
 LOOKING = (

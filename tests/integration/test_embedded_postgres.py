@@ -313,14 +313,6 @@ async def test_a_setting_that_postgres_refuses_ends_the_start_with_its_reason(
     assert await ask(await EmbeddedPostgres(empty_root, installation).start(), "SELECT 1") == 1
 
 
-async def test_a_file_that_cannot_be_written_ends_the_start_with_its_reason(
-    postgres: EmbeddedPostgres,
-) -> None:
-    (postgres.data_dir / "pg_hba.conf.new").mkdir()
-    with pytest.raises(EmbeddedPostgresError, match=r"pg_hba\.conf\.new"):
-        await postgres.start()
-
-
 async def test_progress_is_told(installation: Installation, empty_root: Path) -> None:
     told: list[str] = []
     server = EmbeddedPostgres(empty_root, installation, on_progress=told.append)

@@ -109,9 +109,8 @@ async def test_tables_are_held_by_name_for_as_long_as_asked_and_released(lumen: 
 
 async def test_a_hold_is_extended_and_its_booking_moved(lumen: Lumen) -> None:
     booking = await lumen.book(party=4, hour=20)
-    hold = (await lumen("hold", "--booking", booking, "--tables", "M4", "--ttl", "60", "-o", "json")).json()[
-        "hold"
-    ]
+    held = await lumen("hold", "--booking", booking, "--tables", "M4", "--ttl", "60", "-o", "json")
+    hold = held.json()["hold"]
     extended = (await lumen("extend", hold["hold_id"], "--ttl", "600", "-o", "json")).json()["hold"]
     assert extended["expires_at"] > hold["expires_at"]
     shown = await lumen("extend", hold["hold_id"])
@@ -130,7 +129,8 @@ async def test_a_hold_is_extended_and_its_booking_moved(lumen: Lumen) -> None:
 
 async def test_a_refusal_ends_with_3_and_says_reason_remedy_and_whether_to_retry(lumen: Lumen) -> None:
     first, second = await lumen.book(party=4, hour=20), await lumen.book(party=4, hour=21)
-    assert (await lumen("hold", "--booking", first, "--tables", "M4")).code == ExitCode.OK
+    held = await lumen("hold", "--booking", first, "--tables", "M4")
+    assert f"--address {lumen.served.address} " in held.err
     refused = await lumen("hold", "--booking", second, "--tables", "M4")
     assert refused.code == ExitCode.REFUSED
     assert "TABLE_CONFLICT_HELD" in refused.err
