@@ -10,7 +10,30 @@ from server.persistence import rows
 from server.persistence.pool import Connection, DriverConnection
 from server.persistence.queries import load_queries
 
-QUERIES = load_queries("invariants")
+LOOKING = load_queries("invariants")
+BOOKINGS = load_queries("invariants_of_bookings")
+CLAIMS = load_queries("invariants_of_claims")
+FLOORS = load_queries("invariants_of_floors")
+RECORDS = load_queries("invariants_of_records")
+# In the order in which they are looked at and told.
+INVARIANTS = (
+    LOOKING.query("overlap_refused"),
+    LOOKING.query("rules_in_force"),
+    CLAIMS.query("no_overlap"),
+    BOOKINGS.query("status_matches_assignment"),
+    BOOKINGS.query("assignments_match_bookings"),
+    CLAIMS.query("assignments_match_claims"),
+    CLAIMS.query("holds_match_claims"),
+    BOOKINGS.query("confirmed_holds_assigned"),
+    CLAIMS.query("blocks_match_claims"),
+    FLOORS.query("floor_known"),
+    FLOORS.query("merges_legal"),
+    RECORDS.query("one_event_per_change"),
+    RECORDS.query("changes_audited"),
+    RECORDS.query("ledger_matches_state"),
+    BOOKINGS.query("history_complete"),
+    BOOKINGS.query("epochs_in_order"),
+)
 EXAMPLES_MAX = 20
 NO_LIMIT = 0
 # The checks of which the glance says in which restaurants they have to look.
@@ -30,7 +53,7 @@ async def look_at_tenant(
 ) -> InvariantReport:
     """Checks the restaurants of a tenant, or one of them. `limit_ms` is for each statement."""
     async with _snapshot(connection):
-        found = await connection.fetch(QUERIES["restaurants_of"], tenant_id, restaurant_id)
+        found = await connection.fetch(LOOKING["restaurants_of"], tenant_id, restaurant_id)
         return await _look(connection, [row["restaurant_id"] for row in found], limit_ms)
 
 
@@ -50,34 +73,17 @@ async def _snapshot(connection: AnyConnection) -> AsyncIterator[None]:
 async def _look(
     connection: AnyConnection, restaurant_ids: list[UUID] | None, limit_ms: int
 ) -> InvariantReport:
-    began: Any = await connection.fetchrow(QUERIES["begin_looking"], str(limit_ms), restaurant_ids is None)
+    began: Any = await connection.fetchrow(LOOKING["begin_looking"], str(limit_ms), restaurant_ids is None)
     # Asked for one row only, PostgreSQL would not split the adding up among workers.
-    glanced: list[Any] = await connection.fetch(QUERIES["glance"], restaurant_ids)
+    glanced: list[Any] = await connection.fetch(LOOKING["glance"], restaurant_ids)
     (glance,) = glanced
     checks = []
-    for check_id in (
-        "overlap_refused",
-        "rules_in_force",
-        "no_overlap",
-        "status_matches_assignment",
-        "assignments_match_bookings",
-        "assignments_match_claims",
-        "holds_match_claims",
-        "confirmed_holds_assigned",
-        "blocks_match_claims",
-        "floor_known",
-        "merges_legal",
-        "one_event_per_change",
-        "changes_audited",
-        "ledger_matches_state",
-        "history_complete",
-        "epochs_in_order",
-    ):
-        where: list[UUID] | None = glance[check_id] if check_id in GLANCED else restaurant_ids
+    for invariant in INVARIANTS:
+        where: list[UUID] | None = glance[invariant.name] if invariant.name in GLANCED else restaurant_ids
         found: list[Any] = []
         if where is None or where:
-            found = await connection.fetch(QUERIES[check_id], where, EXAMPLES_MAX)
+            found = await connection.fetch(invariant.sql, where, EXAMPLES_MAX)
         violations = found[0]["violations"] if found else 0
         examples = tuple(rows.invariant_violation(row) for row in found)
-        checks.append(InvariantCheck(check_id, QUERIES.query(check_id).description, violations, examples))
+        checks.append(InvariantCheck(invariant.name, invariant.description, violations, examples))
     return InvariantReport(tuple(checks), rows.invariant_counts(glance), began["now"])

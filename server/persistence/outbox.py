@@ -11,6 +11,7 @@ from server.persistence.queries import load_queries
 from server.persistence.rows import Row, outbox_event
 from server.persistence.session import WORKER_LOCKS, WorkerSession
 
+LEASES = load_queries("leases")
 OUTBOX = load_queries("outbox")
 
 
@@ -30,7 +31,7 @@ class SqlEventQueue:
 
     async def claim(self, runs_max: int, events_max: int) -> tuple[Run, ...]:
         rows = await self._session.fetch_as_worker(
-            OUTBOX["claim_streams"], self._token, self._lease_s, runs_max, events_max
+            LEASES["claim_streams"], self._token, self._lease_s, runs_max, events_max
         )
         return tuple(_run(list(group)) for _, group in groupby(rows, lambda row: row["restaurant_id"]))
 
@@ -38,7 +39,7 @@ class SqlEventQueue:
         settlements = _latest(settlements)
         answers = [(each.run.restaurant_id, answer) for each in settlements for answer in each.answers]
         rows = await self._fetch(
-            OUTBOX["settle_streams"],
+            LEASES["settle_streams"],
             self._token,
             [each.run.restaurant_id for each in settlements],
             [each.run.lease_number for each in settlements],
@@ -56,10 +57,10 @@ class SqlEventQueue:
         return _leases(rows)
 
     async def extend(self, runs: Sequence[Run]) -> frozenset[Lease]:
-        return await self._fenced(OUTBOX["extend_leases"], runs)
+        return await self._fenced(LEASES["extend_leases"], runs)
 
     async def give_back(self, runs: Sequence[Run]) -> frozenset[Lease]:
-        return await self._fenced(OUTBOX["give_leases_back"], runs)
+        return await self._fenced(LEASES["give_leases_back"], runs)
 
     async def _fenced(self, query: str, runs: Sequence[Run]) -> frozenset[Lease]:
         rows = await self._fetch(
@@ -72,16 +73,16 @@ class SqlEventQueue:
         return _leases(rows)
 
     async def free_orphans(self, events_max: int) -> tuple[UUID, ...]:
-        rows = await self._fetch(OUTBOX["free_orphans"], WORKER_LOCKS, events_max)
+        rows = await self._fetch(LEASES["free_orphans"], WORKER_LOCKS, events_max)
         return tuple(sorted(row["restaurant_id"] for row in rows))
 
     async def resume_streams(self) -> int:
         """Has restaurants go on that wait because the database's clock was set back; how many."""
-        (row,) = await self._fetch(OUTBOX["resume_streams"], self._lease_s)
+        (row,) = await self._fetch(LEASES["resume_streams"], self._lease_s)
         return int(row["resumed"])
 
     async def adopt(self) -> int:
-        (row,) = await self._fetch(OUTBOX["adopt_restaurants"])
+        (row,) = await self._fetch(LEASES["adopt_restaurants"])
         return int(row["adopted"])
 
     async def lag_s(self) -> float:

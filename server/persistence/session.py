@@ -11,7 +11,7 @@ from server.persistence.failures import translating, unavailable
 from server.persistence.pool import DriverConnection, PoolSettings, connect
 from server.persistence.queries import load_queries
 
-OUTBOX = load_queries("outbox")
+LEASES = load_queries("leases")
 # The first halves of our two-part advisory locks.
 WORKER_LOCKS = 0x6D61_7472
 LEADER_LOCKS = 0x6D61_7473
@@ -50,7 +50,7 @@ class WorkerSession:
 
     async def lead(self, role: int) -> bool:
         """Whether this session is the one that leads in a role. Leadership ends with the session."""
-        (row,) = await self._fetch(OUTBOX["lead"], lambda _: (LEADER_LOCKS, role))
+        (row,) = await self._fetch(LEASES["lead"], lambda _: (LEADER_LOCKS, role))
         (self._leading.add if row["leads"] else self._leading.discard)(role)
         return bool(row["leads"])
 
@@ -80,7 +80,7 @@ class WorkerSession:
             return self._connection
         connection = await connect(self._settings)
         try:
-            row = await connection.fetchrow(OUTBOX["take_worker_id"], WORKER_LOCKS)
+            row = await connection.fetchrow(LEASES["take_worker_id"], WORKER_LOCKS)
             assert row is not None, "a sequence always has a next number"
             assert row["locked"], "no two sessions draw the same number"
         except BaseException:

@@ -24,7 +24,7 @@ from maitred_client.messages import (
 from server.bootstrap import serving
 from server.config import load_settings
 from server.diagnosis import verify_database
-from server.persistence.invariants import GLANCED, QUERIES
+from server.persistence.invariants import GLANCED, LOOKING
 from tests.acceptance.damage import Damage, come, completed
 from tests.acceptance.damages import DAMAGES
 from tests.builders.world import World, evening, small_world
@@ -219,7 +219,7 @@ async def test_a_clean_restaurant_is_right_at_a_glance(server: Served) -> None:
         ids = await furnished(await small_world(client))
     await damaged(server.database_url, Damage(LATER, {}), ids)
     async with connected(server.database_url) as connection:
-        (glance,) = await connection.fetch(QUERIES["glance"], None)
+        (glance,) = await connection.fetch(LOOKING["glance"], None)
     assert [name for name in GLANCED if glance[name]] == ["epochs_in_order"]
 
 

@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping
 
 from server.orchestrator.ports import OutboxStats
 from server.persistence import rows
-from server.persistence.invariants import GLANCED
-from server.persistence.queries import load_queries
+from server.persistence.invariants import GLANCED, INVARIANTS
 
 # By the file and the name of the statement.
 READERS: Mapping[tuple[str, str], Callable[[rows.Row], object]] = {
@@ -40,9 +39,7 @@ READERS: Mapping[tuple[str, str], Callable[[rows.Row], object]] = {
     ("invariants", "glance"): lambda row: (rows.invariant_counts(row), *(row[name] for name in GLANCED)),
 }
 # Every check answers with the same columns, and with the number of all its rows beside them.
-CHECKS = {("invariants", name) for name in load_queries("invariants")} - {
-    ("invariants", name) for name in ("begin_looking", "restaurants_of", "glance")
-}
+CHECKS = {(check.file, check.name) for check in INVARIANTS}
 # The same, with the database's clock beside the restaurant.
 STANDINGS = {("restaurants", "standings"), ("restaurants", "lock_restaurant")}
 EVIDENCE = {
@@ -103,20 +100,20 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ),
     ("ledger", "recall"): ("request_hash", "field_digests", "refused", "answer", "created_at"),
     ("ledger", "in_progress"): ("in_progress",),
-    ("outbox", "adopt_restaurants"): ("adopted",),
-    ("outbox", "settle_streams"): ("restaurant_id", "lease_number"),
-    ("outbox", "extend_leases"): ("restaurant_id", "lease_number"),
-    ("outbox", "give_leases_back"): ("restaurant_id", "lease_number"),
-    ("outbox", "free_orphans"): ("restaurant_id",),
-    ("outbox", "resume_streams"): ("resumed",),
+    ("leases", "adopt_restaurants"): ("adopted",),
+    ("leases", "settle_streams"): ("restaurant_id", "lease_number"),
+    ("leases", "extend_leases"): ("restaurant_id", "lease_number"),
+    ("leases", "give_leases_back"): ("restaurant_id", "lease_number"),
+    ("leases", "free_orphans"): ("restaurant_id",),
+    ("leases", "resume_streams"): ("resumed",),
     ("outbox", "lag"): ("lag_s",),
     ("outbox", "count_dead"): ("dead",),
-    ("outbox", "lead"): ("leads",),
-    ("outbox", "take_worker_id"): ("worker_id", "locked", "synchronous_commit"),
+    ("leases", "lead"): ("leads",),
+    ("leases", "take_worker_id"): ("worker_id", "locked", "synchronous_commit"),
     ("outbox", "delete_delivered"): ("deleted",),
     ("outbox", "redrive_events"): ("id",),
     ("outbox", "outbox_stats"): tuple(OutboxStats.__dataclass_fields__),
-    ("outbox", "claim_streams"): (
+    ("leases", "claim_streams"): (
         *("restaurant_id", "lease_number", "settled_version", "settled_position", "orphanings", "events_max"),
         *("seen_version", "id", "tenant_id", "floor_version", "position", "created_at", "event_type"),
         *("attempt_count", "booking_id", "idempotency_key", "payload"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from server.persistence.invariants import QUERIES
+from server.persistence.invariants import LOOKING
 from tests.support.database import Connection, connected
 
 # Whatever refers from one of the tables that the check is about to another, and what else has to hold for their rows.
@@ -51,7 +51,7 @@ async def said(connection: Connection, check_id: str, *statements: str) -> list[
     await transaction.start()
     for statement in statements:
         await connection.execute(statement)
-    found = await connection.fetch(QUERIES[check_id], None, 100)
+    found = await connection.fetch(LOOKING[check_id], None, 100)
     await transaction.rollback()
     return [row["message"].removeprefix("the constraint ") for row in found]
 

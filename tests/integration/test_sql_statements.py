@@ -15,7 +15,7 @@ from server.domain.retry_plan import queued_job
 from server.persistence import queries as queries_module
 from server.persistence import rows
 from server.persistence.documents import encode
-from server.persistence.outbox import OUTBOX
+from server.persistence.outbox import LEASES, OUTBOX
 from server.persistence.queries import Query, all_queries, load_queries
 from server.persistence.session import WORKER_LOCKS
 from tests.integration.statement_readers import CHECKS, READ_ON_THE_SPOT, READERS, STANDINGS
@@ -132,13 +132,12 @@ def _used() -> Iterator[tuple[str, str]]:
             **dict(_loaded(tree)),
         }
         for node in ast.walk(tree):
-            if (
-                isinstance(node, ast.Subscript)
-                and isinstance(node.value, ast.Name)
-                and node.value.id in known
-            ):
-                for name in _names(tree, node.slice):
-                    yield known[node.value.id], name
+            match node:
+                case (
+                    ast.Subscript(value=ast.Name(id=loaded), slice=asked)
+                    | ast.Call(func=ast.Attribute(value=ast.Name(id=loaded), attr="query"), args=[asked])
+                ) if loaded in known:
+                    yield from ((known[loaded], name) for name in _names(tree, asked))
 
 
 def _loaded(tree: ast.Module) -> Iterator[tuple[str, str]]:
@@ -351,14 +350,17 @@ async def test_a_worker_reads_little_more_than_what_waits_of_a_restaurant_with_e
     connection: Connection,
 ) -> None:
     await connection.execute(MANY_EVENTS)
-    worker = await connection.fetchrow(OUTBOX["take_worker_id"], WORKER_LOCKS)
+    worker = await connection.fetchrow(LEASES["take_worker_id"], WORKER_LOCKS)
     assert worker is not None
     claimed = (uuid4(), worker["worker_id"], 30.0, 8, 100)
-    asked = {"lag": (1, ()), "count_dead": (0, ()), "claim_streams": (50, claimed)}
-    for name, (least, values) in asked.items():
-        explained = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT json) {OUTBOX[name]}", *values)
+    for query, least, values in (
+        (OUTBOX["lag"], 1, ()),
+        (OUTBOX["count_dead"], 0, ()),
+        (LEASES["claim_streams"], 50, claimed),
+    ):
+        explained = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT json) {query}", *values)
         met = _rows_met(json.loads(explained)[0]["Plan"])
-        assert least <= sum(rows for table, rows in met if table == "capacity_outbox") < 200, name
+        assert least <= sum(rows for table, rows in met if table == "capacity_outbox") < 200, query
 
 
 async def test_one_event_is_found_by_its_id_among_twenty_thousand(connection: Connection) -> None:

@@ -3,7 +3,7 @@
 from uuid import UUID, uuid4
 
 from server.domain.booking import ASSIGNABLE, AWAITING_TABLES, SEATED_OR_CONFIRMED, TRANSITIONS, BookingStatus
-from server.persistence.invariants import QUERIES
+from server.persistence.invariants import BOOKINGS, LOOKING
 from tests.support.database import Connection, connected
 
 Step = tuple[BookingStatus | None, BookingStatus]
@@ -26,8 +26,8 @@ async def test_every_step_that_no_booking_takes_is_found_and_no_other(database_u
             for lived in _lives()
             for status in BookingStatus
         }
-        (glance,) = await connection.fetch(QUERIES["glance"], None)
-        found = await connection.fetch(QUERIES["history_complete"], None, 100)
+        (glance,) = await connection.fetch(LOOKING["glance"], None)
+        found = await connection.fetch(BOOKINGS["history_complete"], None, 100)
     wrong = {
         restaurant_id: f"a step from {before or 'nothing'} to {after}, which no booking takes"
         for restaurant_id, (before, after) in last_steps.items()

@@ -1,404 +1,32 @@
--- name: adopt_restaurants
--- Gives restaurants that have no stream yet one; says how many.
-WITH adopted AS (
-    INSERT INTO outbox_streams (restaurant_id)
-    SELECT r.restaurant_id
-    FROM restaurants AS r
-    WHERE NOT EXISTS (SELECT FROM outbox_streams AS s WHERE s.restaurant_id = r.restaurant_id)
-    ON CONFLICT (restaurant_id) DO NOTHING
-    RETURNING restaurant_id
-)
-
-SELECT count(*) AS adopted FROM adopted;
-
--- name: claim_streams
--- Leases up to $4 streams that have something to deliver, the longest unserved first, and reads up to $5 events of each.
--- As many that were leased by somebody who never answered are leased one by one, to find out which of them it was. While
--- the relay is paused, none.
-WITH due AS MATERIALIZED (
-    SELECT s.restaurant_id, r.floor_version
-    FROM outbox_streams AS s
-    INNER JOIN restaurants AS r ON s.restaurant_id = r.restaurant_id
-    WHERE
-        (
-            (r.floor_version, 2147483647) > (s.settled_version, s.settled_position)
-            OR EXISTS (
-                SELECT FROM capacity_outbox AS o
-                WHERE o.restaurant_id = s.restaurant_id AND o.redriven_at IS NOT NULL AND o.status = 'pending'
-            )
-        )
-        AND (s.lease_token IS NULL OR s.leased_until < clock_timestamp())
-        AND s.next_attempt_at <= clock_timestamp()
-        AND s.blocked_by IS NULL
-        AND NOT EXISTS (SELECT FROM switches AS w WHERE w.name = 'relay' AND w.value = 'paused')
-    ORDER BY s.next_attempt_at
-    LIMIT $4
-    FOR NO KEY UPDATE OF s SKIP LOCKED
-),
-
-claimed AS (
-    UPDATE outbox_streams AS s SET
-        lease_number = s.lease_number + 1,
-        lease_token = $1,
-        leased_by = $2,
-        leased_until = clock_timestamp() + make_interval(secs => $3),
-        next_attempt_at = clock_timestamp(),
-        orphanings = s.orphanings + CASE WHEN s.lease_token IS NULL THEN 0 ELSE 1 END,
-        careful = CASE WHEN s.lease_token IS NULL THEN s.careful ELSE $5 END
-    FROM due AS d
-    WHERE s.restaurant_id = d.restaurant_id
-    RETURNING
-        s.restaurant_id,
-        s.lease_number,
-        s.settled_version,
-        s.settled_position,
-        s.orphanings,
-        d.floor_version,
-        CASE WHEN s.careful > 0 THEN 1 ELSE $5::integer END AS events_max,
-        -- Said here, it keeps the planner from counting on what statistics say: that hardly any event waits. Where
-        -- one restaurant has most of the events it would read the whole table rather than look up the next.
-        'pending'::text AS waiting
-)
-
+-- name: outbox_page
+-- Events of a tenant in the order in which they were committed, continuing after an instant and id. Keys begin with the
+-- restaurant, so those of the tenant are named: one event is found by its id among however many.
 SELECT
-    c.restaurant_id,
-    c.lease_number,
-    c.settled_version,
-    c.settled_position,
-    c.orphanings,
-    c.events_max,
-    c.floor_version AS seen_version,
-    e.id,
-    e.tenant_id,
-    e.floor_version,
-    e.position,
-    e.created_at,
-    e.event_type,
-    e.attempt_count,
-    e.booking_id,
-    e.idempotency_key,
-    e.payload
-FROM claimed AS c
-LEFT JOIN LATERAL (
-    (
-        SELECT o.*
-        FROM capacity_outbox AS o
-        WHERE
-            o.restaurant_id = c.restaurant_id AND o.redriven_at IS NOT NULL AND o.status = 'pending'
-            AND (o.floor_version, o.position) <= (c.settled_version, c.settled_position)
-        ORDER BY o.floor_version, o.position
-        LIMIT c.events_max
-    )
-    UNION ALL
-    (
-        SELECT o.*
-        FROM capacity_outbox AS o
-        WHERE
-            o.restaurant_id = c.restaurant_id AND o.status = c.waiting
-            AND (o.floor_version, o.position) > (c.settled_version, c.settled_position)
-        ORDER BY o.floor_version, o.position
-        LIMIT c.events_max
-    )
-    LIMIT c.events_max
-) AS e ON true
-ORDER BY c.restaurant_id, e.floor_version, e.position;
-
--- name: settle_streams
--- Moves streams on to what was delivered, notes what failed, and gives the leases back, one of each stream at most; answers
--- with those that still held. Where one did not, nothing is written. One that this answer has given back before, because
--- it is asked again by somebody who did not hear of it, counts as held: nobody has leased or freed its stream since.
-WITH settled AS MATERIALIZED (
-    SELECT
-        w.restaurant_id,
-        w.lease_number,
-        w.settled_version,
-        w.settled_position,
-        w.delay_s,
-        w.blocked_by,
-        (SELECT count(*)::integer FROM unnest($8::uuid []) AS a (id) WHERE a.id = w.restaurant_id) AS answered
-    FROM unnest($2::uuid [], $3::bigint [], $4::bigint [], $5::integer [], $6::double precision [], $7::uuid [])
-        AS w (restaurant_id, lease_number, settled_version, settled_position, delay_s, blocked_by)
-),
-
-fenced AS MATERIALIZED (
-    SELECT s.restaurant_id
-    FROM outbox_streams AS s
-    INNER JOIN settled AS w ON s.restaurant_id = w.restaurant_id AND s.lease_number = w.lease_number
-    WHERE s.lease_token = $1
-    ORDER BY s.restaurant_id
-    FOR NO KEY UPDATE OF s
-),
-
-outcomes AS (
-    UPDATE capacity_outbox AS o SET
-        status = d.status,
-        attempt_count = o.attempt_count + d.attempts,
-        last_error = d.last_error,
-        updated_at = clock_timestamp(),
-        next_attempt_at = clock_timestamp() + make_interval(secs => d.delay_s)
-    FROM unnest($8::uuid [], $9::uuid [], $10::text [], $11::integer [], $12::text [], $13::double precision [])
-        AS d (restaurant_id, id, status, attempts, last_error, delay_s)
-    WHERE
-        o.restaurant_id = d.restaurant_id AND o.id = d.id
-        AND d.restaurant_id IN (SELECT f.restaurant_id FROM fenced AS f)
-),
-
-moved AS (
-    UPDATE outbox_streams AS s SET
-        settled_version = w.settled_version,
-        settled_position = w.settled_position,
-        orphanings = 0,
-        careful = greatest(0, s.careful - w.answered),
-        next_attempt_at = clock_timestamp() + make_interval(secs => w.delay_s),
-        blocked_by = w.blocked_by,
-        lease_token = NULL,
-        leased_by = NULL,
-        leased_until = NULL
-    FROM settled AS w
-    WHERE s.restaurant_id = w.restaurant_id AND s.restaurant_id IN (SELECT f.restaurant_id FROM fenced AS f)
-    RETURNING s.restaurant_id, s.lease_number
-)
-
-SELECT
-    m.restaurant_id,
-    m.lease_number
-FROM moved AS m
-UNION ALL
-SELECT
-    s.restaurant_id,
-    s.lease_number
-FROM outbox_streams AS s
-INNER JOIN settled AS w ON s.restaurant_id = w.restaurant_id AND s.lease_number = w.lease_number
-WHERE s.lease_token IS NULL AND s.orphanings = 0;
-
--- name: extend_leases
--- Gives leases more time, and answers with those that still held.
-WITH held AS MATERIALIZED (
-    SELECT s.restaurant_id
-    FROM outbox_streams AS s
-    INNER JOIN unnest($2::uuid [], $3::bigint []) AS w (restaurant_id, lease_number)
-        ON s.restaurant_id = w.restaurant_id AND s.lease_number = w.lease_number
-    WHERE s.lease_token = $1
-    ORDER BY s.restaurant_id
-    FOR NO KEY UPDATE OF s
-)
-
-UPDATE outbox_streams AS s SET leased_until = clock_timestamp() + make_interval(secs => $4)
-FROM held AS h
-WHERE s.restaurant_id = h.restaurant_id
-RETURNING s.restaurant_id, s.lease_number;
-
--- name: give_leases_back
--- Gives leases back whose holder lives and could not settle them, and has their streams wait $4 seconds.
-WITH held AS MATERIALIZED (
-    SELECT s.restaurant_id
-    FROM outbox_streams AS s
-    INNER JOIN unnest($2::uuid [], $3::bigint []) AS w (restaurant_id, lease_number)
-        ON s.restaurant_id = w.restaurant_id AND s.lease_number = w.lease_number
-    WHERE s.lease_token = $1
-    ORDER BY s.restaurant_id
-    FOR NO KEY UPDATE OF s
-)
-
-UPDATE outbox_streams AS s SET
-    lease_token = NULL,
-    leased_by = NULL,
-    leased_until = NULL,
-    next_attempt_at = clock_timestamp() + make_interval(secs => $4)
-FROM held AS h
-WHERE s.restaurant_id = h.restaurant_id
-RETURNING s.restaurant_id, s.lease_number;
-
--- name: take_worker_id
--- A number for a worker, with the session lock that tells the others for as long as it lives. What the session commits
--- from then on, its leases, doesn't wait for the disk: a crash ends every session, and with it what they had leased.
-SELECT
-    w.worker_id,
-    pg_try_advisory_lock($1, w.worker_id) AS locked,
-    set_config('synchronous_commit', 'off', false) AS synchronous_commit
-FROM (SELECT nextval('outbox_worker_ids')::integer AS worker_id) AS w;
-
--- name: lead
--- Whether this session has a role that only one session has at a time; it takes the role if nobody has it.
-SELECT
-    CASE
-        WHEN EXISTS (
-            SELECT FROM pg_locks AS l
-            WHERE
-                l.locktype = 'advisory' AND l.objsubid = 2 AND l.pid = pg_backend_pid()
-                AND l.classid = $1::integer::oid AND l.objid = $2::integer::oid
-        ) THEN true
-        ELSE pg_try_advisory_lock($1, $2)
-    END AS leads;
-
--- name: free_orphans
--- Takes the leases of workers whose session is gone, and answers with the restaurants that get another worker now.
-WITH orphaned AS MATERIALIZED (
-    SELECT s.restaurant_id
-    FROM outbox_streams AS s
-    WHERE
-        s.lease_token IS NOT NULL
-        AND NOT EXISTS (
-            SELECT FROM pg_locks AS l
-            WHERE
-                l.locktype = 'advisory' AND l.objsubid = 2
-                AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-                AND l.classid = $1::integer::oid AND l.objid = s.leased_by::oid
-        )
-    ORDER BY s.restaurant_id
-    FOR NO KEY UPDATE OF s
-)
-
-UPDATE outbox_streams AS s SET
-    lease_token = NULL, leased_by = NULL, leased_until = NULL, orphanings = s.orphanings + 1, careful = $2
-FROM orphaned AS o
-WHERE s.restaurant_id = o.restaurant_id
-RETURNING s.restaurant_id;
-
--- name: resume_streams
--- Has streams go on that would wait for more than $1 seconds although none of their events has to: the clock was set back
--- after they were served. An event has to wait that failed, unless that was later than it is now. Says how many go on.
-WITH clock AS MATERIALIZED (
-    -- The status is said here for the same reason as in claim_streams.
-    SELECT
-        clock_timestamp() AS now,
-        'pending'::text AS waiting
-),
-
-idle AS MATERIALIZED (
-    SELECT s.restaurant_id
-    FROM clock AS c
-    CROSS JOIN outbox_streams AS s
-    LEFT JOIN LATERAL (
-        SELECT
-            o.updated_at,
-            o.next_attempt_at
-        FROM capacity_outbox AS o
-        WHERE
-            o.restaurant_id = s.restaurant_id AND o.status = c.waiting
-            AND (o.floor_version, o.position) > (s.settled_version, s.settled_position)
-        ORDER BY o.floor_version, o.position
-        LIMIT 1
-    ) AS w ON true
-    LEFT JOIN LATERAL (
-        SELECT max(d.next_attempt_at) AS next_attempt_at
-        FROM capacity_outbox AS d
-        WHERE
-            d.restaurant_id = s.restaurant_id AND d.redriven_at IS NOT NULL AND d.status = 'pending'
-            AND d.updated_at <= c.now
-    ) AS v ON true
-    WHERE
-        s.lease_token IS NULL
-        AND s.next_attempt_at > c.now + make_interval(secs => $1)
-        AND NOT coalesce(w.updated_at <= c.now AND w.next_attempt_at > c.now, false)
-        AND NOT coalesce(v.next_attempt_at > c.now, false)
-    ORDER BY s.restaurant_id
-    FOR NO KEY UPDATE OF s SKIP LOCKED
-),
-
-resumed AS (
-    UPDATE outbox_streams AS s SET next_attempt_at = clock_timestamp()
-    FROM idle AS i
-    WHERE s.restaurant_id = i.restaurant_id
-    RETURNING s.restaurant_id
-)
-
-SELECT count(*) AS resumed FROM resumed;
-
--- name: lag
--- For how many seconds the oldest event waits that is to be delivered, from its commit or its redrive on; 0 when none does.
-WITH waiting AS MATERIALIZED (
-    -- Said here for the same reason as in claim_streams.
-    SELECT 'pending'::text AS status
-)
-
-SELECT
-    greatest(
-        extract(EPOCH FROM clock_timestamp() - least(min(w.waits_since), min(v.waits_since))), 0
-    )::double precision AS lag_s
-FROM restaurants AS r
-CROSS JOIN waiting AS p
-LEFT JOIN outbox_streams AS s ON r.restaurant_id = s.restaurant_id
-LEFT JOIN LATERAL (
-    SELECT o.created_at AS waits_since
-    FROM capacity_outbox AS o
-    WHERE
-        r.floor_version > coalesce(s.settled_version, 0)
-        AND o.restaurant_id = r.restaurant_id AND o.status = p.status AND o.redriven_at IS NULL
-        AND (o.floor_version, o.position) > (coalesce(s.settled_version, 0), coalesce(s.settled_position, 0))
-    ORDER BY o.floor_version, o.position
-    LIMIT 1
-) AS w ON true
-LEFT JOIN LATERAL (
-    SELECT min(d.redriven_at) AS waits_since
-    FROM capacity_outbox AS d
-    WHERE d.restaurant_id = r.restaurant_id AND d.redriven_at IS NOT NULL AND d.status = 'pending'
-) AS v ON true;
-
--- name: count_dead
--- How many events of all restaurants are dead.
-SELECT count(*) AS dead FROM capacity_outbox WHERE status = 'dead';
-
--- name: delete_delivered
--- Deletes up to $2 events that were delivered and are older than the retention, the oldest first, and says how many; the
--- same statement marks how far back each restaurant's events are incomplete now, so that no watcher takes what is left
--- for all there was.
-WITH old AS (
-    DELETE FROM capacity_outbox AS o
-    WHERE o.ctid = ANY(ARRAY(
-        SELECT c.ctid FROM capacity_outbox AS c
-        WHERE c.created_at < (SELECT clock_timestamp() - make_interval(secs => $1)) AND c.status = 'done'
-        ORDER BY c.created_at
-        LIMIT $2
-    ))
-    RETURNING o.restaurant_id, o.floor_version
-),
-
-marked AS (
-    INSERT INTO outbox_streams AS s (restaurant_id, compacted_version)
-    SELECT
-        o.restaurant_id,
-        max(o.floor_version)
-    FROM old AS o
-    GROUP BY o.restaurant_id
-    ORDER BY o.restaurant_id
-    ON CONFLICT (restaurant_id) DO UPDATE
-    SET compacted_version = greatest(s.compacted_version, excluded.compacted_version)
-)
-
-SELECT count(*) AS deleted FROM old;
-
--- name: redrive_events
--- Gives dead events of a tenant another life: those with these ids, or up to $5 of a restaurant and type, oldest first;
--- answers with each, and lets the events go on that waited behind one.
-WITH chosen AS MATERIALIZED (
-    SELECT o.restaurant_id, o.id
-    FROM capacity_outbox AS o
-    WHERE
-        o.tenant_id = $1 AND o.status = 'dead'
-        AND ($2::uuid [] IS NULL OR o.id = ANY($2))
-        AND ($3::uuid IS NULL OR o.restaurant_id = $3)
-        AND ($4::text IS NULL OR o.event_type = $4)
-    ORDER BY o.restaurant_id, o.floor_version, o.position
-    LIMIT $5
-    FOR NO KEY UPDATE
-),
-
-unblocked AS (
-    UPDATE outbox_streams AS s SET blocked_by = NULL, orphanings = 0, next_attempt_at = clock_timestamp()
-    FROM chosen AS c
-    WHERE s.restaurant_id = c.restaurant_id AND s.blocked_by = c.id
-)
-
-UPDATE capacity_outbox AS o SET
-    status = 'pending',
-    attempt_count = 0,
-    redriven_at = clock_timestamp(),
-    updated_at = clock_timestamp(),
-    next_attempt_at = clock_timestamp()
-FROM chosen AS c
-WHERE o.restaurant_id = c.restaurant_id AND o.id = c.id
-RETURNING o.id;
+    o.restaurant_id,
+    o.id,
+    o.event_type,
+    o.status,
+    o.floor_version,
+    o.position,
+    o.attempt_count,
+    o.last_error,
+    o.created_at,
+    o.updated_at,
+    o.booking_id,
+    o.idempotency_key,
+    o.payload,
+    o.redriven_at
+FROM capacity_outbox AS o
+WHERE
+    o.tenant_id = $1
+    AND o.restaurant_id = ANY(ARRAY(SELECT r.restaurant_id FROM restaurants AS r WHERE r.tenant_id = $1))
+    AND ($2::uuid IS NULL OR o.restaurant_id = $2)
+    AND ($3::text IS NULL OR o.status = $3)
+    AND ($4::text IS NULL OR o.event_type = $4)
+    AND ($5::uuid IS NULL OR o.id = $5)
+    AND ($6::timestamptz IS NULL OR (o.created_at, o.id) > ($6, $7::uuid))
+ORDER BY o.created_at, o.id
+LIMIT $8;
 
 -- name: outbox_stats
 -- What waits and what is dead among the events of a tenant, or of one of its restaurants.
@@ -435,32 +63,97 @@ CROSS JOIN LATERAL (
 ) AS w
 WHERE r.tenant_id = $1 AND ($2::uuid IS NULL OR r.restaurant_id = $2);
 
--- name: outbox_page
--- Events of a tenant in the order in which they were committed, continuing after an instant and id. Keys begin with the
--- restaurant, so those of the tenant are named: one event is found by its id among however many.
+-- name: redrive_events
+-- Gives dead events of a tenant another life: those with these ids, or up to $5 of a restaurant and type, oldest first;
+-- answers with each, and lets the events go on that waited behind one.
+WITH chosen AS MATERIALIZED (
+    SELECT o.restaurant_id, o.id
+    FROM capacity_outbox AS o
+    WHERE
+        o.tenant_id = $1 AND o.status = 'dead'
+        AND ($2::uuid [] IS NULL OR o.id = ANY($2))
+        AND ($3::uuid IS NULL OR o.restaurant_id = $3)
+        AND ($4::text IS NULL OR o.event_type = $4)
+    ORDER BY o.restaurant_id, o.floor_version, o.position
+    LIMIT $5
+    FOR NO KEY UPDATE
+),
+
+unblocked AS (
+    UPDATE outbox_streams AS s SET blocked_by = NULL, orphanings = 0, next_attempt_at = clock_timestamp()
+    FROM chosen AS c
+    WHERE s.restaurant_id = c.restaurant_id AND s.blocked_by = c.id
+)
+
+UPDATE capacity_outbox AS o SET
+    status = 'pending',
+    attempt_count = 0,
+    redriven_at = clock_timestamp(),
+    updated_at = clock_timestamp(),
+    next_attempt_at = clock_timestamp()
+FROM chosen AS c
+WHERE o.restaurant_id = c.restaurant_id AND o.id = c.id
+RETURNING o.id;
+
+-- name: count_dead
+-- How many events of all restaurants are dead.
+SELECT count(*) AS dead FROM capacity_outbox WHERE status = 'dead';
+
+-- name: lag
+-- For how many seconds the oldest event waits that is to be delivered, from its commit or its redrive on; 0 when none does.
+WITH waiting AS MATERIALIZED (
+    -- Said here for the same reason as in claim_streams.
+    SELECT 'pending'::text AS status
+)
+
 SELECT
-    o.restaurant_id,
-    o.id,
-    o.event_type,
-    o.status,
-    o.floor_version,
-    o.position,
-    o.attempt_count,
-    o.last_error,
-    o.created_at,
-    o.updated_at,
-    o.booking_id,
-    o.idempotency_key,
-    o.payload,
-    o.redriven_at
-FROM capacity_outbox AS o
-WHERE
-    o.tenant_id = $1
-    AND o.restaurant_id = ANY(ARRAY(SELECT r.restaurant_id FROM restaurants AS r WHERE r.tenant_id = $1))
-    AND ($2::uuid IS NULL OR o.restaurant_id = $2)
-    AND ($3::text IS NULL OR o.status = $3)
-    AND ($4::text IS NULL OR o.event_type = $4)
-    AND ($5::uuid IS NULL OR o.id = $5)
-    AND ($6::timestamptz IS NULL OR (o.created_at, o.id) > ($6, $7::uuid))
-ORDER BY o.created_at, o.id
-LIMIT $8;
+    greatest(
+        extract(EPOCH FROM clock_timestamp() - least(min(w.waits_since), min(v.waits_since))), 0
+    )::double precision AS lag_s
+FROM restaurants AS r
+CROSS JOIN waiting AS p
+LEFT JOIN outbox_streams AS s ON r.restaurant_id = s.restaurant_id
+LEFT JOIN LATERAL (
+    SELECT o.created_at AS waits_since
+    FROM capacity_outbox AS o
+    WHERE
+        r.floor_version > coalesce(s.settled_version, 0)
+        AND o.restaurant_id = r.restaurant_id AND o.status = p.status AND o.redriven_at IS NULL
+        AND (o.floor_version, o.position) > (coalesce(s.settled_version, 0), coalesce(s.settled_position, 0))
+    ORDER BY o.floor_version, o.position
+    LIMIT 1
+) AS w ON true
+LEFT JOIN LATERAL (
+    SELECT min(d.redriven_at) AS waits_since
+    FROM capacity_outbox AS d
+    WHERE d.restaurant_id = r.restaurant_id AND d.redriven_at IS NOT NULL AND d.status = 'pending'
+) AS v ON true;
+
+-- name: delete_delivered
+-- Deletes up to $2 events that were delivered and are older than the retention, the oldest first, and says how many; the
+-- same statement marks how far back each restaurant's events are incomplete now, so that no watcher takes what is left
+-- for all there was.
+WITH old AS (
+    DELETE FROM capacity_outbox AS o
+    WHERE o.ctid = ANY(ARRAY(
+        SELECT c.ctid FROM capacity_outbox AS c
+        WHERE c.created_at < (SELECT clock_timestamp() - make_interval(secs => $1)) AND c.status = 'done'
+        ORDER BY c.created_at
+        LIMIT $2
+    ))
+    RETURNING o.restaurant_id, o.floor_version
+),
+
+marked AS (
+    INSERT INTO outbox_streams AS s (restaurant_id, compacted_version)
+    SELECT
+        o.restaurant_id,
+        max(o.floor_version)
+    FROM old AS o
+    GROUP BY o.restaurant_id
+    ORDER BY o.restaurant_id
+    ON CONFLICT (restaurant_id) DO UPDATE
+    SET compacted_version = greatest(s.compacted_version, excluded.compacted_version)
+)
+
+SELECT count(*) AS deleted FROM old;
