@@ -172,10 +172,13 @@ async def migration_check(settings: Settings, url: str) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def seen_database(settings: Settings) -> AsyncIterator[Database]:
+async def seen_database(
+    settings: Settings, on_started: Callable[[str], None] = lambda _text: None
+) -> AsyncIterator[Database]:
     """The database to look at: that of a maitred which is already running here, or the one that would be used.
 
-    Raises `StartError`, also where there is none yet: whoever looks at a database does not want an empty one.
+    `on_started` hears of one that nothing runs on. Raises `StartError`, also where there is none yet: whoever looks at
+    a database does not want an empty one.
     """
     if settings.database_url is None:
         with explaining():
@@ -190,6 +193,9 @@ async def seen_database(settings: Settings) -> AsyncIterator[Database]:
                 f"there is no database in {embedded.data_dir}: maitred dev and maitred serve make one; name another "
                 "place with --data-dir, or a database with --database-url"
             )
+        on_started(
+            f"nothing runs on the database in {embedded.data_dir}; it is started for this command alone"
+        )
     async with database(settings, lambda _text: None) as found:
         yield found
 

@@ -9,7 +9,7 @@ import typer
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive
 from server.cli.options import Output
-from server.cli.output import Format, grid, show, write_json
+from server.cli.output import Format, grid, note, show, write_json
 from server.cli.service_commands import DatabaseUrl, DataDir
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def switches(
     from server.config import load_settings
     from server.switchboard import switches as read
 
-    _write(drive(read(load_settings(database_url=database_url, data_dir=data_dir))), output)
+    _write(drive(read(load_settings(database_url=database_url, data_dir=data_dir), note)), output)
 
 
 def _turn(
@@ -114,7 +114,7 @@ def _turn(
     from server.switchboard import turn
 
     settings = load_settings(database_url=database_url, data_dir=data_dir)
-    _write(drive(turn(settings, SwitchName(name), Position(value), actor, reason)), output)
+    _write(drive(turn(settings, SwitchName(name), Position(value), actor, reason, note)), output)
 
 
 def _write(found: "tuple[Switch, ...]", output: Format) -> None:
