@@ -341,7 +341,8 @@ async def test_dev_says_what_to_try_and_a_signal_stops_it(scratch: Path, number:
         held = (await run(*hold, "-o", "json")).json()["hold"]
         address = hold[hold.index("--address") :][:2]
         assert (await run("confirm", held["hold_id"], *address)).code == ExitCode.OK
-        assert all(words in printed for words in ("buf curl --protocol grpc", "grpcurl -plaintext"))
+        assert "buf curl --protocol grpc" in printed
+        assert "grpcurl -plaintext" in printed
         for looking in (("migrate", "check"), ("migrate", "status", "-o", "json")):
             looked = await run(*looking, *where[2:], scratch=scratch)
             assert looked.code == ExitCode.OK, looked.err
@@ -349,8 +350,6 @@ async def test_dev_says_what_to_try_and_a_signal_stops_it(scratch: Path, number:
         _, err = await process.communicate()
         assert process.returncode == ExitCode.OK
         assert err.decode().rstrip().endswith("stopped")
-    paused = await run("outbox", "pause", *where[2:], scratch=scratch)
-    assert f"nothing runs on the database in {scratch / 'data'}" in paused.err
 
 
 async def test_serve_answers_on_a_configured_database_until_it_is_told_to_stop(database_url: str) -> None:
