@@ -78,10 +78,12 @@ class RunningServer:
 
 
 @asynccontextmanager
-async def database(settings: Settings, on_progress: Callable[[str], None] = print) -> AsyncIterator[Database]:
+async def database(
+    settings: Settings, on_progress: Callable[[str], None] = print, *, migrated: bool = True
+) -> AsyncIterator[Database]:
     """The configured database, or an embedded one that is started, migrated, kept alive and stopped again.
 
-    Raises `StartError`.
+    Not `migrated`, the embedded one is left as it is. Raises `StartError`.
     """
     if settings.database_url is not None:
         yield await _described(settings.database_url.get_secret_value(), "configured")
@@ -92,7 +94,8 @@ async def database(settings: Settings, on_progress: Callable[[str], None] = prin
     try:
         with explaining():
             url = await postgres.start()
-            await migrate_up(settings, url, on_progress)
+            if migrated:
+                await migrate_up(settings, url, on_progress)
         keeper = asyncio.create_task(_keep_alive(postgres))
         try:
             yield await _described(url, installation.source)
@@ -172,12 +175,12 @@ async def migration_check(settings: Settings, url: str) -> tuple[str, ...]:
 
 @asynccontextmanager
 async def seen_database(
-    settings: Settings, on_started: Callable[[str], None] = lambda _text: None
+    settings: Settings, on_started: Callable[[str], None] = lambda _text: None, *, migrated: bool = False
 ) -> AsyncIterator[Database]:
     """The database to look at: that of a maitred which is already running here, or the one that would be used.
 
-    `on_started` hears of one that nothing runs on. Raises `StartError`, also where there is none yet: whoever looks
-    at a database does not want an empty one.
+    `on_started` hears of one that nothing runs on. It stays as it is, unless it shall be `migrated`. Raises
+    `StartError`, also where there is none yet: whoever looks at a database does not want an empty one.
     """
     if settings.database_url is None:
         with explaining():
@@ -195,7 +198,7 @@ async def seen_database(
         on_started(
             f"nothing runs on the database in {embedded.data_dir}; it is started for this command alone"
         )
-    async with database(settings, lambda _text: None) as found:
+    async with database(settings, lambda _text: None, migrated=migrated) as found:
         yield found
 
 

@@ -28,6 +28,7 @@ from maitred_client.messages import (
     ErrorReason,
     GetAssignmentRequest,
     GetBookingRequest,
+    ListHoldsRequest,
     Restaurant,
 )
 from maitred_client.values import enum_word
@@ -127,7 +128,7 @@ def booking(
     actor: Actor = "maitred-cli",
     timeout: Timeout = 10.0,
 ) -> None:
-    """Shows a booking: its status, its tables, automatic assignment, and its history, newest first.
+    """Shows a booking: its status, its tables and holds, automatic assignment, and its history, newest first.
 
     Example: [bold]maitred booking 1b4e28ba-2fa1-4d52-883f-0016d3cca427[/]
     """
@@ -141,7 +142,9 @@ def booking(
                 write_json(to_dict(response), output)
                 return
             tables = await _tables(client, response.booking, found)
-        show(facts((*_booking_facts(response.booking, found, tables), *_history(response.history, found))))
+            holds = await _holds(client, response.booking, found)
+        seen = _booking_facts(response.booking, found, tables)
+        show(facts((*seen, *holds, *_history(response.history, found))))
 
     drive(work())
 
@@ -153,9 +156,26 @@ async def _tables(client: AsyncMaitredClient, seen: Booking, restaurant: Restaur
         given = (await client.get_assignment(request)).assignment
     except AssignmentNotFoundError:
         return NEEDED if seen.needs_tables else "none"
-    names = {table.table_id: table.name for table in (await get_floor(client, restaurant)).tables}
-    tables = " + ".join(sorted(names.get(table_id, table_id) for table_id in given.table_ids))
+    tables = await _named(client, restaurant, given.table_ids)
     return f"{NEEDED}; keeps {tables} until it has them" if seen.needs_tables else tables
+
+
+async def _holds(
+    client: AsyncMaitredClient, seen: Booking, restaurant: Restaurant
+) -> list[tuple[str, object]]:
+    """The live holds of the booking: whoever wants to confirm or release one needs its id."""
+    request = ListHoldsRequest(restaurant_id=seen.restaurant_id, booking_id=seen.booking_id)
+    zone, shown = ZoneInfo(restaurant.time_zone), list[tuple[str, object]]()
+    async for hold in client.iterate_holds(request):
+        tables = await _named(client, restaurant, hold.table_ids)
+        expires = instant(hold.expires_at).astimezone(zone)
+        shown.append(("hold", f"{hold.hold_id} on {tables}, until {expires:%H:%M:%S %Z}"))
+    return shown
+
+
+async def _named(client: AsyncMaitredClient, restaurant: Restaurant, table_ids: Iterable[str]) -> str:
+    names = {table.table_id: table.name for table in (await get_floor(client, restaurant)).tables}
+    return " + ".join(sorted(names.get(table_id, table_id) for table_id in table_ids))
 
 
 def _booking_facts(seen: Booking, restaurant: Restaurant, tables: str) -> Iterator[tuple[str, object]]:

@@ -103,7 +103,8 @@ class TerminalPicture:
                 sample = f"▎{FILL[kind] if not colored or kind in (BarKind.HOLD, BarKind.BLOCK) else ' '} "
                 legend.append(sample, style=f"white on {KIND_COLORS[kind]}" if colored else "")
                 legend.append(f" {KIND_WORDS[kind]}  ")
-        legend.append("4·17 party of 4, booking 17")
+        if any(bar.party_size for bar in bars):
+            legend.append("4·17 party of 4, booking 17")
         yield legend
         if self.picture.merges:
             line = Text("")

@@ -76,7 +76,8 @@ def worker(
         from server.measuring import show_measurements
 
         metrics = show_measurements(settings.metrics_port)
-        async with seen_database(settings) as store, working(settings, store.url) as busy:
+        found = seen_database(settings, migrated=True)
+        async with found as store, working(settings, store.url) as busy:
             if metrics is not None:
                 note(f"measurements on {metrics}")
             working_on = f"working; events go to {', '.join(settings.sinks)}; health on {busy.address}"

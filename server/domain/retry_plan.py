@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from server.domain.auto_assign_job import AutoAssignJob, JobOutcome, JobState, Trigger
 from server.domain.cures import ANNOUNCED_BY, CURES
+from server.domain.events import EventType
 from server.errors import PASSING, Reason, Refusal
 
 RETRY_AFTER_S = (5.0, 15.0, 45.0)
@@ -67,10 +68,19 @@ def refused_job(job: AutoAssignJob, refusal: Refusal, last_try_at: datetime, now
 
 
 def cured_by(refusal: Refusal) -> tuple[str, ...]:
-    """The types of events after which a refused booking may find tables."""
-    reasons = {refusal.reason, *(check.reason for check in refusal.checks)}
+    """The types of events after which a refused booking may find tables.
+
+    Another floor or policy may always bring some, also where all that is there now is taken.
+    """
+    relaxed = refusal.metadata.get("relaxed_taken_by", "").split(",")
+    reasons = {
+        refusal.reason,
+        *(check.reason for check in refusal.checks),
+        *map(Reason, filter(None, relaxed)),
+    }
     cures = {cure for reason in reasons for cure in CURES.get(reason, ())}
-    return tuple(sorted({event for cure in cures for event in ANNOUNCED_BY.get(cure, ())})) or ANY_CURE
+    events = {event for cure in cures for event in ANNOUNCED_BY.get(cure, ())}
+    return tuple(sorted(events | {EventType.INVENTORY_CHANGED})) if events else ANY_CURE
 
 
 def _waiting(

@@ -72,6 +72,7 @@ def no_feasible_plan(booking: Booking, result: PlanResult) -> ServiceError:
                 "party_size": str(size),
                 "outcome": result.outcome,
                 "reasons": ",".join(f"{each.reason}={_sets(each)}" for each in result.rejections),
+                "relaxed_taken_by": ",".join(result.relaxed_taken_by),
                 "next_steps": next_step,
             },
             checks=tuple(map(_check, result.rejections)),

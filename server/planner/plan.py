@@ -94,7 +94,8 @@ class PlanResult:
 
     `largest` is the most people that one set in service, in the zone and with the attributes asked for can seat.
     When the outcome is RELAXED, everything but the plans and their number describes the search by all rules.
-    `relaxations_skipped` could not be tried because the floor has too many merges of that kind.
+    `relaxations_skipped` could not be tried because the floor has too many merges of that kind. `relaxed_taken_by`
+    says what takes the sets that would do with rules relaxed, where there are no plans at all.
     """
 
     outcome: PlanOutcome
@@ -105,6 +106,7 @@ class PlanResult:
     combinations_considered: int
     largest: int
     relaxations_skipped: tuple[Reason, ...] = ()
+    relaxed_taken_by: tuple[Reason, ...] = ()
 
 
 def plan_tables(question: Question) -> PlanResult:

@@ -7,8 +7,11 @@ from typing import TypeAlias
 
 from server.domain.limits import MERGE_TABLES_MAX
 from server.domain.policy import RELAXABLE, ServicePolicy
+from server.domain.rules import CONFLICT_REASON
 from server.errors import PRECEDENCE, Reason
 from server.planner.plan import PlanOutcome, PlanResult, Question, plan_tables
+
+_CONFLICTS = frozenset(CONFLICT_REASON.values())
 
 Step: TypeAlias = tuple[Reason, ...]
 """The rules that are relaxed together, in order of precedence."""
@@ -40,6 +43,7 @@ def relax(question: Question, regular: PlanResult, overflow: bool = False) -> Pl
     if regular.plans_found:
         return regular
     skipped: Step = ()
+    taken_by: set[Reason] = set()
     for step in relaxation_steps(question.policy, overflow):
         asked = relaxed_question(question, step)
         if asked is None:
@@ -54,7 +58,9 @@ def relax(question: Question, regular: PlanResult, overflow: bool = False) -> Pl
                 plans_found=answer.plans_found,
                 relaxations_skipped=skipped,
             )
-    return replace(regular, relaxations_skipped=skipped)
+        taken_by.update(each.reason for each in answer.rejections if each.reason in _CONFLICTS)
+    in_order = tuple(sorted(taken_by, key=PRECEDENCE.__getitem__))
+    return replace(regular, relaxations_skipped=skipped, relaxed_taken_by=in_order)
 
 
 def relaxed_question(question: Question, step: Step) -> Question | None:

@@ -112,6 +112,18 @@ async def test_a_party_moved_during_its_stay_comes_back_to_where_somebody_has_le
     assert instant(again.window_end) == began + STAY
 
 
+async def test_a_walk_in_gets_the_table_that_was_just_left_from_the_next_second_on(open_now: House) -> None:
+    place = open_now
+    left = await place.seated("W1", start=in_minutes(-30))
+    await place.transition(left, CHECK_IN)
+    left_at = instant((await place.transition(left, COMPLETE)).checked_out_at)
+    start = left_at.replace(microsecond=0)
+    overlaps = await place.party(2, start=start - timedelta(seconds=1))
+    await refused(place.assign(overlaps, "W1"), TableConflictAssignedError)
+    walk_in = await place.seated("W1", start=start + timedelta(seconds=1))
+    assert (await place.transition(walk_in, CHECK_IN)).status == BookingStatus.BOOKING_STATUS_CHECKED_IN
+
+
 async def test_a_no_show_does_not_come_back_to_where_somebody_sits(open_now: House) -> None:
     place = open_now
     booking = await place.seated("W1", start=in_minutes(-30))

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
 from maitred_client.messages import (
     BookingAction,
+    Floor,
+    Table,
     TableState,
     UnblockTablesRequest,
 )
@@ -119,6 +122,42 @@ async def test_another_policy_cures_what_the_policy_refused(place: House, server
         await place.change_policy(lambda policy: setattr(policy.combinations, "tables_max", 4))
         done = await until_ended(place, booking)
     assert not done.needs_tables
+
+
+async def only_w1(place: House, min_party: int = 1) -> None:
+    def edit(floor: Floor) -> None:
+        (w1,) = (table for table in floor.tables if table.name == "W1")
+        w1.min_party = min_party
+        del floor.tables[:], floor.adjacency[:]
+        floor.tables.append(w1)
+
+    await place.change_floor(edit)
+
+
+async def test_a_new_table_is_not_missed_where_all_there_were_are_taken(place: House, server: Served) -> None:
+    await only_w1(place)
+    await place.seated("W1")
+    booking = await place.party(2)
+    await dispatched(place, booking)
+    new = Table(table_id=str(uuid4()), zone_id=place.zone_id, name="New", capacity=2)
+    async with worker(server):
+        await until_waiting(place, booking)
+        await place.change_floor(lambda floor: floor.tables.append(new))
+        await until_ended(place, booking)
+
+
+async def test_a_table_that_is_only_given_by_a_relaxed_rule_is_not_missed(
+    place: House, server: Served
+) -> None:
+    await only_w1(place, min_party=3)
+    seated = await place.seated("W1", party=4)
+    booking = await place.party(2)
+    await dispatched(place, booking)
+    async with worker(server):
+        await until_waiting(place, booking)
+        await place.transition(seated, BookingAction.BOOKING_ACTION_CANCEL)
+        done = await until_ended(place, booking)
+    assert decided(done.auto_assign_job) == ("COMPLETED_IN_TIME", "UNSPECIFIED")
 
 
 async def test_what_cannot_help_wakes_nobody(place: House, server: Served) -> None:

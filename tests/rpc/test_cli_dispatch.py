@@ -50,6 +50,9 @@ async def test_a_booking_shows_the_tables_that_it_has_needs_or_keeps(
         return found
 
     assert await tables() == "needed"
+    hold = await world.hold(booking, "T2", "T1")
+    held = (await maitred(server, "booking", booking.booking_id)).out
+    assert re.search(rf"^hold +{hold.hold_id} on T1 \+ T2, until \d\d:", held, re.MULTILINE)
     await world.assign(booking, "T2", "T1")
     assert await tables() == "T1 + T2"
     await world.booking(booking_id=booking.booking_id, party=7)

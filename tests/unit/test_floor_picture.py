@@ -150,6 +150,12 @@ def test_merges_holds_and_blocks_can_be_told_apart_without_color() -> None:
     assert "blocked" in text
 
 
+def test_what_no_bar_shows_is_not_explained() -> None:
+    assert "booking 17" in printed(picture(assigned("a", start=1)))
+    for empty in (picture(), picture(Claim(BarKind.BLOCK, ("c",), at(3), at(4), "repair"))):
+        assert "booking 17" not in printed(empty)
+
+
 def test_tables_of_one_merge_have_one_color_and_two_merges_have_two() -> None:
     text = printed(
         picture(assigned("a", "b", start=0.5, label="1"), assigned("a", "c", start=3, label="2")), color=True
