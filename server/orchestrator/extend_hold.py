@@ -35,10 +35,10 @@ class ExtendHold:
     limits: HoldLimits
 
     async def __call__(self, caller: Caller, command: ExtendHoldCommand, deadline: Deadline) -> Hold:
-        ttl = self.limits.ttl(command.ttl_s)
         caller = caller.acting_for(command.actor)
 
         async def body(unit: Unit) -> Hold:
+            ttl = self.limits.ttl(command.ttl_s)
             standing = await lock_restaurant(unit, caller, command.restaurant_id)
             hold = await known_hold(unit, command.restaurant_id, command.hold_id)
             require_active(hold, standing.restaurant.time_zone)
@@ -71,7 +71,7 @@ def _require_life(hold: Hold, expires_at: datetime, life_s_max: float, time_zone
 
 def _changes(before: Hold, extended: Hold, caller: Caller) -> Changes:
     details = {
-        "hold_id": str(extended.hold_id),
+        "hold_id": extended.hold_id,
         "previous_expires_at": before.expires_at.isoformat(),
         "expires_at": extended.expires_at.isoformat(),
     }

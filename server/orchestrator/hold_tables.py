@@ -78,6 +78,10 @@ class HoldLimits:
     life_s_max: float
 
     def ttl(self, wanted_s: float | None) -> timedelta:
+        """Comes after the ledger: the limits may be others than when a repeated call was answered.
+
+        Raises HOLD_TTL_OUT_OF_RANGE.
+        """
         ttl_s = self.ttl_s_default if wanted_s is None else wanted_s
         if not self.ttl_s_min <= ttl_s <= self.ttl_s_max:
             raise refuse(
@@ -98,10 +102,10 @@ class HoldTables:
     limits: HoldLimits
 
     async def __call__(self, caller: Caller, command: HoldTablesCommand, deadline: Deadline) -> Held:
-        ttl = self.limits.ttl(command.ttl_s)
         caller = caller.acting_for(command.actor)
 
         async def body(unit: Unit) -> Held:
+            ttl = self.limits.ttl(command.ttl_s)
             situation = await lock(unit, self.inventories, caller, command.restaurant_id)
             situation.require_permission(caller, command.overrides)
             booking = await known_booking(unit, command.restaurant_id, command.booking_id)
@@ -146,8 +150,8 @@ def _told(refusal: Refusal, wanted: Candidate, wish: Wish, hold: Hold, replaced:
     event = refused_hold_event(hold, wanted.selection.zone_id, hold.actor, refusal, wish.request_id)
     details = {
         "refused": refusal.reason.value,
-        "table_ids": [str(table_id) for table_id in hold.table_ids],
-        **({"hold_id": str(replaced)} if replaced else {}),
+        "table_ids": hold.table_ids,
+        **({"hold_id": replaced} if replaced else {}),
     }
     entry = AuditEntry("hold_refused", "booking", hold.booking_id, hold.actor, wish.reason, details)
     return ToldRefusal(
@@ -215,8 +219,8 @@ async def _changes(
     let_go = {} if replaced is None else {replaced: HoldState.RELEASED}
     gone = {**ended, **let_go}
     details = {
-        "hold_id": str(hold.hold_id),
-        **({"replaced_hold_id": str(replaced)} if replaced else {}),
+        "hold_id": hold.hold_id,
+        **({"replaced_hold_id": replaced} if replaced else {}),
         **overrides_noted(wanted),
     }
     return Changes(

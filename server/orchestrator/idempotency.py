@@ -11,7 +11,6 @@ from uuid import UUID
 from server.clock import Deadline
 from server.domain.restaurant import Caller
 from server.errors import PASSING, Reason, Refusal, ServiceError
-from server.orchestrator.changes import Changes
 from server.orchestrator.ports import Footprint, Named, OwnUnit, RecordedRequest, Store, Unit
 from server.orchestrator.telling import Pace, ToldRefusal
 
@@ -86,7 +85,6 @@ class Once:
         whole = replace(footprint, request_id=command.request_id, tenant_id=caller.tenant_id)
         return await self._answer(
             request,
-            command.restaurant_id,
             answer_type,
             lambda: self.store.run_together(attempt, deadline, whole),
             deadline,
@@ -113,12 +111,11 @@ class Once:
 
         if not remembers_refusals:
             return _accepted(await run())
-        return await self._answer(request, restaurant_id, answer_type, run, deadline)
+        return await self._answer(request, answer_type, run, deadline)
 
     async def _answer(
         self,
         request: RecordedRequest,
-        restaurant_id: UUID,
         answer_type: type[AnswerT],
         run: Callable[[], Awaitable[AnswerT | Refusal]],
         deadline: Deadline,
@@ -128,7 +125,7 @@ class Once:
         except ServiceError as error:
             if error.reason in NOT_RECORDED:
                 raise
-            outcome = await self._record_refusal(request, restaurant_id, answer_type, error, deadline)
+            outcome = await self._record_refusal(request, answer_type, error, deadline)
         return _accepted(outcome)
 
     def _attempt(
@@ -168,7 +165,6 @@ class Once:
     async def _record_refusal(
         self,
         request: RecordedRequest,
-        restaurant_id: UUID,
         answer_type: type[AnswerT],
         error: ServiceError,
         deadline: Deadline,
@@ -176,8 +172,7 @@ class Once:
         if isinstance(error, ToldRefusal):
             with self.pace.turn(error.topic) as due:
                 if due:
-                    told = (restaurant_id, error.changes)
-                    return await self._write_refusal(request, answer_type, error.refusal, told, deadline)
+                    return await self._write_refusal(request, answer_type, error.refusal, error, deadline)
         return await self._write_refusal(request, answer_type, error.refusal, None, deadline)
 
     async def _write_refusal(
@@ -185,10 +180,10 @@ class Once:
         request: RecordedRequest,
         answer_type: type[AnswerT],
         refusal: Refusal,
-        told: tuple[UUID, Changes] | None,
+        told: ToldRefusal | None,
         deadline: Deadline,
     ) -> AnswerT | Refusal:
-        """`told` are the restaurant and its changes where the world is told too: only that waits for the lock."""
+        """`told` is the same refusal where the world is told of it: only that waits for the restaurant's lock."""
 
         async def attempt(unit: OwnUnit) -> AnswerT | Refusal:
             known = await unit.recall(request, answer_type)
@@ -196,10 +191,11 @@ class Once:
                 return known
             await unit.record(request, refusal)
             if told is not None:
-                await _tell(unit, request.tenant_id, *told)
+                await _tell(unit, request.tenant_id, told)
             return refusal
 
-        return await self.store.run(attempt, deadline, Named(request.tenant_id, told[0]) if told else None)
+        named = Named(request.tenant_id, told.restaurant_id) if told else None
+        return await self.store.run(attempt, deadline, named)
 
 
 def _accepted(outcome: AnswerT | Refusal) -> AnswerT:
@@ -208,10 +204,10 @@ def _accepted(outcome: AnswerT | Refusal) -> AnswerT:
     return outcome
 
 
-async def _tell(unit: Unit, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> None:
+async def _tell(unit: Unit, tenant_id: UUID, told: ToldRefusal) -> None:
     """Comes last, so that the lock is kept no longer than it takes to write and commit what is told."""
-    if await unit.lock_restaurant(tenant_id, restaurant_id) is not None:
-        await unit.write(tenant_id, restaurant_id, changes)
+    if await unit.lock_restaurant(tenant_id, told.restaurant_id) is not None:
+        await unit.write(tenant_id, told.restaurant_id, told.changes)
 
 
 def recorded_request(caller: Caller, command: Command) -> RecordedRequest:
