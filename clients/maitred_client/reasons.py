@@ -351,10 +351,7 @@ class ServerOverloadedError(MaitredError, reason="SERVER_OVERLOADED", retry=Retr
 
 
 class StoreContentionError(MaitredError, reason="STORE_CONTENTION", retry=RetryClass.SAME_KEY):
-    """The database gave up on locks or on a deadlock even after the server's own retries.
-
-    Nothing was changed.
-    """
+    """The database gave up on locks or on a deadlock even after the server's own retries. Nothing was changed."""
 
     remedy = "Repeat the identical call with the same request_id."
 
@@ -378,19 +375,14 @@ class DrainingError(MaitredError, reason="DRAINING", retry=RetryClass.SAME_KEY):
 
 
 class DeadlineExceededError(MaitredError, reason="DEADLINE_EXCEEDED", retry=RetryClass.SAME_KEY):
-    """The caller's deadline was over before the work was done.
-
-    A mutating call may or may not have been committed.
-    """
+    """The caller's deadline was over before the work was done. A mutating call may or may not have been committed."""
 
     remedy = "Repeat the identical call with the same request_id and a longer deadline."
 
 
 class InvariantBrokenError(MaitredError, reason="INVARIANT_BROKEN", retry=RetryClass.NO):
-    """The service found its own data or code in a state that must not exist.
-
-    It is logged and alerted under the incident id.
-    """
+    """The service found its own data or code in a state that must not exist. It is logged and alerted under the
+    incident id."""
 
     remedy = "Report the incident id; do not retry."
 
