@@ -59,8 +59,12 @@ def relax(question: Question, regular: PlanResult, overflow: bool = False) -> Pl
                 relaxations_skipped=skipped,
             )
         taken_by.update(each.reason for each in answer.rejections if each.reason in _CONFLICTS)
-    in_order = tuple(sorted(taken_by, key=PRECEDENCE.__getitem__))
-    return replace(regular, relaxations_skipped=skipped, relaxed_taken_by=in_order)
+    return replace(
+        regular,
+        outcome=PlanOutcome.FULLY_TAKEN if taken_by else regular.outcome,
+        relaxations_skipped=skipped,
+        relaxed_taken_by=tuple(sorted(taken_by, key=PRECEDENCE.__getitem__)),
+    )
 
 
 def relaxed_question(question: Question, step: Step) -> Question | None:

@@ -38,7 +38,7 @@ class _PlanOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PlanOutco
     PLAN_OUTCOME_FEASIBLE: _PlanOutcome.ValueType  # 1
     """At least one plan fits."""
     PLAN_OUTCOME_FULLY_TAKEN: _PlanOutcome.ValueType  # 2
-    """Something would fit the party, but all of it is taken for this window."""
+    """Something would fit the party, by all rules or with those relaxed that may be, but all of it is taken for this window."""
     PLAN_OUTCOME_NEEDS_STAFF: _PlanOutcome.ValueType  # 3
     """No table and no combination of this floor seats the party under the policy, whatever the time. Staff must decide."""
     PLAN_OUTCOME_RELAXED: _PlanOutcome.ValueType  # 4
@@ -54,7 +54,7 @@ PLAN_OUTCOME_UNSPECIFIED: PlanOutcome.ValueType  # 0
 PLAN_OUTCOME_FEASIBLE: PlanOutcome.ValueType  # 1
 """At least one plan fits."""
 PLAN_OUTCOME_FULLY_TAKEN: PlanOutcome.ValueType  # 2
-"""Something would fit the party, but all of it is taken for this window."""
+"""Something would fit the party, by all rules or with those relaxed that may be, but all of it is taken for this window."""
 PLAN_OUTCOME_NEEDS_STAFF: PlanOutcome.ValueType  # 3
 """No table and no combination of this floor seats the party under the policy, whatever the time. Staff must decide."""
 PLAN_OUTCOME_RELAXED: PlanOutcome.ValueType  # 4
@@ -218,9 +218,9 @@ class PlanTablesResponse(_message.Message):
     that start nearest, are considered.
     """
     moving_one_booking_would_help: _builtins.bool
-    """True when the outcome is FULLY_TAKEN and a set would come free if one other booking, which is confirmed and has not
-    begun, moved to tables that are free for it: ReassignTables for it, then HoldTables, would do. Never says which.
-    On very large floors a move may be overlooked; docs/planner.md states the bounds.
+    """True when the outcome is FULLY_TAKEN and a set that fits by all rules would come free if one other booking, which is
+    confirmed and has not begun, moved to tables that are free for it: ReassignTables for it, then HoldTables, would do.
+    Never says which. On very large floors a move may be overlooked; docs/planner.md states the bounds.
     """
     largest_capacity: _builtins.int
     """The most people that any one set seats that is in service, in the zone and with the attributes asked for, whoever
