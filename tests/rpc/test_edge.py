@@ -12,7 +12,7 @@ from google.rpc import error_details_pb2
 from structlog.testing import capture_logs
 
 from maitred.v1 import inventory_service_pb2
-from server.clock import Deadline
+from maitred_client.messages import Restaurant
 from server.domain.restaurant import Caller
 from server.errors import FieldViolation, InvariantError, Reason, Refusal, ServiceError
 from server.rpc import admission
@@ -33,6 +33,7 @@ from tests.support.edge import (
     refusal,
 )
 from tests.support.gate import gate_to
+from tests.support.requests import INVENTORY
 from tests.support.wire import Refused, Wire
 
 
@@ -112,10 +113,10 @@ async def test_nothing_of_a_call_waits_for_the_collector(path: str, scopes: str)
 
 async def test_a_refusal_leaves_gRPC_free_to_repeat_the_call() -> None:
     """A status that comes after response headers is final to a client's retry policy."""
-    tries: list[Deadline] = []
+    tries: list[Caller] = []
 
-    async def third_time_lucky(caller: Caller, deadline: Deadline) -> None:
-        tries.append(deadline)
+    async def third_time_lucky(caller: Caller) -> None:
+        tries.append(caller)
         if len(tries) < 3:
             raise ServiceError(Refusal(Reason.STORE_CONTENTION, "busy"))
 
@@ -179,7 +180,7 @@ async def test_a_stream_whose_caller_has_gone_is_no_incident(caplog: pytest.LogC
 async def test_what_a_caller_asked_who_was_cut_off_without_a_word_is_ended() -> None:
     at_work, ended = asyncio.Event(), asyncio.Event()
 
-    async def lasts(caller: Caller, deadline: Deadline) -> None:
+    async def lasts(caller: Caller) -> None:
         at_work.set()
         try:
             await asyncio.Event().wait()
@@ -209,18 +210,18 @@ async def test_a_deadline_that_the_server_sets_is_kept_and_named() -> None:
 
 
 async def test_the_callers_deadline_reaches_the_use_case() -> None:
-    left: list[float] = []
-
-    async def note(caller: Caller, deadline: Deadline) -> None:
-        left.append(deadline.remaining_s())
-
-    async with edge(note, deadlines=DeadlineLimits(default_s=10.0, max_s=60.0)) as here:
+    async with edge(deadlines=DeadlineLimits(default_s=10.0, max_s=60.0)) as here:
+        wanted = Restaurant(restaurant_id=str(uuid4()), name="Lumen", time_zone="UTC")
+        change = inventory_service_pb2.PutRestaurantRequest(request_id=str(uuid4()), restaurant=wanted)
         for timeout_s in (3.0, None, 10_000.0):
-            assert isinstance(await here.wire.call(GET, ASK, timeout_s=timeout_s), bytes)
+            assert isinstance(
+                await here.wire.call(INVENTORY + "PutRestaurant", change, timeout_s=timeout_s), bytes
+            )
+        short, usual, longest = here.uses.left_s
     # What travels is rounded, so a little more than was asked for may arrive.
-    assert 2.0 < left[0] < 3.5
-    assert 9.0 < left[1] <= 10.0
-    assert 59.0 < left[2] <= 60.0
+    assert 2.0 < short < 3.5
+    assert 9.0 < usual <= 10.0
+    assert 59.0 < longest <= 60.0
 
 
 async def test_a_method_that_does_not_exist_is_unimplemented() -> None:
@@ -284,7 +285,7 @@ async def test_what_a_full_server_has_no_room_for_waits_as_long_as_calls_end(
     monkeypatch.setattr(admission, "STALLED_S", 60.0)
     most = 0
 
-    async def short(caller: Caller, deadline: Deadline) -> None:
+    async def short(caller: Caller) -> None:
         nonlocal most
         most = max(most, here.server.in_work)
         await asyncio.sleep(0.01)

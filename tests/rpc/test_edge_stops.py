@@ -9,7 +9,6 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2
 
-from server.clock import Deadline
 from server.domain.restaurant import Caller
 from server.lifecycle import Grace
 from server.rpc.scopes import SERVICES
@@ -54,7 +53,7 @@ async def test_draining_finishes_what_runs_and_refuses_what_is_new() -> None:
 async def test_stopping_waits_for_a_handler_whose_caller_has_given_up(grace_s: float) -> None:
     at_work, may_end, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def commits_after_all(caller: Caller, deadline: Deadline) -> None:
+    async def commits_after_all(caller: Caller) -> None:
         at_work.set()
         try:
             await asyncio.Event().wait()

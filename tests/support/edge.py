@@ -17,6 +17,7 @@ from server.clock import Deadline
 from server.domain.restaurant import Caller, Restaurant
 from server.lifecycle import Grace
 from server.orchestrator.floor_log import FloorPlace
+from server.orchestrator.put_restaurant import PutRestaurantCommand
 from server.orchestrator.read_inventory import RestaurantQuestion
 from server.orchestrator.use_cases import UseCases
 from server.orchestrator.watch_floor import Quiet, WatchFloorQuestion
@@ -32,24 +33,29 @@ FOLLOW = "/maitred.v1.AssignmentService/WatchFloor"
 FLOOR = assignment_service_pb2.WatchFloorRequest(restaurant_id=str(UUID(int=7)))
 ASK = inventory_service_pb2.GetRestaurantRequest(restaurant_id=str(UUID(int=7)))
 
-Answer = Callable[[Caller, Deadline], Awaitable[None]]
+Answer = Callable[[Caller], Awaitable[None]]
 
 
 @dataclass(slots=True)
 class OneUseCase:
-    """Stands where the use cases stand. Every question for a restaurant first does what the test wants. Floors are
-    quiet for ever, and say so all the time.
+    """Stands where the use cases stand. Every question for a restaurant first does what the test wants, and a change
+    notes the seconds that it has. Floors are quiet for ever, and say so all the time.
     """
 
     wanted: Answer
     callers: list[Caller] = field(default_factory=list)
+    left_s: list[float] = field(default_factory=list)
 
-    async def get_restaurant(
-        self, caller: Caller, question: RestaurantQuestion, deadline: Deadline
-    ) -> Restaurant:
+    async def get_restaurant(self, caller: Caller, question: RestaurantQuestion) -> Restaurant:
         self.callers.append(caller)
-        await self.wanted(caller, deadline)
-        return Restaurant(question.restaurant_id, caller.tenant_id, caller.actor, "UTC", 1, 0, 0, 0)
+        await self.wanted(caller)
+        return _restaurant(question.restaurant_id, caller)
+
+    async def put_restaurant(
+        self, caller: Caller, command: PutRestaurantCommand, deadline: Deadline
+    ) -> Restaurant:
+        self.left_s.append(deadline.remaining_s())
+        return _restaurant(command.restaurant_id, caller)
 
     async def watch_floor(self, caller: Caller, question: WatchFloorQuestion) -> AsyncGenerator[Quiet]:
         while True:
@@ -57,7 +63,11 @@ class OneUseCase:
             await asyncio.sleep(0)
 
 
-async def at_once(caller: Caller, deadline: Deadline) -> None:
+def _restaurant(restaurant_id: UUID, caller: Caller) -> Restaurant:
+    return Restaurant(restaurant_id, caller.tenant_id, caller.actor, "UTC", 1, 0, 0, 0)
+
+
+async def at_once(caller: Caller) -> None:
     return None
 
 
@@ -90,7 +100,7 @@ class Gate:
         self.opened = asyncio.Event()
         self._missing = expected
 
-    async def __call__(self, caller: Caller, deadline: Deadline) -> None:
+    async def __call__(self, caller: Caller) -> None:
         self._missing -= 1
         if self._missing == 0:
             self.arrived.set()
@@ -98,7 +108,7 @@ class Gate:
 
 
 def failing(error: Exception) -> Answer:
-    async def wanted(caller: Caller, deadline: Deadline) -> None:
+    async def wanted(caller: Caller) -> None:
         raise error
 
     return wanted
