@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from server.clock import Deadline
 from server.domain.context import context_version
 from server.domain.limits import CONFLICTS_EXPLAINED_MAX
 from server.domain.restaurant import Caller
@@ -43,7 +42,7 @@ class ExplainTable:
     catalogue: Catalogue
     inventories: InventorySource
 
-    async def __call__(self, caller: Caller, question: ExplainTableQuestion, deadline: Deadline) -> Explained:
+    async def __call__(self, caller: Caller, question: ExplainTableQuestion) -> Explained:
         situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
         situation.require_permission(caller, question.overrides)
         party, stay = await need_of(self.catalogue, situation, question.subject)

@@ -6,7 +6,6 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from server.clock import Deadline
 from server.domain.booking import Booking
 from server.domain.claims import Block, Hold
 from server.domain.restaurant import Caller, Restaurant
@@ -75,7 +74,7 @@ class Operation:
 class GetOperation:
     catalogue: Catalogue
 
-    async def __call__(self, caller: Caller, question: OperationQuestion, deadline: Deadline) -> Operation:
+    async def __call__(self, caller: Caller, question: OperationQuestion) -> Operation:
         """Looks for an answer twice: a call that ends between the look and the question whether it runs has one."""
         key, method = (caller.tenant_id, question.method, question.request_id), question.method
         found = await self.catalogue.recorded(*key, ANSWERS[method])

@@ -29,7 +29,7 @@ class OutboxQuestion:
 class GetOutboxStats:
     catalogue: Catalogue
 
-    async def __call__(self, caller: Caller, restaurant_id: UUID | None, deadline: Deadline) -> OutboxStats:
+    async def __call__(self, caller: Caller, restaurant_id: UUID | None) -> OutboxStats:
         """`restaurant_id` of None means all of the tenant's."""
         if restaurant_id is not None:
             await known_restaurant(self.catalogue, caller, restaurant_id)
@@ -40,9 +40,7 @@ class GetOutboxStats:
 class ListOutboxEvents:
     catalogue: Catalogue
 
-    async def __call__(
-        self, caller: Caller, question: OutboxQuestion, deadline: Deadline
-    ) -> Listed[OutboxRecord]:
+    async def __call__(self, caller: Caller, question: OutboxQuestion) -> Listed[OutboxRecord]:
         """Oldest first."""
         if question.restaurant_id is not None:
             await known_restaurant(self.catalogue, caller, question.restaurant_id)

@@ -5,7 +5,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 from server.aside import aside
-from server.clock import Deadline
 from server.domain.booking import Party
 from server.domain.floor import Floor
 from server.domain.hours import planning_horizon
@@ -62,7 +61,7 @@ class PlanTables:
     inventories: InventorySource
     diaries: DiarySource
 
-    async def __call__(self, caller: Caller, question: PlanTablesQuestion, deadline: Deadline) -> Planned:
+    async def __call__(self, caller: Caller, question: PlanTablesQuestion) -> Planned:
         situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
         party, stay = await need_of(self.catalogue, situation, question.subject)
         booking_id = question.subject.booking_id

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from server.clock import Deadline
 from server.domain.claims import Assignment
 from server.domain.restaurant import Caller
 from server.domain.window import Window
@@ -30,7 +29,7 @@ class AssignmentsQuestion:
 class GetAssignment:
     catalogue: Catalogue
 
-    async def __call__(self, caller: Caller, question: AssignmentQuestion, deadline: Deadline) -> Assignment:
+    async def __call__(self, caller: Caller, question: AssignmentQuestion) -> Assignment:
         await known_restaurant(self.catalogue, caller, question.restaurant_id)
         booking = await known_booking(self.catalogue, question.restaurant_id, question.booking_id)
         return await active_assignment(self.catalogue, booking)
@@ -40,9 +39,7 @@ class GetAssignment:
 class ListAssignments:
     catalogue: Catalogue
 
-    async def __call__(
-        self, caller: Caller, question: AssignmentsQuestion, deadline: Deadline
-    ) -> Listed[Assignment]:
+    async def __call__(self, caller: Caller, question: AssignmentsQuestion) -> Listed[Assignment]:
         await known_restaurant(self.catalogue, caller, question.restaurant_id)
 
         async def fetch(page: Page) -> tuple[Assignment, ...]:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from server.clock import Deadline
 from server.domain.restaurant import Caller
 from server.domain.window import Window
 from server.orchestrator.paging import Listed, listed
@@ -23,9 +22,7 @@ class AuditQuestion:
 class ListAuditEntries:
     catalogue: Catalogue
 
-    async def __call__(
-        self, caller: Caller, question: AuditQuestion, deadline: Deadline
-    ) -> Listed[AuditRecord]:
+    async def __call__(self, caller: Caller, question: AuditQuestion) -> Listed[AuditRecord]:
         await known_restaurant(self.catalogue, caller, question.restaurant_id)
 
         async def fetch(page: Page) -> tuple[AuditRecord, ...]:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from server.clock import Deadline
 from server.domain.booking import Booking, BookingChange, BookingStatus
 from server.domain.limits import HISTORY_MAX
 from server.domain.restaurant import Caller
@@ -41,7 +40,7 @@ class BookingFound:
 class GetBooking:
     catalogue: Catalogue
 
-    async def __call__(self, caller: Caller, question: BookingQuestion, deadline: Deadline) -> BookingFound:
+    async def __call__(self, caller: Caller, question: BookingQuestion) -> BookingFound:
         await known_restaurant(self.catalogue, caller, question.restaurant_id)
         booking = await known_booking(self.catalogue, question.restaurant_id, question.booking_id)
         history = await self.catalogue.history(question.restaurant_id, question.booking_id, HISTORY_MAX)
@@ -52,9 +51,7 @@ class GetBooking:
 class ListBookings:
     catalogue: Catalogue
 
-    async def __call__(
-        self, caller: Caller, question: BookingsQuestion, deadline: Deadline
-    ) -> Listed[Booking]:
+    async def __call__(self, caller: Caller, question: BookingsQuestion) -> Listed[Booking]:
         await known_restaurant(self.catalogue, caller, question.restaurant_id)
 
         async def fetch(page: Page) -> tuple[Booking, ...]:

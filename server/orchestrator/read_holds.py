@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from server.clock import Deadline
 from server.domain.claims import Hold, HoldState
 from server.domain.restaurant import Caller
 from server.domain.window import Window
@@ -34,7 +33,7 @@ class HoldsQuestion:
 class GetHold:
     catalogue: Catalogue
 
-    async def __call__(self, caller: Caller, question: HoldQuestion, deadline: Deadline) -> Hold:
+    async def __call__(self, caller: Caller, question: HoldQuestion) -> Hold:
         await known_restaurant(self.catalogue, caller, question.restaurant_id)
         return await known_hold(self.catalogue, question.restaurant_id, question.hold_id)
 
@@ -43,7 +42,7 @@ class GetHold:
 class ListHolds:
     catalogue: Catalogue
 
-    async def __call__(self, caller: Caller, question: HoldsQuestion, deadline: Deadline) -> Listed[Hold]:
+    async def __call__(self, caller: Caller, question: HoldsQuestion) -> Listed[Hold]:
         await known_restaurant(self.catalogue, caller, question.restaurant_id)
         states = question.states or (HoldState.ACTIVE,)
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from server.clock import Deadline
 from server.domain.claims import Block
 from server.domain.restaurant import Caller, Restaurant
 from server.domain.window import Window
@@ -35,7 +34,7 @@ class BlocksQuestion:
 class GetRestaurant:
     catalogue: Catalogue
 
-    async def __call__(self, caller: Caller, question: RestaurantQuestion, deadline: Deadline) -> Restaurant:
+    async def __call__(self, caller: Caller, question: RestaurantQuestion) -> Restaurant:
         return (await known_restaurant(self.catalogue, caller, question.restaurant_id)).restaurant
 
 
@@ -43,9 +42,7 @@ class GetRestaurant:
 class ListRestaurants:
     catalogue: Catalogue
 
-    async def __call__(
-        self, caller: Caller, question: RestaurantsQuestion, deadline: Deadline
-    ) -> Listed[Restaurant]:
+    async def __call__(self, caller: Caller, question: RestaurantsQuestion) -> Listed[Restaurant]:
         async def fetch(page: Page) -> tuple[Restaurant, ...]:
             return await self.catalogue.restaurants(caller.tenant_id, page)
 
@@ -57,7 +54,7 @@ class GetServicePolicy:
     catalogue: Catalogue
     inventories: InventorySource
 
-    async def __call__(self, caller: Caller, question: RestaurantQuestion, deadline: Deadline) -> PolicyPut:
+    async def __call__(self, caller: Caller, question: RestaurantQuestion) -> PolicyPut:
         situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
         return PolicyPut(situation.policy, situation.prepared.inventory.policy_version)
 
@@ -67,7 +64,7 @@ class GetFloor:
     catalogue: Catalogue
     inventories: InventorySource
 
-    async def __call__(self, caller: Caller, question: RestaurantQuestion, deadline: Deadline) -> FloorPut:
+    async def __call__(self, caller: Caller, question: RestaurantQuestion) -> FloorPut:
         situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
         inventory = situation.prepared.inventory
         return FloorPut(question.restaurant_id, inventory.floor, inventory.inventory_version)
@@ -77,7 +74,7 @@ class GetFloor:
 class ListBlocks:
     catalogue: Catalogue
 
-    async def __call__(self, caller: Caller, question: BlocksQuestion, deadline: Deadline) -> Listed[Block]:
+    async def __call__(self, caller: Caller, question: BlocksQuestion) -> Listed[Block]:
         await known_restaurant(self.catalogue, caller, question.restaurant_id)
 
         async def fetch(page: Page) -> tuple[Block, ...]:

@@ -7,7 +7,6 @@ from typing import TypeVar
 from uuid import UUID
 
 from server.aside import aside
-from server.clock import Deadline
 from server.domain.booking import Party
 from server.domain.restaurant import Caller
 from server.domain.window import Stay, Window
@@ -46,9 +45,7 @@ class SearchAvailability:
     inventories: InventorySource
     diaries: DiarySource
 
-    async def __call__(
-        self, caller: Caller, question: AvailabilityQuestion, deadline: Deadline
-    ) -> tuple[Availability, ...]:
+    async def __call__(self, caller: Caller, question: AvailabilityQuestion) -> tuple[Availability, ...]:
         situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
         asked: list[Slot | Availability] = []
         for parties in _portions(question.parties):

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from server.clock import Deadline
 from server.domain.restaurant import Caller
 from server.domain.rules import Selection, failed
 from server.errors import Check, Reason
@@ -36,7 +35,7 @@ class ValidateSelection:
     catalogue: Catalogue
     inventories: InventorySource
 
-    async def __call__(self, caller: Caller, question: SelectionQuestion, deadline: Deadline) -> Validated:
+    async def __call__(self, caller: Caller, question: SelectionQuestion) -> Validated:
         situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
         situation.require_permission(caller, question.overrides)
         booking = await known_booking(self.catalogue, question.restaurant_id, question.booking_id)

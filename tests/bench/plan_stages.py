@@ -23,7 +23,6 @@ from server.bench.sizes import MAIN_FULL
 from server.bench.stage import TENANT, Stage, stage_on
 from server.cache.diaries import CachedDiaries, DiaryLimits
 from server.cache.inventories import CachedInventories, CacheLimits
-from server.clock import Deadline
 from server.domain.restaurant import Caller
 from server.orchestrator.plan_tables import Asked, PlanTables, horizon_of, question_for
 from server.orchestrator.situation import Situation, look
@@ -69,9 +68,7 @@ class Steps:
 
     async def whole(self, body: bytes) -> bytes:
         question = read_plan_tables(pb.PlanTablesRequest.FromString(body))
-        return plan_tables_response(
-            await self.use(CALLER, question, Deadline.after(30.0))
-        ).SerializeToString()
+        return plan_tables_response(await self.use(CALLER, question)).SerializeToString()
 
     async def one_by_one(self, calls: Sequence[Call], watch: Stopwatch) -> None:
         use = self.use

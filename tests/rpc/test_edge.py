@@ -208,7 +208,7 @@ async def test_a_deadline_that_the_server_sets_is_kept_and_named() -> None:
         assert here.server.in_work == 0
 
 
-async def test_the_callers_deadline_reaches_the_use_case() -> None:
+async def test_the_callers_deadline_is_that_of_the_call() -> None:
     left: list[float] = []
 
     async def note(caller: Caller, deadline: Deadline) -> None:

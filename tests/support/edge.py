@@ -20,6 +20,7 @@ from server.orchestrator.floor_log import FloorPlace
 from server.orchestrator.read_inventory import RestaurantQuestion
 from server.orchestrator.use_cases import UseCases
 from server.orchestrator.watch_floor import Quiet, WatchFloorQuestion
+from server.rpc.call import current_call
 from server.rpc.server import GrpcServer, RpcSettings
 from tests.support.wire import Refused, Wire
 
@@ -44,11 +45,9 @@ class OneUseCase:
     wanted: Answer
     callers: list[Caller] = field(default_factory=list)
 
-    async def get_restaurant(
-        self, caller: Caller, question: RestaurantQuestion, deadline: Deadline
-    ) -> Restaurant:
+    async def get_restaurant(self, caller: Caller, question: RestaurantQuestion) -> Restaurant:
         self.callers.append(caller)
-        await self.wanted(caller, deadline)
+        await self.wanted(caller, current_call.get().deadline)
         return Restaurant(question.restaurant_id, caller.tenant_id, caller.actor, "UTC", 1, 0, 0, 0)
 
     async def watch_floor(self, caller: Caller, question: WatchFloorQuestion) -> AsyncGenerator[Quiet]:

@@ -8,7 +8,6 @@ from uuid import UUID
 
 import pytest
 
-from server.clock import Deadline
 from server.domain.booking import Party
 from server.domain.limits import AVAILABILITY_QUESTIONS_MAX
 from server.domain.restaurant import Caller, Restaurant
@@ -61,12 +60,12 @@ async def test_a_search_stops_when_its_caller_has_gone(monkeypatch: pytest.Monke
     search = SearchAvailability(place, place, place)  # type: ignore[arg-type]  # what a search asks of them is there
     question = AvailabilityQuestion(ID, tuple(Party(2, at(19)) for _ in range(AVAILABILITY_QUESTIONS_MAX)))
     caller = Caller(ID, "tests", frozenset())
-    running = asyncio.create_task(search(caller, question, Deadline.after(60)))
+    running = asyncio.create_task(search(caller, question))
     await begun.wait()
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
     go_on.set()
     assert sum(looked_at) < AVAILABILITY_QUESTIONS_MAX
-    assert len(await search(caller, question, Deadline.after(60))) == AVAILABILITY_QUESTIONS_MAX
+    assert len(await search(caller, question)) == AVAILABILITY_QUESTIONS_MAX
     assert sum(looked_at) < 2 * AVAILABILITY_QUESTIONS_MAX

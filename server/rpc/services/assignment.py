@@ -21,9 +21,7 @@ class AssignmentService(assignment_service_pb2_grpc.AssignmentServiceServicer):
         self, request: pb.ValidateSelectionRequest, context: Context
     ) -> pb.ValidateSelectionResponse:
         call = current_call.get()
-        answer = await self._use.validate_selection(
-            call.caller, assignment.read_validate_selection(request), call.deadline
-        )
+        answer = await self._use.validate_selection(call.caller, assignment.read_validate_selection(request))
         return assignment.validate_selection_response(answer)
 
     async def HoldTables(self, request: pb.HoldTablesRequest, context: Context) -> pb.HoldTablesResponse:
@@ -52,12 +50,12 @@ class AssignmentService(assignment_service_pb2_grpc.AssignmentServiceServicer):
 
     async def GetHold(self, request: pb.GetHoldRequest, context: Context) -> pb.GetHoldResponse:
         call = current_call.get()
-        answer = await self._use.get_hold(call.caller, assignment.read_get_hold(request), call.deadline)
+        answer = await self._use.get_hold(call.caller, assignment.read_get_hold(request))
         return pb.GetHoldResponse(hold=hold_message(answer))
 
     async def ListHolds(self, request: pb.ListHoldsRequest, context: Context) -> pb.ListHoldsResponse:
         call = current_call.get()
-        answer = await self._use.list_holds(call.caller, assignment.read_list_holds(request), call.deadline)
+        answer = await self._use.list_holds(call.caller, assignment.read_list_holds(request))
         return assignment.list_holds_response(answer)
 
     async def ConfirmHold(self, request: pb.ConfirmHoldRequest, context: Context) -> pb.ConfirmHoldResponse:
@@ -123,27 +121,21 @@ class AssignmentService(assignment_service_pb2_grpc.AssignmentServiceServicer):
         self, request: pb.GetAssignmentRequest, context: Context
     ) -> pb.GetAssignmentResponse:
         call = current_call.get()
-        answer = await self._use.get_assignment(
-            call.caller, assignment.read_get_assignment(request), call.deadline
-        )
+        answer = await self._use.get_assignment(call.caller, assignment.read_get_assignment(request))
         return pb.GetAssignmentResponse(assignment=assignment_message(answer))
 
     async def ListAssignments(
         self, request: pb.ListAssignmentsRequest, context: Context
     ) -> pb.ListAssignmentsResponse:
         call = current_call.get()
-        answer = await self._use.list_assignments(
-            call.caller, assignment.read_list_assignments(request), call.deadline
-        )
+        answer = await self._use.list_assignments(call.caller, assignment.read_list_assignments(request))
         return assignment.list_assignments_response(answer)
 
     async def GetOperation(
         self, request: pb.GetOperationRequest, context: Context
     ) -> pb.GetOperationResponse:
         call = current_call.get()
-        answer = await self._use.get_operation(
-            call.caller, operation.read_get_operation(request), call.deadline
-        )
+        answer = await self._use.get_operation(call.caller, operation.read_get_operation(request))
         return operation.get_operation_response(answer)
 
     async def WatchFloor(  # type: ignore[override]  # the stubs only know generators

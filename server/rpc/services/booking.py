@@ -20,16 +20,14 @@ class BookingService(booking_service_pb2_grpc.BookingServiceServicer):
 
     async def GetBooking(self, request: pb.GetBookingRequest, context: Context) -> pb.GetBookingResponse:
         call = current_call.get()
-        answer = await self._use.get_booking(call.caller, booking.read_get_booking(request), call.deadline)
+        answer = await self._use.get_booking(call.caller, booking.read_get_booking(request))
         return booking.get_booking_response(answer)
 
     async def ListBookings(
         self, request: pb.ListBookingsRequest, context: Context
     ) -> pb.ListBookingsResponse:
         call = current_call.get()
-        answer = await self._use.list_bookings(
-            call.caller, booking.read_list_bookings(request), call.deadline
-        )
+        answer = await self._use.list_bookings(call.caller, booking.read_list_bookings(request))
         return booking.list_bookings_response(answer)
 
     async def TransitionBooking(

@@ -28,18 +28,14 @@ class InventoryService(inventory_service_pb2_grpc.InventoryServiceServicer):
         self, request: pb.GetRestaurantRequest, context: Context
     ) -> pb.GetRestaurantResponse:
         call = current_call.get()
-        answer = await self._use.get_restaurant(
-            call.caller, inventory.read_restaurant_question(request), call.deadline
-        )
+        answer = await self._use.get_restaurant(call.caller, inventory.read_restaurant_question(request))
         return pb.GetRestaurantResponse(restaurant=inventory.restaurant_message(answer))
 
     async def ListRestaurants(
         self, request: pb.ListRestaurantsRequest, context: Context
     ) -> pb.ListRestaurantsResponse:
         call = current_call.get()
-        answer = await self._use.list_restaurants(
-            call.caller, inventory.read_list_restaurants(request), call.deadline
-        )
+        answer = await self._use.list_restaurants(call.caller, inventory.read_list_restaurants(request))
         return inventory.list_restaurants_response(answer)
 
     async def PutServicePolicy(
@@ -55,9 +51,7 @@ class InventoryService(inventory_service_pb2_grpc.InventoryServiceServicer):
         self, request: pb.GetServicePolicyRequest, context: Context
     ) -> pb.GetServicePolicyResponse:
         call = current_call.get()
-        answer = await self._use.get_service_policy(
-            call.caller, inventory.read_restaurant_question(request), call.deadline
-        )
+        answer = await self._use.get_service_policy(call.caller, inventory.read_restaurant_question(request))
         return pb.GetServicePolicyResponse(policy=policy.policy_message(answer))
 
     async def PutFloor(self, request: pb.PutFloorRequest, context: Context) -> pb.PutFloorResponse:
@@ -70,7 +64,7 @@ class InventoryService(inventory_service_pb2_grpc.InventoryServiceServicer):
     async def GetFloor(self, request: pb.GetFloorRequest, context: Context) -> pb.GetFloorResponse:
         call = current_call.get()
         question = inventory.read_restaurant_question(request)
-        answer = await self._use.get_floor(call.caller, question, call.deadline)
+        answer = await self._use.get_floor(call.caller, question)
         return pb.GetFloorResponse(floor=await aside(lambda: floor.floor_message(answer)))
 
     async def UpdateTable(self, request: pb.UpdateTableRequest, context: Context) -> pb.UpdateTableResponse:
@@ -96,5 +90,5 @@ class InventoryService(inventory_service_pb2_grpc.InventoryServiceServicer):
 
     async def ListBlocks(self, request: pb.ListBlocksRequest, context: Context) -> pb.ListBlocksResponse:
         call = current_call.get()
-        answer = await self._use.list_blocks(call.caller, inventory.read_list_blocks(request), call.deadline)
+        answer = await self._use.list_blocks(call.caller, inventory.read_list_blocks(request))
         return inventory.list_blocks_response(answer)

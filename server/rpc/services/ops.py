@@ -26,27 +26,21 @@ class OpsService(ops_service_pb2_grpc.OpsServiceServicer):
         self, request: pb.ListAuditEntriesRequest, context: Context
     ) -> pb.ListAuditEntriesResponse:
         call = current_call.get()
-        answer = await self._use.list_audit_entries(
-            call.caller, ops.read_list_audit_entries(request), call.deadline
-        )
+        answer = await self._use.list_audit_entries(call.caller, ops.read_list_audit_entries(request))
         return ops.list_audit_entries_response(answer)
 
     async def GetOutboxStats(
         self, request: pb.GetOutboxStatsRequest, context: Context
     ) -> pb.GetOutboxStatsResponse:
         call = current_call.get()
-        answer = await self._use.get_outbox_stats(
-            call.caller, outbox.read_get_outbox_stats(request), call.deadline
-        )
+        answer = await self._use.get_outbox_stats(call.caller, outbox.read_get_outbox_stats(request))
         return outbox.outbox_stats_response(answer)
 
     async def ListOutboxEvents(
         self, request: pb.ListOutboxEventsRequest, context: Context
     ) -> pb.ListOutboxEventsResponse:
         call = current_call.get()
-        answer = await self._use.list_outbox_events(
-            call.caller, outbox.read_list_outbox_events(request), call.deadline
-        )
+        answer = await self._use.list_outbox_events(call.caller, outbox.read_list_outbox_events(request))
         return outbox.list_outbox_events_response(answer)
 
     async def RedriveOutboxEvents(

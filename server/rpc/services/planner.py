@@ -15,23 +15,19 @@ class PlannerService(planner_service_pb2_grpc.PlannerServiceServicer):
 
     async def PlanTables(self, request: pb.PlanTablesRequest, context: Context) -> pb.PlanTablesResponse:
         call = current_call.get()
-        answer = await self._use.plan_tables(call.caller, planner.read_plan_tables(request), call.deadline)
+        answer = await self._use.plan_tables(call.caller, planner.read_plan_tables(request))
         return planner.plan_tables_response(answer)
 
     async def ExplainTable(
         self, request: pb.ExplainTableRequest, context: Context
     ) -> pb.ExplainTableResponse:
         call = current_call.get()
-        answer = await self._use.explain_table(
-            call.caller, planner.read_explain_table(request), call.deadline
-        )
+        answer = await self._use.explain_table(call.caller, planner.read_explain_table(request))
         return planner.explain_table_response(answer)
 
     async def SearchAvailability(
         self, request: pb.SearchAvailabilityRequest, context: Context
     ) -> pb.SearchAvailabilityResponse:
         call = current_call.get()
-        answers = await self._use.search_availability(
-            call.caller, planner.read_search_availability(request), call.deadline
-        )
+        answers = await self._use.search_availability(call.caller, planner.read_search_availability(request))
         return planner.search_availability_response(answers)
