@@ -34,10 +34,10 @@ class ExtendHold:
     limits: HoldLimits
 
     async def __call__(self, caller: Caller, command: ExtendHoldCommand, deadline: Deadline) -> Hold:
-        ttl = self.limits.ttl(command.ttl_s)
         caller = caller.acting_for(command.actor)
 
         async def body(unit: Unit) -> Hold:
+            ttl = self.limits.ttl(command.ttl_s)
             standing = await lock_restaurant(unit, caller, command.restaurant_id)
             hold = await known_hold(unit, command.restaurant_id, command.hold_id)
             require_active(hold)

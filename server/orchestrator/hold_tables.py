@@ -78,6 +78,10 @@ class HoldLimits:
     life_s_max: float
 
     def ttl(self, wanted_s: float | None) -> timedelta:
+        """Comes after the ledger: the limits may be others than when a repeated call was answered.
+
+        Raises HOLD_TTL_OUT_OF_RANGE.
+        """
         ttl_s = self.ttl_s_default if wanted_s is None else wanted_s
         if not self.ttl_s_min <= ttl_s <= self.ttl_s_max:
             raise refuse(
@@ -98,10 +102,10 @@ class HoldTables:
     limits: HoldLimits
 
     async def __call__(self, caller: Caller, command: HoldTablesCommand, deadline: Deadline) -> Held:
-        ttl = self.limits.ttl(command.ttl_s)
         caller = caller.acting_for(command.actor)
 
         async def body(unit: Unit) -> Held:
+            ttl = self.limits.ttl(command.ttl_s)
             situation = await lock(unit, self.inventories, caller, command.restaurant_id)
             situation.require_permission(caller, command.overrides)
             booking = await known_booking(unit, command.restaurant_id, command.booking_id)

@@ -48,10 +48,10 @@ class ReplaceHold:
     limits: HoldLimits
 
     async def __call__(self, caller: Caller, command: ReplaceHoldCommand, deadline: Deadline) -> Replaced:
-        ttl = self.limits.ttl(command.ttl_s)
         caller = caller.acting_for(command.actor)
 
         async def body(unit: Unit) -> Replaced:
+            ttl = self.limits.ttl(command.ttl_s)
             situation = await lock(unit, self.inventories, caller, command.restaurant_id)
             situation.require_permission(caller, command.overrides)
             old = await known_hold(unit, command.restaurant_id, command.hold_id)

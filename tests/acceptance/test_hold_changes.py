@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from maitred_client import (
+    AsyncMaitredClient,
     CapacityInsufficientError,
     HoldAlreadyConfirmedError,
     HoldAlreadyReleasedError,
     HoldExpiredError,
     HoldExtensionLimitError,
     HoldNotFoundError,
+    HoldTtlOutOfRangeError,
     MaitredError,
     StaleContextError,
     TableConflictAssignedError,
@@ -20,6 +22,8 @@ from maitred_client import (
     instant,
 )
 from maitred_client.messages import BookingAction, Hold, HoldState
+from server.bootstrap import serving
+from server.config import Settings
 from tests.builders.world import evening
 from tests.builders.world_extras import UNKNOWN_ID, House, refused
 from tests.conftest import Served
@@ -267,3 +271,27 @@ async def test_replacing_on_an_old_view_is_refused(place: House) -> None:
     request = place.replace_request(old.hold_id, ["W2"])
     request.context_version = (await place.validate(booking, "W2")).context_version
     assert (await place.client.replace_hold(request)).released_hold_id == old.hold_id
+
+
+# Repeated
+
+
+async def test_a_repeated_call_gets_its_answer_though_holds_may_not_live_that_long_any_more(
+    place: House, server: Served, settings: Settings
+) -> None:
+    held = place.hold_request((await place.party()).booking_id, ["W1"], ttl_s=600)
+    hold = await place.client.hold_tables(held)
+    extended = place.extend_request(hold.hold.hold_id, ttl_s=800)
+    extension = await place.client.extend_hold(extended)
+    replaced = place.replace_request(hold.hold.hold_id, ["W2"], ttl_s=600)
+    replacement = await place.client.replace_hold(replaced)
+    shorter = settings.model_copy(update={"hold_ttl_s_max": 300.0})
+    async with (
+        serving(shorter, server.database_url) as other,
+        AsyncMaitredClient(other.address, tenant_id=server.tenant_id) as client,
+    ):
+        assert await client.hold_tables(held) == hold
+        assert await client.extend_hold(extended) == extension
+        assert await client.replace_hold(replaced) == replacement
+        again = place.extend_request(replacement.hold.hold_id, ttl_s=301)
+        await refused(client.extend_hold(again), HoldTtlOutOfRangeError)
