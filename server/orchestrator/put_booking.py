@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from server.clock import Deadline
-from server.domain.booking import AWAITING_TABLES, Booking, BookingStatus, Party, wrong_status
+from server.domain.booking import ASSIGNABLE, Booking, BookingStatus, Party, wrong_status
 from server.domain.events import EventType, booking_event
 from server.domain.restaurant import Caller
 from server.domain.window import Stay
@@ -16,7 +16,6 @@ from server.orchestrator.ports import InventorySource, OwnUnit
 from server.orchestrator.situation import Situation, lock, require_etag, require_future
 
 _ON_ITS_WAY = {BookingStatus.PENDING: BookingStatus.PENDING_ALLOCATION}
-_CHANGEABLE = AWAITING_TABLES | {BookingStatus.CONFIRMED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ async def _change(
     unit: OwnUnit, situation: Situation, before: Booking, command: PutBookingCommand, intent: Intent
 ) -> Booking:
     """A booking whose need changes keeps its tables; holds made for the old need end."""
-    if before.status not in _CHANGEABLE:
+    if before.status not in ASSIGNABLE:
         raise wrong_status(before, "change")
     if (before.party, before.reference) == (command.party, command.reference):
         return before
