@@ -1,7 +1,7 @@
 """Assign every booking of a service date that waits for tables, one after the other."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import date
 from typing import TypeAlias
@@ -22,7 +22,7 @@ from server.orchestrator.kept_decisions import KeptDecisions
 from server.orchestrator.paging import all_pages, booking_sort_key
 from server.orchestrator.ports import Catalogue, InventorySource, Page
 from server.orchestrator.situation import Situation, foreign, look
-from server.planner.batch_order import BatchOrder, Queued, count_free_sets, in_order
+from server.planner.batch_order import BatchOrder, Queued, in_order, queued
 
 # What every further booking would be refused with as well.
 ENDS_THE_BATCH = frozenset({Reason.STORE_UNAVAILABLE, Reason.RESTAURANT_NOT_FOUND})
@@ -102,15 +102,15 @@ class AutoAssignBatch:
         chosen = queue[: command.bookings_max]
         yield Begun(len(chosen))
         results: list[AutoAssigned | Refusal] = []
-        for queued in chosen:
+        for each in chosen:
             remaining_s = BATCH_STEP_S if deadline is None else deadline.remaining_s() - self.margin_s
             if remaining_s <= 2 * self.margin_s:
                 break
             step = Deadline.after(min(BATCH_STEP_S, remaining_s))
-            results.append(await self._decide(caller, command, queued.booking, step))
+            results.append(await self._decide(caller, command, each.booking, step))
             left = Deadline.after(max(step.remaining_s(), self.margin_s))
-            await self.keep(caller.acting_for(command.actor), queued, results[-1], command.reason, left)
-            yield Decided(queued, results[-1], len(results), len(chosen))
+            await self.keep(caller.acting_for(command.actor), each, results[-1], command.reason, left)
+            yield Decided(each, results[-1], len(results), len(chosen))
         yield _ended(results, len(chosen), len(queue) - len(chosen))
 
     async def _queue(self, caller: Caller, command: AutoAssignBatchCommand) -> tuple[Queued, ...]:
@@ -120,10 +120,10 @@ class AutoAssignBatch:
         if bookings:
             span = Window.covering(booking.window for booking in bookings)
             claims = await self.catalogue.claims(command.restaurant_id, span)
+        live = foreign(claims, situation.now, None)
+        waiting = queued(situation.sets, situation.policy.slack_max, bookings, live)
         # Hundreds of bookings on a large floor keep a processor busy for a while; other calls go on meanwhile.
-        return await aside(
-            lambda: _queued(situation, bookings, claims, command.order), long=situation.sets.large
-        )
+        return await aside(lambda: in_order(waiting, command.order), long=situation.sets.large)
 
     async def _waiting(self, situation: Situation, day: date) -> list[Booking]:
         """The bookings of the service date that wait for tables and whose time is not over."""
@@ -160,28 +160,6 @@ class AutoAssignBatch:
             if error.reason in ENDS_THE_BATCH:
                 raise
             return error.refusal
-
-
-def _queued(
-    situation: Situation, bookings: Iterable[Booking], claims: tuple[Claim, ...], order: BatchOrder
-) -> tuple[Queued, ...]:
-    sets, slack_max = situation.sets, situation.policy.slack_max
-    return in_order(
-        (
-            Queued(
-                booking,
-                count_free_sets(
-                    sets,
-                    slack_max,
-                    booking.party,
-                    booking.window,
-                    foreign(claims, situation.now, booking.booking_id),
-                ),
-            )
-            for booking in bookings
-        ),
-        order,
-    )
 
 
 def _ended(results: list[AutoAssigned | Refusal], total: int, left_out: int) -> Ended:

@@ -1,15 +1,15 @@
 """Which of many waiting bookings gets its tables first."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from server.domain.booking import Booking, Party
+from server.domain.booking import Booking
 from server.domain.claims import Claim
-from server.domain.window import Window
 from server.planner.catalog import TableSets
+from server.planner.timeline import Timeline
 
 
 class BatchOrder(StrEnum):
@@ -47,9 +47,15 @@ def in_order(queue: Iterable[Queued], order: BatchOrder) -> tuple[Queued, ...]:
     return tuple(sorted(queue, key=lambda each: (*key(each), each.booking.booking_id)))
 
 
-def count_free_sets(
-    sets: TableSets, slack_max: int, party: Party, window: Window, claims: Iterable[Claim]
-) -> int:
-    """How many sets `plan_tables` would find with nothing avoided or relaxed. `claims` are the live ones of others."""
-    taken = sets.mask_of(claim.table_id for claim in claims if claim.window.overlaps(window))
-    return sets.shortlist(party, slack_max).fitting.without(taken).size
+def queued(
+    sets: TableSets, slack_max: int, bookings: Sequence[Booking], live: Iterable[Claim]
+) -> Iterator[Queued]:
+    """The bookings with how many sets `plan_tables` would find for each, with nothing avoided or relaxed.
+
+    `live` are all live claims. A booking that waits for other tables, or for its hold to be confirmed, is not in its
+    own way.
+    """
+    owners = Timeline.of(sets, live).owners_within(booking.window for booking in bookings)
+    for booking in bookings:
+        busy = owners[booking.window].but(booking.booking_id)
+        yield Queued(booking, sets.shortlist(booking.party, slack_max).fitting.without(busy).size)

@@ -10,27 +10,27 @@ from hypothesis import strategies as st
 from server.domain.booking import BookingStatus, Party
 from server.domain.policy import Combinations
 from server.domain.window import Window
-from server.planner.batch_order import BatchOrder, Queued, count_free_sets, in_order
+from server.planner.batch_order import BatchOrder, Queued, in_order, queued
 from server.planner.catalog import TableSets
 from tests.builders.bookings import booking
 from tests.builders.floors import row
 from tests.builders.questions import ask, at, claim, evening_policy
 
 
-def queued(number: int, *, hour: int = 19, size: int = 2, free_sets: int = 5) -> Queued:
-    waiting = booking(BookingStatus.PENDING)
-    return Queued(replace(waiting, booking_id=UUID(int=number), party=Party(size, at(hour))), free_sets)
+def waiting(number: int, *, hour: int = 19, size: int = 2, free_sets: int = 5) -> Queued:
+    unassigned = booking(BookingStatus.PENDING)
+    return Queued(replace(unassigned, booking_id=UUID(int=number), party=Party(size, at(hour))), free_sets)
 
 
 def numbers(queue: tuple[Queued, ...]) -> list[int]:
     return [each.booking.booking_id.int for each in queue]
 
 
-EARLY = queued(1, hour=18, size=2, free_sets=3)
-LARGE = queued(2, hour=20, size=8, free_sets=2)
-PICKY = queued(3, hour=19, size=2, free_sets=1)
-LARGE_AND_EARLY = queued(4, hour=18, size=4, free_sets=3)
-SAME_AGAIN = queued(5, hour=18, size=4, free_sets=3)
+EARLY = waiting(1, hour=18, size=2, free_sets=3)
+LARGE = waiting(2, hour=20, size=8, free_sets=2)
+PICKY = waiting(3, hour=19, size=2, free_sets=1)
+LARGE_AND_EARLY = waiting(4, hour=18, size=4, free_sets=3)
+SAME_AGAIN = waiting(5, hour=18, size=4, free_sets=3)
 ALL = (EARLY, LARGE, PICKY, LARGE_AND_EARLY, SAME_AGAIN)
 
 
@@ -60,5 +60,7 @@ def test_the_free_sets_are_those_that_the_planner_finds(
     policy = evening_policy(slack_max=slack_max, combinations=Combinations(tables_max=3))
     claims = [claim(number, at(17 + first), at(17 + last)) for number, (first, last) in taken]
     sets = TableSets.of(place, policy.combinations)
-    found = count_free_sets(sets, slack_max, Party(size, window.start), window, claims)
-    assert found == ask(place, size, window, policy=policy, claims=claims).plans_found
+    mine = replace(booking(BookingStatus.PENDING), party=Party(size, window.start))
+    own = replace(claim(1, at(19), at(20), owner=2), booking_id=mine.booking_id)
+    [found] = queued(sets, slack_max, [mine], [*claims, own])
+    assert found.free_sets == ask(place, size, window, policy=policy, claims=claims).plans_found
