@@ -6,7 +6,7 @@ from uuid import UUID
 from server.clock import Deadline
 from server.domain.booking import Booking, BookingStatus, wrong_status
 from server.domain.claims import Assignment, AssignmentState, Claim
-from server.domain.events import EventType, assignment_event, booking_event
+from server.domain.events import Event, EventType, assignment_event, booking_event
 from server.domain.restaurant import Caller
 from server.domain.rules import check_set, require
 from server.errors import InvariantError, Reason, refuse
@@ -94,24 +94,8 @@ class UnassignTables:
             overrides=overrides,
         )
         after = moved_on(booking, situation.now, status=booking.status, assignment=rest, new_need=new_need)
-        leaning, claims = await _leaning(unit, booking, assignment, rest)
-        changes = Changes(
-            claims_dropped_of=(assignment.assignment_id, *leaning),
-            claims_added=assignment_claims(rest) + claims,
-            assignments_added=(rest,),
-            assignment_states={assignment.assignment_id: AssignmentState.RELEASED},
-            booking=after,
-            booking_change=change_of(booking, after, intent),
-            events=(
-                assignment_event(
-                    EventType.ASSIGNMENT_RELEASED, assignment, after.revision, intent.request_id
-                ),
-                assignment_event(EventType.ASSIGNMENT_SYNC, rest, after.revision, intent.request_id),
-            ),
-            audit=(audit("unassign", after, intent, assignment),),
-        )
-        await unit.write(intent.caller.tenant_id, booking.restaurant_id, changes)
-        return Unassigned(after, rest)
+        told = assignment_event(EventType.ASSIGNMENT_SYNC, rest, after.revision, intent.request_id)
+        return await _write(unit, booking, assignment, after, rest, told, intent)
 
 
 async def _give_up(
@@ -120,21 +104,34 @@ async def _give_up(
     # A changed booking that still sat on its old tables has stated its new need already, and may hold tables for it.
     new_need = booking.has_current_tables
     after = moved_on(booking, situation.now, status=BookingStatus.PENDING, assignment=None, new_need=new_need)
-    leaning, claims = await _leaning(unit, booking, assignment, None)
+    told = booking_event(EventType.BOOKING_TRANSITIONED, after, booking.status)
+    return await _write(unit, booking, assignment, after, None, told, intent)
+
+
+async def _write(
+    unit: Unit,
+    booking: Booking,
+    assignment: Assignment,
+    after: Booking,
+    rest: Assignment | None,
+    told: Event,
+    intent: Intent,
+) -> Unassigned:
+    """The assignment goes, and `rest` is what the booking keeps of it; `told` says so after the release."""
+    leaning, claims = await _leaning(unit, booking, assignment, rest)
+    released = assignment_event(EventType.ASSIGNMENT_RELEASED, assignment, after.revision, intent.request_id)
     changes = Changes(
         claims_dropped_of=(assignment.assignment_id, *leaning),
-        claims_added=claims,
+        claims_added=(assignment_claims(rest) if rest else ()) + claims,
+        assignments_added=(rest,) if rest else (),
         assignment_states={assignment.assignment_id: AssignmentState.RELEASED},
         booking=after,
         booking_change=change_of(booking, after, intent),
-        events=(
-            assignment_event(EventType.ASSIGNMENT_RELEASED, assignment, after.revision, intent.request_id),
-            booking_event(EventType.BOOKING_TRANSITIONED, after, booking.status),
-        ),
+        events=(released, told),
         audit=(audit("unassign", after, intent, assignment),),
     )
     await unit.write(intent.caller.tenant_id, booking.restaurant_id, changes)
-    return Unassigned(after)
+    return Unassigned(after, rest)
 
 
 async def active_assignment(reader: Reader, booking: Booking) -> Assignment:
