@@ -84,12 +84,11 @@ REDRIVEN_EVENTS_MAX = 500
 EVENT_TYPE_LENGTH_MAX = 100
 REJECTED_COMBINATIONS_LISTED_MAX = 10
 REJECTED_TABLES_REFUSED_MAX = 10
+# Of refused holds for the same tables a process tells the world of one in so many seconds.
+REFUSAL_TOLD_EVERY_S = 1.0
 
 assert PLANS_DEFAULT <= PLANS_MAX
 assert ALTERNATIVES_DEFAULT <= ALTERNATIVES_MAX
 assert PAGE_SIZE_DEFAULT <= PAGE_SIZE_MAX
 assert MERGE_TABLES_MIN <= MERGE_TABLES_MAX <= SELECTION_TABLES_MAX
 assert STAY_MIN_S < STAY_MAX_S
-
-# Of refused holds for the same tables a process tells the world of one in so many seconds.
-REFUSAL_TOLD_EVERY_S = 1.0

@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 
 from server.domain.limits import (
     ACTOR_LENGTH_MAX,
+    ATTRIBUTE_LENGTH_MAX,
     ATTRIBUTES_MAX,
     INSTANT_MAX,
     INSTANT_MIN,
@@ -162,8 +163,9 @@ class Fields:
             if not forms.is_attribute(text):
                 self.bad(
                     f"{name}[{index}]",
-                    "must be 1 to 32 lower-case letters, digits, - and _, beginning with a letter or digit",
-                    32,
+                    f"must be 1 to {ATTRIBUTE_LENGTH_MAX} lower-case letters, digits, - and _, beginning with a "
+                    "letter or digit",
+                    ATTRIBUTE_LENGTH_MAX,
                 )
             elif text in texts[:index]:
                 self.bad(f"{name}[{index}]", f"{text!r} is already in the list", "unique")
