@@ -107,7 +107,7 @@ def refused_hold_event(
     told = hold_event(EventType.HOLD_STRICT_CONFLICT, refused, zone_id, actor, refusal.reason.value)
     conflicts = [
         {
-            "tableId": str(conflict.table_id),
+            "tableId": conflict.table_id,
             "kind": conflict.blocker_kind.value,
             "startAt": conflict.window_start.isoformat(),
             "endAt": conflict.window_end.isoformat(),
@@ -161,9 +161,9 @@ def block_event(event_type: EventType, block: Block) -> Event:
         event_type,
         str(block.block_id),
         {
-            "blockId": str(block.block_id),
-            "restaurantId": str(block.restaurant_id),
-            "tableIds": [str(table_id) for table_id in block.table_ids],
+            "blockId": block.block_id,
+            "restaurantId": block.restaurant_id,
+            "tableIds": block.table_ids,
             "startAt": block.window.start.isoformat(),
             "endAt": block.window.end.isoformat(),
             "cause": block.cause.value,
@@ -178,7 +178,7 @@ def inventory_event(restaurant: Restaurant, part: str) -> Event:
         EventType.INVENTORY_CHANGED,
         f"{restaurant.restaurant_id}:{':'.join(str(version) for version in versions)}",
         {
-            "restaurantId": str(restaurant.restaurant_id),
+            "restaurantId": restaurant.restaurant_id,
             "part": part,
             "policyVersion": restaurant.policy_version,
             "inventoryVersion": restaurant.inventory_version,
@@ -197,11 +197,11 @@ def auto_assign_event(
         EventType.AUTO_ASSIGN_OUTCOME,
         str(assignment.assignment_id) if assignment else f"{booking_id}:{job.run_number}",
         {
-            "bookingId": str(booking_id),
-            "restaurantId": str(restaurant_id),
+            "bookingId": booking_id,
+            "restaurantId": restaurant_id,
             "outcome": job.outcome,
             "reason": job.reason,
-            "tableIds": [str(table_id) for table_id in assignment.table_ids] if assignment else [],
+            "tableIds": assignment.table_ids if assignment else (),
             "attemptCount": job.attempt_count,
             "trigger": job.trigger,
         },

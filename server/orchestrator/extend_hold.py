@@ -70,7 +70,7 @@ def _require_life(hold: Hold, expires_at: datetime, life_s_max: float) -> None:
 
 def _changes(before: Hold, extended: Hold, caller: Caller) -> Changes:
     details = {
-        "hold_id": str(extended.hold_id),
+        "hold_id": extended.hold_id,
         "previous_expires_at": before.expires_at.isoformat(),
         "expires_at": extended.expires_at.isoformat(),
     }

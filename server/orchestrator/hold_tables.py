@@ -150,8 +150,8 @@ def _told(refusal: Refusal, wanted: Candidate, wish: Wish, hold: Hold, replaced:
     event = refused_hold_event(hold, wanted.selection.zone_id, hold.actor, refusal, wish.request_id)
     details = {
         "refused": refusal.reason.value,
-        "table_ids": [str(table_id) for table_id in hold.table_ids],
-        **({"hold_id": str(replaced)} if replaced else {}),
+        "table_ids": hold.table_ids,
+        **({"hold_id": replaced} if replaced else {}),
     }
     entry = AuditEntry("hold_refused", "booking", hold.booking_id, hold.actor, wish.reason, details)
     return ToldRefusal(
@@ -219,8 +219,8 @@ async def _changes(
     let_go = {} if replaced is None else {replaced: HoldState.RELEASED}
     gone = {**ended, **let_go}
     details = {
-        "hold_id": str(hold.hold_id),
-        **({"replaced_hold_id": str(replaced)} if replaced else {}),
+        "hold_id": hold.hold_id,
+        **({"replaced_hold_id": replaced} if replaced else {}),
         **overrides_noted(wanted),
     }
     return Changes(

@@ -103,10 +103,7 @@ class RedriveOutboxEvents:
 
 
 def _entry(caller: Caller, command: RedriveOutboxEventsCommand, redriven: tuple[UUID, ...]) -> AuditEntry:
-    details = {
-        "request_id": str(command.request_id),
-        "event_ids": [str(event_id) for event_id in redriven],
-    }
+    details = {"request_id": command.request_id, "event_ids": redriven}
     return AuditEntry(
         "redrive_events", "restaurant", command.restaurant_id, caller.actor, command.reason, details
     )

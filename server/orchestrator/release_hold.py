@@ -42,12 +42,7 @@ class ReleaseHold:
                 events=await closed_hold_events(unit, hold.restaurant_id, states, caller.actor, "released"),
                 audit=(
                     AuditEntry(
-                        "release",
-                        "booking",
-                        hold.booking_id,
-                        caller.actor,
-                        "",
-                        {"hold_id": str(hold.hold_id)},
+                        "release", "booking", hold.booking_id, caller.actor, "", {"hold_id": hold.hold_id}
                     ),
                 ),
             )

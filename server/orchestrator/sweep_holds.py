@@ -69,7 +69,7 @@ def _swept(expired: tuple[Hold, ...]) -> Changes:
         hold_states={hold.hold_id: HoldState.EXPIRED for hold in expired},
         events=tuple(hold_event(EventType.HOLD_EXPIRED, hold, None, SWEEPER, "expired") for hold in expired),
         audit=tuple(
-            AuditEntry("expire", "booking", hold.booking_id, SWEEPER, "", {"hold_id": str(hold.hold_id)})
+            AuditEntry("expire", "booking", hold.booking_id, SWEEPER, "", {"hold_id": hold.hold_id})
             for hold in expired
         ),
     )
