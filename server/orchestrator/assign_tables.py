@@ -12,7 +12,7 @@ from server.orchestrator.candidate import candidate
 from server.orchestrator.idempotency import ADDED_LATER, Once
 from server.orchestrator.identity import NewId
 from server.orchestrator.ports import Footprint, InventorySource, Unit
-from server.orchestrator.situation import known_booking, lock, require_etag, require_future
+from server.orchestrator.situation import known_booking, lock, require_etag
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class AssignTables:
             booking = await known_booking(unit, command.restaurant_id, command.booking_id)
             require_etag("booking", command.etag, booking.etag)
             require_assignable(booking)
-            require_future(booking.window, situation.now, situation.time_zone)
+            situation.require_future(booking.window)
             wanted = await candidate(unit, situation, booking, command.table_ids, overrides=command.overrides)
             wanted.require_context(command.context_version)
             wanted.require_fit()

@@ -114,7 +114,7 @@ async def settle(
         ),
         audit=(audit(action, after, intent, assignment, overrides_noted(wanted)),),
     )
-    await unit.write(intent.caller.tenant_id, booking.restaurant_id, changes)
+    await unit.write(booking.restaurant_id, changes)
     return Assigned(assignment, after)
 
 

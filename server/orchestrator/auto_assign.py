@@ -33,7 +33,6 @@ from server.orchestrator.situation import (
     lock,
     look,
     require_etag,
-    require_future,
 )
 from server.orchestrator.unassign_tables import active_assignment
 from server.planner.plan import Plan
@@ -267,7 +266,7 @@ async def _present(unit: OwnUnit, situation: Situation, run: Run) -> Booking:
     require_assignable(booking)
     if run.trigger is Trigger.BACKGROUND:
         require_handed_over(booking)
-    require_future(booking.window, situation.now, situation.time_zone)
+    situation.require_future(booking.window)
     require_before_cutoff(booking, command.cutoff_s, situation.now, situation.time_zone)
     return booking
 

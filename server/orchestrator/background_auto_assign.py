@@ -164,7 +164,7 @@ class BackgroundAutoAssign:
             await unit.put_auto_assign_job(restaurant_id, claimed.booking_id, after)
             event = auto_assign_event(restaurant_id, claimed.booking_id, after)
             changes = Changes(events=(event,), audit=(_noted(claimed, after),))
-            await unit.write(tenant_id, restaurant_id, changes)
+            await unit.write(restaurant_id, changes)
 
         await self.store.run(work, Deadline.after(self.limits.try_s), Named(tenant_id, restaurant_id))
 

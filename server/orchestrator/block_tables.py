@@ -15,7 +15,7 @@ from server.orchestrator.hold_tables import closed_hold_events
 from server.orchestrator.idempotency import REQUEST_FIELD, Once
 from server.orchestrator.identity import NewId
 from server.orchestrator.ports import InventorySource, Unit
-from server.orchestrator.situation import expired_holds, foreign, lock, require_future
+from server.orchestrator.situation import expired_holds, foreign, lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class BlockTables:
             situation = await lock(unit, self.inventories, caller, command.restaurant_id)
             floor = situation.prepared.inventory.floor
             tables = known_tables(floor, command.table_ids, command.restaurant_id)
-            require_future(command.window, situation.now, situation.time_zone)
+            situation.require_future(command.window)
             block = Block(
                 self.new_id(),
                 command.restaurant_id,
@@ -58,9 +58,7 @@ class BlockTables:
             live = foreign(claims, situation.now, None)
             require(occupancy_checks(tables, block.window, live, situation.time_zone), live)
             expired = dict.fromkeys(expired_holds(claims, situation.now), HoldState.EXPIRED)
-            await unit.write(
-                caller.tenant_id, block.restaurant_id, await _changes(unit, block, expired, caller)
-            )
+            await unit.write(block.restaurant_id, await _changes(unit, block, expired, caller))
             return block
 
         return await self.once.run(caller, command, Block, body, deadline)

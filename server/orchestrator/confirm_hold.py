@@ -14,7 +14,7 @@ from server.orchestrator.candidate import Candidate, candidate
 from server.orchestrator.idempotency import Once
 from server.orchestrator.identity import NewId
 from server.orchestrator.ports import Footprint, InventorySource, Reader, Unit
-from server.orchestrator.situation import known_booking, lock, require_etag, require_future
+from server.orchestrator.situation import known_booking, lock, require_etag
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class ConfirmHold:
             require_etag("booking", command.etag, booking.etag)
             require_assignable(booking)
             _require_same_need(hold, booking)
-            require_future(hold.window, situation.now, situation.time_zone)
+            situation.require_future(hold.window)
             wanted = await candidate(unit, situation, booking, hold.table_ids, hold.window, hold.overrides)
             wanted.require_no_drift(hold.hold_id)
             wanted.require_fit()

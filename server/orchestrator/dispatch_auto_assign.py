@@ -20,7 +20,7 @@ from server.orchestrator.assigning import Intent, audit
 from server.orchestrator.auto_assign_jobs import queue
 from server.orchestrator.idempotency import REQUEST_FIELD, Once
 from server.orchestrator.ports import InventorySource, OwnUnit
-from server.orchestrator.situation import known_booking, lock, require_etag, require_future
+from server.orchestrator.situation import known_booking, lock, require_etag
 from server.orchestrator.transition_booking import step
 
 
@@ -55,7 +55,7 @@ class DispatchAutoAssign:
             before = await known_booking(unit, command.restaurant_id, command.booking_id)
             require_etag("booking", command.etag, before.etag)
             require_assignable(before)
-            require_future(before.window, situation.now, situation.time_zone)
+            situation.require_future(before.window)
             cutoff_s = command.cutoff_s
             if cutoff_s is None:
                 cutoff_s = situation.policy.auto_assign_cutoff_s
@@ -66,7 +66,7 @@ class DispatchAutoAssign:
             if before.status is BookingStatus.PENDING:
                 status = next_status(before, BookingAction.QUEUE)
                 after, changes = await step(unit, situation, before, status, intent)
-                await unit.write(caller.tenant_id, command.restaurant_id, changes)
+                await unit.write(command.restaurant_id, changes)
             else:
                 await unit.note(situation.restaurant, audit("queue", before, intent, None))
             return await queue(

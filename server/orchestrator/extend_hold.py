@@ -47,7 +47,7 @@ class ExtendHold:
                 return hold
             _require_life(hold, expires_at, self.limits.life_s_max, standing.restaurant.time_zone)
             extended = replace(hold, expires_at=expires_at)
-            await unit.write(caller.tenant_id, hold.restaurant_id, _changes(hold, extended, caller))
+            await unit.write(hold.restaurant_id, _changes(hold, extended, caller))
             return extended
 
         footprint = Footprint(command.restaurant_id, hold_id=command.hold_id)

@@ -17,7 +17,7 @@ from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.idempotency import ADDED_LATER, REQUEST_FIELD, Once
 from server.orchestrator.identity import NewId
 from server.orchestrator.ports import Footprint, InventorySource, Unit
-from server.orchestrator.situation import Situation, known_booking, lock, require_etag, require_future
+from server.orchestrator.situation import Situation, known_booking, lock, require_etag
 from server.orchestrator.telling import ToldRefusal
 
 
@@ -128,7 +128,7 @@ async def wanted_set(unit: Unit, situation: Situation, booking: Booking, wish: W
     """The set with what decides whether the booking may have it, if the booking may have tables at all."""
     require_etag("booking", wish.etag, booking.etag)
     require_assignable(booking)
-    require_future(booking.window, situation.now, situation.time_zone)
+    situation.require_future(booking.window)
     return await candidate(unit, situation, booking, wish.table_ids, overrides=wish.overrides)
 
 
@@ -187,7 +187,7 @@ async def keep(
     """Writes the hold, and why. The booking's holds that share a table with it end, and so does the one it replaces."""
     superseded = tuple(hold_id for hold_id in await _superseded(unit, wanted) if hold_id != replaced)
     changes = await _changes(unit, wanted, hold, superseded, caller, reason, replaced)
-    await unit.write(caller.tenant_id, hold.restaurant_id, changes)
+    await unit.write(hold.restaurant_id, changes)
     return Held(hold, superseded)
 
 

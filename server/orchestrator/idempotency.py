@@ -156,7 +156,7 @@ class Once:
         if isinstance(error, ToldRefusal):
             with self.pace.turn(error.topic) as due:
                 if due:
-                    await unit.write(request.tenant_id, error.restaurant_id, error.changes)
+                    await unit.write(error.restaurant_id, error.changes)
                 await unit.record(request, error.refusal)
         else:
             await unit.record(request, error.refusal)
@@ -207,7 +207,7 @@ def _accepted(outcome: AnswerT | Refusal) -> AnswerT:
 async def _tell(unit: Unit, tenant_id: UUID, told: ToldRefusal) -> None:
     """Comes last, so that the lock is kept no longer than it takes to write and commit what is told."""
     if await unit.lock_restaurant(tenant_id, told.restaurant_id) is not None:
-        await unit.write(tenant_id, told.restaurant_id, told.changes)
+        await unit.write(told.restaurant_id, told.changes)
 
 
 def recorded_request(caller: Caller, command: Command) -> RecordedRequest:

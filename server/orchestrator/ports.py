@@ -256,7 +256,7 @@ class Unit(Reader, Protocol):
         """Locks the restaurant against other writers until the transaction ends. Every write starts here."""
         ...
 
-    async def write(self, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> int | None:
+    async def write(self, restaurant_id: UUID, changes: Changes) -> int | None:
         """Writes everything as one change. Returns the restaurant's new floor version if it is known already."""
         ...
 
@@ -272,7 +272,7 @@ class OwnUnit(Unit, Protocol):
         """Creates the restaurant, and its tenant when it is the first; false when the id is taken."""
         ...
 
-    async def write(self, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> int:
+    async def write(self, restaurant_id: UUID, changes: Changes) -> int:
         """Writes everything and returns the restaurant's new floor version."""
         ...
 

@@ -13,7 +13,7 @@ from server.orchestrator.auto_assign_jobs import queue
 from server.orchestrator.changes import Changes
 from server.orchestrator.idempotency import Once
 from server.orchestrator.ports import InventorySource, OwnUnit
-from server.orchestrator.situation import Situation, lock, require_etag, require_future
+from server.orchestrator.situation import Situation, lock, require_etag
 
 _ON_ITS_WAY = {BookingStatus.PENDING: BookingStatus.PENDING_ALLOCATION}
 
@@ -70,7 +70,7 @@ async def _create(unit: OwnUnit, situation: Situation, command: PutBookingComman
         events=(booking_event(EventType.BOOKING_CHANGED, booking, None),),
         audit=(audit("create", booking, intent, None),),
     )
-    await unit.write(intent.caller.tenant_id, command.restaurant_id, changes)
+    await unit.write(command.restaurant_id, changes)
     return await queue(unit, situation, booking, intent.caller.actor) if queued else booking
 
 
@@ -106,12 +106,12 @@ async def _change(
         events=(*released, booking_event(EventType.BOOKING_CHANGED, after, before.status)),
         audit=(audit("change", after, intent, None),),
     )
-    await unit.write(intent.caller.tenant_id, command.restaurant_id, changes)
+    await unit.write(command.restaurant_id, changes)
     return await queue(unit, situation, after, intent.caller.actor) if queued else after
 
 
 def _future_stay(situation: Situation, party: Party) -> Stay:
     """The party's stay under the present policy; a stay that is already over is refused."""
     stay = situation.stay_of(party)
-    require_future(stay.window, situation.now, situation.time_zone)
+    situation.require_future(stay.window)
     return stay

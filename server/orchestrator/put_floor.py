@@ -74,7 +74,7 @@ async def write_floor(
         events=(inventory_event(after, "floor"),),
         audit=(AuditEntry(action, "restaurant", after.restaurant_id, caller.actor, ""),),
     )
-    await unit.write(caller.tenant_id, after.restaurant_id, changes)
+    await unit.write(after.restaurant_id, changes)
     return after
 
 

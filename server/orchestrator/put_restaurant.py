@@ -41,9 +41,7 @@ class PutRestaurant:
             after = replace(
                 before, name=command.name, time_zone=command.time_zone, revision=before.revision + 1
             )
-            version = await unit.write(
-                caller.tenant_id, after.restaurant_id, _changes(after, caller, "change")
-            )
+            version = await unit.write(after.restaurant_id, _changes(after, caller, "change"))
             return replace(after, floor_version=version)
 
         return await self.once.run(caller, command, Restaurant, body, deadline)
@@ -56,9 +54,7 @@ async def _create(unit: OwnUnit, caller: Caller, command: PutRestaurantCommand) 
     )
     if not await unit.add_restaurant(restaurant):
         raise restaurant_not_found(command.restaurant_id)
-    version = await unit.write(
-        caller.tenant_id, command.restaurant_id, _changes(restaurant, caller, "create")
-    )
+    version = await unit.write(command.restaurant_id, _changes(restaurant, caller, "create"))
     return replace(restaurant, floor_version=version)
 
 

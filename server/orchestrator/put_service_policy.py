@@ -56,7 +56,7 @@ class PutServicePolicy:
                 events=(inventory_event(after, "policy"),),
                 audit=(AuditEntry("put_policy", "restaurant", after.restaurant_id, caller.actor, ""),),
             )
-            await unit.write(caller.tenant_id, after.restaurant_id, changes)
+            await unit.write(after.restaurant_id, changes)
             return PolicyPut(command.policy, after.policy_version)
 
         return await self.once.run(caller, command, PolicyPut, body, deadline)

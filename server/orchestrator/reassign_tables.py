@@ -13,7 +13,7 @@ from server.orchestrator.candidate import Candidate, candidate, from_now_on
 from server.orchestrator.idempotency import ADDED_LATER, Once
 from server.orchestrator.identity import NewId
 from server.orchestrator.ports import Footprint, InventorySource, Unit
-from server.orchestrator.situation import known_booking, lock, require_etag, require_future
+from server.orchestrator.situation import known_booking, lock, require_etag
 from server.orchestrator.unassign_tables import active_assignment
 
 
@@ -51,7 +51,7 @@ class ReassignTables:
             if booking.status not in SEATED_OR_CONFIRMED:
                 raise wrong_status(booking, "reassign tables")
             _require_other_tables(booking, present, command.table_ids)
-            require_future(booking.window, situation.now, situation.time_zone)
+            situation.require_future(booking.window)
             wanted = await candidate(unit, situation, booking, command.table_ids, overrides=command.overrides)
             wanted.require_context(command.context_version)
             wanted = await from_now_on(unit, wanted)

@@ -46,7 +46,7 @@ class ReleaseHold:
                     ),
                 ),
             )
-            await unit.write(caller.tenant_id, hold.restaurant_id, changes)
+            await unit.write(hold.restaurant_id, changes)
             return replace(hold, state=HoldState.RELEASED)
 
         return await self.once.run_together(

@@ -13,7 +13,7 @@ from server.domain.window import Stay, Window
 from server.errors import Reason, ServiceError
 from server.orchestrator.diary import DiarySource
 from server.orchestrator.ports import Catalogue, InventorySource
-from server.orchestrator.situation import Situation, look, require_future
+from server.orchestrator.situation import Situation, look
 from server.planner.vacancies import Slot, Vacancy, find_vacancies
 
 T = TypeVar("T")
@@ -85,7 +85,7 @@ def _slot_or_answer(situation: Situation, party: Party) -> Slot | Availability:
     stay: Stay | None = None
     try:
         stay = situation.stay_of(party)
-        require_future(stay.window, situation.now, situation.time_zone)
+        situation.require_future(stay.window)
     except ServiceError as error:
         if error.reason not in NO_SUCH_STAY:
             raise

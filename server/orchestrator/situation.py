@@ -86,6 +86,17 @@ class Situation:
         if overrides:
             require_permission(caller, self.policy, overrides)
 
+    def require_future(self, window: Window) -> None:
+        """WINDOW_IN_PAST when the window has ended by the database's clock."""
+        if window.end <= self.now:
+            ended, now = local_time(window.end, self.time_zone), local_time(self.now, self.time_zone)
+            raise refuse(
+                Reason.WINDOW_IN_PAST,
+                f"The window ended at {ended}; it is {now} now.",
+                window_end=window.end.isoformat(),
+                now=self.now.isoformat(),
+            )
+
 
 async def look(
     reader: Reader, inventories: InventorySource, caller: Caller, restaurant_id: UUID
@@ -167,17 +178,6 @@ def require_etag(resource: str, expected: str, current: str) -> None:
             resource=resource,
             expected_etag=expected,
             current_etag=current,
-        )
-
-
-def require_future(window: Window, now: datetime, time_zone: str) -> None:
-    """WINDOW_IN_PAST when the window has ended by the database's clock."""
-    if window.end <= now:
-        raise refuse(
-            Reason.WINDOW_IN_PAST,
-            f"The window ended at {local_time(window.end, time_zone)}; it is {local_time(now, time_zone)} now.",
-            window_end=window.end.isoformat(),
-            now=now.isoformat(),
         )
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from server.domain.booking import Party
 from server.domain.window import Stay
 from server.orchestrator.ports import Reader
-from server.orchestrator.situation import Situation, known_booking, require_future
+from server.orchestrator.situation import Situation, known_booking
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,5 +26,5 @@ async def need_of(reader: Reader, situation: Situation, subject: Subject) -> tup
         assert subject.party is not None, "a question names a booking or a party"
         situation.require_zones(subject.party)
         party, stay = subject.party, situation.stay_of(subject.party)
-    require_future(stay.window, situation.now, situation.time_zone)
+    situation.require_future(stay.window)
     return party, stay

@@ -57,7 +57,7 @@ class SweepHolds:
             await unit.lock_restaurant(tenant_id, restaurant_id)
             expired = await unit.expired_holds(restaurant_id, self.holds_max)
             if expired:
-                await unit.write(tenant_id, restaurant_id, _swept(expired))
+                await unit.write(restaurant_id, _swept(expired))
             return len(expired)
 
         return await self.store.run(work, Deadline.after(self.restaurant_s), Named(tenant_id, restaurant_id))

@@ -34,7 +34,7 @@ from server.orchestrator.hold_tables import closed_hold_events
 from server.orchestrator.idempotency import Once
 from server.orchestrator.identity import NewId
 from server.orchestrator.ports import InventorySource, OwnUnit
-from server.orchestrator.situation import Situation, known_booking, lock, require_etag, require_future
+from server.orchestrator.situation import Situation, known_booking, lock, require_etag
 from server.orchestrator.unassign_tables import active_assignment
 
 
@@ -74,7 +74,7 @@ class TransitionBooking:
                 after, changes = await self._undo_no_show(unit, situation, before, intent)
             else:
                 after, changes = await step(unit, situation, before, status, intent)
-            await unit.write(caller.tenant_id, command.restaurant_id, changes)
+            await unit.write(command.restaurant_id, changes)
             if command.action is BookingAction.QUEUE:
                 return await queue(unit, situation, after, caller.actor)
             return after
@@ -88,7 +88,7 @@ class TransitionBooking:
         had = await unit.last_assignment_of(before.restaurant_id, before.booking_id)
         if had is None:
             raise InvariantError(f"no-show booking {before.booking_id} never had tables")
-        require_future(before.window, situation.now, situation.time_zone)
+        situation.require_future(before.window)
         again = await candidate(unit, situation, before, had.table_ids, overrides=had.overrides)
         wanted = await from_now_on(unit, again)
         wanted.require_fit()

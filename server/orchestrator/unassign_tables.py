@@ -130,7 +130,7 @@ async def _write(
         events=(released, told),
         audit=(audit("unassign", after, intent, assignment),),
     )
-    await unit.write(intent.caller.tenant_id, booking.restaurant_id, changes)
+    await unit.write(booking.restaurant_id, changes)
     return Unassigned(after, rest)
 
 

@@ -47,7 +47,7 @@ class UnblockTables:
                 events=(block_event(EventType.BLOCK_RELEASED, block),),
                 audit=(AuditEntry("unblock", "block", block.block_id, caller.actor, ""),),
             )
-            await unit.write(caller.tenant_id, block.restaurant_id, changes)
+            await unit.write(block.restaurant_id, changes)
             return replace(block, released=True)
 
         return await self.once.run(caller, command, Block, body, deadline)

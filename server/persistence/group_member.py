@@ -138,7 +138,7 @@ class Member(SqlReader):
                 return looked.claims
         return await super().claims(restaurant_id, window, table_ids)
 
-    async def write(self, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> None:
+    async def write(self, restaurant_id: UUID, changes: Changes) -> None:
         assert self.locked is not None, "writes happen on a locked restaurant"
         alone = (changes.restaurant, changes.claims_cut, changes.blocks_added, changes.blocks_released)
         assert not any(alone), "this is written by a transaction of its own"

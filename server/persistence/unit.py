@@ -84,7 +84,7 @@ class SqlUnit(SqlReader):
         )
         return row is not None
 
-    async def write(self, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> int:
+    async def write(self, restaurant_id: UUID, changes: Changes) -> int:
         await self._write_inventory(restaurant_id, changes)
         await self._write_ends(restaurant_id, changes)
         await self._write_blocks(restaurant_id, changes)

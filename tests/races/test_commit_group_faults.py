@@ -200,7 +200,7 @@ async def test_a_member_that_the_database_refuses_fails_nobody_else(scene: Scene
         await unit.recall(request, Held)
         await unit.lock_restaurant(scene.crew.tenant_id, restaurant_id)
         claim = Claim(UUID(scene.here.tables["T3"]), window, ClaimKind.HOLD, uuid4(), uuid4(), evening())
-        await unit.write(scene.crew.tenant_id, restaurant_id, Changes(claims_added=(claim,)))
+        await unit.write(restaurant_id, Changes(claims_added=(claim,)))
         await unit.record(request, None)
 
     scene.crew.plan.arm_for(NOWHERE, just_count)

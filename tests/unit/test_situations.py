@@ -20,7 +20,6 @@ from server.orchestrator.situation import (
     foreign,
     own_holds,
     require_etag,
-    require_future,
 )
 from server.planner.catalog import TableSets
 from tests.builders.bookings import BOOKING, RESTAURANT, booking
@@ -43,6 +42,12 @@ BLOCK = claim(1, at(19), at(20), ClaimKind.BLOCK, 6)
 CLAIMS = (MINE, MINE_OVER, THEIRS, THEIRS_OVER, SEAT, BLOCK)
 
 
+def situation_at(now: datetime) -> Situation:
+    floor, policy = row(4, 4), evening_policy()
+    prepared = PreparedInventory(Inventory(1, 1, floor, policy), TableSets.of(floor, policy.combinations))
+    return Situation(Restaurant(RESTAURANT, OTHER, "Place", "UTC", 1, 1, 1, 1), now, prepared)
+
+
 def test_in_the_way_is_what_is_live_and_somebody_elses() -> None:
     assert foreign(CLAIMS, NOW, BOOKING) == (THEIRS, BLOCK)
 
@@ -58,9 +63,9 @@ def test_holds_are_over_from_the_instant_at_which_they_expire() -> None:
 
 def test_a_window_is_past_from_its_end_on() -> None:
     window = Window(at(19), at(20))
-    require_future(window, at(19, 59, 59), "UTC")
+    situation_at(at(19, 59, 59)).require_future(window)
     with pytest.raises(ServiceError) as caught:
-        require_future(window, at(20), "UTC")
+        situation_at(at(20)).require_future(window)
     assert caught.value.reason is Reason.WINDOW_IN_PAST
     assert caught.value.refusal.metadata == {
         "window_end": at(20).isoformat(),
@@ -77,9 +82,7 @@ def test_an_etag_has_to_be_the_present_one_if_there_is_any() -> None:
 
 
 def test_a_stale_context_lists_what_is_in_the_way_by_table_and_time_and_no_more_than_can_be_told() -> None:
-    floor, policy = row(4, 4), evening_policy()
-    prepared = PreparedInventory(Inventory(1, 1, floor, policy), TableSets.of(floor, policy.combinations))
-    situation = Situation(Restaurant(RESTAURANT, OTHER, "Place", "UTC", 1, 1, 1, 1), NOW, prepared)
+    situation = situation_at(NOW)
     mine = booking(BookingStatus.PENDING)
     wanted = situation.select(mine.party, mine.window, (table_id(1), table_id(2)))
     minutes = range(40, 0, -1)
