@@ -47,8 +47,13 @@ hypothesis.settings.register_profile("suite", derandomize=True)
 hypothesis.settings.load_profile("suite")
 
 
-# By far the longest files: begun last, each would keep one process busy when the others have nothing left to do.
-LONGEST = ("test_faults_at_every_statement.py", "test_cli.py", "test_embedded_postgres.py")
+# Begun last, each of these files would keep one process busy, or waiting, when the others have nothing left to do.
+LONGEST = (
+    "test_faults_at_every_statement.py",
+    "test_cli.py",
+    "test_embedded_postgres.py",
+    "test_cli_commands.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
