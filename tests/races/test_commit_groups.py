@@ -150,10 +150,8 @@ async def test_a_crowd_is_shared_out_among_the_groups_that_may_be_under_way(
     async with crew_on(server.server_url, server.tenant_id, groups_max=2) as crew:
         pause = Pause()
         crew.plan.arm_for(OPENING, pause)
-        calls = [
-            asyncio.create_task(crew.hold(world, booking.booking_id, table))
-            for world, table, booking in bookings
-        ]
+        holds = [crew.hold(world, booking.booking_id, table) for world, table, booking in bookings]
+        calls = list(map(asyncio.create_task, holds))
         groups = {asyncio.create_task(outcomes(*calls[:18])), asyncio.create_task(outcomes(*calls[18:]))}
         # Which of the two comes to the database first, and is stopped there, is chance.
         await pause.reached()
@@ -378,10 +376,8 @@ async def test_what_members_have_read_and_written_goes_with_their_group(
     gc.disable()
     try:
         async with crew_on(server.server_url, server.tenant_id) as crew:
-            calls = (
-                crew.hold(world, one.booking_id, table)
-                for one, table in zip(bookings, ("T1", "T2"), strict=True)
-            )
+            asked = zip(bookings, ("T1", "T2"), strict=True)
+            calls = [crew.hold(world, one.booking_id, table) for one, table in asked]
             assert [type(answer) for answer in await outcomes(*calls)] == [Held] * 2
             await asyncio.sleep(0)
         assert [each for each in gc.get_objects() if type(each) in (Group, Member)] == []
