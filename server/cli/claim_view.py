@@ -19,7 +19,7 @@ def show_hold(held: Hold, floor: Floor, restaurant: Restaurant) -> None:
             (
                 ("hold", f"{held.hold_id} is {state}"),
                 ("booking", held.booking_id),
-                ("tables", _tables(held, floor)),
+                ("tables", " + ".join(table_names(held, floor))),
                 ("window", _window(held, zone)),
                 ("expires", f"{expires:%H:%M:%S %Z}"),
                 *_overridden(held),
@@ -37,7 +37,7 @@ def show_assignment(
             (
                 ("assignment", assignment.assignment_id),
                 ("booking", f"{assignment.booking_id} is {told(BookingStatus, status)}"),
-                ("tables", _tables(assignment, floor)),
+                ("tables", " + ".join(table_names(assignment, floor))),
                 ("party", assignment.party_size),
                 ("window", _window(assignment, ZoneInfo(restaurant.time_zone))),
                 *_overridden(assignment),
@@ -50,9 +50,10 @@ def _overridden(claim: Hold | Assignment) -> list[tuple[str, str]]:
     return [("overrides", reason_names(claim.overrides))] if claim.overrides else []
 
 
-def _tables(claim: Hold | Assignment, floor: Floor) -> str:
+def table_names(claim: Hold | Assignment, floor: Floor) -> list[str]:
+    """The names of its tables, and ids of those that are no longer on the floor."""
     names: Mapping[str, str] = {table.table_id: table.name for table in floor.tables}
-    return " + ".join(names.get(table, table) for table in claim.table_ids)
+    return [names.get(table, table) for table in claim.table_ids]
 
 
 def _window(claim: Hold | Assignment, zone: ZoneInfo) -> str:

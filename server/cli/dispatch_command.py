@@ -17,6 +17,7 @@ from maitred_client import (
     to_dict,
 )
 from maitred_client.messages import (
+    Assignment,
     AutoAssignJob,
     AutoAssignJobOutcome,
     AutoAssignJobState,
@@ -26,12 +27,15 @@ from maitred_client.messages import (
     BookingStatus,
     DispatchAutoAssignRequest,
     ErrorReason,
+    Floor,
     GetAssignmentRequest,
     GetBookingRequest,
+    Hold,
     ListHoldsRequest,
     Restaurant,
 )
 from maitred_client.values import enum_word
+from server.cli.claim_view import table_names
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive, find_restaurant, get_floor, start_in
 from server.cli.options import (
@@ -141,41 +145,40 @@ def booking(
             if output is not Format.TABLE:
                 write_json(to_dict(response), output)
                 return
-            tables = await _tables(client, response.booking, found)
-            holds = await _holds(client, response.booking, found)
+            floor = await get_floor(client, found)
+            tables = await _tables(client, response.booking, floor)
+            holds = await _holds(client, response.booking, found, floor)
         seen = _booking_facts(response.booking, found, tables)
         show(facts((*seen, *holds, *_history(response.history, found))))
 
     drive(work())
 
 
-async def _tables(client: AsyncMaitredClient, seen: Booking, restaurant: Restaurant) -> str:
+async def _tables(client: AsyncMaitredClient, seen: Booking, floor: Floor) -> str:
     """What the booking sits at, by name. While a changed booking needs tables it keeps those it had before."""
     request = GetAssignmentRequest(restaurant_id=seen.restaurant_id, booking_id=seen.booking_id)
     try:
         given = (await client.get_assignment(request)).assignment
     except AssignmentNotFoundError:
         return NEEDED if seen.needs_tables else "none"
-    tables = await _named(client, restaurant, given.table_ids)
+    tables = _named(given, floor)
     return f"{NEEDED}; keeps {tables} until it has them" if seen.needs_tables else tables
 
 
 async def _holds(
-    client: AsyncMaitredClient, seen: Booking, restaurant: Restaurant
+    client: AsyncMaitredClient, seen: Booking, restaurant: Restaurant, floor: Floor
 ) -> list[tuple[str, object]]:
     """The live holds of the booking: whoever wants to confirm or release one needs its id."""
     request = ListHoldsRequest(restaurant_id=seen.restaurant_id, booking_id=seen.booking_id)
     zone, shown = ZoneInfo(restaurant.time_zone), list[tuple[str, object]]()
     async for hold in client.iterate_holds(request):
-        tables = await _named(client, restaurant, hold.table_ids)
         expires = instant(hold.expires_at).astimezone(zone)
-        shown.append(("hold", f"{hold.hold_id} on {tables}, until {expires:%H:%M:%S %Z}"))
+        shown.append(("hold", f"{hold.hold_id} on {_named(hold, floor)}, until {expires:%H:%M:%S %Z}"))
     return shown
 
 
-async def _named(client: AsyncMaitredClient, restaurant: Restaurant, table_ids: Iterable[str]) -> str:
-    names = {table.table_id: table.name for table in (await get_floor(client, restaurant)).tables}
-    return " + ".join(sorted(names.get(table_id, table_id) for table_id in table_ids))
+def _named(claim: Hold | Assignment, floor: Floor) -> str:
+    return " + ".join(sorted(table_names(claim, floor)))
 
 
 def _booking_facts(seen: Booking, restaurant: Restaurant, tables: str) -> Iterator[tuple[str, object]]:
