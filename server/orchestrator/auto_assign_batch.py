@@ -120,10 +120,12 @@ class AutoAssignBatch:
         if bookings:
             span = Window.covering(booking.window for booking in bookings)
             claims = await self.catalogue.claims(command.restaurant_id, span)
+        sets, slack_max = situation.sets, situation.policy.slack_max
         live = foreign(claims, situation.now, None)
-        waiting = queued(situation.sets, situation.policy.slack_max, bookings, live)
         # Hundreds of bookings on a large floor keep a processor busy for a while; other calls go on meanwhile.
-        return await aside(lambda: in_order(waiting, command.order), long=situation.sets.large)
+        return await aside(
+            lambda: in_order(queued(sets, slack_max, bookings, live), command.order), long=sets.large
+        )
 
     async def _waiting(self, situation: Situation, day: date) -> list[Booking]:
         """The bookings of the service date that wait for tables and whose time is not over."""
