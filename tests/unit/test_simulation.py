@@ -81,7 +81,7 @@ def test_no_table_is_taken_twice(rule: str) -> None:
 def test_nobody_is_declined_whom_a_table_would_fit(rule: str) -> None:
     evening = make_evening(MIX, 40, 1.2, seed=2)
     outcome = seated(evening, rule)
-    sets, made, declined = sets_of(evening), list[Claim](), 0
+    sets, made, declined, covers = sets_of(evening), list[Claim](), 0, 0
     for number, request in enumerate(evening.requests, start=1):
         mine = [claim for claim in outcome.claims if claim.owner_id.int == number]
         if not mine:
@@ -89,7 +89,10 @@ def test_nobody_is_declined_whom_a_table_would_fit(rule: str) -> None:
             (vacancy,) = find_vacancies(sets, evening.policy.slack_max, [slot], made)
             assert not vacancy.tables, f"request {number}"
             declined += 1
+        else:
+            covers += request.party.party_size
         made += mine
+    assert outcome.covers == covers
     assert declined > 0
 
 
