@@ -5,6 +5,7 @@ client or at their own rows only, so that each is a tenant of one server. All te
 """
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -62,8 +63,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Thousands of tests stay to the end, and the collector need not look at them again and again."""
+    """Thousands of tests stay to the end, and the collector need not look at them again and again.
+
+    Hypothesis leaves it much of each example, which is collected soonest while the processor still has it at hand.
+    """
     keep_what_is_there()
+    gc.set_threshold(2_000, 10, 50)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
