@@ -11,6 +11,7 @@ import asyncpg
 from server.domain.invariants import InvariantReport
 from server.persistence.failures import DRIVER_ERRORS, unreachable
 from server.persistence.invariants import look_at_everything
+from server.persistence.known_types import KnowingConnection
 from server.persistence.pool import DriverConnection as Connection
 from server.persistence.queries import load_queries
 
@@ -97,7 +98,7 @@ async def errand_at(url: str) -> AsyncIterator[Connection]:
 async def connection_to(url: str) -> AsyncIterator[Connection]:
     """A connection for as long as the block lasts. Raises `UnreachableError` when there is none to be had."""
     try:
-        connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
+        connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S, connection_class=KnowingConnection)
     except (OSError, ValueError, *DRIVER_ERRORS) as error:
         raise unreachable(error) from None
     try:

@@ -10,6 +10,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from server.persistence.failures import DRIVER_ERRORS, deadline_exceeded, translating, unreachable
+from server.persistence.known_types import KnowingConnection
 from server.persistence.queries import load_queries
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -58,7 +59,7 @@ class PoolSettings:
 
 
 async def open_pool(
-    settings: PoolSettings, connection_class: type[DriverConnection] = asyncpg.Connection
+    settings: PoolSettings, connection_class: type[DriverConnection] = KnowingConnection
 ) -> Pool:
     """A pool whose connections need no reset between uses: every setting and lock of ours ends with its transaction.
 
@@ -148,6 +149,7 @@ async def connect(settings: PoolSettings) -> DriverConnection:
         timeout=settings.connect_timeout_s,
         statement_cache_size=settings.statement_cache_size,
         server_settings=settings.of_the_server(),
+        connection_class=KnowingConnection,
     )
     return connection
 

@@ -3,24 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
 
 from server.errors import Reason, ServiceError
-from server.persistence.pool import DriverConnection, Pool, PoolSettings, open_pool
+from server.persistence.known_types import KnowingConnection
+from server.persistence.pool import Pool, PoolSettings, open_pool
 from server.persistence.standings import ASKED_MAX, Standings
 from tests.support.database import Connection, connected
 
 TENANT, STRANGER = UUID(int=1), UUID(int=2)
-
-if TYPE_CHECKING:
-    _Driver = DriverConnection
-else:
-    # Generic only in its stubs.
-    _Driver = asyncpg.Connection
 
 
 @pytest.fixture
@@ -88,7 +82,7 @@ async def test_whoever_asks_at_once_gets_its_own_restaurant(pool: Pool, database
             assert standing.now > before
 
 
-class Slow(_Driver):
+class Slow(KnowingConnection):
     """Its first answer is there when `read` is set, and given out when `go_on` is."""
 
     read, go_on = asyncio.Event(), asyncio.Event()

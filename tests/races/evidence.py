@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from server.persistence.invariants import look_at_tenant
+from server.persistence.known_types import KnowingConnection
 from tests.builders.world import World
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -108,7 +109,7 @@ _OF_RESTAURANT = (
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(url)
+    connection = await asyncpg.connect(url, connection_class=KnowingConnection)
     try:
         yield connection
     finally:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
+from server.persistence.known_types import KnowingConnection
 from tests.support.kept import forget_diaries
 
 Row: TypeAlias = dict[str, Any]
@@ -16,7 +17,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[Connection]:
     """A connection of the test's own, outside the server's pool."""
-    connection: Connection = await asyncpg.connect(url)
+    connection: Connection = await asyncpg.connect(url, connection_class=KnowingConnection)
     try:
         yield connection
     finally:
