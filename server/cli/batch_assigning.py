@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 from rich.console import RenderableType
 
@@ -22,6 +21,7 @@ from maitred_client.messages import (
 )
 from maitred_client.values import enum_word
 from server.cli.failures import CommandFailure, ExitCode
+from server.cli.instants import zone_of
 from server.cli.looking_up import date_of, find_restaurant, get_floor
 from server.cli.options import Connection
 from server.cli.output import Format, facts, grid, progress_bar, show, write_json
@@ -97,7 +97,7 @@ async def _run(
 
 def _decided(decisions: Sequence[AutoAssignDecision], floor: Floor, restaurant: Restaurant) -> RenderableType:
     names = {table.table_id: table.name for table in floor.tables}
-    zone = ZoneInfo(restaurant.time_zone)
+    zone = zone_of(restaurant)
     return grid(
         ("start", "party>", "tables", "outcome", "booking"),
         (

@@ -5,13 +5,14 @@ from zoneinfo import ZoneInfo
 
 from maitred_client import instant
 from maitred_client.messages import Assignment, BookingStatus, Floor, Hold, HoldState, Restaurant
+from server.cli.instants import zone_of
 from server.cli.output import facts, show
 from server.cli.overriding import reason_names
 from server.cli.wording import told
 
 
 def show_hold(held: Hold, floor: Floor, restaurant: Restaurant) -> None:
-    zone = ZoneInfo(restaurant.time_zone)
+    zone = zone_of(restaurant)
     state = told(HoldState, held.state)
     expires = instant(held.expires_at).astimezone(zone)
     show(
@@ -39,7 +40,7 @@ def show_assignment(
                 ("booking", f"{assignment.booking_id} is {told(BookingStatus, status)}"),
                 ("tables", " + ".join(table_names(assignment, floor))),
                 ("party", assignment.party_size),
-                ("window", _window(assignment, ZoneInfo(restaurant.time_zone))),
+                ("window", _window(assignment, zone_of(restaurant))),
                 *_overridden(assignment),
             )
         )

@@ -37,6 +37,7 @@ from maitred_client.messages import (
 from maitred_client.values import enum_word
 from server.cli.claim_view import table_names
 from server.cli.help_text import add_command
+from server.cli.instants import zone_of
 from server.cli.looking_up import drive, find_restaurant, get_floor, start_in
 from server.cli.options import (
     ADDRESS_DEFAULT,
@@ -170,7 +171,7 @@ async def _holds(
 ) -> list[tuple[str, object]]:
     """The live holds of the booking: whoever wants to confirm or release one needs its id."""
     request = ListHoldsRequest(restaurant_id=seen.restaurant_id, booking_id=seen.booking_id)
-    zone, shown = ZoneInfo(restaurant.time_zone), list[tuple[str, object]]()
+    zone, shown = zone_of(restaurant), list[tuple[str, object]]()
     async for hold in client.iterate_holds(request):
         expires = instant(hold.expires_at).astimezone(zone)
         shown.append(("hold", f"{hold.hold_id} on {_named(hold, floor)}, until {expires:%H:%M:%S %Z}"))
@@ -182,7 +183,7 @@ def _named(claim: Hold | Assignment, floor: Floor) -> str:
 
 
 def _booking_facts(seen: Booking, restaurant: Restaurant, tables: str) -> Iterator[tuple[str, object]]:
-    zone = ZoneInfo(restaurant.time_zone)
+    zone = zone_of(restaurant)
     start, end = (instant(each).astimezone(zone) for each in (seen.window_start, seen.window_end))
     yield "booking", f"{seen.booking_id} is {told(BookingStatus, seen.status)}"
     yield "party", seen.party.party_size
@@ -209,7 +210,7 @@ def _job_facts(job: AutoAssignJob, zone: ZoneInfo) -> Iterator[tuple[str, object
 
 
 def _history(changes: Iterable[BookingChange], restaurant: Restaurant) -> Iterator[tuple[str, object]]:
-    zone = ZoneInfo(restaurant.time_zone)
+    zone = zone_of(restaurant)
     for change in changes:
         at = f"{instant(change.changed_at).astimezone(zone):%a %Y-%m-%d %H:%M:%S}"
         why = f", {change.reason}" if change.reason else ""

@@ -4,12 +4,12 @@ import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from zoneinfo import ZoneInfo
 
 from rich.live import Live
 
 from maitred_client import AsyncMaitredClient, timestamp, to_dict
 from maitred_client.messages import Restaurant, WatchFloorRequest, WatchFloorResponse
+from server.cli.instants import zone_of
 from server.cli.output import Format, note, results, show, write_json
 from server.cli.picture_source import fetch_picture
 from server.cli.picture_terminal import TerminalPicture
@@ -20,7 +20,7 @@ DAY = dt.timedelta(hours=36)
 
 async def watch_day(client: AsyncMaitredClient, restaurant: Restaurant, day: dt.date, output: Format) -> None:
     """Until it is interrupted, or refused."""
-    start = dt.datetime.combine(day, dt.time(), ZoneInfo(restaurant.time_zone))
+    start = dt.datetime.combine(day, dt.time(), zone_of(restaurant))
     request = WatchFloorRequest(
         restaurant_id=restaurant.restaurant_id,
         window_start=timestamp(start),

@@ -2,12 +2,26 @@
 
 import datetime as dt
 import re
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from maitred_client.messages import Restaurant
+from server.cli.failures import CommandFailure, ExitCode
 from server.domain.limits import INSTANT_MAX, INSTANT_MIN
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
 _YEARS = range(INSTANT_MIN.year, INSTANT_MAX.year)
+
+
+def zone_of(restaurant: Restaurant) -> ZoneInfo:
+    """The time zone by which the restaurant tells times. Raises CommandFailure where only the server knows it."""
+    try:
+        return ZoneInfo(restaurant.time_zone)
+    except ZoneInfoNotFoundError:
+        raise CommandFailure(
+            ExitCode.BAD_SETTINGS,
+            f"this machine does not know the restaurant's time zone, {restaurant.time_zone}",
+            "Its time zones are older than the server's: pip install --upgrade tzdata",
+        ) from None
 
 
 def parse_start(text: str, zone: ZoneInfo, now: dt.datetime) -> dt.datetime:

@@ -6,7 +6,6 @@ import signal
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -18,7 +17,7 @@ from maitred_client.messages import (
     ListRestaurantsRequest,
     Restaurant,
 )
-from server.cli.instants import parse_date, parse_start
+from server.cli.instants import parse_date, parse_start, zone_of
 from server.cli.picture_source import table_ids_by_name
 
 T = TypeVar("T")
@@ -103,7 +102,7 @@ def table_ids(floor: Floor, names: str, option: str) -> list[str]:
 def start_in(restaurant: Restaurant, text: str, option: str = "--start") -> dt.datetime:
     """The instant that a person means by a time in this restaurant."""
     try:
-        return parse_start(text, ZoneInfo(restaurant.time_zone), dt.datetime.now(dt.UTC))
+        return parse_start(text, zone_of(restaurant), dt.datetime.now(dt.UTC))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from None
 

@@ -26,7 +26,7 @@ from maitred_client.messages import (
     ServicePolicy,
     TableState,
 )
-from server.cli.instants import long_date
+from server.cli.instants import long_date, zone_of
 from server.cli.picture import BarKind, Claim, FloorPicture, TableSpec, draw
 
 ItemT = TypeVar("ItemT")
@@ -44,7 +44,7 @@ async def fetch_picture(
     client: AsyncMaitredClient, restaurant: Restaurant, date: dt.date, now: dt.datetime
 ) -> FloorPicture:
     """The picture of a local date. `now` is aware; it is drawn when it lies within the picture."""
-    zone = ZoneInfo(restaurant.time_zone)
+    zone = zone_of(restaurant)
     restaurant_id = restaurant.restaurant_id
     floor = (await client.get_floor(GetFloorRequest(restaurant_id=restaurant_id))).floor
     opens, closes = open_hours(await _policy(client, restaurant_id), date, zone)
@@ -55,7 +55,7 @@ async def fetch_picture(
 
 async def fetch_service_date(client: AsyncMaitredClient, restaurant: Restaurant, now: dt.datetime) -> dt.date:
     """The present service date, see `service_date`. `now` is aware."""
-    return service_date(await _policy(client, restaurant.restaurant_id), ZoneInfo(restaurant.time_zone), now)
+    return service_date(await _policy(client, restaurant.restaurant_id), zone_of(restaurant), now)
 
 
 def service_date(policy: ServicePolicy, zone: ZoneInfo, now: dt.datetime) -> dt.date:

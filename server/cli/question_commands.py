@@ -17,6 +17,7 @@ from maitred_client.messages import (
 )
 from server.cli.answer_view import availability_view, explanation_view
 from server.cli.help_text import add_command
+from server.cli.instants import zone_of
 from server.cli.looking_up import date_of, drive, find_restaurant, get_floor, table_ids, zone_id_by_name
 from server.cli.options import (
     ADDRESS_DEFAULT,
@@ -83,7 +84,7 @@ def explain(
                 request.party.CopyFrom(wanted.party_request(found, floor))
             response = await client.explain_table(request)
         if output is Format.TABLE:
-            show(*explanation_view(response, floor, ZoneInfo(found.time_zone)))
+            show(*explanation_view(response, floor, zone_of(found)))
         elif output is Format.JSON:
             write_json(to_dict(response), output)
         else:
@@ -129,7 +130,7 @@ def availability(
     async def work() -> None:
         async with Connection(address, tenant, actor, timeout).open() as client:
             found = await find_restaurant(client, restaurant)
-            time_zone = ZoneInfo(found.time_zone)
+            time_zone = zone_of(found)
             starts = list(_starts(day, begins, ends, step, time_zone))
             if not 0 < len(starts) * len(sizes) <= QUESTIONS_MAX:
                 raise typer.BadParameter(
