@@ -3,14 +3,13 @@
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import quote, urlsplit
 from uuid import UUID, uuid4
 
-import asyncpg
-
 from server.persistence.announcer import ANNOUNCEMENTS, CHANNEL, EVERYTHING
 from server.persistence.inspection import connection_to
+from server.persistence.known_types import KnowingConnection
 from server.persistence.pool import DriverConnection
 from server.persistence.queries import load_queries
 from server.persistence.transactions import TRANSACTIONS
@@ -23,12 +22,6 @@ EVENTS, NO_EVENTS = 13, "[]"
 
 Commits: TypeAlias = dict[tuple[UUID, int], float]
 """By restaurant and floor version, the time in seconds since 1970 at which the commit had returned."""
-
-if TYPE_CHECKING:
-    _Driver = DriverConnection
-else:
-    # Generic only in its stubs.
-    _Driver = asyncpg.Connection
 
 
 class BenchEvents:
@@ -101,7 +94,7 @@ class PlainQueue:
         return drained
 
 
-class WithoutOutbox(_Driver):
+class WithoutOutbox(KnowingConnection):
     """A connection that writes no events and announces no changes, and does everything else."""
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
@@ -118,7 +111,7 @@ class WithoutOutbox(_Driver):
 def noting_commits(commits: Commits) -> type[DriverConnection]:
     """The driver's connection class, which notes when a transaction that wrote events had been committed."""
 
-    class NotingCommits(_Driver):
+    class NotingCommits(KnowingConnection):
         _written: tuple[tuple[UUID, int], ...] = ()
 
         async def fetch(self, query: str, *args: Any, **options: Any) -> list[Any]:
