@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -235,14 +235,17 @@ async def test_trouble_that_passes_is_tried_again_after_the_retry_plan(place: Ho
         " WHERE next_attempt_at BETWEEN now() + interval '1 second' AND now() + interval '5 seconds'"
     )
     # Only the lock is too much for a try: a busy machine has time enough for the next one.
-    async with worker(server, deadline_s_default=10.0, lock_timeout_s=0.2, attempts_max=1):
-        async with restaurant_locked(server.database_url, place.restaurant_id), asyncio.timeout(60):
+    impatient = worker(server, deadline_s_default=10.0, lock_timeout_s=0.2, attempts_max=1)
+    async with AsyncExitStack() as trouble:
+        await trouble.enter_async_context(restaurant_locked(server.database_url, place.restaurant_id))
+        async with impatient, asyncio.timeout(60):
             while not (again := await rows(server.database_url, plan)):  # noqa: ASYNC110 as above
                 await asyncio.sleep(0.02)
-        assert again == [{"attempt_count": 1, "state": "queued", "outcome": None}]
-        async with connected(server.database_url) as connection:
-            await connection.execute("UPDATE auto_assign_jobs SET next_attempt_at = now()")
-        done = await until_ended(place, booking)
+            assert again == [{"attempt_count": 1, "state": "queued", "outcome": None}]
+            await trouble.aclose()
+            async with connected(server.database_url) as connection:
+                await connection.execute("UPDATE auto_assign_jobs SET next_attempt_at = now()")
+            done = await until_ended(place, booking)
     assert done.auto_assign_job.attempt_count == 2
     assert await rows(server.database_url, TOLD) == [{**GIVEN, "attempts": 2}]
 
