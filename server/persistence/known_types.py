@@ -1,8 +1,8 @@
 """What PostgreSQL's own types are made of, asked once for the whole process.
 
 asyncpg knows these types, but not their arrays and ranges. On every new connection it asks what they are made of when a
-statement first has one: two round trips or three, and a query that takes longer to plan than most of ours to run.
-After a failover every connection of every process is new, and the database has better things to do.
+statement first has one, which takes two round trips or three. After a failover every connection of every process is
+new, and the database has better things to do.
 """
 
 from collections.abc import Sequence

@@ -13,8 +13,9 @@ from server.persistence.pool import DriverConnection
 from tests.builders.world_extras import House, house
 from tests.conftest import Served
 from tests.races.attempts import ONCE_ONLY, TIMEOUT_S
-from tests.races.evidence import Dump, broken_invariants, connected, difference, dump
+from tests.races.evidence import Dump, broken_invariants, difference, dump
 from tests.races.faults import FaultPlan, Run, Strike, faulty_connection
+from tests.support.database import connected
 
 LOCK = "FOR NO KEY UPDATE"
 COMMIT = "COMMIT"

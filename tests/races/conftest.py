@@ -7,7 +7,7 @@ import pytest
 from maitred_client import AsyncMaitredClient
 from tests.builders.world import World, small_world
 from tests.conftest import Served
-from tests.races.evidence import Connection, connected
+from tests.support.database import Connection, connected
 
 
 @pytest.fixture

@@ -1,17 +1,13 @@
 """What the database itself says about a restaurant, asked past the service."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 from uuid import UUID
 
-import asyncpg
-
 from server.persistence.invariants import look_at_tenant
-from server.persistence.known_types import KnowingConnection
 from tests.builders.world import World
+from tests.support.database import Connection
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Dump: TypeAlias = dict[str, list[str]]
 
 # Each query lists what must not be; $1 is the restaurant. What `maitred verify` looks for is looked for by its own
@@ -105,15 +101,6 @@ _OF_RESTAURANT = (
     "audit_log",
     "capacity_outbox",
 )
-
-
-@asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(url, connection_class=KnowingConnection)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def broken_invariants(connection: Connection, restaurant_id: str) -> dict[str, list[Any]]:

@@ -1,24 +1,13 @@
-"""Proof that calls are in work at the same moment: what the server counts, and a lock that lets none of them finish."""
+"""Proof that calls are in work at the same moment: what the server counts."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import grpc.aio
 from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 
 from tests.conftest import Served
-from tests.races.evidence import connected
 
 WAIT_S_MAX = 60.0
-
-
-@asynccontextmanager
-async def restaurant_locked(server: Served, restaurant_id: str) -> AsyncIterator[None]:
-    """Nobody else changes the restaurant inside of this block: its row is locked."""
-    async with connected(server.database_url) as database, database.transaction():
-        await database.execute("SELECT FROM restaurants WHERE restaurant_id = $1 FOR UPDATE", restaurant_id)
-        yield
 
 
 async def wait_for_calls(server: Served, calls: int) -> None:

@@ -17,8 +17,8 @@ from maitred_client.messages import DispatchAutoAssignRequest
 from server.bootstrap import serving
 from server.config import load_settings
 from tests.builders.world import World, evening, small_world, stamp
-from tests.races.evidence import broken_invariants, connected
-from tests.support.database import rows
+from tests.races.evidence import broken_invariants
+from tests.support.database import connected, rows
 from tests.support.postgres import TestServer, postgres_forms, running_postgres
 from tests.support.working import until, worker_on
 

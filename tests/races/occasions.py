@@ -9,9 +9,10 @@ from maitred_client.messages import ConfirmHoldRequest
 from tests.builders.world import World, small_world
 from tests.conftest import Served
 from tests.races.attempts import ONCE_ONLY, until_answered
-from tests.races.evidence import Dump, broken_invariants, connected, difference, dump
+from tests.races.evidence import Dump, broken_invariants, difference, dump
 from tests.races.faults import FaultPlan, Moment, Run
 from tests.races.operations import OPERATIONS, day
+from tests.support.database import connected
 
 CONFIRM = OPERATIONS["confirm"]
 

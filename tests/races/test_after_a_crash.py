@@ -10,10 +10,11 @@ from tests.builders.world import small_world
 from tests.conftest import Served
 from tests.races.attempts import ONCE_ONLY
 from tests.races.crowd import attempt
-from tests.races.evidence import broken_invariants, connected, dump
+from tests.races.evidence import broken_invariants, dump
 from tests.races.faults import Moment
 from tests.races.test_kill_the_server import AT_ONCE, DoomedServers, doomed_servers
 from tests.races.test_one_request_one_answer import CHANGES, as_bytes, client_of, rpc_name
+from tests.support.database import connected
 
 # One change for each method: several ways of one come to the same answer.
 ONE_OF_EACH = {method: name for name, (method, _) in CHANGES.items()}

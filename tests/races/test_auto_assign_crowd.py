@@ -9,8 +9,9 @@ from maitred_client.messages import AutoAssignOutcome
 from tests.builders.world import TableSpec, small_world
 from tests.conftest import Served
 from tests.races.attempts import several_clients, together, until_answered
-from tests.races.evidence import broken_invariants, connected, count
-from tests.races.in_flight import restaurant_locked, wait_for_calls
+from tests.races.evidence import broken_invariants, count
+from tests.races.in_flight import wait_for_calls
+from tests.support.database import connected, restaurant_locked
 
 CALLS = 50
 PARTIES = 40
@@ -29,7 +30,7 @@ async def test_one_booking_asked_for_fifty_times_at_once_is_assigned_once(each_s
             world.auto_assign_request(booking.booking_id, request_id=new_request_id() if n % 2 else "")
             for n in range(CALLS)
         ]
-        async with restaurant_locked(each_server, world.restaurant_id):
+        async with restaurant_locked(each_server.database_url, world.restaurant_id):
             race = asyncio.create_task(
                 together(clients[n % len(clients)].auto_assign(request) for n, request in enumerate(requests))
             )

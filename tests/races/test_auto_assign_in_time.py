@@ -23,10 +23,10 @@ from server.persistence.pool import DriverConnection
 from tests.conftest import Served
 from tests.races.behind_faults import COMMIT, Interrupted, first, interrupted
 from tests.races.direct import CONNECTIONS, MARGIN_S, direct
-from tests.races.evidence import broken_invariants, connected, difference, dump
+from tests.races.evidence import broken_invariants, difference, dump
 from tests.races.faults import Run
-from tests.races.in_flight import restaurant_locked
 from tests.races.operations import day
+from tests.support.database import connected, restaurant_locked
 
 COMPLETED = AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_COMPLETED_IN_TIME
 BEFORE = AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_TIMEOUT_BEFORE_CONFIRM
@@ -65,7 +65,7 @@ async def test_out_of_time_before_the_commit_nothing_has_changed(scene: Interrup
     booking = await place.party()
     request = place.auto_assign_request(booking.booking_id, request_id=request_id)
     before = await scene.dump()
-    async with restaurant_locked(scene.server, place.restaurant_id):
+    async with restaurant_locked(scene.server.database_url, place.restaurant_id):
         answer = await place.client.auto_assign(request, timeout_s=PATIENCE_S)
     assert (answer.outcome, list(answer.next_steps)) == (BEFORE, [RETRY])
     assert not answer.HasField("assignment")
@@ -80,7 +80,7 @@ async def test_out_of_time_in_the_queue_of_writers_nothing_has_changed(scene: In
     place = scene.place
     booking = await place.party()
     before = await scene.dump()
-    async with restaurant_locked(scene.server, place.restaurant_id):
+    async with restaurant_locked(scene.server.database_url, place.restaurant_id):
         answers = await asyncio.gather(
             *(
                 place.client.auto_assign(

@@ -27,10 +27,10 @@ from tests.builders.world import World, evening, small_world
 from tests.conftest import Served
 from tests.races.behind_faults import interrupted
 from tests.races.crew import NOWHERE, OPENING, TIMEOUT_S, Crew, Pause, crew_on, just_count, outcomes
-from tests.races.evidence import Connection, Dump, broken_invariants, difference, dump
+from tests.races.evidence import Dump, broken_invariants, difference, dump
 from tests.races.faults import Run, Strike, cut_after, cut_before, refused_with
 from tests.races.operations import LATER, day
-from tests.support.database import connected, rows
+from tests.support.database import Connection, connected, rows
 from tests.support.gate import gate_to_postgres
 
 pytestmark = pytest.mark.shared_server

@@ -24,8 +24,8 @@ from server.persistence.group_member import Member
 from tests.builders.world import STAY, World, evening, small_world
 from tests.conftest import Served
 from tests.races.crew import NOWHERE, OPENING, Crew, Pause, crew_on, just_count, outcomes, worlds_of
-from tests.races.evidence import Connection, count, sound
-from tests.support.database import expire
+from tests.races.evidence import count, sound
+from tests.support.database import Connection, expire
 
 pytestmark = pytest.mark.shared_server
 

@@ -11,7 +11,8 @@ from tests.builders.world import TableSpec, small_world
 from tests.conftest import Served
 from tests.races.attempts import several_clients
 from tests.races.crowd import Crowd, Sent, attempt
-from tests.races.evidence import Connection, broken_invariants, connected, dump
+from tests.races.evidence import broken_invariants, dump
+from tests.support.database import Connection, connected
 
 HOSTS, STEPS = 16, 40
 # So many that every kind of call succeeds several times, and so few that most are in somebody's way.

@@ -14,9 +14,9 @@ from tests.builders.world import World, evening
 from tests.conftest import Served
 from tests.races.attempts import together
 from tests.races.crew import crew_on
-from tests.races.evidence import Connection, broken_invariants, count
+from tests.races.evidence import broken_invariants, count
 from tests.races.operations import LATER, day
-from tests.support.database import expire
+from tests.support.database import Connection, expire
 from tests.support.working import until, worker_on
 
 TTL_S = 1

@@ -17,7 +17,7 @@ from tests.builders.world import World, small_world
 from tests.conftest import Served
 from tests.races.attempts import ONCE_ONLY, TIMEOUT_S, until_answered
 from tests.races.crowd import attempt
-from tests.races.evidence import Connection, Dump, broken_invariants, connected, difference, dump
+from tests.races.evidence import Dump, broken_invariants, difference, dump
 from tests.races.faults import (
     FaultPlan,
     Strike,
@@ -28,6 +28,7 @@ from tests.races.faults import (
     stall,
 )
 from tests.races.operations import OPERATIONS, Operation, day
+from tests.support.database import Connection, connected
 from tests.support.postgres import TestServer
 
 # Serialization failure, deadlock, lock timeout.

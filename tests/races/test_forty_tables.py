@@ -9,7 +9,8 @@ from maitred_client.messages import Hold
 from tests.builders.world import TableSpec, World, evening, small_world
 from tests.conftest import Served
 from tests.races.attempts import TIMEOUT_S, several_clients, together
-from tests.races.evidence import Connection, broken_invariants, connected, count, ledger_of
+from tests.races.evidence import broken_invariants, count, ledger_of
+from tests.support.database import Connection, connected
 
 PARTIES = 1_000
 ROWS, ROW_LENGTH = 5, 8

@@ -16,8 +16,8 @@ from server.persistence.group import GROUPS
 from tests.builders.world import small_world
 from tests.conftest import Served
 from tests.races.crew import NOWHERE, TIMEOUT_S, crew_on, just_count, outcomes, worlds_of
-from tests.races.evidence import Connection, sound
-from tests.support.database import connected, restaurant_locked
+from tests.races.evidence import sound
+from tests.support.database import Connection, connected, restaurant_locked
 
 pytestmark = pytest.mark.shared_server
 

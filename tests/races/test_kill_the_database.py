@@ -16,9 +16,9 @@ from server.persistence.embedded import EmbeddedPostgres
 from server.rpc.health import ask_health
 from tests.conftest import FORMS, Served
 from tests.races.crowd import attempt
-from tests.races.evidence import connected
 from tests.races.faults import FaultPlan, Moment, cut_before, faulty_connection, killing, moments_of
 from tests.races.occasions import occasion, require_whole_or_nothing, undisturbed
+from tests.support.database import connected
 from tests.support.postgres import TestServer, scratch_directory
 
 HEALTH_INTERVAL_S = 0.05

@@ -13,7 +13,8 @@ from maitred_client import (
 from maitred_client.messages import Booking, BookingAction, GetHoldRequest, Hold
 from tests.builders.world import World
 from tests.races.attempts import together
-from tests.races.evidence import Connection, broken_invariants
+from tests.races.evidence import broken_invariants
+from tests.support.database import Connection
 
 pytestmark = pytest.mark.shared_server
 

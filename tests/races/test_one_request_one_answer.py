@@ -21,8 +21,9 @@ from maitred_client.messages import GetOperationRequest, PutRestaurantRequest, R
 from tests.builders.world import World, small_world
 from tests.conftest import Served
 from tests.races.attempts import ONCE_ONLY, TIMEOUT_S, together
-from tests.races.evidence import broken_invariants, connected, count, dump
+from tests.races.evidence import broken_invariants, count, dump
 from tests.races.operations import OPERATIONS, day
+from tests.support.database import connected
 
 pytestmark = pytest.mark.shared_server
 

@@ -8,8 +8,9 @@ from maitred_client import TableConflictHeldError
 from tests.builders.world import TableSpec, small_world
 from tests.conftest import Served
 from tests.races.attempts import TIMEOUT_S, several_clients, together
-from tests.races.evidence import broken_invariants, connected, count, ledger_of
-from tests.races.in_flight import restaurant_locked, wait_for_calls
+from tests.races.evidence import broken_invariants, count, ledger_of
+from tests.races.in_flight import wait_for_calls
+from tests.support.database import connected, restaurant_locked
 
 PARTIES = 1_000
 
@@ -22,7 +23,7 @@ async def test_of_a_thousand_holds_for_one_table_exactly_one_succeeds(server: Se
         )
         assert bookings.errors == ()
         requests = [world.hold_request(put.booking.booking_id, ["T1"]) for put in bookings.answers]
-        async with restaurant_locked(server, world.restaurant_id):
+        async with restaurant_locked(server.database_url, world.restaurant_id):
             race = asyncio.create_task(
                 together(
                     clients[n % len(clients)].hold_tables(request, timeout_s=TIMEOUT_S)

@@ -13,7 +13,8 @@ from maitred_client import (
 from maitred_client.messages import Booking, GetHoldRequest, Hold, HoldState, ValidateSelectionRequest
 from tests.builders.world import STAY, World, evening
 from tests.races.attempts import together
-from tests.races.evidence import Connection, broken_invariants
+from tests.races.evidence import broken_invariants
+from tests.support.database import Connection
 
 pytestmark = pytest.mark.shared_server
 

@@ -14,7 +14,8 @@ import pytest
 from maitred_client.messages import Assignment, Booking, Hold
 from tests.builders.world import STAY, World, evening, small_world
 from tests.conftest import Served
-from tests.races.evidence import Connection, connected, count
+from tests.races.evidence import count
+from tests.support.database import Connection, connected
 
 HOUR = timedelta(hours=1)
 INTRUDERS = 8

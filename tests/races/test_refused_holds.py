@@ -14,9 +14,10 @@ from tests.conftest import Served
 from tests.races.attempts import several_clients, together, until_answered
 from tests.races.behind_faults import Interrupted, interrupted
 from tests.races.crowd import attempt
-from tests.races.evidence import broken_invariants, connected, count
+from tests.races.evidence import broken_invariants, count
 from tests.races.faults import cut_after, cut_before
 from tests.races.operations import day
+from tests.support.database import connected
 
 TOLD = {"audit_log": 1, "capacity_outbox": 1, "idempotency_ledger": 1, "restaurants": 0}
 # Deciding takes seven, the rollback among them, and recording as many.
