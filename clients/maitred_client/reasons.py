@@ -351,7 +351,9 @@ class ServerOverloadedError(MaitredError, reason="SERVER_OVERLOADED", retry=Retr
 
 
 class StoreContentionError(MaitredError, reason="STORE_CONTENTION", retry=RetryClass.SAME_KEY):
-    """The database gave up on locks or on a deadlock even after the server's own retries. Nothing was changed."""
+    """The database gave up on locks or on a deadlock, for a change even after the server's own retries. Nothing was
+    changed.
+    """
 
     remedy = "Repeat the identical call with the same request_id."
 

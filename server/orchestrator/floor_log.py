@@ -68,7 +68,10 @@ class FloorChanges:
 
 
 class FloorLog(Protocol):
-    """Reads for watchers, outside of any transaction. Raises STORE_UNAVAILABLE or DEADLINE_EXCEEDED."""
+    """Reads for watchers, outside of any transaction.
+
+    Raises STORE_CONTENTION, STORE_UNAVAILABLE or DEADLINE_EXCEEDED.
+    """
 
     async def view(
         self, tenant_id: UUID, restaurant_id: UUID, starts_at: datetime | None, ends_at: datetime | None

@@ -360,7 +360,7 @@ class Store(Protocol):
     ) -> InvariantReport:
         """Looks at all restaurants of the tenant, or at one, as of one instant; waits for nobody's lock.
 
-        Raises STORE_UNAVAILABLE or DEADLINE_EXCEEDED.
+        Raises STORE_CONTENTION, STORE_UNAVAILABLE or DEADLINE_EXCEEDED.
         """
         ...
 

@@ -55,7 +55,7 @@ class WatchFloor:
     async def __call__(self, caller: Caller, question: WatchFloorQuestion) -> AsyncGenerator[Sight]:
         """Never ends by itself, except with a `ResumeRequired`.
 
-        Raises RESTAURANT_NOT_FOUND, WATCH_TOKEN_COMPACTED, STORE_UNAVAILABLE.
+        Raises RESTAURANT_NOT_FOUND, WATCH_TOKEN_COMPACTED, STORE_CONTENTION, STORE_UNAVAILABLE.
         """
         if question.after is None:
             view = await self._view(caller, question)

@@ -43,8 +43,20 @@ class UnreachableError(Exception):
     """No connection could be made; the text says why, without the address's secrets."""
 
 
-class ContentionError(Exception):
-    """The transaction lost a race and left nothing behind: run it again on a new snapshot."""
+class ContentionError(ServiceError):
+    """STORE_CONTENTION: what was asked lost a race and left nothing behind. Run it again on a new snapshot, or tell the
+    caller to, who hears of so many attempts.
+    """
+
+    def __init__(self, attempts: int = 1) -> None:
+        super().__init__(
+            Refusal(
+                Reason.STORE_CONTENTION,
+                f"The database gave up on locks (attempts: {attempts}); repeat the identical call.",
+                {"attempts": str(attempts)},
+                retry_after_s=RETRY_AFTER_S,
+            )
+        )
 
 
 def translated(error: Exception) -> Exception:
@@ -80,7 +92,7 @@ def _from_server(error: asyncpg.PostgresError) -> Exception:
     state = error.sqlstate or ""
     constraint = getattr(error, "constraint_name", None)
     if state in _CONTENTION_STATES or constraint in _RACE_CONSTRAINTS:
-        return ContentionError(state)
+        return ContentionError()
     if constraint in _NAME_CONSTRAINTS:
         return bad_field(
             _NAME_CONSTRAINTS[constraint], "two names are the same to the database, whatever the case"
@@ -140,17 +152,6 @@ def lacks_room(error: ServiceError) -> bool:
 
 def _unavailable(message: str) -> ServiceError:
     return ServiceError(Refusal(Reason.STORE_UNAVAILABLE, message, retry_after_s=RETRY_AFTER_S))
-
-
-def contended(attempts: int) -> ServiceError:
-    return ServiceError(
-        Refusal(
-            Reason.STORE_CONTENTION,
-            f"The database gave up on locks {attempts} times; repeat the identical call.",
-            {"attempts": str(attempts)},
-            retry_after_s=RETRY_AFTER_S,
-        )
-    )
 
 
 def deadline_exceeded() -> ServiceError:

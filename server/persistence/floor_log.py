@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Protocol, TypeVar
@@ -23,7 +23,7 @@ from server.orchestrator.paging import (
     hold_sort_key,
 )
 from server.orchestrator.ports import Inventory
-from server.persistence.failures import ContentionError, deadline_exceeded, unavailable
+from server.persistence.failures import deadline_exceeded
 from server.persistence.pool import Connection, Pool, connection_in_time
 from server.persistence.queries import load_queries
 from server.persistence.reader import SqlCatalogue
@@ -126,13 +126,8 @@ class SqlFloorLog:
         finally:
             self._views.release()
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
-        try:
-            async with connection_in_time(self._pool, self._timeout_s) as connection:
-                yield connection
-        except ContentionError:
-            raise unavailable() from None
+    def _connection(self) -> AbstractAsyncContextManager[Connection]:
+        return connection_in_time(self._pool, self._timeout_s)
 
 
 async def _all(fetch: Fetch[RowT], sort_key: SortKey[RowT]) -> tuple[RowT, ...]:

@@ -20,7 +20,6 @@ from server.persistence.commit_groups import CommitGroups
 from server.persistence.failures import (
     DRIVER_ERRORS,
     ContentionError,
-    contended,
     deadline_exceeded,
     lacks_room,
     translating,
@@ -98,7 +97,7 @@ class SqlStore:
                         return await self._attempt(work, deadline)
                     except ContentionError:
                         await asyncio.sleep(settings.backoff_s * 2**attempt)
-                raise contended(settings.attempts_max)
+                raise ContentionError(settings.attempts_max)
         except TimeoutError:
             raise deadline_exceeded() from None
         except ServiceError as error:

@@ -2,6 +2,7 @@
 that did not have to.
 """
 
+from collections.abc import Iterator
 from typing import Any, ClassVar, TypeAlias
 from uuid import UUID, uuid5
 
@@ -94,7 +95,7 @@ class AutoAssign(Verb):
         """Whether another time could help, or nothing on this floor."""
         if error.reason == "NO_FEASIBLE_PLAN":
             booking = moment.place.bookings[request.booking_id]
-            some = _allowed(moment, booking, request, ())
+            some = any(_allowed(moment, booking, request, step) for step in _steps(moment))
             outcome, step = ("fully_taken", "OFFER_ALTERNATIVES") if some else ("needs_staff", "ASK_STAFF")
             assert (error.metadata["outcome"], error.metadata["next_steps"]) == (outcome, step)
 
@@ -214,13 +215,18 @@ def _too_late(moment: Moment, booking: Booking, cutoff_s: int | None) -> set[str
 
 def _feasible(moment: Moment, booking: Booking, request: pb.AutoAssignRequest) -> Found | None:
     """The first step of relaxation with free sets, and these sets."""
-    policy, window = moment.place.policy, booking.stay.window
+    window = booking.stay.window
     foreign = foreign_to(moment.place, booking.booking_id, moment.now)
-    for step in relaxation_steps(policy.relaxations if policy else ()):
+    for step in _steps(moment):
         allowed = _allowed(moment, booking, request, step)
         if free := [tables for tables in allowed if not taken(foreign, tables, window)]:
             return in_precedence(step), free
     return None
+
+
+def _steps(moment: Moment) -> Iterator[tuple[str, ...]]:
+    policy = moment.place.policy
+    return relaxation_steps(policy.relaxations if policy else ())
 
 
 def _allowed(

@@ -6,7 +6,13 @@ from uuid import uuid4
 
 import pytest
 
-from maitred_client import AsyncMaitredClient, RetryPolicy, StoreUnavailableError
+from maitred_client import AsyncMaitredClient, RetryPolicy, StoreContentionError, StoreUnavailableError
+from maitred_client.messages import (
+    CheckInvariantsRequest,
+    GetBookingRequest,
+    GetFloorRequest,
+    WatchFloorRequest,
+)
 from server.bootstrap import serving
 from server.config import load_settings
 from server.rpc.health import ask_health
@@ -108,3 +114,27 @@ async def test_while_the_disk_is_full_callers_are_told_so_and_health_says_that_n
         await database.execute(ROOM_AGAIN)
         await says(running.address, "SERVING")
         await world.booking()
+
+
+async def test_who_asks_about_what_somebody_has_locked_and_may_not_wait_for_it_is_told_to_come_again(
+    database_url: str,
+) -> None:
+    """As a role's lock_timeout has it, and as it is where a replica gives a question up for what it has to replay."""
+    settings = load_settings(port=0, log_level="error", pool_size_min=1, health_interval_s=60)
+    async with (
+        serving(settings, f"{database_url}&lock_timeout=1") as running,
+        AsyncMaitredClient(running.address, tenant_id=uuid4(), actor="tests", retry=NO_RETRIES) as client,
+        connected(database_url) as database,
+    ):
+        world = await small_world(client)
+        booking, here = await world.booking(), world.restaurant_id
+        async with database.transaction():
+            await database.execute("LOCK TABLE restaurants, bookings")
+            for question in (
+                client.get_floor(GetFloorRequest(restaurant_id=here)),
+                client.get_booking(GetBookingRequest(restaurant_id=here, booking_id=booking.booking_id)),
+                client.check_invariants(CheckInvariantsRequest(restaurant_id=here)),
+                anext(client.watch_floor(WatchFloorRequest(restaurant_id=here))),
+            ):
+                await refused(question, StoreContentionError)
+        assert (await client.get_floor(GetFloorRequest(restaurant_id=here))).floor.tables

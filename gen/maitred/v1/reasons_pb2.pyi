@@ -386,7 +386,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Repeat the identical call after the delay in RetryInfo.
     """
     ERROR_REASON_STORE_CONTENTION: _ErrorReason.ValueType  # 45
-    """The database gave up on locks or on a deadlock even after the server's own retries. Nothing was changed.
+    """The database gave up on locks or on a deadlock, for a change even after the server's own retries. Nothing was changed.
     Status: UNAVAILABLE + RetryInfo
     Metadata: attempts
     Retry: SAME_KEY
@@ -801,7 +801,7 @@ Retry: WAIT
 Remedy: Repeat the identical call after the delay in RetryInfo.
 """
 ERROR_REASON_STORE_CONTENTION: ErrorReason.ValueType  # 45
-"""The database gave up on locks or on a deadlock even after the server's own retries. Nothing was changed.
+"""The database gave up on locks or on a deadlock, for a change even after the server's own retries. Nothing was changed.
 Status: UNAVAILABLE + RetryInfo
 Metadata: attempts
 Retry: SAME_KEY
