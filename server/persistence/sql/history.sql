@@ -281,35 +281,28 @@ WITH past AS MATERIALIZED (
 gone AS MATERIALIZED (
     SELECT
         r.restaurant_id,
+        n.occurred_at,
         n.audit_id
     FROM restaurants AS r
     CROSS JOIN LATERAL (
-        SELECT l.occurred_at
-        FROM audit_log AS l
-        WHERE l.restaurant_id = r.restaurant_id AND l.resource_id = r.restaurant_id
-        ORDER BY l.audit_id
-        LIMIT 1
-    ) AS f
-    CROSS JOIN LATERAL (
         SELECT
-            l.audit_id,
-            l.occurred_at
+            l.occurred_at,
+            l.audit_id
         FROM audit_log AS l
         WHERE
             l.restaurant_id = r.restaurant_id
             AND l.resource_id = r.restaurant_id
-            AND f.occurred_at < (SELECT p.made_by FROM past AS p)
-        ORDER BY l.audit_id
+            AND l.occurred_at < (SELECT p.made_by FROM past AS p)
+        ORDER BY l.occurred_at, l.audit_id
         LIMIT $2
     ) AS n
-    WHERE n.occurred_at < (SELECT p.made_by FROM past AS p)
     LIMIT $2
 ),
 
 audited AS (
     DELETE FROM audit_log AS l
     USING gone AS g
-    WHERE l.restaurant_id = g.restaurant_id AND l.audit_id = g.audit_id
+    WHERE l.restaurant_id = g.restaurant_id AND l.occurred_at = g.occurred_at AND l.audit_id = g.audit_id
     RETURNING l.restaurant_id, l.floor_version, l.occurred_at
 ),
 
