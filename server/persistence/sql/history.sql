@@ -182,22 +182,18 @@ audited AS (
     DELETE FROM audit_log AS l
     USING gone AS g
     WHERE l.restaurant_id = g.restaurant_id AND l.resource_id = g.booking_id
-    RETURNING l.restaurant_id, l.floor_version, l.occurred_at
+    RETURNING l.restaurant_id, l.floor_version
 ),
 
 marked AS (
-    INSERT INTO history_cleared AS m (restaurant_id, audit_version, audit_until)
+    INSERT INTO history_cleared AS m (restaurant_id, audit_version)
     SELECT
         l.restaurant_id,
-        max(l.floor_version),
-        max(l.occurred_at)
+        max(l.floor_version)
     FROM audited AS l
     GROUP BY l.restaurant_id
     ORDER BY l.restaurant_id
-    ON CONFLICT (restaurant_id) DO UPDATE
-    SET
-        audit_version = greatest(m.audit_version, excluded.audit_version),
-        audit_until = greatest(m.audit_until, excluded.audit_until)
+    ON CONFLICT (restaurant_id) DO UPDATE SET audit_version = greatest(m.audit_version, excluded.audit_version)
 ),
 
 deleted AS (
@@ -245,22 +241,18 @@ audited AS (
     DELETE FROM audit_log AS l
     USING gone AS g
     WHERE l.restaurant_id = g.restaurant_id AND l.resource_id = g.block_id
-    RETURNING l.restaurant_id, l.floor_version, l.occurred_at
+    RETURNING l.restaurant_id, l.floor_version
 ),
 
 marked AS (
-    INSERT INTO history_cleared AS m (restaurant_id, audit_version, audit_until)
+    INSERT INTO history_cleared AS m (restaurant_id, audit_version)
     SELECT
         l.restaurant_id,
-        max(l.floor_version),
-        max(l.occurred_at)
+        max(l.floor_version)
     FROM audited AS l
     GROUP BY l.restaurant_id
     ORDER BY l.restaurant_id
-    ON CONFLICT (restaurant_id) DO UPDATE
-    SET
-        audit_version = greatest(m.audit_version, excluded.audit_version),
-        audit_until = greatest(m.audit_until, excluded.audit_until)
+    ON CONFLICT (restaurant_id) DO UPDATE SET audit_version = greatest(m.audit_version, excluded.audit_version)
 ),
 
 deleted AS (
@@ -303,22 +295,18 @@ audited AS (
     DELETE FROM audit_log AS l
     USING gone AS g
     WHERE l.restaurant_id = g.restaurant_id AND l.occurred_at = g.occurred_at AND l.audit_id = g.audit_id
-    RETURNING l.restaurant_id, l.floor_version, l.occurred_at
+    RETURNING l.restaurant_id, l.floor_version
 ),
 
 marked AS (
-    INSERT INTO history_cleared AS m (restaurant_id, audit_version, audit_until)
+    INSERT INTO history_cleared AS m (restaurant_id, audit_version)
     SELECT
         l.restaurant_id,
-        max(l.floor_version),
-        max(l.occurred_at)
+        max(l.floor_version)
     FROM audited AS l
     GROUP BY l.restaurant_id
     ORDER BY l.restaurant_id
-    ON CONFLICT (restaurant_id) DO UPDATE
-    SET
-        audit_version = greatest(m.audit_version, excluded.audit_version),
-        audit_until = greatest(m.audit_until, excluded.audit_until)
+    ON CONFLICT (restaurant_id) DO UPDATE SET audit_version = greatest(m.audit_version, excluded.audit_version)
 )
 
 SELECT count(*) AS entries FROM audited;
