@@ -18,7 +18,7 @@ from maitred_client.messages import (
 from server.cli.claim_view import show_assignment, show_hold
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
-from server.cli.instants import zone_of
+from server.cli.instants import zone_shown
 from server.cli.looking_up import drive, find_restaurant, get_floor, table_ids
 from server.cli.options import (
     ADDRESS_DEFAULT,
@@ -121,7 +121,7 @@ async def _plan(
             request.party.CopyFrom(wanted.party_request(restaurant, floor))
         response = await client.plan_tables(request)
     if output is Format.TABLE:
-        show(*plan_view(response, floor, zone_of(restaurant)))
+        show(*plan_view(response, floor, zone_shown(restaurant)))
     elif output is Format.JSON:
         write_json(to_dict(response), output)
     else:
