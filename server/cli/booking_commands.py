@@ -227,6 +227,7 @@ def confirm(
     async def work() -> None:
         async with Connection(address, tenant, actor, timeout).open() as client:
             found = await find_restaurant(client, restaurant)
+            floor = await get_floor(client, found)
             held = (await client.get_hold(_which(found, hold_id))).hold
             response = await client.confirm_hold(
                 ConfirmHoldRequest(
@@ -237,7 +238,6 @@ def confirm(
                     reason=reason,
                 )
             )
-            floor = await get_floor(client, found)
         if output is not Format.TABLE:
             write_json(to_dict(response), output)
             return
@@ -263,10 +263,10 @@ def release(
     async def work() -> None:
         async with Connection(address, tenant, actor, timeout).open() as client:
             found = await find_restaurant(client, restaurant)
+            floor = await get_floor(client, found)
             response = await client.release_hold(
                 ReleaseHoldRequest(restaurant_id=found.restaurant_id, hold_id=str(hold_id))
             )
-            floor = await get_floor(client, found)
         if output is not Format.TABLE:
             write_json(to_dict(response), output)
             return
