@@ -18,7 +18,7 @@ from maitred_client.messages import (
 from server.cli.claim_view import show_assignment, show_hold
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
-from server.cli.instants import zone_of
+from server.cli.instants import zone_shown
 from server.cli.looking_up import drive, find_restaurant, get_floor, table_ids
 from server.cli.options import (
     ADDRESS_DEFAULT,
@@ -121,7 +121,7 @@ async def _plan(
             request.party.CopyFrom(wanted.party_request(restaurant, floor))
         response = await client.plan_tables(request)
     if output is Format.TABLE:
-        show(*plan_view(response, floor, zone_of(restaurant)))
+        show(*plan_view(response, floor, zone_shown(restaurant)))
     elif output is Format.JSON:
         write_json(to_dict(response), output)
     else:
@@ -227,6 +227,7 @@ def confirm(
     async def work() -> None:
         async with Connection(address, tenant, actor, timeout).open() as client:
             found = await find_restaurant(client, restaurant)
+            floor = await get_floor(client, found)
             held = (await client.get_hold(_which(found, hold_id))).hold
             response = await client.confirm_hold(
                 ConfirmHoldRequest(
@@ -237,7 +238,6 @@ def confirm(
                     reason=reason,
                 )
             )
-            floor = await get_floor(client, found)
         if output is not Format.TABLE:
             write_json(to_dict(response), output)
             return
@@ -263,10 +263,10 @@ def release(
     async def work() -> None:
         async with Connection(address, tenant, actor, timeout).open() as client:
             found = await find_restaurant(client, restaurant)
+            floor = await get_floor(client, found)
             response = await client.release_hold(
                 ReleaseHoldRequest(restaurant_id=found.restaurant_id, hold_id=str(hold_id))
             )
-            floor = await get_floor(client, found)
         if output is not Format.TABLE:
             write_json(to_dict(response), output)
             return

@@ -1,18 +1,18 @@
 """Holds and assignments as people read them on a terminal."""
 
 from collections.abc import Mapping
-from zoneinfo import ZoneInfo
+from datetime import tzinfo
 
 from maitred_client import instant
 from maitred_client.messages import Assignment, BookingStatus, Floor, Hold, HoldState, Restaurant
-from server.cli.instants import zone_of
+from server.cli.instants import zone_shown
 from server.cli.output import facts, show
 from server.cli.overriding import reason_names
 from server.cli.wording import told
 
 
 def show_hold(held: Hold, floor: Floor, restaurant: Restaurant) -> None:
-    zone = zone_of(restaurant)
+    zone = zone_shown(restaurant)
     state = told(HoldState, held.state)
     expires = instant(held.expires_at).astimezone(zone)
     show(
@@ -40,7 +40,7 @@ def show_assignment(
                 ("booking", f"{assignment.booking_id} is {told(BookingStatus, status)}"),
                 ("tables", " + ".join(table_names(assignment, floor))),
                 ("party", assignment.party_size),
-                ("window", _window(assignment, zone_of(restaurant))),
+                ("window", _window(assignment, zone_shown(restaurant))),
                 *_overridden(assignment),
             )
         )
@@ -57,6 +57,6 @@ def table_names(claim: Hold | Assignment, floor: Floor) -> list[str]:
     return [names.get(table, table) for table in claim.table_ids]
 
 
-def _window(claim: Hold | Assignment, zone: ZoneInfo) -> str:
+def _window(claim: Hold | Assignment, zone: tzinfo) -> str:
     start, end = (instant(each).astimezone(zone) for each in (claim.window_start, claim.window_end))
     return f"{start:%a %Y-%m-%d %H:%M}–{end:%H:%M %Z}"

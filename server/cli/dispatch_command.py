@@ -4,7 +4,6 @@ import datetime as dt
 from collections.abc import Iterable, Iterator
 from typing import Annotated
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -32,12 +31,11 @@ from maitred_client.messages import (
     GetBookingRequest,
     Hold,
     ListHoldsRequest,
-    Restaurant,
 )
 from maitred_client.values import enum_word
 from server.cli.claim_view import table_names
 from server.cli.help_text import add_command
-from server.cli.instants import zone_of
+from server.cli.instants import zone_shown
 from server.cli.looking_up import drive, find_restaurant, get_floor, start_in
 from server.cli.options import (
     ADDRESS_DEFAULT,
@@ -119,7 +117,7 @@ def dispatch(
         if output is not Format.TABLE:
             write_json(to_dict(response), output)
             return
-        show(facts(_booking_facts(response.booking, found, NEEDED)))
+        show(facts(_booking_facts(response.booking, zone_shown(found), NEEDED)))
 
     drive(work())
 
@@ -146,11 +144,11 @@ def booking(
             if output is not Format.TABLE:
                 write_json(to_dict(response), output)
                 return
-            floor = await get_floor(client, found)
+            zone, floor = zone_shown(found), await get_floor(client, found)
             tables = await _tables(client, response.booking, floor)
-            holds = await _holds(client, response.booking, found, floor)
-        seen = _booking_facts(response.booking, found, tables)
-        show(facts((*seen, *holds, *_history(response.history, found))))
+            holds = await _holds(client, response.booking, zone, floor)
+        seen = _booking_facts(response.booking, zone, tables)
+        show(facts((*seen, *holds, *_history(response.history, zone))))
 
     drive(work())
 
@@ -167,11 +165,11 @@ async def _tables(client: AsyncMaitredClient, seen: Booking, floor: Floor) -> st
 
 
 async def _holds(
-    client: AsyncMaitredClient, seen: Booking, restaurant: Restaurant, floor: Floor
+    client: AsyncMaitredClient, seen: Booking, zone: dt.tzinfo, floor: Floor
 ) -> list[tuple[str, object]]:
     """The live holds of the booking: whoever wants to confirm or release one needs its id."""
     request = ListHoldsRequest(restaurant_id=seen.restaurant_id, booking_id=seen.booking_id)
-    zone, shown = zone_of(restaurant), list[tuple[str, object]]()
+    shown = list[tuple[str, object]]()
     async for hold in client.iterate_holds(request):
         expires = instant(hold.expires_at).astimezone(zone)
         shown.append(("hold", f"{hold.hold_id} on {_named(hold, floor)}, until {expires:%H:%M:%S %Z}"))
@@ -182,8 +180,7 @@ def _named(claim: Hold | Assignment, floor: Floor) -> str:
     return " + ".join(sorted(table_names(claim, floor)))
 
 
-def _booking_facts(seen: Booking, restaurant: Restaurant, tables: str) -> Iterator[tuple[str, object]]:
-    zone = zone_of(restaurant)
+def _booking_facts(seen: Booking, zone: dt.tzinfo, tables: str) -> Iterator[tuple[str, object]]:
     start, end = (instant(each).astimezone(zone) for each in (seen.window_start, seen.window_end))
     yield "booking", f"{seen.booking_id} is {told(BookingStatus, seen.status)}"
     yield "party", seen.party.party_size
@@ -193,7 +190,7 @@ def _booking_facts(seen: Booking, restaurant: Restaurant, tables: str) -> Iterat
         yield from _job_facts(seen.auto_assign_job, zone)
 
 
-def _job_facts(job: AutoAssignJob, zone: ZoneInfo) -> Iterator[tuple[str, object]]:
+def _job_facts(job: AutoAssignJob, zone: dt.tzinfo) -> Iterator[tuple[str, object]]:
     state = told(AutoAssignJobState, job.state)
     if job.HasField("next_attempt_at"):
         state = (
@@ -209,8 +206,7 @@ def _job_facts(job: AutoAssignJob, zone: ZoneInfo) -> Iterator[tuple[str, object
         yield "decided", f"{outcome}{why} ({trigger}, {at}, {tries})"
 
 
-def _history(changes: Iterable[BookingChange], restaurant: Restaurant) -> Iterator[tuple[str, object]]:
-    zone = zone_of(restaurant)
+def _history(changes: Iterable[BookingChange], zone: dt.tzinfo) -> Iterator[tuple[str, object]]:
     for change in changes:
         at = f"{instant(change.changed_at).astimezone(zone):%a %Y-%m-%d %H:%M:%S}"
         why = f", {change.reason}" if change.reason else ""

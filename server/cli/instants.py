@@ -2,39 +2,52 @@
 
 import datetime as dt
 import re
+from collections.abc import Callable
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from maitred_client.messages import Restaurant
 from server.cli.failures import CommandFailure, ExitCode
+from server.cli.output import note
 from server.domain.limits import INSTANT_MAX, INSTANT_MIN
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
 _YEARS = range(INSTANT_MIN.year, INSTANT_MAX.year)
+_UNKNOWN = "this machine does not know the restaurant's time zone, {}"
+_UPDATE = "Its time zones are older than the server's: pip install --upgrade tzdata"
 
 
 def zone_of(restaurant: Restaurant) -> ZoneInfo:
-    """The time zone by which the restaurant tells times. Raises CommandFailure where only the server knows it."""
+    """The time zone in which local times are meant. Raises CommandFailure where only the server knows it."""
     try:
         return ZoneInfo(restaurant.time_zone)
     except ZoneInfoNotFoundError:
-        raise CommandFailure(
-            ExitCode.BAD_SETTINGS,
-            f"this machine does not know the restaurant's time zone, {restaurant.time_zone}",
-            "Its time zones are older than the server's: pip install --upgrade tzdata",
-        ) from None
+        problem = _UNKNOWN.format(restaurant.time_zone)
+        raise CommandFailure(ExitCode.BAD_SETTINGS, problem, _UPDATE) from None
 
 
-def parse_start(text: str, zone: ZoneInfo, now: dt.datetime) -> dt.datetime:
+def zone_shown(restaurant: Restaurant) -> dt.tzinfo:
+    """The time zone in which instants are shown: the restaurant's, or UTC with a word about it where only the server
+    knows that. What was done or found is never kept back for it.
+    """
+    try:
+        return ZoneInfo(restaurant.time_zone)
+    except ZoneInfoNotFoundError:
+        note(f"{_UNKNOWN.format(restaurant.time_zone)}: times are in UTC. {_UPDATE}")
+        return dt.UTC
+
+
+def parse_start(text: str, zone: Callable[[], dt.tzinfo], now: dt.datetime) -> dt.datetime:
     """An aware instant from "HH:MM" (the next time the restaurant's clock shows it) or ISO 8601.
 
-    ISO without an offset is the restaurant's local time. `now` is aware. Raises ValueError with a sentence.
+    ISO without an offset is the restaurant's local time; `zone` is asked for local times alone. `now` is aware. Raises
+    ValueError with a sentence.
     """
     text = text.strip()
     if match := _CLOCK.fullmatch(text):
         hour, minute = int(match.group(1)), int(match.group(2))
         if hour > 23 or minute > 59:
             raise ValueError(f"{text!r} is not a time of day; write it like 19:30")
-        local = now.astimezone(zone)
+        local = now.astimezone(zone())
         start = local.replace(hour=hour, minute=minute, second=0, microsecond=0)
         return start if start > local else start + dt.timedelta(days=1)
     try:
@@ -44,7 +57,7 @@ def parse_start(text: str, zone: ZoneInfo, now: dt.datetime) -> dt.datetime:
             f"{text!r} is not a time; write 19:30, 2026-03-14T19:30 or 2026-03-14T19:30+01:00"
         ) from None
     _require_year(text, start.year)
-    return start if start.tzinfo is not None else start.replace(tzinfo=zone)
+    return start if start.tzinfo is not None else start.replace(tzinfo=zone())
 
 
 def parse_date(text: str) -> dt.date:

@@ -102,7 +102,7 @@ def table_ids(floor: Floor, names: str, option: str) -> list[str]:
 def start_in(restaurant: Restaurant, text: str, option: str = "--start") -> dt.datetime:
     """The instant that a person means by a time in this restaurant."""
     try:
-        return parse_start(text, zone_of(restaurant), dt.datetime.now(dt.UTC))
+        return parse_start(text, lambda: zone_of(restaurant), dt.datetime.now(dt.UTC))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from None
 

@@ -54,11 +54,11 @@ def extend(
     async def work() -> None:
         async with Connection(address, tenant, actor, timeout).open() as client:
             found = await find_restaurant(client, restaurant)
+            floor = await get_floor(client, found)
             request = ExtendHoldRequest(restaurant_id=found.restaurant_id, hold_id=str(hold_id))
             if ttl is not None:
                 request.ttl.CopyFrom(duration(dt.timedelta(seconds=ttl)))
             response = await client.extend_hold(request)
-            floor = await get_floor(client, found)
         if output is not Format.TABLE:
             write_json(to_dict(response), output)
             return

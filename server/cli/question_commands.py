@@ -17,7 +17,7 @@ from maitred_client.messages import (
 )
 from server.cli.answer_view import availability_view, explanation_view
 from server.cli.help_text import add_command
-from server.cli.instants import zone_of
+from server.cli.instants import zone_of, zone_shown
 from server.cli.looking_up import date_of, drive, find_restaurant, get_floor, table_ids, zone_id_by_name
 from server.cli.options import (
     ADDRESS_DEFAULT,
@@ -84,7 +84,7 @@ def explain(
                 request.party.CopyFrom(wanted.party_request(found, floor))
             response = await client.explain_table(request)
         if output is Format.TABLE:
-            show(*explanation_view(response, floor, zone_of(found)))
+            show(*explanation_view(response, floor, zone_shown(found)))
         elif output is Format.JSON:
             write_json(to_dict(response), output)
         else:

@@ -76,4 +76,4 @@ def calls_to_try(address: str, sample: Sample) -> tuple[Text, ...]:
 
 
 def _next_dinner(day: ServiceDay) -> dt.datetime:
-    return parse_start(TRY_START, ZoneInfo(day.timezone), dt.datetime.now(dt.UTC))
+    return parse_start(TRY_START, lambda: ZoneInfo(day.timezone), dt.datetime.now(dt.UTC))

@@ -30,4 +30,8 @@ class ListAuditEntries:
                 question.restaurant_id, question.resource_id, question.window, page
             )
 
-        return await listed(question.page, fetch, lambda entry: (str(entry.audit_id),))
+        return await listed(question.page, fetch, _sort_key)
+
+
+def _sort_key(entry: AuditRecord) -> tuple[str, ...]:
+    return entry.occurred_at.isoformat(), str(entry.audit_id)

@@ -1,5 +1,6 @@
 """What measurements ask of PostgreSQL: made-up events, a plain queue over the same rows, and watched connections."""
 
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,8 +18,12 @@ from server.persistence.transactions import TRANSACTIONS
 BENCH = load_queries("bench")
 CHANGES = load_queries("changes")
 EMBEDDED = load_queries("embedded")
-# Where the events stand among the values of `write_changes`, and how none look.
-EVENTS, NO_EVENTS = 13, "[]"
+# Where the events stand among the values of `write_changes`: the statement itself tells. And how none look.
+(EVENTS,) = (
+    int(number) - 1
+    for number in re.findall(r"capacity_outbox .*?\$(\d+)", CHANGES["write_changes"], re.DOTALL)
+)
+NO_EVENTS = "[]"
 
 Commits: TypeAlias = dict[tuple[UUID, int], float]
 """By restaurant and floor version, the time in seconds since 1970 at which the commit had returned."""

@@ -189,14 +189,15 @@ class SqlCatalogue(SqlReader):
     async def audit_entries(
         self, restaurant_id: UUID, resource_id: UUID | None, window: Window | None, page: Page
     ) -> tuple[AuditRecord, ...]:
+        # Numbers begin at 1, so whatever is before the window's end is before its end and 0.
+        ends: list[tuple[datetime, int]] = [(window.end, 0)] if window else []
+        if page.after:
+            instant, number = page.after
+            ends.append((datetime.fromisoformat(instant), int(number)))
+        since = window.start if window else None
+        before = min(ends, default=(None, None))
         found = await self._asking.fetch(
-            JOURNAL["audit_page"],
-            restaurant_id,
-            resource_id,
-            window.start if window else None,
-            window.end if window else None,
-            int(page.after[0]) if page.after else None,
-            page.size,
+            JOURNAL["audit_page"], restaurant_id, resource_id, since, *before, page.size
         )
         return tuple(rows.audit_record(row) for row in found)
 

@@ -353,15 +353,15 @@ def audit_record(row: Row) -> AuditRecord:
 
 
 def invariant_violation(row: Row) -> InvariantViolation:
-    """A row of a check, without the number of all its rows."""
+    """A row of a check, without the number of all its rows. It has columns of the ids that the check can tell."""
     return InvariantViolation(
         row["message"],
-        row["restaurant_id"],
-        row["booking_id"],
-        row["hold_id"],
-        row["assignment_id"],
-        row["block_id"],
-        tuple(row["table_ids"]),
+        row.get("restaurant_id"),
+        row.get("booking_id"),
+        row.get("hold_id"),
+        row.get("assignment_id"),
+        row.get("block_id"),
+        tuple(row.get("table_ids", ())),
     )
 
 

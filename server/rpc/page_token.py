@@ -37,7 +37,7 @@ class ListKey(Enum):
     HOLDS = ("holds", KeyPart.INSTANT, KeyPart.UUID)
     ASSIGNMENTS = ("assignments", KeyPart.INSTANT, KeyPart.UUID)
     BLOCKS = ("blocks", KeyPart.INSTANT, KeyPart.UUID)
-    AUDIT = ("audit", KeyPart.NUMBER)
+    AUDIT = ("audit", KeyPart.INSTANT, KeyPart.NUMBER)
     OUTBOX = ("outbox", KeyPart.INSTANT, KeyPart.UUID)
 
     @property

@@ -3,11 +3,13 @@
 import grpc
 import pytest
 
+from maitred_client.messages import GetRestaurantResponse, Restaurant
 from server.cli.failures import ExitCode
 from tests.support.programs import run
 from tests.support.scripted_server import Refusal, scripted_server
 
 HOLD = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+PLACE = Restaurant(restaurant_id=HOLD, name="Olympus", time_zone="UTC")
 
 
 @pytest.mark.parametrize(
@@ -37,3 +39,13 @@ async def test_whoever_waited_in_vain_hears_of_the_timeout_and_that_a_change_can
     assert "no maitred server answered in time" in ended.err
     assert "--timeout" in ended.err
     assert "A change can have been made" in ended.err
+
+
+@pytest.mark.parametrize("command", ["confirm", "release", "extend"])
+async def test_nothing_is_asked_any_more_after_the_change_that_shall_be_shown(command: str) -> None:
+    async with scripted_server() as server:
+        server.will("GetRestaurant", GetRestaurantResponse(restaurant=PLACE))
+        ended = await run(command, HOLD, "--restaurant", PLACE.restaurant_id, "--address", server.address)
+        asked = [each.method.rpartition("/")[2].lower() for each in server.asked]
+    assert ended.code == ExitCode.OK, ended.err
+    assert asked[-1] == f"{command}hold"

@@ -182,22 +182,18 @@ audited AS (
     DELETE FROM audit_log AS l
     USING gone AS g
     WHERE l.restaurant_id = g.restaurant_id AND l.resource_id = g.booking_id
-    RETURNING l.restaurant_id, l.floor_version, l.occurred_at
+    RETURNING l.restaurant_id, l.floor_version
 ),
 
 marked AS (
-    INSERT INTO history_cleared AS m (restaurant_id, audit_version, audit_until)
+    INSERT INTO history_cleared AS m (restaurant_id, audit_version)
     SELECT
         l.restaurant_id,
-        max(l.floor_version),
-        max(l.occurred_at)
+        max(l.floor_version)
     FROM audited AS l
     GROUP BY l.restaurant_id
     ORDER BY l.restaurant_id
-    ON CONFLICT (restaurant_id) DO UPDATE
-    SET
-        audit_version = greatest(m.audit_version, excluded.audit_version),
-        audit_until = greatest(m.audit_until, excluded.audit_until)
+    ON CONFLICT (restaurant_id) DO UPDATE SET audit_version = greatest(m.audit_version, excluded.audit_version)
 ),
 
 deleted AS (
@@ -245,22 +241,18 @@ audited AS (
     DELETE FROM audit_log AS l
     USING gone AS g
     WHERE l.restaurant_id = g.restaurant_id AND l.resource_id = g.block_id
-    RETURNING l.restaurant_id, l.floor_version, l.occurred_at
+    RETURNING l.restaurant_id, l.floor_version
 ),
 
 marked AS (
-    INSERT INTO history_cleared AS m (restaurant_id, audit_version, audit_until)
+    INSERT INTO history_cleared AS m (restaurant_id, audit_version)
     SELECT
         l.restaurant_id,
-        max(l.floor_version),
-        max(l.occurred_at)
+        max(l.floor_version)
     FROM audited AS l
     GROUP BY l.restaurant_id
     ORDER BY l.restaurant_id
-    ON CONFLICT (restaurant_id) DO UPDATE
-    SET
-        audit_version = greatest(m.audit_version, excluded.audit_version),
-        audit_until = greatest(m.audit_until, excluded.audit_until)
+    ON CONFLICT (restaurant_id) DO UPDATE SET audit_version = greatest(m.audit_version, excluded.audit_version)
 ),
 
 deleted AS (
@@ -281,51 +273,40 @@ WITH past AS MATERIALIZED (
 gone AS MATERIALIZED (
     SELECT
         r.restaurant_id,
+        n.occurred_at,
         n.audit_id
     FROM restaurants AS r
     CROSS JOIN LATERAL (
-        SELECT l.occurred_at
-        FROM audit_log AS l
-        WHERE l.restaurant_id = r.restaurant_id AND l.resource_id = r.restaurant_id
-        ORDER BY l.audit_id
-        LIMIT 1
-    ) AS f
-    CROSS JOIN LATERAL (
         SELECT
-            l.audit_id,
-            l.occurred_at
+            l.occurred_at,
+            l.audit_id
         FROM audit_log AS l
         WHERE
             l.restaurant_id = r.restaurant_id
             AND l.resource_id = r.restaurant_id
-            AND f.occurred_at < (SELECT p.made_by FROM past AS p)
-        ORDER BY l.audit_id
+            AND l.occurred_at < (SELECT p.made_by FROM past AS p)
+        ORDER BY l.occurred_at, l.audit_id
         LIMIT $2
     ) AS n
-    WHERE n.occurred_at < (SELECT p.made_by FROM past AS p)
     LIMIT $2
 ),
 
 audited AS (
     DELETE FROM audit_log AS l
     USING gone AS g
-    WHERE l.restaurant_id = g.restaurant_id AND l.audit_id = g.audit_id
-    RETURNING l.restaurant_id, l.floor_version, l.occurred_at
+    WHERE l.restaurant_id = g.restaurant_id AND l.occurred_at = g.occurred_at AND l.audit_id = g.audit_id
+    RETURNING l.restaurant_id, l.floor_version
 ),
 
 marked AS (
-    INSERT INTO history_cleared AS m (restaurant_id, audit_version, audit_until)
+    INSERT INTO history_cleared AS m (restaurant_id, audit_version)
     SELECT
         l.restaurant_id,
-        max(l.floor_version),
-        max(l.occurred_at)
+        max(l.floor_version)
     FROM audited AS l
     GROUP BY l.restaurant_id
     ORDER BY l.restaurant_id
-    ON CONFLICT (restaurant_id) DO UPDATE
-    SET
-        audit_version = greatest(m.audit_version, excluded.audit_version),
-        audit_until = greatest(m.audit_until, excluded.audit_until)
+    ON CONFLICT (restaurant_id) DO UPDATE SET audit_version = greatest(m.audit_version, excluded.audit_version)
 )
 
 SELECT count(*) AS entries FROM audited;

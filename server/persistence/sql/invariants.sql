@@ -222,12 +222,6 @@ FROM summed AS s;
 -- The database itself refuses a second claim on a table for an overlapping window.
 SELECT
     1::bigint AS violations,
-    NULL::uuid AS restaurant_id,
-    NULL::uuid AS booking_id,
-    NULL::uuid AS hold_id,
-    NULL::uuid AS assignment_id,
-    NULL::uuid AS block_id,
-    '{}'::uuid [] AS table_ids,
     'the constraint table_claims_no_overlap is missing, deferrable, not validated or another one' AS message
 WHERE
     cardinality($1::uuid []) IS DISTINCT FROM 0
@@ -305,12 +299,6 @@ broken AS MATERIALIZED (
 
 SELECT
     count(*) OVER () AS violations,
-    NULL::uuid AS restaurant_id,
-    NULL::uuid AS booking_id,
-    NULL::uuid AS hold_id,
-    NULL::uuid AS assignment_id,
-    NULL::uuid AS block_id,
-    '{}'::uuid [] AS table_ids,
     'the constraint ' || b.name || ' ' || b.problem AS message
 FROM broken AS b
 WHERE cardinality($1::uuid []) IS DISTINCT FROM 0

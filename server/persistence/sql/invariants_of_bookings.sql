@@ -37,10 +37,7 @@ SELECT
     count(*) OVER () AS violations,
     b.restaurant_id,
     b.booking_id,
-    NULL::uuid AS hold_id,
     b.assignment_id,
-    NULL::uuid AS block_id,
-    '{}'::uuid [] AS table_ids,
     b.message
 FROM broken AS b
 ORDER BY b.restaurant_id, b.booking_id, b.assignment_id
@@ -71,9 +68,7 @@ SELECT
     count(*) OVER () AS violations,
     b.restaurant_id,
     b.booking_id,
-    NULL::uuid AS hold_id,
     b.assignment_id,
-    NULL::uuid AS block_id,
     b.table_ids,
     b.message
 FROM broken AS b
@@ -108,8 +103,6 @@ SELECT
     b.restaurant_id,
     b.booking_id,
     b.hold_id,
-    NULL::uuid AS assignment_id,
-    NULL::uuid AS block_id,
     b.table_ids,
     'the hold is confirmed, but no assignment of its booking came of it' AS message
 FROM broken AS b
@@ -198,10 +191,6 @@ SELECT
     count(*) OVER () AS violations,
     b.restaurant_id,
     b.booking_id,
-    NULL::uuid AS hold_id,
-    NULL::uuid AS assignment_id,
-    NULL::uuid AS block_id,
-    '{}'::uuid [] AS table_ids,
     b.message
 FROM broken AS b
 ORDER BY b.restaurant_id, b.booking_id
@@ -235,8 +224,6 @@ SELECT
     b.booking_id,
     m.hold_id,
     m.assignment_id,
-    NULL::uuid AS block_id,
-    '{}'::uuid [] AS table_ids,
     'epoch ' || m.assignment_epoch || ', but the booking is at ' || b.assignment_epoch AS message
 FROM made AS m
 INNER JOIN bookings AS b ON m.restaurant_id = b.restaurant_id AND m.booking_id = b.booking_id

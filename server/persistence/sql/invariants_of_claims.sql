@@ -104,9 +104,7 @@ SELECT
     count(*) OVER () AS violations,
     b.restaurant_id,
     b.booking_id,
-    NULL::uuid AS hold_id,
     b.assignment_id,
-    NULL::uuid AS block_id,
     b.table_ids,
     b.message
 FROM broken AS b
@@ -167,8 +165,6 @@ SELECT
     b.restaurant_id,
     b.booking_id,
     b.hold_id,
-    NULL::uuid AS assignment_id,
-    NULL::uuid AS block_id,
     ARRAY[b.table_id] AS table_ids,
     b.message
 FROM broken AS b
@@ -213,9 +209,6 @@ WITH broken AS MATERIALIZED (
 SELECT
     count(*) OVER () AS violations,
     b.restaurant_id,
-    NULL::uuid AS booking_id,
-    NULL::uuid AS hold_id,
-    NULL::uuid AS assignment_id,
     b.block_id,
     b.table_ids,
     b.message

@@ -204,9 +204,7 @@ SELECT
     count(*) OVER () AS violations,
     b.restaurant_id,
     b.booking_id,
-    NULL::uuid AS hold_id,
     b.assignment_id,
-    NULL::uuid AS block_id,
     b.table_ids,
     b.message
 FROM broken AS b

@@ -98,11 +98,6 @@ broken AS MATERIALIZED (
 SELECT
     count(*) OVER () AS violations,
     b.restaurant_id,
-    NULL::uuid AS booking_id,
-    NULL::uuid AS hold_id,
-    NULL::uuid AS assignment_id,
-    NULL::uuid AS block_id,
-    '{}'::uuid [] AS table_ids,
     'floor version ' || b.floor_version || b.problem AS message
 FROM broken AS b
 ORDER BY b.restaurant_id, b.floor_version
@@ -176,11 +171,6 @@ broken AS MATERIALIZED (
 SELECT
     count(*) OVER () AS violations,
     b.restaurant_id,
-    NULL::uuid AS booking_id,
-    NULL::uuid AS hold_id,
-    NULL::uuid AS assignment_id,
-    NULL::uuid AS block_id,
-    '{}'::uuid [] AS table_ids,
     'floor version ' || b.floor_version
     || CASE WHEN b.unknown THEN ' is audited, but was never reached' ELSE ' is not in the audit log' END AS message
 FROM broken AS b
@@ -252,8 +242,6 @@ SELECT
     b.booking_id,
     b.hold_id,
     b.assignment_id,
-    NULL::uuid AS block_id,
-    '{}'::uuid [] AS table_ids,
     b.method || ' ' || b.request_id || ' answered with what is not there' AS message
 FROM broken AS b
 ORDER BY b.restaurant_id, b.request_id

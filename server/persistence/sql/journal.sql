@@ -6,7 +6,8 @@ INSERT INTO audit_log (
 VALUES ($1, $2, $3, clock_timestamp(), $4, $5, $6, $7, $8, $9::text::jsonb);
 
 -- name: audit_page
--- What was done in a restaurant, to one resource or any, newest first, continuing after an entry.
+-- What was done in a restaurant, to one resource or any, since an instant or ever, newest first, continuing before an
+-- instant and number.
 SELECT
     l.audit_id,
     l.floor_version,
@@ -21,8 +22,7 @@ FROM audit_log AS l
 WHERE
     l.restaurant_id = $1
     AND ($2::uuid IS NULL OR l.resource_id = $2)
-    AND ($3::timestamptz IS NULL OR l.occurred_at >= $3)
-    AND ($4::timestamptz IS NULL OR l.occurred_at < $4)
-    AND ($5::bigint IS NULL OR l.audit_id < $5)
-ORDER BY l.audit_id DESC
+    AND l.occurred_at >= coalesce($3::timestamptz, '-infinity')
+    AND (l.occurred_at, l.audit_id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::bigint, 0))
+ORDER BY l.occurred_at DESC, l.audit_id DESC
 LIMIT $6;
