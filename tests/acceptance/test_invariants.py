@@ -192,6 +192,18 @@ async def test_every_answer_that_gave_tables_is_held_against_what_is_there(serve
     assert methods == {"ReplaceHold", "ReassignTables", "UnassignTables"}
 
 
+async def test_a_merge_that_lost_a_table_is_looked_at_like_any_other(server: Served) -> None:
+    async with server.client() as client:
+        world = await small_world(client)
+        booking = await world.seated("T1", "T2", "T3", party=8)
+        rest = (await world.unassign(booking, "T3")).assignment
+        fixed = "UPDATE tables SET movable = false WHERE table_id = '{T1}'"
+        await damaged(server.database_url, Damage((fixed,), {}), world.tables)
+        answer = await check(client)
+    assert noticed(answer) == {"merges_legal": 1}
+    assert first_example(answer, "merges_legal").assignment_id == rest.assignment_id
+
+
 async def test_every_check_has_a_damage_that_it_notices(server: Served) -> None:
     async with server.client() as client:
         answer = await check(client)
