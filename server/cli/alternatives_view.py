@@ -1,7 +1,8 @@
 """What a party could have instead, and what would help, in people's words."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
+from itertools import chain
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -16,7 +17,7 @@ from maitred_client.messages import (
     Rejection,
     RejectionCure,
 )
-from server.cli.instants import told_near
+from server.cli.instants import clock_of, told_near
 from server.cli.output import grid
 from server.cli.overriding import reason_names
 
@@ -56,22 +57,26 @@ def what_would_help(rejection: Rejection, start: datetime) -> str:
     return ", ".join(words)
 
 
-def alternatives_view(alternatives: Iterable[Alternative], floor: Floor, zone: tzinfo) -> RenderableType:
+def alternatives_view(alternatives: Sequence[Alternative], floor: Floor, zone: tzinfo) -> RenderableType:
     """One line for each: what it takes and what there is then."""
     zones = {each.zone_id: each.name for each in floor.zones}
+    times = [
+        [instant(at).astimezone(zone) for at in (each.party.start, each.window_end)] for each in alternatives
+    ]
+    clock = clock_of(chain.from_iterable(times))
     return grid(
         ("Instead", "Start", "Until", "Tables", "Zone", "Seats>", "Score>", "Has to be overridden"),
         (
             (
                 KINDS.get(each.kind, "something else"),
-                f"{instant(each.party.start).astimezone(zone):%a %H:%M}",
-                f"{instant(each.window_end).astimezone(zone):%H:%M}",
+                f"{start:%a {clock}}",
+                f"{end:{clock}}",
                 Text(" + ".join(each.plan.table_names), style="bold"),
                 zones.get(each.plan.zone_id, ""),
                 each.plan.capacity,
                 f"{each.plan.score:.1f}",
                 reason_names(each.plan.relaxed),
             )
-            for each in alternatives
+            for each, (start, end) in zip(alternatives, times, strict=True)
         ),
     )

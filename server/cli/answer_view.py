@@ -18,7 +18,7 @@ from maitred_client.messages import (
     Floor,
 )
 from maitred_client.values import enum_word
-from server.cli.instants import told_near
+from server.cli.instants import clock_of, told_near, told_window
 from server.cli.output import facts, grid
 from server.cli.wording import told
 
@@ -39,7 +39,7 @@ def explanation_view(response: ExplainTableResponse, floor: Floor, zone: tzinfo)
         (
             ("tables", " + ".join(summary.table_names)),
             ("outcome", POSSIBLE[response.possible]),
-            ("window", f"{start:%a %Y-%m-%d %H:%M}–{end:%H:%M %Z}, {response.period}"),
+            ("window", f"{told_window(start, end)}, {response.period}"),
             ("seats", f"{summary.capacity} for a party of {summary.party_size}"),
         )
     )
@@ -88,16 +88,16 @@ def availability_view(
 
     Starts that follow each other share a line while the restaurant is closed, or they are over.
     """
-    width = len(sizes)
+    width, clock = len(sizes), clock_of(starts)
     rows = ((start, answers[row * width : (row + 1) * width]) for row, start in enumerate(starts))
     lines: list[tuple[str | Text, ...]] = []
     for nobody_may, run in groupby(rows, lambda row: _keeps_everybody_out(row[1])):
         alike = list(run)
         if nobody_may and len(alike) > 1:
             first, last = alike[0][0], alike[-1][0]
-            lines.append((f"{first:%H:%M}–{last:%H:%M}", *map(_cell, alike[0][1])))
+            lines.append((f"{first:{clock}}–{last:{clock}}", *map(_cell, alike[0][1])))
         else:
-            lines += [(f"{start:%H:%M}", *map(_cell, each)) for start, each in alike]
+            lines += [(f"{start:{clock}}", *map(_cell, each)) for start, each in alike]
     return grid(("Start", *(f"Party of {size}" for size in sizes)), lines)
 
 

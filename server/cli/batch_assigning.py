@@ -21,7 +21,7 @@ from maitred_client.messages import (
 )
 from maitred_client.values import enum_word
 from server.cli.failures import CommandFailure, ExitCode
-from server.cli.instants import zone_shown
+from server.cli.instants import clock_of, zone_shown
 from server.cli.looking_up import date_of, find_restaurant, get_floor
 from server.cli.options import Connection
 from server.cli.output import Format, facts, grid, progress_bar, show, write_json
@@ -98,18 +98,19 @@ async def _run(
 def _decided(decisions: Sequence[AutoAssignDecision], floor: Floor, restaurant: Restaurant) -> RenderableType:
     names = {table.table_id: table.name for table in floor.tables}
     zone = zone_shown(restaurant)
-    clock = "%H:%M UTC" if zone is dt.UTC else "%H:%M"
+    starts = [each.start.ToDatetime(dt.UTC).astimezone(zone) for each in decisions]
+    clock = "%H:%M %Z" if zone is dt.UTC else clock_of(starts)
     return grid(
         ("start", "party>", "tables", "outcome", "booking"),
         (
             (
-                each.start.ToDatetime(dt.UTC).astimezone(zone).strftime(clock),
+                f"{start:{clock}}",
                 each.party_size,
                 " + ".join(names.get(table_id, table_id) for table_id in each.table_ids) or "–",
                 _outcome(each),
                 each.booking_id,
             )
-            for each in decisions
+            for start, each in zip(starts, decisions, strict=True)
         ),
     )
 

@@ -5,7 +5,7 @@ from datetime import tzinfo
 
 from maitred_client import instant
 from maitred_client.messages import Assignment, BookingStatus, Floor, Hold, HoldState, Restaurant
-from server.cli.instants import zone_shown
+from server.cli.instants import told_window, zone_shown
 from server.cli.output import facts, show
 from server.cli.overriding import reason_names
 from server.cli.wording import told
@@ -59,4 +59,4 @@ def table_names(claim: Hold | Assignment, floor: Floor) -> list[str]:
 
 def _window(claim: Hold | Assignment, zone: tzinfo) -> str:
     start, end = (instant(each).astimezone(zone) for each in (claim.window_start, claim.window_end))
-    return f"{start:%a %Y-%m-%d %H:%M}–{end:%H:%M %Z}"
+    return told_window(start, end)

@@ -35,7 +35,7 @@ from maitred_client.messages import (
 from maitred_client.values import enum_word
 from server.cli.claim_view import table_names
 from server.cli.help_text import add_command
-from server.cli.instants import zone_shown
+from server.cli.instants import told_window, zone_shown
 from server.cli.looking_up import drive, find_restaurant, get_floor, start_in
 from server.cli.options import (
     ADDRESS_DEFAULT,
@@ -184,7 +184,7 @@ def _booking_facts(seen: Booking, zone: dt.tzinfo, tables: str) -> Iterator[tupl
     start, end = (instant(each).astimezone(zone) for each in (seen.window_start, seen.window_end))
     yield "booking", f"{seen.booking_id} is {told(BookingStatus, seen.status)}"
     yield "party", seen.party.party_size
-    yield "window", f"{start:%a %Y-%m-%d %H:%M}–{end:%H:%M %Z}"
+    yield "window", told_window(start, end)
     yield "tables", tables
     if seen.HasField("auto_assign_job"):
         yield from _job_facts(seen.auto_assign_job, zone)

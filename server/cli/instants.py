@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from maitred_client.messages import Restaurant
@@ -85,10 +85,24 @@ def replay_date(recorded: dt.date, today: dt.date) -> dt.date:
 
 
 def told_near(moment: dt.datetime, start: dt.datetime, clock: str = "%H:%M") -> str:
-    """A moment as weekday and time in the zone of `start`, with the date where it is more than five days away."""
+    """A moment as weekday and time in the zone of `start`, with the date where it is more than five days away, and with
+    the zone's name where the clock changes in between.
+    """
     local = moment.astimezone(start.tzinfo)
     day = "%a" if abs((local.date() - start.date()).days) <= 5 else "%a %Y-%m-%d"
-    return local.strftime(f"{day} {clock}")
+    return local.strftime(f"{day} {clock}" if local.utcoffset() == start.utcoffset() else f"{day} {clock} %Z")
+
+
+def clock_of(moments: Iterable[dt.datetime]) -> str:
+    """How the time of day of these moments is written, all in one zone: with its name where the clock changes between
+    them, since it can show an hour twice.
+    """
+    return "%H:%M" if len({moment.utcoffset() for moment in moments}) < 2 else "%H:%M %Z"
+
+
+def told_window(start: dt.datetime, end: dt.datetime) -> str:
+    """A window of some hours, both ends in one zone."""
+    return f"{start:%a %Y-%m-%d {clock_of((start, end))}}–{end:%H:%M %Z}"
 
 
 def long_date(date: dt.date) -> str:

@@ -9,6 +9,7 @@ from rich.text import Text
 from maitred_client import instant
 from maitred_client.messages import Floor, Plan, PlanEngine, PlanOutcome, PlanTablesResponse, Rejection
 from server.cli.alternatives_view import alternatives_view, hints, what_would_help
+from server.cli.instants import told_window
 from server.cli.output import facts, grid
 from server.cli.overriding import reason_names
 from server.cli.plan_choice import reason_word
@@ -31,7 +32,7 @@ def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Itera
     yield facts(
         (
             ("outcome", OUTCOMES.get(response.outcome, Text("unknown"))),
-            ("window", f"{start:%a %Y-%m-%d %H:%M}–{end:%H:%M %Z}, {response.period}"),
+            ("window", f"{told_window(start, end)}, {response.period}"),
             ("looked at", _looked_at(response)),
             ("ranked by", _ranked_by(response)),
             *_relaxed(response),

@@ -120,6 +120,7 @@ async def _write(
     """The assignment goes, and `rest` is what the booking keeps of it; `told` says so after the release."""
     leaning, claims = await _leaning(unit, booking, assignment, rest)
     released = assignment_event(EventType.ASSIGNMENT_RELEASED, assignment, after.revision, intent.request_id)
+    noted = {"kept_assignment_id": rest.assignment_id, "kept_table_ids": rest.table_ids} if rest else {}
     changes = Changes(
         claims_dropped_of=(assignment.assignment_id, *leaning),
         claims_added=(assignment_claims(rest) if rest else ()) + claims,
@@ -128,7 +129,7 @@ async def _write(
         booking=after,
         booking_change=change_of(booking, after, intent),
         events=(released, told),
-        audit=(audit("unassign", after, intent, assignment),),
+        audit=(audit("unassign", after, intent, assignment, noted),),
     )
     await unit.write(booking.restaurant_id, changes)
     return Unassigned(after, rest)

@@ -165,6 +165,20 @@ async def test_whatever_gives_or_takes_tables_says_who_when_and_why(place: House
         assert to_dict(entry)["details"].get("overridden") == overridden, name
 
 
+async def test_taking_some_tables_away_names_those_that_stay(place: House) -> None:
+    booking = await place.party(8)
+    await place.assign(booking, "W1", "W2", "W3")
+    rest = (await place.unassign(booking, "W3")).assignment
+    await place.unassign(booking)
+    of_all, of_some = [
+        to_dict(entry)["details"] for entry in (await entries(place, resource_id=booking.booking_id))[:2]
+    ]
+    assert of_some["table_ids"] == sorted(place.ids(["W1", "W2", "W3"]))
+    assert of_some["kept_table_ids"] == sorted(place.ids(["W1", "W2"])) == of_all["table_ids"]
+    assert of_some["kept_assignment_id"] == rest.assignment_id == of_all["assignment_id"]
+    assert "kept_table_ids" not in of_all
+
+
 async def test_every_other_change_has_its_word_and_says_what_it_was_about(place: House) -> None:
     before = len(await entries(place))
     booking = await place.party()

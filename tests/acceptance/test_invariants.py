@@ -169,6 +169,41 @@ async def require_noticed(damage: Damage, server: Served) -> None:
         assert named(example, part) == sorted(ids[key] for key in keys.split()), part
 
 
+async def test_every_answer_that_gave_tables_is_held_against_what_is_there(server: Served) -> None:
+    """One that took all tables away names no assignment, and misses none."""
+    async with server.client() as client:
+        world = await small_world(client)
+        await world.replace(await world.hold(await world.booking(), "T1"), "T2")
+        merged = await world.seated("T3", "T4", party=4)
+        await world.unassign(merged, "T4")
+        await world.reassign(merged, "T4")
+        await world.unassign(merged)
+        assert noticed(await check(client)) == {}
+        gone = (
+            "UPDATE holds SET hold_id = gen_random_uuid(), state = 'released' WHERE state = 'active'",
+            "DELETE FROM table_claims WHERE kind = 'hold'",
+            "UPDATE assignments SET assignment_id = gen_random_uuid() WHERE cardinality(table_ids) = 1",
+        )
+        await damaged(server.database_url, Damage(gone, {}), {})
+        answer = await check(client)
+    assert noticed(answer) == {"ledger_matches_state": 3}
+    (found,) = [each for each in answer.checks if each.violations]
+    methods = {example.message.split()[0] for example in found.examples}
+    assert methods == {"ReplaceHold", "ReassignTables", "UnassignTables"}
+
+
+async def test_a_merge_that_lost_a_table_is_looked_at_like_any_other(server: Served) -> None:
+    async with server.client() as client:
+        world = await small_world(client)
+        booking = await world.seated("T1", "T2", "T3", party=8)
+        rest = (await world.unassign(booking, "T3")).assignment
+        fixed = "UPDATE tables SET movable = false WHERE table_id = '{T1}'"
+        await damaged(server.database_url, Damage((fixed,), {}), world.tables)
+        answer = await check(client)
+    assert noticed(answer) == {"merges_legal": 1}
+    assert first_example(answer, "merges_legal").assignment_id == rest.assignment_id
+
+
 async def test_every_check_has_a_damage_that_it_notices(server: Served) -> None:
     async with server.client() as client:
         answer = await check(client)

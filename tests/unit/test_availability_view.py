@@ -1,6 +1,7 @@
 """Availability as a table for people."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 
@@ -12,14 +13,18 @@ TAKEN = Availability(reasons=[ErrorReason.ERROR_REASON_TABLE_CONFLICT_ASSIGNED])
 FREE = Availability(available=True, table_names=["T1"])
 
 
-def starts_of(answers: list[Availability]) -> list[str]:
-    """The first column, for one size and a start each half hour from 11:00 on."""
-    opening = datetime(2030, 1, 12, 11, tzinfo=UTC)
-    starts = [opening + timedelta(minutes=30 * number) for number in range(len(answers))]
+def starts_of(
+    answers: list[Availability], opening: datetime = datetime(2030, 1, 12, 11, tzinfo=UTC)
+) -> list[str]:
+    """The first column, for one size and a start each half hour, from 11:00 on unless another start is given."""
+    starts = [
+        (opening.astimezone(UTC) + timedelta(minutes=30 * number)).astimezone(opening.tzinfo)
+        for number in range(len(answers))
+    ]
     console = Console(width=80)
     with console.capture() as shown:
         console.print(availability_view([2], starts, answers))
-    return [line.split()[0] for line in shown.get().splitlines()[1:]]
+    return [line.split("  ")[0] for line in shown.get().splitlines()[1:]]
 
 
 def test_starts_while_the_house_is_closed_share_a_line_and_one_alone_has_its_own() -> None:
@@ -29,6 +34,16 @@ def test_starts_while_the_house_is_closed_share_a_line_and_one_alone_has_its_own
         "12:30",
         "13:00",
         "13:30",
+    ]
+
+
+def test_where_an_hour_is_shown_twice_each_start_says_which_one_it_is() -> None:
+    opening = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Rome"))
+    assert starts_of([FREE, FREE, FREE, CLOSED, CLOSED], opening) == [
+        "02:30 CEST",
+        "02:00 CET",
+        "02:30 CET",
+        "03:00 CET–03:30 CET",
     ]
 
 

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from server.cli.instants import long_date, parse_date, parse_start, replay_date, told_near
+from server.cli.instants import long_date, parse_date, parse_start, replay_date, told_near, told_window
 from server.cli.question_commands import _starts
 
 ROME = ZoneInfo("Europe/Rome")
@@ -70,10 +70,22 @@ def test_dates_are_written_in_words() -> None:
         ("2026-03-08T12:00+00:00", "Sun 13:00"),
         ("2026-03-20T12:00+00:00", "Fri 2026-03-20 13:00"),
         ("2026-03-06T12:00+00:00", "Fri 2026-03-06 13:00"),
+        ("2026-03-29T01:30+00:00", "Sun 2026-03-29 03:30 CEST"),
     ],
 )
 def test_a_moment_more_than_some_days_away_is_told_with_its_date(moment: str, told: str) -> None:
     assert told_near(datetime.fromisoformat(moment), NOON.astimezone(ROME)) == told
+
+
+def test_a_window_over_a_change_of_clocks_says_at_both_ends_which_time_it_is() -> None:
+    # The hour from two to three is shown twice.
+    evening, first, second = (
+        datetime(2026, 10, 24, 20, 30, tzinfo=UTC).astimezone(ROME),
+        datetime(2026, 10, 25, 0, 30, tzinfo=UTC).astimezone(ROME),
+        datetime(2026, 10, 25, 1, 30, tzinfo=UTC).astimezone(ROME),
+    )
+    assert told_window(evening, first) == "Sat 2026-10-24 22:30–02:30 CEST"
+    assert told_window(first, second) == "Sun 2026-10-25 02:30 CEST–02:30 CET"
 
 
 def test_the_last_start_of_an_evening_may_be_after_midnight() -> None:

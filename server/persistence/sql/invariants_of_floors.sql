@@ -164,7 +164,7 @@ merged AS (
         WHERE
             l.restaurant_id = p.restaurant_id
             AND l.resource_id = p.booking_id
-            AND l.details ->> 'assignment_id' = p.assignment_id::text
+            AND p.assignment_id::text IN (l.details ->> 'assignment_id', l.details ->> 'kept_assignment_id')
     )
 ),
 

@@ -179,15 +179,19 @@ LIMIT $2;
 
 -- name: ledger_matches_state
 -- What recorded answers say was held or assigned is there, for as long as they count.
+-- Of a booking whose last table is taken away nothing is left, and the answer names no assignment.
 WITH answered AS NOT MATERIALIZED (
     SELECT
         l.tenant_id,
         l.method,
         l.request_id,
-        l.answer -> CASE l.method WHEN 'HoldTables' THEN 'hold' ELSE 'assignment' END AS made
+        l.method IN ('HoldTables', 'ReplaceHold') AS holds,
+        l.answer -> CASE WHEN l.method IN ('HoldTables', 'ReplaceHold') THEN 'hold' ELSE 'assignment' END AS made
     FROM idempotency_ledger AS l
     WHERE
-        l.method IN ('HoldTables', 'ConfirmHold', 'AssignTables', 'AutoAssign')
+        l.method IN (
+            'HoldTables', 'ReplaceHold', 'ConfirmHold', 'AssignTables', 'AutoAssign', 'ReassignTables', 'UnassignTables'
+        )
         AND NOT l.refused
         AND l.expires_at > clock_timestamp()
         AND (
@@ -208,7 +212,7 @@ missing AS (
             AND (n.made ->> 'hold_id')::uuid = h.hold_id
             AND (n.made ->> 'booking_id')::uuid = h.booking_id
     LEFT JOIN restaurants AS r ON h.restaurant_id = r.restaurant_id AND n.tenant_id = r.tenant_id
-    WHERE n.method = 'HoldTables' AND r.restaurant_id IS NULL
+    WHERE n.holds AND r.restaurant_id IS NULL
     UNION ALL
     SELECT
         n.method,
@@ -221,7 +225,7 @@ missing AS (
             AND (n.made ->> 'assignment_id')::uuid = a.assignment_id
             AND (n.made ->> 'booking_id')::uuid = a.booking_id
     LEFT JOIN restaurants AS r ON a.restaurant_id = r.restaurant_id AND n.tenant_id = r.tenant_id
-    WHERE n.method <> 'HoldTables' AND r.restaurant_id IS NULL
+    WHERE NOT n.holds AND n.made ->> 'assignment_id' IS NOT NULL AND r.restaurant_id IS NULL
 ),
 
 broken AS MATERIALIZED (
