@@ -37,7 +37,11 @@ def parse_start(text: str, zone: ZoneInfo, now: dt.datetime) -> dt.datetime:
             raise ValueError(f"{text!r} is not a time of day; write it like 19:30")
         local = now.astimezone(zone)
         start = local.replace(hour=hour, minute=minute, second=0, microsecond=0)
-        return start if start > local else start + dt.timedelta(days=1)
+        if start > local:
+            return start
+        # Within an hour that a change of clocks shows twice.
+        again = start.replace(fold=1)
+        return again if again.timestamp() > now.timestamp() else start + dt.timedelta(days=1)
     try:
         start = dt.datetime.fromisoformat(text)
     except ValueError:
