@@ -94,7 +94,13 @@ def clock_of(moments: Iterable[dt.datetime]) -> str:
 
 def told_window(start: dt.datetime, end: dt.datetime) -> str:
     """A window of some hours, both ends in one zone."""
-    return f"{start:%a %Y-%m-%d {clock_of((start, end))}}–{end:%H:%M %Z}"
+    clock = clock_of((start, end))
+    return f"{start:%a %Y-%m-%d {clock}}{dash_for(clock)}{end:%H:%M %Z}"
+
+
+def dash_for(clock: str) -> str:
+    """What stands between two times of this form. Some zones are named by a number with a minus."""
+    return " – " if "%Z" in clock else "–"
 
 
 def long_date(date: dt.date) -> str:

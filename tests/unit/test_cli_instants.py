@@ -101,7 +101,7 @@ def test_a_window_over_a_change_of_clocks_says_at_both_ends_which_time_it_is() -
         datetime(2026, 10, 25, 1, 30, tzinfo=UTC).astimezone(ROME),
     )
     assert told_window(evening, first) == "Sat 2026-10-24 22:30–02:30 CEST"
-    assert told_window(first, second) == "Sun 2026-10-25 02:30 CEST–02:30 CET"
+    assert told_window(first, second) == "Sun 2026-10-25 02:30 CEST – 02:30 CET"
 
 
 def test_the_last_start_of_an_evening_may_be_after_midnight() -> None:
