@@ -18,7 +18,7 @@ from maitred_client.messages import (
     Floor,
 )
 from maitred_client.values import enum_word
-from server.cli.instants import clock_of, told_near, told_window
+from server.cli.instants import clock_of, dash_for, told_near, told_window
 from server.cli.output import facts, grid
 from server.cli.wording import told
 
@@ -95,7 +95,7 @@ def availability_view(
         alike = list(run)
         if nobody_may and len(alike) > 1:
             first, last = alike[0][0], alike[-1][0]
-            lines.append((f"{first:{clock}}–{last:{clock}}", *map(_cell, alike[0][1])))
+            lines.append((f"{first:{clock}}{dash_for(clock)}{last:{clock}}", *map(_cell, alike[0][1])))
         else:
             lines += [(f"{start:{clock}}", *map(_cell, each)) for start, each in alike]
     return grid(("Start", *(f"Party of {size}" for size in sizes)), lines)

@@ -49,7 +49,11 @@ def parse_start(text: str, zone: Callable[[], dt.tzinfo], now: dt.datetime) -> d
             raise ValueError(f"{text!r} is not a time of day; write it like 19:30")
         local = now.astimezone(zone())
         start = local.replace(hour=hour, minute=minute, second=0, microsecond=0)
-        return start if start > local else start + dt.timedelta(days=1)
+        if start > local:
+            return start
+        # Within an hour that a change of clocks shows twice.
+        again = start.replace(fold=1)
+        return again if again.timestamp() > now.timestamp() else start + dt.timedelta(days=1)
     try:
         start = dt.datetime.fromisoformat(text)
     except ValueError:
@@ -102,7 +106,13 @@ def clock_of(moments: Iterable[dt.datetime]) -> str:
 
 def told_window(start: dt.datetime, end: dt.datetime) -> str:
     """A window of some hours, both ends in one zone."""
-    return f"{start:%a %Y-%m-%d {clock_of((start, end))}}–{end:%H:%M %Z}"
+    clock = clock_of((start, end))
+    return f"{start:%a %Y-%m-%d {clock}}{dash_for(clock)}{end:%H:%M %Z}"
+
+
+def dash_for(clock: str) -> str:
+    """What stands between two times of this form. Some zones are named by a number with a minus."""
+    return " – " if "%Z" in clock else "–"
 
 
 def long_date(date: dt.date) -> str:

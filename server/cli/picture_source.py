@@ -68,11 +68,13 @@ def service_date(policy: ServicePolicy, zone: ZoneInfo, now: dt.datetime) -> dt.
 
 def open_hours(policy: ServicePolicy, date: dt.date, zone: ZoneInfo) -> tuple[dt.datetime, dt.datetime]:
     """From the first opening to the last closing of a local date; the whole day when nothing opens."""
-    stretches = [
+    spans = (
         (_local(date, period.opens, zone), _closing(date, period.opens, period.closes, zone))
         for period in policy.periods
         if not period.days or date.isoweekday() in period.days
-    ]
+    )
+    # One that begins in the time that a clock change skips may have no instant left on that date.
+    stretches = [(start, end) for start, end in spans if start.timestamp() < end.timestamp()]
     if not stretches:
         return _local(date, "00:00", zone), _local(date, "24:00", zone)
     return min(start for start, _ in stretches), max(end for _, end in stretches)

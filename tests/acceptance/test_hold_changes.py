@@ -295,3 +295,20 @@ async def test_a_repeated_call_gets_its_answer_though_holds_may_not_live_that_lo
         assert await client.replace_hold(replaced) == replacement
         again = place.extend_request(replacement.hold.hold_id, ttl_s=301)
         await refused(client.extend_hold(again), HoldTtlOutOfRangeError)
+
+
+@pytest.mark.each_way_of_writing
+async def test_a_ttl_out_of_range_uses_up_no_request_id(place: House) -> None:
+    client, booking = place.client, await place.party()
+    held = place.hold_request(booking.booking_id, ["W1"], ttl_s=10)
+    await refused(client.hold_tables(held), HoldTtlOutOfRangeError)
+    held.ttl.seconds = 60
+    hold = (await client.hold_tables(held)).hold
+    extended = place.extend_request(hold.hold_id, ttl_s=10)
+    await refused(client.extend_hold(extended), HoldTtlOutOfRangeError)
+    extended.ttl.seconds = 600
+    assert (await client.extend_hold(extended)).hold.hold_id == hold.hold_id
+    replaced = place.replace_request(hold.hold_id, ["W2"], ttl_s=10)
+    await refused(client.replace_hold(replaced), HoldTtlOutOfRangeError)
+    replaced.ttl.seconds = 600
+    assert (await client.replace_hold(replaced)).released_hold_id == hold.hold_id

@@ -43,7 +43,7 @@ def test_where_an_hour_is_shown_twice_each_start_says_which_one_it_is() -> None:
         "02:30 CEST",
         "02:00 CET",
         "02:30 CET",
-        "03:00 CET–03:30 CET",
+        "03:00 CET – 03:30 CET",
     ]
 
 

@@ -30,6 +30,22 @@ def test_a_start_is_the_next_such_time_on_the_restaurants_clock_or_exactly_what_
     assert parse_start(text, lambda: ROME, NOON).isoformat() == expected
 
 
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        ("2026-10-25T00:30Z", "2026-10-25T02:15+01:00"),
+        ("2026-10-25T01:30Z", "2026-10-26T02:15+01:00"),
+        ("2026-10-25T01:10Z", "2026-10-25T02:15+01:00"),
+        ("2026-10-25T00:10Z", "2026-10-25T02:15+02:00"),
+        # In the night in which that hour is skipped.
+        ("2026-03-29T01:05Z", "2026-03-30T02:15+02:00"),
+    ],
+)
+def test_an_hour_that_the_clock_shows_twice_comes_twice(now: str, expected: str) -> None:
+    start = parse_start("02:15", ROME, datetime.fromisoformat(now))
+    assert start.isoformat(timespec="minutes") == expected
+
+
 @pytest.mark.parametrize("text", ["", "7pm", "25:00", "12:60", "tomorrow", "2026-13-01T20:00"])
 def test_what_is_no_time_is_refused_with_a_hint(text: str) -> None:
     with pytest.raises(ValueError, match="write"):
@@ -85,7 +101,7 @@ def test_a_window_over_a_change_of_clocks_says_at_both_ends_which_time_it_is() -
         datetime(2026, 10, 25, 1, 30, tzinfo=UTC).astimezone(ROME),
     )
     assert told_window(evening, first) == "Sat 2026-10-24 22:30–02:30 CEST"
-    assert told_window(first, second) == "Sun 2026-10-25 02:30 CEST–02:30 CET"
+    assert told_window(first, second) == "Sun 2026-10-25 02:30 CEST – 02:30 CET"
 
 
 def test_the_last_start_of_an_evening_may_be_after_midnight() -> None:

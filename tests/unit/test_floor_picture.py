@@ -12,7 +12,7 @@ from rich.console import Console
 from maitred_client.messages import DayOfWeek, ServicePeriod, ServicePolicy
 from server.cli.picture import BarKind, Claim, FloorPicture, TableSpec, draw
 from server.cli.picture_plot import write_png, write_svg
-from server.cli.picture_source import natural_key, service_date
+from server.cli.picture_source import natural_key, open_hours, service_date
 from server.cli.picture_terminal import TerminalPicture
 
 LONDON = ZoneInfo("Europe/London")
@@ -243,3 +243,10 @@ def test_a_service_day_lasts_until_it_has_closed(now: str, expected: str) -> Non
     )
     moment = datetime.fromisoformat(now).replace(tzinfo=LONDON)
     assert service_date(policy, LONDON, moment) == date.fromisoformat(expected)
+
+
+def test_a_service_that_a_change_of_clocks_leaves_no_time_for_opens_nothing_on_that_date() -> None:
+    policy = ServicePolicy(periods=[ServicePeriod(opens="01:30", closes="02:00")])
+    for day, hours in ((28, 0.5), (29, 23)):
+        opens, closes = open_hours(policy, date(2026, 3, day), LONDON)
+        assert closes.timestamp() - opens.timestamp() == hours * 3600
