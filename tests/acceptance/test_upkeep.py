@@ -22,7 +22,8 @@ from tests.support.working import until, until_settled, worker_on
 OLD, SOON = "interval '400 days'", "interval '10 minutes'"
 KEPT_FOR_A_TIME = ("idempotency_ledger", "capacity_outbox", "telemetry_events")
 CLEARED_UP = """
-    SELECT count(*) FROM past_claims_cleared WHERE now() - cleared_until BETWEEN interval '30 days' AND interval '31 days'
+    SELECT count(*) FROM past_claims_cleared
+    WHERE now() - cleared_until BETWEEN interval '30 days' AND interval '31 days'
 """
 # Notes how many rows each statement deletes.
 COUNTED = """
@@ -83,7 +84,7 @@ async def test_what_is_past_its_time_is_deleted_a_bounded_number_at_a_time(
 
 
 async def test_past_claims_go_and_assignments_and_blocks_still_tell(place: House, server: Served) -> None:
-    """A year ago: a party that left early, one that nobody checked out, and a block. And a party and a block to come."""
+    """A year ago: a party that left early, one that nobody checked out, and a block. And what is to come."""
     url = server.database_url
     left, still, block = await place.seated("W1"), await place.seated("W2"), await place.block("W3", "W4")
     await place.transition(left, BookingAction.BOOKING_ACTION_CHECK_IN)
