@@ -103,7 +103,7 @@ def legacy_terms(measures: Measures, scarce: Sequence[float], lost: int) -> dict
     factor = min(COMBINATION_FACTOR_MAX, 1 + rarity / measures.tables)
     return {
         "overage": measures.overage * OVERAGE * MICRO,
-        "combination": round(joining * factor * MICRO) if measures.tables > 1 else 0,
+        "combination": round(joining * factor * MICRO),
         "fragmentation": measures.fragmentation * FRAGMENTATION * MICRO,
         "scarcity": round(rarity * SCARCITY * MICRO),
         "lookahead": lost * FUTURE_CONFLICT * MICRO,

@@ -40,9 +40,9 @@ OF_RECORDS: Mapping[str, Damage] = {
         {"merges_legal": 1, "floor_known": 1},
         {"assignment_id": "merged"},
     ),
-    "a change has no event": Damage(
-        ("DELETE FROM capacity_outbox WHERE floor_version = 2 AND restaurant_id = '{restaurant}'",),
-        {"one_event_per_change": 1},
+    "two changes have no event": Damage(
+        ("DELETE FROM capacity_outbox WHERE floor_version <= 2 AND restaurant_id = '{restaurant}'",),
+        {"one_event_per_change": 2},
     ),
     "an event belongs to no change": Damage(
         (

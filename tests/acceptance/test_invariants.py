@@ -47,7 +47,7 @@ ONE_OF_EACH = (
     "a block claims nothing",
     "a table that is held is gone",
     "the merge group is of another assignment",
-    "a change has no event",
+    "two changes have no event",
     "a change is not in the audit log",
     "what is recorded is gone, and there is another of each booking",
     "history has a gap",

@@ -21,6 +21,10 @@ from tests.support.working import until, until_settled, worker_on
 
 OLD, SOON = "interval '400 days'", "interval '10 minutes'"
 KEPT_FOR_A_TIME = ("idempotency_ledger", "capacity_outbox", "telemetry_events")
+CLEARED_UP = """
+    SELECT count(*) FROM past_claims_cleared
+    WHERE now() - cleared_until BETWEEN interval '30 days' AND interval '31 days'
+"""
 # Notes how many rows each statement deletes.
 COUNTED = """
     CREATE TABLE deleted (of text, rows bigint);
@@ -80,21 +84,23 @@ async def test_what_is_past_its_time_is_deleted_a_bounded_number_at_a_time(
 
 
 async def test_past_claims_go_and_assignments_and_blocks_still_tell(place: House, server: Served) -> None:
-    """A year ago: a party that left early, one that nobody checked out, and a block. And a party of today."""
+    """A year ago: a party that left early, one that nobody checked out, and a block. And what is to come."""
     url = server.database_url
     left, still, block = await place.seated("W1"), await place.seated("W2"), await place.block("W3", "W4")
     await place.transition(left, BookingAction.BOOKING_ACTION_CHECK_IN)
     await turn_back(url, evening() - datetime.now(UTC) + timedelta(minutes=30))
     await place.transition(left, BookingAction.BOOKING_ACTION_COMPLETE)
     await turn_back(url, timedelta(days=365))
-    today = await place.seated("P1")
+    today, ahead = await place.seated("P1"), await place.block("P2")
     told = "SELECT 'a' AS of, table_ids FROM assignments UNION ALL SELECT 'b', table_ids FROM blocks ORDER BY 1, 2"
     before = await rows(url, told)
     owners = "SELECT coalesce(booking_id, block_id)::text AS of FROM table_claims ORDER BY 1"
-    assert len(await rows(url, owners)) == 5
+    assert len(await rows(url, owners)) == 6
     async with worker_on(url, upkeep_s=1):
-        await until(url, owners, [{"of": of} for of in sorted((still.booking_id, today.booking_id))])
-    assert (await rows(url, told), len(before)) == (before, 4)
+        await until(url, CLEARED_UP, [{"count": 1}])
+    kept = sorted((still.booking_id, today.booking_id, ahead.block_id))
+    assert await rows(url, owners) == [{"of": of} for of in kept]
+    assert (await rows(url, told), len(before)) == (before, 5)
     assert (await place.client.check_invariants(CheckInvariantsRequest())).violations == 0
     unblock = UnblockTablesRequest(restaurant_id=place.restaurant_id, block_id=block.block_id)
     assert (await place.client.unblock_tables(unblock)).block.released
@@ -108,11 +114,7 @@ async def test_the_claims_of_a_party_that_is_checked_out_long_afterwards_go_as_w
     await place.transition(late, BookingAction.BOOKING_ACTION_CHECK_IN)
     await turn_back(url, timedelta(days=365))
     async with worker_on(url, upkeep_s=1):
-        await until(
-            url,
-            "SELECT count(*) FROM past_claims_cleared WHERE cleared_until > now() - interval '40 days'",
-            [{"count": 1}],
-        )
+        await until(url, CLEARED_UP, [{"count": 1}])
     assert await rows(url, "SELECT count(*) FROM table_claims") == [{"count": 1}]
     completed = await place.transition(late, BookingAction.BOOKING_ACTION_COMPLETE)
     assert completed.status == BookingStatus.BOOKING_STATUS_COMPLETED

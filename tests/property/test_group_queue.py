@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from server.orchestrator.ports import Footprint, Named
-from server.persistence.group_queue import GroupQueue
+from server.persistence.group_queue import LOOKS_PER_MEMBER, GroupQueue
 
 RESTAURANTS = [UUID(int=number) for number in (1, 2, 3)]
 TABLES = [UUID(int=number) for number in (101, 102, 103)]
@@ -179,3 +179,13 @@ def test_nobody_overtakes_who_waits_for_the_same() -> None:
     for number, tables in enumerate([TABLES[:1], TABLES[:2], TABLES[1:2]]):
         queue.add(Guest(number, Footprint(RESTAURANTS[0], table_ids=tuple(tables)), contended=False))
     assert [guest.number for guest in queue.start(MEMBERS_MAX, contended=False)] == [0]
+
+
+def test_nobody_waits_longer_because_of_those_who_gave_up() -> None:
+    """They are more than a group looks at."""
+    queue: GroupQueue[Guest] = GroupQueue()
+    given_up = MEMBERS_MAX * LOOKS_PER_MEMBER
+    for number in range(given_up + 1):
+        queue.add(Guest(number, Footprint(RESTAURANTS[0]), contended=False, wanted=number == given_up))
+    assert queue.start(MEMBERS_MAX, contended=False) == []
+    assert [guest.number for guest in queue.start(MEMBERS_MAX, contended=False)] == [given_up]

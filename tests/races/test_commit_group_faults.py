@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +21,7 @@ from server.orchestrator.assigning import Assigned
 from server.orchestrator.changes import Changes
 from server.orchestrator.hold_tables import Held
 from server.orchestrator.ports import Footprint, RecordedRequest, Unit
+from server.persistence.group import Group, Seat
 from server.persistence.pool import DriverConnection
 from server.persistence.switches import Position, SwitchName, turn_switch
 from tests.builders.world import World, evening, small_world
@@ -188,6 +189,26 @@ async def test_a_member_that_leaves_disturbs_nobody_at_any_statement(scene: Scen
     assert STATEMENTS_MIN <= at < len(occasions)
     await scene.require_sound()
     assert scene.crew.store.members_queued == 0
+
+
+async def test_nobody_waits_for_who_leaves_when_its_group_has_started_and_it_was_not_told_yet(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bookings = [await scene.here.booking() for _ in range(2)]
+    leaving, staying = [
+        asyncio.ensure_future(scene.crew.hold(scene.here, booking.booking_id, table))
+        for booking, table in zip(bookings, ("T1", "T2"), strict=True)
+    ]
+    seat = Group._seat
+
+    def seat_and_leave(group: Group, seats: Iterable[Seat]) -> None:
+        seat(group, seats)
+        leaving.cancel()
+
+    monkeypatch.setattr(Group, "_seat", seat_and_leave)
+    assert isinstance(await asyncio.wait_for(staying, TIMEOUT_S), Held)
+    assert leaving.cancelled()
+    await scene.require_sound()
 
 
 async def test_a_member_that_the_database_refuses_fails_nobody_else(scene: Scene) -> None:

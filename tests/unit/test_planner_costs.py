@@ -223,8 +223,9 @@ def test_without_a_forecast_as_many_of_the_usual_parties_are_expected_as_fill_th
 
 
 def test_a_table_gets_the_parties_that_no_smaller_table_takes() -> None:
-    policy = replace(evening_policy(turn_min=(60,)), forecast=(ExpectedParties(3, 2.1),))
-    chances = desertion(policy, ((2, 1), (4, 1)))
+    buffered = replace(evening_policy(turn_min=(45,), buffer_after_min=5), buffer_before_s=600)
+    chances = desertion(replace(buffered, forecast=(ExpectedParties(3, 2.1),)), ((2, 1), (4, 1)))
     assert [chances[2][gap] for gap in (0, 1, 12, 72, 864)] == [0, *(1_000_000 for _ in range(4))]
-    # An hour fits one of the 21 starts of the evening: a tenth of a party, drawn two and a half times as strongly.
+    # An hour, buffers included, fits one of the 21 starts of the evening: a tenth of a party, drawn two and a half
+    # times as strongly.
     assert (chances[4][11], chances[4][12]) == (1_000_000, round(1_000_000 * exp(-2.5 * 0.1)))

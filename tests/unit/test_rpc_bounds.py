@@ -1,11 +1,12 @@
 """What is just accepted, as it was sent."""
 
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from maitred.v1 import booking_pb2, booking_service_pb2, inventory_pb2, inventory_service_pb2
@@ -69,13 +70,33 @@ def test_the_least_and_the_most_that_a_policy_may_say(weight: float, lengths_s: 
     assert lengths == lengths_s
 
 
-def test_a_period_begins_before_midnight() -> None:
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("periods[0].opens", "24:00"),
+        ("periods[0].name", ""),
+        ("periods[0].turn_times[0].party_size_max", 0),
+        ("periods[0].turn_times[0].party_size_max", 501),
+        ("slack_max", -1),
+        ("slack_max", 101),
+        ("combinations.tables_max", 1),
+        ("combinations.tables_max", 6),
+        ("combinations.adjacency_party_size_min", 0),
+        ("combinations.adjacency_party_size_min", 501),
+    ],
+)
+def test_what_is_just_too_little_or_too_much_for_a_policy_is_named(field: str, value: int | str) -> None:
     wanted = policy()
-    wanted.periods[0].opens = "24:00"
+    *parts, last = field.replace("[0]", "").split(".")
+    part: Any = wanted
+    for name in parts:
+        inner = getattr(part, name)
+        part = inner if isinstance(inner, Message) else inner[0]
+    setattr(part, last, value)
     request = inventory_service_pb2.PutServicePolicyRequest(request_id=A, restaurant_id=A, policy=wanted)
     with pytest.raises(ServiceError) as refused:
         read_put_service_policy(request)
-    assert [each.field for each in refused.value.refusal.violations] == ["policy.periods[0].opens"]
+    assert [each.field for each in refused.value.refusal.violations] == [f"policy.{field}"]
 
 
 @pytest.mark.parametrize("start", [INSTANT_MIN, INSTANT_MAX - timedelta(seconds=1)])
