@@ -70,10 +70,13 @@ def fitting(moment: Moment, booking: Booking, request: Any) -> set[str]:
 
 
 class Holding(Verb):
-    """Takes tables for a hold. That somebody else's claim refused it is told, as a change of the restaurant."""
+    """Takes tables for a hold. That somebody else's claim refused it is told, as a change of the restaurant; so is that
+    its context is stale where such a claim is in the way.
+    """
 
     def refused(self, moment: Moment, request: Any, error: MaitredError) -> None:
-        if {check.reason for check in error.failed_checks} & set(TAKEN_BY.values()):
+        failed = {check.reason for check in error.failed_checks if error.reason == "STALE_CONTEXT"}
+        if not set(TAKEN_BY.values()).isdisjoint({error.reason, *failed}):
             moment.place.floor_version += 1
 
 
