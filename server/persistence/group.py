@@ -189,6 +189,7 @@ class Group:
         await begin(self._connection)
         try:
             yield
+            await commit(self._connection)
         except Exception as error:
             self._failure = self._failure or GroupFailedError(said_by(error))
             # Whoever asks on the spot is done with it then, and nobody asks any more.
@@ -196,7 +197,6 @@ class Group:
                 if not self._connection.is_closed():
                     await rollback(self._connection)
             raise
-        await commit(self._connection)
 
     def _require_going_on(self) -> None:
         if self._failure is not None:

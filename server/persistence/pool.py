@@ -45,6 +45,8 @@ class PoolSettings:
         """What the server is told when a connection opens."""
         identity = {"application_name": self.application_name, "timezone": "UTC"}
         limits = {
+            # Whoever has waited for a lock would only hear that its view is too old, had a transaction one view.
+            "default_transaction_isolation": "read committed",
             "statement_timeout": str(int(self.statement_timeout_s * 1000)),
             "idle_in_transaction_session_timeout": str(int(max(self.statement_timeout_s, IDLE_S_MIN) * 1000)),
             "tcp_user_timeout": "10000",

@@ -24,14 +24,13 @@ async def changing(pool: Pool) -> AsyncIterator[Connection]:
         # Who is cancelled here may have begun already.
         await begin(connection)
         yield connection
+        # What is cancelled before it has begun leaves the transaction open.
+        await commit(connection)
     except BaseException:
         # A call that runs out of time is cancelled twice: by its caller's side and by ours.
         await asyncio.shield(_undone(pool, connection))
         raise
-    try:
-        await commit(connection)
-    finally:
-        await pool.release(connection)
+    await pool.release(connection)
 
 
 async def _undone(pool: Pool, connection: Connection) -> None:

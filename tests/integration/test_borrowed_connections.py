@@ -7,9 +7,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, TypeAlias
 
+import asyncpg
 import pytest
 
 from server.persistence import pool as pools
+from server.persistence import transactions
 from server.persistence.pool import (
     Connection,
     Pool,
@@ -126,6 +128,22 @@ async def test_who_is_cancelled_once_more_while_it_undoes_its_transaction_leaves
             await asyncio.sleep(0)
         await cancel(task)
         await begins_its_own(pool)
+    assert [record.message for record in caplog.records] == []
+
+
+async def test_a_commit_that_is_refused_before_it_has_begun_leaves_no_transaction(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one that an operator cancels."""
+
+    async def refuse(connection: Connection) -> None:
+        await connection.execute("DO $$ BEGIN RAISE query_canceled; END $$")
+
+    monkeypatch.setattr(transactions, "commit", refuse)
+    with pytest.raises(asyncpg.QueryCanceledError):
+        async with changing(pool):
+            pass
+    await begins_its_own(pool)
     assert [record.message for record in caplog.records] == []
 
 

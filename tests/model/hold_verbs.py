@@ -2,9 +2,18 @@
 
 from typing import Any, ClassVar
 
+from maitred_client import MaitredError
 from maitred_client import messages as pb
 from tests.model.overriding import OVERRIDES, never_overridden, not_permitted, overrides_for, overrides_of
-from tests.model.rules import SET_RULES, context_of, foreign_to, set_problems, table_problems, unknown_tables
+from tests.model.rules import (
+    SET_RULES,
+    TAKEN_BY,
+    context_of,
+    foreign_to,
+    set_problems,
+    table_problems,
+    unknown_tables,
+)
 from tests.model.verb import (
     BOOKINGS,
     CONTEXTS,
@@ -60,6 +69,17 @@ def fitting(moment: Moment, booking: Booking, request: Any) -> set[str]:
     )
 
 
+class Holding(Verb):
+    """Takes tables for a hold. That somebody else's claim refused it is told, as a change of the restaurant; so is that
+    its context is stale where such a claim is in the way.
+    """
+
+    def refused(self, moment: Moment, request: Any, error: MaitredError) -> None:
+        failed = {check.reason for check in error.failed_checks if error.reason == "STALE_CONTEXT"}
+        if not set(TAKEN_BY.values()).isdisjoint({error.reason, *failed}):
+            moment.place.floor_version += 1
+
+
 def keep(moment: Moment, booking: Booking, request: Any, hold_id: str) -> tuple[Hold, list[str]]:
     """The new hold, and the booking's other ones that gave way because they share a table with it."""
     place, tables = moment.place, tuple(sorted(request.table_ids))
@@ -85,7 +105,7 @@ def keep(moment: Moment, booking: Booking, request: Any, hold_id: str) -> tuple[
     return place.holds[hold_id], sorted(hold.hold_id for hold in gave_way)
 
 
-class HoldTables(Verb):
+class HoldTables(Holding):
     method = "hold_tables"
     weight = 10
     arguments: ClassVar[Choices] = {
@@ -125,7 +145,7 @@ class HoldTables(Verb):
         return {"hold": hold_told(hold, moment.now), "superseded_hold_ids": gave_way}
 
 
-class ReplaceHold(Verb):
+class ReplaceHold(Holding):
     method = "replace_hold"
     weight = 5
     arguments: ClassVar[Choices] = {

@@ -22,7 +22,15 @@ from tests.model.hold_verbs import HOLD_VERBS
 from tests.model.house import DAWN, House
 from tests.model.inventory_verbs import INVENTORY_VERBS, PutFloor, PutRestaurant, PutServicePolicy
 from tests.model.reading import agrees, compare, compare_history
-from tests.model.rules import SET_RULES, TABLE_RULES, context_of, foreign_to, table_problems, unknown_tables
+from tests.model.rules import (
+    SET_RULES,
+    TABLE_RULES,
+    TAKEN_BY,
+    context_of,
+    foreign_to,
+    table_problems,
+    unknown_tables,
+)
 from tests.model.verb import BOOKINGS, SETS, Look, Moment, Verb, standing
 from tests.model.words import Place
 
@@ -69,6 +77,8 @@ SCENES = (
 )
 # What would refuse a call before its scene matters.
 BESIDE_THE_POINT = {"VERSION_MISMATCH", "INVALID_ARGUMENT_FIELD", "OVERRIDE_NOT_PERMITTED"}
+# What matters alone, and most often stands behind something else that is wrong with a request.
+DECISIVE = {("OVERRIDE_NOT_PERMITTED",), *((reason,) for reason in TAKEN_BY.values())}
 CHECKED_EVERY = 10
 _RUNS = count(1)
 
@@ -339,7 +349,7 @@ class AssignmentLife(RuleBasedStateMachine):
 
 def _worth(kind: tuple[str, ...]) -> int:
     """Of a standing, an act, the problems and a flavour."""
-    return 6 if kind[2:-1] == ("OVERRIDE_NOT_PERMITTED",) else WORTH.get(kind[0], 1)
+    return 6 if kind[2:-1] in DECISIVE else WORTH.get(kind[0], 1)
 
 
 def _failed(answer: pb.ValidateSelectionResponse) -> set[str]:

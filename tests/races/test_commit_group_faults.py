@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from maitred_client import AsyncMaitredClient, ServerOverloadedError
@@ -156,6 +157,21 @@ async def test_a_commit_without_an_answer_is_found_out_about(scene: Scene, strik
     before = await scene.dump()
     assert [type(answer) for answer in await outcomes(*later.calls())] == ANSWERS
     assert await scene.effect(before) == effect
+    await scene.require_sound()
+
+
+async def test_a_commit_that_is_refused_before_it_has_begun_leaves_no_transaction(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Otherwise the pool would end it, with an error in the log."""
+
+    async def refuse(connection: DriverConnection, _: Run) -> Any:
+        return await asyncpg.Connection.execute(connection, "DO $$ BEGIN RAISE query_canceled; END $$")
+
+    (occasion,) = await scene.occasions(1)
+    scene.crew.plan.arm_for("COMMIT", refuse)
+    assert [type(answer) for answer in await outcomes(*occasion.calls())] == ANSWERS
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
     await scene.require_sound()
 
 

@@ -118,17 +118,25 @@ async def test_a_restaurant_that_is_free_soon_is_waited_for_by_all(
     assert await sound(database, *worlds)
 
 
+@pytest.mark.parametrize("isolation", ["read%20committed", "serializable"])
 async def test_what_was_read_before_the_lock_was_granted_is_read_again(
-    server: Served, client: AsyncMaitredClient, database: Connection, monkeypatch: pytest.MonkeyPatch
+    server: Served,
+    client: AsyncMaitredClient,
+    database: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    isolation: str,
 ) -> None:
-    """Two processes queue for a restaurant: one gives up the hold that the other confirms."""
+    """Two processes queue for a restaurant: one gives up the hold that the other confirms. What isolation they would
+    have otherwise makes no difference.
+    """
     monkeypatch.setattr(group, "PATIENCE_S", TIMEOUT_S)
     world = await small_world(client)
     held = await world.hold(await world.booking(), "T1")
     patient: Any = {"lock_timeout_s": TIMEOUT_S}
+    url = f"{server.server_url}&default_transaction_isolation={isolation}"
     async with (
-        crew_on(server.server_url, server.tenant_id, **patient) as one,
-        crew_on(server.server_url, server.tenant_id, **patient) as other,
+        crew_on(url, server.tenant_id, **patient) as one,
+        crew_on(url, server.tenant_id, **patient) as other,
         restaurant_locked(server.server_url, world.restaurant_id) as owner,
     ):
         other.plan.arm_for(NOWHERE, just_count)
