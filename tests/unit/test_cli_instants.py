@@ -42,7 +42,7 @@ def test_a_start_is_the_next_such_time_on_the_restaurants_clock_or_exactly_what_
     ],
 )
 def test_an_hour_that_the_clock_shows_twice_comes_twice(now: str, expected: str) -> None:
-    start = parse_start("02:15", ROME, datetime.fromisoformat(now))
+    start = parse_start("02:15", lambda: ROME, datetime.fromisoformat(now))
     assert start.isoformat(timespec="minutes") == expected
 
 
