@@ -623,7 +623,7 @@ class AuditEntry(_message.Message):
     FLOOR_VERSION_FIELD_NUMBER: _builtins.int
     DETAILS_FIELD_NUMBER: _builtins.int
     audit_id: _builtins.int
-    """Number of the entry; newer entries of a restaurant have greater ones. Numbers may be left out."""
+    """Number of the entry; entries of a restaurant that were made later have greater ones. Numbers may be left out."""
     actor: _builtins.str
     """Who: the request's actor, or else the caller's."""
     action: _builtins.str

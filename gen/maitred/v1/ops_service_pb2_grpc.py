@@ -75,8 +75,8 @@ class OpsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListAuditEntries(self, request, context):
-        """What was done in a restaurant, newest first: who, when and why. Every committed change has its entries, which go
-        years later with the booking or block they are about. A refused call has none, unless
+        """What was done in a restaurant, who, when and why: newest first by `occurred_at`, then by `audit_id`. Every committed
+        change has its entries, which go years later with the booking or block they are about. A refused call has none, unless
         capacity.hold.strict_conflict tells of it: then there is a "hold_refused". Only scope: ops.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -38,8 +38,8 @@ class OpsServiceStub:
     meanwhile, and nobody is kept waiting. Reports, never repairs. Only scope: ops.
     """
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.ListAuditEntriesRequest, _ops_service_pb2.ListAuditEntriesResponse]
-    """What was done in a restaurant, newest first: who, when and why. Every committed change has its entries, which go
-    years later with the booking or block they are about. A refused call has none, unless
+    """What was done in a restaurant, who, when and why: newest first by `occurred_at`, then by `audit_id`. Every committed
+    change has its entries, which go years later with the booking or block they are about. A refused call has none, unless
     capacity.hold.strict_conflict tells of it: then there is a "hold_refused". Only scope: ops.
     """
     GetOutboxStats: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.GetOutboxStatsRequest, _ops_service_pb2.GetOutboxStatsResponse]
@@ -61,8 +61,8 @@ class OpsServiceAsyncStub(OpsServiceStub):
     meanwhile, and nobody is kept waiting. Reports, never repairs. Only scope: ops.
     """
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.ListAuditEntriesRequest, _ops_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
-    """What was done in a restaurant, newest first: who, when and why. Every committed change has its entries, which go
-    years later with the booking or block they are about. A refused call has none, unless
+    """What was done in a restaurant, who, when and why: newest first by `occurred_at`, then by `audit_id`. Every committed
+    change has its entries, which go years later with the booking or block they are about. A refused call has none, unless
     capacity.hold.strict_conflict tells of it: then there is a "hold_refused". Only scope: ops.
     """
     GetOutboxStats: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.GetOutboxStatsRequest, _ops_service_pb2.GetOutboxStatsResponse]  # type: ignore[assignment]
@@ -93,8 +93,8 @@ class OpsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ops_service_pb2.ListAuditEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ops_service_pb2.ListAuditEntriesResponse, _abc.Awaitable[_ops_service_pb2.ListAuditEntriesResponse]]:
-        """What was done in a restaurant, newest first: who, when and why. Every committed change has its entries, which go
-        years later with the booking or block they are about. A refused call has none, unless
+        """What was done in a restaurant, who, when and why: newest first by `occurred_at`, then by `audit_id`. Every committed
+        change has its entries, which go years later with the booking or block they are about. A refused call has none, unless
         capacity.hold.strict_conflict tells of it: then there is a "hold_refused". Only scope: ops.
         """
 
