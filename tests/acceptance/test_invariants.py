@@ -25,7 +25,7 @@ from server.bootstrap import serving
 from server.config import load_settings
 from server.diagnosis import verify_database
 from server.persistence.invariants import GLANCED, LOOKING
-from tests.acceptance.damage import Damage, come, completed
+from tests.acceptance.damage import Damage, come, completed, one_more
 from tests.acceptance.damages import DAMAGES
 from tests.builders.world import World, evening, small_world
 from tests.builders.world_extras import refused
@@ -198,10 +198,12 @@ async def test_a_merge_that_lost_a_table_is_looked_at_like_any_other(server: Ser
         booking = await world.seated("T1", "T2", "T3", party=8)
         rest = (await world.unassign(booking, "T3")).assignment
         fixed = "UPDATE tables SET movable = false WHERE table_id = '{T1}'"
-        await damaged(server.database_url, Damage((fixed,), {}), world.tables)
+        regained = one_more("T3", f"assignment_id = '{rest.assignment_id}' AND table_id = '{{T1}}'")
+        await damaged(server.database_url, Damage((fixed, regained), {}), world.tables)
         answer = await check(client)
-    assert noticed(answer) == {"merges_legal": 1}
-    assert first_example(answer, "merges_legal").assignment_id == rest.assignment_id
+    assert noticed(answer) == {"merges_legal": 1, "assignments_match_claims": 1}
+    for broken in noticed(answer):
+        assert first_example(answer, broken).assignment_id == rest.assignment_id
 
 
 async def test_every_check_has_a_damage_that_it_notices(server: Served) -> None:
