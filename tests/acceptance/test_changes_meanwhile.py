@@ -95,6 +95,20 @@ async def _own_hold(place: House, booking: Booking) -> object:
     return await place.hold(booking, "W1", "W2")
 
 
+async def _policy_and_back(place: House, booking: Booking) -> object:
+    before = await place.policy()
+    await place.change_policy(_lower_slack)
+    before.ClearField("etag")
+    return await place.put_policy(before)
+
+
+async def _w2_off_and_back(place: House, booking: Booking) -> object:
+    before = await place.floor()
+    await floor_change(_without_w2)(place, booking)
+    before.ClearField("etag")
+    return await place.put_floor(before)
+
+
 def _rename_period(policy: ServicePolicy) -> None:
     policy.periods[0].name = "all day"
 
@@ -138,8 +152,22 @@ def _cut_w1_w2(place: House, floor: Floor) -> None:
     place.without_edge(floor, "W1", "W2")
 
 
+def _around_w3(place: House, floor: Floor) -> None:
+    """W1 and W2 touch W3, and no longer one another."""
+    place.without_edge(floor, "W1", "W2")
+    floor.adjacency.append(place.edge("W1", "W3"))
+
+
 def _cut_w3_w4(place: House, floor: Floor) -> None:
     place.without_edge(floor, "W3", "W4")
+
+
+def _without_w2(place: House, floor: Floor) -> None:
+    place.without_edge(floor, "W1", "W2")
+    place.without_edge(floor, "W2", "W3")
+    kept = [table for table in floor.tables if table.name != "W2"]
+    del floor.tables[:]
+    floor.tables.extend(kept)
 
 
 def _new_neighbour(place: House, floor: Floor) -> None:
@@ -169,7 +197,9 @@ MATTERS: dict[str, Change] = {
     "max_party of a chosen table": table_change("W1", max_party=3),
     "the zone of a chosen table": floor_change(_other_zone),
     "the chosen tables no longer touch": floor_change(_cut_w1_w2),
+    "the chosen tables touch through another": floor_change(_around_w3),
     "the policy": policy_change(_lower_slack),
+    "the policy, changed and put back": _policy_and_back,
     "the policy in a small thing": policy_change(_rename_period),
     "the turn times": policy_change(_longer_turns),
     "the merging that the policy allows": policy_change(_larger_merges),
@@ -191,6 +221,7 @@ DOES_NOT_MATTER: dict[str, Change] = {
     "adjacency of others": floor_change(_cut_w3_w4),
     "adjacency to a table that was not chosen": floor_change(_new_neighbour),
     "a new table": floor_change(_another_table),
+    "a chosen table was gone for a while": _w2_off_and_back,
     "the name of a zone": floor_change(_rename_zone),
     "the same policy again": policy_change(lambda policy: None),
     "a hold on another table": taken("W3"),
@@ -353,13 +384,5 @@ async def test_a_new_booking_follows_the_new_hours(place: House) -> None:
 
 async def test_a_table_that_left_the_floor_is_not_found(place: House) -> None:
     booking, context = await look(place)
-
-    def without_w2(floor: Floor) -> None:
-        place.without_edge(floor, "W1", "W2")
-        place.without_edge(floor, "W2", "W3")
-        kept = [table for table in floor.tables if table.name != "W2"]
-        del floor.tables[:]
-        floor.tables.extend(kept)
-
-    await place.change_floor(without_w2)
+    await floor_change(_without_w2)(place, booking)
     await refused(use(place, "hold", booking, context), TableNotFoundError)

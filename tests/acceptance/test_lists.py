@@ -7,6 +7,7 @@ import pytest
 
 from maitred_client.messages import (
     BookingAction,
+    BookingStatus,
     GetAssignmentRequest,
     ListAssignmentsRequest,
     ListBookingsRequest,
@@ -18,6 +19,12 @@ from tests.support.background import dispatched
 pytestmark = pytest.mark.shared_server
 
 DAY = timedelta(days=1)
+NOT_CANCELLED = (
+    BookingStatus.BOOKING_STATUS_PENDING,
+    BookingStatus.BOOKING_STATUS_PENDING_ALLOCATION,
+    BookingStatus.BOOKING_STATUS_CONFIRMED,
+    BookingStatus.BOOKING_STATUS_COMPLETED,
+)
 
 
 def around_the_evening(place: House) -> dict[str, Any]:
@@ -41,6 +48,21 @@ async def test_bookings_are_listed_as_they_are_read(place: House, ids: list[str]
     request = ListBookingsRequest(**around_the_evening(place))
     listed = [booking async for booking in place.client.iterate_bookings(request)]
     assert listed == [await place.read(booking_id) for booking_id in sorted(ids)]
+
+
+async def test_what_is_there_all_the_time_is_listed_once_whatever_comes_and_goes(
+    place: House, ids: list[str]
+) -> None:
+    request = ListBookingsRequest(**around_the_evening(place), statuses=NOT_CANCELLED)
+    guest, listed = await place.party(), list[str]()
+    while not listed or request.page_token:
+        page = await place.client.list_bookings(request)
+        listed += [booking.booking_id for booking in page.bookings]
+        request.page_token = page.next_page_token
+        await place.party(start=evening(11))
+        await place.transition(guest, BookingAction.BOOKING_ACTION_CANCEL)
+        guest = await place.party()
+    assert [booking_id for booking_id in listed if booking_id in ids] == sorted(ids)
 
 
 async def test_assignments_are_listed_as_they_are_read(place: House, ids: list[str]) -> None:

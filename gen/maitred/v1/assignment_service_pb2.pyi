@@ -807,7 +807,7 @@ class ConfirmHoldRequest(_message.Message):
     """Why, up to 500 characters; kept in the booking's history and the audit log."""
     @_builtins.property
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """When set, the tables the caller believes are held; HOLD_MISMATCH otherwise."""
+        """When set, the tables the caller believes are held, up to 10; HOLD_MISMATCH otherwise."""
 
     def __init__(
         self,
@@ -1543,7 +1543,7 @@ class UnassignTablesRequest(_message.Message):
     """Why, up to 500 characters; kept in the booking's history and the audit log."""
     @_builtins.property
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The tables to take away; none means all."""
+        """The tables to take away, up to 10; none means all."""
 
     def __init__(
         self,
@@ -1667,7 +1667,7 @@ class ListAssignmentsRequest(_message.Message):
 
     @_builtins.property
     def window_end(self) -> _timestamp_pb2.Timestamp:
-        """Only assignments whose window starts before this."""
+        """Only assignments whose window starts before this; at most 366 days after window_start."""
 
     def __init__(
         self,

@@ -165,14 +165,14 @@ class ListBookingsRequest(_message.Message):
     page_size: _builtins.int
     """1 to 500; 0 means 100."""
     page_token: _builtins.str
-    """next_page_token of the page before."""
+    """next_page_token of the page before. A booking whose start changes in between may be on two pages, or on none."""
     @_builtins.property
     def window_start(self) -> _timestamp_pb2.Timestamp:
         """Only bookings whose window ends after this."""
 
     @_builtins.property
     def window_end(self) -> _timestamp_pb2.Timestamp:
-        """Only bookings whose window starts before this."""
+        """Only bookings whose window starts before this; at most 366 days after window_start."""
 
     @_builtins.property
     def statuses(self) -> _containers.RepeatedScalarFieldContainer[_booking_pb2.BookingStatus.ValueType]:

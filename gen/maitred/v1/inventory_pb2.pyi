@@ -274,7 +274,9 @@ class Table(_message.Message):
     min_party of the merged tables.
     """
     max_party: _builtins.int
-    """Largest party it is given to when used alone; 0 means its capacity. Merges count seats, not max_party."""
+    """Largest party it is given to when used alone, min_party to 100; 0 means its capacity. Merges count seats, not
+    max_party.
+    """
     movable: _builtins.bool
     """Whether it can be pushed together with others. A fixed table is only used alone."""
     state: Global___TableState.ValueType
@@ -489,7 +491,7 @@ class ExpectedParties(_message.Message):
     PARTY_SIZE_FIELD_NUMBER: _builtins.int
     PARTIES_FIELD_NUMBER: _builtins.int
     party_size: _builtins.int
-    """Each size at most once."""
+    """1 to 500; each size at most once."""
     parties: _builtins.float
     """0 to 100,000; need not be whole."""
     def __init__(
@@ -572,7 +574,7 @@ class TurnTime(_message.Message):
     PARTY_SIZE_MAX_FIELD_NUMBER: _builtins.int
     DURATION_FIELD_NUMBER: _builtins.int
     party_size_max: _builtins.int
-    """The largest party this length is for."""
+    """The largest party this length is for, 1 to 500."""
     @_builtins.property
     def duration(self) -> _duration_pb2.Duration:
         """5 minutes to 12 hours."""

@@ -134,7 +134,7 @@ class ListRestaurantsRequest(_message.Message):
     page_size: _builtins.int
     """1 to 500; 0 means 100."""
     page_token: _builtins.str
-    """next_page_token of the page before."""
+    """next_page_token of the page before. A restaurant that is renamed in between may be on two pages, or on none."""
     def __init__(
         self,
         *,
@@ -628,7 +628,7 @@ class ListBlocksRequest(_message.Message):
 
     @_builtins.property
     def window_end(self) -> _timestamp_pb2.Timestamp:
-        """Only blocks that start before this."""
+        """Only blocks that start before this; at most 366 days after window_start."""
 
     def __init__(
         self,

@@ -134,7 +134,7 @@ class ListOutboxEventsRequest(_message.Message):
     status: Global___OutboxStatus.ValueType
     """Only events in this status, when set."""
     event_type: _builtins.str
-    """Only events of this type, when set, for example "capacity.hold.created"."""
+    """Only events of this type, when set, for example "capacity.hold.created"; up to 100 characters."""
     event_id: _builtins.str
     """Only this event, when set."""
     page_size: _builtins.int
@@ -288,7 +288,7 @@ class RedriveOutboxEventsRequest(_message.Message):
     restaurant_id: _builtins.str
     """The restaurant."""
     event_type: _builtins.str
-    """Only events of this type, when set."""
+    """Only events of this type, when set; up to 100 characters."""
     reason: _builtins.str
     """Why, for the audit log. Up to 500 characters."""
     @_builtins.property

@@ -751,7 +751,7 @@ class AvailabilityQuestion(_message.Message):
 
     @_builtins.property
     def required_attributes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Every table has to have all of these; up to 16."""
+        """Every table has to have all of these; up to 16 different words, written as in Table.attributes."""
 
     def __init__(
         self,
