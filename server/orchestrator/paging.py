@@ -45,8 +45,8 @@ async def all_pages(fetch: Fetch[RowT], sort_key: SortKey[RowT]) -> AsyncIterato
         page = replace(page, after=sort_key(rows[-1]))
 
 
-def sort_key(instant: datetime, row_id: UUID) -> tuple[str, ...]:
-    """Of a row in a list that goes by an instant and an id."""
+def sort_key(instant: datetime, row_id: UUID | int) -> tuple[str, ...]:
+    """Of a row in a list that goes by an instant and an id or a number."""
     return instant.isoformat(), str(row_id)
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from server.domain.restaurant import Caller
 from server.domain.window import Window
-from server.orchestrator.paging import Listed, listed
+from server.orchestrator.paging import Listed, listed, sort_key
 from server.orchestrator.ports import AuditRecord, Catalogue, Page
 from server.orchestrator.situation import known_restaurant
 
@@ -30,8 +30,4 @@ class ListAuditEntries:
                 question.restaurant_id, question.resource_id, question.window, page
             )
 
-        return await listed(question.page, fetch, _sort_key)
-
-
-def _sort_key(entry: AuditRecord) -> tuple[str, ...]:
-    return entry.occurred_at.isoformat(), str(entry.audit_id)
+        return await listed(question.page, fetch, lambda entry: sort_key(entry.occurred_at, entry.audit_id))

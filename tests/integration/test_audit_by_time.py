@@ -9,6 +9,7 @@ from uuid import UUID
 
 from server.domain.limits import INSTANT_MAX, INSTANT_MIN
 from server.domain.window import Window
+from server.orchestrator.paging import sort_key
 from server.orchestrator.ports import AuditRecord, Page
 from server.persistence.reader import SqlCatalogue
 from tests.support.database import Connection, connected
@@ -62,7 +63,7 @@ class Measuring:
 
 
 def after(entry: AuditRecord) -> tuple[str, ...]:
-    return entry.occurred_at.isoformat(), str(entry.audit_id)
+    return sort_key(entry.occurred_at, entry.audit_id)
 
 
 async def test_a_page_reads_hardly_more_than_its_entries_whatever_is_asked(each_postgres: TestServer) -> None:
