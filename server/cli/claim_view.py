@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import tzinfo
 
 from maitred_client import instant
-from maitred_client.messages import Assignment, BookingStatus, Floor, Hold, HoldState, Restaurant
+from maitred_client.messages import Assignment, Booking, BookingStatus, Floor, Hold, HoldState, Restaurant
 from server.cli.instants import told_window, zone_shown
 from server.cli.output import facts, show
 from server.cli.overriding import reason_names
@@ -21,7 +21,7 @@ def show_hold(held: Hold, floor: Floor, restaurant: Restaurant) -> None:
                 ("hold", f"{held.hold_id} is {state}"),
                 ("booking", held.booking_id),
                 ("tables", " + ".join(table_names(held, floor))),
-                ("window", _window(held, zone)),
+                ("window", window_of(held, zone)),
                 ("expires", f"{expires:%H:%M:%S %Z}"),
                 *_overridden(held),
             )
@@ -40,7 +40,7 @@ def show_assignment(
                 ("booking", f"{assignment.booking_id} is {told(BookingStatus, status)}"),
                 ("tables", " + ".join(table_names(assignment, floor))),
                 ("party", assignment.party_size),
-                ("window", _window(assignment, zone_shown(restaurant))),
+                ("window", window_of(assignment, zone_shown(restaurant))),
                 *_overridden(assignment),
             )
         )
@@ -57,6 +57,6 @@ def table_names(claim: Hold | Assignment, floor: Floor) -> list[str]:
     return [names.get(table, table) for table in claim.table_ids]
 
 
-def _window(claim: Hold | Assignment, zone: tzinfo) -> str:
-    start, end = (instant(each).astimezone(zone) for each in (claim.window_start, claim.window_end))
+def window_of(stay: Hold | Assignment | Booking, zone: tzinfo) -> str:
+    start, end = (instant(each).astimezone(zone) for each in (stay.window_start, stay.window_end))
     return told_window(start, end)

@@ -33,9 +33,9 @@ from maitred_client.messages import (
     ListHoldsRequest,
 )
 from maitred_client.values import enum_word
-from server.cli.claim_view import table_names
+from server.cli.claim_view import table_names, window_of
 from server.cli.help_text import add_command
-from server.cli.instants import told_window, zone_shown
+from server.cli.instants import zone_shown
 from server.cli.looking_up import drive, find_restaurant, get_floor, start_in
 from server.cli.options import (
     ADDRESS_DEFAULT,
@@ -181,10 +181,9 @@ def _named(claim: Hold | Assignment, floor: Floor) -> str:
 
 
 def _booking_facts(seen: Booking, zone: dt.tzinfo, tables: str) -> Iterator[tuple[str, object]]:
-    start, end = (instant(each).astimezone(zone) for each in (seen.window_start, seen.window_end))
     yield "booking", f"{seen.booking_id} is {told(BookingStatus, seen.status)}"
     yield "party", seen.party.party_size
-    yield "window", told_window(start, end)
+    yield "window", window_of(seen, zone)
     yield "tables", tables
     if seen.HasField("auto_assign_job"):
         yield from _job_facts(seen.auto_assign_job, zone)

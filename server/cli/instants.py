@@ -94,14 +94,14 @@ def told_near(moment: dt.datetime, start: dt.datetime, clock: str = "%H:%M") -> 
     """
     local = moment.astimezone(start.tzinfo)
     day = "%a" if abs((local.date() - start.date()).days) <= 5 else "%a %Y-%m-%d"
-    return local.strftime(f"{day} {clock}" if local.utcoffset() == start.utcoffset() else f"{day} {clock} %Z")
+    return f"{local:{day} {clock_of((local, start), clock)}}"
 
 
-def clock_of(moments: Iterable[dt.datetime]) -> str:
+def clock_of(moments: Iterable[dt.datetime], clock: str = "%H:%M") -> str:
     """How the time of day of these moments is written, all in one zone: with its name where the clock changes between
     them, since it can show an hour twice.
     """
-    return "%H:%M" if len({moment.utcoffset() for moment in moments}) < 2 else "%H:%M %Z"
+    return clock if len({moment.utcoffset() for moment in moments}) < 2 else f"{clock} %Z"
 
 
 def told_window(start: dt.datetime, end: dt.datetime) -> str:
