@@ -24,8 +24,8 @@ REQUEST_FIELD = "request_field"
 # that a call which was answered before the field came is still known when it is repeated.
 ADDED_LATER: Mapping[str, bool] = MappingProxyType({"added_later": True})
 
-# Recording them would make a passing trouble permanent. A ttl is refused by the server's own limits, before anything is
-# looked up.
+# Recording them would make a passing trouble permanent. A ttl out of range is like a field that is wrong by itself:
+# mended, the call may go under the same request_id.
 NOT_RECORDED = PASSING | {Reason.REQUEST_ID_REUSED, Reason.HOLD_TTL_OUT_OF_RANGE}
 
 
