@@ -1,7 +1,7 @@
 """Texts that callers hand back as they got them: a list of values, written so that nobody takes it apart."""
 
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,8 @@ def values_in(token: str, length_max: int) -> list[Any] | None:
     if len(token) > length_max:
         return None
     try:
-        values = json.loads(urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4)).decode())
+        padded = token.encode("ascii") + b"=" * (-len(token) % 4)
+        values = json.loads(b64decode(padded, altchars=b"-_", validate=True).decode())
     except (Base64Error, UnicodeError, ValueError, RecursionError):
         return None
     return values if isinstance(values, list) else None

@@ -378,6 +378,14 @@ def test_what_is_no_page_token_is_refused(token: str) -> None:
     assert fields_of(found) == ["page_token"]
 
 
+@pytest.mark.parametrize("added", ["!", "!!!!", "    ", "\n\n\n\n", ".-.-"])
+def test_a_page_token_with_anything_added_is_none(added: str) -> None:
+    token = page_token(ListKey.HOLDS, (NOON, A))
+    assert read_page_token(ListKey.HOLDS, token) == (NOON, A)
+    for place in (0, len(token) // 2, len(token)):
+        assert read_page_token(ListKey.HOLDS, token[:place] + added + token[place:]) is None
+
+
 @pytest.mark.parametrize(
     "instant", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2026-06-01", "now"]
 )
