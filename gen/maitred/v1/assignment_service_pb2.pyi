@@ -438,7 +438,7 @@ class ExtendHoldRequest(_message.Message):
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
-    """Who asks, when that is not the caller itself."""
+    """Who asks, when that is not the caller itself; up to 200 characters."""
     restaurant_id: _builtins.str
     """The restaurant."""
     hold_id: _builtins.str
@@ -510,7 +510,7 @@ class ReplaceHoldRequest(_message.Message):
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
-    """Who asks, when that is not the caller itself."""
+    """Who asks, when that is not the caller itself; up to 200 characters."""
     restaurant_id: _builtins.str
     """The restaurant."""
     hold_id: _builtins.str
@@ -602,7 +602,7 @@ class ReleaseHoldRequest(_message.Message):
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
-    """Who asks, when that is not the caller itself."""
+    """Who asks, when that is not the caller itself; up to 200 characters."""
     restaurant_id: _builtins.str
     """The restaurant."""
     hold_id: _builtins.str
@@ -794,7 +794,7 @@ class ConfirmHoldRequest(_message.Message):
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
-    """Who asks, when that is not the caller itself."""
+    """Who asks, when that is not the caller itself; up to 200 characters."""
     restaurant_id: _builtins.str
     """The restaurant."""
     hold_id: _builtins.str
@@ -877,7 +877,7 @@ class AssignTablesRequest(_message.Message):
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
-    """Who asks, when that is not the caller itself."""
+    """Who asks, when that is not the caller itself; up to 200 characters."""
     restaurant_id: _builtins.str
     """The restaurant."""
     booking_id: _builtins.str
@@ -970,7 +970,7 @@ class AutoAssignRequest(_message.Message):
     compared: a refused call may be repeated when tables have come free.
     """
     actor: _builtins.str
-    """Who asks, when that is not the caller itself."""
+    """Who asks, when that is not the caller itself; up to 200 characters."""
     restaurant_id: _builtins.str
     """The restaurant."""
     booking_id: _builtins.str
@@ -1115,7 +1115,7 @@ class DispatchAutoAssignRequest(_message.Message):
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
-    """Who asks, when that is not the caller itself. The tables are assigned in this name."""
+    """Who asks, when that is not the caller itself; up to 200 characters. The tables are assigned in this name."""
     restaurant_id: _builtins.str
     """The restaurant."""
     booking_id: _builtins.str
@@ -1192,7 +1192,7 @@ class AutoAssignBatchRequest(_message.Message):
     BOOKINGS_MAX_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     actor: _builtins.str
-    """Who asks, when that is not the caller itself."""
+    """Who asks, when that is not the caller itself; up to 200 characters."""
     restaurant_id: _builtins.str
     """The restaurant."""
     service_date: _builtins.str
@@ -1442,7 +1442,7 @@ class ReassignTablesRequest(_message.Message):
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
-    """Who asks, when that is not the caller itself."""
+    """Who asks, when that is not the caller itself; up to 200 characters."""
     restaurant_id: _builtins.str
     """The restaurant."""
     booking_id: _builtins.str
@@ -1532,7 +1532,7 @@ class UnassignTablesRequest(_message.Message):
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
-    """Who asks, when that is not the caller itself."""
+    """Who asks, when that is not the caller itself; up to 200 characters."""
     restaurant_id: _builtins.str
     """The restaurant."""
     booking_id: _builtins.str

@@ -36,7 +36,7 @@ class PutBookingRequest(_message.Message):
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
-    """Who asks, when that is not the caller itself."""
+    """Who asks, when that is not the caller itself; up to 200 characters."""
     restaurant_id: _builtins.str
     """The restaurant."""
     booking_id: _builtins.str
@@ -240,7 +240,7 @@ class TransitionBookingRequest(_message.Message):
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
-    """Who asks, when that is not the caller itself."""
+    """Who asks, when that is not the caller itself; up to 200 characters."""
     restaurant_id: _builtins.str
     """The restaurant."""
     booking_id: _builtins.str

@@ -190,7 +190,7 @@ class PutServicePolicyRequest(_message.Message):
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
-    """Who asks, when that is not the caller itself."""
+    """Who asks, when that is not the caller itself; up to 200 characters."""
     restaurant_id: _builtins.str
     """The restaurant."""
     @_builtins.property
@@ -296,7 +296,7 @@ class PutFloorRequest(_message.Message):
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
-    """Who asks, when that is not the caller itself."""
+    """Who asks, when that is not the caller itself; up to 200 characters."""
     restaurant_id: _builtins.str
     """The restaurant."""
     @_builtins.property
@@ -404,7 +404,7 @@ class UpdateTableRequest(_message.Message):
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
-    """Who asks, when that is not the caller itself."""
+    """Who asks, when that is not the caller itself; up to 200 characters."""
     restaurant_id: _builtins.str
     """The restaurant."""
     etag: _builtins.str
@@ -484,7 +484,7 @@ class BlockTablesRequest(_message.Message):
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
-    """Who asks, when that is not the caller itself."""
+    """Who asks, when that is not the caller itself; up to 200 characters."""
     restaurant_id: _builtins.str
     """The restaurant."""
     cause: _inventory_pb2.BlockCause.ValueType
@@ -560,7 +560,7 @@ class UnblockTablesRequest(_message.Message):
     request_id: _builtins.str
     """UUID that names this intention; retries carry the same one."""
     actor: _builtins.str
-    """Who asks, when that is not the caller itself."""
+    """Who asks, when that is not the caller itself; up to 200 characters."""
     restaurant_id: _builtins.str
     """The restaurant."""
     block_id: _builtins.str
