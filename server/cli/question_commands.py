@@ -169,11 +169,13 @@ def _starts(
 ) -> Iterator[dt.datetime]:
     """Instants from the first start to the last, evenly apart even when the clock changes in between.
 
-    An end before the beginning is that of the next day.
+    An end before the beginning is that of the next day. Of a time that the clock shows twice, the first begins and the
+    second ends.
     """
     last_day = day + dt.timedelta(days=ends < begins)
     start = dt.datetime.combine(day, begins, time_zone).astimezone(dt.UTC)
-    last = dt.datetime.combine(last_day, ends, time_zone).astimezone(dt.UTC)
+    ending = dt.datetime.combine(last_day, ends, time_zone)
+    last = max(ending.replace(fold=fold).astimezone(dt.UTC) for fold in (0, 1))
     while start <= last:
         yield start
         start += step

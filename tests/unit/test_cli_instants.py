@@ -111,3 +111,24 @@ def test_the_last_start_of_an_evening_may_be_after_midnight() -> None:
         *("Sat 23:00", "Sun 00:00", "Sun 01:00", "Sun 03:00", "Sun 04:00")
     ]
     assert len(list(_starts(date(2026, 3, 28), time(4), time(4), timedelta(hours=1), ROME))) == 1
+
+
+@pytest.mark.parametrize(
+    ("day", "first", "last", "expected"),
+    [
+        (
+            date(2026, 10, 25),
+            time(1, 30),
+            time(2, 30),
+            ["01:30 CEST", "02:00 CEST", "02:30 CEST", "02:00 CET", "02:30 CET"],
+        ),
+        (date(2026, 10, 25), time(2, 30), time(3), ["02:30 CEST", "02:00 CET", "02:30 CET", "03:00 CET"]),
+        # A time that is skipped.
+        (date(2026, 3, 29), time(1, 30), time(2, 30), ["01:30 CET", "03:00 CEST", "03:30 CEST"]),
+    ],
+)
+def test_starts_go_through_both_hours_that_the_clock_shows_alike(
+    day: date, first: time, last: time, expected: list[str]
+) -> None:
+    starts = _starts(day, first, last, timedelta(minutes=30), ROME)
+    assert [f"{start.astimezone(ROME):%H:%M %Z}" for start in starts] == expected
