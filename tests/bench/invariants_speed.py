@@ -6,8 +6,8 @@ was just written has not been vacuumed: the first look also marks each row as co
 second one only looks.
 """
 
+import argparse
 import asyncio
-import sys
 from time import perf_counter
 from uuid import UUID
 
@@ -102,7 +102,9 @@ async def measure(claims: int) -> None:
 
 
 def main() -> None:
-    for claims in [int(text) for text in sys.argv[1:]] or CLAIMS:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.invariants_speed", description=__doc__)
+    parser.add_argument("claims", type=int, nargs="*", default=CLAIMS, help="a database of so many each")
+    for claims in parser.parse_args().claims:
         asyncio.run(measure(claims))
 
 

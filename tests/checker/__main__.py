@@ -1,7 +1,9 @@
-"""`python -m tests.checker [evenings]`: no alarm about so many clean evenings, and each bug found in those that had
-it.
+"""`python -m tests.checker [EVENINGS]`: no alarm about so many clean evenings, and each bug found in those that had it.
+
+Ends with 1 after a false alarm or a bug that was missed; each is printed with its seed.
 """
 
+import argparse
 import sys
 from collections import Counter
 
@@ -16,8 +18,9 @@ WITH_BUGS = 50
 
 
 def main() -> int:
-    """Exit code 1 after a false alarm or a bug that was missed; each is printed with its seed."""
-    evenings = int(sys.argv[1]) if len(sys.argv) > 1 else EVENINGS
+    parser = argparse.ArgumentParser(prog="python -m tests.checker", description=__doc__)
+    parser.add_argument("evenings", type=int, nargs="?", default=EVENINGS, help=f"{EVENINGS} if left out")
+    evenings: int = parser.parse_args().evenings
     wrong, tried = 0, Counter[str]()
     for seed in range(evenings):
         history, state = Evening(seed).lived()

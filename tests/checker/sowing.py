@@ -1,9 +1,10 @@
-"""`python -m tests.checker.sowing [seeds]`: every bug is sown into the real server, and has to be found; without one,
+"""`python -m tests.checker.sowing [SEEDS]`: every bug is sown into the real server, and has to be found; without one,
 nothing.
 
 Takes about two minutes for one seed. Ends with 1 after a false alarm or a bug that was missed.
 """
 
+import argparse
 import asyncio
 import sys
 from contextlib import suppress
@@ -48,7 +49,9 @@ async def _one_load(postgres: TestServer, seed: int, sown: Sown | None) -> Repor
 
 
 def main() -> int:
-    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+    parser = argparse.ArgumentParser(prog="python -m tests.checker.sowing", description=__doc__)
+    parser.add_argument("seeds", type=int, nargs="?", default=1, help="how many; 1 if left out")
+    seeds: int = parser.parse_args().seeds
     with running_postgres(postgres_forms()[0]) as postgres:
         wrong = asyncio.run(sow(postgres, seeds))
     print(f"{len(SEEDED)} bugs, {seeds} seeds: {wrong} wrong.")
