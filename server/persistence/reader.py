@@ -1,5 +1,6 @@
 """The orchestrator's questions, asked on one connection or on any of the pool."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
@@ -43,6 +44,7 @@ LEDGER = load_queries("ledger")
 OUTBOX = load_queries("outbox")
 
 AnswerT = TypeVar("AnswerT")
+IdT = TypeVar("IdT")
 
 WINDOW_LONGEST = timedelta(seconds=WINDOW_MAX_S)
 
@@ -192,8 +194,7 @@ class SqlCatalogue(SqlReader):
         # Numbers begin at 1, so whatever is before the window's end is before its end and 0.
         ends: list[tuple[datetime, int]] = [(window.end, 0)] if window else []
         if page.after:
-            instant, number = page.after
-            ends.append((datetime.fromisoformat(instant), int(number)))
+            ends.append(_sort_key(page.after, int))
         since = window.start if window else None
         before = min(ends, default=(None, None))
         found = await self._asking.fetch(
@@ -246,7 +247,10 @@ def answer_of(row: Any, answer_type: type[AnswerT]) -> AnswerT | Refusal:
 
 def _after(page: Page) -> tuple[datetime | None, UUID | None]:
     """A page's sort key where lists go by an instant and an id."""
-    if not page.after:
-        return None, None
-    instant, row_id = page.after
-    return datetime.fromisoformat(instant), UUID(row_id)
+    return _sort_key(page.after, UUID) if page.after else (None, None)
+
+
+def _sort_key(after: tuple[str, ...], read_id: Callable[[str], IdT]) -> tuple[datetime, IdT]:
+    """What `paging.sort_key` wrote."""
+    instant, row_id = after
+    return datetime.fromisoformat(instant), read_id(row_id)

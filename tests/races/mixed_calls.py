@@ -41,7 +41,6 @@ from tests.support.postgres import TestServer, postgres_forms, running_postgres
 RESTAURANTS, TABLES, BOOKINGS, DAYS = 5, 20, 40, 10
 CLIENTS = 4
 TIMEOUT_S = 300.0
-WAITING_MIN = 1_024
 # How often a host changes the house itself, and how often a new party calls.
 HOUSEWORK, NEW_PARTIES = 0.06, 0.15
 BROKEN = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN})
@@ -147,9 +146,10 @@ async def _housework(world: World, client: AsyncMaitredClient, rng: random.Rando
 
 async def _run(arguments: argparse.Namespace, url: str) -> Outcomes:
     tenant_id = uuid4()
+    settings = load_settings(port=0, log_level="error")
     # All of them may wait: gRPC would end those past the bound, whatever they are.
-    waiting_max = max(WAITING_MIN, arguments.concurrent)
-    settings = load_settings(port=0, log_level="error", calls_waiting_max=waiting_max)
+    waiting_max = max(settings.calls_waiting_max, arguments.concurrent)
+    settings = settings.model_copy(update={"calls_waiting_max": waiting_max})
     async with serving(settings, url) as running:
         clients = [
             AsyncMaitredClient(running.address, tenant_id=tenant_id, actor=f"host-{n}", timeout_s=TIMEOUT_S)
