@@ -15,8 +15,9 @@ DEFAULT = "default"
 
 
 def outcome_table(outcomes: Sequence[Outcome]) -> Table:
-    """For each case a line for the most there could be, and one for each rule. Ratios are medians, with the least and
-    the greatest beside them; milliseconds are the median of one plan.
+    """For each case a line for the most there could be, one for each rule, and one for moving everybody at will.
+
+    Ratios are medians, with the least and the greatest beside them; milliseconds are the median of one plan.
     """
     return grid(
         ("Tables>", "Load>", "Seats guests by", "Covers>", "Ratio>", "Least>", "Most>", "Target>", "ms>"),
@@ -26,23 +27,19 @@ def outcome_table(outcomes: Sequence[Outcome]) -> Table:
 
 
 def _lines(outcome: Outcome) -> Iterator[tuple[object, ...]]:
-    case = outcome.case
-    best = median(run.optimum.bound for run in outcome.runs)
+    case, runs = outcome.case, outcome.runs
+    best = median(run.optimum.bound for run in runs)
     yield case.tables, f"{case.load_percent}%", _foresight(outcome), f"{best:.0f}", "1.000", "", "", "", ""
     for rule in RULES:
-        ratios = outcome.ratios(rule)
         target = "" if outcome.target is None or rule != DEFAULT else f"{outcome.target:.3f}"
-        yield (
-            "",
-            "",
-            rule.replace("_", " "),
-            f"{median(run.seatings[rule].covers for run in outcome.runs):.0f}",
-            f"{median(ratios):.3f}",
-            f"{ratios[0]:.3f}",
-            f"{ratios[-1]:.3f}",
-            target,
-            f"{outcome.plan_ms(rule):.2f}",
-        )
+        seated = _seated([run.seatings[rule].covers for run in runs], outcome.ratios(rule))
+        yield "", "", rule.replace("_", " "), *seated, target, f"{outcome.plan_ms(rule):.2f}"
+    moved = _seated([run.reseated for run in runs], outcome.ratios_reseated())
+    yield "", "", "moving everybody", *moved, "", ""
+
+
+def _seated(covers: list[int], ratios: list[float]) -> tuple[str, ...]:
+    return f"{median(covers):.0f}", f"{median(ratios):.3f}", f"{ratios[0]:.3f}", f"{ratios[-1]:.3f}"
 
 
 def _foresight(outcome: Outcome) -> str:
@@ -61,6 +58,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "covers_asked": [run.asked for run in outcome.runs],
         "covers_optimum": [run.optimum.bound for run in outcome.runs],
         "optimum_exact": [run.optimum.exact for run in outcome.runs],
+        "covers_reseated": [run.reseated for run in outcome.runs],
         "target": outcome.target,
         "rules": {
             rule: {

@@ -7,6 +7,7 @@ from statistics import median
 from server.planner.catalog import TableSets
 from server.simulation.evenings import Evening, EveningMix, make_evening
 from server.simulation.optimum import Optimum, best_covers
+from server.simulation.reseating import covers_reseated
 from server.simulation.seating import RULES, Seating, Seconds, seat
 
 # How long each step towards the optimum of an evening may take.
@@ -34,10 +35,14 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One evening, seated by every rule. The covers of a rule over `optimum.bound` are its ratio."""
+    """One evening, seated by every rule. The covers of a rule over `optimum.bound` are its ratio.
+
+    `reseated` are the covers if everybody could be moved whenever somebody asks.
+    """
 
     seed: int
     optimum: Optimum
+    reseated: int
     asked: int
     seatings: Mapping[str, Seating]
 
@@ -63,6 +68,9 @@ class Outcome:
 
     def ratios(self, rule: str) -> list[float]:
         return sorted(run.ratio(rule) for run in self.runs)
+
+    def ratios_reseated(self) -> list[float]:
+        return sorted(run.reseated / run.optimum.bound for run in self.runs)
 
     def plan_ms(self, rule: str) -> float:
         """The median over all questions of the case, in milliseconds."""
@@ -101,6 +109,7 @@ def _run(evening: Evening, seed: int, clock: Seconds, solver_seconds_max: float)
     return Run(
         seed,
         best_covers(evening, sets, seconds_max=solver_seconds_max),
+        covers_reseated(evening, sets),
         sum(request.party.party_size for request in evening.requests),
         {name: seat(evening, sets, rule, clock) for name, rule in RULES.items()},
     )

@@ -6,7 +6,7 @@ more than the relaxed program has to give away, and that leaves little to search
 was one too high, and the next lower one is aimed at.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor
 
 from server.planner.catalog import TableSets
@@ -56,7 +56,7 @@ def _enough_for(covers: int, program: Program, relaxed: Relaxed) -> Program:
     """The program with only those columns that a seating of so many covers can use."""
     spare = relaxed.covers - covers + TOLERANCE
     each = zip(program.columns, relaxed.losses, strict=True)
-    return Program(tuple(column for column, loss in each if loss <= spare), program.limits)
+    return replace(program, columns=tuple(column for column, loss in each if loss <= spare))
 
 
 def _whole(covers: float) -> int:

@@ -14,7 +14,7 @@ from server.domain.booking import Party
 from server.domain.window import Window
 from server.planner.catalog import TableSets
 from server.planner.merges import positions
-from server.simulation.evenings import Evening
+from server.simulation.evenings import Evening, Request
 
 # A table's position, or what stands for tables that are counted together.
 Place: TypeAlias = tuple[str, int]
@@ -25,6 +25,10 @@ class Kind(NamedTuple):
 
     party_size: int
     window: Window
+
+    @classmethod
+    def of(cls, request: Request) -> "Kind":
+        return cls(request.party.party_size, request.stay.window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,12 @@ class Program:
 
     columns: tuple[Column, ...]
     limits: tuple[int, ...]
+    kinds: tuple[Kind, ...]
+
+    @property
+    def row_of_kind(self) -> dict[Kind, int]:
+        """Where the limit stands of how many of a kind are seated."""
+        return {kind: row for row, kind in enumerate(self.kinds, start=len(self.limits) - len(self.kinds))}
 
 
 def by_table(evening: Evening, sets: TableSets) -> Program:
@@ -66,7 +76,7 @@ def by_seats(evening: Evening, sets: TableSets) -> Program:
 
 
 def _program(evening: Evening, sets: TableSets, place_of: Callable[[int], Place]) -> Program:
-    kinds = Counter(Kind(each.party.party_size, each.stay.window) for each in evening.requests)
+    kinds = Counter(map(Kind.of, evening.requests))
     starts = sorted({kind.window.start for kind in kinds})
     tables = Counter(place_of(position) for position in range(len(sets.floor.tables)))
     row_of = {
@@ -81,7 +91,7 @@ def _program(evening: Evening, sets: TableSets, place_of: Callable[[int], Place]
             rows[len(limits)] = 1
             columns.append(Column(kind.party_size, asked, rows))
         limits.append(asked)
-    return Program(tuple(columns), tuple(limits))
+    return Program(tuple(columns), tuple(limits), tuple(kinds))
 
 
 def _options(

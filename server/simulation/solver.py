@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 from server.simulation.program import Program
@@ -54,6 +55,22 @@ def relax(program: Program, seconds_max: float) -> Relaxed | None:
         return None
     losses = tuple(max(0.0, -price) for price in solver.getSolution().col_dual)
     return Relaxed(solver.getInfo().objective_function_value, losses)
+
+
+class Relaxation:
+    """A program in which parties may be split, for limits that change one by one. Raises SolverMissing."""
+
+    def __init__(self, program: Program) -> None:
+        # Each solution starts from the one before, so that it is only a few steps away.
+        self._solver = _loaded(program, inf, whole=False)
+
+    def limit(self, row: int, most: int) -> None:
+        self._solver.changeRowBounds(row, -inf, most)
+
+    def covers(self) -> float:
+        """The most covers within the limits of now."""
+        self._solver.run()
+        return self._solver.getInfo().objective_function_value
 
 
 def _time_up(solver: "Highs") -> bool:

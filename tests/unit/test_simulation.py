@@ -17,6 +17,7 @@ from server.simulation import optimum
 from server.simulation.evenings import Evening, EveningMix, Request, make_evening
 from server.simulation.optimum import best_covers, covers_at_most
 from server.simulation.program import by_table
+from server.simulation.reseating import covers_reseated
 from server.simulation.rooms import RoomMix
 from server.simulation.seating import RULES, Seating, seat
 from server.simulation.solver import SolverMissing, relax, solve
@@ -139,6 +140,22 @@ def test_without_time_for_a_proof_there_is_a_bound_that_nothing_beats(
     hasty = best_covers(evening, sets_of(evening), seconds_max=0.0)
     assert not hasty.exact
     assert best.bound <= hasty.bound <= guests(evening.requests)
+
+
+# No table can be merged, so that counting tables of the same seats together is exact.
+@pytest.mark.parametrize("seed", range(25))
+def test_where_everybody_may_be_moved_nobody_is_declined_for_whom_there_is_some_seating(seed: int) -> None:
+    pytest.importorskip("highspy", reason="highspy solves the integer programs; it is in the dev group")
+    mix = replace(TINY, room=replace(TINY.room, fixed_share=1.0), parties=((1, 2), (2, 4), (3, 2), (4, 2)))
+    evening = make_evening(mix, 2 + seed % 2, 4.0, seed)
+    evening = replace(evening, requests=tuple(Random(seed).sample(evening.requests, 7)))
+    seated: tuple[Request, ...] = ()
+    for request in evening.requests:
+        wanted = replace(evening, requests=(*seated, request))
+        if max(covers_of_all_seatings(wanted)) == guests(wanted.requests):
+            seated = wanted.requests
+    assert 0 < len(seated) < len(evening.requests)
+    assert covers_reseated(evening, sets_of(evening)) == guests(seated)
 
 
 def test_without_the_solver_the_optimum_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
