@@ -73,7 +73,8 @@ def planner(
     Requests come one by one; each takes the first choice of a rule and keeps it, and nobody is declined whom a table
     would fit. Every rule has the same evenings. Without --tables and --loads, all cases that have a target are
     measured, in about a quarter of an hour. Where the best seating cannot be proven in time, an upper bound stands
-    for it, so ratios are too low rather than too high. Needs the package highspy.
+    for it, so ratios are too low rather than too high. The last line of a case is what would be seated if everybody
+    could be moved whenever somebody asks. Needs the package highspy.
 
     Example: [bold]maitred bench planner --tables 120 --loads 100 --seeds 3[/]
     """
