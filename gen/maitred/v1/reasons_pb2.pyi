@@ -371,8 +371,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_NO_FEASIBLE_PLAN: _ErrorReason.ValueType  # 52
     """No table and no merge could be assigned automatically. FailedChecks says why, one entry for each reason for which
     sets were left out. With the outcome fully_taken something would seat the party but is taken (OFFER_ALTERNATIVES);
-    with needs_staff nothing on this floor seats it under the policy (ASK_STAFF). relaxed_taken_by says what takes the
-    sets that would do with the policy's relaxations; it is empty when there are none.
+    with needs_staff nothing on this floor seats it under the policy (ASK_STAFF); tables to avoid count for neither.
+    relaxed_taken_by says what takes the sets that would do with the policy's relaxations; it is empty when there are
+    none.
     Status: FAILED_PRECONDITION + FailedChecks
     Metadata: booking_id, party_size, outcome, reasons, relaxed_taken_by, next_steps
     Retry: AFTER_FIX or HUMAN
@@ -786,8 +787,9 @@ Remedy: Plan again and call with a new request_id, or wait until free_from.
 ERROR_REASON_NO_FEASIBLE_PLAN: ErrorReason.ValueType  # 52
 """No table and no merge could be assigned automatically. FailedChecks says why, one entry for each reason for which
 sets were left out. With the outcome fully_taken something would seat the party but is taken (OFFER_ALTERNATIVES);
-with needs_staff nothing on this floor seats it under the policy (ASK_STAFF). relaxed_taken_by says what takes the
-sets that would do with the policy's relaxations; it is empty when there are none.
+with needs_staff nothing on this floor seats it under the policy (ASK_STAFF); tables to avoid count for neither.
+relaxed_taken_by says what takes the sets that would do with the policy's relaxations; it is empty when there are
+none.
 Status: FAILED_PRECONDITION + FailedChecks
 Metadata: booking_id, party_size, outcome, reasons, relaxed_taken_by, next_steps
 Retry: AFTER_FIX or HUMAN
