@@ -85,9 +85,9 @@ class BookingNotFoundError(MaitredError, reason="BOOKING_NOT_FOUND", retry=Retry
 
 
 class TableNotFoundError(MaitredError, reason="TABLE_NOT_FOUND", retry=RetryClass.NO):
-    """At least one table id is not a table of this restaurant."""
+    """At least one table id is not a table of this restaurant; for UnassignTables, none of the booking's."""
 
-    remedy = "Take table ids from GetFloor or PlanTables of the same restaurant."
+    remedy = "Take table ids from GetFloor or PlanTables of the same restaurant, for UnassignTables from GetAssignment."
 
 
 class HoldNotFoundError(MaitredError, reason="HOLD_NOT_FOUND", retry=RetryClass.NO):

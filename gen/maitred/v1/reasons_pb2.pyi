@@ -105,11 +105,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Check booking_id; PutBooking creates a booking.
     """
     ERROR_REASON_TABLE_NOT_FOUND: _ErrorReason.ValueType  # 11
-    """At least one table id is not a table of this restaurant.
+    """At least one table id is not a table of this restaurant; for UnassignTables, none of the booking's.
     Status: NOT_FOUND
     Metadata: restaurant_id, table_ids
     Retry: NO
-    Remedy: Take table ids from GetFloor or PlanTables of the same restaurant.
+    Remedy: Take table ids from GetFloor or PlanTables of the same restaurant, for UnassignTables from GetAssignment.
     """
     ERROR_REASON_HOLD_NOT_FOUND: _ErrorReason.ValueType  # 12
     """There is no such hold in this restaurant, or not any more: a month after it came to nothing it is deleted.
@@ -521,11 +521,11 @@ Retry: NO
 Remedy: Check booking_id; PutBooking creates a booking.
 """
 ERROR_REASON_TABLE_NOT_FOUND: ErrorReason.ValueType  # 11
-"""At least one table id is not a table of this restaurant.
+"""At least one table id is not a table of this restaurant; for UnassignTables, none of the booking's.
 Status: NOT_FOUND
 Metadata: restaurant_id, table_ids
 Retry: NO
-Remedy: Take table ids from GetFloor or PlanTables of the same restaurant.
+Remedy: Take table ids from GetFloor or PlanTables of the same restaurant, for UnassignTables from GetAssignment.
 """
 ERROR_REASON_HOLD_NOT_FOUND: ErrorReason.ValueType  # 12
 """There is no such hold in this restaurant, or not any more: a month after it came to nothing it is deleted.
