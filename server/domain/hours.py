@@ -147,6 +147,8 @@ def _cut(
         f"A stay of {_minutes(wanted)} min from {local_time(start, time_zone)}{clearing} does not fit before "
         f"{period.name} ends at {local_time(closes, time_zone)}; {advice}.",
         start=start.isoformat(),
+        stay_s=int(wanted.total_seconds()),
+        buffer_after_s=policy.buffer_after_s,
         period=period.name,
         closes=closes.isoformat(),
         latest_start=latest_start.astimezone(UTC).isoformat() if fits else "",

@@ -222,7 +222,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SERVICE_OVERRUN: _ErrorReason.ValueType  # 24
     """The stay with its buffer does not fit before the end of a service period that may not be overrun.
     Status: FAILED_PRECONDITION
-    Metadata: start, period, closes, latest_start
+    Metadata: start, stay_s, buffer_after_s, period, closes, latest_start
     Retry: AFTER_FIX
     Remedy: Choose a start no later than latest_start, which is empty when no start of the period leaves room.
     """
@@ -638,7 +638,7 @@ Remedy: Choose a start within a service period; next_opening names the next one.
 ERROR_REASON_SERVICE_OVERRUN: ErrorReason.ValueType  # 24
 """The stay with its buffer does not fit before the end of a service period that may not be overrun.
 Status: FAILED_PRECONDITION
-Metadata: start, period, closes, latest_start
+Metadata: start, stay_s, buffer_after_s, period, closes, latest_start
 Retry: AFTER_FIX
 Remedy: Choose a start no later than latest_start, which is empty when no start of the period leaves room.
 """
