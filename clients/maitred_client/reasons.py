@@ -85,9 +85,9 @@ class BookingNotFoundError(MaitredError, reason="BOOKING_NOT_FOUND", retry=Retry
 
 
 class TableNotFoundError(MaitredError, reason="TABLE_NOT_FOUND", retry=RetryClass.NO):
-    """At least one table id is not a table of this restaurant."""
+    """At least one table id is not a table of this restaurant; for UnassignTables, none of the booking's."""
 
-    remedy = "Take table ids from GetFloor or PlanTables of the same restaurant."
+    remedy = "Take table ids from GetFloor or PlanTables of the same restaurant, for UnassignTables from GetAssignment."
 
 
 class HoldNotFoundError(MaitredError, reason="HOLD_NOT_FOUND", retry=RetryClass.NO):
@@ -329,8 +329,9 @@ class TableConflictHeldError(MaitredError, reason="TABLE_CONFLICT_HELD", retry=R
 class NoFeasiblePlanError(MaitredError, reason="NO_FEASIBLE_PLAN", retry=RetryClass.AFTER_FIX):
     """No table and no merge could be assigned automatically. FailedChecks says why, one entry for each reason for which
     sets were left out. With the outcome fully_taken something would seat the party but is taken (OFFER_ALTERNATIVES);
-    with needs_staff nothing on this floor seats it under the policy (ASK_STAFF). relaxed_taken_by says what takes the
-    sets that would do with the policy's relaxations; it is empty when there are none.
+    with needs_staff nothing on this floor seats it under the policy (ASK_STAFF); tables to avoid count for neither.
+    relaxed_taken_by says what takes the sets that would do with the policy's relaxations; it is empty when there are
+    none.
     """
 
     remedy = "Offer another time (SearchAvailability), or let staff decide when the outcome is needs_staff."

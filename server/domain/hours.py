@@ -99,9 +99,12 @@ def openings_on(policy: ServicePolicy, time_zone: str, day: date) -> Iterator[Op
 
 
 def next_opening(policy: ServicePolicy, time_zone: str, after: datetime) -> datetime | None:
-    """When the next service period opens, within the eight days that cover every weekly pattern."""
+    """When the next service period opens, within the eight days that cover every weekly pattern.
+
+    The day before comes first: where a clock change skips its end, it may have a period that opens after midnight.
+    """
     local_date = _local_date(after, time_zone)
-    for offset in range(WEEK + 1):
+    for offset in range(-1, WEEK + 1):
         openings = openings_on(policy, time_zone, local_date + timedelta(days=offset))
         starts = [opening.span.start for opening in openings if opening.span.start > after]
         if starts:
@@ -144,6 +147,8 @@ def _cut(
         f"A stay of {_minutes(wanted)} min from {local_time(start, time_zone)}{clearing} does not fit before "
         f"{period.name} ends at {local_time(closes, time_zone)}; {advice}.",
         start=start.isoformat(),
+        stay_s=int(wanted.total_seconds()),
+        buffer_after_s=policy.buffer_after_s,
         period=period.name,
         closes=closes.isoformat(),
         latest_start=latest_start.astimezone(UTC).isoformat() if fits else "",

@@ -257,7 +257,7 @@ def _combination(selection: Selection) -> Iterator[Check]:
     yield _check(
         Reason.COMBINATION_CROSSES_ZONES,
         len(zones) > 1,
-        f"The tables stand in {len(zones)} different zones.",
+        "The tables stand in different zones.",
         "The tables stand in one zone.",
         (),
         zone_ids=",".join(zones),

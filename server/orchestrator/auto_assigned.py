@@ -57,12 +57,14 @@ class AutoAssigned:
 def no_feasible_plan(booking: Booking, result: PlanResult) -> ServiceError:
     """NO_FEASIBLE_PLAN with why each set was left out. Never silent: the caller learns whom to ask next."""
     size = booking.party.party_size
+    avoided = any(each.reason is Reason.TABLE_AVOIDED for each in result.rejections)
+    seated = f"a party of {size}" + (" without the tables to avoid" if avoided else "")
     if result.outcome is PlanOutcome.NEEDS_STAFF:
         next_step = NextStep.ASK_STAFF
-        message = f"No table and no merge of this floor seats a party of {size}: {result.outcome}."
+        message = f"No table and no merge of this floor seats {seated}: {result.outcome}."
     else:
         next_step = NextStep.OFFER_ALTERNATIVES
-        message = f"Everything that would seat a party of {size} is taken: {result.outcome}."
+        message = f"Everything that would seat {seated} is taken: {result.outcome}."
     return ServiceError(
         Refusal(
             Reason.NO_FEASIBLE_PLAN,

@@ -39,6 +39,7 @@ class ValidateSelection:
         situation = await look(self.catalogue, self.inventories, caller, question.restaurant_id)
         situation.require_permission(caller, question.overrides)
         booking = await known_booking(self.catalogue, question.restaurant_id, question.booking_id)
+        situation.require_future(booking.window)
         wanted = await candidate(
             self.catalogue, situation, booking, question.table_ids, overrides=question.overrides
         )

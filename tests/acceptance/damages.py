@@ -78,8 +78,14 @@ DAMAGES: Mapping[str, Damage] = {
     ),
     "a completed booking had no tables": Damage(
         (*completed("seated"), "UPDATE bookings SET assignment_id = NULL WHERE booking_id = '{seated}'"),
-        {"status_matches_assignment": 1},
+        {"status_matches_assignment": 2},
         {"booking_id": "seated"},
+    ),
+    "what two parties gave up counts as completed": Damage(
+        (
+            "UPDATE assignments SET state = 'completed' WHERE restaurant_id = '{restaurant}' AND state = 'released'",
+        ),
+        {"status_matches_assignment": 2},
     ),
     "a completed assignment has given one of its tables back": Damage(
         (
@@ -219,6 +225,11 @@ DAMAGES: Mapping[str, Damage] = {
         ),
         {"confirmed_holds_assigned": 1},
         {"booking_id": "changed"},
+    ),
+    "a hold became an assignment and is live": Damage(
+        ("UPDATE holds SET state = 'active' WHERE booking_id = '{party}'",),
+        {"confirmed_holds_assigned": 1},
+        {"booking_id": "party", "assignment_id": "merged", "table_ids": "T2 T3"},
     ),
     "a block claims nothing": Damage(
         ("DELETE FROM table_claims WHERE block_id = '{block}'",),

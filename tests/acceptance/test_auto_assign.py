@@ -122,6 +122,17 @@ async def test_avoided_tables_are_left_out(place: House) -> None:
     assert place.tables["F6"] not in answer.assignment.table_ids
 
 
+async def test_where_only_avoided_tables_seat_the_party_nobody_is_told_that_none_does(place: House) -> None:
+    booking = await place.party(6, zone="Hall")
+    await place.block("F6")
+    others = ("L8", "W1", "W2", "W3", "W4")
+    for avoid, outcome in ((("F6", *others), "needs_staff"), (others, "fully_taken")):
+        error = await refused(place.auto_assign(booking, avoid=avoid), NoFeasiblePlanError)
+        assert error.metadata["outcome"] == outcome
+        assert "without the tables to avoid" in error.message
+        assert "TABLE_AVOIDED" in {check.reason for check in error.failed_checks}
+
+
 async def test_own_holds_are_not_in_the_way_and_end(place: House) -> None:
     booking = await place.party(6)
     hold = await place.hold(booking, "F6")

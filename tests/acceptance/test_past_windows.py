@@ -58,6 +58,7 @@ async def test_nothing_is_planned_for_a_window_that_is_over(place: House, server
             place.client.explain_table(ExplainTableRequest(**whom, table_ids=tables)),
         ):
             await refused(call, WindowInPastError)
+    await refused(place.validate(waiting, "W1"), WindowInPastError)
 
 
 async def test_a_hold_whose_window_is_over_is_neither_confirmed_nor_replaced(

@@ -55,6 +55,7 @@ def contract() -> Iterator[Reason]:
 
 
 FOR_MACHINES = re.compile(r"\d{4}-\d\d-\d\dT")
+FOR_PEOPLE = re.compile(r"\w{3} \d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? \S+")
 
 REASONS = {reason.name: reason for reason in contract()}
 
@@ -69,6 +70,12 @@ def details_of(error: MaitredError) -> set[str]:
         "FailedChecks": bool(error.failed_checks),
     }
     return {name for name, there in present.items() if there}
+
+
+def numbers_in(message: str) -> set[str]:
+    """Those that stand by themselves and are no part of a time; lengths of time in seconds."""
+    found = re.findall(r"(?<![\w-])(\d+)( min)?(?![\w-])", FOR_PEOPLE.sub("", message))
+    return {str(int(number) * (60 if minutes else 1)) for number, minutes in found}
 
 
 async def recorded_refusals(server: Served) -> set[str]:
@@ -110,6 +117,9 @@ async def test_a_refusal_is_what_the_contract_says(word: str, place: House, serv
     assert details_of(error) == set(promised.status[1:])
     for message in (error.message, *(check.message for check in error.failed_checks)):
         assert not FOR_MACHINES.search(message), "people read times by the restaurant's clock"
+    told = set(error.metadata.values()).union(*(check.metadata.values() for check in error.failed_checks))
+    if not error.violations:
+        assert numbers_in(error.message) <= told
     if error.failed_checks and word not in ("POLICY_DRIFT", "STALE_CONTEXT", "NO_FEASIBLE_PLAN"):
         assert error.failed_checks[0].reason == word
         assert dict(error.failed_checks[0].metadata) == dict(error.metadata)

@@ -170,6 +170,8 @@ async def test_a_stay_is_never_cut_below_the_shortest(client: AsyncMaitredClient
     error = await refused(place.party(2, start=local(6, 10, 21, 11)), ServiceOverrunError)
     assert error.metadata == {
         "start": local(6, 10, 21, 11).isoformat(),
+        "stay_s": str(DINNER_TURNS[2] * 60),
+        "buffer_after_s": "300",
         "period": "dinner",
         "closes": local(6, 10, 22).isoformat(),
         "latest_start": local(6, 10, 21, 10).isoformat(),

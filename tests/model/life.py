@@ -181,8 +181,14 @@ class AssignmentLife(RuleBasedStateMachine):
         request = pb.ValidateSelectionRequest(
             restaurant_id=place.restaurant_id, booking_id=booking.booking_id, table_ids=tables
         )
-        answer = client.validate_selection(request)
         window, now = booking.stay.window, moment.now
+        answer, error = self._call(client, "validate_selection", request)
+        if window[1] <= now:
+            assert error is not None
+            assert error.reason == "WINDOW_IN_PAST"
+            self.looks.pop(place.restaurant_id, None)
+            return
+        assert answer is not None
         foreign = foreign_to(place, booking.booking_id, now)
         assert _failed(answer) == table_problems(place, booking.party, tables, window, foreign)
         context = context_of(place, booking.party, window, tables, now, booking.booking_id)

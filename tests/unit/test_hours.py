@@ -23,6 +23,7 @@ from server.errors import Reason, ServiceError
 
 LONDON = "Europe/London"
 NEW_YORK = "America/New_York"
+NUUK = "America/Nuuk"
 LORD_HOWE = "Australia/Lord_Howe"
 TURNS = (TurnTime(2, 3600), TurnTime(4, 75 * 60), TurnTime(6, 85 * 60), TurnTime(8, 90 * 60))
 LUNCH = ServicePeriod("lunch", 12 * 60, 15 * 60, TURNS, may_overrun=True)
@@ -230,6 +231,13 @@ def test_a_period_of_which_a_clock_change_leaves_nothing_does_not_open_that_day(
     opens = next_opening(small_hours, LONDON, utc("2025-03-30T00:00"))
     assert opens == utc("2025-03-31T00:30")
     assert opening_at(small_hours, LONDON, opens) is not None
+
+
+def test_what_opens_in_an_hour_that_is_skipped_before_midnight_opens_after_it() -> None:
+    """In Greenland the clock goes from 23:00 on to midnight."""
+    late = policy(ServicePeriod("late", 23 * 60 + 15, 2 * 60, TURNS))
+    for start in ("2025-03-29T22:59", "2025-03-30T00:05"):
+        assert next_opening(late, NUUK, local(start, NUUK)) == local("2025-03-30T00:15", NUUK)
 
 
 @pytest.mark.parametrize("start", ["2025-03-30T00:30", "2025-10-26T00:30"])

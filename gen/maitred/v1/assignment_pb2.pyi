@@ -34,7 +34,9 @@ class _HoldStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HoldState.V
     HOLD_STATE_CONFIRMED: _HoldState.ValueType  # 2
     """It became an assignment."""
     HOLD_STATE_RELEASED: _HoldState.ValueType  # 3
-    """It was given back, replaced, or superseded by a later hold of the same booking on one of its tables."""
+    """It was given back, replaced, or superseded by a later hold of the same booking on one of its tables; or its booking
+    got tables, changed what it needs, was checked in, was cancelled, or became a no-show.
+    """
     HOLD_STATE_EXPIRED: _HoldState.ValueType  # 4
     """Its time was over."""
 
@@ -48,7 +50,9 @@ HOLD_STATE_ACTIVE: HoldState.ValueType  # 1
 HOLD_STATE_CONFIRMED: HoldState.ValueType  # 2
 """It became an assignment."""
 HOLD_STATE_RELEASED: HoldState.ValueType  # 3
-"""It was given back, replaced, or superseded by a later hold of the same booking on one of its tables."""
+"""It was given back, replaced, or superseded by a later hold of the same booking on one of its tables; or its booking
+got tables, changed what it needs, was checked in, was cancelled, or became a no-show.
+"""
 HOLD_STATE_EXPIRED: HoldState.ValueType  # 4
 """Its time was over."""
 Global___HoldState: _TypeAlias = HoldState  # noqa: Y015

@@ -137,7 +137,8 @@ class AssignmentServiceServicer:
 
     def ValidateSelection(self, request, context):
         """Checks a table set for a booking by the rules that hold and assign enforce, and reports every rule, not only the
-        first that fails. Advisory: nothing is kept for the caller.
+        first that fails. A booking whose window is over is refused; whether its status allows it to get tables is not looked
+        at. Advisory: nothing is kept for the caller.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,8 @@ class AssignmentServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AssignmentServiceAsyncStub: ...
     ValidateSelection: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ValidateSelectionRequest, _assignment_service_pb2.ValidateSelectionResponse]
     """Checks a table set for a booking by the rules that hold and assign enforce, and reports every rule, not only the
-    first that fails. Advisory: nothing is kept for the caller.
+    first that fails. A booking whose window is over is refused; whether its status allows it to get tables is not looked
+    at. Advisory: nothing is kept for the caller.
     """
     HoldTables: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.HoldTablesRequest, _assignment_service_pb2.HoldTablesResponse]
     """Keeps a table set for a booking for a short time. All tables or none. Claims of the same booking are never in its
@@ -119,7 +120,8 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ValidateSelection: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ValidateSelectionRequest, _assignment_service_pb2.ValidateSelectionResponse]  # type: ignore[assignment]
     """Checks a table set for a booking by the rules that hold and assign enforce, and reports every rule, not only the
-    first that fails. Advisory: nothing is kept for the caller.
+    first that fails. A booking whose window is over is refused; whether its status allows it to get tables is not looked
+    at. Advisory: nothing is kept for the caller.
     """
     HoldTables: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.HoldTablesRequest, _assignment_service_pb2.HoldTablesResponse]  # type: ignore[assignment]
     """Keeps a table set for a booking for a short time. All tables or none. Claims of the same booking are never in its
@@ -203,7 +205,8 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_assignment_service_pb2.ValidateSelectionResponse, _abc.Awaitable[_assignment_service_pb2.ValidateSelectionResponse]]:
         """Checks a table set for a booking by the rules that hold and assign enforce, and reports every rule, not only the
-        first that fails. Advisory: nothing is kept for the caller.
+        first that fails. A booking whose window is over is refused; whether its status allows it to get tables is not looked
+        at. Advisory: nothing is kept for the caller.
         """
 
     @_abc_1.abstractmethod

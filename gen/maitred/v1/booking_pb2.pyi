@@ -181,10 +181,11 @@ class _BookingActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Booking
     BOOKING_ACTION_CANCEL: _BookingAction.ValueType  # 4
     """pending, pending_allocation, confirmed → cancelled. Holds and tables are given back."""
     BOOKING_ACTION_NO_SHOW: _BookingAction.ValueType  # 5
-    """confirmed, checked_in → no_show. Tables are given back."""
+    """confirmed, checked_in → no_show. Holds and tables are given back."""
     BOOKING_ACTION_UNDO_NO_SHOW: _BookingAction.ValueType  # 6
     """no_show → confirmed, if the same tables are still free for the booking's window, or for what is left of it when it
-    has begun; refused with the conflict otherwise, and with WINDOW_IN_PAST when it is over.
+    has begun; refused with the conflict otherwise, with the rule that the set breaks when policy or floor allow it no
+    longer, and with WINDOW_IN_PAST when the window is over.
     """
 
 class BookingAction(_BookingAction, metaclass=_BookingActionEnumTypeWrapper):
@@ -203,10 +204,11 @@ BOOKING_ACTION_COMPLETE: BookingAction.ValueType  # 3
 BOOKING_ACTION_CANCEL: BookingAction.ValueType  # 4
 """pending, pending_allocation, confirmed → cancelled. Holds and tables are given back."""
 BOOKING_ACTION_NO_SHOW: BookingAction.ValueType  # 5
-"""confirmed, checked_in → no_show. Tables are given back."""
+"""confirmed, checked_in → no_show. Holds and tables are given back."""
 BOOKING_ACTION_UNDO_NO_SHOW: BookingAction.ValueType  # 6
 """no_show → confirmed, if the same tables are still free for the booking's window, or for what is left of it when it
-has begun; refused with the conflict otherwise, and with WINDOW_IN_PAST when it is over.
+has begun; refused with the conflict otherwise, with the rule that the set breaks when policy or floor allow it no
+longer, and with WINDOW_IN_PAST when the window is over.
 """
 Global___BookingAction: _TypeAlias = BookingAction  # noqa: Y015
 
@@ -245,8 +247,8 @@ class Booking(_message.Message):
     period: _builtins.str
     """The service period the start falls in. Output only."""
     needs_tables: _builtins.bool
-    """True when the booking has no tables that were given for its present time and party. A changed booking keeps its
-    old tables and says true here until a new assignment commits. Output only.
+    """True when the booking can get tables and has none that were given for its present time and party. A changed booking
+    keeps its old tables and says true here until a new assignment commits. Output only.
     """
     revision: _builtins.int
     """Rises with every change of the booking. Output only."""

@@ -47,7 +47,7 @@ class _PlanOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PlanOutco
     """
 
 class PlanOutcome(_PlanOutcome, metaclass=_PlanOutcomeEnumTypeWrapper):
-    """Whether anything fits."""
+    """Whether anything fits, without the tables to avoid."""
 
 PLAN_OUTCOME_UNSPECIFIED: PlanOutcome.ValueType  # 0
 """Never sent."""

@@ -105,11 +105,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Check booking_id; PutBooking creates a booking.
     """
     ERROR_REASON_TABLE_NOT_FOUND: _ErrorReason.ValueType  # 11
-    """At least one table id is not a table of this restaurant.
+    """At least one table id is not a table of this restaurant; for UnassignTables, none of the booking's.
     Status: NOT_FOUND
     Metadata: restaurant_id, table_ids
     Retry: NO
-    Remedy: Take table ids from GetFloor or PlanTables of the same restaurant.
+    Remedy: Take table ids from GetFloor or PlanTables of the same restaurant, for UnassignTables from GetAssignment.
     """
     ERROR_REASON_HOLD_NOT_FOUND: _ErrorReason.ValueType  # 12
     """There is no such hold in this restaurant, or not any more: a month after it came to nothing it is deleted.
@@ -222,7 +222,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SERVICE_OVERRUN: _ErrorReason.ValueType  # 24
     """The stay with its buffer does not fit before the end of a service period that may not be overrun.
     Status: FAILED_PRECONDITION
-    Metadata: start, period, closes, latest_start
+    Metadata: start, stay_s, buffer_after_s, period, closes, latest_start
     Retry: AFTER_FIX
     Remedy: Choose a start no later than latest_start, which is empty when no start of the period leaves room.
     """
@@ -371,8 +371,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_NO_FEASIBLE_PLAN: _ErrorReason.ValueType  # 52
     """No table and no merge could be assigned automatically. FailedChecks says why, one entry for each reason for which
     sets were left out. With the outcome fully_taken something would seat the party but is taken (OFFER_ALTERNATIVES);
-    with needs_staff nothing on this floor seats it under the policy (ASK_STAFF). relaxed_taken_by says what takes the
-    sets that would do with the policy's relaxations; it is empty when there are none.
+    with needs_staff nothing on this floor seats it under the policy (ASK_STAFF); tables to avoid count for neither.
+    relaxed_taken_by says what takes the sets that would do with the policy's relaxations; it is empty when there are
+    none.
     Status: FAILED_PRECONDITION + FailedChecks
     Metadata: booking_id, party_size, outcome, reasons, relaxed_taken_by, next_steps
     Retry: AFTER_FIX or HUMAN
@@ -520,11 +521,11 @@ Retry: NO
 Remedy: Check booking_id; PutBooking creates a booking.
 """
 ERROR_REASON_TABLE_NOT_FOUND: ErrorReason.ValueType  # 11
-"""At least one table id is not a table of this restaurant.
+"""At least one table id is not a table of this restaurant; for UnassignTables, none of the booking's.
 Status: NOT_FOUND
 Metadata: restaurant_id, table_ids
 Retry: NO
-Remedy: Take table ids from GetFloor or PlanTables of the same restaurant.
+Remedy: Take table ids from GetFloor or PlanTables of the same restaurant, for UnassignTables from GetAssignment.
 """
 ERROR_REASON_HOLD_NOT_FOUND: ErrorReason.ValueType  # 12
 """There is no such hold in this restaurant, or not any more: a month after it came to nothing it is deleted.
@@ -637,7 +638,7 @@ Remedy: Choose a start within a service period; next_opening names the next one.
 ERROR_REASON_SERVICE_OVERRUN: ErrorReason.ValueType  # 24
 """The stay with its buffer does not fit before the end of a service period that may not be overrun.
 Status: FAILED_PRECONDITION
-Metadata: start, period, closes, latest_start
+Metadata: start, stay_s, buffer_after_s, period, closes, latest_start
 Retry: AFTER_FIX
 Remedy: Choose a start no later than latest_start, which is empty when no start of the period leaves room.
 """
@@ -786,8 +787,9 @@ Remedy: Plan again and call with a new request_id, or wait until free_from.
 ERROR_REASON_NO_FEASIBLE_PLAN: ErrorReason.ValueType  # 52
 """No table and no merge could be assigned automatically. FailedChecks says why, one entry for each reason for which
 sets were left out. With the outcome fully_taken something would seat the party but is taken (OFFER_ALTERNATIVES);
-with needs_staff nothing on this floor seats it under the policy (ASK_STAFF). relaxed_taken_by says what takes the
-sets that would do with the policy's relaxations; it is empty when there are none.
+with needs_staff nothing on this floor seats it under the policy (ASK_STAFF); tables to avoid count for neither.
+relaxed_taken_by says what takes the sets that would do with the policy's relaxations; it is empty when there are
+none.
 Status: FAILED_PRECONDITION + FailedChecks
 Metadata: booking_id, party_size, outcome, reasons, relaxed_taken_by, next_steps
 Retry: AFTER_FIX or HUMAN

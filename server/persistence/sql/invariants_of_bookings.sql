@@ -1,5 +1,5 @@
 -- name: status_matches_assignment
--- A booking has an active assignment exactly while it is confirmed or checked in.
+-- A booking has an active assignment exactly while it is confirmed or checked in, and a completed one when it is completed.
 WITH broken AS MATERIALIZED (
     SELECT
         b.restaurant_id,
@@ -24,12 +24,12 @@ WITH broken AS MATERIALIZED (
         a.restaurant_id,
         a.booking_id,
         a.assignment_id,
-        'the assignment is active, but not the one that its booking names' AS message
+        'the assignment is ' || a.state || ', but not the one that its booking names' AS message
     FROM assignments AS a
     LEFT JOIN bookings AS b ON a.restaurant_id = b.restaurant_id AND a.booking_id = b.booking_id
     WHERE
         ($1::uuid [] IS NULL OR a.restaurant_id = any($1))
-        AND a.state = 'active'
+        AND a.state IN ('active', 'completed')
         AND b.assignment_id IS DISTINCT FROM a.assignment_id
 )
 
@@ -76,14 +76,16 @@ ORDER BY b.restaurant_id, b.booking_id
 LIMIT $2;
 
 -- name: confirmed_holds_assigned
--- A confirmed hold has become an assignment of its booking.
--- The reverse is not asked: an assignment may outlive its hold.
+-- A confirmed hold has become an assignment of its booking, and a hold that became one is confirmed.
+-- That it is there is not asked: an assignment may outlive its hold.
 WITH broken AS MATERIALIZED (
     SELECT
         h.restaurant_id,
         h.booking_id,
         h.hold_id,
-        h.table_ids
+        NULL::uuid AS assignment_id,
+        h.table_ids,
+        'the hold is confirmed, but no assignment of its booking came of it' AS message
     FROM holds AS h
     WHERE
         ($1::uuid [] IS NULL OR h.restaurant_id = any($1))
@@ -96,6 +98,19 @@ WITH broken AS MATERIALIZED (
                 AND a.hold_id = h.hold_id
                 AND a.booking_id = h.booking_id
         )
+    UNION ALL
+    SELECT
+        a.restaurant_id,
+        a.booking_id,
+        a.hold_id,
+        a.assignment_id,
+        a.table_ids,
+        'the assignment came of the hold, which is ' || h.state AS message
+    FROM assignments AS a
+    INNER JOIN holds AS h ON a.restaurant_id = h.restaurant_id AND a.hold_id = h.hold_id
+    WHERE
+        ($1::uuid [] IS NULL OR (a.restaurant_id = any($1) AND h.restaurant_id = any($1)))
+        AND h.state <> 'confirmed'
 )
 
 SELECT
@@ -103,10 +118,11 @@ SELECT
     b.restaurant_id,
     b.booking_id,
     b.hold_id,
+    b.assignment_id,
     b.table_ids,
-    'the hold is confirmed, but no assignment of its booking came of it' AS message
+    b.message
 FROM broken AS b
-ORDER BY b.restaurant_id, b.hold_id
+ORDER BY b.restaurant_id, b.hold_id, b.assignment_id
 LIMIT $2;
 
 -- name: history_complete
