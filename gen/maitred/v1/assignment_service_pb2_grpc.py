@@ -28,7 +28,7 @@ if _version_not_supported:
 class AssignmentServiceStub:
     """Holds and assignments. Every mutating call is one transaction: all of it happens or none of it, and a call that
     failed left nothing behind. Calls are idempotent by request_id: a repeat with the same payload gets the recorded
-    answer, byte for byte.
+    answer, byte for byte. Changes take the scope write, the rest takes read.
     """
 
     def __init__(self, channel):
@@ -132,7 +132,7 @@ class AssignmentServiceStub:
 class AssignmentServiceServicer:
     """Holds and assignments. Every mutating call is one transaction: all of it happens or none of it, and a call that
     failed left nothing behind. Calls are idempotent by request_id: a repeat with the same payload gets the recorded
-    answer, byte for byte.
+    answer, byte for byte. Changes take the scope write, the rest takes read.
     """
 
     def ValidateSelection(self, request, context):
@@ -389,7 +389,7 @@ def add_AssignmentServiceServicer_to_server(servicer, server):
 class AssignmentService:
     """Holds and assignments. Every mutating call is one transaction: all of it happens or none of it, and a call that
     failed left nothing behind. Calls are idempotent by request_id: a repeat with the same payload gets the recorded
-    answer, byte for byte.
+    answer, byte for byte. Changes take the scope write, the rest takes read.
     """
 
     @staticmethod

@@ -29,7 +29,7 @@ GRPC_VERSION: str
 class AssignmentServiceStub:
     """Holds and assignments. Every mutating call is one transaction: all of it happens or none of it, and a call that
     failed left nothing behind. Calls are idempotent by request_id: a repeat with the same payload gets the recorded
-    answer, byte for byte.
+    answer, byte for byte. Changes take the scope write, the rest takes read.
     """
 
     @_typing.overload
@@ -113,7 +113,7 @@ class AssignmentServiceStub:
 class AssignmentServiceAsyncStub(AssignmentServiceStub):
     """Holds and assignments. Every mutating call is one transaction: all of it happens or none of it, and a call that
     failed left nothing behind. Calls are idempotent by request_id: a repeat with the same payload gets the recorded
-    answer, byte for byte.
+    answer, byte for byte. Changes take the scope write, the rest takes read.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -193,7 +193,7 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
 class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
     """Holds and assignments. Every mutating call is one transaction: all of it happens or none of it, and a call that
     failed left nothing behind. Calls are idempotent by request_id: a repeat with the same payload gets the recorded
-    answer, byte for byte.
+    answer, byte for byte. Changes take the scope write, the rest takes read.
     """
 
     @_abc_1.abstractmethod
