@@ -343,7 +343,9 @@ class AutoAssignJob(_message.Message):
     outcome: Global___AutoAssignJobOutcome.ValueType
     """What was decided last; unspecified before the first decision."""
     reason: _reasons_pb2.ErrorReason.ValueType
-    """Why the booking has no tables; unset when it has, or before the first decision."""
+    """Why it found no tables then; unset where it found some, or before the first decision. A booking that got its tables in
+    another way since keeps outcome and reason.
+    """
     trigger: Global___AutoAssignTrigger.ValueType
     """What decided; unspecified before the first decision."""
     attempt_count: _builtins.int
