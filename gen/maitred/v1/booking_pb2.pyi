@@ -398,7 +398,9 @@ class PartyRequest(_message.Message):
     party_size: _builtins.int
     """1 to 500 people."""
     zone_id: _builtins.str
-    """Only tables of this zone, when set. A zone that the restaurant does not have is refused."""
+    """Only tables of this zone, when set. A zone that the restaurant does not have is refused, unless the stored booking asks
+    for it already and the need stays the same.
+    """
     @_builtins.property
     def start(self) -> _timestamp_pb2.Timestamp:
         """When they sit down; whole seconds."""
