@@ -245,8 +245,9 @@ class AssignmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UnassignTables(self, request, context):
-        """Takes tables away from a booking. The rest must still seat the party, whatever was overridden; other overrides of
-        the assignment stay in force. Without any table left the booking is pending again.
+        """Takes tables away from a confirmed booking. The rest must still seat the party, whatever was overridden; other
+        overrides of the assignment stay in force. Without any table left the booking is pending again. A party that sits
+        already gives some of its tables back by ReassignTables.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -90,8 +90,9 @@ class AssignmentServiceStub:
     AssignTables; the booking keeps its status and check-in time, its live holds are released.
     """
     UnassignTables: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.UnassignTablesRequest, _assignment_service_pb2.UnassignTablesResponse]
-    """Takes tables away from a booking. The rest must still seat the party, whatever was overridden; other overrides of
-    the assignment stay in force. Without any table left the booking is pending again.
+    """Takes tables away from a confirmed booking. The rest must still seat the party, whatever was overridden; other
+    overrides of the assignment stay in force. Without any table left the booking is pending again. A party that sits
+    already gives some of its tables back by ReassignTables.
     """
     GetAssignment: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.GetAssignmentRequest, _assignment_service_pb2.GetAssignmentResponse]
     """The tables a booking has now."""
@@ -171,8 +172,9 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
     AssignTables; the booking keeps its status and check-in time, its live holds are released.
     """
     UnassignTables: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.UnassignTablesRequest, _assignment_service_pb2.UnassignTablesResponse]  # type: ignore[assignment]
-    """Takes tables away from a booking. The rest must still seat the party, whatever was overridden; other overrides of
-    the assignment stay in force. Without any table left the booking is pending again.
+    """Takes tables away from a confirmed booking. The rest must still seat the party, whatever was overridden; other
+    overrides of the assignment stay in force. Without any table left the booking is pending again. A party that sits
+    already gives some of its tables back by ReassignTables.
     """
     GetAssignment: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.GetAssignmentRequest, _assignment_service_pb2.GetAssignmentResponse]  # type: ignore[assignment]
     """The tables a booking has now."""
@@ -333,8 +335,9 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _assignment_service_pb2.UnassignTablesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_assignment_service_pb2.UnassignTablesResponse, _abc.Awaitable[_assignment_service_pb2.UnassignTablesResponse]]:
-        """Takes tables away from a booking. The rest must still seat the party, whatever was overridden; other overrides of
-        the assignment stay in force. Without any table left the booking is pending again.
+        """Takes tables away from a confirmed booking. The rest must still seat the party, whatever was overridden; other
+        overrides of the assignment stay in force. Without any table left the booking is pending again. A party that sits
+        already gives some of its tables back by ReassignTables.
         """
 
     @_abc_1.abstractmethod
