@@ -786,7 +786,7 @@ class Block(_message.Message):
     cause: Global___BlockCause.ValueType
     """Why."""
     note: _builtins.str
-    """For staff, up to 500 characters."""
+    """For staff: one line of up to 500 characters."""
     released: _builtins.bool
     """True once it was taken away."""
     actor: _builtins.str
