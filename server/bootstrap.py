@@ -23,7 +23,7 @@ from server.persistence.embedded import (
     EmbeddedPostgresError,
     find_installation,
 )
-from server.persistence.failures import UnreachableError
+from server.persistence.failures import NotAllowedError, UnreachableError
 from server.persistence.inspection import database_facts
 from server.persistence.migrator import MigrationError, Migrator, find_migrations, read_migrations
 from server.persistence.pool import DriverConnection, Pool, close_pool, open_pool
@@ -315,7 +315,7 @@ def explaining() -> Iterator[None]:
     """What a person can do something about becomes a `StartError`."""
     try:
         yield
-    except ConfigurationProblem as problem:
+    except (ConfigurationProblem, NotAllowedError) as problem:
         raise StartError(str(problem)) from None
     except UnreachableError as problem:
         raise StartError(f"the database cannot be reached: {problem}; check MAITRED_DATABASE_URL") from None

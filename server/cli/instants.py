@@ -54,12 +54,14 @@ def parse_start(text: str, zone: Callable[[], dt.tzinfo], now: dt.datetime) -> d
         # Within an hour that a change of clocks shows twice.
         again = start.replace(fold=1)
         return again if again.timestamp() > now.timestamp() else start + dt.timedelta(days=1)
+    problem = f"{text!r} is not a time; write 19:30, 2026-03-14T19:30 or 2026-03-14T19:30+01:00"
+    if not _CLOCK.search(text):
+        # A date alone would be read as its midnight.
+        raise ValueError(problem)
     try:
         start = dt.datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(
-            f"{text!r} is not a time; write 19:30, 2026-03-14T19:30 or 2026-03-14T19:30+01:00"
-        ) from None
+        raise ValueError(problem) from None
     _require_year(text, start.year)
     return start if start.tzinfo is not None else start.replace(tzinfo=zone())
 

@@ -42,7 +42,7 @@ class PutBooking:
             situation = await lock(unit, self.inventories, caller, command.restaurant_id)
             before = await unit.booking(command.restaurant_id, command.booking_id)
             require_etag("booking", command.etag, before.etag if before else "")
-            situation.require_zones(command.party, before.party.preferred_zone_ids if before else ())
+            situation.require_zones(command.party, before.party if before else None)
             if before is None:
                 return await _create(unit, situation, command, intent)
             return await _change(unit, situation, before, command, intent)

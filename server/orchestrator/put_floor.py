@@ -41,7 +41,7 @@ class PutFloor:
     inventories: InventorySource
 
     async def __call__(self, caller: Caller, command: PutFloorCommand, deadline: Deadline) -> FloorPut:
-        require_consistent(command.floor)
+        _require_consistent(command.floor)
         caller = caller.acting_for(command.actor)
 
         async def body(unit: Unit) -> FloorPut:
@@ -58,14 +58,15 @@ class PutFloor:
 
 
 async def write_floor(
-    unit: Unit, situation: Situation, floor: Floor, caller: Caller, action: str
+    unit: Unit, situation: Situation, floor: Floor, caller: Caller, action: str, field_path: str = ""
 ) -> Restaurant:
-    """Makes `floor` the restaurant's next inventory version."""
+    """Makes `floor` the restaurant's next inventory version. `field_path` is what a request changes that does not send
+    a whole floor.
+    """
     policy = situation.prepared.inventory.policy
     combinations = policy.combinations if policy else Combinations()
-    require_enumerable(
-        floor, combinations, f"floor.{'tables' if combinations.some_merge_freely else 'adjacency'}"
-    )
+    many = f"floor.{'tables' if combinations.some_merge_freely else 'adjacency'}"
+    require_enumerable(floor, combinations, field_path or many)
     before = situation.restaurant
     after = replace(before, inventory_version=before.inventory_version + 1)
     changes = Changes(
@@ -89,7 +90,7 @@ async def require_unclaimed(unit: Unit, situation: Situation, floor: Floor) -> N
         require(occupancy_checks(gone, future, live, situation.time_zone), live)
 
 
-def require_consistent(floor: Floor) -> None:
+def _require_consistent(floor: Floor) -> None:
     """Refuses a floor with references into nowhere or names used twice."""
     problems = tuple(floor_problems(floor))
     if problems:

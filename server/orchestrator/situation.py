@@ -1,6 +1,6 @@
 """What a use case finds when it opens a restaurant: the reads that several of them share."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -69,14 +69,17 @@ class Situation:
             overrides,
         )
 
-    def require_zones(self, party: Party, known: Collection[UUID] = ()) -> None:
+    def require_zones(self, party: Party, stored: Party | None = None) -> None:
         """INVALID_ARGUMENT_FIELD when the party asks for a zone, or prefers one, that the restaurant does not have.
 
-        Preferences only rank, so `known` ones stay when their zone is gone.
+        Where a zone is gone, what is `stored` may be sent again: preferences, which only rank, and the zone with the
+        same need.
         """
         zones = {zone.zone_id for zone in self.prepared.inventory.floor.zones}
-        if party.zone_id is not None and party.zone_id not in zones:
+        same_need = stored is not None and stored.needs_same_tables_as(party)
+        if party.zone_id is not None and party.zone_id not in zones and not same_need:
             raise bad_field("party.zone_id", f"{party.zone_id} is not a zone of this restaurant")
+        known = stored.preferred_zone_ids if stored else ()
         for zone_id in party.preferred_zone_ids:
             if zone_id not in zones and zone_id not in known:
                 raise bad_field("party.preferred_zone_ids", f"{zone_id} is not a zone of this restaurant")

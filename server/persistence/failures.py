@@ -43,6 +43,10 @@ class UnreachableError(Exception):
     """No connection could be made; the text says why, without the address's secrets."""
 
 
+class NotAllowedError(UnreachableError):
+    """The database is there, and its role may not do what was asked; the text says what, and what to do."""
+
+
 class ContentionError(ServiceError):
     """STORE_CONTENTION: what was asked lost a race and left nothing behind. Run it again on a new snapshot, or tell the
     caller to, who hears of so many attempts.
@@ -108,6 +112,10 @@ def _from_server(error: asyncpg.PostgresError) -> Exception:
 
 def unreachable(error: BaseException) -> UnreachableError:
     """What to say of a connection attempt that failed. What cannot be read of an address may be of its password."""
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return NotAllowedError(
+            f"the role is not allowed to do this: {error}; let it own the database, or grant it that"
+        )
     if isinstance(error, ValueError) and not isinstance(error, DRIVER_ERRORS):
         return UnreachableError(
             "its address cannot be read; what is special in a name or password is written as %XX"

@@ -79,7 +79,8 @@ def _scopes(text: str | None) -> frozenset[str]:
     scopes = frozenset(part.strip() for part in text.split(",") if part.strip())
     if not scopes <= ALL_SCOPES:
         raise _unauthenticated(
-            SCOPES_HEADER, f"names a scope that is none of {', '.join(sorted(ALL_SCOPES))}"
+            SCOPES_HEADER,
+            f"names a scope that is none of {', '.join(sorted(ALL_SCOPES))}; several are parted by commas",
         )
     return scopes
 

@@ -1,6 +1,7 @@
 """Floors: put as a whole or table by table, and never against what is already claimed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import comb
 from uuid import uuid4
@@ -237,13 +238,28 @@ async def test_a_table_keeps_a_sensible_range_of_parties(
 
 @pytest.mark.parametrize(
     ("changes", "field"),
-    [({"name": "w2"}, "floor.tables.name"), ({"zone_id": str(uuid4())}, "floor.tables.zone_id")],
+    [({"name": "w2"}, "table.name"), ({"zone_id": str(uuid4())}, "table.zone_id")],
 )
 async def test_an_update_cannot_contradict_the_floor(
     changes: dict[str, object], field: str, place: House
 ) -> None:
     error = await refused(place.update("F6", **changes), InvalidArgumentFieldError)  # type: ignore[arg-type]
     assert error.metadata["field"] == field
+
+
+async def test_a_table_cannot_leave_the_zone_of_those_that_it_touches(place: House) -> None:
+    error = await refused(place.update("W1", zone_id=place.zones["Terrace"]), InvalidArgumentFieldError)
+    assert {violation.field for violation in error.violations} == {"table.zone_id"}
+
+
+async def test_a_table_that_would_bring_too_many_merges_stays_fixed(place: House) -> None:
+    most = max(tables for tables in range(2, 200) if merges(tables, 3) <= COMBINATIONS_MAX)
+    floor = dense_floor(place, most + 1)
+    floor.tables[0].movable = False
+    await place.put_floor(floor)
+    crowded = replace(place, tables={"D0": floor.tables[0].table_id})
+    error = await refused(crowded.update("D0", movable=True), InvalidArgumentFieldError)
+    assert error.metadata == {"field": "table", "limit": str(COMBINATIONS_MAX)}
 
 
 async def test_out_of_service_keeps_the_claims_that_are_there(place: House, server: Served) -> None:

@@ -174,6 +174,23 @@ async def test_a_preferred_zone_that_is_gone_keeps_its_booking_from_no_change(pl
     await refused(place.client.put_booking(request), InvalidArgumentFieldError)
 
 
+async def test_a_booking_whose_zone_is_gone_may_be_sent_again_but_not_want_another_time_there(
+    place: House,
+) -> None:
+    booking = await place.party(zone="Terrace")
+    await place.change_floor(lambda floor: take_away(floor, place.zones["Terrace"]))
+    request = PutBookingRequest(
+        restaurant_id=place.restaurant_id, booking_id=booking.booking_id, party=booking.party
+    )
+    assert (await place.client.put_booking(request)).booking == booking
+    request.reference = "R-2"
+    changed = (await place.client.put_booking(request)).booking
+    assert (changed.reference, changed.assignment_epoch) == ("R-2", booking.assignment_epoch)
+    request.party.start.CopyFrom(stamp(evening(20)))
+    error = await refused(place.client.put_booking(request), InvalidArgumentFieldError)
+    assert error.metadata["field"] == "party.zone_id"
+
+
 def take_away(floor: Floor, zone_id: str) -> None:
     """A zone with all that stands in it."""
     zones = [zone for zone in floor.zones if zone.zone_id != zone_id]

@@ -77,11 +77,12 @@ class PutBooking(Verb):
         place, party = moment.place, party_read(request.party)
         before = moment.booking(request.booking_id)
         found = versions(request.etag, before.etag if before else "")
-        if party.zone and party.zone not in place.floor.zones:
+        same_need = before and before.party.need == party.need
+        if party.zone and party.zone not in place.floor.zones and not same_need:
             found.add("INVALID_ARGUMENT_FIELD")
         if before and not before.assignable:
             return found | {"INVALID_STATE_TRANSITION"}
-        if before and before.party.need == party.need:
+        if same_need:
             return found
         stay = stay_of(place.policy, place.time_zone, party)
         return found | ({stay} if isinstance(stay, str) else over(stay.window, moment.now))

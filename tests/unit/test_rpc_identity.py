@@ -49,3 +49,8 @@ def test_a_bad_header_is_named(headers: list[tuple[str, str | bytes]], named: st
     assert raised.value.reason is Reason.UNAUTHENTICATED
     assert raised.value.refusal.metadata == {"header": named}
     assert "restaurant" not in raised.value.refusal.message
+
+
+def test_scopes_that_are_written_in_another_way_are_refused_with_how_to_write_them() -> None:
+    with pytest.raises(ServiceError, match="parted by commas"):
+        TrustedHeaders().resolve([(TENANT_HEADER, TENANT), (SCOPES_HEADER, "read write")])

@@ -28,7 +28,7 @@ if _version_not_supported:
 class AssignmentServiceStub:
     """Holds and assignments. Every mutating call is one transaction: all of it happens or none of it, and a call that
     failed left nothing behind. Calls are idempotent by request_id: a repeat with the same payload gets the recorded
-    answer, byte for byte.
+    answer, byte for byte. Changes take the scope write, the rest takes read.
     """
 
     def __init__(self, channel):
@@ -132,7 +132,7 @@ class AssignmentServiceStub:
 class AssignmentServiceServicer:
     """Holds and assignments. Every mutating call is one transaction: all of it happens or none of it, and a call that
     failed left nothing behind. Calls are idempotent by request_id: a repeat with the same payload gets the recorded
-    answer, byte for byte.
+    answer, byte for byte. Changes take the scope write, the rest takes read.
     """
 
     def ValidateSelection(self, request, context):
@@ -246,8 +246,9 @@ class AssignmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UnassignTables(self, request, context):
-        """Takes tables away from a booking. The rest must still seat the party, whatever was overridden; other overrides of
-        the assignment stay in force. Without any table left the booking is pending again.
+        """Takes tables away from a confirmed booking. The rest must still seat the party, whatever was overridden; other
+        overrides of the assignment stay in force. Without any table left the booking is pending again. A party that sits
+        already gives some of its tables back by ReassignTables.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -390,7 +391,7 @@ def add_AssignmentServiceServicer_to_server(servicer, server):
 class AssignmentService:
     """Holds and assignments. Every mutating call is one transaction: all of it happens or none of it, and a call that
     failed left nothing behind. Calls are idempotent by request_id: a repeat with the same payload gets the recorded
-    answer, byte for byte.
+    answer, byte for byte. Changes take the scope write, the rest takes read.
     """
 
     @staticmethod

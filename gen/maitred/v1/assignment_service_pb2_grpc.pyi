@@ -29,7 +29,7 @@ GRPC_VERSION: str
 class AssignmentServiceStub:
     """Holds and assignments. Every mutating call is one transaction: all of it happens or none of it, and a call that
     failed left nothing behind. Calls are idempotent by request_id: a repeat with the same payload gets the recorded
-    answer, byte for byte.
+    answer, byte for byte. Changes take the scope write, the rest takes read.
     """
 
     @_typing.overload
@@ -91,8 +91,9 @@ class AssignmentServiceStub:
     AssignTables; the booking keeps its status and check-in time, its live holds are released.
     """
     UnassignTables: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.UnassignTablesRequest, _assignment_service_pb2.UnassignTablesResponse]
-    """Takes tables away from a booking. The rest must still seat the party, whatever was overridden; other overrides of
-    the assignment stay in force. Without any table left the booking is pending again.
+    """Takes tables away from a confirmed booking. The rest must still seat the party, whatever was overridden; other
+    overrides of the assignment stay in force. Without any table left the booking is pending again. A party that sits
+    already gives some of its tables back by ReassignTables.
     """
     GetAssignment: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.GetAssignmentRequest, _assignment_service_pb2.GetAssignmentResponse]
     """The tables a booking has now."""
@@ -114,7 +115,7 @@ class AssignmentServiceStub:
 class AssignmentServiceAsyncStub(AssignmentServiceStub):
     """Holds and assignments. Every mutating call is one transaction: all of it happens or none of it, and a call that
     failed left nothing behind. Calls are idempotent by request_id: a repeat with the same payload gets the recorded
-    answer, byte for byte.
+    answer, byte for byte. Changes take the scope write, the rest takes read.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -173,8 +174,9 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
     AssignTables; the booking keeps its status and check-in time, its live holds are released.
     """
     UnassignTables: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.UnassignTablesRequest, _assignment_service_pb2.UnassignTablesResponse]  # type: ignore[assignment]
-    """Takes tables away from a booking. The rest must still seat the party, whatever was overridden; other overrides of
-    the assignment stay in force. Without any table left the booking is pending again.
+    """Takes tables away from a confirmed booking. The rest must still seat the party, whatever was overridden; other
+    overrides of the assignment stay in force. Without any table left the booking is pending again. A party that sits
+    already gives some of its tables back by ReassignTables.
     """
     GetAssignment: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.GetAssignmentRequest, _assignment_service_pb2.GetAssignmentResponse]  # type: ignore[assignment]
     """The tables a booking has now."""
@@ -195,7 +197,7 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
 class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
     """Holds and assignments. Every mutating call is one transaction: all of it happens or none of it, and a call that
     failed left nothing behind. Calls are idempotent by request_id: a repeat with the same payload gets the recorded
-    answer, byte for byte.
+    answer, byte for byte. Changes take the scope write, the rest takes read.
     """
 
     @_abc_1.abstractmethod
@@ -336,8 +338,9 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _assignment_service_pb2.UnassignTablesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_assignment_service_pb2.UnassignTablesResponse, _abc.Awaitable[_assignment_service_pb2.UnassignTablesResponse]]:
-        """Takes tables away from a booking. The rest must still seat the party, whatever was overridden; other overrides of
-        the assignment stay in force. Without any table left the booking is pending again.
+        """Takes tables away from a confirmed booking. The rest must still seat the party, whatever was overridden; other
+        overrides of the assignment stay in force. Without any table left the booking is pending again. A party that sits
+        already gives some of its tables back by ReassignTables.
         """
 
     @_abc_1.abstractmethod

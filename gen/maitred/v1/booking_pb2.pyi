@@ -345,7 +345,9 @@ class AutoAssignJob(_message.Message):
     outcome: Global___AutoAssignJobOutcome.ValueType
     """What was decided last; unspecified before the first decision."""
     reason: _reasons_pb2.ErrorReason.ValueType
-    """Why the booking has no tables; unset when it has, or before the first decision."""
+    """Why it found no tables then; unset where it found some, or before the first decision. A booking that got its tables in
+    another way since keeps outcome and reason.
+    """
     trigger: Global___AutoAssignTrigger.ValueType
     """What decided; unspecified before the first decision."""
     attempt_count: _builtins.int
@@ -398,7 +400,9 @@ class PartyRequest(_message.Message):
     party_size: _builtins.int
     """1 to 500 people."""
     zone_id: _builtins.str
-    """Only tables of this zone, when set. A zone that the restaurant does not have is refused."""
+    """Only tables of this zone, when set. A zone that the restaurant does not have is refused, unless the stored booking asks
+    for it already and the need stays the same.
+    """
     @_builtins.property
     def start(self) -> _timestamp_pb2.Timestamp:
         """When they sit down; whole seconds."""

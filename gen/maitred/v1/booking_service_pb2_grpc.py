@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class BookingServiceStub:
-    """Bookings and their life.
+    """Bookings and their life. Changes take the scope write, the rest takes read.
     """
 
     def __init__(self, channel):
@@ -58,7 +58,7 @@ class BookingServiceStub:
 
 
 class BookingServiceServicer:
-    """Bookings and their life.
+    """Bookings and their life. Changes take the scope write, the rest takes read.
     """
 
     def PutBooking(self, request, context):
@@ -123,7 +123,7 @@ def add_BookingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class BookingService:
-    """Bookings and their life.
+    """Bookings and their life. Changes take the scope write, the rest takes read.
     """
 
     @staticmethod

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class BookingServiceStub:
-    """Bookings and their life."""
+    """Bookings and their life. Changes take the scope write, the rest takes read."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -47,7 +47,7 @@ class BookingServiceStub:
 
 @_typing.type_check_only
 class BookingServiceAsyncStub(BookingServiceStub):
-    """Bookings and their life."""
+    """Bookings and their life. Changes take the scope write, the rest takes read."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PutBooking: _aio.UnaryUnaryMultiCallable[_booking_service_pb2.PutBookingRequest, _booking_service_pb2.PutBookingResponse]  # type: ignore[assignment]
@@ -63,7 +63,7 @@ class BookingServiceAsyncStub(BookingServiceStub):
     """Takes one step in a booking's life."""
 
 class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Bookings and their life."""
+    """Bookings and their life. Changes take the scope write, the rest takes read."""
 
     @_abc_1.abstractmethod
     def PutBooking(

@@ -493,7 +493,7 @@ class ExpectedParties(_message.Message):
     party_size: _builtins.int
     """1 to 500; each size at most once."""
     parties: _builtins.float
-    """0 to 100,000; need not be whole."""
+    """0 to 100,000; need not be whole. Unset is 0."""
     def __init__(
         self,
         *,
@@ -786,7 +786,7 @@ class Block(_message.Message):
     cause: Global___BlockCause.ValueType
     """Why."""
     note: _builtins.str
-    """For staff, up to 500 characters."""
+    """For staff: one line of up to 500 characters."""
     released: _builtins.bool
     """True once it was taken away."""
     actor: _builtins.str

@@ -490,7 +490,7 @@ class BlockTablesRequest(_message.Message):
     cause: _inventory_pb2.BlockCause.ValueType
     """Why."""
     note: _builtins.str
-    """For staff, up to 500 characters."""
+    """For staff: one line of up to 500 characters."""
     @_builtins.property
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """1 to 100 tables."""

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class InventoryServiceStub:
-    """Restaurants, their service policy and their floor.
+    """Restaurants, their service policy and their floor. Changes take the scope inventory, the rest takes read.
     """
 
     def __init__(self, channel):
@@ -93,12 +93,11 @@ class InventoryServiceStub:
 
 
 class InventoryServiceServicer:
-    """Restaurants, their service policy and their floor.
+    """Restaurants, their service policy and their floor. Changes take the scope inventory, the rest takes read.
     """
 
     def PutRestaurant(self, request, context):
         """Creates a restaurant or changes its name and time zone. The first call of a tenant also registers the tenant.
-        Only scope: inventory.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -243,7 +242,7 @@ def add_InventoryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InventoryService:
-    """Restaurants, their service policy and their floor.
+    """Restaurants, their service policy and their floor. Changes take the scope inventory, the rest takes read.
     """
 
     @staticmethod

@@ -27,16 +27,14 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class InventoryServiceStub:
-    """Restaurants, their service policy and their floor."""
+    """Restaurants, their service policy and their floor. Changes take the scope inventory, the rest takes read."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> InventoryServiceAsyncStub: ...
     PutRestaurant: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.PutRestaurantRequest, _inventory_service_pb2.PutRestaurantResponse]
-    """Creates a restaurant or changes its name and time zone. The first call of a tenant also registers the tenant.
-    Only scope: inventory.
-    """
+    """Creates a restaurant or changes its name and time zone. The first call of a tenant also registers the tenant."""
     GetRestaurant: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.GetRestaurantRequest, _inventory_service_pb2.GetRestaurantResponse]
     """One restaurant."""
     ListRestaurants: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.ListRestaurantsRequest, _inventory_service_pb2.ListRestaurantsResponse]
@@ -64,13 +62,11 @@ class InventoryServiceStub:
 
 @_typing.type_check_only
 class InventoryServiceAsyncStub(InventoryServiceStub):
-    """Restaurants, their service policy and their floor."""
+    """Restaurants, their service policy and their floor. Changes take the scope inventory, the rest takes read."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PutRestaurant: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.PutRestaurantRequest, _inventory_service_pb2.PutRestaurantResponse]  # type: ignore[assignment]
-    """Creates a restaurant or changes its name and time zone. The first call of a tenant also registers the tenant.
-    Only scope: inventory.
-    """
+    """Creates a restaurant or changes its name and time zone. The first call of a tenant also registers the tenant."""
     GetRestaurant: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.GetRestaurantRequest, _inventory_service_pb2.GetRestaurantResponse]  # type: ignore[assignment]
     """One restaurant."""
     ListRestaurants: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.ListRestaurantsRequest, _inventory_service_pb2.ListRestaurantsResponse]  # type: ignore[assignment]
@@ -97,7 +93,7 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
     """Blocks that overlap a time range, by start."""
 
 class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Restaurants, their service policy and their floor."""
+    """Restaurants, their service policy and their floor. Changes take the scope inventory, the rest takes read."""
 
     @_abc_1.abstractmethod
     def PutRestaurant(
@@ -105,9 +101,7 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_service_pb2.PutRestaurantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_service_pb2.PutRestaurantResponse, _abc.Awaitable[_inventory_service_pb2.PutRestaurantResponse]]:
-        """Creates a restaurant or changes its name and time zone. The first call of a tenant also registers the tenant.
-        Only scope: inventory.
-        """
+        """Creates a restaurant or changes its name and time zone. The first call of a tenant also registers the tenant."""
 
     @_abc_1.abstractmethod
     def GetRestaurant(

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class OpsServiceStub:
-    """For those who run the service.
+    """For those who run the service. All calls take the scope ops.
     """
 
     def __init__(self, channel):
@@ -63,12 +63,12 @@ class OpsServiceStub:
 
 
 class OpsServiceServicer:
-    """For those who run the service.
+    """For those who run the service. All calls take the scope ops.
     """
 
     def CheckInvariants(self, request, context):
         """Looks at the stored data and reports what contradicts itself. Everything is seen at one instant, whatever goes on
-        meanwhile, and nobody is kept waiting. Reports, never repairs. Only scope: ops.
+        meanwhile, and nobody is kept waiting. Reports, never repairs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -77,21 +77,21 @@ class OpsServiceServicer:
     def ListAuditEntries(self, request, context):
         """What was done in a restaurant, who, when and why: newest first by `occurred_at`, then by `audit_id`. Every committed
         change has its entries, which go years later with the booking or block they are about. A refused call has none, unless
-        capacity.hold.strict_conflict tells of it: then there is a "hold_refused". Only scope: ops.
+        capacity.hold.strict_conflict tells of it: then there is a "hold_refused".
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetOutboxStats(self, request, context):
-        """How far the tenant's events have got on their way out: what waits, how long, and what is dead. Only scope: ops.
+        """How far the tenant's events have got on their way out: what waits, how long, and what is dead.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListOutboxEvents(self, request, context):
-        """Events of committed changes and what became of them, in the order in which they were committed. Only scope: ops.
+        """Events of committed changes and what became of them, in the order in which they were committed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,7 +99,7 @@ class OpsServiceServicer:
 
     def RedriveOutboxEvents(self, request, context):
         """Gives dead events of a restaurant another life, with all their attempts before them. Events behind which others wait
-        are delivered in their turn; those that others have gone past are delivered next, out of turn. Only scope: ops.
+        are delivered in their turn; those that others have gone past are delivered next, out of turn.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,7 +142,7 @@ def add_OpsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OpsService:
-    """For those who run the service.
+    """For those who run the service. All calls take the scope ops.
     """
 
     @staticmethod

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OpsServiceStub:
-    """For those who run the service."""
+    """For those who run the service. All calls take the scope ops."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -35,47 +35,47 @@ class OpsServiceStub:
     def __new__(cls, channel: _aio.Channel) -> OpsServiceAsyncStub: ...
     CheckInvariants: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.CheckInvariantsRequest, _ops_service_pb2.CheckInvariantsResponse]
     """Looks at the stored data and reports what contradicts itself. Everything is seen at one instant, whatever goes on
-    meanwhile, and nobody is kept waiting. Reports, never repairs. Only scope: ops.
+    meanwhile, and nobody is kept waiting. Reports, never repairs.
     """
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.ListAuditEntriesRequest, _ops_service_pb2.ListAuditEntriesResponse]
     """What was done in a restaurant, who, when and why: newest first by `occurred_at`, then by `audit_id`. Every committed
     change has its entries, which go years later with the booking or block they are about. A refused call has none, unless
-    capacity.hold.strict_conflict tells of it: then there is a "hold_refused". Only scope: ops.
+    capacity.hold.strict_conflict tells of it: then there is a "hold_refused".
     """
     GetOutboxStats: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.GetOutboxStatsRequest, _ops_service_pb2.GetOutboxStatsResponse]
-    """How far the tenant's events have got on their way out: what waits, how long, and what is dead. Only scope: ops."""
+    """How far the tenant's events have got on their way out: what waits, how long, and what is dead."""
     ListOutboxEvents: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.ListOutboxEventsRequest, _ops_service_pb2.ListOutboxEventsResponse]
-    """Events of committed changes and what became of them, in the order in which they were committed. Only scope: ops."""
+    """Events of committed changes and what became of them, in the order in which they were committed."""
     RedriveOutboxEvents: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.RedriveOutboxEventsRequest, _ops_service_pb2.RedriveOutboxEventsResponse]
     """Gives dead events of a restaurant another life, with all their attempts before them. Events behind which others wait
-    are delivered in their turn; those that others have gone past are delivered next, out of turn. Only scope: ops.
+    are delivered in their turn; those that others have gone past are delivered next, out of turn.
     """
 
 @_typing.type_check_only
 class OpsServiceAsyncStub(OpsServiceStub):
-    """For those who run the service."""
+    """For those who run the service. All calls take the scope ops."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CheckInvariants: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.CheckInvariantsRequest, _ops_service_pb2.CheckInvariantsResponse]  # type: ignore[assignment]
     """Looks at the stored data and reports what contradicts itself. Everything is seen at one instant, whatever goes on
-    meanwhile, and nobody is kept waiting. Reports, never repairs. Only scope: ops.
+    meanwhile, and nobody is kept waiting. Reports, never repairs.
     """
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.ListAuditEntriesRequest, _ops_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
     """What was done in a restaurant, who, when and why: newest first by `occurred_at`, then by `audit_id`. Every committed
     change has its entries, which go years later with the booking or block they are about. A refused call has none, unless
-    capacity.hold.strict_conflict tells of it: then there is a "hold_refused". Only scope: ops.
+    capacity.hold.strict_conflict tells of it: then there is a "hold_refused".
     """
     GetOutboxStats: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.GetOutboxStatsRequest, _ops_service_pb2.GetOutboxStatsResponse]  # type: ignore[assignment]
-    """How far the tenant's events have got on their way out: what waits, how long, and what is dead. Only scope: ops."""
+    """How far the tenant's events have got on their way out: what waits, how long, and what is dead."""
     ListOutboxEvents: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.ListOutboxEventsRequest, _ops_service_pb2.ListOutboxEventsResponse]  # type: ignore[assignment]
-    """Events of committed changes and what became of them, in the order in which they were committed. Only scope: ops."""
+    """Events of committed changes and what became of them, in the order in which they were committed."""
     RedriveOutboxEvents: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.RedriveOutboxEventsRequest, _ops_service_pb2.RedriveOutboxEventsResponse]  # type: ignore[assignment]
     """Gives dead events of a restaurant another life, with all their attempts before them. Events behind which others wait
-    are delivered in their turn; those that others have gone past are delivered next, out of turn. Only scope: ops.
+    are delivered in their turn; those that others have gone past are delivered next, out of turn.
     """
 
 class OpsServiceServicer(metaclass=_abc_1.ABCMeta):
-    """For those who run the service."""
+    """For those who run the service. All calls take the scope ops."""
 
     @_abc_1.abstractmethod
     def CheckInvariants(
@@ -84,7 +84,7 @@ class OpsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ops_service_pb2.CheckInvariantsResponse, _abc.Awaitable[_ops_service_pb2.CheckInvariantsResponse]]:
         """Looks at the stored data and reports what contradicts itself. Everything is seen at one instant, whatever goes on
-        meanwhile, and nobody is kept waiting. Reports, never repairs. Only scope: ops.
+        meanwhile, and nobody is kept waiting. Reports, never repairs.
         """
 
     @_abc_1.abstractmethod
@@ -95,7 +95,7 @@ class OpsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ops_service_pb2.ListAuditEntriesResponse, _abc.Awaitable[_ops_service_pb2.ListAuditEntriesResponse]]:
         """What was done in a restaurant, who, when and why: newest first by `occurred_at`, then by `audit_id`. Every committed
         change has its entries, which go years later with the booking or block they are about. A refused call has none, unless
-        capacity.hold.strict_conflict tells of it: then there is a "hold_refused". Only scope: ops.
+        capacity.hold.strict_conflict tells of it: then there is a "hold_refused".
         """
 
     @_abc_1.abstractmethod
@@ -104,7 +104,7 @@ class OpsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ops_service_pb2.GetOutboxStatsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ops_service_pb2.GetOutboxStatsResponse, _abc.Awaitable[_ops_service_pb2.GetOutboxStatsResponse]]:
-        """How far the tenant's events have got on their way out: what waits, how long, and what is dead. Only scope: ops."""
+        """How far the tenant's events have got on their way out: what waits, how long, and what is dead."""
 
     @_abc_1.abstractmethod
     def ListOutboxEvents(
@@ -112,7 +112,7 @@ class OpsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ops_service_pb2.ListOutboxEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ops_service_pb2.ListOutboxEventsResponse, _abc.Awaitable[_ops_service_pb2.ListOutboxEventsResponse]]:
-        """Events of committed changes and what became of them, in the order in which they were committed. Only scope: ops."""
+        """Events of committed changes and what became of them, in the order in which they were committed."""
 
     @_abc_1.abstractmethod
     def RedriveOutboxEvents(
@@ -121,7 +121,7 @@ class OpsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ops_service_pb2.RedriveOutboxEventsResponse, _abc.Awaitable[_ops_service_pb2.RedriveOutboxEventsResponse]]:
         """Gives dead events of a restaurant another life, with all their attempts before them. Events behind which others wait
-        are delivered in their turn; those that others have gone past are delivered next, out of turn. Only scope: ops.
+        are delivered in their turn; those that others have gone past are delivered next, out of turn.
         """
 
 def add_OpsServiceServicer_to_server(servicer: OpsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PlannerServiceStub:
-    """Pure questions about what would fit. Nothing here changes anything.
+    """Pure questions about what would fit. Nothing here changes anything. All calls take the scope read.
     """
 
     def __init__(self, channel):
@@ -53,7 +53,7 @@ class PlannerServiceStub:
 
 
 class PlannerServiceServicer:
-    """Pure questions about what would fit. Nothing here changes anything.
+    """Pure questions about what would fit. Nothing here changes anything. All calls take the scope read.
     """
 
     def PlanTables(self, request, context):
@@ -109,7 +109,7 @@ def add_PlannerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PlannerService:
-    """Pure questions about what would fit. Nothing here changes anything.
+    """Pure questions about what would fit. Nothing here changes anything. All calls take the scope read.
     """
 
     @staticmethod

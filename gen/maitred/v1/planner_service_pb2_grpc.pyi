@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PlannerServiceStub:
-    """Pure questions about what would fit. Nothing here changes anything."""
+    """Pure questions about what would fit. Nothing here changes anything. All calls take the scope read."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -50,7 +50,7 @@ class PlannerServiceStub:
 
 @_typing.type_check_only
 class PlannerServiceAsyncStub(PlannerServiceStub):
-    """Pure questions about what would fit. Nothing here changes anything."""
+    """Pure questions about what would fit. Nothing here changes anything. All calls take the scope read."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PlanTables: _aio.UnaryUnaryMultiCallable[_planner_service_pb2.PlanTablesRequest, _planner_service_pb2.PlanTablesResponse]  # type: ignore[assignment]
@@ -69,7 +69,7 @@ class PlannerServiceAsyncStub(PlannerServiceStub):
     """
 
 class PlannerServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Pure questions about what would fit. Nothing here changes anything."""
+    """Pure questions about what would fit. Nothing here changes anything. All calls take the scope read."""
 
     @_abc_1.abstractmethod
     def PlanTables(

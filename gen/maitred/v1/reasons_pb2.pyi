@@ -27,8 +27,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     google.rpc.ErrorInfo, and in events, such a reason has its name.
     """
     ERROR_REASON_INVALID_ARGUMENT_FIELD: _ErrorReason.ValueType  # 1
-    """A field is missing, malformed, too long, out of its range, or repeated where it must be unique. Up to 32 bad
-    fields of the request are listed in google.rpc.BadRequest; the message says how many there are.
+    """A field is missing, malformed, too long, out of its range, or repeated where it must be unique. What people write, such
+    as names, references, notes, reasons and actors, is one line without control characters. Up to 32 bad fields of the
+    request are listed in google.rpc.BadRequest; the message says how many there are.
     Status: INVALID_ARGUMENT + BadRequest
     Metadata: field, limit
     Retry: AFTER_FIX
@@ -443,8 +444,9 @@ ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 google.rpc.ErrorInfo, and in events, such a reason has its name.
 """
 ERROR_REASON_INVALID_ARGUMENT_FIELD: ErrorReason.ValueType  # 1
-"""A field is missing, malformed, too long, out of its range, or repeated where it must be unique. Up to 32 bad
-fields of the request are listed in google.rpc.BadRequest; the message says how many there are.
+"""A field is missing, malformed, too long, out of its range, or repeated where it must be unique. What people write, such
+as names, references, notes, reasons and actors, is one line without control characters. Up to 32 bad fields of the
+request are listed in google.rpc.BadRequest; the message says how many there are.
 Status: INVALID_ARGUMENT + BadRequest
 Metadata: field, limit
 Retry: AFTER_FIX

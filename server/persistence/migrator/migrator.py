@@ -117,9 +117,7 @@ class Migrator:
         try:
             yield connection
         except asyncpg.InsufficientPrivilegeError as failure:
-            raise MigrationError(
-                f"the role is not allowed to do this: {failure}; let it own the database, or grant it that"
-            ) from failure
+            raise MigrationError(str(unreachable(failure))) from failure
         except asyncpg.PostgresError as failure:
             raise MigrationError(
                 f"the record of the database's migrations is out of reach: {failure}"
