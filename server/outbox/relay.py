@@ -45,7 +45,7 @@ class Relay:
     """One worker's relay. `start`, `stop`; `wake` says that something was committed; `run_once` is one round alone.
 
     What the queue raises is logged and tried again: nothing ends a relay that was started but `stop`. `pulses` tell how
-    its loops are doing. `deliveries` counts events by what became of them: delivered, retried later, dead, or unsettled
+    it is doing at each of the things that it asks of the queue. `deliveries` counts events by what became of them: delivered, retried later, dead, or unsettled
     because the lease was lost meanwhile or the database did not answer.
     """
 
@@ -62,8 +62,8 @@ class Relay:
         self._next_look = Deadline.after(0.0)
         self._tasks: list[asyncio.Task[None]] = []
         # A question that takes longer than a lease lasts is no use to anybody.
-        self._leasing, self._settling, self._extending = self.pulses = tuple(
-            Pulse(f"relay_{loop}", settings.lease_s) for loop in ("lease", "settle", "extend")
+        self._adopting, self._leasing, self._settling, self._extending = self.pulses = tuple(
+            Pulse(f"relay_{name}", settings.lease_s) for name in ("adopt", "lease", "settle", "extend")
         )
         self.deliveries: Counter[str] = Counter()
 
@@ -82,8 +82,12 @@ class Relay:
         return sum(len(settlement.answers) for settlement in settlements)
 
     async def start(self) -> None:
-        loops = (self._fill, self._settle_what_is_ready, self._extend)
-        for loop, pulse in zip(loops, self.pulses, strict=True):
+        loops = (
+            (self._fill, self._leasing),
+            (self._settle_what_is_ready, self._settling),
+            (self._extend, self._extending),
+        )
+        for loop, pulse in loops:
             task = asyncio.create_task(loop(), name=pulse.service)
             task.add_done_callback(partial(self._complain, pulse))
             self._tasks.append(task)
@@ -162,7 +166,7 @@ class Relay:
 
     async def _adopt(self) -> None:
         try:
-            with self._leasing.round():
+            with self._adopting.round():
                 await self._queue.adopt()
         except Exception as problem:  # noqa: BLE001 - the same
             log.warning("outbox_not_readable", **_told(problem))

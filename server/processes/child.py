@@ -1,7 +1,7 @@
 """One of several processes that serve on the same port.
 
 Run as `python -m server.processes.child NUMBER PARENT_PID` with the settings in the environment. It says on standard
-output, as one line of JSON, where it serves, or why it cannot.
+output, as one line of JSON, where it serves, or why it cannot. What is printed later goes to standard error.
 """
 
 import asyncio
@@ -43,6 +43,8 @@ async def _serve(settings: Settings, number: int) -> None:
     async with serving(settings, settings.database_url.get_secret_value()) as server:
         keep_what_is_there()
         _tell(**{ADDRESS: server.address, METRICS: metrics or ""})
+        # The parent reads no more. An exporter that prints would fill the pipe, and wait for ever when it is stopped.
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         await server.wait()
         await server.drain()
 

@@ -55,9 +55,12 @@ class Two:
 
 
 @asynccontextmanager
-async def two(database_url: str, log_level: str = "error") -> AsyncIterator[Two]:
+async def two(
+    database_url: str, log_level: str = "error", trace_exporter: str = "none"
+) -> AsyncIterator[Two]:
     arguments = ("serve", "--processes", "2", "--port", "0", "--metrics-port", "0")
     settings = {"database_url": database_url, "log_level": log_level, "pool_size_min": "1"}
+    settings["trace_exporter"] = trace_exporter
     async with started(*arguments, settings=settings) as supervisor:
         metrics = (await said(supervisor, "measurements on "), await said(supervisor, "measurements on "))
         yield Two(supervisor, await said(supervisor, "serving on "), metrics)
@@ -110,8 +113,13 @@ async def test_all_of_them_answer_one_that_is_killed_is_replaced_and_none_outliv
         assert alive == []
 
 
-async def test_sigterm_loses_no_call_of_any_of_them(shared_database: str) -> None:
-    async with two(shared_database) as here, connected(shared_database) as other:
+async def test_sigterm_loses_no_call_of_any_of_them_nor_the_traces_that_they_print(
+    shared_database: str,
+) -> None:
+    async with (
+        two(shared_database, trace_exporter="console") as here,
+        connected(shared_database) as other,
+    ):
         async with connections(here.address) as wires, other.transaction():
             await other.execute(LOCK)
             calls = [asyncio.ensure_future(wire.call(LIST)) for wire in wires]
@@ -123,6 +131,7 @@ async def test_sigterm_loses_no_call_of_any_of_them(shared_database: str) -> Non
             await other.execute("ROLLBACK")
             await other.execute("BEGIN")
             assert all(isinstance(answer, bytes) for answer in await asyncio.gather(*calls))
+        await said(here.supervisor, f'"name": "{LIST}"')
         assert await here.supervisor.wait() == 0
 
 

@@ -11,8 +11,10 @@ from maitred_client import AsyncMaitredClient
 from server.bootstrap import StartError, working
 from server.config import Settings, load_settings
 from server.errors import ServiceError
-from server.outbox.events import OutboxEvent
+from server.outbox.events import OutboxEvent, Run
 from server.outbox.ports import Undeliverable
+from server.outbox.relay import Relay, RelaySettings
+from server.persistence.outbox import SqlEventQueue
 from server.persistence.pool import PoolSettings
 from server.persistence.session import WorkerSession
 from server.rpc.health import HealthAnswer, ask_health
@@ -26,6 +28,7 @@ from tests.support.working import poison, until
 
 PATIENCE_S = 30.0
 SERVICES = {
+    "relay_adopt",
     "relay_lease",
     "relay_settle",
     "relay_extend",
@@ -44,7 +47,7 @@ SERVICES = {
     "ledger_expiry",
     "invariant_check",
 }
-BUSY = {"relay_lease", "rescuer", "sweeper", "outbox_lag"}
+BUSY = {"relay_adopt", "relay_lease", "rescuer", "sweeper", "outbox_lag"}
 
 
 def restless(**settings: object) -> Settings:
@@ -129,6 +132,32 @@ async def test_a_database_that_hangs_keeps_no_round_for_ever(database_url: str) 
         await until_said(worker.address, serving=False)
         gate.loosen()
         await until_said(worker.address, serving=True)
+
+
+class Refusing(SqlEventQueue):
+    """Leases nothing, as one whose session gets no connection any more."""
+
+    def __init__(self) -> None:
+        self.refused = asyncio.Semaphore(0)
+
+    async def adopt(self) -> int:
+        return 0
+
+    async def claim(self, runs_max: int, events_max: int) -> tuple[Run, ...]:
+        self.refused.release()
+        raise ConnectionError("too many connections")
+
+
+async def test_a_relay_that_leases_nothing_does_not_serve_whatever_else_it_is_told() -> None:
+    queue = Refusing()
+    relay = Relay(queue, delivery(refuse), RelaySettings(8, 10, 0.001, 30.0))
+    await relay.start()
+    async with asyncio.timeout(PATIENCE_S):
+        for _ in range(4):
+            await queue.refused.acquire()
+    beating = {pulse.service for pulse in relay.pulses if pulse.beats(failures_max=3)}
+    await relay.stop()
+    assert beating == {"relay_adopt", "relay_settle", "relay_extend"}
 
 
 async def test_a_look_at_all_data_that_finds_no_database_has_failed_and_is_no_bug(database_url: str) -> None:
