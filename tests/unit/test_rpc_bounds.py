@@ -9,13 +9,21 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from maitred.v1 import booking_pb2, booking_service_pb2, inventory_pb2, inventory_service_pb2
+from maitred.v1 import (
+    assignment_pb2,
+    assignment_service_pb2,
+    booking_pb2,
+    booking_service_pb2,
+    inventory_pb2,
+    inventory_service_pb2,
+)
 from server.domain.limits import INSTANT_MAX, INSTANT_MIN
-from server.errors import Reason, Refusal, ServiceError
+from server.errors import FieldViolation, Reason, Refusal, ServiceError
 from server.rpc.interceptors.parsing import Parsing
 from server.rpc.interceptors.unary import Context
+from server.rpc.messages.assignment import read_list_holds
 from server.rpc.messages.booking import read_list_bookings, read_put_booking
-from server.rpc.messages.inventory import read_put_restaurant
+from server.rpc.messages.inventory import read_list_restaurants, read_put_restaurant
 from server.rpc.messages.policy import read_put_service_policy
 from server.rpc.messages.text import shortened
 from server.rpc.status import MESSAGE_BYTES_MAX, message_of
@@ -36,12 +44,12 @@ def bookings_from(start: Timestamp) -> booking_service_pb2.ListBookingsRequest:
 
 @pytest.mark.parametrize(("size", "stay_s"), [(1, 300), (500, 43_200)])
 def test_a_party_of_one_and_one_of_five_hundred(size: int, stay_s: int) -> None:
-    stay, attributes = Duration(seconds=stay_s), ["a" * 32, "b"]
+    stay, attributes = Duration(seconds=stay_s), ["a" * 32, *"bcdefghijklmnop"]
     party = booking_pb2.PartyRequest(
         party_size=size, start=at(EVENING), duration=stay, required_attributes=attributes
     )
     request = booking_service_pb2.PutBookingRequest(
-        request_id=A, restaurant_id=A, booking_id=A, party=party, reference="r" * 100
+        request_id=A, restaurant_id=A, booking_id=A, party=party, reference="r" * 100, etag="e" * 500
     )
     read = read_put_booking(request).party
     assert (read.party_size, read.duration_s, list(read.required_attributes)) == (size, stay_s, attributes)
@@ -97,6 +105,63 @@ def test_what_is_just_too_little_or_too_much_for_a_policy_is_named(field: str, v
     with pytest.raises(ServiceError) as refused:
         read_put_service_policy(request)
     assert [each.field for each in refused.value.refusal.violations] == [f"policy.{field}"]
+
+
+def test_a_weight_below_zero_by_nothing_is_zero() -> None:
+    request = inventory_service_pb2.PutServicePolicyRequest(request_id=A, restaurant_id=A, policy=policy())
+    request.policy.weights.merge = -0.0
+    assert str(read_put_service_policy(request).policy.weights.merge) == "0.0"
+
+
+def test_a_page_has_a_hundred_rows_unless_another_number_is_asked_for() -> None:
+    sizes = [
+        read_list_restaurants(inventory_service_pb2.ListRestaurantsRequest(page_size=size)).page.size
+        for size in (0, 1, 500)
+    ]
+    assert sizes == [100, 1, 500]
+
+
+def test_a_list_of_bookings_is_of_366_days_at_most() -> None:
+    def request(days: timedelta) -> booking_service_pb2.ListBookingsRequest:
+        return booking_service_pb2.ListBookingsRequest(
+            restaurant_id=A, window_start=at(EVENING), window_end=at(EVENING + days)
+        )
+
+    year = timedelta(days=366)
+    assert read_list_bookings(request(year)).window.length == year
+    with pytest.raises(ServiceError) as refused:
+        read_list_bookings(request(year + timedelta(seconds=1)))
+    assert refused.value.refusal.metadata["limit"] == "31622400 s"
+
+
+def test_more_choices_than_there_are_are_counted_not_read() -> None:
+    """Each of them would be compared with all before it."""
+    request = assignment_service_pb2.ListHoldsRequest(restaurant_id=A, states=[99] * 5)  # type: ignore[list-item]
+    with pytest.raises(ServiceError) as refused:
+        read_list_holds(request)
+    (problem,) = refused.value.refusal.violations
+    assert problem == FieldViolation("states", "has 5 entries; 0 to 4 are accepted")
+
+
+def test_a_choice_that_is_not_to_be_had_is_told_by_its_name_with_those_that_are() -> None:
+    request = assignment_service_pb2.ListHoldsRequest(
+        restaurant_id=A, states=[assignment_pb2.HOLD_STATE_UNSPECIFIED]
+    )
+    with pytest.raises(ServiceError) as refused:
+        read_list_holds(request)
+    (problem,) = refused.value.refusal.violations
+    assert problem.description == (
+        "is HOLD_STATE_UNSPECIFIED; it must be one of HOLD_STATE_ACTIVE, HOLD_STATE_CONFIRMED, HOLD_STATE_RELEASED, "
+        "HOLD_STATE_EXPIRED"
+    )
+
+
+def test_two_ends_of_a_range_that_are_no_instants_are_two_problems() -> None:
+    bad = Timestamp(seconds=-1)
+    request = assignment_service_pb2.ListHoldsRequest(restaurant_id=A, window_start=bad, window_end=bad)
+    with pytest.raises(ServiceError) as refused:
+        read_list_holds(request)
+    assert [each.field for each in refused.value.refusal.violations] == ["window_start", "window_end"]
 
 
 @pytest.mark.parametrize("start", [INSTANT_MIN, INSTANT_MAX - timedelta(seconds=1)])
