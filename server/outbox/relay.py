@@ -45,8 +45,8 @@ class Relay:
     """One worker's relay. `start`, `stop`; `wake` says that something was committed; `run_once` is one round alone.
 
     What the queue raises is logged and tried again: nothing ends a relay that was started but `stop`. `pulses` tell how
-    it is doing at each of the things that it asks of the queue. `deliveries` counts events by what became of them: delivered, retried later, dead, or unsettled
-    because the lease was lost meanwhile or the database did not answer.
+    it is doing at each of the things that it asks of the queue. `deliveries` counts events by what became of them:
+    delivered, retried later, dead, or unsettled because the lease was lost meanwhile or the database did not answer.
     """
 
     def __init__(self, queue: EventQueue, delivery: Delivery, settings: RelaySettings) -> None:
