@@ -72,9 +72,10 @@ class UpdateTable:
 
 
 def _require_consistent(floor: Floor) -> None:
-    """Refuses what PutFloor refuses, by the fields of this request: the rest of the floor was consistent before."""
+    """Refuses what PutFloor refuses, by the fields of this request."""
     problems = tuple(
-        FieldViolation(_FIELDS[problem.field], problem.description) for problem in floor_problems(floor)
+        FieldViolation(_FIELDS.get(problem.field, problem.field), problem.description)
+        for problem in floor_problems(floor)
     )
     if problems:
         raise bad_fields(problems)

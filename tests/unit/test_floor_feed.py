@@ -13,7 +13,13 @@ import pytest
 from server.domain.announcement import Announcement
 from server.domain.restaurant import Caller
 from server.errors import Reason, ServiceError
-from server.orchestrator.floor_feed import EndCause, FeedSettings, FloorFeed, Subscription
+from server.orchestrator.floor_feed import (
+    READS_AT_ONCE_MAX,
+    EndCause,
+    FeedSettings,
+    FloorFeed,
+    Subscription,
+)
 from server.orchestrator.floor_log import FloorChange, FloorChanges, FloorPlace, FloorView
 from server.orchestrator.watch_floor import WatchFloor, WatchFloorQuestion
 from server.telemetry.metrics import WatchMetrics
@@ -74,6 +80,8 @@ async def feeding(log: Log, **settings: float) -> AsyncIterator[FloorFeed]:
     wanted = {"queue_max": 4, "batch_max": 3, "poll_s": NEVER_S} | settings
     feed = FloorFeed(log, FeedSettings(**wanted), WatchMetrics())  # type: ignore[arg-type]  # whole numbers
     await feed.start()
+    # Its first look comes before anybody watches.
+    await asyncio.sleep(0)
     try:
         yield feed
     finally:
@@ -137,7 +145,9 @@ async def test_a_watcher_that_does_not_keep_up_has_to_resume_and_the_others_go_o
                 commit(log, feed)
                 assert await told(quick, 1) == [version]
             assert await slow.next(PATIENCE_S) is EndCause.SLOW
+            await feed.stop()
             assert await slow.next(PATIENCE_S) is EndCause.SLOW
+            assert await quick.next(PATIENCE_S) is EndCause.DRAINING
 
 
 async def test_a_hole_is_told_and_never_skipped() -> None:
@@ -152,15 +162,55 @@ async def test_a_hole_is_told_and_never_skipped() -> None:
 
 
 async def test_another_history_starts_everybody_over() -> None:
+    """Who starts over first loses nothing when the others leave."""
     log = Log(version=5)
     async with feeding(log) as feed:
-        with feed.subscribe(TENANT, RESTAURANT, 5) as watcher:
-            log.version = 3
-            feed.on_gap()
-            assert await watcher.next(PATIENCE_S) is EndCause.COMPACTED
-        with feed.subscribe(TENANT, RESTAURANT, 3) as watcher:
+        with ExitStack() as stack:
+            with feed.subscribe(TENANT, RESTAURANT, 5) as watcher:
+                log.version = 3
+                feed.on_gap()
+                assert await watcher.next(PATIENCE_S) is EndCause.COMPACTED
+                early = stack.enter_context(feed.subscribe(TENANT, RESTAURANT, 3))
             commit(log, feed)
-            assert await told(watcher, 1) == [4]
+            assert await told(early, 1) == [4]
+
+
+async def test_who_comes_after_all_have_left_begins_where_the_floor_is() -> None:
+    async with feeding(Log(version=9)) as feed:
+        with feed.subscribe(TENANT, RESTAURANT, 1):
+            pass
+        with feed.subscribe(TENANT, RESTAURANT, 9) as watcher:
+            assert watcher.from_version == 9
+
+
+class Slow(Log):
+    """A log whose readings wait until the test lets them go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_end = asyncio.Event()
+
+    async def changes(
+        self, tenant_id: UUID, restaurant_id: UUID, after: int, versions_max: int
+    ) -> FloorChanges | None:
+        self.readings.append(restaurant_id.int)
+        await self.may_end.wait()
+        return None
+
+
+async def test_a_few_floors_are_read_at_a_time_and_the_others_in_turn() -> None:
+    log, floors = Slow(), range(3 * READS_AT_ONCE_MAX)
+    async with feeding(log) as feed:
+        with ExitStack() as stack:
+            for number in floors:
+                stack.enter_context(feed.subscribe(TENANT, UUID(int=number), 0))
+            for _ in floors:
+                await asyncio.sleep(0)
+            assert log.readings == list(floors[:READS_AT_ONCE_MAX])
+            log.may_end.set()
+            while len(log.readings) < len(floors):
+                await asyncio.sleep(0)
+            assert log.readings == list(floors)
 
 
 async def test_what_is_told_during_a_look_is_no_other_history() -> None:
