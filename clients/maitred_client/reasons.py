@@ -16,6 +16,7 @@ from maitred_client.errors import NO_DETAILS, MaitredError, RetryClass
 class InvalidArgumentFieldError(MaitredError, reason="INVALID_ARGUMENT_FIELD", retry=RetryClass.AFTER_FIX):
     """A field is missing, malformed, too long, out of its range, or repeated where it must be unique.
 
+    What people write, such as names, references, notes, reasons and actors, is one line without control characters.
     Up to 32 bad fields of the request are listed in google.rpc.BadRequest; the message says how many there are.
     """
 
