@@ -184,22 +184,26 @@ async def test_who_comes_after_all_have_left_begins_where_the_floor_is() -> None
 
 
 class Slow(Log):
-    """A log whose readings wait until the test lets them go on."""
+    """A log whose readings wait until the test lets them go on; `all_begun` when so many have begun."""
 
-    def __init__(self) -> None:
+    def __init__(self, readings: int) -> None:
         super().__init__()
-        self.may_end = asyncio.Event()
+        self.may_end, self.all_begun = asyncio.Event(), asyncio.Event()
+        self._all = readings
 
     async def changes(
         self, tenant_id: UUID, restaurant_id: UUID, after: int, versions_max: int
     ) -> FloorChanges | None:
         self.readings.append(restaurant_id.int)
+        if len(self.readings) == self._all:
+            self.all_begun.set()
         await self.may_end.wait()
         return None
 
 
 async def test_a_few_floors_are_read_at_a_time_and_the_others_in_turn() -> None:
-    log, floors = Slow(), range(3 * READS_AT_ONCE_MAX)
+    floors = range(3 * READS_AT_ONCE_MAX)
+    log = Slow(len(floors))
     async with feeding(log) as feed:
         with ExitStack() as stack:
             for number in floors:
@@ -208,8 +212,7 @@ async def test_a_few_floors_are_read_at_a_time_and_the_others_in_turn() -> None:
                 await asyncio.sleep(0)
             assert log.readings == list(floors[:READS_AT_ONCE_MAX])
             log.may_end.set()
-            while len(log.readings) < len(floors):
-                await asyncio.sleep(0)
+            await asyncio.wait_for(log.all_begun.wait(), PATIENCE_S)
             assert log.readings == list(floors)
 
 
