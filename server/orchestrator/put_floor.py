@@ -1,6 +1,8 @@
 """Replace a restaurant's zones, tables and adjacency."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from uuid import UUID
 
 from server.clock import Deadline
@@ -41,7 +43,7 @@ class PutFloor:
     inventories: InventorySource
 
     async def __call__(self, caller: Caller, command: PutFloorCommand, deadline: Deadline) -> FloorPut:
-        _require_consistent(command.floor)
+        require_consistent(command.floor)
         caller = caller.acting_for(command.actor)
 
         async def body(unit: Unit) -> FloorPut:
@@ -90,8 +92,12 @@ async def require_unclaimed(unit: Unit, situation: Situation, floor: Floor) -> N
         require(occupancy_checks(gone, future, live, situation.time_zone), live)
 
 
-def _require_consistent(floor: Floor) -> None:
-    """Refuses a floor with references into nowhere or names used twice."""
-    problems = tuple(floor_problems(floor))
+def require_consistent(floor: Floor, sent: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Refuses a floor with references into nowhere or names used twice. `sent` is what the request calls the floor's
+    fields where it does so in another way.
+    """
+    problems = tuple(
+        replace(problem, field=sent.get(problem.field, problem.field)) for problem in floor_problems(floor)
+    )
     if problems:
         raise bad_fields(problems)

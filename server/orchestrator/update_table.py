@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from server.clock import Deadline
-from server.domain.floor import Floor, Table, floor_problems
+from server.domain.floor import Floor, Table
 from server.domain.restaurant import Caller, inventory_etag
-from server.errors import FieldViolation, Reason, bad_field, bad_fields, refuse
+from server.errors import Reason, bad_field, refuse
 from server.orchestrator.idempotency import REQUEST_FIELD, Once
 from server.orchestrator.ports import InventorySource, Unit
-from server.orchestrator.put_floor import write_floor
+from server.orchestrator.put_floor import require_consistent, write_floor
 from server.orchestrator.situation import lock, require_etag
 
 # Where a floor that contradicts itself says so, and which field of one table brings it about.
@@ -64,21 +64,11 @@ class UpdateTable:
                 return TableUpdated(before, version)
             others = (other for other in floor.tables if other.table_id != table.table_id)
             changed = Floor.of(floor.zones, (*others, table), floor.adjacency)
-            _require_consistent(changed)
+            require_consistent(changed, _FIELDS)
             after = await write_floor(unit, situation, changed, caller, "update_table", "table")
             return TableUpdated(table, after.inventory_version)
 
         return await self.once.run(caller, command, TableUpdated, body, deadline)
-
-
-def _require_consistent(floor: Floor) -> None:
-    """Refuses what PutFloor refuses, by the fields of this request."""
-    problems = tuple(
-        FieldViolation(_FIELDS.get(problem.field, problem.field), problem.description)
-        for problem in floor_problems(floor)
-    )
-    if problems:
-        raise bad_fields(problems)
 
 
 def changed_table(before: Table, changes: Mapping[str, object]) -> Table:
