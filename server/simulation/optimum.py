@@ -12,10 +12,7 @@ from math import floor
 from server.planner.catalog import TableSets
 from server.simulation.evenings import Evening
 from server.simulation.program import Program, by_seats, by_table
-from server.simulation.solver import Relaxed, relax, solve
-
-# Covers are whole; sums of rounded numbers may be off by so much.
-TOLERANCE = 1e-4
+from server.simulation.solver import TOLERANCE, Relaxed, relax, solve
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,7 @@ from collections import Counter
 from server.planner.catalog import TableSets
 from server.simulation.evenings import Evening
 from server.simulation.program import Kind, by_seats
-from server.simulation.solver import Relaxation
-
-TOLERANCE = 1e-4
+from server.simulation.solver import TOLERANCE, Relaxation
 
 
 def covers_reseated(evening: Evening, sets: TableSets) -> int:

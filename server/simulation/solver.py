@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from highspy import Highs
 
 
+# Covers are whole; sums of rounded numbers may be off by so much.
+TOLERANCE = 1e-4
+
+
 class SolverMissing(Exception):
     """The package that solves integer programs is not installed."""
 
