@@ -147,8 +147,10 @@ class Reader(Protocol):
 
     async def hold(self, restaurant_id: UUID, hold_id: UUID) -> Hold | None: ...
 
-    async def live_holds_of(self, restaurant_id: UUID, booking_id: UUID) -> tuple[Hold, ...]:
-        """Holds of a booking that are active and not expired, oldest first."""
+    async def open_holds_of(self, restaurant_id: UUID, booking_id: UUID) -> tuple[Hold, ...]:
+        """Holds of a booking that nothing has ended, oldest first: active ones, and expired ones that are not cleared
+        away yet.
+        """
         ...
 
     async def expired_holds(self, restaurant_id: UUID, limit: int) -> tuple[Hold, ...]:

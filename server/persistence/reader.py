@@ -78,8 +78,8 @@ class SqlReader:
         row = await self._asking.fetchrow(HOLDS["hold"], restaurant_id, hold_id)
         return None if row is None else rows.hold(row)
 
-    async def live_holds_of(self, restaurant_id: UUID, booking_id: UUID) -> tuple[Hold, ...]:
-        found = await self._asking.fetch(HOLDS["live_holds_of"], restaurant_id, booking_id)
+    async def open_holds_of(self, restaurant_id: UUID, booking_id: UUID) -> tuple[Hold, ...]:
+        found = await self._asking.fetch(HOLDS["open_holds_of"], restaurant_id, booking_id)
         return tuple(rows.hold(row) for row in found)
 
     async def expired_holds(self, restaurant_id: UUID, limit: int) -> tuple[Hold, ...]:
