@@ -139,6 +139,11 @@ class Page:
 class Reader(Protocol):
     """Questions that a snapshot answers; inside a `Unit` they see the transaction's own state."""
 
+    @property
+    def has_connection(self) -> bool:
+        """Whether its questions are asked on a connection that it has already; else each waits for one."""
+        ...
+
     async def standing(self, tenant_id: UUID, restaurant_id: UUID) -> Standing | None: ...
 
     async def inventory(self, restaurant_id: UUID) -> Inventory: ...

@@ -60,6 +60,8 @@ class Asking(Protocol):
 class SqlReader:
     """Implements `Reader` on anything that can run a statement."""
 
+    has_connection = True
+
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
 
@@ -116,6 +118,8 @@ class SqlReader:
 
 class SqlCatalogue(SqlReader):
     """Implements `Catalogue`: the questions outside a transaction, with the lists."""
+
+    has_connection = False
 
     async def restaurants(self, tenant_id: UUID, page: Page) -> tuple[Restaurant, ...]:
         name, restaurant_id = page.after or (None, None)
