@@ -199,6 +199,14 @@ class Settings(DeliverySettings):
     def _may_be_none(cls, port: object) -> object:
         return None if isinstance(port, str) and port.lower() in ("", "none") else port
 
+    @field_validator("data_dir", "host", "worker_host", mode="before")
+    @classmethod
+    def _is_named(cls, text: object) -> object:
+        # An empty path would be whatever folder the program is started in, and an empty host every address.
+        if isinstance(text, str) and not text.strip():
+            raise ValueError("must not be empty")
+        return text
+
     @field_validator("database_url")
     @classmethod
     def _is_postgres(cls, url: SecretStr | None) -> SecretStr | None:
@@ -315,7 +323,7 @@ def _unknown(name: str) -> str:
 
 
 def _sentence(problem: Any) -> str:
-    name = ".".join(str(part) for part in problem["loc"])
+    name = str(problem["loc"][0]) if problem["loc"] else ""
     text = str(problem["msg"]).removeprefix("Value error, ")
     if not name:
         return text

@@ -31,6 +31,11 @@ Key: TypeAlias = tuple[UUID, int, int]
 class InventoryReader(Protocol):
     """Reads the present inventory of a restaurant."""
 
+    @property
+    def has_connection(self) -> bool:
+        """Whether it has the connection that it reads on; else it waits for one."""
+        ...
+
     async def inventory(self, restaurant_id: UUID) -> Inventory: ...
 
 
@@ -63,8 +68,8 @@ class CacheLimits:
 class CachedInventories:
     """Implements `InventorySource`: reads and prepares each version once per process.
 
-    Concurrent misses of one version wait for one load. What is found is shared and must not be changed; all of it is
-    frozen.
+    Concurrent misses of one version wait for one load; but who has a connection never waits for somebody who needs one,
+    or all connections would be waiting. What is found is shared and must not be changed; all of it is frozen.
     """
 
     def __init__(
@@ -93,7 +98,7 @@ class CachedInventories:
         self._metrics.looked_up(hit=found is not None)
         if found is not None:
             return found
-        async with self._loads.enter(key):
+        async with self._loads.enter((key, reader.has_connection)):
             return await self._find(key) or await self._load(key, reader)
 
     def outdated(self, announcement: Announcement) -> bool:
@@ -130,9 +135,8 @@ class CachedInventories:
             inventory = await reader.inventory(key[0])
             key = (key[0], inventory.inventory_version, inventory.policy_version)
             await self._documents.put(key, inventory)
-        combinations = inventory.policy.combinations if inventory.policy else Combinations()
-        sets = await aside(lambda: TableSets.of(inventory.floor, combinations))
-        return await self._keep(key, PreparedInventory(inventory, sets))
+        # Somebody with a connection may have been faster.
+        return await self._find(key) or await self._keep(key, await _prepared(inventory))
 
     async def _keep(self, key: Key, prepared: PreparedInventory) -> PreparedInventory:
         name = _name(key)
@@ -154,6 +158,11 @@ class CachedInventories:
             del self._versions[key[0]]
         self._metrics.evicted(cause)
         await self._cache.delete(name)
+
+
+async def _prepared(inventory: Inventory) -> PreparedInventory:
+    combinations = inventory.policy.combinations if inventory.policy else Combinations()
+    return PreparedInventory(inventory, await aside(lambda: TableSets.of(inventory.floor, combinations)))
 
 
 def _key_of(restaurant: Restaurant) -> Key:

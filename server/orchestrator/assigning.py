@@ -13,7 +13,7 @@ from server.domain.restaurant import Caller
 from server.errors import ClaimKind
 from server.orchestrator.candidate import Candidate, overrides_noted
 from server.orchestrator.changes import AuditEntry, Changes
-from server.orchestrator.hold_tables import closed_hold_events, hold_claims
+from server.orchestrator.hold_tables import closed_hold_events, ended_as, hold_claims
 from server.orchestrator.identity import NewId
 from server.orchestrator.ports import Unit
 
@@ -172,12 +172,12 @@ def audit(
     return AuditEntry(action, "booking", booking.booking_id, intent.caller.actor, intent.reason, details)
 
 
-async def end_live_holds(
+async def end_holds(
     unit: Unit, booking: Booking, intent: Intent, cause: str
 ) -> tuple[dict[UUID, HoldState], tuple[Event, ...]]:
-    """States and events that release every live hold of a booking."""
-    holds = await unit.live_holds_of(booking.restaurant_id, booking.booking_id)
-    states = {hold.hold_id: HoldState.RELEASED for hold in holds}
+    """States and events that end every open hold of a booking."""
+    holds = await unit.open_holds_of(booking.restaurant_id, booking.booking_id)
+    states = {hold.hold_id: ended_as(hold) for hold in holds}
     events = await closed_hold_events(unit, booking.restaurant_id, states, intent.caller.actor, cause)
     return states, events
 
@@ -202,10 +202,10 @@ async def _previous(unit: Unit, booking: Booking) -> Assignment | None:
 
 
 async def _ended_holds(unit: Unit, wanted: Candidate, confirmed: Hold | None) -> dict[UUID, HoldState]:
-    """The booking's other live holds, and expired holds of anybody that stood in the way."""
-    booking = wanted.booking
-    others = await unit.live_holds_of(booking.restaurant_id, booking.booking_id)
-    states = {hold.hold_id: HoldState.RELEASED for hold in others if hold != confirmed}
+    """The booking's other open holds, and expired holds of anybody that stood in the way."""
+    booking, kept_id = wanted.booking, confirmed.hold_id if confirmed else None
+    holds = await unit.open_holds_of(booking.restaurant_id, booking.booking_id)
+    states = {hold.hold_id: ended_as(hold) for hold in holds if hold.hold_id != kept_id}
     return {**states, **dict.fromkeys(wanted.expired, HoldState.EXPIRED)}
 
 

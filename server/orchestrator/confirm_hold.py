@@ -1,6 +1,7 @@
 """Turn a hold into an assignment and its booking into a confirmed one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from server.clock import Deadline
@@ -42,7 +43,7 @@ class ConfirmHold:
 
         async def body(unit: Unit) -> Assigned:
             situation = await lock(unit, self.inventories, caller, command.restaurant_id)
-            hold = await known_hold(unit, command.restaurant_id, command.hold_id)
+            hold = await hold_at(unit, command.restaurant_id, command.hold_id, situation.now)
             require_same(hold, command.booking_id, command.table_ids)
             require_active(hold, situation.time_zone)
             booking = await known_booking(unit, command.restaurant_id, command.booking_id)
@@ -73,6 +74,15 @@ async def known_hold(reader: Reader, restaurant_id: UUID, hold_id: UUID) -> Hold
     if hold is None:
         raise hold_not_found(restaurant_id, hold_id)
     return hold
+
+
+async def hold_at(reader: Reader, restaurant_id: UUID, hold_id: UUID, now: datetime) -> Hold:
+    """The hold as it is at `now`, by which its claims are judged: the clock may have been set back before the hold was
+    read.
+    """
+    hold = await known_hold(reader, restaurant_id, hold_id)
+    over = hold.state is HoldState.ACTIVE and hold.expires_at <= now
+    return replace(hold, state=HoldState.EXPIRED) if over else hold
 
 
 def hold_not_found(restaurant_id: UUID, hold_id: UUID) -> ServiceError:

@@ -11,7 +11,7 @@ from server.domain.hours import local_time
 from server.domain.restaurant import Caller
 from server.errors import Reason, refuse
 from server.orchestrator.changes import AuditEntry, Changes
-from server.orchestrator.confirm_hold import known_hold, require_active
+from server.orchestrator.confirm_hold import hold_at, require_active
 from server.orchestrator.hold_tables import HoldLimits
 from server.orchestrator.idempotency import REQUEST_FIELD, Once
 from server.orchestrator.ports import Footprint, Unit
@@ -40,7 +40,7 @@ class ExtendHold:
         async def body(unit: Unit) -> Hold:
             ttl = self.limits.ttl(command.ttl_s)
             standing = await lock_restaurant(unit, caller, command.restaurant_id)
-            hold = await known_hold(unit, command.restaurant_id, command.hold_id)
+            hold = await hold_at(unit, command.restaurant_id, command.hold_id, standing.now)
             require_active(hold, standing.restaurant.time_zone)
             expires_at = standing.now + ttl
             if expires_at <= hold.expires_at:

@@ -185,37 +185,35 @@ async def keep(
     unit: Unit, wanted: Candidate, hold: Hold, caller: Caller, reason: str, replaced: UUID | None = None
 ) -> Held:
     """Writes the hold, and why. The booking's holds that share a table with it end, and so does the one it replaces."""
-    superseded = tuple(hold_id for hold_id in await _superseded(unit, wanted) if hold_id != replaced)
-    changes = await _changes(unit, wanted, hold, superseded, caller, reason, replaced)
+    ended = {hold_id: state for hold_id, state in (await _ended(unit, wanted)).items() if hold_id != replaced}
+    changes = await _changes(unit, wanted, hold, ended, caller, reason, replaced)
     await unit.write(hold.restaurant_id, changes)
-    return Held(hold, superseded)
+    superseded = (hold_id for hold_id, state in ended.items() if state is HoldState.RELEASED)
+    return Held(hold, tuple(sorted(superseded)))
 
 
-async def _superseded(unit: Unit, wanted: Candidate) -> tuple[UUID, ...]:
-    """The booking's live holds that share a table with the new one.
+async def _ended(unit: Unit, wanted: Candidate) -> dict[UUID, HoldState]:
+    """The booking's holds that share a table with the new one, and expired holds of anybody that stood in the way.
 
-    Their claims tell, unless the booking sits on tables already: a hold claims nothing where those cover it.
+    Claims tell, unless the booking sits on tables already: a hold claims nothing where those cover it.
     """
     booking, chosen = wanted.booking, set(wanted.selection.table_ids)
-    if booking.assignment_id is None:
-        return wanted.own_holds
-    live = await unit.live_holds_of(booking.restaurant_id, booking.booking_id)
-    return tuple(sorted(hold.hold_id for hold in live if chosen & set(hold.table_ids)))
+    states = dict.fromkeys(wanted.own_holds, HoldState.RELEASED)
+    if booking.assignment_id is not None:
+        holds = await unit.open_holds_of(booking.restaurant_id, booking.booking_id)
+        states = {hold.hold_id: ended_as(hold) for hold in holds if chosen & set(hold.table_ids)}
+    return {**states, **dict.fromkeys(wanted.expired, HoldState.EXPIRED)}
 
 
 async def _changes(
     unit: Unit,
     wanted: Candidate,
     hold: Hold,
-    superseded: tuple[UUID, ...],
+    ended: dict[UUID, HoldState],
     caller: Caller,
     reason: str,
     replaced: UUID | None,
 ) -> Changes:
-    ended = {
-        **dict.fromkeys(superseded, HoldState.RELEASED),
-        **dict.fromkeys(wanted.expired, HoldState.EXPIRED),
-    }
     let_go = {} if replaced is None else {replaced: HoldState.RELEASED}
     gone = {**ended, **let_go}
     details = {
@@ -246,6 +244,11 @@ def hold_claims(hold: Hold, claims: tuple[Claim, ...], assignment_id: UUID | Non
     for table_id in hold.table_ids:
         for part in uncovered(table_id, hold.window, claims, assignment_id):
             yield Claim(table_id, part, ClaimKind.HOLD, hold.hold_id, hold.booking_id, hold.expires_at)
+
+
+def ended_as(hold: Hold) -> HoldState:
+    """What becomes of an open hold that its booking gives up."""
+    return HoldState.EXPIRED if hold.state is HoldState.EXPIRED else HoldState.RELEASED
 
 
 async def closed_hold_events(

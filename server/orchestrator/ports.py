@@ -139,6 +139,11 @@ class Page:
 class Reader(Protocol):
     """Questions that a snapshot answers; inside a `Unit` they see the transaction's own state."""
 
+    @property
+    def has_connection(self) -> bool:
+        """Whether its questions are asked on a connection that it has already; else each waits for one."""
+        ...
+
     async def standing(self, tenant_id: UUID, restaurant_id: UUID) -> Standing | None: ...
 
     async def inventory(self, restaurant_id: UUID) -> Inventory: ...
@@ -147,8 +152,10 @@ class Reader(Protocol):
 
     async def hold(self, restaurant_id: UUID, hold_id: UUID) -> Hold | None: ...
 
-    async def live_holds_of(self, restaurant_id: UUID, booking_id: UUID) -> tuple[Hold, ...]:
-        """Holds of a booking that are active and not expired, oldest first."""
+    async def open_holds_of(self, restaurant_id: UUID, booking_id: UUID) -> tuple[Hold, ...]:
+        """Holds of a booking that nothing has ended, oldest first: active ones, and expired ones that are not cleared
+        away yet.
+        """
         ...
 
     async def expired_holds(self, restaurant_id: UUID, limit: int) -> tuple[Hold, ...]:

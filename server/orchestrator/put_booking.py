@@ -8,7 +8,7 @@ from server.domain.booking import ASSIGNABLE, Booking, BookingStatus, Party, wro
 from server.domain.events import EventType, booking_event
 from server.domain.restaurant import Caller
 from server.domain.window import Stay
-from server.orchestrator.assigning import Intent, audit, change_of, end_live_holds
+from server.orchestrator.assigning import Intent, audit, change_of, end_holds
 from server.orchestrator.auto_assign_jobs import queue
 from server.orchestrator.changes import Changes
 from server.orchestrator.idempotency import Once
@@ -95,9 +95,7 @@ async def _change(
         assignment_epoch=before.assignment_epoch + (0 if same_need else 1),
         updated_at=situation.now,
     )
-    states, released = (
-        ({}, ()) if same_need else await end_live_holds(unit, before, intent, "booking changed")
-    )
+    states, released = ({}, ()) if same_need else await end_holds(unit, before, intent, "booking changed")
     changes = Changes(
         claims_dropped_of=tuple(states),
         hold_states=states,

@@ -7,7 +7,7 @@ from server.clock import Deadline
 from server.domain.claims import Hold, HoldState
 from server.domain.restaurant import Caller
 from server.orchestrator.changes import AuditEntry, Changes
-from server.orchestrator.confirm_hold import known_hold, require_active
+from server.orchestrator.confirm_hold import hold_at, require_active
 from server.orchestrator.hold_tables import closed_hold_events
 from server.orchestrator.idempotency import Once
 from server.orchestrator.ports import Footprint, Unit
@@ -31,7 +31,7 @@ class ReleaseHold:
 
         async def body(unit: Unit) -> Hold:
             standing = await lock_restaurant(unit, caller, command.restaurant_id)
-            hold = await known_hold(unit, command.restaurant_id, command.hold_id)
+            hold = await hold_at(unit, command.restaurant_id, command.hold_id, standing.now)
             if hold.state in (HoldState.RELEASED, HoldState.EXPIRED):
                 return hold
             require_active(hold, standing.restaurant.time_zone)

@@ -7,7 +7,7 @@ from server.clock import Deadline
 from server.domain.claims import Hold
 from server.domain.restaurant import Caller
 from server.errors import Reason
-from server.orchestrator.confirm_hold import known_hold, require_active
+from server.orchestrator.confirm_hold import hold_at, require_active
 from server.orchestrator.hold_tables import HoldLimits, keep, new_hold, require_free, wanted_set
 from server.orchestrator.idempotency import ADDED_LATER, REQUEST_FIELD, Once
 from server.orchestrator.identity import NewId
@@ -54,7 +54,7 @@ class ReplaceHold:
             ttl = self.limits.ttl(command.ttl_s)
             situation = await lock(unit, self.inventories, caller, command.restaurant_id)
             situation.require_permission(caller, command.overrides)
-            old = await known_hold(unit, command.restaurant_id, command.hold_id)
+            old = await hold_at(unit, command.restaurant_id, command.hold_id, situation.now)
             require_active(old, situation.time_zone)
             booking = await known_booking(unit, command.restaurant_id, old.booking_id)
             wanted = await wanted_set(unit, situation, booking, command)

@@ -23,7 +23,7 @@ from server.orchestrator.assigning import (
     assignment_claims,
     audit,
     change_of,
-    end_live_holds,
+    end_holds,
     moved_on,
     new_assignment,
 )
@@ -143,7 +143,7 @@ async def _ended_holds(
     """A booking that can no longer be given tables keeps no holds."""
     if status in ASSIGNABLE:
         return {}, ()
-    return await end_live_holds(unit, before, intent, f"booking {status}")
+    return await end_holds(unit, before, intent, f"booking {status}")
 
 
 def _after(before: Booking, status: BookingStatus, now: datetime, assignment: Assignment | None) -> Booking:

@@ -169,7 +169,7 @@ def _kept(assignment: Assignment, taken_away: tuple[UUID, ...]) -> tuple[UUID, .
 async def _leaning(
     unit: Unit, booking: Booking, assignment: Assignment, rest: Assignment | None
 ) -> tuple[tuple[UUID, ...], tuple[Claim, ...]]:
-    """Live holds of the booking that leaned on tables it gives up, and what they have to claim now."""
-    holds = await unit.live_holds_of(booking.restaurant_id, booking.booking_id)
+    """Open holds of the booking that leaned on tables it gives up, and what they have to claim now."""
+    holds = await unit.open_holds_of(booking.restaurant_id, booking.booking_id)
     kept = frozenset(rest.table_ids) if rest else frozenset()
     return reclaimed(holds, frozenset(assignment.table_ids) - kept, rest)

@@ -395,6 +395,6 @@ def _looked(found: Sequence[Any]) -> Looked:
     return Looked(
         rows.booking(first) if first["booking_id"] else None,
         rows.hold(rows.Prefixed(first, "hold_")) if first["hold_hold_id"] else None,
-        first["live_holds"],
+        first["open_holds"],
         tuple(rows.claim(rows.Prefixed(row, "claim_")) for row in found if row["claim_table_id"]),
     )

@@ -35,13 +35,13 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What there is of what a member is about. `live_holds` counts those of the booking; `claims` are on its tables in
+    """What there is of what a member is about. `open_holds` counts those of the booking; `claims` are on its tables in
     its window.
     """
 
     booking: Booking | None
     hold: Hold | None
-    live_holds: int
+    open_holds: int
     claims: tuple[Claim, ...]
 
 
@@ -119,13 +119,13 @@ class Member(SqlReader):
             return await super().hold(restaurant_id, hold_id)
         return self._looked.hold
 
-    async def live_holds_of(self, restaurant_id: UUID, booking_id: UUID) -> tuple[Hold, ...]:
+    async def open_holds_of(self, restaurant_id: UUID, booking_id: UUID) -> tuple[Hold, ...]:
         looked = self._looked
         if looked and looked.booking and looked.booking.booking_id == booking_id:
             known = (looked.hold,) if looked.hold and _is_live_one(looked.hold, booking_id) else ()
-            if looked.live_holds == len(known):
+            if looked.open_holds == len(known):
                 return known
-        return await super().live_holds_of(restaurant_id, booking_id)
+        return await super().open_holds_of(restaurant_id, booking_id)
 
     async def claims(
         self, restaurant_id: UUID, window: Window, table_ids: tuple[UUID, ...] | None = None

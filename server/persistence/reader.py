@@ -60,6 +60,8 @@ class Asking(Protocol):
 class SqlReader:
     """Implements `Reader` on anything that can run a statement."""
 
+    has_connection = True
+
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
 
@@ -78,8 +80,8 @@ class SqlReader:
         row = await self._asking.fetchrow(HOLDS["hold"], restaurant_id, hold_id)
         return None if row is None else rows.hold(row)
 
-    async def live_holds_of(self, restaurant_id: UUID, booking_id: UUID) -> tuple[Hold, ...]:
-        found = await self._asking.fetch(HOLDS["live_holds_of"], restaurant_id, booking_id)
+    async def open_holds_of(self, restaurant_id: UUID, booking_id: UUID) -> tuple[Hold, ...]:
+        found = await self._asking.fetch(HOLDS["open_holds_of"], restaurant_id, booking_id)
         return tuple(rows.hold(row) for row in found)
 
     async def expired_holds(self, restaurant_id: UUID, limit: int) -> tuple[Hold, ...]:
@@ -116,6 +118,8 @@ class SqlReader:
 
 class SqlCatalogue(SqlReader):
     """Implements `Catalogue`: the questions outside a transaction, with the lists."""
+
+    has_connection = False
 
     async def restaurants(self, tenant_id: UUID, page: Page) -> tuple[Restaurant, ...]:
         name, restaurant_id = page.after or (None, None)

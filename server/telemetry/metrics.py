@@ -183,7 +183,7 @@ class RoundMetrics:
             "maitred.worker.rows",
             [self._each(lambda pulse: pulse.rows)],
             unit="{row}",
-            description="Rows, holds or restaurants that a worker's service cleared away, deleted or freed.",
+            description="Rows, holds, bookings or restaurants that a worker's service touched.",
         )
         meter.create_observable_gauge(
             "maitred.worker.failures_in_row",

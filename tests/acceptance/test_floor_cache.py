@@ -21,6 +21,7 @@ from tests.support.severing import passage
 from tests.support.watching import require_equal_to_the_database, watching
 
 PATIENCE_S = 30.0
+RESTAURANTS = 16
 
 
 def seen_through(place: House, client: AsyncMaitredClient) -> House:
@@ -64,6 +65,22 @@ async def test_a_change_through_one_server_is_loaded_by_the_other_before_anybody
         for seats in (7, 8, 9, 10):
             await place.update("W1", capacity=seats)
             assert await capacity(seen_through(place, there), "W1") == seats
+
+
+async def test_plans_and_changes_of_floors_that_nobody_has_loaded_do_not_wait_for_each_other(
+    server: Served, settings: Settings
+) -> None:
+    async with server.client() as client:
+        places = [await house(client) for _ in range(RESTAURANTS)]
+        bookings = [await place.party() for place in places]
+    few = settings.model_copy(update={"pool_size_max": 2})
+    async with (
+        serving(few, server.database_url) as cold,
+        AsyncMaitredClient(cold.address, tenant_id=server.tenant_id) as client,
+    ):
+        seen = [seen_through(place, client) for place in places]
+        plans = (place.plan(booking) for place, booking in zip(seen, bookings, strict=True))
+        await asyncio.gather(*plans, *(place.party() for place in seen))
 
 
 async def test_without_notifications_no_request_uses_what_is_old(

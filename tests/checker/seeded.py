@@ -293,7 +293,7 @@ def _epoch_ignored(stack: ExitStack) -> None:
     async def no_ends(*_: object) -> tuple[dict[UUID, Any], tuple[Any, ...]]:
         return {}, ()
 
-    stack.enter_context(patch.object(put_booking, "end_live_holds", no_ends))
+    stack.enter_context(patch.object(put_booking, "end_holds", no_ends))
     stack.enter_context(patch.object(confirm_hold, "_require_same_need", lambda *_: None))
 
 

@@ -15,7 +15,7 @@ from server.orchestrator.ports import Inventory
 from server.telemetry.metrics import CacheMetrics
 from tests.builders.world_extras import house
 from tests.conftest import Served
-from tests.support.redis import TestRedis, running_redis
+from tests.support.redis import PASSWORD, TestRedis, running_redis
 
 RESTAURANT, ZONE = UUID(int=1), UUID(int=2)
 KEY: Key = (RESTAURANT, 3, 4)
@@ -45,6 +45,19 @@ async def test_what_one_process_put_another_gets(redis: TestRedis) -> None:
     assert await there.get((RESTAURANT, 3, 5)) is None
     for cache in (here, there):
         await cache.close()
+
+
+@pytest.mark.parametrize("user", [f":{PASSWORD}", "m%40itred:p%2Fw"])
+async def test_the_address_names_the_user_or_nobody(user: str, redis: TestRedis) -> None:
+    async with redis.client() as client:
+        await client.acl_setuser(
+            "m@itred", enabled=True, passwords=["+p/w"], keys=["*"], categories=["+@all"]
+        )
+    cache = SharedInventories(redis.url.replace(f"default:{PASSWORD}", user), 60.0, CacheMetrics())
+    cache.on_channel("cluster.1.7")
+    await cache.put(KEY, INVENTORY)
+    assert await cache.get(KEY) == INVENTORY
+    await cache.close()
 
 
 async def test_a_document_goes_by_itself_after_a_while(redis: TestRedis) -> None:
@@ -86,11 +99,14 @@ async def test_a_garbled_document_is_none(redis: TestRedis) -> None:
 
 
 async def test_a_redis_that_is_away_is_no_error(redis: TestRedis) -> None:
-    cache = shared(redis)
+    never_there = SharedInventories("redis://127.0.0.1:1", 60.0, CacheMetrics())
+    never_there.on_channel("cluster.1.7")
+    caches = (shared(redis), never_there)
     await redis.kill()
-    assert await cache.get(KEY) is None
-    await cache.put(KEY, INVENTORY)
-    await cache.close()
+    for cache in caches:
+        assert await cache.get(KEY) is None
+        await cache.put(KEY, INVENTORY)
+        await cache.close()
 
 
 async def test_servers_share_floors_and_go_on_without_redis(redis: TestRedis, server: Served) -> None:

@@ -19,6 +19,7 @@ from server.domain.restaurant import Restaurant
 from server.orchestrator.ports import Inventory
 from server.telemetry.metrics import CacheMetrics
 
+PATIENCE_S = 30.0
 A, B, C = UUID(int=1), UUID(int=2), UUID(int=3)
 
 
@@ -35,6 +36,7 @@ class Database:
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     gate: asyncio.Event | None = None
     failing: int = 0
+    has_connection: bool = False
 
     async def inventory(self, restaurant_id: UUID) -> Inventory:
         self.loads.append(restaurant_id)
@@ -82,6 +84,18 @@ async def test_twenty_who_miss_at_once_make_one_load() -> None:
     assert database.loads == [A]
     assert len({id(task.result()) for task in asked}) == 1
     assert counted.counts() == {"lookups miss": 20, "loads database": 1}
+
+
+async def test_who_has_a_connection_waits_for_nobody_who_needs_one() -> None:
+    counted, waiting, connected = Counted(), Database(gate=asyncio.Event()), Database(has_connection=True)
+    assert waiting.gate is not None
+    first = asyncio.create_task(counted.cache.prepared(at(A), waiting))
+    await waiting.asked.wait()
+    async with asyncio.timeout(PATIENCE_S):
+        found = await counted.cache.prepared(at(A), connected)
+    waiting.gate.set()
+    assert await first is found
+    assert counted.counts() == {"lookups miss": 2, "loads database": 2}
 
 
 async def test_when_a_load_fails_those_who_wait_try_one_after_the_other() -> None:

@@ -100,6 +100,10 @@ def test_all_problems_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
             "ledger_ttl_s must not exceed holds_kept_s or history_kept_s",
         ),
         ({"event_retention_s": 1_096 * 86_400}, "event_retention_s must not exceed history_kept_s"),
+        (
+            {"metrics_port": 65_535, "processes": 2},
+            "metrics_port leaves no room for the ports of all processes",
+        ),
         ({"cache": "redis"}, "cache redis needs redis_url"),
         (
             {"webhook_connect_timeout_s": 11},
@@ -123,6 +127,18 @@ def test_all_problems_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_settings_that_contradict_each_other_are_refused(given: dict[str, object], problem: str) -> None:
     assert problems_of(**given) == (problem,)
+
+
+def test_what_must_not_exceed_another_setting_may_equal_it() -> None:
+    load_settings(
+        pool_size_max=2,
+        **dict.fromkeys(("hold_ttl_s_min", "hold_ttl_s_default", "hold_ttl_s_max", "hold_life_s_max"), 300),
+        deadline_s_default=60,
+        **dict.fromkeys(("ledger_ttl_s", "holds_kept_s", "history_kept_s", "event_retention_s"), DAY_S),
+        **dict.fromkeys(("event_retry_s", "event_retry_s_max"), 1),
+        **dict.fromkeys(("webhook_timeout_s", "webhook_connect_timeout_s"), 3),
+        metrics_port=65_535,
+    )
 
 
 def test_settings_that_contradict_each_other_are_told_together() -> None:
@@ -195,7 +211,14 @@ def test_sinks_are_named_in_one_line() -> None:
 
 @pytest.mark.parametrize("sinks", ["", ",", "log,log", "kafka", "log,"])
 def test_sinks_that_are_unknown_none_or_the_same_are_refused(sinks: str) -> None:
-    assert [problem for problem in problems_of(sinks=sinks) if "MAITRED_SINKS" not in problem] == []
+    assert {problem.partition(":")[0] for problem in problems_of(sinks=sinks)} == {"sinks (MAITRED_SINKS)"}
+
+
+@pytest.mark.parametrize("name", ["data_dir", "host", "worker_host"])
+def test_an_empty_text_names_no_folder_and_no_host(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"MAITRED_{name.upper()}", " ")
+    (problem,) = problems_of()
+    assert problem == f"{name} (MAITRED_{name.upper()}): must not be empty, not ' '"
 
 
 @pytest.mark.parametrize(
@@ -228,6 +251,7 @@ def test_events_leave_this_machine_unencrypted_only_when_that_is_allowed(url: st
         ("webhook_url", f"ftp://{PASSWORD}.example"),
         ("webhook_url", f"https:///{PASSWORD}"),
         ("webhook_url", f"https://hooks.example:99999/{PASSWORD}"),
+        ("webhook_url", f"https://hooks.example:0/{PASSWORD}"),
         ("webhook_url", f"https://[hooks.example/{PASSWORD}"),
         ("webhook_url", f"https://hooks.example/{PASSWORD} and more"),
         ("nats_url", f"nats://nats.example:{PASSWORD}"),

@@ -21,7 +21,7 @@ from server.orchestrator.floor_feed import (
     Subscription,
 )
 from server.orchestrator.floor_log import FloorChange, FloorChanges, FloorPlace, FloorView
-from server.orchestrator.watch_floor import WatchFloor, WatchFloorQuestion
+from server.orchestrator.watch_floor import Quiet, WatchFloor, WatchFloorQuestion
 from server.telemetry.metrics import WatchMetrics
 
 TENANT, RESTAURANT = UUID(int=1), UUID(int=2)
@@ -268,3 +268,21 @@ async def test_who_catches_up_is_not_told_what_was_deleted_in_part_meanwhile() -
             await anext(WatchFloor(log, feed)(Caller(TENANT, "tests", frozenset()), question))
     assert refused.value.reason is Reason.WATCH_TOKEN_COMPACTED
     assert refused.value.refusal.metadata["compacted_floor_version"] == "5"
+
+
+async def test_who_knows_more_than_those_who_watch_already_is_told_nothing_twice() -> None:
+    log = Log(version=8)
+    question = WatchFloorQuestion(RESTAURANT, FloorPlace(11), 0.001)
+    async with feeding(log) as feed:
+        with feed.subscribe(TENANT, RESTAURANT, 8) as first:
+            commit(log, feed)
+            assert await told(first, 1) == [9]
+            log.version = 11
+            watch = WatchFloor(log, feed)(Caller(TENANT, "tests", frozenset()), question)
+            assert await anext(watch) == Quiet(FloorPlace(11))
+            commit(log, feed)
+            assert await told(first, 3) == [10, 11, 12]
+            seen = await anext(watch)
+            assert isinstance(seen, FloorChange)
+            assert seen.floor_version == 12
+            await watch.aclose()

@@ -3,7 +3,7 @@
 -- ids against other writers, once those have let go. Says of each member, in order:
 -- whether its request was claimed (not while another transaction has it), what is recorded of it, and its restaurant if
 -- one is named that is the tenant's; the clock is read after the locks were granted;
--- what it needs to know before it decides: its booking, its hold, how many live holds its booking has, and the claims on
+-- what it needs to know before it decides: its booking, its hold, how many open holds its booking has, and the claims on
 -- its tables in its window, a row for every claim. Tables and window are the hold's, or the booking's and those that are
 -- named. The state of a hold is what the database's clock makes of it.
 -- All that is read is as old as `seen_version` of the floor. Where that is not the restaurant's, somebody has changed it
@@ -96,8 +96,8 @@ SELECT
         WHERE
             o.restaurant_id = b.restaurant_id AND o.booking_id = b.booking_id
             -- Said so that the index of all active holds by their ends is none to choose from.
-            AND o.state LIKE 'active' AND o.expires_at > clock_timestamp()
-    ) AS live_holds,
+            AND o.state LIKE 'active'
+    ) AS open_holds,
     c.table_id AS claim_table_id,
     c.window_start AS claim_window_start,
     c.window_end AS claim_window_end,

@@ -18,8 +18,8 @@ SELECT
 FROM holds AS h
 WHERE h.restaurant_id = $1 AND h.hold_id = $2;
 
--- name: live_holds_of
--- The unexpired active holds of a booking, oldest first.
+-- name: open_holds_of
+-- The holds of a booking that nothing has ended, oldest first; those whose time is over are among them.
 SELECT
     h.restaurant_id,
     h.hold_id,
@@ -27,7 +27,7 @@ SELECT
     h.table_ids,
     h.window_start,
     h.window_end,
-    h.state,
+    CASE WHEN h.expires_at <= clock_timestamp() THEN 'expired' ELSE h.state END AS state,
     h.expires_at,
     h.created_at,
     h.actor,
@@ -36,7 +36,7 @@ SELECT
     h.assignment_epoch,
     h.overrides
 FROM holds AS h
-WHERE h.restaurant_id = $1 AND h.booking_id = $2 AND h.state = 'active' AND h.expires_at > clock_timestamp()
+WHERE h.restaurant_id = $1 AND h.booking_id = $2 AND h.state = 'active'
 ORDER BY h.created_at, h.hold_id;
 
 -- name: holds_page
