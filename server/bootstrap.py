@@ -263,14 +263,16 @@ async def _watch_database(store: SqlStore, server: GrpcServer, interval_s: float
 
 
 async def _keep_alive(postgres: EmbeddedPostgres) -> None:
-    """Starts the embedded PostgreSQL again when it has died; it recovers everything that was committed."""
+    """Starts the embedded PostgreSQL again when it has died, as often as it takes; it recovers everything that was
+    committed.
+    """
     while True:
         await asyncio.sleep(EMBEDDED_WATCH_S)
         if postgres.pid is None:
             log.warning("embedded_postgres_died", log_file=str(postgres.log_file))
             try:
                 await postgres.start()
-            except EmbeddedPostgresError as problem:
+            except Exception as problem:  # noqa: BLE001 - whatever it is, it may pass
                 log.error("embedded_postgres_did_not_start", problem=str(problem))
 
 
