@@ -125,7 +125,7 @@ async def test_a_lease_that_was_taken_away_is_over_before_anybody_has_it_again(d
 
 
 async def test_a_run_whose_restaurant_is_leased_again_is_cut_short(database_url: str) -> None:
-    """Its session was cut, and whoever looked freed what had been leased under it."""
+    """Its session was cut, and whoever looked freed what had been leased under it. No lease is extended meanwhile."""
     await put_events(database_url, versions=3)
     taken, cut, may_end = asyncio.Semaphore(0), asyncio.Event(), asyncio.Event()
 
@@ -137,7 +137,8 @@ async def test_a_run_whose_restaurant_is_leased_again_is_cut_short(database_url:
             cut.set()
             raise
 
-    async with relay_on(database_url, delivery(handler)) as relay, queue_on(database_url) as rescuer:
+    async with queue_on(database_url) as queue, queue_on(database_url) as rescuer:
+        relay = Relay(queue, delivery(handler), RelaySettings(8, 10, 0.05, 3_600.0))
         await relay.start()
         async with asyncio.timeout(30):
             await taken.acquire()
