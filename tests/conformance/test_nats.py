@@ -1,5 +1,6 @@
 """What a JetStream stream keeps of events."""
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -113,6 +114,17 @@ async def test_an_event_that_the_server_finds_too_large_is_final(sink: NatsSink,
     with pytest.raises(Undeliverable, match="more than the server takes"):
         await sink.deliver(huge)
     await sink.deliver(event)
+    assert len(await stream.received()) == 1
+
+
+async def test_one_who_gives_up_takes_the_connection_that_is_made_from_nobody(
+    sink: NatsSink, stream: OwnStream
+) -> None:
+    one, other = (asyncio.create_task(sink.deliver(on_its_way())) for _ in range(2))
+    await asyncio.sleep(0)
+    one.cancel()
+    await other
+    assert one.cancelled()
     assert len(await stream.received()) == 1
 
 
