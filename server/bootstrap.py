@@ -86,7 +86,7 @@ async def database(
     Not `migrated`, the embedded one is left as it is. Raises `StartError`.
     """
     if settings.database_url is not None:
-        yield await _described(settings.database_url.get_secret_value(), "configured")
+        yield await _described(settings, settings.database_url.get_secret_value(), "configured")
         return
     with explaining():
         installation = find_installation(settings.postgres)
@@ -98,7 +98,7 @@ async def database(
                 await migrate_up(settings, url, on_progress)
         keeper = asyncio.create_task(_keep_alive(postgres))
         try:
-            yield await _described(url, installation.source)
+            yield await _described(settings, url, installation.source)
         finally:
             keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -188,7 +188,7 @@ async def seen_database(
             embedded = EmbeddedPostgres(settings.data_dir, installation)
             running = embedded.url_elsewhere()
         if running is not None:
-            yield await _described(running, installation.source)
+            yield await _described(settings, running, installation.source)
             return
         if not embedded.data_dir.exists():
             raise StartError(
@@ -263,14 +263,16 @@ async def _watch_database(store: SqlStore, server: GrpcServer, interval_s: float
 
 
 async def _keep_alive(postgres: EmbeddedPostgres) -> None:
-    """Starts the embedded PostgreSQL again when it has died; it recovers everything that was committed."""
+    """Starts the embedded PostgreSQL again when it has died, as often as it takes; it recovers everything that was
+    committed.
+    """
     while True:
         await asyncio.sleep(EMBEDDED_WATCH_S)
         if postgres.pid is None:
             log.warning("embedded_postgres_died", log_file=str(postgres.log_file))
             try:
                 await postgres.start()
-            except EmbeddedPostgresError as problem:
+            except Exception as problem:  # noqa: BLE001 - whatever it is, it may pass
                 log.error("embedded_postgres_did_not_start", problem=str(problem))
 
 
@@ -278,8 +280,9 @@ async def _open_pool(settings: Settings, url: str, connection_class: type[Driver
     wanted = pool_settings(settings, url)
     pool = await (open_pool(wanted, connection_class) if connection_class else open_pool(wanted))
     try:
-        await require_schema(pool)
-        await require_current_schema(settings, url)
+        async with _answering(settings):
+            await require_schema(pool)
+            await require_current_schema(settings, url)
     except BaseException:
         await close_pool(pool)
         raise
@@ -299,10 +302,21 @@ def _store_and_news(settings: Settings, url: str, pool: Pool) -> tuple[SqlStore,
     return store, News.of(settings, url, pool, announcer, store.catalogue)
 
 
-async def _described(url: str, source: str) -> Database:
+async def _described(settings: Settings, url: str, source: str) -> Database:
     with explaining():
-        facts = await database_facts(url)
+        async with _answering(settings):
+            facts = await database_facts(url)
     return Database(url, facts.version, source)
+
+
+@asynccontextmanager
+async def _answering(settings: Settings) -> AsyncIterator[None]:
+    """A database that took the connection and says nothing is as good as away. Raises `UnreachableError`."""
+    try:
+        async with asyncio.timeout(settings.deadline_s_max):
+            yield
+    except TimeoutError:
+        raise UnreachableError(f"it did not answer within {settings.deadline_s_max:g} s") from None
 
 
 def _migrator(settings: Settings, url: str, on_progress: Callable[[str], None] | None = None) -> Migrator:

@@ -315,8 +315,9 @@ def _invariant_check(settings: Settings, url: str, session: WorkerSession, seen:
         if not await session.lead(UPKEEP_ROLE):
             return 0
         try:
-            report = await database_invariants(url)
-        except UnreachableError as problem:
+            async with asyncio.timeout(max(settings.verify_s, settings.round_s_max)):
+                report = await database_invariants(url)
+        except (UnreachableError, TimeoutError) as problem:
             raise unavailable() from problem
         seen.violations = {check.check_id: check.violations for check in report.checks}
         for check in report.checks:

@@ -25,6 +25,8 @@ OUTCOMES = {Outcome.DONE: "delivered", Outcome.PENDING: "retried", Outcome.DEAD:
 UNSETTLED = "unsettled"
 # One short statement, for a relay that is stopped meanwhile.
 CLAIM_S = 3.0
+# The same for what was delivered: a database that says nothing would keep it for whole leases.
+SETTLE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,10 @@ class Relay:
             self._tasks.append(task)
 
     async def stop(self) -> None:
-        """Leases nothing more, cuts handlers short, and settles what was delivered. Twice is harmless."""
+        """Leases nothing more, cuts handlers short, and settles what was delivered. Twice is harmless.
+
+        What a database that says nothing does not settle in time is delivered again.
+        """
         if not self._tasks:
             return
         fill, settle, extend = self._tasks
@@ -103,7 +108,11 @@ class Relay:
         await self._return_what_was_claimed()
         for task in tuple(self._in_work):
             await end_task(task)
-        await self._settled.join()
+        try:
+            async with asyncio.timeout(SETTLE_S):
+                await self._settled.join()
+        except TimeoutError:
+            log.warning("runs_not_settled", runs=self._unsettled, problem=f"no answer within {SETTLE_S:g} s")
         await end_task(settle)
 
     def wake(self) -> None:

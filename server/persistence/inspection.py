@@ -13,6 +13,7 @@ from server.persistence.failures import DRIVER_ERRORS, unreachable
 from server.persistence.invariants import look_at_everything
 from server.persistence.known_types import KnowingConnection
 from server.persistence.pool import DriverConnection as Connection
+from server.persistence.pool import close_connection
 from server.persistence.queries import load_queries
 
 QUERIES = load_queries("inspection")
@@ -104,4 +105,4 @@ async def connection_to(url: str) -> AsyncIterator[Connection]:
     try:
         yield connection
     finally:
-        await connection.close()
+        await close_connection(connection)

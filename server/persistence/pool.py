@@ -89,6 +89,13 @@ async def close_pool(pool: Pool) -> None:
             await pool.close()
 
 
+async def close_connection(connection: DriverConnection) -> None:
+    """The same for one outside any pool."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(END_TIMEOUT_S):
+            await connection.close()
+
+
 async def fetch_in_time(pool: Pool, timeout_s: float, query: str, *values: object) -> list[Any]:
     """The rows of one statement on a connection of its own.
 

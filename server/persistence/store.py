@@ -187,7 +187,7 @@ async def require_schema(pool: Pool) -> None:
     the database went away.
     """
     try:
-        async with pool.acquire() as connection:
+        async with borrowed(pool) as connection:
             await connection.fetchval(RESTAURANTS["ping"])
     except asyncpg.UndefinedTableError:
         raise NotMigratedError("the database has no maitred schema; run: maitred migrate up") from None

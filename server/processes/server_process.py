@@ -71,7 +71,7 @@ class ServerProcess:
             try:
                 await self.start()
                 log.info("server_process_started", number=self._number)
-            except (StartError, OSError) as problem:
+            except Exception as problem:  # noqa: BLE001 - whatever it is, it may pass
                 log.error("server_process_did_not_start", number=self._number, problem=str(problem))
 
     def tell(self, number: signal.Signals) -> None:

@@ -20,7 +20,9 @@ from maitred_client import AsyncMaitredClient
 from maitred_client.messages import ListRestaurantsRequest
 from server.bootstrap import StartError
 from server.config import Settings, as_environment, load_settings
+from server.processes import server_process
 from server.processes.port import require_free_port, reserved_port
+from server.processes.server_process import ServerProcess
 from server.processes.supervisor import several_serving
 from tests.support.database import connected
 from tests.support.programs import said, started
@@ -166,6 +168,31 @@ async def test_what_cannot_start_at_all_ends_everything_with_the_same_words(sett
     with pytest.raises(StartError, match="the database cannot be reached"):
         async with several_serving(several, "postgresql://nobody@127.0.0.1:1/nothing"):
             raise AssertionError("it served without a database")
+
+
+async def test_one_that_has_ended_is_started_again_whatever_keeps_it_from_starting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server_process, "AGAIN_S_MAX", 0.0)
+    problems: list[Exception] = [
+        StartError("no database"),
+        OSError("no memory"),
+        ValueError("not its address"),
+    ]
+    started = asyncio.Event()
+
+    async def start(_: ServerProcess) -> None:
+        if problems:
+            raise problems.pop()
+        started.set()
+        await asyncio.Future()
+
+    monkeypatch.setattr(ServerProcess, "start", start)
+    keeping = asyncio.create_task(ServerProcess(0, {}).keep())
+    waiting = asyncio.create_task(started.wait())
+    done, _ = await asyncio.wait((keeping, waiting), return_when=asyncio.FIRST_COMPLETED)
+    assert done == {waiting}
+    keeping.cancel()
 
 
 def test_another_process_reads_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:

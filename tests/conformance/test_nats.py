@@ -1,5 +1,6 @@
 """What a JetStream stream keeps of events."""
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ from uuid import UUID
 import nats.errors
 import pytest
 from nats.js.api import StreamConfig
-from nats.js.errors import NoStreamResponseError
+from nats.js.errors import APIError, NoStreamResponseError
 
 from server.domain.events import Event
 from server.outbox.events import OutboxEvent
@@ -36,8 +37,10 @@ async def sink(nats_server: NatsServer, stream: OwnStream) -> AsyncIterator[Nats
 
 
 @asynccontextmanager
-async def publishing(server: NatsServer, stream: OwnStream) -> AsyncIterator[NatsSink]:
-    sink = NatsSink(NatsSettings((server.url,), stream.name, 1, 3_600.0, 20.0))
+async def publishing(
+    server: NatsServer, stream: OwnStream, max_age_s: float = 3_600.0
+) -> AsyncIterator[NatsSink]:
+    sink = NatsSink(NatsSettings((server.url,), stream.name, 1, max_age_s, 20.0))
     await sink.open()
     try:
         yield sink
@@ -74,6 +77,28 @@ async def test_a_stream_is_made_on_disk_and_drops_repeats_for_an_hour(
     config = (await stream.context.stream_info(stream.name)).config
     assert (config.subjects, config.storage, config.num_replicas) == (["maitred.>"], "file", 1)
     assert (config.max_age, config.duplicate_window) == (3_600.0, 3_600.0)
+
+
+async def test_a_stream_that_keeps_events_for_less_than_an_hour_drops_repeats_for_as_long(
+    nats_server: NatsServer, stream: OwnStream
+) -> None:
+    """NATS refuses to make one that looks out for repeats of what it does not have any more."""
+    async with publishing(nats_server, stream, max_age_s=900.0) as sink:
+        await sink.deliver(on_its_way())
+    config = (await stream.context.stream_info(stream.name)).config
+    assert (config.max_age, config.duplicate_window) == (900.0, 900.0)
+
+
+async def test_what_another_stream_has_taken_is_not_delivered(sink: NatsSink, stream: OwnStream) -> None:
+    await sink.deliver(on_its_way())
+    await stream.delete()
+    other = f"{stream.name}_OTHER"
+    await stream.context.add_stream(StreamConfig(name=other, subjects=["maitred.>"]))
+    try:
+        with pytest.raises(APIError, match="expected stream does not match"):
+            await sink.deliver(on_its_way())
+    finally:
+        await stream.context.delete_stream(other)
 
 
 async def test_a_stream_that_is_there_is_left_as_it_is(sink: NatsSink, stream: OwnStream) -> None:
@@ -113,6 +138,17 @@ async def test_an_event_that_the_server_finds_too_large_is_final(sink: NatsSink,
     with pytest.raises(Undeliverable, match="more than the server takes"):
         await sink.deliver(huge)
     await sink.deliver(event)
+    assert len(await stream.received()) == 1
+
+
+async def test_one_who_gives_up_takes_the_connection_that_is_made_from_nobody(
+    sink: NatsSink, stream: OwnStream
+) -> None:
+    one, other = (asyncio.create_task(sink.deliver(on_its_way())) for _ in range(2))
+    await asyncio.sleep(0)
+    one.cancel()
+    await other
+    assert one.cancelled()
     assert len(await stream.received()) == 1
 
 

@@ -23,7 +23,7 @@ from server.outbox.sinks.webhook import (
 )
 from tests.builders.events import on_its_way
 from tests.conformance.receivers import SECRET
-from tests.support.webhook_receiver import Answer, WebhookReceiver, receiving_webhooks
+from tests.support.webhook_receiver import Answer, Posted, WebhookReceiver, receiving_webhooks
 
 OTHER_SECRET = "whsec_" + base64.b64encode(b"another secret of the tests").decode()
 
@@ -204,6 +204,28 @@ async def test_a_connection_is_used_again_whatever_the_answer_was(hooked: Hooked
         await hooked.sink.deliver(on_its_way())
     await hooked.sink.deliver(on_its_way())
     assert len({id(posted.connection) for posted in hooked.server.posted}) == 1
+
+
+async def test_waiting_for_a_connection_that_others_use_is_not_making_one() -> None:
+    """However little time making one may take."""
+    one_came, may_answer = asyncio.Event(), asyncio.Event()
+    async with receiving_webhooks() as server:
+
+        async def answer_later(_: Posted) -> None:
+            one_came.set()
+            await may_answer.wait()
+
+        server.on_post = answer_later
+        url = f"http://127.0.0.1:{server.port}/events"
+        sink = WebhookSink(WebhookSettings(url, (read_secret(SECRET),), 20.0, 0.5, 1))
+        await sink.open()
+        both = [asyncio.create_task(sink.deliver(on_its_way())) for _ in range(2)]
+        await one_came.wait()
+        done, _ = await asyncio.wait(both, timeout=0.7)
+        assert done == set()
+        may_answer.set()
+        await asyncio.gather(*both)
+        await sink.close()
 
 
 async def test_an_answer_without_end_is_not_read_to_its_end(hooked: Hooked) -> None:

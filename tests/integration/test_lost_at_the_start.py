@@ -1,15 +1,25 @@
 """A database that goes away while somebody starts on it: told in a sentence, not by a traceback."""
 
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import asyncpg
 import pytest
+from pydantic import SecretStr
 
-from server.bootstrap import StartError, migrate_up, migration_check, serving
+from server.bootstrap import StartError, database, migrate_up, migration_check, serving
 from server.config import Settings
+from server.persistence import inspection, pool
 from server.persistence.failures import UnreachableError
 from server.persistence.inspection import connection_to
+from server.persistence.known_types import KnowingConnection
+from server.persistence.migrator import Migrator
+from server.persistence.pool import DriverConnection
+from tests.support.gate import Gate, gate_to_postgres
 
+PATIENCE_S = 20.0
 NOBODY_LISTENS = "postgresql://maitred@127.0.0.1:1/maitred"
 # What stands behind the colon and before the slash or the question mark is taken for the port.
 UNREADABLE = [f"postgresql://maitred:open{special}sesame@127.0.0.1:1/maitred" for special in "/?#\u2100"]
@@ -29,6 +39,61 @@ async def test_a_connection_that_is_lost_meanwhile_ends_the_start(
     with pytest.raises(StartError, match="the database cannot be reached: "):
         async with serving(settings, database_url, Cut):
             raise AssertionError("it served without a database")
+
+
+@pytest.fixture
+def hasty(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Of somebody who soon gives up a database that says nothing."""
+    monkeypatch.setattr(pool, "END_TIMEOUT_S", 0.1)
+    return settings.model_copy(update={"deadline_s_max": 0.5})
+
+
+def falling_silent(gate: Gate) -> type[DriverConnection]:
+    """Of a database that says nothing any more as soon as it is asked anything."""
+
+    class Silent(KnowingConnection):
+        async def fetchval(self, *args: Any, **options: Any) -> Any:
+            gate.stick()
+            return await super().fetchval(*args, **options)
+
+        async def fetchrow(self, *args: Any, **options: Any) -> Any:
+            gate.stick()
+            return await super().fetchrow(*args, **options)
+
+    return Silent
+
+
+async def test_a_database_that_falls_silent_ends_the_start(database_url: str, hasty: Settings) -> None:
+    async with gate_to_postgres(database_url) as (gate, through), asyncio.timeout(PATIENCE_S):
+        with pytest.raises(StartError, match=r"it did not answer within 0\.5 s"):
+            async with serving(hasty, through, falling_silent(gate)):
+                raise AssertionError("it served without a database")
+
+
+async def test_a_database_that_falls_silent_while_it_is_looked_at_is_away(
+    database_url: str, hasty: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with gate_to_postgres(database_url) as (gate, through), asyncio.timeout(PATIENCE_S):
+        monkeypatch.setattr(inspection, "KnowingConnection", falling_silent(gate))
+        hasty = hasty.model_copy(update={"database_url": SecretStr(through)})
+        with pytest.raises(StartError, match=r"it did not answer within 0\.5 s"):
+            async with database(hasty):
+                raise AssertionError("it found a database")
+
+
+@pytest.mark.parametrize("opened", [connection_to, lambda url: Migrator(url, ())._connection()])
+async def test_a_connection_on_which_nothing_comes_any_more_is_closed_all_the_same(
+    opened: Callable[[str], AbstractAsyncContextManager[object]],
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool, "END_TIMEOUT_S", 0.1)
+    async with (
+        gate_to_postgres(database_url) as (gate, through),
+        asyncio.timeout(PATIENCE_S),
+        opened(through),
+    ):
+        gate.stick()
 
 
 async def test_migrations_are_not_looked_at_where_nobody_listens(settings: Settings) -> None:

@@ -1,12 +1,14 @@
 """What becomes of events that cannot be delivered: tried again, given up, and never silently lost or overtaken."""
 
 import asyncio
+from uuid import UUID
 
 import pytest
 
 from server.outbox.delivery import DeadPolicy
-from server.outbox.events import OutboxEvent
+from server.outbox.events import LAST_POSITION, OutboxEvent, Place, Run
 from server.outbox.ports import RetryLater, Undeliverable
+from tests.builders.events import on_its_way
 from tests.support.database import rows
 from tests.support.outbox import Received, delivery, put_events, queue_on, redrive, relay_on, statuses
 
@@ -145,6 +147,21 @@ async def test_the_receiver_says_when_to_come_back(database_url: str) -> None:
         " FROM outbox_streams AS s JOIN capacity_outbox AS o USING (restaurant_id)",
     )
     assert row["wait_s"] == 1800
+
+
+@pytest.mark.parametrize(("asked_s", "wait_s"), [(1.0, 60.0), (90.0, 90.0)])
+async def test_whoever_asks_for_little_time_again_and_again_is_left_alone_for_longer(
+    asked_s: float, wait_s: float
+) -> None:
+    event = on_its_way(floor_version=1)
+    run = Run(event.restaurant_id, 1, Place(0, 0), Place(1, 1), 0, (event,))
+    settlement = await delivery(Failing(1, RetryLater("busy", asked_s)), wait_s=60.0)(run)
+    assert settlement.delay_s == wait_s
+
+
+async def test_a_run_in_which_nothing_waits_counts_as_delivered_to_its_end() -> None:
+    run = Run(UUID(int=1), 1, Place(3, 1), Place(7, LAST_POSITION), 0, ())
+    assert (await delivery(Received())(run)).settled == run.end
 
 
 async def test_an_event_that_ends_every_worker_is_found_and_given_up(database_url: str) -> None:

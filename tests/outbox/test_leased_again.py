@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from uuid import UUID, uuid4
 
 import pytest
 
 from server.errors import ServiceError
-from server.outbox.events import Answer, Lease, OutboxEvent, Outcome, Run, Settlement
+from server.outbox.events import Answer, Lease, OutboxEvent, Outcome, Place, Run, Settlement
 from server.outbox.relay import Relay, RelaySettings
 from server.persistence.outbox import SqlEventQueue
+from tests.builders.events import on_its_way
 from tests.outbox.test_order_and_leases import cut_sessions
 from tests.support.database import connected, row, rows
 from tests.support.outbox import Received, delivery, put_events, queue_on, relay_on, statuses
@@ -125,7 +127,7 @@ async def test_a_lease_that_was_taken_away_is_over_before_anybody_has_it_again(d
 
 
 async def test_a_run_whose_restaurant_is_leased_again_is_cut_short(database_url: str) -> None:
-    """Its session was cut, and whoever looked freed what had been leased under it."""
+    """Its session was cut, and whoever looked freed what had been leased under it. No lease is extended meanwhile."""
     await put_events(database_url, versions=3)
     taken, cut, may_end = asyncio.Semaphore(0), asyncio.Event(), asyncio.Event()
 
@@ -137,7 +139,8 @@ async def test_a_run_whose_restaurant_is_leased_again_is_cut_short(database_url:
             cut.set()
             raise
 
-    async with relay_on(database_url, delivery(handler)) as relay, queue_on(database_url) as rescuer:
+    async with queue_on(database_url) as queue, queue_on(database_url) as rescuer:
+        relay = Relay(queue, delivery(handler), RelaySettings(8, 10, 0.05, 3_600.0))
         await relay.start()
         async with asyncio.timeout(30):
             await taken.acquire()
@@ -150,6 +153,57 @@ async def test_a_run_whose_restaurant_is_leased_again_is_cut_short(database_url:
         await until_settled(database_url)
         await relay.stop()
     assert relay.deliveries["delivered"] == 3
+
+
+class OneIsLost(SqlEventQueue):
+    """Leases two restaurants, of which one is somebody else's as soon as the leases are to be extended."""
+
+    def __init__(self) -> None:
+        self.kept, self.lost = (
+            Run(each, 1, Place(0, 0), Place(1, 1), 0, (on_its_way(restaurant_id=each),))
+            for each in (uuid4(), uuid4())
+        )
+        self._waiting: tuple[Run, ...] = (self.kept, self.lost)
+        self.extended, self.settled = asyncio.Semaphore(0), asyncio.Semaphore(0)
+
+    async def adopt(self) -> int:
+        return 0
+
+    async def claim(self, runs_max: int, events_max: int) -> tuple[Run, ...]:
+        runs, self._waiting = self._waiting, ()
+        return runs
+
+    async def extend(self, runs: Sequence[Run]) -> frozenset[Lease]:
+        self.extended.release()
+        return frozenset({self.kept.lease})
+
+    async def settle(self, settlements: Sequence[Settlement]) -> frozenset[Lease]:
+        for _ in settlements:
+            self.settled.release()
+        return frozenset({self.kept.lease})
+
+
+async def test_a_run_is_cut_short_when_its_lease_is_gone_and_goes_on_as_long_as_it_is_not() -> None:
+    queue, cut, may_end = OneIsLost(), list[UUID](), asyncio.Event()
+
+    async def handler(event: OutboxEvent) -> None:
+        try:
+            await may_end.wait()
+        except asyncio.CancelledError:
+            cut.append(event.restaurant_id)
+            raise
+
+    relay = Relay(queue, delivery(handler), RelaySettings(8, 10, 3_600.0, 0.03))
+    await relay.start()
+    async with asyncio.timeout(30):
+        for _ in range(3):
+            await queue.extended.acquire()
+        assert cut == [queue.lost.restaurant_id]
+        may_end.set()
+        for _ in range(2):
+            await queue.settled.acquire()
+    await relay.stop()
+    assert relay.deliveries["delivered"] == 1
 
 
 def answered(run: Run, outcome: Outcome, blocking: OutboxEvent | None = None) -> Settlement:

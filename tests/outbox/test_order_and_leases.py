@@ -40,9 +40,11 @@ async def test_two_relays_share_the_restaurants_and_keep_each_in_order(database_
     assert received.count == 600
 
 
+@pytest.mark.parametrize("poll_s", [0.01, 3_600.0])
 async def test_while_events_are_settled_as_many_restaurants_again_are_delivered_and_no_more(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str, monkeypatch: pytest.MonkeyPatch, poll_s: float
 ) -> None:
+    """However seldom the relay looks for itself."""
     await put_events(database_url, restaurants=6)
     received, may_settle = Received(), asyncio.Event()
     settle = SqlEventQueue.settle
@@ -52,7 +54,7 @@ async def test_while_events_are_settled_as_many_restaurants_again_are_delivered_
         return await settle(queue, settlements)
 
     monkeypatch.setattr(SqlEventQueue, "settle", settle_later)
-    async with relay_on(database_url, delivery(received), runs_max=2, poll_s=0.01) as relay:
+    async with relay_on(database_url, delivery(received), runs_max=2, poll_s=poll_s) as relay:
         await relay.start()
         try:
             async with asyncio.timeout(30):
@@ -95,6 +97,33 @@ async def test_a_new_restaurant_is_taken_up_by_a_relay_that_is_woken_all_the_tim
                 await received.until(2)
         finally:
             changes.cancel()
+
+
+class Empty(SqlEventQueue):
+    """Counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.adopted = self.claimed = 0
+
+    async def adopt(self) -> int:
+        self.adopted += 1
+        return 0
+
+    async def claim(self, runs_max: int, events_max: int) -> tuple[Run, ...]:
+        self.claimed += 1
+        return ()
+
+
+async def test_where_nothing_waits_the_relay_asks_once_and_again_when_it_is_woken() -> None:
+    queue = Empty()
+    relay = Relay(queue, delivery(Received()), RelaySettings(8, 10, 3_600.0, 3_600.0))
+    await relay.start()
+    for times in (1, 2, 3):
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert (queue.adopted, queue.claimed) == (1, times)
+        relay.wake()
+    await relay.stop()
 
 
 async def test_a_leased_restaurant_is_nobody_elses(database_url: str) -> None:

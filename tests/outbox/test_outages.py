@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from server.outbox import relay
 from server.outbox.events import OutboxEvent, Run
 from server.outbox.relay import Relay, RelaySettings
 from server.outbox.sinks.signature import read_secret
@@ -249,6 +250,25 @@ async def test_a_settlement_that_nobody_answers_is_made_on_another_connection(
         finally:
             await relay.stop()
     assert (relay.deliveries, received.count) == ({"delivered": 2}, 2)
+
+
+async def test_a_relay_is_stopped_while_the_database_says_nothing_and_the_lease_lasts_long(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "SETTLE_S", TIMEOUT_S)
+    await put_events(database_url, versions=2)
+    async with gate_to_postgres(database_url) as (gate, through), queue_on(through) as queue:
+
+        async def handler(_: OutboxEvent) -> None:
+            gate.stick()
+
+        busy = Relay(queue, delivery(handler), RelaySettings(8, 10, 60.0, 3_600.0))
+        await busy.start()
+        async with asyncio.timeout(PATIENCE_S):
+            await gate.swallowed.wait()
+            await busy.stop()
+        gate.loosen()
+    assert busy.deliveries == {}
 
 
 class Away(Received):

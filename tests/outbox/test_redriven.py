@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+from server.outbox.events import Outcome, Place, Run
 from server.persistence.queries import load_queries
+from tests.builders.events import on_its_way
+from tests.outbox.test_failures import Failing
 from tests.support.database import connected
-from tests.support.outbox import put_events, queue_on
+from tests.support.outbox import delivery, put_events, queue_on
 
 # Of four events of each of two restaurants the first three are dead. Each restaurant waits behind one of its own.
 DEAD = """
@@ -68,3 +71,12 @@ async def test_those_that_are_asked_for_are_redriven_and_free_what_waited_behind
             redriven = {row["id"] for row in found}
             assert sorted(place for place, event_id in ids.items() if event_id in redriven) == asked.redriven
             assert free == asked.free, asked
+
+
+async def test_what_counts_as_delivered_is_not_less_after_a_redriven_event_that_is_older() -> None:
+    """Though the run ends there, because the next one fails."""
+    redriven, later = (on_its_way(floor_version=version) for version in (1, 4))
+    run = Run(redriven.restaurant_id, 1, Place(3, 1), Place(4, 1), 0, (redriven, later))
+    settlement = await delivery(Failing(4, OSError("away")))(run)
+    assert [answer.outcome for answer in settlement.answers] == [Outcome.DONE, Outcome.PENDING]
+    assert settlement.settled == Place(3, 1)

@@ -3,8 +3,13 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+from server.config import load_settings
 from server.persistence.pool import PoolSettings
 from server.persistence.session import WorkerSession
+from server.worker import UPKEEP_ROLE, Seen, _invariant_check
+from tests.integration.test_clock_far_ahead import cleaners
+from tests.support.database import connected
+from tests.support.outbox import put_events, statuses
 
 UPKEEP, SWEEPING = 1, 2
 
@@ -25,3 +30,19 @@ async def test_one_session_leads_in_a_role_until_it_ends(database_url: str) -> N
             while not await second.lead(UPKEEP):  # noqa: ASYNC110 the database tells nobody
                 await asyncio.sleep(0.02)
         assert not await first.lead(UPKEEP)
+
+
+async def test_a_worker_clears_away_and_checks_nothing_while_another_one_leads(database_url: str) -> None:
+    await put_events(database_url)
+    async with connected(database_url) as connection:
+        await connection.execute("UPDATE capacity_outbox SET status = 'done', created_at = '2001-01-01'")
+    leader, follower = (WorkerSession(PoolSettings(database_url), 30.0) for _ in range(2))
+    async with AsyncExitStack() as closing:
+        for session in (leader, follower):
+            closing.push_async_callback(session.close)
+        assert await leader.lead(UPKEEP_ROLE)
+        services = await closing.enter_async_context(cleaners(database_url))
+        nowhere = "postgresql://127.0.0.1:1/nothing"
+        for service in (*services, _invariant_check(load_settings(), nowhere, follower, Seen())):
+            await service.run_once()
+    assert await statuses(database_url) == ["done"]

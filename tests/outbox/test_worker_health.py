@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import NoReturn
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
 
 from maitred_client import AsyncMaitredClient
+from server import worker
 from server.bootstrap import StartError, working
 from server.config import Settings, load_settings
 from server.errors import ServiceError
@@ -167,6 +169,26 @@ async def test_a_look_at_all_data_that_finds_no_database_has_failed_and_is_no_bu
         with pytest.raises(ServiceError, match="STORE_UNAVAILABLE") as failed:
             await check.run_once()
         assert "Connect call failed" in str(failed.value.__cause__)
+    finally:
+        await session.close()
+
+
+async def test_a_look_at_all_data_that_never_ends_fails_in_the_end(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a connection that was cut and nobody is told of: nothing else would end it."""
+
+    async def wait_for_ever(_: str) -> NoReturn:
+        await asyncio.Future()
+        raise AssertionError("it was not cut short")
+
+    monkeypatch.setattr(worker, "database_invariants", wait_for_ever)
+    hasty = load_settings().model_copy(update={"verify_s": 0.1, "round_s_max": 0.1})
+    session = WorkerSession(PoolSettings(database_url), 5.0)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            with pytest.raises(ServiceError, match="STORE_UNAVAILABLE"):
+                await _invariant_check(hasty, database_url, session, Seen()).run_once()
     finally:
         await session.close()
 

@@ -271,25 +271,22 @@ async def test_nobody_is_asked_for_before_its_group_starts_once_its_time_is_over
 async def test_whoever_comes_when_too_many_wait_is_told_when_to_come_again(
     server: Served, client: AsyncMaitredClient
 ) -> None:
-    world = await small_world(client)
-    bookings = [await world.booking() for _ in range(4)]
+    """Each for a restaurant that nobody else is in the way of: it is groups that there are enough of."""
+    guests = [(world, (await world.booking()).booking_id) for world in await worlds_of(client, 4)]
     async with crew_on(server.server_url, server.tenant_id, groups_max=1, queue_max=2) as crew:
         pause = Pause()
         crew.plan.arm_for(OPENING, pause)
-        first = asyncio.create_task(crew.hold(world, bookings[0].booking_id, "T1"))
+        first = asyncio.create_task(crew.hold(*guests[0], "T1"))
         await pause.reached()
-        waiting = [
-            asyncio.create_task(crew.hold(world, booking.booking_id, table))
-            for booking, table in zip(bookings[1:3], ("T2", "T3"), strict=True)
-        ]
+        waiting = [asyncio.create_task(crew.hold(*guest, "T1")) for guest in guests[1:3]]
         await crew.queued(2)
         with pytest.raises(ServiceError) as refused:
-            await crew.hold(world, bookings[3].booking_id, "T4")
+            await crew.hold(*guests[3], "T1")
         assert refused.value.reason is Reason.SERVER_OVERLOADED
         assert refused.value.refusal.retry_after_s
         pause.go_on.set()
         await asyncio.gather(first, *waiting)
-        assert isinstance(await crew.hold(world, bookings[3].booking_id, "T4"), Held)
+        assert isinstance(await crew.hold(*guests[3], "T1"), Held)
 
 
 async def test_members_that_end_the_same_hold_end_it_once(

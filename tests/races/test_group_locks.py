@@ -33,6 +33,7 @@ async def test_a_locked_restaurant_holds_up_its_own_guests_only(
         crew_on(server.server_url, server.tenant_id, groups_max=1, lock_timeout_s=60.0) as crew,
         restaurant_locked(server.server_url, locked.restaurant_id) as owner,
     ):
+        crew.plan.arm_for(NOWHERE, just_count)
         waiting = asyncio.create_task(crew.hold(locked, kept.booking_id, "T1"))
         if alone:
             await _queue_for_locks(database, 1)
@@ -46,6 +47,8 @@ async def test_a_locked_restaurant_holds_up_its_own_guests_only(
         assert not waiting.done()
         await _queue_for_locks(database, 1)
         assert not waiting.done()
+        # One that is begun again without the locked one, and one in which that waits.
+        assert crew.transactions == (4 if alone else 3), "all others share one"
         await owner.execute("COMMIT")
         await owner.execute("BEGIN")
         assert isinstance(await waiting, Held)

@@ -1,7 +1,7 @@
 """A14: Bookings that a worker has taken: it may have no time for them, stop, lose them or die."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -25,6 +25,7 @@ from tests.races.operations import day
 from tests.support.background import GIVEN, TOLD, request_for
 from tests.support.database import rows
 
+NUMBER = "SELECT run_number FROM auto_assign_jobs"
 LEFT = "SELECT attempt_count, next_attempt_at <= now() AS due FROM auto_assign_jobs"
 
 
@@ -126,6 +127,35 @@ async def test_a_bug_that_one_booking_meets_keeps_no_other_from_its_try(server: 
         work = BackgroundAutoAssign(SqlStore(here.pool, StoreSettings()), jobs, here.use, limits)
         assert await work() == 2
     assert await rows(server.database_url, TOLD) == [GIVEN]
+
+
+async def test_a_job_gets_a_number_that_it_never_had_whenever_somebody_writes_it(server: Served) -> None:
+    """By the number it is known who lost it, however many have had it since."""
+    numbers: list[int] = []
+    async with direct(server) as here:
+        order, jobs = request_for(await here.world.booking()), SqlAutoAssignJobs(here.pool, 10.0)
+
+        async def note() -> None:
+            numbers.extend([int(str(row["run_number"])) for row in await rows(server.database_url, NUMBER)])
+
+        async def take() -> ClaimedJob:
+            (taken,) = await jobs.claim(8, 60.0)
+            await note()
+            return taken
+
+        await here.world.client.dispatch_auto_assign(order)
+        await note()
+        taken = await take()
+        assert await jobs.put_back(taken, replace(taken.job, next_attempt_at=taken.job.queued_at))
+        await note()
+        assert await jobs.give_back([await take()]) == 1
+        await note()
+        await take()
+        order.request_id = str(uuid4())
+        await here.world.client.dispatch_auto_assign(order)
+        await note()
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) == 7
 
 
 class Answering(SqlAutoAssignJobs):

@@ -3,11 +3,13 @@
 import asyncio
 import os
 import signal
+from contextlib import suppress
 
 import pytest
 from structlog.testing import capture_logs
 
-from server.lifecycle import Grace, Lifecycle, Part
+from server import lifecycle
+from server.lifecycle import Grace, Lifecycle, Part, end_task, stop_signals
 
 
 class Stage:
@@ -48,6 +50,43 @@ async def test_when_a_part_does_not_start_those_before_it_are_stopped() -> None:
     assert stage.happened == ["+a", "-a"]
 
 
+async def test_a_start_that_is_given_up_stops_what_it_has_started() -> None:
+    stage, hangs = Stage(), asyncio.Event()
+
+    async def hang() -> None:
+        hangs.set()
+        await asyncio.Event().wait()
+
+    starting = asyncio.create_task(Lifecycle([stage.part("a"), Part("b", hang)], 1.0).start())
+    await hangs.wait()
+    starting.cancel()
+    await asyncio.wait([starting])
+    assert stage.happened == ["+a", "-a"]
+
+
+async def test_a_task_is_over_when_it_was_ended_though_it_survives_some_cancellations(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lifecycle, "CANCEL_AGAIN_S", 0.0)
+
+    async def survive(times: int) -> None:
+        for _ in range(times):
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+    task = asyncio.create_task(survive(3))
+    await asyncio.sleep(0)
+    await end_task(task)
+    assert task.done()
+
+
+@pytest.mark.usefixtures("hangups_heard")
+def test_the_end_of_the_terminal_stops_nobody_whom_nohup_has_started() -> None:
+    assert signal.SIGHUP in stop_signals()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert set(stop_signals()) == {signal.SIGTERM, signal.SIGINT}
+
+
 async def test_a_part_that_does_not_stop_cleanly_keeps_no_other_from_stopping() -> None:
     stage = Stage()
     lifecycle = Lifecycle([stage.part("a"), stage.part("b", stop=ValueError("stuck"))], 1.0)
@@ -69,6 +108,8 @@ async def test_two_who_stop_wait_for_the_same_stop() -> None:
     await lifecycle.start()
     first, second = asyncio.create_task(lifecycle.stop()), asyncio.create_task(lifecycle.stop())
     await going.wait()
+    for _ in range(10):
+        await asyncio.sleep(0)
     assert not first.done()
     assert not second.done()
     first.cancel()

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Iterator
 
+import pytest
+
 from server.errors import Reason, refuse
 from server.periodic import Periodic, Rhythm
 from tests.support.logs import everything_logged
@@ -89,6 +91,25 @@ async def test_a_service_that_ends_by_itself_does_not_beat_and_one_that_is_stopp
     await broken.stop()
     stopped = await run(Rounds(False), AT_ONCE)
     assert stopped.pulse.beats(1)
+
+
+@pytest.mark.parametrize(
+    ("round_s_max", "every_s", "beats"), [(3_600.0, -1.0, True), (-1.0, 3_600.0, True), (-1.0, -1.0, False)]
+)
+async def test_a_round_hangs_that_outlasts_both_its_limit_and_the_time_between_two(
+    round_s_max: float, every_s: float, *, beats: bool
+) -> None:
+    begun = asyncio.Event()
+
+    async def hang() -> int:
+        begun.set()
+        return await asyncio.Future()
+
+    service = Periodic("slow", hang, Rhythm(every_s, every_s, lambda: 0.5), round_s_max=round_s_max)
+    await service.start()
+    await begun.wait()
+    assert service.pulse.beats(1) is beats
+    await service.stop()
 
 
 async def test_rows_are_counted_and_a_full_round_is_followed_by_the_next_at_once() -> None:

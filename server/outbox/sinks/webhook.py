@@ -60,7 +60,7 @@ class WebhookSink:
     async def open(self) -> None:
         settings = self._settings
         self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=settings.timeout_s, connect=settings.connect_timeout_s),
+            timeout=aiohttp.ClientTimeout(total=settings.timeout_s, sock_connect=settings.connect_timeout_s),
             connector=aiohttp.TCPConnector(limit=settings.connections_max),
             cookie_jar=aiohttp.DummyCookieJar(),
             # An answer is not looked into, so it need not be unpacked.

@@ -21,6 +21,7 @@ from server.persistence.migrator.inspection import (
     problems,
     states,
 )
+from server.persistence.pool import close_connection
 from server.persistence.queries import load_queries
 
 ExclusionForm = Literal["auto", "btree_gist", "core"]
@@ -123,7 +124,7 @@ class Migrator:
                 f"the record of the database's migrations is out of reach: {failure}"
             ) from failure
         finally:
-            await connection.close()
+            await close_connection(connection)
 
     @asynccontextmanager
     async def _locked(self, connection: Connection) -> AsyncIterator[None]:
