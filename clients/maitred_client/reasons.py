@@ -14,10 +14,13 @@ from maitred_client.errors import NO_DETAILS, MaitredError, RetryClass
 
 
 class InvalidArgumentFieldError(MaitredError, reason="INVALID_ARGUMENT_FIELD", retry=RetryClass.AFTER_FIX):
-    """A field is missing, malformed, too long, out of its range, or repeated where it must be unique.
+    """A field is missing, malformed, too long, out of its range, or a value of an enum that the server does not know;
+    or a list of ids, words or enum values has one of them twice.
 
-    What people write, such as names, references, notes, reasons and actors, is one line without control characters.
-    Up to 32 bad fields of the request are listed in google.rpc.BadRequest; the message says how many there are.
+    Instants lie in the years 1970 to 2199; what is finer than a microsecond is cut off. What people write, such as
+    names, references, notes, reasons and actors, is one line without control characters. Up to 32 bad fields of the
+    request are listed in google.rpc.BadRequest; the message says how many there are. A request of more than 4 MiB is
+    named as the field "request".
     """
 
     remedy = "Correct the named fields; each description says what is accepted."
@@ -379,7 +382,11 @@ class DrainingError(MaitredError, reason="DRAINING", retry=RetryClass.SAME_KEY):
 
 
 class DeadlineExceededError(MaitredError, reason="DEADLINE_EXCEEDED", retry=RetryClass.SAME_KEY):
-    """The caller's deadline was over before the work was done. A mutating call may or may not have been committed."""
+    """The caller's deadline was over before the work was done. A mutating call may or may not have been committed.
+
+    Unless the server is configured otherwise, a call without a deadline gets 10 s, and none gets more than 60 s;
+    streams have the deadline that the caller sets, or none.
+    """
 
     remedy = "Repeat the identical call with the same request_id and a longer deadline."
 

@@ -409,7 +409,7 @@ class PartyRequest(_message.Message):
 
     @_builtins.property
     def duration(self) -> _duration_pb2.Duration:
-        """Length of stay, instead of the policy's turn time. 5 minutes to 12 hours."""
+        """Length of stay, instead of the policy's turn time. 5 minutes to 12 hours in whole seconds."""
 
     @_builtins.property
     def required_attributes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -36,7 +36,9 @@ class PutRestaurantRequest(_message.Message):
     """Who asks, when that is not the caller itself; up to 200 characters."""
     @_builtins.property
     def restaurant(self) -> _inventory_pb2.Restaurant:
-        """restaurant_id, name and time_zone are read; etag, when set, must be the current one."""
+        """restaurant_id, name and time_zone are read; etag, when set, must be the current one. A restaurant_id that another tenant
+        has is refused with RESTAURANT_NOT_FOUND.
+        """
 
     def __init__(
         self,
@@ -493,7 +495,7 @@ class BlockTablesRequest(_message.Message):
     """For staff: one line of up to 500 characters."""
     @_builtins.property
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """1 to 100 tables."""
+        """1 to 100 different tables."""
 
     @_builtins.property
     def window_start(self) -> _timestamp_pb2.Timestamp:

@@ -27,9 +27,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     google.rpc.ErrorInfo, and in events, such a reason has its name.
     """
     ERROR_REASON_INVALID_ARGUMENT_FIELD: _ErrorReason.ValueType  # 1
-    """A field is missing, malformed, too long, out of its range, or repeated where it must be unique. What people write, such
-    as names, references, notes, reasons and actors, is one line without control characters. Up to 32 bad fields of the
-    request are listed in google.rpc.BadRequest; the message says how many there are.
+    """A field is missing, malformed, too long, out of its range, or a value of an enum that the server does not know; or a
+    list of ids, words or enum values has one of them twice. Instants lie in the years 1970 to 2199; what is finer than a
+    microsecond is cut off. What people write, such as names, references, notes, reasons and actors, is one line without
+    control characters. Up to 32 bad fields of the request are listed in google.rpc.BadRequest; the message says how many
+    there are. A request of more than 4 MiB is named as the field "request".
     Status: INVALID_ARGUMENT + BadRequest
     Metadata: field, limit
     Retry: AFTER_FIX
@@ -411,7 +413,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Repeat the identical call; another process will answer.
     """
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 48
-    """The caller's deadline was over before the work was done. A mutating call may or may not have been committed.
+    """The caller's deadline was over before the work was done. A mutating call may or may not have been committed. Unless the
+    server is configured otherwise, a call without a deadline gets 10 s, and none gets more than 60 s; streams have the
+    deadline that the caller sets, or none.
     Status: DEADLINE_EXCEEDED
     Metadata: none
     Retry: SAME_KEY
@@ -444,9 +448,11 @@ ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 google.rpc.ErrorInfo, and in events, such a reason has its name.
 """
 ERROR_REASON_INVALID_ARGUMENT_FIELD: ErrorReason.ValueType  # 1
-"""A field is missing, malformed, too long, out of its range, or repeated where it must be unique. What people write, such
-as names, references, notes, reasons and actors, is one line without control characters. Up to 32 bad fields of the
-request are listed in google.rpc.BadRequest; the message says how many there are.
+"""A field is missing, malformed, too long, out of its range, or a value of an enum that the server does not know; or a
+list of ids, words or enum values has one of them twice. Instants lie in the years 1970 to 2199; what is finer than a
+microsecond is cut off. What people write, such as names, references, notes, reasons and actors, is one line without
+control characters. Up to 32 bad fields of the request are listed in google.rpc.BadRequest; the message says how many
+there are. A request of more than 4 MiB is named as the field "request".
 Status: INVALID_ARGUMENT + BadRequest
 Metadata: field, limit
 Retry: AFTER_FIX
@@ -828,7 +834,9 @@ Retry: SAME_KEY
 Remedy: Repeat the identical call; another process will answer.
 """
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 48
-"""The caller's deadline was over before the work was done. A mutating call may or may not have been committed.
+"""The caller's deadline was over before the work was done. A mutating call may or may not have been committed. Unless the
+server is configured otherwise, a call without a deadline gets 10 s, and none gets more than 60 s; streams have the
+deadline that the caller sets, or none.
 Status: DEADLINE_EXCEEDED
 Metadata: none
 Retry: SAME_KEY
