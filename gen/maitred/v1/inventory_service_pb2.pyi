@@ -417,7 +417,9 @@ class UpdateTableRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """One or more of: name, zone_id, capacity, min_party, max_party, movable, attributes, state."""
+        """One or more of: name, zone_id, capacity, min_party, max_party, movable, attributes, state. A max_party that is the
+        capacity follows it unless it is named.
+        """
 
     def __init__(
         self,
