@@ -17,10 +17,10 @@ class InvalidArgumentFieldError(MaitredError, reason="INVALID_ARGUMENT_FIELD", r
     """A field is missing, malformed, too long, out of its range, or a value of an enum that the server does not know;
     or a list of ids, words or enum values has one of them twice.
 
-    Instants lie in the years 1970 to 2199; what is finer than a microsecond is cut off. What people write, such as
-    names, references, notes, reasons and actors, is one line without control characters. Up to 32 bad fields of the
-    request are listed in google.rpc.BadRequest; the message says how many there are. A request of more than 4 MiB is
-    named as the field "request".
+    Ids are taken in either case, and answers have them in lower case. Instants lie in the years 1970 to 2199; what is
+    finer than a microsecond is cut off. What people write, such as names, references, notes, reasons and actors, is one
+    line without control characters. Up to 32 bad fields of the request are listed in google.rpc.BadRequest; the message
+    says how many there are. A request of more than 4 MiB is named as the field "request".
     """
 
     remedy = "Correct the named fields; each description says what is accepted."
@@ -138,7 +138,8 @@ class WatchTokenCompactedError(MaitredError, reason="WATCH_TOKEN_COMPACTED", ret
 class InvalidStateTransitionError(MaitredError, reason="INVALID_STATE_TRANSITION", retry=RetryClass.HUMAN):
     """The booking's status does not allow this step; or a changed booking should check in on tables that were given
     for its earlier time or party; or it is too early to check in, and allowed_from says from when on it is allowed
-    (empty when time changes nothing).
+    (empty when time changes nothing). Actions are those of BookingAction in lower case; what else was asked for, action
+    says in words.
     """
 
     remedy = "Choose one of the allowed actions, or decide with the guest what should happen."
@@ -177,7 +178,7 @@ class HoldMismatchError(MaitredError, reason="HOLD_MISMATCH", retry=RetryClass.A
 
 
 class HoldTtlOutOfRangeError(MaitredError, reason="HOLD_TTL_OUT_OF_RANGE", retry=RetryClass.AFTER_FIX):
-    """The requested time to live is outside what the restaurant's service allows."""
+    """The requested time to live is outside what the server allows."""
 
     remedy = "Ask for a ttl within the named limits, or leave it out for the default."
 
@@ -193,7 +194,7 @@ class HoldExtensionLimitError(MaitredError, reason="HOLD_EXTENSION_LIMIT", retry
 class OutsideServiceHoursError(MaitredError, reason="OUTSIDE_SERVICE_HOURS", retry=RetryClass.AFTER_FIX):
     """The start is in no service period of the restaurant's policy, or the restaurant has no policy."""
 
-    remedy = "Choose a start within a service period; next_opening names the next one."
+    remedy = "Choose a start within a service period; next_opening names the next one, and is empty when none follows soon."
 
 
 class ServiceOverrunError(MaitredError, reason="SERVICE_OVERRUN", retry=RetryClass.AFTER_FIX):
@@ -335,7 +336,7 @@ class NoFeasiblePlanError(MaitredError, reason="NO_FEASIBLE_PLAN", retry=RetryCl
     sets were left out. With the outcome fully_taken something would seat the party but is taken (OFFER_ALTERNATIVES);
     with needs_staff nothing on this floor seats it under the policy (ASK_STAFF); tables to avoid count for neither.
     relaxed_taken_by says what takes the sets that would do with the policy's relaxations; it is empty when there are
-    none.
+    none. Each of the reasons comes with the number of sets that it keeps out, such as CAPACITY_INSUFFICIENT=3.
     """
 
     remedy = "Offer another time (SearchAvailability), or let staff decide when the outcome is needs_staff."

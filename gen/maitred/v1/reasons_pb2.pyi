@@ -28,10 +28,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_INVALID_ARGUMENT_FIELD: _ErrorReason.ValueType  # 1
     """A field is missing, malformed, too long, out of its range, or a value of an enum that the server does not know; or a
-    list of ids, words or enum values has one of them twice. Instants lie in the years 1970 to 2199; what is finer than a
-    microsecond is cut off. What people write, such as names, references, notes, reasons and actors, is one line without
-    control characters. Up to 32 bad fields of the request are listed in google.rpc.BadRequest; the message says how many
-    there are. A request of more than 4 MiB is named as the field "request".
+    list of ids, words or enum values has one of them twice. Ids are taken in either case, and answers have them in lower
+    case. Instants lie in the years 1970 to 2199; what is finer than a microsecond is cut off. What people write, such
+    as names, references, notes, reasons and actors, is one line without control characters. Up to 32 bad fields of the
+    request are listed in google.rpc.BadRequest; the message says how many there are. A request of more than 4 MiB is
+    named as the field "request".
     Status: INVALID_ARGUMENT + BadRequest
     Metadata: field, limit
     Retry: AFTER_FIX
@@ -159,7 +160,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_INVALID_STATE_TRANSITION: _ErrorReason.ValueType  # 16
     """The booking's status does not allow this step; or a changed booking should check in on tables that were given for
     its earlier time or party; or it is too early to check in, and allowed_from says from when on it is allowed (empty
-    when time changes nothing).
+    when time changes nothing). Actions are those of BookingAction in lower case; what else was asked for, action says in
+    words.
     Status: FAILED_PRECONDITION
     Metadata: booking_id, current_status, action, allowed_actions, allowed_from
     Retry: HUMAN
@@ -202,7 +204,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Read the hold (GetHold) and confirm what it holds, or hold anew.
     """
     ERROR_REASON_HOLD_TTL_OUT_OF_RANGE: _ErrorReason.ValueType  # 22
-    """The requested time to live is outside what the restaurant's service allows.
+    """The requested time to live is outside what the server allows.
     Status: OUT_OF_RANGE
     Metadata: ttl_s, ttl_s_min, ttl_s_max
     Retry: AFTER_FIX
@@ -220,7 +222,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: FAILED_PRECONDITION
     Metadata: start, time_zone, next_opening
     Retry: AFTER_FIX
-    Remedy: Choose a start within a service period; next_opening names the next one.
+    Remedy: Choose a start within a service period; next_opening names the next one, and is empty when none follows soon.
     """
     ERROR_REASON_SERVICE_OVERRUN: _ErrorReason.ValueType  # 24
     """The stay with its buffer does not fit before the end of a service period that may not be overrun.
@@ -376,7 +378,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     sets were left out. With the outcome fully_taken something would seat the party but is taken (OFFER_ALTERNATIVES);
     with needs_staff nothing on this floor seats it under the policy (ASK_STAFF); tables to avoid count for neither.
     relaxed_taken_by says what takes the sets that would do with the policy's relaxations; it is empty when there are
-    none.
+    none. Each of the reasons comes with the number of sets that it keeps out, such as CAPACITY_INSUFFICIENT=3.
     Status: FAILED_PRECONDITION + FailedChecks
     Metadata: booking_id, party_size, outcome, reasons, relaxed_taken_by, next_steps
     Retry: AFTER_FIX or HUMAN
@@ -441,6 +443,9 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     Retry classes. SAME_KEY: repeat the identical call with the same request_id. REPLAN: plan again and call with a
     new request_id. AFTER_FIX: change the request first. WAIT: repeat after the delay in RetryInfo. NO: final.
     HUMAN: a person has to decide. Status NONE: never the status of a call, only a reason inside a plan.
+
+    In metadata instants are ISO 8601 with an offset, and lists are separated by commas without spaces. What is too long
+    is cut, and then ends with "…".
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
@@ -449,10 +454,11 @@ google.rpc.ErrorInfo, and in events, such a reason has its name.
 """
 ERROR_REASON_INVALID_ARGUMENT_FIELD: ErrorReason.ValueType  # 1
 """A field is missing, malformed, too long, out of its range, or a value of an enum that the server does not know; or a
-list of ids, words or enum values has one of them twice. Instants lie in the years 1970 to 2199; what is finer than a
-microsecond is cut off. What people write, such as names, references, notes, reasons and actors, is one line without
-control characters. Up to 32 bad fields of the request are listed in google.rpc.BadRequest; the message says how many
-there are. A request of more than 4 MiB is named as the field "request".
+list of ids, words or enum values has one of them twice. Ids are taken in either case, and answers have them in lower
+case. Instants lie in the years 1970 to 2199; what is finer than a microsecond is cut off. What people write, such
+as names, references, notes, reasons and actors, is one line without control characters. Up to 32 bad fields of the
+request are listed in google.rpc.BadRequest; the message says how many there are. A request of more than 4 MiB is
+named as the field "request".
 Status: INVALID_ARGUMENT + BadRequest
 Metadata: field, limit
 Retry: AFTER_FIX
@@ -580,7 +586,8 @@ Remedy: Watch again without a resume_token; the stream starts with a snapshot.
 ERROR_REASON_INVALID_STATE_TRANSITION: ErrorReason.ValueType  # 16
 """The booking's status does not allow this step; or a changed booking should check in on tables that were given for
 its earlier time or party; or it is too early to check in, and allowed_from says from when on it is allowed (empty
-when time changes nothing).
+when time changes nothing). Actions are those of BookingAction in lower case; what else was asked for, action says in
+words.
 Status: FAILED_PRECONDITION
 Metadata: booking_id, current_status, action, allowed_actions, allowed_from
 Retry: HUMAN
@@ -623,7 +630,7 @@ Retry: AFTER_FIX
 Remedy: Read the hold (GetHold) and confirm what it holds, or hold anew.
 """
 ERROR_REASON_HOLD_TTL_OUT_OF_RANGE: ErrorReason.ValueType  # 22
-"""The requested time to live is outside what the restaurant's service allows.
+"""The requested time to live is outside what the server allows.
 Status: OUT_OF_RANGE
 Metadata: ttl_s, ttl_s_min, ttl_s_max
 Retry: AFTER_FIX
@@ -641,7 +648,7 @@ ERROR_REASON_OUTSIDE_SERVICE_HOURS: ErrorReason.ValueType  # 23
 Status: FAILED_PRECONDITION
 Metadata: start, time_zone, next_opening
 Retry: AFTER_FIX
-Remedy: Choose a start within a service period; next_opening names the next one.
+Remedy: Choose a start within a service period; next_opening names the next one, and is empty when none follows soon.
 """
 ERROR_REASON_SERVICE_OVERRUN: ErrorReason.ValueType  # 24
 """The stay with its buffer does not fit before the end of a service period that may not be overrun.
@@ -797,7 +804,7 @@ ERROR_REASON_NO_FEASIBLE_PLAN: ErrorReason.ValueType  # 52
 sets were left out. With the outcome fully_taken something would seat the party but is taken (OFFER_ALTERNATIVES);
 with needs_staff nothing on this floor seats it under the policy (ASK_STAFF); tables to avoid count for neither.
 relaxed_taken_by says what takes the sets that would do with the policy's relaxations; it is empty when there are
-none.
+none. Each of the reasons comes with the number of sets that it keeps out, such as CAPACITY_INSUFFICIENT=3.
 Status: FAILED_PRECONDITION + FailedChecks
 Metadata: booking_id, party_size, outcome, reasons, relaxed_taken_by, next_steps
 Retry: AFTER_FIX or HUMAN
