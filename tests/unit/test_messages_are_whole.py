@@ -23,6 +23,7 @@ from server.domain.floor import Floor, Table, Zone
 from server.domain.policy import ServicePolicy
 from server.errors import Reason
 from server.orchestrator.auto_assign_batch import Ended
+from server.orchestrator.get_operation import ANSWERS
 from server.orchestrator.plan_tables import Planned
 from server.orchestrator.put_service_policy import PolicyPut
 from server.planner.table_set import TableSet
@@ -40,6 +41,7 @@ from server.rpc.messages import (
     planner,
     policy,
 )
+from server.rpc.messages.operation import RESPONSES
 from tests.support.requests import World, good_requests
 from tests.support.requests import policy as policy_of_everything
 
@@ -176,6 +178,13 @@ def unset(message: Message) -> Iterator[str]:
 def test_no_field_is_left_unset(translate: Callable[[Any], Message]) -> None:
     (known, _) = get_type_hints(translate).values()
     assert list(unset(translate(sample(known, {})))) == []
+
+
+@pytest.mark.parametrize("method", ANSWERS)
+def test_a_recorded_answer_is_told_whole_as_the_response_of_its_method(method: str) -> None:
+    response = RESPONSES[method](sample(ANSWERS[method], {}))
+    assert response.DESCRIPTOR.name == f"{method}Response"
+    assert set(unset(response)) <= {"AutoAssignResponse.next_steps"}
 
 
 def word(value: object) -> str:
