@@ -26,6 +26,7 @@ from server.orchestrator.auto_assign_batch import Ended
 from server.orchestrator.get_operation import ANSWERS
 from server.orchestrator.plan_tables import Planned
 from server.orchestrator.put_service_policy import PolicyPut
+from server.orchestrator.search_availability import Availability
 from server.planner.table_set import TableSet
 from server.rpc.messages import (
     assignment,
@@ -108,6 +109,17 @@ ALTERNATELY = (
 # Fields that are made of others: versions, tokens, local times, pairs of tables, and what bookings and sets conclude.
 MADE = {"etag", "next_page_token", "opens", "closes", "table_a", "table_b", "needs_tables"}
 MADE |= {"valid", "possible", "table_count", "table_names", "slack"}
+MADE_OF_PLANS = {
+    "table_names",
+    "capacity",
+    "merged",
+    "table_a",
+    "table_b",
+    "name",
+    "cost",
+    "needs_permission",
+}
+MADE_OF_PLANS |= {"changes", "moving_may_help", "moving_one_booking_would_help", "largest_capacity"}
 # Attributes that are called differently in a message.
 CALLED = {"superseded": "superseded_hold_ids", "avoid": "avoid_table_ids"}
 # Parts of requests that have an etag, and texts that good requests leave out, since some of them would have to be true.
@@ -254,7 +266,16 @@ def test_each_field_is_read_as_what_it_is_called(path: str) -> None:
 
 def test_plans_and_rejections_and_alternatives_are_told_whole() -> None:
     planned = replace(sample(Planned, {}), policy=ServicePolicy(()))
-    assert list(unset(planner.plan_tables_response(planned))) == []
+    response = planner.plan_tables_response(planned)
+    assert list(unset(response)) == []
+    assert {field for field, _ in out_of_place(response, planned)} <= MADE_OF_PLANS
+
+
+def test_what_is_available_is_told_whole() -> None:
+    answers = (sample(Availability, {}),)
+    response = planner.search_availability_response(answers)
+    assert list(unset(response)) == []
+    assert {field for field, _ in out_of_place(response, answers)} == {"available", "table_names"}
 
 
 def test_the_summary_of_a_batch_tells_all_counts() -> None:
