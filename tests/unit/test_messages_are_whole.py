@@ -16,13 +16,15 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from maitred.v1 import inventory_pb2
+from maitred.v1.assignment_service_pb2 import NEXT_STEP_RETRY_SAME_REQUEST
 from maitred.v1.inventory_service_pb2 import PutServicePolicyRequest
 from maitred.v1.reasons_pb2 import ERROR_REASON_SLACK_BUDGET_EXCEEDED
 from server.domain.booking import BookingStatus
 from server.domain.floor import Floor, Table, Zone
 from server.domain.policy import ServicePolicy
-from server.errors import Reason
-from server.orchestrator.auto_assign_batch import Ended
+from server.errors import Reason, Refusal
+from server.orchestrator.auto_assign_batch import Decided, Ended
+from server.orchestrator.auto_assigned import AutoAssigned, AutoAssignOutcome
 from server.orchestrator.get_operation import ANSWERS
 from server.orchestrator.plan_tables import Planned
 from server.orchestrator.put_service_policy import PolicyPut
@@ -276,6 +278,25 @@ def test_what_is_available_is_told_whole() -> None:
     response = planner.search_availability_response(answers)
     assert list(unset(response)) == []
     assert {field for field, _ in out_of_place(response, answers)} == {"available", "table_names"}
+
+
+@pytest.mark.parametrize(
+    ("result", "others"),
+    [
+        (AutoAssigned, {"reason", "message", "checks", "next_steps"}),
+        (Refusal, {"outcome", "table_ids", "attempts", "cost", "score", "request_id", "next_steps", "cures"}),
+    ],
+)
+def test_a_decision_of_a_batch_tells_the_answer_or_the_refusal(result: type, others: set[str]) -> None:
+    decided = replace(sample(Decided, {}), result=sample(result, {}))
+    response = auto_assign_batch.auto_assign_batch_response(decided)
+    assert {field.partition(".")[2] for field in unset(response)} == {"summary", *others}
+
+
+def test_a_decision_that_came_too_late_says_what_to_do_next() -> None:
+    late = AutoAssigned(AutoAssignOutcome.TIMEOUT_BEFORE_CONFIRM, None)
+    response = auto_assign_batch.auto_assign_batch_response(replace(sample(Decided, {}), result=late))
+    assert list(response.decision.next_steps) == [NEXT_STEP_RETRY_SAME_REQUEST]
 
 
 def test_the_summary_of_a_batch_tells_all_counts() -> None:

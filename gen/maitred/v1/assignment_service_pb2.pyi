@@ -1028,7 +1028,9 @@ class AutoAssignResponse(_message.Message):
     outcome: Global___AutoAssignOutcome.ValueType
     """What came of it."""
     request_id: _builtins.str
-    """The request_id of the call: the caller's or the derived one. GetOperation knows the answer by it."""
+    """The request_id of the call: the caller's or the derived one. GetOperation knows the answer by it. Empty when time ran
+    out before it was derived.
+    """
     cost: _builtins.float
     """Cost of the assigned plan; see Plan.cost. 0 when this call assigned nothing."""
     score: _builtins.float
@@ -1304,7 +1306,7 @@ class AutoAssignDecision(_message.Message):
     """See AutoAssignResponse.score."""
     request_id: _builtins.str
     """The derived request_id; GetOperation with the method AutoAssign knows the whole answer by it. Empty when it was
-    refused.
+    refused, or time ran out before it was derived.
     """
     reason: _reasons_pb2.ErrorReason.ValueType
     """Why it was refused; not set when it was not."""
