@@ -74,7 +74,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Repeat the identical call after the delay; it will get the recorded answer.
     """
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 7
-    """The call carries no identity that the server accepts.
+    """The call carries no identity that the server accepts. In trusted-header mode x-maitred-tenant is the tenant's UUID;
+    x-maitred-actor may name the caller, who is "unknown" otherwise; x-maitred-scopes may list the caller's scopes,
+    separated by commas, which are all otherwise. Each is sent once at most.
     Status: UNAUTHENTICATED
     Metadata: header
     Retry: NO
@@ -500,7 +502,9 @@ Retry: SAME_KEY
 Remedy: Repeat the identical call after the delay; it will get the recorded answer.
 """
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 7
-"""The call carries no identity that the server accepts.
+"""The call carries no identity that the server accepts. In trusted-header mode x-maitred-tenant is the tenant's UUID;
+x-maitred-actor may name the caller, who is "unknown" otherwise; x-maitred-scopes may list the caller's scopes,
+separated by commas, which are all otherwise. Each is sent once at most.
 Status: UNAUTHENTICATED
 Metadata: header
 Retry: NO
