@@ -57,9 +57,11 @@ class RequestInProgressError(MaitredError, reason="REQUEST_IN_PROGRESS", retry=R
 
 
 class UnauthenticatedError(MaitredError, reason="UNAUTHENTICATED", retry=RetryClass.NO):
-    """The call carries no identity that the server accepts. In trusted-header mode x-maitred-tenant is the tenant's UUID;
-    x-maitred-actor may name the caller, who is "unknown" otherwise; x-maitred-scopes may list the caller's scopes,
-    separated by commas, which are all otherwise. Each is sent once at most.
+    """The call carries no identity that the server accepts.
+
+    In trusted-header mode x-maitred-tenant is the tenant's UUID; x-maitred-actor may name the caller, who is "unknown"
+    otherwise; x-maitred-scopes may list the caller's scopes, separated by commas, which are all otherwise. Each is sent
+    once at most.
     """
 
     remedy = (
