@@ -82,7 +82,9 @@ TRANSLATIONS = (
     assignment.reassign_tables_response,
     assignment.replace_hold_response,
     assignment.unassign_tables_response,
+    assignment.validate_selection_response,
     auto_assign.attempt_message,
+    auto_assign.auto_assign_response,
     auto_assign.dispatch_auto_assign_response,
     booking.get_booking_response,
     booking.list_bookings_response,
@@ -100,14 +102,11 @@ TRANSLATIONS = (
     outbox.list_outbox_events_response,
     outbox.outbox_stats_response,
     outbox.redrive_outbox_events_response,
+    planner.explain_table_response,
     policy.policy_message,
 )
-# Not all that these can say goes together.
-ALTERNATELY = (
-    assignment.validate_selection_response,
-    auto_assign.auto_assign_response,
-    planner.explain_table_response,
-)
+# What goes not together with the rest: cures of a check that holds, and steps that follow a success.
+UNTOLD = {"Check.cures", "AutoAssignResponse.next_steps"}
 # Fields that are made of others: versions, tokens, local times, pairs of tables, and what bookings and sets conclude.
 MADE = {"etag", "next_page_token", "opens", "closes", "table_a", "table_b", "needs_tables"}
 MADE |= {"valid", "possible", "table_count", "table_names", "slack"}
@@ -191,14 +190,14 @@ def unset(message: Message) -> Iterator[str]:
 @pytest.mark.parametrize("translate", TRANSLATIONS, ids=lambda translate: translate.__name__)
 def test_no_field_is_left_unset(translate: Callable[[Any], Message]) -> None:
     (known, _) = get_type_hints(translate).values()
-    assert list(unset(translate(sample(known, {})))) == []
+    assert set(unset(translate(sample(known, {})))) <= UNTOLD
 
 
 @pytest.mark.parametrize("method", ANSWERS)
 def test_a_recorded_answer_is_told_whole_as_the_response_of_its_method(method: str) -> None:
     response = RESPONSES[method](sample(ANSWERS[method], {}))
     assert response.DESCRIPTOR.name == f"{method}Response"
-    assert set(unset(response)) <= {"AutoAssignResponse.next_steps"}
+    assert set(unset(response)) <= UNTOLD
 
 
 def word(value: object) -> str:
@@ -248,7 +247,7 @@ def out_of_place(message: Message, value: Any) -> Iterator[tuple[str, str]]:
             yield field, text
 
 
-@pytest.mark.parametrize("translate", [*TRANSLATIONS, *ALTERNATELY], ids=lambda translate: translate.__name__)
+@pytest.mark.parametrize("translate", TRANSLATIONS, ids=lambda translate: translate.__name__)
 def test_each_field_says_what_it_is_called(translate: Callable[[Any], Message]) -> None:
     (known, _) = get_type_hints(translate).values()
     value = sample(known, {})
