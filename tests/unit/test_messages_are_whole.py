@@ -299,8 +299,10 @@ def test_a_decision_that_came_too_late_says_what_to_do_next() -> None:
 
 
 def test_the_summary_of_a_batch_tells_all_counts() -> None:
-    response = auto_assign_batch.auto_assign_batch_response(sample(Ended, {}))
+    ended = sample(Ended, {})
+    response = auto_assign_batch.auto_assign_batch_response(ended)
     assert list(unset(response.summary)) == []
+    assert (response.done, response.total) == (ended.done, ended.total)
 
 
 def test_a_policy_with_everything_in_it_survives_the_way_there_and_back() -> None:
