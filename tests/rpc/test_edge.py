@@ -212,6 +212,15 @@ async def test_a_deadline_that_the_server_sets_is_kept_and_named() -> None:
         assert here.server.in_work == 0
 
 
+async def test_a_stream_has_no_deadline_but_its_callers() -> None:
+    async with edge(deadlines=DeadlineLimits(default_s=0.0, max_s=0.0)) as here:
+        headers = [("x-maitred-tenant", str(here.wire.tenant_id))]
+        watching: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = here.wire.channel.unary_stream(FOLLOW)
+        stream = watching(FLOOR.SerializeToString(), metadata=headers)
+        assert all([isinstance(await stream.read(), bytes) for _ in range(10)])
+        stream.cancel()
+
+
 async def test_the_callers_deadline_reaches_the_use_case() -> None:
     async with edge(deadlines=DeadlineLimits(default_s=10.0, max_s=60.0)) as here:
         wanted = Restaurant(restaurant_id=str(uuid4()), name="Lumen", time_zone="UTC")
