@@ -15,12 +15,9 @@ from maitred_client.errors import NO_DETAILS, MaitredError, RetryClass
 
 class InvalidArgumentFieldError(MaitredError, reason="INVALID_ARGUMENT_FIELD", retry=RetryClass.AFTER_FIX):
     """A field is missing, malformed, too long, out of its range, or a value of an enum that the server does not know;
-    or a list of ids, words or enum values has one of them twice.
-
-    Ids are taken in either case, and answers have them in lower case. Instants lie in the years 1970 to 2199; what is
-    finer than a microsecond is cut off. What people write, such as names, references, notes, reasons and actors, is one
-    line without control characters. Up to 32 bad fields of the request are listed in google.rpc.BadRequest; the message
-    says how many there are. A request of more than 4 MiB is named as the field "request".
+    or a list of ids, words or enum values has one of them twice. What people write, such as names, references, notes,
+    reasons and actors, is one line without control characters. Up to 32 bad fields of the request are listed in
+    google.rpc.BadRequest; the message says how many there are. "request" is all of it: over 4 MiB, or no such message.
     """
 
     remedy = "Correct the named fields; each description says what is accepted."
@@ -57,16 +54,12 @@ class RequestInProgressError(MaitredError, reason="REQUEST_IN_PROGRESS", retry=R
 
 
 class UnauthenticatedError(MaitredError, reason="UNAUTHENTICATED", retry=RetryClass.NO):
-    """The call carries no identity that the server accepts.
-
-    In trusted-header mode x-maitred-tenant is the tenant's UUID; x-maitred-actor may name the caller, who is "unknown"
-    otherwise; x-maitred-scopes may list the caller's scopes, separated by commas, which are all otherwise. Each is sent
-    once at most.
+    """The call carries no identity that the server accepts. In trusted-header mode x-maitred-tenant is the tenant's
+    UUID; x-maitred-actor may name the caller, who is "unknown" otherwise, and x-maitred-scopes what it may, parted by
+    commas: everything otherwise. Each is sent once at most.
     """
 
-    remedy = (
-        "Send the identity the server asks for; in trusted-header mode that is the x-maitred-tenant header."
-    )
+    remedy = "Send the identity the server asks for."
 
 
 class PermissionMissingError(MaitredError, reason="PERMISSION_MISSING", retry=RetryClass.HUMAN):
@@ -132,9 +125,8 @@ class WatchTokenInvalidError(MaitredError, reason="WATCH_TOKEN_INVALID", retry=R
 
 
 class WatchTokenCompactedError(MaitredError, reason="WATCH_TOKEN_COMPACTED", retry=RetryClass.AFTER_FIX):
-    """What followed the resume_token of WatchFloor is not kept any more.
-
-    Or the database was restored to a state before it.
+    """What followed the resume_token of WatchFloor is not kept any more. Or the database was restored to a
+    state before it.
     """
 
     remedy = "Watch again without a resume_token; the stream starts with a snapshot."
@@ -370,9 +362,8 @@ class StoreContentionError(MaitredError, reason="STORE_CONTENTION", retry=RetryC
 
 
 class StoreUnavailableError(MaitredError, reason="STORE_UNAVAILABLE", retry=RetryClass.SAME_KEY):
-    """The database could not be reached, went away before it answered, or takes no changes, as on a full disk.
-
-    The change may have been committed. Or a newer server has stored what this one does not know, such as the recorded
+    """The database could not be reached, went away before it answered, or takes no changes, as on a full disk. The
+    change may have been committed. Or a newer server has stored what this one does not know, such as the recorded
     answer or the restaurant's time zone; then a newer one answers the repeat.
     """
 
@@ -388,10 +379,9 @@ class DrainingError(MaitredError, reason="DRAINING", retry=RetryClass.SAME_KEY):
 
 
 class DeadlineExceededError(MaitredError, reason="DEADLINE_EXCEEDED", retry=RetryClass.SAME_KEY):
-    """The caller's deadline was over before the work was done. A mutating call may or may not have been committed.
-
-    Unless the server is configured otherwise, a call without a deadline gets 10 s, and none gets more than 60 s;
-    streams have the deadline that the caller sets, or none.
+    """The caller's deadline was over before the work was done. A mutating call may or may not have been committed. A
+    call without a deadline gets 10 s and none more than 60 s, unless the server is configured otherwise; streams get
+    what the caller sets.
     """
 
     remedy = "Repeat the identical call with the same request_id and a longer deadline."

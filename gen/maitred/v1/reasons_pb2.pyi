@@ -28,11 +28,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_INVALID_ARGUMENT_FIELD: _ErrorReason.ValueType  # 1
     """A field is missing, malformed, too long, out of its range, or a value of an enum that the server does not know; or a
-    list of ids, words or enum values has one of them twice. Ids are taken in either case, and answers have them in lower
-    case. Instants lie in the years 1970 to 2199; what is finer than a microsecond is cut off. What people write, such
-    as names, references, notes, reasons and actors, is one line without control characters. Up to 32 bad fields of the
-    request are listed in google.rpc.BadRequest; the message says how many there are. A request of more than 4 MiB is
-    named as the field "request".
+    list of ids, words or enum values has one of them twice. What people write, such as names, references, notes, reasons
+    and actors, is one line without control characters. Up to 32 bad fields of the request are listed in
+    google.rpc.BadRequest; the message says how many there are. "request" is all of it: over 4 MiB, or no such message.
     Status: INVALID_ARGUMENT + BadRequest
     Metadata: field, limit
     Retry: AFTER_FIX
@@ -75,12 +73,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 7
     """The call carries no identity that the server accepts. In trusted-header mode x-maitred-tenant is the tenant's UUID;
-    x-maitred-actor may name the caller, who is "unknown" otherwise; x-maitred-scopes may list the caller's scopes,
-    separated by commas, which are all otherwise. Each is sent once at most.
+    x-maitred-actor may name the caller, who is "unknown" otherwise, and x-maitred-scopes what it may, parted by commas:
+    everything otherwise. Each is sent once at most.
     Status: UNAUTHENTICATED
     Metadata: header
     Retry: NO
-    Remedy: Send the identity the server asks for; in trusted-header mode that is the x-maitred-tenant header.
+    Remedy: Send the identity the server asks for.
     """
     ERROR_REASON_PERMISSION_MISSING: _ErrorReason.ValueType  # 8
     """The caller's scopes don't cover this method.
@@ -417,9 +415,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Repeat the identical call; another process will answer.
     """
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 48
-    """The caller's deadline was over before the work was done. A mutating call may or may not have been committed. Unless the
-    server is configured otherwise, a call without a deadline gets 10 s, and none gets more than 60 s; streams have the
-    deadline that the caller sets, or none.
+    """The caller's deadline was over before the work was done. A mutating call may or may not have been committed. A call
+    without a deadline gets 10 s and none more than 60 s, unless the server is configured otherwise; streams get what the
+    caller sets.
     Status: DEADLINE_EXCEEDED
     Metadata: none
     Retry: SAME_KEY
@@ -446,8 +444,9 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     new request_id. AFTER_FIX: change the request first. WAIT: repeat after the delay in RetryInfo. NO: final.
     HUMAN: a person has to decide. Status NONE: never the status of a call, only a reason inside a plan.
 
-    In metadata instants are ISO 8601 with an offset, and lists are separated by commas without spaces. What is too long
-    is cut, and then ends with "…".
+    Ids are taken in either case, and answers have them in lower case. Instants lie in the years 1970 to 2199; what is finer
+    than a microsecond is cut off. In metadata instants are ISO 8601 with an offset, and lists are separated by commas
+    without spaces. What is too long there is cut, and then ends with "…".
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
@@ -456,11 +455,9 @@ google.rpc.ErrorInfo, and in events, such a reason has its name.
 """
 ERROR_REASON_INVALID_ARGUMENT_FIELD: ErrorReason.ValueType  # 1
 """A field is missing, malformed, too long, out of its range, or a value of an enum that the server does not know; or a
-list of ids, words or enum values has one of them twice. Ids are taken in either case, and answers have them in lower
-case. Instants lie in the years 1970 to 2199; what is finer than a microsecond is cut off. What people write, such
-as names, references, notes, reasons and actors, is one line without control characters. Up to 32 bad fields of the
-request are listed in google.rpc.BadRequest; the message says how many there are. A request of more than 4 MiB is
-named as the field "request".
+list of ids, words or enum values has one of them twice. What people write, such as names, references, notes, reasons
+and actors, is one line without control characters. Up to 32 bad fields of the request are listed in
+google.rpc.BadRequest; the message says how many there are. "request" is all of it: over 4 MiB, or no such message.
 Status: INVALID_ARGUMENT + BadRequest
 Metadata: field, limit
 Retry: AFTER_FIX
@@ -503,12 +500,12 @@ Remedy: Repeat the identical call after the delay; it will get the recorded answ
 """
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 7
 """The call carries no identity that the server accepts. In trusted-header mode x-maitred-tenant is the tenant's UUID;
-x-maitred-actor may name the caller, who is "unknown" otherwise; x-maitred-scopes may list the caller's scopes,
-separated by commas, which are all otherwise. Each is sent once at most.
+x-maitred-actor may name the caller, who is "unknown" otherwise, and x-maitred-scopes what it may, parted by commas:
+everything otherwise. Each is sent once at most.
 Status: UNAUTHENTICATED
 Metadata: header
 Retry: NO
-Remedy: Send the identity the server asks for; in trusted-header mode that is the x-maitred-tenant header.
+Remedy: Send the identity the server asks for.
 """
 ERROR_REASON_PERMISSION_MISSING: ErrorReason.ValueType  # 8
 """The caller's scopes don't cover this method.
@@ -845,9 +842,9 @@ Retry: SAME_KEY
 Remedy: Repeat the identical call; another process will answer.
 """
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 48
-"""The caller's deadline was over before the work was done. A mutating call may or may not have been committed. Unless the
-server is configured otherwise, a call without a deadline gets 10 s, and none gets more than 60 s; streams have the
-deadline that the caller sets, or none.
+"""The caller's deadline was over before the work was done. A mutating call may or may not have been committed. A call
+without a deadline gets 10 s and none more than 60 s, unless the server is configured otherwise; streams get what the
+caller sets.
 Status: DEADLINE_EXCEEDED
 Metadata: none
 Retry: SAME_KEY
