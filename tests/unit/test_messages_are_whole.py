@@ -311,7 +311,10 @@ def test_a_policy_with_everything_in_it_survives_the_way_there_and_back() -> Non
         inventory_pb2.ServicePolicy(
             auto_assign_bookings=True,
             auto_assign_cutoff=Duration(seconds=0),
-            combinations=inventory_pb2.CombinationPolicy(adjacency_party_size_min=9),
+            combinations=inventory_pb2.CombinationPolicy(
+                adjacency_mode=inventory_pb2.ADJACENCY_MODE_HUB, adjacency_party_size_min=9
+            ),
+            engine=inventory_pb2.PLAN_ENGINE_LEGACY,
             relaxations=inventory_pb2.RelaxationPolicy(reasons=[ERROR_REASON_SLACK_BUDGET_EXCEEDED]),
             policy_version=7,
             etag="p7",
