@@ -14,10 +14,10 @@ from maitred_client.errors import NO_DETAILS, MaitredError, RetryClass
 
 
 class InvalidArgumentFieldError(MaitredError, reason="INVALID_ARGUMENT_FIELD", retry=RetryClass.AFTER_FIX):
-    """A field is missing, malformed, too long, out of its range, or repeated where it must be unique.
-
-    What people write, such as names, references, notes, reasons and actors, is one line without control characters.
-    Up to 32 bad fields of the request are listed in google.rpc.BadRequest; the message says how many there are.
+    """A field is missing, malformed, too long, out of its range, or a value of an enum that the server does not know;
+    or a list of ids, words or enum values has one of them twice. What people write, such as names, references, notes,
+    reasons and actors, is one line without control characters. Up to 32 bad fields of the request are listed in
+    google.rpc.BadRequest; the message says how many there are. "request" is all of it: over 4 MiB, or no such message.
     """
 
     remedy = "Correct the named fields; each description says what is accepted."
@@ -54,11 +54,12 @@ class RequestInProgressError(MaitredError, reason="REQUEST_IN_PROGRESS", retry=R
 
 
 class UnauthenticatedError(MaitredError, reason="UNAUTHENTICATED", retry=RetryClass.NO):
-    """The call carries no identity that the server accepts."""
+    """The call carries no identity that the server accepts. In trusted-header mode x-maitred-tenant is the tenant's
+    UUID; x-maitred-actor may name the caller, who is "unknown" otherwise, and x-maitred-scopes what it may, parted by
+    commas: everything otherwise. Each is sent once at most.
+    """
 
-    remedy = (
-        "Send the identity the server asks for; in trusted-header mode that is the x-maitred-tenant header."
-    )
+    remedy = "Send the identity the server asks for."
 
 
 class PermissionMissingError(MaitredError, reason="PERMISSION_MISSING", retry=RetryClass.HUMAN):
@@ -124,9 +125,8 @@ class WatchTokenInvalidError(MaitredError, reason="WATCH_TOKEN_INVALID", retry=R
 
 
 class WatchTokenCompactedError(MaitredError, reason="WATCH_TOKEN_COMPACTED", retry=RetryClass.AFTER_FIX):
-    """What followed the resume_token of WatchFloor is not kept any more.
-
-    Or the database was restored to a state before it.
+    """What followed the resume_token of WatchFloor is not kept any more. Or the database was restored to a
+    state before it.
     """
 
     remedy = "Watch again without a resume_token; the stream starts with a snapshot."
@@ -135,7 +135,8 @@ class WatchTokenCompactedError(MaitredError, reason="WATCH_TOKEN_COMPACTED", ret
 class InvalidStateTransitionError(MaitredError, reason="INVALID_STATE_TRANSITION", retry=RetryClass.HUMAN):
     """The booking's status does not allow this step; or a changed booking should check in on tables that were given
     for its earlier time or party; or it is too early to check in, and allowed_from says from when on it is allowed
-    (empty when time changes nothing).
+    (empty when time changes nothing). Actions are those of BookingAction in lower case; what else was asked for, action
+    says in words.
     """
 
     remedy = "Choose one of the allowed actions, or decide with the guest what should happen."
@@ -174,7 +175,7 @@ class HoldMismatchError(MaitredError, reason="HOLD_MISMATCH", retry=RetryClass.A
 
 
 class HoldTtlOutOfRangeError(MaitredError, reason="HOLD_TTL_OUT_OF_RANGE", retry=RetryClass.AFTER_FIX):
-    """The requested time to live is outside what the restaurant's service allows."""
+    """The requested time to live is outside what the server allows."""
 
     remedy = "Ask for a ttl within the named limits, or leave it out for the default."
 
@@ -190,7 +191,7 @@ class HoldExtensionLimitError(MaitredError, reason="HOLD_EXTENSION_LIMIT", retry
 class OutsideServiceHoursError(MaitredError, reason="OUTSIDE_SERVICE_HOURS", retry=RetryClass.AFTER_FIX):
     """The start is in no service period of the restaurant's policy, or the restaurant has no policy."""
 
-    remedy = "Choose a start within a service period; next_opening names the next one."
+    remedy = "Choose a start within a service period; next_opening names the next, if one follows soon."
 
 
 class ServiceOverrunError(MaitredError, reason="SERVICE_OVERRUN", retry=RetryClass.AFTER_FIX):
@@ -332,7 +333,7 @@ class NoFeasiblePlanError(MaitredError, reason="NO_FEASIBLE_PLAN", retry=RetryCl
     sets were left out. With the outcome fully_taken something would seat the party but is taken (OFFER_ALTERNATIVES);
     with needs_staff nothing on this floor seats it under the policy (ASK_STAFF); tables to avoid count for neither.
     relaxed_taken_by says what takes the sets that would do with the policy's relaxations; it is empty when there are
-    none.
+    none. Each of the reasons comes with the number of sets that it keeps out, such as CAPACITY_INSUFFICIENT=3.
     """
 
     remedy = "Offer another time (SearchAvailability), or let staff decide when the outcome is needs_staff."
@@ -361,9 +362,8 @@ class StoreContentionError(MaitredError, reason="STORE_CONTENTION", retry=RetryC
 
 
 class StoreUnavailableError(MaitredError, reason="STORE_UNAVAILABLE", retry=RetryClass.SAME_KEY):
-    """The database could not be reached, went away before it answered, or takes no changes, as on a full disk.
-
-    The change may have been committed. Or a newer server has stored what this one does not know, such as the recorded
+    """The database could not be reached, went away before it answered, or takes no changes, as on a full disk. The
+    change may have been committed. Or a newer server has stored what this one does not know, such as the recorded
     answer or the restaurant's time zone; then a newer one answers the repeat.
     """
 
@@ -379,7 +379,10 @@ class DrainingError(MaitredError, reason="DRAINING", retry=RetryClass.SAME_KEY):
 
 
 class DeadlineExceededError(MaitredError, reason="DEADLINE_EXCEEDED", retry=RetryClass.SAME_KEY):
-    """The caller's deadline was over before the work was done. A mutating call may or may not have been committed."""
+    """The caller's deadline was over before the work was done. A mutating call may or may not have been committed. A
+    call without a deadline gets 10 s and none more than 60 s, unless the server is configured otherwise; streams get
+    what the caller sets.
+    """
 
     remedy = "Repeat the identical call with the same request_id and a longer deadline."
 

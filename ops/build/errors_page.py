@@ -160,8 +160,9 @@ def render(reasons: list[Reason]) -> str:
         "<!-- Generated from proto/maitred/v1 by `make generate`. Change the comments there. -->\n",
         'A refusal carries `google.rpc.ErrorInfo` with `domain = "maitred"` and one of these reasons; the',
         "values that its message mentions are also in `metadata`, under the keys named here. Times are the",
-        "restaurant's local ones in the message, and ISO 8601 with an offset in `metadata`. A status of `NONE`",
-        "marks a word that is only ever a check or a rejection inside an answer, never the status of a call.\n",
+        "restaurant's local ones in the message, and ISO 8601 with an offset in `metadata`, where commas separate",
+        "the items of a list. A status of `NONE` marks a word that is only ever a check or a rejection inside an",
+        "answer, never the status of a call.\n",
         *_legend(),
         *_table(reasons),
     ]

@@ -166,15 +166,15 @@ def require_check_in_time(booking: Booking, lead: timedelta | None, now: datetim
     if lead is None or now >= booking.party.start - lead:
         return
     allowed_from = booking.party.start - lead
-    actions = ", ".join(action for action in allowed_actions(booking) if action is not BookingAction.CHECK_IN)
+    actions = [action for action in allowed_actions(booking) if action is not BookingAction.CHECK_IN]
     raise refuse(
         Reason.INVALID_STATE_TRANSITION,
         f"It is too early to check in; it is allowed from {local_time(allowed_from, time_zone)}. "
-        f"Allowed actions: {actions}.",
+        f"Allowed actions: {', '.join(actions)}.",
         booking_id=booking.booking_id,
         current_status=booking.status,
         action=BookingAction.CHECK_IN,
-        allowed_actions=actions,
+        allowed_actions=",".join(actions),
         allowed_from=allowed_from.isoformat(),
     )
 
@@ -213,7 +213,7 @@ def require_before_cutoff(booking: Booking, cutoff_s: int | None, now: datetime,
 
 
 def wrong_status(booking: Booking, action: str) -> ServiceError:
-    actions = ", ".join(allowed_actions(booking)) or "none"
+    actions = allowed_actions(booking)
     moved = (
         " and needs tables for its present time and party"
         if booking.needs_tables and booking.assignment_id
@@ -221,10 +221,11 @@ def wrong_status(booking: Booking, action: str) -> ServiceError:
     )
     return refuse(
         Reason.INVALID_STATE_TRANSITION,
-        f"A booking that is {booking.status}{moved} cannot {action.replace('_', ' ')}; allowed actions: {actions}.",
+        f"A booking that is {booking.status}{moved} cannot {action.replace('_', ' ')}; allowed actions: "
+        f"{', '.join(actions) or 'none'}.",
         booking_id=booking.booking_id,
         current_status=booking.status,
         action=action,
-        allowed_actions=actions,
+        allowed_actions=",".join(actions),
         allowed_from="",
     )

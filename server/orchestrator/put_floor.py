@@ -1,6 +1,6 @@
 """Replace a restaurant's zones, tables and adjacency."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from uuid import UUID
@@ -13,7 +13,7 @@ from server.domain.policy import Combinations
 from server.domain.restaurant import Caller, Restaurant, inventory_etag
 from server.domain.rules import occupancy_checks, require
 from server.domain.window import Window
-from server.errors import bad_fields
+from server.errors import FieldViolation, ServiceError, bad_fields
 from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.idempotency import Once
 from server.orchestrator.inventory_limits import require_enumerable
@@ -60,15 +60,20 @@ class PutFloor:
 
 
 async def write_floor(
-    unit: Unit, situation: Situation, floor: Floor, caller: Caller, action: str, field_path: str = ""
+    unit: Unit,
+    situation: Situation,
+    floor: Floor,
+    caller: Caller,
+    action: str,
+    sent: Mapping[str, str] = MappingProxyType({}),
 ) -> Restaurant:
-    """Makes `floor` the restaurant's next inventory version. `field_path` is what a request changes that does not send
-    a whole floor.
+    """Makes `floor` the restaurant's next inventory version. The database may know two names for one that the service
+    takes for two; `sent` is what the request calls the floor and its fields.
     """
     policy = situation.prepared.inventory.policy
     combinations = policy.combinations if policy else Combinations()
     many = f"floor.{'tables' if combinations.some_merge_freely else 'adjacency'}"
-    require_enumerable(floor, combinations, field_path or many)
+    require_enumerable(floor, combinations, sent.get("floor", many))
     before = situation.restaurant
     after = replace(before, inventory_version=before.inventory_version + 1)
     changes = Changes(
@@ -77,7 +82,11 @@ async def write_floor(
         events=(inventory_event(after, "floor"),),
         audit=(AuditEntry(action, "restaurant", after.restaurant_id, caller.actor, ""),),
     )
-    await unit.write(after.restaurant_id, changes)
+    try:
+        await unit.write(after.restaurant_id, changes)
+    except ServiceError as error:
+        _refuse(error.refusal.violations, sent)
+        raise
     return after
 
 
@@ -96,8 +105,10 @@ def require_consistent(floor: Floor, sent: Mapping[str, str] = MappingProxyType(
     """Refuses a floor with references into nowhere or names used twice. `sent` is what the request calls the floor's
     fields where it does so in another way.
     """
-    problems = tuple(
-        replace(problem, field=sent.get(problem.field, problem.field)) for problem in floor_problems(floor)
-    )
-    if problems:
-        raise bad_fields(problems)
+    _refuse(floor_problems(floor), sent)
+
+
+def _refuse(problems: Iterable[FieldViolation], sent: Mapping[str, str]) -> None:
+    named = [replace(problem, field=sent.get(problem.field, problem.field)) for problem in problems]
+    if named:
+        raise bad_fields(named)

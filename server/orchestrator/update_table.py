@@ -15,6 +15,7 @@ from server.orchestrator.situation import lock, require_etag
 
 # Where a floor that contradicts itself says so, and which field of one table brings it about.
 _FIELDS = {
+    "floor": "table",
     "floor.tables.name": "table.name",
     "floor.tables.zone_id": "table.zone_id",
     "floor.adjacency": "table.zone_id",
@@ -65,7 +66,7 @@ class UpdateTable:
             others = (other for other in floor.tables if other.table_id != table.table_id)
             changed = Floor.of(floor.zones, (*others, table), floor.adjacency)
             require_consistent(changed, _FIELDS)
-            after = await write_floor(unit, situation, changed, caller, "update_table", "table")
+            after = await write_floor(unit, situation, changed, caller, "update_table", _FIELDS)
             return TableUpdated(table, after.inventory_version)
 
         return await self.once.run(caller, command, TableUpdated, body, deadline)

@@ -95,9 +95,9 @@ class CommitGroups:
         member = await self._seated(waiting)
         try:
             return await work(member)
-        except (RestaurantBusyError, OvertakenError):
+        except (RestaurantBusyError, OvertakenError, ServiceError):
             member.leave()
-            # Only then nobody has the request any more.
+            # Only then nobody has the request any more, which may be sent again.
             await member.group_over()
             raise
         finally:

@@ -12,7 +12,7 @@ from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.ports import RecordedRequest, Standing
 from server.persistence import rows
 from server.persistence.documents import decode, encode
-from server.persistence.failures import RETRY_AFTER_S
+from server.persistence.failures import RETRY_AFTER_S, translating
 from server.persistence.pool import Connection
 from server.persistence.queries import load_queries
 from server.persistence.reader import (
@@ -159,7 +159,9 @@ class SqlUnit(SqlReader):
                 actor,
             )
         if changes.floor is not None:
-            await self._replace_floor(restaurant_id, changes.floor)
+            # So that whoever writes a floor hears at once of a name that the database refuses.
+            async with translating():
+                await self._replace_floor(restaurant_id, changes.floor)
 
     async def _replace_floor(self, restaurant_id: UUID, floor: Floor) -> None:
         for step in ("clear_adjacency", "remove_tables", "remove_zones"):

@@ -148,7 +148,7 @@ async def test_a_refused_step_names_the_steps_that_are_allowed(place: House) -> 
         "booking_id": booking.booking_id,
         "current_status": "confirmed",
         "action": "complete",
-        "allowed_actions": "check_in, cancel, no_show",
+        "allowed_actions": "check_in,cancel,no_show",
         "allowed_from": "",
     }
 

@@ -46,7 +46,7 @@ async def test_too_early_is_refused_with_the_time_from_which_on_it_is_allowed(pl
         "booking_id": booking.booking_id,
         "current_status": "confirmed",
         "action": "check_in",
-        "allowed_actions": "cancel, no_show",
+        "allowed_actions": "cancel,no_show",
         "allowed_from": (evening() - LEAD).isoformat(),
     }
     assert (await place.read(booking.booking_id)) == booking

@@ -1,14 +1,26 @@
 """Names that one alphabet takes for two and another for one."""
 
-from maitred_client import InvalidArgumentFieldError, new_request_id
-from maitred_client.messages import GetFloorRequest, PutFloorRequest
-from tests.builders.world import small_world
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from maitred_client import AsyncMaitredClient, InvalidArgumentFieldError, new_request_id
+from maitred_client.messages import GetFloorRequest, PutFloorRequest, Table, UpdateTableRequest
+from tests.builders.world import World, small_world
 from tests.builders.world_extras import refused
 from tests.conftest import Served
 from tests.support.database import connected
 
 # What a database of a Turkish collation makes of capitals, said so that any database can.
 TURKISH = "translate(lower(translate(name, 'Iİ', 'ıi')), 'İ', 'i')"
+
+
+async def change_name(client: AsyncMaitredClient, world: World, table: str, name: str) -> None:
+    request = UpdateTableRequest(
+        request_id=new_request_id(),
+        restaurant_id=world.restaurant_id,
+        table=Table(table_id=world.tables[table], name=name),
+        update_mask=FieldMask(paths=["name"]),
+    )
+    await client.update_table(request)
 
 
 async def test_names_that_only_the_database_takes_for_one_are_refused_in_words(own_server: Served) -> None:
@@ -26,5 +38,11 @@ async def test_names_that_only_the_database_takes_for_one_are_refused_in_words(o
         error = await refused(client.put_floor(request), InvalidArgumentFieldError)
         assert error.metadata["field"] == "floor.tables.name"
         assert [violation.field for violation in error.violations] == ["floor.tables.name"]
+        await change_name(client, world, "T1", "I1")
+        error = await refused(change_name(client, world, "T2", "ı1"), InvalidArgumentFieldError)
+        assert (
+            [violation.field for violation in error.violations] == [error.metadata["field"]] == ["table.name"]
+        )
+        await change_name(client, world, "T1", "T1")
         again = await client.get_floor(GetFloorRequest(restaurant_id=world.restaurant_id))
         assert {table.name for table in again.floor.tables} == set(world.tables)

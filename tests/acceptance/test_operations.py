@@ -11,7 +11,12 @@ from maitred_client import (
     TableConflictHeldError,
     new_request_id,
 )
-from maitred_client.messages import GetOperationRequest, GetOperationResponse, OperationState
+from maitred_client.messages import (
+    ErrorReason,
+    GetOperationRequest,
+    GetOperationResponse,
+    OperationState,
+)
 from server.orchestrator.get_operation import ANSWERS
 from server.rpc.messages.operation import RESPONSES
 from server.rpc.scopes import SERVICES
@@ -59,6 +64,7 @@ async def test_a_refusal_is_told_with_its_reason(world: World, client: AsyncMait
         await client.hold_tables(request)
     found = await fate(client, "HoldTables", request.request_id)
     assert found.state == OperationState.OPERATION_STATE_REFUSED
+    assert found.reason == ErrorReason.ERROR_REASON_TABLE_CONFLICT_HELD
     assert (found.message, dict(found.metadata)) == (refused.value.message, dict(refused.value.metadata))
     assert not found.HasField("response")
 

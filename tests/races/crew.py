@@ -63,10 +63,11 @@ class Crew:
         booking_id: str,
         *names: str,
         request_id: UUID | None = None,
+        ttl_s: float | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> Held:
         command = HoldTablesCommand(
-            request_id or uuid4(), "", UUID(world.restaurant_id), UUID(booking_id), _ids(world, names)
+            request_id or uuid4(), "", UUID(world.restaurant_id), UUID(booking_id), _ids(world, names), ttl_s
         )
         use = HoldTables(self.once, self.inventories, uuid4, LIMITS)
         return await use(self.caller, command, Deadline.after(timeout_s))

@@ -15,7 +15,7 @@ from server.persistence import group
 from server.persistence.group import GROUPS
 from tests.builders.world import small_world
 from tests.conftest import Served
-from tests.races.crew import NOWHERE, TIMEOUT_S, crew_on, just_count, outcomes, worlds_of
+from tests.races.crew import NOWHERE, TIMEOUT_S, Pause, crew_on, just_count, outcomes, worlds_of
 from tests.races.evidence import sound
 from tests.support.database import Connection, connected, restaurant_locked
 
@@ -171,6 +171,31 @@ async def test_of_named_restaurants_those_are_locked_that_are_the_tenants_and_fr
             assert await locked(one, uuid4(), *ids) == []
             assert await locked(one, server.tenant_id, ids[1]) == [ids[1]]
             assert await locked(other, server.tenant_id, *reversed(ids)) == [ids[0], ids[2]]
+
+
+async def test_whoever_hears_that_its_ttl_is_out_of_range_has_the_request_to_itself(
+    server: Served, client: AsyncMaitredClient
+) -> None:
+    """The same request may go with another ttl, however long the others of its group are busy."""
+    (world,) = await worlds_of(client, 1)
+    one, other = await world.booking(), await world.booking()
+    async with crew_on(server.server_url, server.tenant_id) as crew:
+        pause, request_id = Pause(), uuid4()
+        crew.plan.arm_for("COMMIT", pause)
+        hasty, patient = (
+            asyncio.create_task(each)
+            for each in (
+                crew.hold(world, one.booking_id, "T1", request_id=request_id, ttl_s=1.0),
+                crew.hold(world, other.booking_id, "T2"),
+            )
+        )
+        await pause.reached()
+        assert not hasty.done()
+        pause.go_on.set()
+        refused, held = await outcomes(hasty, patient)
+        assert (refused, type(held)) == (Reason.HOLD_TTL_OUT_OF_RANGE, Held)
+        again = await crew.hold(world, one.booking_id, "T1", request_id=request_id, ttl_s=60.0)
+        assert isinstance(again, Held)
 
 
 async def _queue_for_locks(database: Connection, length: int) -> None:

@@ -33,6 +33,7 @@ from tests.support.edge import (
     refusal,
 )
 from tests.support.gate import gate_to
+from tests.support.logs import everything_logged
 from tests.support.requests import INVENTORY
 from tests.support.wire import Refused, Wire
 
@@ -138,7 +139,7 @@ async def test_a_refusal_leaves_gRPC_free_to_repeat_the_call() -> None:
 
 @pytest.mark.parametrize("error", [ValueError("SELECT"), InvariantError("SELECT"), TimeoutError("SELECT")])
 async def test_what_nobody_foresaw_is_logged_under_an_incident_id_and_not_told(error: Exception) -> None:
-    with capture_logs() as logs:
+    with everything_logged() as logs:
         async with edge(failing(error)) as here:
             found = refusal(await here.wire.call(GET, ASK))
             here.uses.wanted = at_once
@@ -148,6 +149,7 @@ async def test_what_nobody_foresaw_is_logged_under_an_incident_id_and_not_told(e
     (broken,) = [line for line in logs if line["event"] == "invariant_broken"]
     assert broken["incident_id"] == found.metadata["incident_id"]
     assert broken["exc_info"] is error
+    assert [line["incident_id"] for line in logs if line["event"] == "call"] == [broken["incident_id"], None]
 
 
 async def test_a_refusal_that_nobody_is_there_to_hear_is_no_incident(
@@ -208,6 +210,15 @@ async def test_a_deadline_that_the_server_sets_is_kept_and_named() -> None:
             found = refusal(await here.wire.call(GET, ASK, timeout_s=timeout_s))
             assert (found.code, found.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
         assert here.server.in_work == 0
+
+
+async def test_a_stream_has_no_deadline_but_its_callers() -> None:
+    async with edge(deadlines=DeadlineLimits(default_s=0.0, max_s=0.0)) as here:
+        headers = [("x-maitred-tenant", str(here.wire.tenant_id))]
+        watching: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = here.wire.channel.unary_stream(FOLLOW)
+        stream = watching(FLOOR.SerializeToString(), metadata=headers)
+        assert all([isinstance(await stream.read(), bytes) for _ in range(10)])
+        stream.cancel()
 
 
 async def test_the_callers_deadline_reaches_the_use_case() -> None:

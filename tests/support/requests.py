@@ -156,7 +156,7 @@ def policy() -> inventory_pb2.ServicePolicy:
         periods=[period],
         buffer_before=Duration(seconds=60),
         check_in_lead=Duration(seconds=3_600),
-        buffer_after=Duration(seconds=60),
+        buffer_after=Duration(seconds=120),
         slack_max=4,
         combinations=inventory_pb2.CombinationPolicy(
             enabled=True, tables_max=3, adjacency_mode=inventory_pb2.ADJACENCY_MODE_CONNECTED

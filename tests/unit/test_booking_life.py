@@ -55,7 +55,7 @@ def test_every_step_from_every_status_is_allowed_or_refused_as_the_house_says(
     assert refusal.reason is Reason.INVALID_STATE_TRANSITION
     assert refusal.metadata["current_status"] == status
     assert refusal.metadata["booking_id"] == str(BOOKING)
-    assert sorted(refusal.metadata["allowed_actions"].split(", ")) == sorted(allowed or ["none"])
+    assert refusal.metadata["allowed_actions"] == ",".join(allowed)
 
 
 @pytest.mark.parametrize("status", BookingStatus)
@@ -114,7 +114,7 @@ def test_a_party_that_is_too_early_is_told_when_to_come() -> None:
         require_check_in_time(present, lead, at(19) - lead - timedelta(seconds=1), "UTC")
     assert caught.value.reason is Reason.INVALID_STATE_TRANSITION
     assert caught.value.refusal.metadata["allowed_from"] == (at(19) - lead).isoformat()
-    assert caught.value.refusal.metadata["allowed_actions"] == "cancel, no_show"
+    assert caught.value.refusal.metadata["allowed_actions"] == "cancel,no_show"
 
 
 def test_tables_are_looked_for_until_the_cutoff_and_at_that_instant_still() -> None:

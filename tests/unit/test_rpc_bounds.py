@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -19,17 +20,19 @@ from maitred.v1 import (
 )
 from server.domain.limits import INSTANT_MAX, INSTANT_MIN
 from server.errors import FieldViolation, Reason, Refusal, ServiceError
+from server.orchestrator.put_floor import FloorPut
 from server.rpc.interceptors.parsing import Parsing
 from server.rpc.interceptors.unary import Context
 from server.rpc.messages.assignment import read_list_holds
 from server.rpc.messages.booking import read_list_bookings, read_put_booking
+from server.rpc.messages.floor import floor_message, read_put_floor, read_update_table
 from server.rpc.messages.inventory import read_list_restaurants, read_put_restaurant
 from server.rpc.messages.policy import read_put_service_policy
 from server.rpc.messages.text import shortened
 from server.rpc.status import MESSAGE_BYTES_MAX, message_of
 from tests.support.requests import policy
 
-A = str(UUID(int=1))
+A, B = str(UUID(int=1)), str(UUID(int=2))
 EVENING = datetime(2026, 6, 1, 18, tzinfo=UTC)
 
 
@@ -60,6 +63,50 @@ def test_a_name_of_one_character_and_one_of_two_hundred(name: str) -> None:
     restaurant = inventory_pb2.Restaurant(restaurant_id=A, name=name, time_zone="Europe/London")
     request = inventory_service_pb2.PutRestaurantRequest(request_id=A, restaurant=restaurant)
     assert read_put_restaurant(request).name == name
+
+
+def test_a_floor_of_the_least_and_the_most_survives_the_way_there_and_back() -> None:
+    least = inventory_pb2.Table(table_id=A, zone_id=A, name="t", capacity=1, min_party=1, max_party=1)
+    least.state = inventory_pb2.TABLE_STATE_OUT_OF_SERVICE
+    most = inventory_pb2.Table(
+        table_id=B, zone_id=B, name="m" * 50, capacity=100, min_party=100, max_party=100
+    )
+    most.MergeFrom(
+        inventory_pb2.Table(movable=True, attributes=["quiet"], state=inventory_pb2.TABLE_STATE_IN_SERVICE)
+    )
+    sent = inventory_pb2.Floor(restaurant_id=A, inventory_version=7, etag="i7", tables=[least, most])
+    sent.zones.add(zone_id=A, name="z", sort_order=1 - 2**31)
+    sent.zones.add(zone_id=B, name="y" * 100, sort_order=2**31 - 1)
+    sent.adjacency.add(table_a=A, table_b=B)
+    request = inventory_service_pb2.PutFloorRequest(request_id=A, restaurant_id=A, floor=sent)
+    assert floor_message(FloorPut(UUID(A), read_put_floor(request).floor, 7)) == sent
+
+
+@pytest.mark.parametrize(
+    ("field", "sent", "read"),
+    [
+        ("name", "t", "t"),
+        ("name", "t" * 50, "t" * 50),
+        ("capacity", 1, 1),
+        ("capacity", 100, 100),
+        ("min_party", 0, 1),
+        ("min_party", 1, 1),
+        ("min_party", 100, 100),
+        ("max_party", 0, 0),
+        ("max_party", 1, 1),
+        ("max_party", 100, 100),
+    ],
+)
+def test_the_least_and_the_most_that_a_table_is_changed_to(
+    field: str, sent: int | str, read: int | str
+) -> None:
+    table = inventory_pb2.Table(table_id=A)
+    setattr(table, field, sent)
+    mask = FieldMask(paths=[field])
+    request = inventory_service_pb2.UpdateTableRequest(
+        request_id=A, restaurant_id=A, table=table, update_mask=mask
+    )
+    assert read_update_table(request).changes == ((field, read),)
 
 
 @pytest.mark.parametrize(

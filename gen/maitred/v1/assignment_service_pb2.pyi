@@ -133,8 +133,9 @@ class _OperationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Operat
     OPERATION_STATE_UNSPECIFIED: _OperationState.ValueType  # 0
     """Never sent."""
     OPERATION_STATE_UNKNOWN: _OperationState.ValueType  # 1
-    """No answer is recorded: the call never arrived, failed for want of a database, was made under another request_id, or
-    its answer has been forgotten.
+    """No answer is recorded: the call never arrived, was made under another request_id, failed for a reason that says nothing
+    about it, such as load or a database that was away, or its answer has been forgotten. Refusals of a request's form or
+    ttl, or for want of an identity or a scope, are not recorded either, nor are those of AutoAssign without a request_id.
     """
     OPERATION_STATE_IN_PROGRESS: _OperationState.ValueType  # 2
     """A transaction works on it right now."""
@@ -149,8 +150,9 @@ class OperationState(_OperationState, metaclass=_OperationStateEnumTypeWrapper):
 OPERATION_STATE_UNSPECIFIED: OperationState.ValueType  # 0
 """Never sent."""
 OPERATION_STATE_UNKNOWN: OperationState.ValueType  # 1
-"""No answer is recorded: the call never arrived, failed for want of a database, was made under another request_id, or
-its answer has been forgotten.
+"""No answer is recorded: the call never arrived, was made under another request_id, failed for a reason that says nothing
+about it, such as load or a database that was away, or its answer has been forgotten. Refusals of a request's form or
+ttl, or for want of an identity or a scope, are not recorded either, nor are those of AutoAssign without a request_id.
 """
 OPERATION_STATE_IN_PROGRESS: OperationState.ValueType  # 2
 """A transaction works on it right now."""
@@ -1026,7 +1028,9 @@ class AutoAssignResponse(_message.Message):
     outcome: Global___AutoAssignOutcome.ValueType
     """What came of it."""
     request_id: _builtins.str
-    """The request_id of the call: the caller's or the derived one. GetOperation knows the answer by it."""
+    """The request_id of the call: the caller's or the derived one. GetOperation knows the answer by it. Empty when time ran
+    out before it was derived.
+    """
     cost: _builtins.float
     """Cost of the assigned plan; see Plan.cost. 0 when this call assigned nothing."""
     score: _builtins.float
@@ -1302,7 +1306,7 @@ class AutoAssignDecision(_message.Message):
     """See AutoAssignResponse.score."""
     request_id: _builtins.str
     """The derived request_id; GetOperation with the method AutoAssign knows the whole answer by it. Empty when it was
-    refused.
+    refused, or time ran out before it was derived.
     """
     reason: _reasons_pb2.ErrorReason.ValueType
     """Why it was refused; not set when it was not."""
@@ -1829,13 +1833,13 @@ class WatchFloorRequest(_message.Message):
 
     @_builtins.property
     def window_end(self) -> _timestamp_pb2.Timestamp:
-        """The snapshot has what overlaps the time before this. Default 366 days after window_start. Changes are sent whatever
-        window they are about.
+        """The snapshot has what overlaps the time before this. Default 366 days after window_start. A window with more than
+        20,000 holds, assignments or blocks is refused. Changes are sent whatever window they are about.
         """
 
     @_builtins.property
     def heartbeat(self) -> _duration_pb2.Duration:
-        """The longest silence: 1 s to 60 s. Default 15 s."""
+        """The longest silence: 1 s to 60 s in whole seconds. Default 15 s."""
 
     def __init__(
         self,

@@ -171,7 +171,9 @@ class _BookingActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Booking
     BOOKING_ACTION_UNSPECIFIED: _BookingAction.ValueType  # 0
     """Not accepted."""
     BOOKING_ACTION_QUEUE: _BookingAction.ValueType  # 1
-    """pending → pending_allocation: the worker looks for tables from now on, as by DispatchAutoAssign."""
+    """pending → pending_allocation: the worker looks for tables from now on, as by DispatchAutoAssign. After the cutoff it
+    only notes in the job that it is too late.
+    """
     BOOKING_ACTION_CHECK_IN: _BookingAction.ValueType  # 2
     """confirmed → checked_in. Refused while needs_tables says that the tables were given for an earlier time or party, and
     earlier than the policy's check_in_lead allows.
@@ -194,7 +196,9 @@ class BookingAction(_BookingAction, metaclass=_BookingActionEnumTypeWrapper):
 BOOKING_ACTION_UNSPECIFIED: BookingAction.ValueType  # 0
 """Not accepted."""
 BOOKING_ACTION_QUEUE: BookingAction.ValueType  # 1
-"""pending → pending_allocation: the worker looks for tables from now on, as by DispatchAutoAssign."""
+"""pending → pending_allocation: the worker looks for tables from now on, as by DispatchAutoAssign. After the cutoff it
+only notes in the job that it is too late.
+"""
 BOOKING_ACTION_CHECK_IN: BookingAction.ValueType  # 2
 """confirmed → checked_in. Refused while needs_tables says that the tables were given for an earlier time or party, and
 earlier than the policy's check_in_lead allows.
@@ -409,7 +413,7 @@ class PartyRequest(_message.Message):
 
     @_builtins.property
     def duration(self) -> _duration_pb2.Duration:
-        """Length of stay, instead of the policy's turn time. 5 minutes to 12 hours."""
+        """Length of stay, instead of the policy's turn time. 5 minutes to 12 hours in whole seconds."""
 
     @_builtins.property
     def required_attributes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

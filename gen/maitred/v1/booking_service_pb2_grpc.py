@@ -62,9 +62,10 @@ class BookingServiceServicer:
     """
 
     def PutBooking(self, request, context):
-        """Creates a booking or changes what it wants. Changing time, party, zone or required attributes of a booking that
-        has tables keeps the old tables until new ones are assigned, and sets needs_tables. A booking that is checked in,
-        completed, cancelled or a no-show is changed no more: INVALID_STATE_TRANSITION.
+        """Creates a booking or changes what it wants, as a whole: what is left out is not wanted any more. Changing time, party,
+        zone or required attributes of a booking that has tables keeps the old tables until new ones are assigned, and sets
+        needs_tables. A booking that is checked in, completed, cancelled or a no-show is changed no more:
+        INVALID_STATE_TRANSITION.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,9 +34,10 @@ class BookingServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> BookingServiceAsyncStub: ...
     PutBooking: _grpc.UnaryUnaryMultiCallable[_booking_service_pb2.PutBookingRequest, _booking_service_pb2.PutBookingResponse]
-    """Creates a booking or changes what it wants. Changing time, party, zone or required attributes of a booking that
-    has tables keeps the old tables until new ones are assigned, and sets needs_tables. A booking that is checked in,
-    completed, cancelled or a no-show is changed no more: INVALID_STATE_TRANSITION.
+    """Creates a booking or changes what it wants, as a whole: what is left out is not wanted any more. Changing time, party,
+    zone or required attributes of a booking that has tables keeps the old tables until new ones are assigned, and sets
+    needs_tables. A booking that is checked in, completed, cancelled or a no-show is changed no more:
+    INVALID_STATE_TRANSITION.
     """
     GetBooking: _grpc.UnaryUnaryMultiCallable[_booking_service_pb2.GetBookingRequest, _booking_service_pb2.GetBookingResponse]
     """One booking with its history."""
@@ -51,9 +52,10 @@ class BookingServiceAsyncStub(BookingServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PutBooking: _aio.UnaryUnaryMultiCallable[_booking_service_pb2.PutBookingRequest, _booking_service_pb2.PutBookingResponse]  # type: ignore[assignment]
-    """Creates a booking or changes what it wants. Changing time, party, zone or required attributes of a booking that
-    has tables keeps the old tables until new ones are assigned, and sets needs_tables. A booking that is checked in,
-    completed, cancelled or a no-show is changed no more: INVALID_STATE_TRANSITION.
+    """Creates a booking or changes what it wants, as a whole: what is left out is not wanted any more. Changing time, party,
+    zone or required attributes of a booking that has tables keeps the old tables until new ones are assigned, and sets
+    needs_tables. A booking that is checked in, completed, cancelled or a no-show is changed no more:
+    INVALID_STATE_TRANSITION.
     """
     GetBooking: _aio.UnaryUnaryMultiCallable[_booking_service_pb2.GetBookingRequest, _booking_service_pb2.GetBookingResponse]  # type: ignore[assignment]
     """One booking with its history."""
@@ -71,9 +73,10 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _booking_service_pb2.PutBookingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_booking_service_pb2.PutBookingResponse, _abc.Awaitable[_booking_service_pb2.PutBookingResponse]]:
-        """Creates a booking or changes what it wants. Changing time, party, zone or required attributes of a booking that
-        has tables keeps the old tables until new ones are assigned, and sets needs_tables. A booking that is checked in,
-        completed, cancelled or a no-show is changed no more: INVALID_STATE_TRANSITION.
+        """Creates a booking or changes what it wants, as a whole: what is left out is not wanted any more. Changing time, party,
+        zone or required attributes of a booking that has tables keeps the old tables until new ones are assigned, and sets
+        needs_tables. A booking that is checked in, completed, cancelled or a no-show is changed no more:
+        INVALID_STATE_TRANSITION.
         """
 
     @_abc_1.abstractmethod

@@ -41,7 +41,9 @@ class _RejectionCureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rejecti
     REJECTION_CURE_POLICY_CHANGED: _RejectionCure.ValueType  # 6
     """The service policy allows more: capacity.inventory.changed."""
     REJECTION_CURE_BOOKING_CHANGED: _RejectionCure.ValueType  # 7
-    """The booking itself asks for something else: capacity.booking.changed."""
+    """The booking itself asks for something else: capacity.booking.changed. Not named with COMBINATION_NOT_ADJACENT, although
+    a party below the policy's adjacency_party_size_min would do.
+    """
 
 class RejectionCure(_RejectionCure, metaclass=_RejectionCureEnumTypeWrapper):
     """A change after which a table set may be possible, and the outbox events that tell of it."""
@@ -61,7 +63,9 @@ REJECTION_CURE_FLOOR_CHANGED: RejectionCure.ValueType  # 5
 REJECTION_CURE_POLICY_CHANGED: RejectionCure.ValueType  # 6
 """The service policy allows more: capacity.inventory.changed."""
 REJECTION_CURE_BOOKING_CHANGED: RejectionCure.ValueType  # 7
-"""The booking itself asks for something else: capacity.booking.changed."""
+"""The booking itself asks for something else: capacity.booking.changed. Not named with COMBINATION_NOT_ADJACENT, although
+a party below the policy's adjacency_party_size_min would do.
+"""
 Global___RejectionCure: _TypeAlias = RejectionCure  # noqa: Y015
 
 class _CheckStatus:

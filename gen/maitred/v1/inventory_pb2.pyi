@@ -420,7 +420,7 @@ class ServicePolicy(_message.Message):
 
     @_builtins.property
     def buffer_before(self) -> _duration_pb2.Duration:
-        """Time a table is taken before the party sits down. Up to 2 hours. Default 0."""
+        """Time a table is taken before the party sits down. Up to 2 hours, as all lengths of a policy in whole seconds. Default 0."""
 
     @_builtins.property
     def buffer_after(self) -> _duration_pb2.Duration:

@@ -36,7 +36,9 @@ class PutRestaurantRequest(_message.Message):
     """Who asks, when that is not the caller itself; up to 200 characters."""
     @_builtins.property
     def restaurant(self) -> _inventory_pb2.Restaurant:
-        """restaurant_id, name and time_zone are read; etag, when set, must be the current one."""
+        """restaurant_id, name and time_zone are read; etag, when set, must be the current one. A restaurant_id that another tenant
+        has is refused with RESTAURANT_NOT_FOUND.
+        """
 
     def __init__(
         self,
@@ -415,7 +417,9 @@ class UpdateTableRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """One or more of: name, zone_id, capacity, min_party, max_party, movable, attributes, state."""
+        """One or more of: name, zone_id, capacity, min_party, max_party, movable, attributes, state. A max_party that is the
+        capacity follows it unless it is named.
+        """
 
     def __init__(
         self,
@@ -493,7 +497,7 @@ class BlockTablesRequest(_message.Message):
     """For staff: one line of up to 500 characters."""
     @_builtins.property
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """1 to 100 tables."""
+        """1 to 100 different tables."""
 
     @_builtins.property
     def window_start(self) -> _timestamp_pb2.Timestamp:

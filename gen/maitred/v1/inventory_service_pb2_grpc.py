@@ -119,7 +119,8 @@ class InventoryServiceServicer:
 
     def PutServicePolicy(self, request, context):
         """Replaces the service policy as a whole. Windows of existing bookings stay as they are; holds that no longer
-        pass are refused at confirm as POLICY_DRIFT. The same policy again changes nothing.
+        pass are refused at confirm as POLICY_DRIFT. The same policy again changes nothing. One under which the floor has more
+        than 25,000 possible merges is refused, so that planning can look at all of them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,7 +135,7 @@ class InventoryServiceServicer:
 
     def PutFloor(self, request, context):
         """Replaces zones, tables and adjacency as a whole. A table that still has live claims cannot be left out. The same
-        floor again changes nothing.
+        floor again changes nothing. One with more than 25,000 possible merges under the policy is refused.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -148,14 +149,15 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateTable(self, request, context):
-        """Changes the fields of one table that the update mask names.
+        """Changes the fields of one table that the update mask names. A floor that PutFloor would refuse is refused here too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BlockTables(self, request, context):
-        """Takes tables for nobody. Refused when a live claim overlaps; the conflicts are listed.
+        """Takes tables for nobody. Refused when a live claim overlaps; the conflicts are listed. Refused with WINDOW_IN_PAST when
+        the window is over.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

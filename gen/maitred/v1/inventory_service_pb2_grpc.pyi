@@ -41,20 +41,23 @@ class InventoryServiceStub:
     """The tenant's restaurants, by name."""
     PutServicePolicy: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.PutServicePolicyRequest, _inventory_service_pb2.PutServicePolicyResponse]
     """Replaces the service policy as a whole. Windows of existing bookings stay as they are; holds that no longer
-    pass are refused at confirm as POLICY_DRIFT. The same policy again changes nothing.
+    pass are refused at confirm as POLICY_DRIFT. The same policy again changes nothing. One under which the floor has more
+    than 25,000 possible merges is refused, so that planning can look at all of them.
     """
     GetServicePolicy: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.GetServicePolicyRequest, _inventory_service_pb2.GetServicePolicyResponse]
     """The service policy, defaults filled in."""
     PutFloor: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.PutFloorRequest, _inventory_service_pb2.PutFloorResponse]
     """Replaces zones, tables and adjacency as a whole. A table that still has live claims cannot be left out. The same
-    floor again changes nothing.
+    floor again changes nothing. One with more than 25,000 possible merges under the policy is refused.
     """
     GetFloor: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.GetFloorRequest, _inventory_service_pb2.GetFloorResponse]
     """The floor."""
     UpdateTable: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.UpdateTableRequest, _inventory_service_pb2.UpdateTableResponse]
-    """Changes the fields of one table that the update mask names."""
+    """Changes the fields of one table that the update mask names. A floor that PutFloor would refuse is refused here too."""
     BlockTables: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.BlockTablesRequest, _inventory_service_pb2.BlockTablesResponse]
-    """Takes tables for nobody. Refused when a live claim overlaps; the conflicts are listed."""
+    """Takes tables for nobody. Refused when a live claim overlaps; the conflicts are listed. Refused with WINDOW_IN_PAST when
+    the window is over.
+    """
     UnblockTables: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.UnblockTablesRequest, _inventory_service_pb2.UnblockTablesResponse]
     """Gives blocked tables back. Doing it again changes nothing."""
     ListBlocks: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.ListBlocksRequest, _inventory_service_pb2.ListBlocksResponse]
@@ -73,20 +76,23 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
     """The tenant's restaurants, by name."""
     PutServicePolicy: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.PutServicePolicyRequest, _inventory_service_pb2.PutServicePolicyResponse]  # type: ignore[assignment]
     """Replaces the service policy as a whole. Windows of existing bookings stay as they are; holds that no longer
-    pass are refused at confirm as POLICY_DRIFT. The same policy again changes nothing.
+    pass are refused at confirm as POLICY_DRIFT. The same policy again changes nothing. One under which the floor has more
+    than 25,000 possible merges is refused, so that planning can look at all of them.
     """
     GetServicePolicy: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.GetServicePolicyRequest, _inventory_service_pb2.GetServicePolicyResponse]  # type: ignore[assignment]
     """The service policy, defaults filled in."""
     PutFloor: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.PutFloorRequest, _inventory_service_pb2.PutFloorResponse]  # type: ignore[assignment]
     """Replaces zones, tables and adjacency as a whole. A table that still has live claims cannot be left out. The same
-    floor again changes nothing.
+    floor again changes nothing. One with more than 25,000 possible merges under the policy is refused.
     """
     GetFloor: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.GetFloorRequest, _inventory_service_pb2.GetFloorResponse]  # type: ignore[assignment]
     """The floor."""
     UpdateTable: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.UpdateTableRequest, _inventory_service_pb2.UpdateTableResponse]  # type: ignore[assignment]
-    """Changes the fields of one table that the update mask names."""
+    """Changes the fields of one table that the update mask names. A floor that PutFloor would refuse is refused here too."""
     BlockTables: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.BlockTablesRequest, _inventory_service_pb2.BlockTablesResponse]  # type: ignore[assignment]
-    """Takes tables for nobody. Refused when a live claim overlaps; the conflicts are listed."""
+    """Takes tables for nobody. Refused when a live claim overlaps; the conflicts are listed. Refused with WINDOW_IN_PAST when
+    the window is over.
+    """
     UnblockTables: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.UnblockTablesRequest, _inventory_service_pb2.UnblockTablesResponse]  # type: ignore[assignment]
     """Gives blocked tables back. Doing it again changes nothing."""
     ListBlocks: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.ListBlocksRequest, _inventory_service_pb2.ListBlocksResponse]  # type: ignore[assignment]
@@ -126,7 +132,8 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_service_pb2.PutServicePolicyResponse, _abc.Awaitable[_inventory_service_pb2.PutServicePolicyResponse]]:
         """Replaces the service policy as a whole. Windows of existing bookings stay as they are; holds that no longer
-        pass are refused at confirm as POLICY_DRIFT. The same policy again changes nothing.
+        pass are refused at confirm as POLICY_DRIFT. The same policy again changes nothing. One under which the floor has more
+        than 25,000 possible merges is refused, so that planning can look at all of them.
         """
 
     @_abc_1.abstractmethod
@@ -144,7 +151,7 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_service_pb2.PutFloorResponse, _abc.Awaitable[_inventory_service_pb2.PutFloorResponse]]:
         """Replaces zones, tables and adjacency as a whole. A table that still has live claims cannot be left out. The same
-        floor again changes nothing.
+        floor again changes nothing. One with more than 25,000 possible merges under the policy is refused.
         """
 
     @_abc_1.abstractmethod
@@ -161,7 +168,7 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_service_pb2.UpdateTableRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_service_pb2.UpdateTableResponse, _abc.Awaitable[_inventory_service_pb2.UpdateTableResponse]]:
-        """Changes the fields of one table that the update mask names."""
+        """Changes the fields of one table that the update mask names. A floor that PutFloor would refuse is refused here too."""
 
     @_abc_1.abstractmethod
     def BlockTables(
@@ -169,7 +176,9 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_service_pb2.BlockTablesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_service_pb2.BlockTablesResponse, _abc.Awaitable[_inventory_service_pb2.BlockTablesResponse]]:
-        """Takes tables for nobody. Refused when a live claim overlaps; the conflicts are listed."""
+        """Takes tables for nobody. Refused when a live claim overlaps; the conflicts are listed. Refused with WINDOW_IN_PAST when
+        the window is over.
+        """
 
     @_abc_1.abstractmethod
     def UnblockTables(

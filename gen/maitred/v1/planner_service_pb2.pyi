@@ -127,8 +127,8 @@ class PlanTablesRequest(_message.Message):
     restaurant_id: _builtins.str
     """The restaurant."""
     booking_id: _builtins.str
-    """A stored booking. Its own holds and tables are not in its way. Whether its status allows it to get tables is not
-    looked at.
+    """A stored booking. Its own holds and tables are not in its way. One whose window is over is refused. Whether its
+    status allows it to get tables is not looked at.
     """
     plans_max: _builtins.int
     """How many plans to return, 1 to 50; 0 means 5."""
@@ -608,8 +608,8 @@ class ExplainTableRequest(_message.Message):
     restaurant_id: _builtins.str
     """The restaurant."""
     booking_id: _builtins.str
-    """A stored booking. Its own holds and tables are not in its way. Whether its status allows it to get tables is not
-    looked at.
+    """A stored booking. Its own holds and tables are not in its way. One whose window is over is refused. Whether its
+    status allows it to get tables is not looked at.
     """
     @_builtins.property
     def party(self) -> _booking_pb2.PartyRequest:
@@ -747,7 +747,7 @@ class AvailabilityQuestion(_message.Message):
 
     @_builtins.property
     def duration(self) -> _duration_pb2.Duration:
-        """Length of stay, instead of the policy's turn time. 5 minutes to 12 hours."""
+        """Length of stay, instead of the policy's turn time. 5 minutes to 12 hours in whole seconds."""
 
     @_builtins.property
     def required_attributes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -27,9 +27,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     google.rpc.ErrorInfo, and in events, such a reason has its name.
     """
     ERROR_REASON_INVALID_ARGUMENT_FIELD: _ErrorReason.ValueType  # 1
-    """A field is missing, malformed, too long, out of its range, or repeated where it must be unique. What people write, such
-    as names, references, notes, reasons and actors, is one line without control characters. Up to 32 bad fields of the
-    request are listed in google.rpc.BadRequest; the message says how many there are.
+    """A field is missing, malformed, too long, out of its range, or a value of an enum that the server does not know; or a
+    list of ids, words or enum values has one of them twice. What people write, such as names, references, notes, reasons
+    and actors, is one line without control characters. Up to 32 bad fields of the request are listed in
+    google.rpc.BadRequest; the message says how many there are. "request" is all of it: over 4 MiB, or no such message.
     Status: INVALID_ARGUMENT + BadRequest
     Metadata: field, limit
     Retry: AFTER_FIX
@@ -71,11 +72,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Repeat the identical call after the delay; it will get the recorded answer.
     """
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 7
-    """The call carries no identity that the server accepts.
+    """The call carries no identity that the server accepts. In trusted-header mode x-maitred-tenant is the tenant's UUID;
+    x-maitred-actor may name the caller, who is "unknown" otherwise, and x-maitred-scopes what it may, parted by commas:
+    everything otherwise. Each is sent once at most.
     Status: UNAUTHENTICATED
     Metadata: header
     Retry: NO
-    Remedy: Send the identity the server asks for; in trusted-header mode that is the x-maitred-tenant header.
+    Remedy: Send the identity the server asks for.
     """
     ERROR_REASON_PERMISSION_MISSING: _ErrorReason.ValueType  # 8
     """The caller's scopes don't cover this method.
@@ -157,7 +160,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_INVALID_STATE_TRANSITION: _ErrorReason.ValueType  # 16
     """The booking's status does not allow this step; or a changed booking should check in on tables that were given for
     its earlier time or party; or it is too early to check in, and allowed_from says from when on it is allowed (empty
-    when time changes nothing).
+    when time changes nothing). Actions are those of BookingAction in lower case; what else was asked for, action says in
+    words.
     Status: FAILED_PRECONDITION
     Metadata: booking_id, current_status, action, allowed_actions, allowed_from
     Retry: HUMAN
@@ -200,7 +204,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Read the hold (GetHold) and confirm what it holds, or hold anew.
     """
     ERROR_REASON_HOLD_TTL_OUT_OF_RANGE: _ErrorReason.ValueType  # 22
-    """The requested time to live is outside what the restaurant's service allows.
+    """The requested time to live is outside what the server allows.
     Status: OUT_OF_RANGE
     Metadata: ttl_s, ttl_s_min, ttl_s_max
     Retry: AFTER_FIX
@@ -218,7 +222,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: FAILED_PRECONDITION
     Metadata: start, time_zone, next_opening
     Retry: AFTER_FIX
-    Remedy: Choose a start within a service period; next_opening names the next one.
+    Remedy: Choose a start within a service period; next_opening names the next, if one follows soon.
     """
     ERROR_REASON_SERVICE_OVERRUN: _ErrorReason.ValueType  # 24
     """The stay with its buffer does not fit before the end of a service period that may not be overrun.
@@ -374,7 +378,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     sets were left out. With the outcome fully_taken something would seat the party but is taken (OFFER_ALTERNATIVES);
     with needs_staff nothing on this floor seats it under the policy (ASK_STAFF); tables to avoid count for neither.
     relaxed_taken_by says what takes the sets that would do with the policy's relaxations; it is empty when there are
-    none.
+    none. Each of the reasons comes with the number of sets that it keeps out, such as CAPACITY_INSUFFICIENT=3.
     Status: FAILED_PRECONDITION + FailedChecks
     Metadata: booking_id, party_size, outcome, reasons, relaxed_taken_by, next_steps
     Retry: AFTER_FIX or HUMAN
@@ -411,7 +415,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Repeat the identical call; another process will answer.
     """
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 48
-    """The caller's deadline was over before the work was done. A mutating call may or may not have been committed.
+    """The caller's deadline was over before the work was done. A mutating call may or may not have been committed. A call
+    without a deadline gets 10 s and none more than 60 s, unless the server is configured otherwise; streams get what the
+    caller sets.
     Status: DEADLINE_EXCEEDED
     Metadata: none
     Retry: SAME_KEY
@@ -437,6 +443,10 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     Retry classes. SAME_KEY: repeat the identical call with the same request_id. REPLAN: plan again and call with a
     new request_id. AFTER_FIX: change the request first. WAIT: repeat after the delay in RetryInfo. NO: final.
     HUMAN: a person has to decide. Status NONE: never the status of a call, only a reason inside a plan.
+
+    Ids are taken in either case, and answers have them in lower case. Instants lie in the years 1970 to 2199; what is finer
+    than a microsecond is cut off. In metadata instants are ISO 8601 with an offset, and lists are separated by commas
+    without spaces. What is too long there is cut, and then ends with "…".
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
@@ -444,9 +454,10 @@ ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 google.rpc.ErrorInfo, and in events, such a reason has its name.
 """
 ERROR_REASON_INVALID_ARGUMENT_FIELD: ErrorReason.ValueType  # 1
-"""A field is missing, malformed, too long, out of its range, or repeated where it must be unique. What people write, such
-as names, references, notes, reasons and actors, is one line without control characters. Up to 32 bad fields of the
-request are listed in google.rpc.BadRequest; the message says how many there are.
+"""A field is missing, malformed, too long, out of its range, or a value of an enum that the server does not know; or a
+list of ids, words or enum values has one of them twice. What people write, such as names, references, notes, reasons
+and actors, is one line without control characters. Up to 32 bad fields of the request are listed in
+google.rpc.BadRequest; the message says how many there are. "request" is all of it: over 4 MiB, or no such message.
 Status: INVALID_ARGUMENT + BadRequest
 Metadata: field, limit
 Retry: AFTER_FIX
@@ -488,11 +499,13 @@ Retry: SAME_KEY
 Remedy: Repeat the identical call after the delay; it will get the recorded answer.
 """
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 7
-"""The call carries no identity that the server accepts.
+"""The call carries no identity that the server accepts. In trusted-header mode x-maitred-tenant is the tenant's UUID;
+x-maitred-actor may name the caller, who is "unknown" otherwise, and x-maitred-scopes what it may, parted by commas:
+everything otherwise. Each is sent once at most.
 Status: UNAUTHENTICATED
 Metadata: header
 Retry: NO
-Remedy: Send the identity the server asks for; in trusted-header mode that is the x-maitred-tenant header.
+Remedy: Send the identity the server asks for.
 """
 ERROR_REASON_PERMISSION_MISSING: ErrorReason.ValueType  # 8
 """The caller's scopes don't cover this method.
@@ -574,7 +587,8 @@ Remedy: Watch again without a resume_token; the stream starts with a snapshot.
 ERROR_REASON_INVALID_STATE_TRANSITION: ErrorReason.ValueType  # 16
 """The booking's status does not allow this step; or a changed booking should check in on tables that were given for
 its earlier time or party; or it is too early to check in, and allowed_from says from when on it is allowed (empty
-when time changes nothing).
+when time changes nothing). Actions are those of BookingAction in lower case; what else was asked for, action says in
+words.
 Status: FAILED_PRECONDITION
 Metadata: booking_id, current_status, action, allowed_actions, allowed_from
 Retry: HUMAN
@@ -617,7 +631,7 @@ Retry: AFTER_FIX
 Remedy: Read the hold (GetHold) and confirm what it holds, or hold anew.
 """
 ERROR_REASON_HOLD_TTL_OUT_OF_RANGE: ErrorReason.ValueType  # 22
-"""The requested time to live is outside what the restaurant's service allows.
+"""The requested time to live is outside what the server allows.
 Status: OUT_OF_RANGE
 Metadata: ttl_s, ttl_s_min, ttl_s_max
 Retry: AFTER_FIX
@@ -635,7 +649,7 @@ ERROR_REASON_OUTSIDE_SERVICE_HOURS: ErrorReason.ValueType  # 23
 Status: FAILED_PRECONDITION
 Metadata: start, time_zone, next_opening
 Retry: AFTER_FIX
-Remedy: Choose a start within a service period; next_opening names the next one.
+Remedy: Choose a start within a service period; next_opening names the next, if one follows soon.
 """
 ERROR_REASON_SERVICE_OVERRUN: ErrorReason.ValueType  # 24
 """The stay with its buffer does not fit before the end of a service period that may not be overrun.
@@ -791,7 +805,7 @@ ERROR_REASON_NO_FEASIBLE_PLAN: ErrorReason.ValueType  # 52
 sets were left out. With the outcome fully_taken something would seat the party but is taken (OFFER_ALTERNATIVES);
 with needs_staff nothing on this floor seats it under the policy (ASK_STAFF); tables to avoid count for neither.
 relaxed_taken_by says what takes the sets that would do with the policy's relaxations; it is empty when there are
-none.
+none. Each of the reasons comes with the number of sets that it keeps out, such as CAPACITY_INSUFFICIENT=3.
 Status: FAILED_PRECONDITION + FailedChecks
 Metadata: booking_id, party_size, outcome, reasons, relaxed_taken_by, next_steps
 Retry: AFTER_FIX or HUMAN
@@ -828,7 +842,9 @@ Retry: SAME_KEY
 Remedy: Repeat the identical call; another process will answer.
 """
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 48
-"""The caller's deadline was over before the work was done. A mutating call may or may not have been committed.
+"""The caller's deadline was over before the work was done. A mutating call may or may not have been committed. A call
+without a deadline gets 10 s and none more than 60 s, unless the server is configured otherwise; streams get what the
+caller sets.
 Status: DEADLINE_EXCEEDED
 Metadata: none
 Retry: SAME_KEY
