@@ -96,13 +96,14 @@ def _nowhere() -> TextIO:
 @cache
 def results() -> Console:
     """The console for results. It follows sys.stdout, its width, NO_COLOR and whether it is a terminal."""
-    return Console(highlight=False)
+    # Whatever stands between colons may be a part of an address.
+    return Console(highlight=False, emoji=False)
 
 
 @cache
 def errors() -> Console:
     """The console for progress and complaints."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, emoji=False)
 
 
 def _written(write: Callable[[], None]) -> bool:

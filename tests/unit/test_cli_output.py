@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from server.cli import output
+from server.cli.failures import CommandFailure, ExitCode, report
 
 EVENT = "581da4e1-6a13-437b-868e-a517dfe3c0aa"
 PROBLEM = "the receiver answered 410 and wants no more of these"
@@ -39,6 +40,14 @@ def test_a_fact_is_never_cut_off(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "maitred plan --party 4 --start 20:00" in printed
     assert EVENT in printed
+
+
+def test_what_stands_between_colons_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    report(CommandFailure(ExitCode.UNREACHABLE, "maitred:abc: no answer", "Check maitred:abc: or not."))
+    output.show("a :smile: [dim]and[/] a", output.grid(("Table",), [(":x:",)]))
+    printed = capsys.readouterr()
+    assert printed.err.count("maitred:abc:") == 2
+    assert printed.out.split() == ["a", ":smile:", "and", "a", "Table", ":x:"]
 
 
 def test_a_log_that_found_no_room_for_a_line_goes_on_when_there_is_room_again() -> None:
