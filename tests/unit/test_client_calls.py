@@ -99,7 +99,7 @@ def test_an_address_that_is_not_a_host_and_a_port_is_refused(address: str) -> No
 
 
 @pytest.mark.parametrize(
-    "address", ["[::1]:7420", "dns:///maitred", "ipv4:127.0.0.1:7420", "unix:/run/maitred"]
+    "address", ["[::1]:7420", "dns:///maitred", "ipv4:127.0.0.1:65535", "unix:/run/maitred"]
 )
 def test_any_address_that_grpc_can_look_up_is_taken(address: str) -> None:
     MaitredClient(address, tenant_id=TENANT).close()
