@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -111,6 +112,13 @@ def _written(write: Callable[[], None]) -> bool:
     write()
     sys.stdout.flush()
     return not getattr(sys.stdout, "is_silent", False)
+
+
+def is_read() -> bool:
+    """Whether standard output still has a reader: a pipe is known to have none before anything more is written."""
+    watched = select.poll()
+    watched.register(sys.stdout.fileno(), 0)
+    return not any(event & (select.POLLERR | select.POLLHUP) for _, event in watched.poll(0))
 
 
 def typed(program: str) -> str:

@@ -1,12 +1,14 @@
 """What people read in a terminal of any width, and what becomes of what nobody reads."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from maitred_client.messages import FloorHeartbeat, WatchFloorResponse
 from server.cli import output
 from server.cli.failures import CommandFailure, ExitCode, report
+from server.cli.floor_watching import print_changes
 
 EVENT = "581da4e1-6a13-437b-868e-a517dfe3c0aa"
 PROBLEM = "the receiver answered 410 and wants no more of these"
@@ -62,3 +64,22 @@ def test_a_log_that_found_no_room_for_a_line_goes_on_when_there_is_room_again() 
         log.write("a line with room\n")
         log.flush()
         assert "a line with room\n" in [lines.readline(), lines.readline()]
+
+
+async def test_a_watch_that_nobody_reads_any_more_ends_while_nothing_happens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reader, writer = os.pipe()
+    heard: list[int] = []
+
+    async def quiet() -> AsyncIterator[WatchFloorResponse]:
+        for beat in range(1, 4):
+            heard.append(beat)
+            if beat == 2:
+                os.close(reader)
+            yield WatchFloorResponse(heartbeat=FloorHeartbeat(floor_version=beat))
+
+    with os.fdopen(writer, "w") as piped:
+        monkeypatch.setattr("sys.stdout", piped)
+        await print_changes(quiet())
+    assert heard == [1, 2]
