@@ -186,6 +186,11 @@ def test_a_number_of_attempts_that_grpc_would_not_keep_is_refused(attempts_max: 
         RetryPolicy(attempts_max=attempts_max)
 
 
+def test_a_policy_that_repeats_after_no_status_is_refused() -> None:
+    with pytest.raises(ValueError, match="codes is empty"):
+        RetryPolicy(codes=())
+
+
 @pytest.mark.parametrize("length_s", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_backoff_that_is_no_length_is_refused(length_s: float) -> None:
     with pytest.raises(ValueError, match="backoff_s_initial is"):
