@@ -1,5 +1,7 @@
 """What people read in a terminal of any width, and what becomes of what nobody reads."""
 
+import io
+import json
 import os
 from collections.abc import AsyncIterator, Iterator
 
@@ -83,3 +85,13 @@ async def test_a_watch_that_nobody_reads_any_more_ends_while_nothing_happens(
         monkeypatch.setattr("sys.stdout", piped)
         await print_changes(quiet())
     assert heard == [1, 2]
+
+
+@pytest.mark.parametrize("form", [output.Format.JSON, output.Format.JSONL])
+def test_json_loses_no_character_where_a_stream_cannot_take_it(
+    form: output.Format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii", errors="replace"))
+    output.write_json({"name": "窓際"}, form)
+    assert json.loads(raw.getvalue()) == {"name": "窓際"}
