@@ -45,9 +45,8 @@ async def diagnose(settings: Settings) -> tuple[Finding, ...]:
             with explaining():
                 findings += await _database_findings(settings, found)
     except StartError as problem:
-        findings.append(
-            Finding("database", False, str(problem), "Start the database, or correct the setting.")
-        )
+        remedy = "Start the database, grant its role what it lacks, or correct the setting."
+        findings.append(Finding("database", False, str(problem), remedy))
     address = f"{settings.host}:{settings.port}"
     health = await ask_health(address, HEALTH_TIMEOUT_S)
     findings.append(

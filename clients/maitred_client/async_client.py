@@ -40,6 +40,7 @@ class AsyncMaitredClient(AsyncOpsCalls):
     It is made inside the running event loop and belongs to it: RuntimeError without one, and in every other, such
     as that of a second `asyncio.run`. Calls after `close` raise RuntimeError, too.
 
+    `address` is host:port, or begins with a scheme that gRPC looks up, such as `dns:` or `unix:`.
     `tenant_id` and `actor` say who calls, `scopes` what the caller may do. `timeout_s` is for one call and
     all its repeats; every method takes its own instead. Without `credentials` nothing is encrypted. `options`
     are gRPC channel arguments that win over the client's own.

@@ -1,6 +1,7 @@
 """What every call needs, the same for both clients: identity, deadline, request id, decoded errors."""
 
 import asyncio
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ SCOPES_HEADER = "x-maitred-scopes"
 DERIVED_BY_SERVER = frozenset({"maitred.v1.AutoAssignRequest"})
 
 PORT_MAX = 65_535
+HOST_AND_PORT = re.compile(r"(\[[^\[\]\s]+\]|[^:\[\]/\s]+):[0-9]+")
+# Addresses that say how they are looked up are gRPC's to read.
+SCHEMES = ("dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:", "vsock:", "xds:")
 TIMEOUT_S_MAX = 365 * 86_400
 
 Request = TypeVar("Request", bound=Message)
@@ -97,7 +101,7 @@ def call_settings(
     address: str, tenant_id: UUID | str, actor: str, scopes: Iterable[str] | None, timeout_s: float
 ) -> CallSettings:
     """The settings of a client. Raises ValueError naming the argument that is wrong."""
-    _require_port(address)
+    _require_address(address)
     settings = CallSettings(address, call_metadata(tenant_id, actor, scopes), timeout_s)
     settings.deadline_s(None)
     return settings
@@ -155,8 +159,11 @@ def _details(failure: grpc.RpcError) -> ErrorDetails:
     return NO_DETAILS if status is None else decode_details(status)
 
 
-def _require_port(address: str) -> None:
-    # gRPC would take the port modulo 65536, and call somebody else.
+def _require_address(address: str) -> None:
+    # gRPC would take port 443 where there is none.
+    if not (address.startswith(SCHEMES) or HOST_AND_PORT.fullmatch(address)):
+        raise ValueError(f"address is {address!r}; it has to be host:port, such as localhost:7420")
+    # It would take the port modulo 65536, and call somebody else.
     port = address.rpartition(":")[2]
     if port.isdecimal() and int(port) > PORT_MAX:
         raise ValueError(f"address is {address!r}; its port has to be at most {PORT_MAX}")

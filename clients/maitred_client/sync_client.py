@@ -38,6 +38,7 @@ class MaitredClient(OpsCalls):
 
     A process that forks makes its clients after that: gRPC does not survive a fork while a thread calls.
 
+    `address` is host:port, or begins with a scheme that gRPC looks up, such as `dns:` or `unix:`.
     `tenant_id` and `actor` say who calls, `scopes` what the caller may do. `timeout_s` is for one call and
     all its repeats; every method takes its own instead. Without `credentials` nothing is encrypted. `options`
     are gRPC channel arguments that win over the client's own.

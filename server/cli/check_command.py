@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
+from rich.text import Text
 
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
@@ -75,10 +76,10 @@ def check(
         wanted = of_database or is_typed(context, "database_url") or is_typed(context, "data_dir")
         state = _rows(history, database_url, data_dir) if wanted else None
         report = look_at(history, state, tolerance)
-    except (FileNotFoundError, ValueError) as problem:
+    except (OSError, ValueError) as problem:
         raise CommandFailure(ExitCode.BAD_FILE, f"The history cannot be read: {problem}.") from None
     if output is Format.TABLE:
-        show(report.as_text())
+        show(Text(report.as_text()))
     else:
         write_json(report.as_json(), output)
     if not report.clean:

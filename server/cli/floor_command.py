@@ -111,10 +111,10 @@ def write_files(picture: FloorPicture, svg: Path | None, png: Path | None) -> No
         if path is None:
             continue
         try:
-            write(picture, path)
+            has_all = write(picture, path)
         except OSError as error:
             raise not_written(path, error) from None
-        note(f"wrote {path}")
+        note(f"wrote {path}" if has_all else f"wrote {path}; boxes stand for characters that its font lacks")
 
 
 def picture_json(picture: FloorPicture) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from rich.live import Live
 from maitred_client import AsyncMaitredClient, timestamp, to_dict
 from maitred_client.messages import Restaurant, WatchFloorRequest, WatchFloorResponse
 from server.cli.instants import zone_of
-from server.cli.output import Format, note, results, show, write_json
+from server.cli.output import Format, is_read, note, results, show, write_json
 from server.cli.picture_source import fetch_picture
 from server.cli.picture_terminal import TerminalPicture
 
@@ -30,13 +30,14 @@ async def watch_day(client: AsyncMaitredClient, restaurant: Restaurant, day: dt.
         if output is Format.TABLE:
             await _draw(client, restaurant, day, responses)
         else:
-            await _print(responses)
+            await print_changes(responses)
 
 
-async def _print(responses: AsyncIterator[WatchFloorResponse]) -> None:
-    """One line for each part of a snapshot and for each change."""
+async def print_changes(responses: AsyncIterator[WatchFloorResponse]) -> None:
+    """One line for each part of a snapshot and for each change. Ends by the next heartbeat when nobody reads them."""
     async for response in responses:
-        if not response.HasField("heartbeat") and not write_json(to_dict(response), Format.JSONL):
+        heartbeat = response.HasField("heartbeat")
+        if not (is_read() if heartbeat else write_json(to_dict(response), Format.JSONL)):
             return
 
 

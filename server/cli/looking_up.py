@@ -60,19 +60,18 @@ async def find_restaurant(client: AsyncMaitredClient, wanted: str) -> Restaurant
     """By id, by name whatever the case, or the tenant's only one when nothing is wanted in particular."""
     if _is_uuid(wanted):
         return (await client.get_restaurant(GetRestaurantRequest(restaurant_id=wanted))).restaurant
-    restaurants = [
-        restaurant
-        async for restaurant in client.iterate_restaurants(ListRestaurantsRequest(page_size=500))
-        if not wanted or restaurant.name.casefold() == wanted.casefold()
-    ]
-    if len(restaurants) == 1:
-        return restaurants[0]
+    request = ListRestaurantsRequest(page_size=500)
+    restaurants = [restaurant async for restaurant in client.iterate_restaurants(request)]
+    called_so = [each for each in restaurants if not wanted or each.name.casefold() == wanted.casefold()]
+    if len(called_so) == 1:
+        return called_so[0]
     if not restaurants:
-        called = f" called {wanted!r}" if wanted else ""
-        raise typer.BadParameter(f"this tenant has no restaurant{called}", param_hint="--restaurant")
-    listed = "; ".join(f"{item.name} {item.restaurant_id}" for item in restaurants[:10])
-    more = f"; and {len(restaurants) - 10} more" if len(restaurants) > 10 else ""
-    raise typer.BadParameter(f"say which one: {listed}{more}", param_hint="--restaurant")
+        raise typer.BadParameter("this tenant has no restaurant; check --tenant", param_hint="--restaurant")
+    choice = called_so or restaurants
+    listed = "; ".join(f"{item.name} {item.restaurant_id}" for item in choice[:10])
+    more = f"; and {len(choice) - 10} more" if len(choice) > 10 else ""
+    problem = "say which one" if called_so else f"no restaurant called {wanted!r}; there are"
+    raise typer.BadParameter(f"{problem}: {listed}{more}", param_hint="--restaurant")
 
 
 async def get_floor(client: AsyncMaitredClient, restaurant: Restaurant) -> Floor:

@@ -135,7 +135,7 @@ def list_events(
             )
             events = await _first(client, request, limit + 1)
         if output is Format.TABLE:
-            show_events(events[:limit])
+            show_events(events[:limit], of_several=everywhere)
         else:
             write_json([to_dict(event) for event in events[:limit]], output)
         if len(events) > limit:

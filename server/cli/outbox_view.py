@@ -34,13 +34,14 @@ def show_stats(stats: GetOutboxStatsResponse) -> None:
     )
 
 
-def show_events(events: Iterable[OutboxEvent]) -> None:
-    """A line each. The last error may be wrapped, the ids never are."""
+def show_events(events: Iterable[OutboxEvent], *, of_several: bool) -> None:
+    """A line each, with the restaurant where it may be any. The last error may be wrapped, the ids never are."""
     rows = (
         (
             event.event_id,
             _status(event),
             event.event_type,
+            *((event.restaurant_id,) if of_several else ()),
             f"{event.floor_version}.{event.position}",
             event.attempt_count,
             _time(instant(event.created_at)),
@@ -48,8 +49,9 @@ def show_events(events: Iterable[OutboxEvent]) -> None:
         )
         for event in events
     )
-    columns = ("Event", "Status", "Type", "Place>", "Attempts>", "Committed", "Last error")
-    show(grid(columns, rows, kept=6))
+    restaurant = ("Restaurant",) if of_several else ()
+    columns = ("Event", "Status", "Type", *restaurant, "Place>", "Attempts>", "Committed", "Last error")
+    show(grid(columns, rows, kept=len(columns) - 1))
 
 
 def show_event(event: OutboxEvent) -> None:

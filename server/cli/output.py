@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -96,13 +97,14 @@ def _nowhere() -> TextIO:
 @cache
 def results() -> Console:
     """The console for results. It follows sys.stdout, its width, NO_COLOR and whether it is a terminal."""
-    return Console(highlight=False)
+    # Whatever stands between colons may be a part of an address.
+    return Console(highlight=False, emoji=False)
 
 
 @cache
 def errors() -> Console:
     """The console for progress and complaints."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, emoji=False)
 
 
 def _written(write: Callable[[], None]) -> bool:
@@ -110,6 +112,13 @@ def _written(write: Callable[[], None]) -> bool:
     write()
     sys.stdout.flush()
     return not getattr(sys.stdout, "is_silent", False)
+
+
+def is_read() -> bool:
+    """Whether standard output still has a reader: a pipe is known to have none before anything more is written."""
+    watched = select.poll()
+    watched.register(sys.stdout.fileno(), 0)
+    return not any(event & (select.POLLERR | select.POLLHUP) for _, event in watched.poll(0))
 
 
 def typed(program: str) -> str:

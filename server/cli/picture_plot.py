@@ -1,5 +1,6 @@
 """The floor picture as SVG and PNG. The same picture gives the same bytes."""
 
+import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,20 +52,23 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def write_svg(picture: FloorPicture, path: Path) -> None:
-    """Writes the picture as SVG; the folder must exist."""
-    _write(picture, path, "svg", {"Date": None, "Creator": "maitred"})
+def write_svg(picture: FloorPicture, path: Path) -> bool:
+    """Writes the picture as SVG; the folder must exist. False when boxes stand for what the font lacks."""
+    return _write(picture, path, "svg", {"Date": None, "Creator": "maitred"})
 
 
-def write_png(picture: FloorPicture, path: Path) -> None:
-    """Writes the picture as PNG, 1,650 pixels wide; the folder must exist."""
-    _write(picture, path, "png", {"Software": "maitred"})
+def write_png(picture: FloorPicture, path: Path) -> bool:
+    """Writes the picture as PNG, 1,650 pixels wide; the folder must exist. False as for SVG."""
+    return _write(picture, path, "png", {"Software": "maitred"})
 
 
-def _write(picture: FloorPicture, path: Path, form: str, metadata: dict[str, str | None]) -> None:
-    with mpl.rc_context(STYLE):
+def _write(picture: FloorPicture, path: Path, form: str, metadata: dict[str, str | None]) -> bool:
+    # Each character that is lacking is a warning.
+    with mpl.rc_context(STYLE), warnings.catch_warnings(record=True) as lacking:
+        warnings.simplefilter("always")
         figure = _figure(picture)
         figure.savefig(path, format=form, dpi=PNG_DPI, metadata=metadata)
+    return not lacking
 
 
 def _figure(picture: FloorPicture) -> Figure:

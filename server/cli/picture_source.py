@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from maitred_client import AsyncMaitredClient, instant, timestamp
+from maitred_client import AsyncMaitredClient, OutsideServiceHoursError, instant, timestamp
 from maitred_client.messages import (
     Assignment,
     AssignmentState,
@@ -81,7 +81,12 @@ def open_hours(policy: ServicePolicy, date: dt.date, zone: ZoneInfo) -> tuple[dt
 
 
 async def _policy(client: AsyncMaitredClient, restaurant_id: str) -> ServicePolicy:
-    return (await client.get_service_policy(GetServicePolicyRequest(restaurant_id=restaurant_id))).policy
+    """An empty one for a restaurant that has none yet."""
+    request = GetServicePolicyRequest(restaurant_id=restaurant_id)
+    try:
+        return (await client.get_service_policy(request)).policy
+    except OutsideServiceHoursError:
+        return ServicePolicy()
 
 
 def _closing(date: dt.date, opens: str, closes: str, zone: ZoneInfo) -> dt.datetime:

@@ -7,7 +7,15 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from maitred_client import instant
-from maitred_client.messages import Floor, Plan, PlanEngine, PlanOutcome, PlanTablesResponse, Rejection
+from maitred_client.messages import (
+    ErrorReason,
+    Floor,
+    Plan,
+    PlanEngine,
+    PlanOutcome,
+    PlanTablesResponse,
+    Rejection,
+)
 from server.cli.alternatives_view import alternatives_view, hints, what_would_help
 from server.cli.instants import told_window
 from server.cli.output import facts, grid
@@ -21,6 +29,10 @@ OUTCOMES = {
     PlanOutcome.PLAN_OUTCOME_FULLY_TAKEN: Text("everything that fits is taken", style="bold yellow"),
     PlanOutcome.PLAN_OUTCOME_NEEDS_STAFF: Text("nothing here seats this party", style="bold red"),
 }
+WITHOUT_THOSE_TO_AVOID = {
+    PlanOutcome.PLAN_OUTCOME_FULLY_TAKEN: "everything that fits without the tables to avoid is taken",
+    PlanOutcome.PLAN_OUTCOME_NEEDS_STAFF: "nothing here seats this party without the tables to avoid",
+}
 NAMES_LISTED_MAX = 8
 MERGES_LISTED_MAX = 3
 SHOWN_MIN = 0.005
@@ -31,7 +43,7 @@ def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Itera
     start, end = (instant(each).astimezone(zone) for each in (response.window_start, response.window_end))
     yield facts(
         (
-            ("outcome", OUTCOMES.get(response.outcome, Text("unknown"))),
+            ("outcome", _outcome(response)),
             ("window", f"{told_window(start, end)}, {response.period}"),
             ("looked at", _looked_at(response)),
             ("ranked by", _ranked_by(response)),
@@ -50,6 +62,14 @@ def plan_view(response: PlanTablesResponse, floor: Floor, zone: tzinfo) -> Itera
     if response.alternatives:
         yield ""
         yield alternatives_view(response.alternatives, floor, zone)
+
+
+def _outcome(response: PlanTablesResponse) -> Text:
+    words = OUTCOMES.get(response.outcome, Text("unknown"))
+    avoided = any(each.reason == ErrorReason.ERROR_REASON_TABLE_AVOIDED for each in response.rejections)
+    if avoided and response.outcome in WITHOUT_THOSE_TO_AVOID:
+        return Text(WITHOUT_THOSE_TO_AVOID[response.outcome], style=words.style)
+    return words
 
 
 def _looked_at(response: PlanTablesResponse) -> str:

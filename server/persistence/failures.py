@@ -113,15 +113,19 @@ def _from_server(error: asyncpg.PostgresError) -> Exception:
 def unreachable(error: BaseException) -> UnreachableError:
     """What to say of a connection attempt that failed. What cannot be read of an address may be of its password."""
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return NotAllowedError(
-            f"the role is not allowed to do this: {error}; let it own the database, or grant it that"
-        )
+        return not_allowed(error)
     if isinstance(error, ValueError) and not isinstance(error, DRIVER_ERRORS):
         return UnreachableError(
             "its address cannot be read; what is special in a name or password is written as %XX"
         )
     text = str(error).splitlines()
     return UnreachableError(f"{type(error).__name__}: {text[0] if text else 'no answer'}")
+
+
+def not_allowed(error: asyncpg.InsufficientPrivilegeError) -> NotAllowedError:
+    return NotAllowedError(
+        f"the role is not allowed to do this: {error}; let it own the database, or grant it that"
+    )
 
 
 def unavailable() -> ServiceError:

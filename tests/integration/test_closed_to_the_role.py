@@ -74,6 +74,7 @@ async def test_the_doctor_finds_it(stranger: str, settings: Settings) -> None:
     found = {finding.name: finding for finding in await diagnose(settings)}
     assert not found["database"].ok
     assert "permission denied for table schema_migrations" in found["database"].detail
+    assert "grant its role what it lacks" in found["database"].remedy
 
 
 async def test_the_doctor_finds_a_role_that_may_only_read(stranger: str, settings: Settings) -> None:

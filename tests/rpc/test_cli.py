@@ -226,7 +226,7 @@ async def test_availability_of_an_evening_for_several_sizes(lumen: Lumen) -> Non
             "1440 starts for 1 sizes",
         ),
         (("availability", "--party", "2", "--date", "2031-05-01", "--zone", "Roof"), "no such zone: Roof"),
-        (("floor", "--restaurant", "No Such Place"), "no restaurant called 'No Such Place'"),
+        (("floor", "--restaurant", "Nowhere"), "no restaurant called 'Nowhere'; there are: Trattoria Lumen"),
         (("hold", "--booking", str(uuid4()), "--tables", "M4,X9"), "no such table: X9"),
         (("plan", "--party", "2", "--start", "20:00", "--zone", "Roof"), "no such zone: Roof"),
         (("plan", "--party", "2", "--start", "soon"), "'soon' is not a time"),

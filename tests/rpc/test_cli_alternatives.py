@@ -57,6 +57,16 @@ async def test_a_large_party_is_told_what_there_is_and_what_it_would_take(
     assert "COMBINATION_TOO" in shown.split("Instead")[1]
 
 
+async def test_whoever_avoids_the_tables_that_would_do_is_not_told_that_nothing_does(
+    server: Served, place: House
+) -> None:
+    asked = ("--party", "8", "--start", evening().isoformat(), "--limit", "50")
+    plans = (await plan(server, place, *asked, "-o", "json")).json()["plans"]
+    avoid = ",".join({name for each in plans for name in each["table_names"]})
+    shown = (await plan(server, place, *asked, "--avoid", avoid)).out
+    assert "nothing here seats this party without the tables to avoid" in shown
+
+
 async def test_what_is_taken_says_when_it_comes_free_and_that_somebody_could_move(
     server: Served, place: House
 ) -> None:

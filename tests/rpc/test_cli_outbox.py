@@ -27,6 +27,7 @@ async def test_a_dead_event_is_found_looked_at_and_redriven(server: Served) -> N
         assert (await outbox(server, "stats", "-o", "json")).json()["dead"] == "1"
         (listed,) = (await outbox(server, "list", "--status", "dead", "-o", "json")).json()
         assert listed["event_id"] == poisoned
+        assert world.restaurant_id in (await outbox(server, "list", "--status", "dead")).out
         assert "no handler for events of type" in (await outbox(server, "show", poisoned)).out
         await mend(server.database_url, poisoned)
         redriven = await outbox(server, "redrive", "--all", "--reason", "mended", "-o", "json")
@@ -37,6 +38,7 @@ async def test_a_dead_event_is_found_looked_at_and_redriven(server: Served) -> N
     assert poisoned in again.err
     few = await outbox(server, "list", "--restaurant", "small world", "--limit", "2")
     assert few.out.count("capacity.inventory.changed") == 2
+    assert "Restaurant" not in few.out
     assert "there are more" in few.err
 
 

@@ -1,5 +1,5 @@
 """`maitred floor --watch` in a process of its own: lines for programs, a living picture for people, and a clean end.
-And which day `maitred floor` shows by itself.
+And which day `maitred floor` shows by itself, with or without a policy.
 """
 
 import asyncio
@@ -12,10 +12,12 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from maitred_client.messages import PutRestaurantRequest, Restaurant
 from server.cli.failures import ExitCode
 from tests.builders.world import evening
 from tests.builders.world_extras import House, always_open_policy
@@ -138,3 +140,12 @@ async def test_the_day_that_is_shown_is_the_one_on_which_what_is_open_now_opened
     drawn = (await run("floor", "--restaurant", place.restaurant_id, "-o", "json", *where)).json()
     yesterday = now.astimezone(ZoneInfo(zone)).date() - timedelta(days=1)
     assert date.fromisoformat(drawn["start"][:10]) == yesterday
+
+
+async def test_a_floor_is_shown_before_there_is_a_policy_to_serve_by(server: Served) -> None:
+    restaurant = Restaurant(restaurant_id=str(uuid4()), name="Not Open Yet", time_zone="UTC")
+    async with server.client() as client:
+        await client.put_restaurant(PutRestaurantRequest(restaurant=restaurant))
+    where = ("--address", server.address, "--tenant", str(server.tenant_id))
+    drawn = (await run("floor", "--restaurant", restaurant.restaurant_id, "-o", "json", *where)).json()
+    assert (drawn["start"][10:16], drawn["end"][10:16]) == ("T00:00", "T00:00")

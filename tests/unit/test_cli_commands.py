@@ -240,6 +240,13 @@ def test_a_line_of_json_has_left_when_it_is_written(monkeypatch: pytest.MonkeyPa
         assert lines.readline() == '{"done":1}\n'
 
 
+def test_a_history_that_cannot_be_read_is_no_surprise(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "client-1.jsonl").mkdir()
+    assert run("check", str(tmp_path)) == ExitCode.BAD_FILE
+    assert run.err.startswith("maitred: The history cannot be read: ")
+    assert "client-1.jsonl" in run.err
+
+
 def test_nobody_to_complain_to_changes_no_exit_code(
     run: Run, nobody: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

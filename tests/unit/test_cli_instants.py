@@ -16,6 +16,8 @@ NOON = datetime(2026, 3, 13, 11, tzinfo=UTC)
     ("text", "expected"),
     [
         ("19:30", "2026-03-13T19:30:00+01:00"),
+        ("23:59", "2026-03-13T23:59:00+01:00"),
+        ("12:00", "2026-03-14T12:00:00+01:00"),
         ("09:15", "2026-03-14T09:15:00+01:00"),
         ("9:15", "2026-03-14T09:15:00+01:00"),
         ("2026-04-01T20:00", "2026-04-01T20:00:00+02:00"),
@@ -36,6 +38,7 @@ def test_a_start_is_the_next_such_time_on_the_restaurants_clock_or_exactly_what_
         ("2026-10-25T00:30Z", "2026-10-25T02:15+01:00"),
         ("2026-10-25T01:30Z", "2026-10-26T02:15+01:00"),
         ("2026-10-25T01:10Z", "2026-10-25T02:15+01:00"),
+        ("2026-10-25T01:15Z", "2026-10-26T02:15+01:00"),
         ("2026-10-25T00:10Z", "2026-10-25T02:15+02:00"),
         # In the night in which that hour is skipped.
         ("2026-03-29T01:05Z", "2026-03-30T02:15+02:00"),
@@ -46,7 +49,7 @@ def test_an_hour_that_the_clock_shows_twice_comes_twice(now: str, expected: str)
     assert start.isoformat(timespec="minutes") == expected
 
 
-@pytest.mark.parametrize("text", ["", "7pm", "25:00", "12:60", "tomorrow", "2026-13-01T20:00", "2026-04-01"])
+@pytest.mark.parametrize("text", ["", "7pm", "24:00", "12:60", "tomorrow", "2026-13-01T20:00", "2026-04-01"])
 def test_what_is_no_time_is_refused_with_a_hint(text: str) -> None:
     with pytest.raises(ValueError, match="write"):
         parse_start(text, lambda: ROME, NOON)

@@ -1,11 +1,16 @@
 """What people read in a terminal of any width, and what becomes of what nobody reads."""
 
+import io
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from maitred_client.messages import FloorHeartbeat, WatchFloorResponse
 from server.cli import output
+from server.cli.failures import CommandFailure, ExitCode, report
+from server.cli.floor_watching import print_changes
 
 EVENT = "581da4e1-6a13-437b-868e-a517dfe3c0aa"
 PROBLEM = "the receiver answered 410 and wants no more of these"
@@ -41,6 +46,14 @@ def test_a_fact_is_never_cut_off(capsys: pytest.CaptureFixture[str]) -> None:
     assert EVENT in printed
 
 
+def test_what_stands_between_colons_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    report(CommandFailure(ExitCode.UNREACHABLE, "maitred:abc: no answer", "Check maitred:abc: or not."))
+    output.show("a :smile: [dim]and[/] a", output.grid(("Table",), [(":x:",)]))
+    printed = capsys.readouterr()
+    assert printed.err.count("maitred:abc:") == 2
+    assert printed.out.split() == ["a", ":smile:", "and", "a", "Table", ":x:"]
+
+
 def test_a_log_that_found_no_room_for_a_line_goes_on_when_there_is_room_again() -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -53,3 +66,32 @@ def test_a_log_that_found_no_room_for_a_line_goes_on_when_there_is_room_again() 
         log.write("a line with room\n")
         log.flush()
         assert "a line with room\n" in [lines.readline(), lines.readline()]
+
+
+async def test_a_watch_that_nobody_reads_any_more_ends_while_nothing_happens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reader, writer = os.pipe()
+    heard: list[int] = []
+
+    async def quiet() -> AsyncIterator[WatchFloorResponse]:
+        for beat in range(1, 4):
+            heard.append(beat)
+            if beat == 2:
+                os.close(reader)
+            yield WatchFloorResponse(heartbeat=FloorHeartbeat(floor_version=beat))
+
+    with os.fdopen(writer, "w") as piped:
+        monkeypatch.setattr("sys.stdout", piped)
+        await print_changes(quiet())
+    assert heard == [1, 2]
+
+
+@pytest.mark.parametrize("form", [output.Format.JSON, output.Format.JSONL])
+def test_json_loses_no_character_where_a_stream_cannot_take_it(
+    form: output.Format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii", errors="replace"))
+    output.write_json({"name": "窓際"}, form)
+    assert json.loads(raw.getvalue()) == {"name": "窓際"}

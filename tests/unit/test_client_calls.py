@@ -75,6 +75,36 @@ def test_a_port_that_would_be_taken_for_another_is_refused(address: str) -> None
         MaitredClient(address, tenant_id=TENANT)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "maitred",
+        "127.0.0.1",
+        "127.0.0.1:",
+        ":7420",
+        "maitred:grpc",
+        "127.0.0.1:-1",
+        "[::1]",
+        "::1:7420",
+        "http://maitred:7420",
+        "maitred:7420/",
+        " maitred:7420",
+        "maitred :7420",
+    ],
+)
+def test_an_address_that_is_not_a_host_and_a_port_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="it has to be host:port"):
+        MaitredClient(address, tenant_id=TENANT)
+
+
+@pytest.mark.parametrize(
+    "address", ["[::1]:7420", "dns:///maitred", "ipv4:127.0.0.1:65535", "unix:/run/maitred"]
+)
+def test_any_address_that_grpc_can_look_up_is_taken(address: str) -> None:
+    MaitredClient(address, tenant_id=TENANT).close()
+
+
 @pytest.mark.parametrize("timeout_s", [0.0, -1.0, float("nan"), float("inf"), 1e12])
 def test_a_timeout_that_is_no_length_is_refused(timeout_s: float) -> None:
     with pytest.raises(ValueError, match="timeout_s is"):

@@ -95,14 +95,15 @@ async def test_a_refusal_is_not_repeated() -> None:
     assert len(server.asked) == 1
 
 
-async def test_a_policy_of_one_attempt_repeats_nothing() -> None:
+@pytest.mark.parametrize("attempts", [1, 2])
+async def test_a_call_is_made_as_often_as_the_policy_says(attempts: int) -> None:
     async with scripted_server() as server:
-        server.will("GetHold", DRAINING)
-        once = RetryPolicy(attempts_max=1)
-        async with AsyncMaitredClient(server.address, tenant_id=TENANT, retry=once) as client:
+        server.will("GetHold", *[DRAINING] * 3)
+        few = RetryPolicy(attempts_max=attempts)
+        async with AsyncMaitredClient(server.address, tenant_id=TENANT, retry=few) as client:
             with pytest.raises(DrainingError):
                 await client.get_hold(GetHoldRequest())
-    assert len(server.asked) == 1
+    assert len(server.asked) == attempts
 
 
 async def test_the_server_may_say_how_long_to_wait() -> None:
@@ -183,6 +184,11 @@ def test_the_callers_channel_options_win() -> None:
 def test_a_number_of_attempts_that_grpc_would_not_keep_is_refused(attempts_max: int) -> None:
     with pytest.raises(ValueError, match="attempts_max is"):
         RetryPolicy(attempts_max=attempts_max)
+
+
+def test_a_policy_that_repeats_after_no_status_is_refused() -> None:
+    with pytest.raises(ValueError, match="codes is empty"):
+        RetryPolicy(codes=())
 
 
 @pytest.mark.parametrize("length_s", [0.0, -1.0, float("nan"), float("inf")])

@@ -1,10 +1,23 @@
-"""When a watch whose stream has ended opens the next one."""
+"""When a watch whose stream has ended opens the next one, and what a floor that is watched says of a response."""
 
 import grpc
 import pytest
 
-from maitred.v1.assignment_service_pb2 import FloorHeartbeat, WatchFloorRequest, WatchFloorResponse
-from maitred_client import DrainingError, ErrorDetails, PermissionMissingError, ServerOverloadedError
+from maitred.v1.assignment_service_pb2 import (
+    FloorDelta,
+    FloorHeartbeat,
+    FloorSnapshot,
+    WatchFloorRequest,
+    WatchFloorResponse,
+)
+from maitred.v1.events_pb2 import CapacityEvent
+from maitred_client import (
+    DrainingError,
+    ErrorDetails,
+    FloorState,
+    PermissionMissingError,
+    ServerOverloadedError,
+)
 from maitred_client.watching import PAUSE_S_FIRST, PAUSE_S_MAX, PAUSE_SPREAD, Watch
 
 HEARTBEAT = WatchFloorResponse(resume_token="t", heartbeat=FloorHeartbeat(floor_version=1))
@@ -59,3 +72,19 @@ def test_what_waiting_does_not_help_is_raised(begun: Watch) -> None:
 def test_a_watch_that_never_began_tells_why() -> None:
     with pytest.raises(ServerOverloadedError):
         Watch(WatchFloorRequest(), None).pause_s(overloaded(1.0))
+
+
+def test_a_floor_says_whether_a_response_changed_it() -> None:
+    state = FloorState()
+    whole = FloorSnapshot(part=1, last=True, floor_version=7)
+    told = [
+        state.apply(response)
+        for response in (
+            WatchFloorResponse(snapshot=whole),
+            WatchFloorResponse(heartbeat=FloorHeartbeat(floor_version=7)),
+            WatchFloorResponse(delta=FloorDelta(floor_version=8)),
+            WatchFloorResponse(delta=FloorDelta(floor_version=9, events=[CapacityEvent()])),
+        )
+    ]
+    assert told == [True, False, False, True]
+    assert state.floor_version == 9

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from maitred_client.messages import DayOfWeek, ServicePeriod, ServicePolicy
+from server.cli.floor_command import write_files
 from server.cli.picture import BarKind, Claim, FloorPicture, TableSpec, draw
 from server.cli.picture_plot import write_png, write_svg
 from server.cli.picture_source import natural_key, open_hours, service_date
@@ -250,3 +251,15 @@ def test_a_service_that_a_change_of_clocks_leaves_no_time_for_opens_nothing_on_t
     for day, hours in ((28, 0.5), (29, 23)):
         opens, closes = open_hours(policy, date(2026, 3, day), LONDON)
         assert closes.timestamp() - opens.timestamp() == hours * 3600
+
+
+def test_of_all_characters_that_the_font_lacks_one_line_tells(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    drawn = draw("窓際の席", TABLES, (), opens=FIVE, closes=at(5))
+    write_files(drawn, tmp_path / "floor.svg", None)
+    write_files(picture(), tmp_path / "plain.svg", None)
+    odd, plain = capsys.readouterr().err.splitlines()
+    assert odd.endswith("floor.svg; boxes stand for characters that its font lacks")
+    assert plain.endswith("plain.svg")
+    assert not recwarn

@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias, cast
 
 import asyncpg
 
-from server.persistence.failures import DRIVER_ERRORS, unreachable
+from server.persistence.failures import DRIVER_ERRORS, not_allowed, unreachable
 from server.persistence.migrator.errors import MigrationError, MigrationLockTimeoutError
 from server.persistence.migrator.files import Migration
 from server.persistence.migrator.inspection import (
@@ -118,7 +118,7 @@ class Migrator:
         try:
             yield connection
         except asyncpg.InsufficientPrivilegeError as failure:
-            raise MigrationError(str(unreachable(failure))) from failure
+            raise MigrationError(str(not_allowed(failure))) from failure
         except asyncpg.PostgresError as failure:
             raise MigrationError(
                 f"the record of the database's migrations is out of reach: {failure}"
