@@ -191,7 +191,7 @@ class HoldExtensionLimitError(MaitredError, reason="HOLD_EXTENSION_LIMIT", retry
 class OutsideServiceHoursError(MaitredError, reason="OUTSIDE_SERVICE_HOURS", retry=RetryClass.AFTER_FIX):
     """The start is in no service period of the restaurant's policy, or the restaurant has no policy."""
 
-    remedy = "Choose a start in a service period; next_opening is the next one, if soon. Without a policy, put one first."
+    remedy = "Choose a start in a service period; next_opening is the next, if soon. Without a policy, put one first."
 
 
 class ServiceOverrunError(MaitredError, reason="SERVICE_OVERRUN", retry=RetryClass.AFTER_FIX):

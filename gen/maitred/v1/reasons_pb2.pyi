@@ -222,7 +222,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: FAILED_PRECONDITION
     Metadata: start, time_zone, next_opening
     Retry: AFTER_FIX
-    Remedy: Choose a start in a service period; next_opening is the next one, if soon. Without a policy, put one first.
+    Remedy: Choose a start in a service period; next_opening is the next, if soon. Without a policy, put one first.
     """
     ERROR_REASON_SERVICE_OVERRUN: _ErrorReason.ValueType  # 24
     """The stay with its buffer does not fit before the end of a service period that may not be overrun.
@@ -649,7 +649,7 @@ ERROR_REASON_OUTSIDE_SERVICE_HOURS: ErrorReason.ValueType  # 23
 Status: FAILED_PRECONDITION
 Metadata: start, time_zone, next_opening
 Retry: AFTER_FIX
-Remedy: Choose a start in a service period; next_opening is the next one, if soon. Without a policy, put one first.
+Remedy: Choose a start in a service period; next_opening is the next, if soon. Without a policy, put one first.
 """
 ERROR_REASON_SERVICE_OVERRUN: ErrorReason.ValueType  # 24
 """The stay with its buffer does not fit before the end of a service period that may not be overrun.
