@@ -75,6 +75,16 @@ async def test_a_hold_for_the_new_time_survives_giving_up_the_old_tables(
     assert not (await place.read(booking.booking_id)).needs_tables
 
 
+async def test_a_hold_for_an_earlier_time_keeps_nobody_out_until_the_old_tables_begin(place: House) -> None:
+    booking = await place.seated("W1", "W2", party=4, start=evening(21))
+    await place.party(4, booking_id=booking.booking_id, start=evening(17))
+    hold = await place.hold(booking, "W1", "W2")
+    await place.unassign(booking, "W2")
+    for table in ("W1", "W2"):
+        await place.hold(await place.party(start=evening(19)), table)
+    await place.confirm(hold)
+
+
 async def test_a_new_need_alone_is_handed_over_and_by_a_policy_that_says_so(place: House) -> None:
     booking = await place.party(4)
 
