@@ -9,9 +9,7 @@ from maitred_client import (
     TableConflictHeldError,
     instant,
 )
-from maitred_client.messages import (
-    BookingStatus,
-)
+from maitred_client.messages import BookingStatus, HoldState
 from tests.builders.world import evening
 from tests.builders.world_extras import House, refused
 from tests.conftest import Served
@@ -73,6 +71,26 @@ async def test_a_hold_for_the_new_time_survives_giving_up_the_old_tables(
     await place.hold(await place.party(start=evening(18)), "W1")
     await place.confirm(hold)
     assert not (await place.read(booking.booking_id)).needs_tables
+
+
+async def test_a_moved_booking_may_hold_several_sets(place: House) -> None:
+    booking = await place.seated("W1")
+    await place.party(2, booking_id=booking.booking_id, start=evening(20))
+    holds = [await place.hold(booking, table) for table in ("W1", "W2")]
+    assert [(await place.hold_now(hold)).state for hold in holds] == [HoldState.HOLD_STATE_ACTIVE] * 2
+    request = place.hold_request(booking.booking_id, ["W1"])
+    assert list((await place.client.hold_tables(request)).superseded_hold_ids) == [holds[0].hold_id]
+    assert (await place.hold_now(holds[1])).state == HoldState.HOLD_STATE_ACTIVE
+
+
+async def test_a_hold_for_an_earlier_time_keeps_nobody_out_until_the_old_tables_begin(place: House) -> None:
+    booking = await place.seated("W1", "W2", party=4, start=evening(21))
+    await place.party(4, booking_id=booking.booking_id, start=evening(17))
+    hold = await place.hold(booking, "W1", "W2")
+    await place.unassign(booking, "W2")
+    for table in ("W1", "W2"):
+        await place.hold(await place.party(start=evening(19)), table)
+    await place.confirm(hold)
 
 
 async def test_a_new_need_alone_is_handed_over_and_by_a_policy_that_says_so(place: House) -> None:

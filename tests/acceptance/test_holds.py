@@ -136,8 +136,10 @@ async def test_an_expired_hold_stops_blocking_at_once(place: House, server: Serv
     hold = await place.hold(await place.party(), "W1")
     await expire(server.database_url, hold.hold_id)
     assert (await place.hold_now(hold)).state == HoldState.HOLD_STATE_EXPIRED
-    next_one = await place.hold(await place.party(), "W1")
-    assert next_one.state == HoldState.HOLD_STATE_ACTIVE
+    request = place.hold_request((await place.party()).booking_id, ["W1"])
+    next_one = await place.client.hold_tables(request)
+    assert next_one.hold.state == HoldState.HOLD_STATE_ACTIVE
+    assert list(next_one.superseded_hold_ids) == []
     stored = await rows(
         server.database_url, "SELECT state, count(*) AS times FROM holds GROUP BY state ORDER BY state"
     )

@@ -125,3 +125,18 @@ def test_a_line_without_a_trace_names_none(monkeypatch: pytest.MonkeyPatch) -> N
     configure_logs()
     structlog.get_logger().info("swept")
     assert json.loads(written.getvalue()).keys() == {"event", "level", "timestamp"}
+
+
+@pytest.mark.usefixtures("logs_as_before")
+def test_what_libraries_say_comes_in_the_same_form_and_from_the_same_level_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", written)
+    configure_logs(level="warning")
+    for logger in (structlog.get_logger(), logging.getLogger("library")):
+        logger.info("nothing to see")
+        logger.warning("look")
+    ours, theirs = map(json.loads, written.getvalue().splitlines())
+    assert ours | {"timestamp": ""} == theirs | {"timestamp": ""}
+    assert (ours["event"], ours["level"]) == ("look", "warning")
