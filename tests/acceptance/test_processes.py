@@ -8,6 +8,7 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from urllib.request import urlopen
 from uuid import uuid4
 
@@ -170,29 +171,34 @@ async def test_what_cannot_start_at_all_ends_everything_with_the_same_words(sett
             raise AssertionError("it served without a database")
 
 
-async def test_one_that_has_ended_is_started_again_whatever_keeps_it_from_starting(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("settled_s", "waits"), [(60.0, [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]), (0.0, [0.0] * 9)]
+)
+async def test_one_that_ends_is_started_again_later_and_later_whatever_kept_it_from_starting(
+    monkeypatch: pytest.MonkeyPatch, settled_s: float, waits: list[float]
 ) -> None:
-    monkeypatch.setattr(server_process, "AGAIN_S_MAX", 0.0)
-    problems: list[Exception] = [
-        StartError("no database"),
-        OSError("no memory"),
-        ValueError("not its address"),
-    ]
+    """At once when it had served for a while."""
+    problems = [StartError("no database"), OSError("no memory"), ValueError("not its address")] * 3
+    waited: list[float] = []
     started = asyncio.Event()
 
+    async def wait(seconds: float) -> None:
+        waited.append(seconds)
+
     async def start(_: ServerProcess) -> None:
-        if problems:
+        if len(problems) > 1:
             raise problems.pop()
         started.set()
         await asyncio.Future()
 
+    monkeypatch.setattr(server_process, "SETTLED_S", settled_s)
+    monkeypatch.setattr(server_process, "asyncio", SimpleNamespace(sleep=wait))
     monkeypatch.setattr(ServerProcess, "start", start)
-    keeping = asyncio.create_task(ServerProcess(0, {}).keep())
-    waiting = asyncio.create_task(started.wait())
+    keeping, waiting = (asyncio.create_task(each) for each in (ServerProcess(0, {}).keep(), started.wait()))
     done, _ = await asyncio.wait((keeping, waiting), return_when=asyncio.FIRST_COMPLETED)
-    assert done == {waiting}
     keeping.cancel()
+    assert done == {waiting}
+    assert waited == pytest.approx(waits)
 
 
 def test_another_process_reads_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
