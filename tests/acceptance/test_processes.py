@@ -1,6 +1,7 @@
 """Several processes that serve on one port, as `maitred serve --processes` starts them."""
 
 import asyncio
+import os
 import re
 import signal
 import socket
@@ -24,7 +25,7 @@ from server.config import Settings, as_environment, load_settings
 from server.processes import server_process
 from server.processes.port import require_free_port, reserved_port
 from server.processes.server_process import ServerProcess
-from server.processes.supervisor import several_serving
+from server.processes.supervisor import OVERTIME_S, ServerProcesses, several_serving
 from tests.support.database import connected
 from tests.support.programs import said, started
 from tests.support.wire import Wire
@@ -199,6 +200,54 @@ async def test_one_that_ends_is_started_again_later_and_later_whatever_kept_it_f
     keeping.cancel()
     assert done == {waiting}
     assert waited == pytest.approx(waits)
+
+
+class Busy(ServerProcess):
+    """Ends when it has been told to so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__(0, {})
+        self.told: list[signal.Signals] = []
+        self.starts = 0
+        self.asked, self._over, self._times = asyncio.Event(), asyncio.Event(), times
+
+    async def start(self) -> None:
+        self.starts += 1
+
+    def tell(self, number: signal.Signals) -> None:
+        self.told.append(number)
+        self.asked.set()
+        if len(self.told) == self._times:
+            self._over.set()
+
+    async def ended(self) -> None:
+        await self._over.wait()
+
+
+@pytest.mark.usefixtures("hangups_heard")
+async def test_a_second_signal_while_they_drain_is_passed_on() -> None:
+    busy = Busy(2)
+    several = ServerProcesses([busy], 600.0)
+    await several.wait(lambda: os.kill(os.getpid(), signal.SIGHUP))
+    draining = asyncio.create_task(several.drain())
+    await busy.asked.wait()
+    os.kill(os.getpid(), signal.SIGHUP)
+    async with asyncio.timeout(10):
+        await draining
+    assert busy.told == [signal.SIGTERM] * 2
+
+
+async def test_one_that_does_not_end_in_time_is_killed_and_not_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server_process, "SETTLED_S", 0.0)
+    busy = Busy(2)
+    several = ServerProcesses([busy], -OVERTIME_S)
+    await several.start()
+    await several.drain()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert (busy.told, busy.starts) == ([signal.SIGTERM, signal.SIGKILL], 1)
 
 
 def test_another_process_reads_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
