@@ -25,7 +25,7 @@ from server.config import Settings, as_environment, load_settings
 from server.processes import server_process
 from server.processes.port import require_free_port, reserved_port
 from server.processes.server_process import ServerProcess
-from server.processes.supervisor import OVERTIME_S, ServerProcesses, several_serving
+from server.processes.supervisor import OVERTIME_S, ServerProcesses, _of_each, several_serving
 from tests.support.database import connected
 from tests.support.programs import said, started
 from tests.support.wire import Wire
@@ -200,6 +200,16 @@ async def test_one_that_ends_is_started_again_later_and_later_whatever_kept_it_f
     keeping.cancel()
     assert done == {waiting}
     assert waited == pytest.approx(waits)
+
+
+@pytest.mark.parametrize(("size_min", "each"), [(2, 6), (10, 10)])
+def test_they_share_the_connections_and_transactions_of_one_but_each_has_the_least(
+    size_min: int, each: int
+) -> None:
+    settings = load_settings(processes=3, pool_size_min=size_min, pool_size_max=16, groups_max=4)
+    shared = _of_each(settings, "postgresql://a:b@c/d", 7)
+    assert (shared.pool_size_max, shared.groups_max, shared.port) == (each, 2, 7)
+    assert shared.database_url == SecretStr("postgresql://a:b@c/d")
 
 
 class Busy(ServerProcess):
