@@ -1,6 +1,7 @@
 """Several processes that serve on one port, as `maitred serve --processes` starts them."""
 
 import asyncio
+import os
 import re
 import signal
 import socket
@@ -8,6 +9,7 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from urllib.request import urlopen
 from uuid import uuid4
 
@@ -23,7 +25,7 @@ from server.config import Settings, as_environment, load_settings
 from server.processes import server_process
 from server.processes.port import require_free_port, reserved_port
 from server.processes.server_process import ServerProcess
-from server.processes.supervisor import several_serving
+from server.processes.supervisor import OVERTIME_S, ServerProcesses, _of_each, several_serving
 from tests.support.database import connected
 from tests.support.programs import said, started
 from tests.support.wire import Wire
@@ -170,29 +172,92 @@ async def test_what_cannot_start_at_all_ends_everything_with_the_same_words(sett
             raise AssertionError("it served without a database")
 
 
-async def test_one_that_has_ended_is_started_again_whatever_keeps_it_from_starting(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("settled_s", "waits"), [(60.0, [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]), (0.0, [0.0] * 9)]
+)
+async def test_one_that_ends_is_started_again_later_and_later_whatever_kept_it_from_starting(
+    monkeypatch: pytest.MonkeyPatch, settled_s: float, waits: list[float]
 ) -> None:
-    monkeypatch.setattr(server_process, "AGAIN_S_MAX", 0.0)
-    problems: list[Exception] = [
-        StartError("no database"),
-        OSError("no memory"),
-        ValueError("not its address"),
-    ]
+    """At once when it had served for a while."""
+    problems = [StartError("no database"), OSError("no memory"), ValueError("not its address")] * 3
+    waited: list[float] = []
     started = asyncio.Event()
 
+    async def wait(seconds: float) -> None:
+        waited.append(seconds)
+
     async def start(_: ServerProcess) -> None:
-        if problems:
+        if len(problems) > 1:
             raise problems.pop()
         started.set()
         await asyncio.Future()
 
+    monkeypatch.setattr(server_process, "SETTLED_S", settled_s)
+    monkeypatch.setattr(server_process, "asyncio", SimpleNamespace(sleep=wait))
     monkeypatch.setattr(ServerProcess, "start", start)
-    keeping = asyncio.create_task(ServerProcess(0, {}).keep())
-    waiting = asyncio.create_task(started.wait())
+    keeping, waiting = (asyncio.create_task(each) for each in (ServerProcess(0, {}).keep(), started.wait()))
     done, _ = await asyncio.wait((keeping, waiting), return_when=asyncio.FIRST_COMPLETED)
-    assert done == {waiting}
     keeping.cancel()
+    assert done == {waiting}
+    assert waited == pytest.approx(waits)
+
+
+@pytest.mark.parametrize(("size_min", "each"), [(2, 6), (10, 10)])
+def test_they_share_the_connections_and_transactions_of_one_but_each_has_the_least(
+    size_min: int, each: int
+) -> None:
+    settings = load_settings(processes=3, pool_size_min=size_min, pool_size_max=16, groups_max=4)
+    shared = _of_each(settings, "postgresql://a:b@c/d", 7)
+    assert (shared.pool_size_max, shared.groups_max, shared.port) == (each, 2, 7)
+    assert shared.database_url == SecretStr("postgresql://a:b@c/d")
+
+
+class Busy(ServerProcess):
+    """Ends when it has been told to so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__(0, {})
+        self.told: list[signal.Signals] = []
+        self.starts = 0
+        self.asked, self._over, self._times = asyncio.Event(), asyncio.Event(), times
+
+    async def start(self) -> None:
+        self.starts += 1
+
+    def tell(self, number: signal.Signals) -> None:
+        self.told.append(number)
+        self.asked.set()
+        if len(self.told) == self._times:
+            self._over.set()
+
+    async def ended(self) -> None:
+        await self._over.wait()
+
+
+@pytest.mark.usefixtures("hangups_heard")
+async def test_a_second_signal_while_they_drain_is_passed_on() -> None:
+    busy = Busy(2)
+    several = ServerProcesses([busy], 600.0)
+    await several.wait(lambda: os.kill(os.getpid(), signal.SIGHUP))
+    draining = asyncio.create_task(several.drain())
+    await busy.asked.wait()
+    os.kill(os.getpid(), signal.SIGHUP)
+    async with asyncio.timeout(10):
+        await draining
+    assert busy.told == [signal.SIGTERM] * 2
+
+
+async def test_one_that_does_not_end_in_time_is_killed_and_not_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server_process, "SETTLED_S", 0.0)
+    busy = Busy(2)
+    several = ServerProcesses([busy], -OVERTIME_S)
+    await several.start()
+    await several.drain()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert (busy.told, busy.starts) == ([signal.SIGTERM, signal.SIGKILL], 1)
 
 
 def test_another_process_reads_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:

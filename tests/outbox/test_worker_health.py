@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -20,7 +20,7 @@ from server.persistence.outbox import SqlEventQueue
 from server.persistence.pool import PoolSettings
 from server.persistence.session import WorkerSession
 from server.rpc.health import HealthAnswer, ask_health
-from server.worker import Seen, _invariant_check
+from server.worker import Seen, _invariant_check, _lag, _measure
 from tests.builders.world import small_world
 from tests.conftest import Served
 from tests.support.database import connected, expire, rows
@@ -243,6 +243,28 @@ def measured(reader: InMemoryMetricReader) -> dict[tuple[str, ...], float]:
         for point in metric.data.data_points
         if isinstance(point, NumberDataPoint)
     }
+
+
+def test_what_a_worker_found_that_leads_no_more_is_not_told() -> None:
+    reader, session = InMemoryMetricReader(), WorkerSession(PoolSettings("postgresql://nobody"), 5.0)
+    relay = Relay(Refusing(), delivery(refuse), RelaySettings(8, 10, 1.0, 30.0))
+    seen = Seen(violations={"no_overlap": 1})
+    _measure(load_settings(), (), session, relay, seen, MeterProvider([reader]))
+    figures = measured(reader)
+    assert figures["maitred.worker.leader",] == 0
+    assert ("maitred.invariants.violations", "no_overlap") not in figures
+
+
+async def test_a_lag_that_cannot_be_measured_is_not_known_any_more() -> None:
+    class Away(Refusing):
+        async def lag_s(self) -> float:
+            raise TimeoutError
+
+    away: Any = Away()
+    seen = Seen(lag_s=3.0, dead=1)
+    with pytest.raises(TimeoutError):
+        await _lag(load_settings(), away, seen).run_once()
+    assert (seen.lag_s, seen.dead) == (None, None)
 
 
 async def refuse(event: OutboxEvent) -> None:

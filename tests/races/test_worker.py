@@ -20,6 +20,16 @@ async def test_what_was_committed_is_in_the_telemetry_store(
     assert told == await rows(server.database_url, "SELECT id AS event_id FROM capacity_outbox ORDER BY id")
 
 
+async def test_what_is_announced_is_delivered_however_seldom_the_worker_looks_for_itself(
+    server: Served, client: AsyncMaitredClient
+) -> None:
+    world = await small_world(client)
+    async with working(load_settings(log_level="warning", relay_poll_s=60), server.database_url):
+        await until(server.database_url, "SELECT DISTINCT status FROM capacity_outbox", [{"status": "done"}])
+        await world.hold(await world.booking(), "T1")
+        await until(server.database_url, "SELECT DISTINCT status FROM capacity_outbox", [{"status": "done"}])
+
+
 async def test_an_expired_hold_is_cleared_away_and_told(server: Served, client: AsyncMaitredClient) -> None:
     world = await small_world(client)
     held = await world.hold(await world.booking(), "T1")
