@@ -1,5 +1,7 @@
 """When a watch whose stream has ended opens the next one, and what a floor that is watched says of a response."""
 
+from datetime import UTC, datetime, timedelta
+
 import grpc
 import pytest
 
@@ -10,16 +12,18 @@ from maitred.v1.assignment_service_pb2 import (
     WatchFloorRequest,
     WatchFloorResponse,
 )
-from maitred.v1.events_pb2 import CapacityEvent
+from maitred.v1.events_pb2 import CapacityEvent, HoldEvent
 from maitred_client import (
     DrainingError,
     ErrorDetails,
     FloorState,
     PermissionMissingError,
     ServerOverloadedError,
+    timestamp,
 )
 from maitred_client.watching import PAUSE_S_FIRST, PAUSE_S_MAX, PAUSE_SPREAD, Watch
 
+SEVEN, HOUR = datetime(2031, 5, 1, 19, tzinfo=UTC), timedelta(hours=1)
 HEARTBEAT = WatchFloorResponse(resume_token="t", heartbeat=FloorHeartbeat(floor_version=1))
 
 
@@ -88,3 +92,22 @@ def test_a_floor_says_whether_a_response_changed_it() -> None:
     ]
     assert told == [True, False, False, True]
     assert state.floor_version == 9
+
+
+def test_a_floor_keeps_what_overlaps_the_window_of_its_snapshot_for_as_long_as_it_is_live() -> None:
+    state = FloorState()
+    start, end = timestamp(SEVEN), timestamp(SEVEN + 2 * HOUR)
+    whole = FloorSnapshot(part=1, last=True, window_start=start, window_end=end)
+    state.apply(WatchFloorResponse(snapshot=whole))
+    for version, held_from in enumerate((SEVEN - HOUR, SEVEN + HOUR, SEVEN + 2 * HOUR), 1):
+        held = HoldEvent(
+            hold_id=f"h{version}",
+            start_at=timestamp(held_from),
+            end_at=timestamp(held_from + HOUR),
+            expires_at=timestamp(SEVEN),
+        )
+        created = CapacityEvent(event_type="capacity.hold.created", hold=held)
+        state.apply(WatchFloorResponse(delta=FloorDelta(floor_version=version, events=[created])))
+    assert list(state.claims) == ["h2"]
+    assert [claim.owner_id for claim in state.live_claims(SEVEN - HOUR)] == ["h2"]
+    assert state.live_claims(SEVEN) == ()
