@@ -9,6 +9,8 @@ from maitred.v1.assignment_service_pb2 import (
     FloorDelta,
     FloorHeartbeat,
     FloorSnapshot,
+    ResumeCause,
+    ResumeRequired,
     WatchFloorRequest,
     WatchFloorResponse,
 )
@@ -19,6 +21,7 @@ from maitred_client import (
     FloorState,
     PermissionMissingError,
     ServerOverloadedError,
+    WatchTokenCompactedError,
     timestamp,
 )
 from maitred_client.watching import PAUSE_S_FIRST, PAUSE_S_MAX, PAUSE_SPREAD, Watch
@@ -32,6 +35,10 @@ def begun() -> Watch:
     watch = Watch(WatchFloorRequest(), None)
     assert watch.take(HEARTBEAT)
     return watch
+
+
+def ended(cause: "ResumeCause.ValueType") -> WatchFloorResponse:
+    return WatchFloorResponse(resume_required=ResumeRequired(cause=cause))
 
 
 def overloaded(retry_after_s: float | None) -> ServerOverloadedError:
@@ -76,6 +83,19 @@ def test_what_waiting_does_not_help_is_raised(begun: Watch) -> None:
 def test_a_watch_that_never_began_tells_why() -> None:
     with pytest.raises(ServerOverloadedError):
         Watch(WatchFloorRequest(), None).pause_s(overloaded(1.0))
+
+
+def test_it_goes_on_where_it_was_until_that_is_no_longer_kept(begun: Watch) -> None:
+    assert begun.take(WatchFloorResponse(snapshot=FloorSnapshot(part=1)))
+    assert not begun.take(ended(ResumeCause.RESUME_CAUSE_UNSPECIFIED))
+    assert begun.request.resume_token == "t"
+    assert not begun.take(ended(ResumeCause.RESUME_CAUSE_COMPACTED))
+    assert begun.request.resume_token == ""
+
+
+def test_it_starts_over_at_once_when_its_token_is_refused_as_too_old(begun: Watch) -> None:
+    assert begun.pause_s(WatchTokenCompactedError(grpc.StatusCode.OUT_OF_RANGE, "gone")) == 0
+    assert begun.request.resume_token == ""
 
 
 def test_a_floor_says_whether_a_response_changed_it() -> None:
