@@ -61,6 +61,14 @@ def test_it_waits_longer_each_time_that_nothing_came_and_not_for_ever(begun: Wat
     assert begun.pause_s(None) <= high * PAUSE_S_FIRST
 
 
+@pytest.mark.parametrize(("asked_s", "dead_after_s"), [(None, 45), (10, 30), (0, 3), (3600, 180)])
+def test_a_stream_may_be_silent_for_three_heartbeats(asked_s: int | None, dead_after_s: int) -> None:
+    request = WatchFloorRequest()
+    if asked_s is not None:
+        request.heartbeat.FromSeconds(asked_s)
+    assert Watch(request, None).silence_s == dead_after_s
+
+
 def test_it_does_not_wait_beyond_its_own_timeout() -> None:
     watch = Watch(WatchFloorRequest(), 2.0)
     watch.take(HEARTBEAT)
