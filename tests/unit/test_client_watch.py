@@ -1,5 +1,7 @@
 """When a watch whose stream has ended opens the next one, and what a floor that is watched says of a response."""
 
+from datetime import UTC, datetime, timedelta
+
 import grpc
 import pytest
 
@@ -7,19 +9,24 @@ from maitred.v1.assignment_service_pb2 import (
     FloorDelta,
     FloorHeartbeat,
     FloorSnapshot,
+    ResumeCause,
+    ResumeRequired,
     WatchFloorRequest,
     WatchFloorResponse,
 )
-from maitred.v1.events_pb2 import CapacityEvent
+from maitred.v1.events_pb2 import CapacityEvent, HoldEvent
 from maitred_client import (
     DrainingError,
     ErrorDetails,
     FloorState,
     PermissionMissingError,
     ServerOverloadedError,
+    WatchTokenCompactedError,
+    timestamp,
 )
 from maitred_client.watching import PAUSE_S_FIRST, PAUSE_S_MAX, PAUSE_SPREAD, Watch
 
+SEVEN, HOUR = datetime(2031, 5, 1, 19, tzinfo=UTC), timedelta(hours=1)
 HEARTBEAT = WatchFloorResponse(resume_token="t", heartbeat=FloorHeartbeat(floor_version=1))
 
 
@@ -28,6 +35,10 @@ def begun() -> Watch:
     watch = Watch(WatchFloorRequest(), None)
     assert watch.take(HEARTBEAT)
     return watch
+
+
+def ended(cause: "ResumeCause.ValueType") -> WatchFloorResponse:
+    return WatchFloorResponse(resume_required=ResumeRequired(cause=cause))
 
 
 def overloaded(retry_after_s: float | None) -> ServerOverloadedError:
@@ -50,10 +61,18 @@ def test_it_waits_longer_each_time_that_nothing_came_and_not_for_ever(begun: Wat
     assert begun.pause_s(None) <= high * PAUSE_S_FIRST
 
 
+@pytest.mark.parametrize(("asked_s", "dead_after_s"), [(None, 45), (10, 30), (0, 3), (3600, 180)])
+def test_a_stream_may_be_silent_for_three_heartbeats(asked_s: int | None, dead_after_s: int) -> None:
+    request = WatchFloorRequest()
+    if asked_s is not None:
+        request.heartbeat.FromSeconds(asked_s)
+    assert Watch(request, None).silence_s == dead_after_s
+
+
 def test_it_does_not_wait_beyond_its_own_timeout() -> None:
-    watch = Watch(WatchFloorRequest(), 2.0)
+    watch = Watch(WatchFloorRequest(), 3_600.0)
     watch.take(HEARTBEAT)
-    assert watch.pause_s(overloaded(30.0)) <= 2.0
+    assert 3_000 < watch.pause_s(overloaded(7_200.0)) <= 3_600
 
 
 def test_those_who_were_left_together_do_not_return_together() -> None:
@@ -74,6 +93,19 @@ def test_a_watch_that_never_began_tells_why() -> None:
         Watch(WatchFloorRequest(), None).pause_s(overloaded(1.0))
 
 
+def test_it_goes_on_where_it_was_until_that_is_no_longer_kept(begun: Watch) -> None:
+    assert begun.take(WatchFloorResponse(snapshot=FloorSnapshot(part=1)))
+    assert not begun.take(ended(ResumeCause.RESUME_CAUSE_UNSPECIFIED))
+    assert begun.request.resume_token == "t"
+    assert not begun.take(ended(ResumeCause.RESUME_CAUSE_COMPACTED))
+    assert begun.request.resume_token == ""
+
+
+def test_it_starts_over_at_once_when_its_token_is_refused_as_too_old(begun: Watch) -> None:
+    assert begun.pause_s(WatchTokenCompactedError(grpc.StatusCode.OUT_OF_RANGE, "gone")) == 0
+    assert begun.request.resume_token == ""
+
+
 def test_a_floor_says_whether_a_response_changed_it() -> None:
     state = FloorState()
     whole = FloorSnapshot(part=1, last=True, floor_version=7)
@@ -88,3 +120,22 @@ def test_a_floor_says_whether_a_response_changed_it() -> None:
     ]
     assert told == [True, False, False, True]
     assert state.floor_version == 9
+
+
+def test_a_floor_keeps_what_overlaps_the_window_of_its_snapshot_for_as_long_as_it_is_live() -> None:
+    state = FloorState()
+    start, end = timestamp(SEVEN), timestamp(SEVEN + 2 * HOUR)
+    whole = FloorSnapshot(part=1, last=True, window_start=start, window_end=end)
+    state.apply(WatchFloorResponse(snapshot=whole))
+    for version, held_from in enumerate((SEVEN - HOUR, SEVEN + HOUR, SEVEN + 2 * HOUR), 1):
+        held = HoldEvent(
+            hold_id=f"h{version}",
+            start_at=timestamp(held_from),
+            end_at=timestamp(held_from + HOUR),
+            expires_at=timestamp(SEVEN),
+        )
+        created = CapacityEvent(event_type="capacity.hold.created", hold=held)
+        state.apply(WatchFloorResponse(delta=FloorDelta(floor_version=version, events=[created])))
+    assert list(state.claims) == ["h2"]
+    assert [claim.owner_id for claim in state.live_claims(SEVEN - HOUR)] == ["h2"]
+    assert state.live_claims(SEVEN) == ()

@@ -78,6 +78,12 @@ def test_a_stay_that_overruns_the_service_makes_the_picture_longer() -> None:
     assert picture(assigned("a", start=4.5, hours=2)).end == at(7)
 
 
+def test_what_began_before_the_doors_open_is_shown_with_up_to_six_hours_of_it() -> None:
+    assert picture(assigned("a", start=-1, hours=2)).start == at(-1)
+    assert picture(assigned("a", start=-9, hours=10)).start == at(-6)
+    assert picture(assigned("a", start=1, hours=24)).end == at(11)
+
+
 def test_a_claim_that_is_over_before_the_doors_open_is_left_out() -> None:
     drawn = picture(assigned("a", start=-3, hours=2))
     assert drawn.start == FIVE
@@ -116,8 +122,10 @@ def test_claims_on_unknown_tables_are_left_out() -> None:
 
 
 def test_now_is_shown_only_when_it_lies_within_the_picture() -> None:
-    assert picture(now=at(2)).now == at(2)
+    for shown in (at(0), at(2), at(4.9)):
+        assert picture(now=shown).now == shown
     assert picture(now=at(-2)).now is None
+    assert picture(now=at(5)).now is None
     assert picture(now=at(30)).now is None
 
 
