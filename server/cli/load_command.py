@@ -17,7 +17,7 @@ import typer
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive
-from server.cli.options import Output, option
+from server.cli.options import Output, is_typed, option
 from server.cli.output import Format, note, show, write_json
 from server.cli.output_files import make_room, not_written
 
@@ -58,7 +58,7 @@ Metrics = Annotated[
     option(
         "--metrics",
         SERVER,
-        "Where a server process shows its counts, such as http://127.0.0.1:9464/metrics, to compare them; repeat it.",
+        "Where a process of --target shows its counts, such as http://127.0.0.1:9464/metrics, to compare them; repeat it.",
     ),
 ]
 Operations = Annotated[int | None, option("--operations", LOAD, "Begin no more than so many.", 1)]
@@ -85,6 +85,7 @@ ReportFile = Annotated[Path | None, option("--report", RESULT, "Write a page wit
 
 
 def load(
+    context: typer.Context,
     scenario: Scenario = "mixed",
     target: Target = None,
     start: Start = False,
@@ -112,8 +113,7 @@ def load(
 
     Example: [bold]maitred load --scenario hot_set --operations 5000 --check[/]
     """
-    if target is not None and start:
-        raise typer.BadParameter(TARGET_OR_START, param_hint="--start")
+    _require_one_server(context, target, start=start)
     from server.bench.loaded import Loaded
 
     given: dict[str, Any] = {
@@ -136,6 +136,18 @@ def load(
     _tell(found, tally, report, output)
 
 
+def _require_one_server(context: typer.Context, target: str | None, *, start: bool) -> None:
+    """Refuses what is said of a server that another option rules out."""
+    if target is None:
+        if is_typed(context, "metrics"):
+            raise typer.BadParameter("goes with --target", param_hint="--metrics")
+        return
+    if start:
+        raise typer.BadParameter(TARGET_OR_START, param_hint="--start")
+    if is_typed(context, "servers"):
+        raise typer.BadParameter("goes without --target", param_hint="--servers")
+
+
 async def _work(plan: "LoadPlan", server: "Loaded | int") -> "tuple[dict[str, Any], Tally]":
     """`server` is one that runs, or the number of processes of one that is to be started."""
     from loadgen.counters import compare_settled
@@ -147,6 +159,8 @@ async def _work(plan: "LoadPlan", server: "Loaded | int") -> "tuple[dict[str, An
         if isinstance(server, int):
             server = await stack.enter_async_context(loaded_server(note, server))
         plan = replace(plan, target=server.address)
+        # Before anything is put up: whether they can be read at all.
+        await _counts(server)
         note(f"seed {plan.seed}, run {plan.run_id}")
         run = await stack.enter_async_context(LoadRun(plan))
         await _prepare(run)

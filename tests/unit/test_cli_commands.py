@@ -193,6 +193,20 @@ def test_a_wish_that_a_stored_booking_would_not_be_asked_about_is_refused_and_no
     assert f"{option}: goes with" in run.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ("load --metrics http://127.0.0.1:9464/metrics", "--metrics: goes with --target"),
+        ("load --servers 2 --target 127.0.0.1:7420", "--servers: goes without --target"),
+    ],
+)
+def test_what_is_said_of_another_server_is_refused_and_not_ignored(
+    run: Run, arguments: str, complaint: str
+) -> None:
+    assert run(*arguments.split()) == ExitCode.USAGE
+    assert complaint in run.err
+
+
 LONG_RESULTS = pytest.mark.parametrize(
     "arguments", ["config", "config -o json", "config -o jsonl", "--help", "plan --help", "--version"]
 )
