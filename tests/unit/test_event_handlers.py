@@ -1,17 +1,41 @@
 """Which handler gets an event, and what comes of it when some sinks fail."""
 
 import asyncio
+from dataclasses import asdict
+from typing import Any, cast
 
 import pytest
 
+from server.config import load_settings
 from server.outbox.backoff import Backoff
 from server.outbox.delivery import DeadPolicy, Delivery, DeliveryRules
 from server.outbox.events import LAST_POSITION, OutboxEvent, Outcome, Place, Run
 from server.outbox.handlers import ByType, EverySink
 from server.outbox.outage import Outage
 from server.outbox.ports import Handler, RetryLater, Undeliverable
-from server.receivers import event_handler
+from server.outbox.sinks import nats, webhook
+from server.receivers import build_sinks, event_handler
 from tests.builders.events import every_event, on_its_way
+
+
+def test_each_sink_gets_the_settings_that_are_named_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook, "WebhookSink", lambda settings: settings)
+    monkeypatch.setattr(nats, "NatsSink", lambda settings: settings)
+    sent: dict[str, dict[str, Any]] = {
+        "webhook": {"timeout_s": 4.0, "connect_timeout_s": 3.0, "connections_max": 5},
+        "nats": {"stream": "EVENTS", "replicas": 2, "max_age_s": 700.0, "timeout_s": 6.0},
+    }
+    settings = load_settings(
+        sinks="nats,webhook",
+        webhook_url="http://127.0.0.1:1/events",
+        webhook_secret="whsec_dGhpcyBpcyBhIHNlY3JldCBmb3IgdGVzdHM=",
+        nats_url="nats://127.0.0.1:2,nats://127.0.0.1:3",
+        **{f"{sink}_{name}": value for sink, values in sent.items() for name, value in values.items()},
+    )
+    broker, hook = map(cast("Any", asdict), build_sinks(settings, cast("Any", None)))
+    assert broker == {"servers": ("nats://127.0.0.1:2", "nats://127.0.0.1:3"), **sent["nats"]}
+    keys = (b"this is a secret for tests",)
+    assert hook == {"url": "http://127.0.0.1:1/events", "keys": keys, **sent["webhook"]}
 
 
 class Scripted:
