@@ -58,7 +58,7 @@ Metrics = Annotated[
     option(
         "--metrics",
         SERVER,
-        "Where a process of --target shows its counts, such as http://127.0.0.1:9464/metrics, to compare them; repeat it.",
+        "Where --target shows its counts, such as http://127.0.0.1:9464/metrics, to compare them; repeat it.",
     ),
 ]
 Operations = Annotated[int | None, option("--operations", LOAD, "Begin no more than so many.", 1)]
