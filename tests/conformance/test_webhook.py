@@ -217,11 +217,11 @@ async def test_waiting_for_a_connection_that_others_use_is_not_making_one() -> N
 
         server.on_post = answer_later
         url = f"http://127.0.0.1:{server.port}/events"
-        sink = WebhookSink(WebhookSettings(url, (read_secret(SECRET),), 20.0, 0.5, 1))
+        sink = WebhookSink(WebhookSettings(url, (read_secret(SECRET),), 20.0, 1.0, 1))
         await sink.open()
         both = [asyncio.create_task(sink.deliver(on_its_way())) for _ in range(2)]
         await one_came.wait()
-        done, _ = await asyncio.wait(both, timeout=0.7)
+        done, _ = await asyncio.wait(both, timeout=1.2)
         assert done == set()
         may_answer.set()
         await asyncio.gather(*both)
