@@ -75,7 +75,7 @@ def test_a_floor_of_the_least_and_the_most_survives_the_way_there_and_back() -> 
         inventory_pb2.Table(movable=True, attributes=["quiet"], state=inventory_pb2.TABLE_STATE_IN_SERVICE)
     )
     sent = inventory_pb2.Floor(restaurant_id=A, inventory_version=7, etag="i7", tables=[least, most])
-    sent.zones.add(zone_id=A, name="z", sort_order=1 - 2**31)
+    sent.zones.add(zone_id=A, name="z", sort_order=-(2**31))
     sent.zones.add(zone_id=B, name="y" * 100, sort_order=2**31 - 1)
     sent.adjacency.add(table_a=A, table_b=B)
     request = inventory_service_pb2.PutFloorRequest(request_id=A, restaurant_id=A, floor=sent)
