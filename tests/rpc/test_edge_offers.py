@@ -157,6 +157,7 @@ async def test_each_call_is_one_line_of_the_access_log() -> None:
     fine, bad = [line for line in logs if line["event"] == "call"]
     assert (fine["method"], fine["code"], fine["reason"]) == (GET[1:], "OK", None)
     assert (fine["tenant_id"], fine["actor"]) == (str(here.wire.tenant_id), "Ada")
+    assert fine["duration_ms"] > 0
     assert (bad["code"], bad["reason"]) == ("INVALID_ARGUMENT", "INVALID_ARGUMENT_FIELD")
 
 
