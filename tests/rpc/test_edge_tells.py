@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -94,6 +95,26 @@ async def test_whose_time_ran_out_is_told_so_whoever_notices_first() -> None:
             await asyncio.gather(*(late(here) for _ in range(20)))
     told = {(line["code"], line["reason"]) for line in logs if line["event"] == "call"}
     assert told == {("DEADLINE_EXCEEDED", Reason.DEADLINE_EXCEEDED)}
+
+
+@pytest.mark.parametrize(
+    ("left_s", "code", "reason"),
+    [
+        (0.01, "DEADLINE_EXCEEDED", Reason.DEADLINE_EXCEEDED),
+        (1.0, "CANCELLED", None),
+        (None, "CANCELLED", None),
+    ],
+)
+async def test_a_call_that_is_cancelled_with_no_time_left_has_run_out_of_it(
+    left_s: float | None, code: str, reason: Reason | None
+) -> None:
+    async def cancelled(_: object, __: object) -> None:
+        raise asyncio.CancelledError
+
+    context = cast("Context", SimpleNamespace(time_remaining=lambda: left_s))
+    with everything_logged() as logs, pytest.raises(asyncio.CancelledError):
+        await AccessInterceptor(CallMetrics()).around(GET, cancelled, b"", context)
+    assert [(line["code"], line["reason"]) for line in logs] == [(code, reason)]
 
 
 async def test_of_calls_that_are_refused_for_load_one_line_tells_how_many_since_the_last(
