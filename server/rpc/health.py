@@ -10,6 +10,8 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 OVERALL = ""
+# For answers that are on their way when a server stops. Open streams of health and reflection end with it.
+FLUSH_S = 0.5
 # The published types don't know of the list yet.
 _messages: Any = health_pb2
 LIST_METHOD = f"/{health.SERVICE_NAME}/List"

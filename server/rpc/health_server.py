@@ -9,7 +9,7 @@ import structlog
 from grpc_health.v1 import health
 
 from server.periodic import Periodic, Rhythm
-from server.rpc.health import OVERALL, Health
+from server.rpc.health import FLUSH_S, OVERALL, Health
 from server.rpc.listening import address_of, listen
 from server.rpc.reflection import add_reflection
 from server.telemetry.pulse import Pulse
@@ -67,7 +67,7 @@ class HealthServer:
         if server is not None:
             await self._looking.stop()
             await self._health.drain()
-            await server.stop(None)
+            await server.stop(FLUSH_S)
 
     async def _look(self) -> int:
         found = {pulse.service: pulse.beats(self._settings.failures_max) for pulse in self._pulses}

@@ -24,7 +24,7 @@ from server.orchestrator.use_cases import UseCases
 from server.rpc.accepting import paced_by
 from server.rpc.admission import Admission, Needed
 from server.rpc.finding import find_without_garbage
-from server.rpc.health import Health
+from server.rpc.health import FLUSH_S, Health
 from server.rpc.identity import TrustedHeaders
 from server.rpc.interceptors.access import AccessInterceptor
 from server.rpc.interceptors.admission import AdmissionInterceptor
@@ -48,8 +48,6 @@ log = structlog.get_logger(__name__)
 
 MEBIBYTE = 2**20
 METADATA_BYTES_MAX = 16 * 1024
-# For answers that are on their way when the last call is done. Open streams of health and reflection end with it.
-FLUSH_S = 0.5
 CHANNELZ_SERVICE = "grpc.channelz.v1.Channelz"
 
 

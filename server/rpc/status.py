@@ -169,7 +169,6 @@ def retry_after_s(refusal: Refusal) -> float | None:
 
 def status_bytes(refusal: Refusal) -> bytes:
     """A serialized google.rpc.Status of at most STATUS_BYTES_MAX bytes."""
-    packed = b""
     for room in ROOMS:
         packed = _status(refusal, room).SerializeToString(deterministic=True)
         if len(packed) <= STATUS_BYTES_MAX:

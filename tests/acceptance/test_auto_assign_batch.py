@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from maitred_client import AsyncMaitredClient, MaitredClient, to_dict
 from maitred_client.messages import (
@@ -29,9 +30,9 @@ from maitred_client.messages import (
 )
 from maitred_client.reasons import RestaurantNotFoundError
 from tests.builders.world import TableSpec, World, evening, small_world
-from tests.builders.world_extras import UNKNOWN_ID, house, house_policy
+from tests.builders.world_extras import UNKNOWN_ID, always_open_policy, house, house_policy
 from tests.conftest import Served
-from tests.support.database import restaurant_locked, row, rows
+from tests.support.database import restaurant_locked, row, rows, turn_back
 
 pytestmark = pytest.mark.shared_server
 
@@ -272,6 +273,22 @@ async def test_the_cutoff_holds_for_each_booking(place: World) -> None:
         assert {each.booking_id: each.reason for each in decisions(responses)} == reasons
         # In order of precedence, whoever comes first.
         assert [each.reason for each in responses[-1].summary.refusals] == list(reasons.values())
+
+
+async def test_a_cutoff_of_zero_is_when_the_party_sits_down(
+    client: AsyncMaitredClient, server: Served
+) -> None:
+    place = await house(client, policy=always_open_policy())
+    booking = await place.party(start=evening())
+    await turn_back(server.database_url, evening() - datetime.now(UTC) + timedelta(minutes=1))
+    request = batch_request(place)
+    request.service_date = (await place.read(booking.booking_id)).party.start.ToDatetime().date().isoformat()
+    request.cutoff.CopyFrom(Duration())
+    (refused,) = decisions(await run(place, request))
+    assert refused.reason == ErrorReason.ERROR_REASON_CUTOFF_PASSED
+    request.ClearField("cutoff")
+    (given,) = decisions(await run(place, request))
+    assert given.outcome == COMPLETED
 
 
 async def test_cancelled_midway_it_leaves_whole_bookings(place: World, server: Served) -> None:

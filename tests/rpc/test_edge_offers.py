@@ -69,6 +69,7 @@ async def test_reflection_tells_services_and_their_files(version: str) -> None:
         reflection_pb2.ServerReflectionRequest(
             file_containing_symbol="maitred.v1.AssignmentService.HoldTables"
         ),
+        reflection_pb2.ServerReflectionRequest(file_by_filename="maitred/v1/booking.proto"),
         reflection_pb2.ServerReflectionRequest(file_containing_symbol="maitred.v1.Nothing"),
     ]
     async with edge() as here:
@@ -79,10 +80,11 @@ async def test_reflection_tells_services_and_their_files(version: str) -> None:
             reflection_pb2.ServerReflectionResponse.FromString(answer)
             async for answer in ask(request.SerializeToString() for request in requests)
         ]
-    listed, found, missing = answers
+    listed, found, named, missing = answers
     names = {service.name for service in listed.list_services_response.service}
     assert {service.full_name for service in SERVICES} | {"grpc.health.v1.Health"} <= names
     assert found.file_descriptor_response.file_descriptor_proto
+    assert named.file_descriptor_response.file_descriptor_proto
     assert missing.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
 
 
@@ -155,6 +157,7 @@ async def test_each_call_is_one_line_of_the_access_log() -> None:
     fine, bad = [line for line in logs if line["event"] == "call"]
     assert (fine["method"], fine["code"], fine["reason"]) == (GET[1:], "OK", None)
     assert (fine["tenant_id"], fine["actor"]) == (str(here.wire.tenant_id), "Ada")
+    assert fine["duration_ms"] > 0
     assert (bad["code"], bad["reason"]) == ("INVALID_ARGUMENT", "INVALID_ARGUMENT_FIELD")
 
 

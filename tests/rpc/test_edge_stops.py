@@ -11,7 +11,9 @@ from grpc_health.v1 import health_pb2
 
 from server.domain.restaurant import Caller
 from server.lifecycle import Grace
+from server.rpc.health_server import HealthServer, HealthSettings
 from server.rpc.scopes import SERVICES
+from server.telemetry.pulse import Pulse
 from tests.support.deaf import unread
 from tests.support.edge import (
     ASK,
@@ -114,3 +116,23 @@ async def test_a_watcher_who_reads_nothing_holds_up_nobody(path: str, asked: Mes
             await here.server.set_serving(True)
             assert await health(here.wire) == SERVING
             await here.server.stop(Grace(0.1))
+
+
+async def stopped_while_watched() -> None:
+    pulses = [Pulse("rounds", round_s_max=60.0)]
+    server = HealthServer(HealthSettings("127.0.0.1", 0, failures_max=1, look_s=3_600.0), pulses)
+    await server.start()
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        watching: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(WATCH)
+        watch = watching(b"")
+        assert await watched(watch) == SERVING
+        stopping = asyncio.create_task(server.stop())
+        assert await watched(watch) == NOT_SERVING
+        watch.cancel()
+        await stopping
+
+
+async def test_whoever_watches_a_worker_is_told_that_it_stops() -> None:
+    """Often, because most hear in time of a stop that waits for nobody."""
+    for _ in range(40):
+        await stopped_while_watched()

@@ -6,6 +6,8 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import structlog
@@ -15,7 +17,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from server.errors import Reason, refuse
+from server.rpc.call import current_note
+from server.rpc.interceptors import access
+from server.rpc.interceptors.access import AccessInterceptor
+from server.rpc.interceptors.unary import Context
 from server.telemetry.logs import LogForm, configure_logs
+from server.telemetry.metrics import CallMetrics
 from tests.support.edge import ASK, GET, Answer, Edge, Gate, at_once, edge, failing
 from tests.support.logs import everything_logged
 
@@ -88,6 +95,44 @@ async def test_whose_time_ran_out_is_told_so_whoever_notices_first() -> None:
             await asyncio.gather(*(late(here) for _ in range(20)))
     told = {(line["code"], line["reason"]) for line in logs if line["event"] == "call"}
     assert told == {("DEADLINE_EXCEEDED", Reason.DEADLINE_EXCEEDED)}
+
+
+@pytest.mark.parametrize(
+    ("left_s", "code", "reason"),
+    [
+        (0.01, "DEADLINE_EXCEEDED", Reason.DEADLINE_EXCEEDED),
+        (1.0, "CANCELLED", None),
+        (None, "CANCELLED", None),
+    ],
+)
+async def test_a_call_that_is_cancelled_with_no_time_left_has_run_out_of_it(
+    left_s: float | None, code: str, reason: Reason | None
+) -> None:
+    async def cancelled(_: object, __: object) -> None:
+        raise asyncio.CancelledError
+
+    context = cast("Context", SimpleNamespace(time_remaining=lambda: left_s))
+    with everything_logged() as logs, pytest.raises(asyncio.CancelledError):
+        await AccessInterceptor(CallMetrics()).around(GET, cancelled, b"", context)
+    assert [(line["code"], line["reason"]) for line in logs] == [(code, reason)]
+
+
+async def test_of_calls_that_are_refused_for_load_one_line_tells_how_many_since_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refused(_: object, __: object) -> None:
+        current_note.get().reason = Reason.SERVER_OVERLOADED
+
+    with everything_logged() as logs:
+        interceptor, context = AccessInterceptor(CallMetrics()), cast("Context", None)
+        for pause_s in (3_600.0, 3_600.0, 3_600.0, 0.0, 0.0):
+            monkeypatch.setattr(access, "OVERLOAD_TOLD_S", pause_s)
+            await interceptor.around(GET, refused, b"", context)
+    assert [(line["event"], line["calls_refused"]) for line in logs] == [
+        ("overloaded", 1),
+        ("overloaded", 3),
+        ("overloaded", 1),
+    ]
 
 
 def seat(guest: str) -> None:

@@ -119,8 +119,8 @@ def _values(field: FieldDescriptor) -> Iterator[tuple[str, object]]:
         if field.name in ("request_id", "restaurant_id") and not _may_be_missing(field):
             yield "is missing", ""
     elif field.type == FieldDescriptor.TYPE_INT32:
-        yield "is the smallest number", -INT32_MAX - 1
         if field.name != "sort_order":
+            yield "is the smallest number", -INT32_MAX - 1
             yield "is below zero", -1
             yield "is 10,000", 10_000
             yield "is the largest number", INT32_MAX

@@ -75,7 +75,7 @@ def test_a_floor_of_the_least_and_the_most_survives_the_way_there_and_back() -> 
         inventory_pb2.Table(movable=True, attributes=["quiet"], state=inventory_pb2.TABLE_STATE_IN_SERVICE)
     )
     sent = inventory_pb2.Floor(restaurant_id=A, inventory_version=7, etag="i7", tables=[least, most])
-    sent.zones.add(zone_id=A, name="z", sort_order=1 - 2**31)
+    sent.zones.add(zone_id=A, name="z", sort_order=-(2**31))
     sent.zones.add(zone_id=B, name="y" * 100, sort_order=2**31 - 1)
     sent.adjacency.add(table_a=A, table_b=B)
     request = inventory_service_pb2.PutFloorRequest(request_id=A, restaurant_id=A, floor=sent)
@@ -110,11 +110,16 @@ def test_the_least_and_the_most_that_a_table_is_changed_to(
 
 
 @pytest.mark.parametrize(
-    ("weight", "lengths_s"), [(0.0, (0, 0, 0, 0)), (1_000.0, (7_200, 7_200, 86_400, 31 * 86_400))]
+    ("weight", "lengths_s", "size", "name", "opens_min"),
+    [(0.0, (0, 0, 0, 0), 1, "p", 0), (1_000.0, (7_200, 7_200, 86_400, 31 * 86_400), 500, "p" * 50, 1_439)],
 )
-def test_the_least_and_the_most_that_a_policy_may_say(weight: float, lengths_s: tuple[int, ...]) -> None:
+def test_the_least_and_the_most_that_a_policy_may_say(
+    weight: float, lengths_s: tuple[int, ...], size: int, name: str, opens_min: int
+) -> None:
     wanted = policy()
     wanted.weights.merge = weight
+    wanted.combinations.adjacency_party_size_min = wanted.periods[0].turn_times[0].party_size_max = size
+    wanted.periods[0].name, wanted.periods[0].opens = name, f"{opens_min // 60:02d}:{opens_min % 60:02d}"
     fields = (wanted.buffer_before, wanted.buffer_after, wanted.check_in_lead, wanted.auto_assign_cutoff)
     for field, length_s in zip(fields, lengths_s, strict=True):
         field.CopyFrom(Duration(seconds=length_s))
@@ -123,6 +128,16 @@ def test_the_least_and_the_most_that_a_policy_may_say(weight: float, lengths_s: 
     assert read.weights.merge == weight
     lengths = (read.buffer_before_s, read.buffer_after_s, read.check_in_lead_s, read.auto_assign_cutoff_s)
     assert lengths == lengths_s
+    (period,) = read.periods
+    assert (period.name, period.opens_min, period.turn_times[0].party_size_max) == (name, opens_min, size)
+    assert read.combinations.adjacency_party_size_min == size
+
+
+def test_of_a_size_without_a_number_no_party_is_expected() -> None:
+    wanted = policy()
+    wanted.forecast[0].ClearField("parties")
+    request = inventory_service_pb2.PutServicePolicyRequest(request_id=A, restaurant_id=A, policy=wanted)
+    assert [each.parties for each in read_put_service_policy(request).policy.forecast] == [0.0]
 
 
 @pytest.mark.parametrize(

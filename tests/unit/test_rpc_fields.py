@@ -37,6 +37,7 @@ from server.rpc.messages.floor import read_put_floor, read_update_table
 from server.rpc.messages.inventory import read_block_tables, read_put_restaurant
 from server.rpc.messages.planner import read_plan_tables
 from server.rpc.messages.policy import policy_message, read_put_service_policy
+from server.rpc.messages.watching import read_watch_floor
 
 A, B, C = (str(UUID(int=n)) for n in (1, 2, 3))
 EVENING = Timestamp(seconds=int(datetime(2026, 6, 1, 18, tzinfo=UTC).timestamp()))
@@ -162,6 +163,8 @@ def test_a_window_has_to_end_after_it_starts_and_within_a_year() -> None:
         found = refusal(read_list_bookings, request(start, end))
         assert (found.reason, fields_of(found)) == (Reason.INVALID_WINDOW, ["window_end"])
         assert found.violations[0].description == problem
+    watch = assignment_service_pb2.WatchFloorRequest(restaurant_id=A, window_start=LATER, window_end=EVENING)
+    assert refusal(read_watch_floor, watch).reason is Reason.INVALID_WINDOW
 
 
 def test_a_window_that_is_open_on_one_side_is_closed_by_the_ends_of_time() -> None:

@@ -11,7 +11,16 @@ from google.rpc import error_details_pb2, status_pb2
 
 from maitred.v1 import errors_pb2, reasons_pb2
 from server.domain.limits import CONFLICTS_LISTED_MAX, SELECTION_TABLES_MAX
-from server.errors import Check, CheckStatus, ClaimKind, Conflict, FieldViolation, Reason, Refusal
+from server.errors import (
+    Check,
+    CheckStatus,
+    ClaimKind,
+    Conflict,
+    FieldViolation,
+    Reason,
+    Refusal,
+    bad_fields,
+)
 from server.rpc.messages.checks import REASONS
 from server.rpc.status import (
     CODES,
@@ -119,6 +128,16 @@ def test_the_same_refusal_is_the_same_bytes_whatever_the_order_of_its_metadata()
     forth = Refusal(Reason.HOLD_EXPIRED, "no", dict.fromkeys(names, "x"))
     back = Refusal(Reason.HOLD_EXPIRED, "no", dict.fromkeys(reversed(names), "x"))
     assert status_bytes(forth) == status_bytes(back)
+
+
+@pytest.mark.parametrize(
+    ("listed", "count", "told"), [(1, None, "a: no"), (2, None, "a: no (1 more)"), (2, 5, "a: no (4 more)")]
+)
+def test_of_bad_fields_the_first_is_told_and_how_many_there_are_besides(
+    listed: int, count: int | None, told: str
+) -> None:
+    violations = [FieldViolation(field, "no") for field in "ab"[:listed]]
+    assert bad_fields(violations, count=count).refusal.message == told
 
 
 def huge_refusals() -> Iterator[tuple[str, Refusal]]:

@@ -26,6 +26,7 @@ from server.domain.restaurant import Restaurant
 from server.domain.window import Window
 from server.orchestrator.floor_log import FloorPlace, FloorView
 from server.orchestrator.ports import Inventory
+from server.rpc.messages.time import instant_message
 from server.rpc.messages.watching import watch_floor_responses
 
 RECEIVED_BYTES_MAX = 4 * 2**20
@@ -116,6 +117,9 @@ def test_no_part_of_the_largest_snapshot_is_too_large() -> None:
     parts = list(watch_floor_responses(RESTAURANT.restaurant_id, view))
     assert max(part.ByteSize() for part in parts) < RECEIVED_BYTES_MAX
     assert [bool(part.resume_token) for part in parts] == [False, False, True]
+    head = parts[0].snapshot
+    told = (head.taken_at, head.window_start, head.window_end)
+    assert told == tuple(map(instant_message, (NOW, WINDOW.start, WINDOW.end)))
     state = FloorState()
     for part in parts:
         assert not state.complete

@@ -44,9 +44,7 @@ def is_late(remaining_s: float | None) -> bool:
     return remaining_s is not None and remaining_s <= ON_THE_WAY_S
 
 
-def proceed_of(handler: Handler) -> Proceed | None:
+def proceed_of(handler: Any) -> Proceed | None:
     """What a handler does with one request; None for handlers of request streams and for generators."""
-    if handler is None:
-        return None
     behaviour = handler.unary_unary or handler.unary_stream
     return behaviour if inspect.iscoroutinefunction(behaviour) else None

@@ -19,7 +19,7 @@ from server.orchestrator.put_floor import FloorPut, PutFloorCommand
 from server.orchestrator.update_table import TableUpdated, UpdateTableCommand
 from server.rpc.fields import Fields, reading
 
-SORT_ORDER_MAX = 2**31 - 1
+SORT_ORDER_MIN, SORT_ORDER_MAX = -(2**31), 2**31 - 1
 
 IN_SERVICE_READ: Mapping[int, bool] = {
     pb.TABLE_STATE_UNSPECIFIED: True,
@@ -74,7 +74,7 @@ def _read_zone(fields: Fields) -> Zone:
     return Zone(
         fields.uuid("zone_id"),
         fields.text("name", ZONE_NAME_LENGTH_MAX, 1),
-        fields.integer("sort_order", -SORT_ORDER_MAX, SORT_ORDER_MAX),
+        fields.integer("sort_order", SORT_ORDER_MIN, SORT_ORDER_MAX),
     )
 
 
