@@ -59,7 +59,7 @@ Start = Annotated[
         variable="START_SERVER",
     ),
 ]
-Servers = Annotated[int, option("--servers", SERVER, "Processes of the server that is started.", 1)]
+Servers = Annotated[int, option("--servers", SERVER, "Processes of the server that is started.", 1, 256)]
 Metrics = Annotated[
     list[str] | None,
     option(
