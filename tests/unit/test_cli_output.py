@@ -67,6 +67,16 @@ def test_what_a_party_could_have_instead_fits_a_terminal_without_a_broken_word(
     assert {"sit", "another", "Terrace", *reasons} <= set(printed.replace(",", " ").split())
 
 
+@pytest.mark.parametrize("narrow", ["40"], indirect=True)
+@pytest.mark.usefixtures("narrow")
+def test_columns_that_want_more_than_there_is_share_it(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show(output.grid(("One", "Other", "Short"), [("a " * 40, "b " * 40, "c d e")], kept=0))
+    first = capsys.readouterr().out.splitlines()[1]
+    assert len(first) == 40
+    assert "c d e" in first
+    assert first.count("a") == first.count("b") == 8
+
+
 @pytest.mark.usefixtures("narrow")
 def test_a_fact_is_never_cut_off(capsys: pytest.CaptureFixture[str]) -> None:
     output.show(output.facts([("maitred plan --party 4 --start 20:00", f"{EVENT} is confirmed")]))
