@@ -101,10 +101,21 @@ def call_settings(
     address: str, tenant_id: UUID | str, actor: str, scopes: Iterable[str] | None, timeout_s: float
 ) -> CallSettings:
     """The settings of a client. Raises ValueError naming the argument that is wrong."""
-    _require_address(address)
+    require_address(address)
     settings = CallSettings(address, call_metadata(tenant_id, actor, scopes), timeout_s)
     settings.deadline_s(None)
     return settings
+
+
+def require_address(address: str) -> None:
+    """Raises ValueError unless it is host:port, or says itself how it is looked up."""
+    # gRPC would take port 443 where there is none.
+    if not (address.startswith(SCHEMES) or HOST_AND_PORT.fullmatch(address)):
+        raise ValueError(f"address is {address!r}; it has to be host:port, such as localhost:7420")
+    # It would take the port modulo 65536, and call somebody else.
+    port = address.rpartition(":")[2]
+    if port.isdecimal() and int(port) > PORT_MAX:
+        raise ValueError(f"address is {address!r}; its port has to be at most {PORT_MAX}")
 
 
 def require_timeout(timeout_s: float) -> None:
@@ -157,16 +168,6 @@ def request_id_of(request: Message) -> str:
 def _details(failure: grpc.RpcError) -> ErrorDetails:
     status = rpc_status.from_call(cast(grpc.Call, failure))
     return NO_DETAILS if status is None else decode_details(status)
-
-
-def _require_address(address: str) -> None:
-    # gRPC would take port 443 where there is none.
-    if not (address.startswith(SCHEMES) or HOST_AND_PORT.fullmatch(address)):
-        raise ValueError(f"address is {address!r}; it has to be host:port, such as localhost:7420")
-    # It would take the port modulo 65536, and call somebody else.
-    port = address.rpartition(":")[2]
-    if port.isdecimal() and int(port) > PORT_MAX:
-        raise ValueError(f"address is {address!r}; its port has to be at most {PORT_MAX}")
 
 
 def _header_text(name: str, text: str) -> str:

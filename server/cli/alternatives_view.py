@@ -79,4 +79,5 @@ def alternatives_view(alternatives: Sequence[Alternative], floor: Floor, zone: t
             )
             for each, (start, end) in zip(alternatives, times, strict=True)
         ),
+        kept=0,
     )

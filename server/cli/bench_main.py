@@ -14,7 +14,7 @@ from server.cli.bench_history import history_folder, save_run
 from server.cli.bench_running import SIZES, Quick, Repeats, size_option
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.looking_up import drive
-from server.cli.options import Output
+from server.cli.options import Output, is_typed
 from server.cli.output import Format, note, results, show, write_json
 from server.cli.output_files import make_room
 
@@ -53,7 +53,7 @@ Scale = Annotated[
 ]
 Callers = Annotated[int | None, size_option("--callers", 1, "Calls in flight.")]
 ClientCount = Annotated[int | None, size_option("--clients", 1, "Client processes, of both sides.")]
-ProcessCount = Annotated[int, size_option("--processes", 1, "Processes of the server.")]
+ProcessCount = Annotated[int, size_option("--processes", 1, "Processes of the server.", most=256)]
 Profiled = Annotated[
     bool,
     typer.Option(
@@ -87,12 +87,13 @@ def main_run(
     Example: [bold]maitred bench --only hold_vs_raw_sql,hold_vs_empty_rpc --profile[/]
     """
     if context.invoked_subcommand is not None:
+        _require_nothing_typed(context)
         return
     if profile and processes > 1:
         raise typer.BadParameter("--profile looks at a single process", param_hint="--processes")
     sizes = _sizes(MAIN_QUICK if quick else MAIN_FULL, repeats, scale, callers, clients)
     sizes = replace(sizes, processes=processes)
-    wanted, began = chosen_figures(only), datetime.now(UTC)
+    wanted, began = _figures_of(sizes, only), datetime.now(UTC)
     folder = history_folder(history)
     make_room(folder / "run.json")
     findings, made_with, looked = _measure(sizes, wanted, profile=profile)
@@ -109,6 +110,24 @@ def main_run(
     note(f"kept as {path}, with plots in {path.with_suffix('.html').name}")
     if run["missing"]:
         raise CommandFailure(ExitCode.NOT_READY, f"not measured: {', '.join(run['missing'])}")
+
+
+def _require_nothing_typed(context: typer.Context) -> None:
+    """Refuses what stands between `bench` and a subcommand, which has options of its own."""
+    for name in context.params:
+        if is_typed(context, name):
+            problem = f"goes with the whole run; what {context.invoked_subcommand} is told comes after it"
+            raise typer.BadParameter(problem, param_hint=f"--{name}")
+
+
+def _figures_of(sizes: MainSizes, only: str | None) -> frozenset[str]:
+    """What was asked for, which these sizes have to leave room for, or everything."""
+    from server.bench.main_run import left_out
+
+    wanted = chosen_figures(only)
+    if only is not None and (missing := wanted & {*left_out(sizes)}):
+        raise typer.BadParameter(f"--quick leaves out {', '.join(sorted(missing))}", param_hint="--only")
+    return wanted
 
 
 def _run_of(

@@ -10,6 +10,7 @@ from server.bench.sizes import FULL, PLANS_FULL, PLANS_QUICK, QUICK, OutboxSizes
 from server.cli.looking_up import drive
 from server.cli.options import Output, option
 from server.cli.output import Format, note, show, write_json
+from server.domain.limits import TABLES_MAX
 
 if TYPE_CHECKING:
     from server.bench.figures import Findings, Target
@@ -19,9 +20,11 @@ SIZES = "Sizes"
 SizesT = TypeVar("SizesT", OutboxSizes, PlanSizes)
 
 
-def size_option(name: str, least: int, help_text: str, variable: str = "") -> typer.models.OptionInfo:
+def size_option(
+    name: str, least: int, help_text: str, variable: str = "", most: int | None = None
+) -> typer.models.OptionInfo:
     """An option for how much of something is measured."""
-    return option(name, SIZES, help_text, least, variable=variable)
+    return option(name, SIZES, help_text, least, most, variable=variable)
 
 
 Quick = Annotated[
@@ -68,7 +71,9 @@ def plans(
     restaurants: Annotated[
         int | None, size_option("--restaurants", 2, "Restaurants to ask about in turn.")
     ] = None,
-    tables: Annotated[int | None, size_option("--tables", 2, "Tables of each.", "FLOOR_TABLES")] = None,
+    tables: Annotated[
+        int | None, size_option("--tables", 2, "Tables of each.", "FLOOR_TABLES", TABLES_MAX)
+    ] = None,
     calls: Annotated[int | None, size_option("--calls", 2, "Plans per repeat with a full cache.")] = None,
     output: Output = Format.TABLE,
 ) -> None:

@@ -17,7 +17,7 @@ import typer
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive
-from server.cli.options import Output, is_typed, option
+from server.cli.options import Output, an_address, is_typed, option
 from server.cli.output import Format, note, show, write_json
 from server.cli.output_files import make_room, not_written
 
@@ -41,7 +41,14 @@ Scenario = Annotated[
     str, option("--scenario", LOAD, "Name of a packaged scenario, or path of a .toml file: docs/load.md.")
 ]
 Target = Annotated[
-    str | None, option("--target", SERVER, "host:port of a running server; without it one is started.")
+    str | None,
+    typer.Option(
+        "--target",
+        envvar="MAITRED_CLI_TARGET",
+        callback=an_address,
+        help="host:port of a running server; without it one is started.",
+        rich_help_panel=SERVER,
+    ),
 ]
 Start = Annotated[
     bool,
@@ -52,7 +59,7 @@ Start = Annotated[
         variable="START_SERVER",
     ),
 ]
-Servers = Annotated[int, option("--servers", SERVER, "Processes of the server that is started.", 1)]
+Servers = Annotated[int, option("--servers", SERVER, "Processes of the server that is started.", 1, 256)]
 Metrics = Annotated[
     list[str] | None,
     option(

@@ -8,6 +8,7 @@ from uuid import UUID
 import typer
 
 from maitred_client import AsyncMaitredClient
+from maitred_client.calls import require_address
 from server.cli.output import Format, typed
 from server.domain.limits import HOLD_LIFE_S_MAX
 
@@ -36,10 +37,24 @@ def option(
     return found
 
 
+def an_address(text: str | None) -> str | None:
+    """What is typed as an address, if anything is. Raises BadParameter for what cannot be one."""
+    try:
+        if text is not None:
+            require_address(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return text
+
+
 Address = Annotated[
     str,
     typer.Option(
-        "--address", envvar="MAITRED_CLI_ADDRESS", help="host:port of the server.", rich_help_panel=CONNECTION
+        "--address",
+        envvar="MAITRED_CLI_ADDRESS",
+        callback=an_address,
+        help="host:port of the server.",
+        rich_help_panel=CONNECTION,
     ),
 ]
 HoldId = Annotated[UUID, typer.Argument(metavar="HOLD", help="Id of the hold.", envvar="MAITRED_CLI_HOLD")]
@@ -127,7 +142,7 @@ class Connection:
         return f"{typed('maitred')} {words}{address}{tenant}"
 
     def open(self) -> AsyncMaitredClient:
-        """A client to be entered inside a running event loop. Raises BadParameter for a malformed address."""
+        """A client to be entered inside a running event loop. Raises BadParameter for an actor that no header takes."""
         try:
             return AsyncMaitredClient(
                 self.address, tenant_id=self.tenant, actor=self.actor, timeout_s=self.timeout_s

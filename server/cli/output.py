@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from rich.console import Console, JustifyMethod, RenderableType
-from rich.measure import Measurement
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType
+from rich.measure import Measurement, measure_renderables
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -158,12 +158,28 @@ def show(*parts: RenderableType) -> bool:
 
 
 def _print_whole(table: Table) -> None:
-    """Fits it to the width, but never cuts off what may not be wrapped: an id is of no use without its end."""
+    """Fits it to the width as far as no word has to be broken for that: an id is of no use without its end."""
     console = results()
-    needed = Measurement.get(console, console.options.update(max_width=WIDTH_MAX), table).minimum
-    if needed > console.width:
-        table.width = needed
+    options = console.options.update(max_width=WIDTH_MAX)
+    whole = Measurement.get(console, options, table)
+    if whole.maximum > console.width:
+        table.width = max(console.width, whole.minimum)
+        _share_out(table, table.width - whole.minimum, options)
     console.print(table, crop=False)
+
+
+def _share_out(table: Table, room: int, options: ConsoleOptions) -> None:
+    """Gives every column its longest word, and of the `room` that is left what it wants or an equal share."""
+    wants = []
+    for column in table.columns:
+        span = measure_renderables(results(), options, [Text(str(column.header)), *column.cells])
+        column.width = max(span.minimum, column.min_width or 0)
+        wants.append((span.maximum - column.width, column))
+    wants.sort(key=lambda want: want[0])
+    for others, (wanted, column) in zip(range(len(wants), 0, -1), wants, strict=True):
+        given = min(wanted, room // others)
+        column.width = (column.width or 0) + given
+        room -= given
 
 
 def write_json(value: Any, form: Format) -> bool:

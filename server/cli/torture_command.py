@@ -155,6 +155,8 @@ def torture(
         raise typer.BadParameter("either a time or a number of operations", param_hint="--operations")
     if in_flight < clients:
         raise typer.BadParameter(f"{clients} client processes need a caller each", param_hint="--in-flight")
+    if kills_of_workers and not workers:
+        raise typer.BadParameter("goes with --workers above 0", param_hint="--kills-of-workers")
     from loadgen.scenario import ScenarioError, load_scenario
     from server.torture.load import Burden
     from server.torture.run import Plan
@@ -163,6 +165,9 @@ def torture(
         chosen = load_scenario(scenario)
     except ScenarioError as error:
         raise CommandFailure(ExitCode.BAD_FILE, str(error)) from None
+    if chosen.bookings.count < clients:
+        problem = f"{chosen.bookings.count} bookings are too few for {clients} client processes"
+        raise typer.BadParameter(problem, param_hint="--clients")
     duration_s = None if operations is not None else (minutes or MINUTES_DEFAULT) * 60
     length = (duration_s or 0.0) / 60 + (operations or 0) / OPERATIONS_PER_MINUTE
     wanted = Wanted(kills_of_servers, kills_of_postgres, kills_of_workers, disturbances)

@@ -1,12 +1,13 @@
-"""Availability as a table for people."""
+"""Explanations and availability as tables for people."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
 from rich.console import Console
 
-from maitred_client.messages import Availability, ErrorReason
-from server.cli.answer_view import availability_view
+from maitred_client.messages import Availability, Conflict, ErrorReason, ExplainTableResponse, Floor
+from server.cli.answer_view import availability_view, explanation_view
 
 CLOSED = Availability(reasons=[ErrorReason.ERROR_REASON_OUTSIDE_SERVICE_HOURS])
 TAKEN = Availability(reasons=[ErrorReason.ERROR_REASON_TABLE_CONFLICT_ASSIGNED])
@@ -53,3 +54,14 @@ def test_a_reason_that_only_a_newer_server_knows_is_told_by_its_number() -> None
     with console.capture() as shown:
         console.print(availability_view([2], [datetime(2030, 1, 12, 11, tzinfo=UTC)], [newer]))
     assert shown.get().split()[-1] == "9999"
+
+
+@pytest.mark.parametrize(("found", "rest"), [(2, []), (5, ["3 more are in the way"])])
+def test_of_many_claims_in_the_way_those_that_are_not_named_are_counted(found: int, rest: list[str]) -> None:
+    conflicts = [Conflict(table_id=each) for each in ("M4", "M5")]
+    console = Console(width=80)
+    with console.capture() as shown:
+        console.print(
+            *explanation_view(ExplainTableResponse(conflicts=conflicts, conflicts_found=found), Floor(), UTC)
+        )
+    assert [line for line in shown.get().splitlines() if "more" in line] == rest

@@ -58,6 +58,14 @@ def test_what_could_not_be_measured_is_named_and_the_rest_is_told_all_the_same()
     assert "no peer" in lines[3]
 
 
+def test_a_figure_without_a_target_is_told_without_a_verdict() -> None:
+    findings = Findings((Figure("beside", 1.2, 1.1, 1.3), Figure("absent", None, note="no peer")), {})
+    told = findings_json(findings, {"rate": AT_LEAST}, {}, {})
+    assert (told["spreads"], told["reached"]) == ({"beside": [1.1, 1.3]}, {})
+    line = shown(findings).splitlines()[1]
+    assert line.split() == ["beside", "1.20", "1.10", "1.30", "for", "comparison"]
+
+
 def test_a_missing_peer_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, peer.PACKAGE, None)
     assert not peer.is_installed()

@@ -1,7 +1,10 @@
 """`maitred bench`: the smallest run of each, through the command line."""
 
 import json
+import re
 import sys
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +76,38 @@ def test_a_profile_is_of_one_process(
 ) -> None:
     assert run(monkeypatch, "bench", "--profile", "--processes", "2") is ExitCode.USAGE
     assert "a single process" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option", "complaint"),
+    [
+        ("bench --quick plans", "--quick", "goes with the whole run"),
+        ("bench --history runs compare 2031", "--history", "goes with the whole run"),
+        ("bench --quick --only overload,planner_ms", "--only", "--quick leaves out overload"),
+        ("bench --processes 257", "--processes", "256"),
+        ("load --servers 257", "--servers", "256"),
+        ("bench plans --tables 1001", "--tables", "1000"),
+        ("torture --workers 0 --kills-of-workers 2", "--kills-of-workers", "goes with --workers"),
+        ("torture --scenario {few} --clients 3", "--clients", "2 bookings are too few"),
+    ],
+)
+def test_what_would_have_no_effect_or_could_not_be_is_refused_before_anything_is_started(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    arguments: str,
+    option: str,
+    complaint: str,
+) -> None:
+    few = tmp_path / "few.toml"
+    few.write_text(
+        re.sub(r"(?m)^count = .*", "count = 2", (files("loadgen") / "scenarios" / "torture.toml").read_text())
+    )
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run(monkeypatch, *arguments.format(few=few).split()) is ExitCode.USAGE
+    (line,) = (line for line in capfd.readouterr().err.splitlines() if "Invalid value" in line)
+    assert option in line
+    assert complaint in line
 
 
 async def test_a_program_that_does_not_start_ends_a_measurement_with_what_it_said(

@@ -112,6 +112,8 @@ def test_help_of_every_command_teaches_with_an_example_and_names_the_environment
         ("plan", "--party", "99999999999", "--start", "20:00"),
         ("plan", "--party", "4", "--start", "20:00", "--stay", "99999999999999"),
         ("plan", "--party", "4", "--start", "20:00", "--address", "127.0.0.1:99999"),
+        ("health", "--address", "localhost"),
+        ("load", "--target", "localhost"),
         ("auto-assign", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--cutoff", "999999999999"),
         ("dispatch", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--cutoff", "999999999999"),
         ("extend", "5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10", "--ttl", "999999999999999"),

@@ -1,5 +1,6 @@
 """What people read in a terminal of any width, and what becomes of what nobody reads."""
 
+import datetime as dt
 import io
 import json
 import os
@@ -7,8 +8,18 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from maitred_client.messages import FloorHeartbeat, WatchFloorResponse
+from maitred_client.messages import (
+    Alternative,
+    AlternativeKind,
+    ErrorReason,
+    Floor,
+    FloorHeartbeat,
+    Plan,
+    WatchFloorResponse,
+    Zone,
+)
 from server.cli import output
+from server.cli.alternatives_view import alternatives_view
 from server.cli.failures import CommandFailure, ExitCode, report
 from server.cli.floor_watching import print_changes
 
@@ -36,6 +47,34 @@ def test_what_may_not_be_wrapped_is_never_cut_off_and_hides_nothing_else(
     first = next(line for line in printed.splitlines() if EVENT in line)
     assert all(value in first for value in row[:4])
     assert all(word in printed for word in PROBLEM.split())
+
+
+@pytest.mark.parametrize("narrow", ["80"], indirect=True)
+@pytest.mark.usefixtures("narrow")
+def test_what_a_party_could_have_instead_fits_a_terminal_without_a_broken_word(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    reasons = ["COMBINATION_TOO_LARGE", "SLACK_BUDGET_EXCEEDED"]
+    plan = Plan(
+        table_names=["W1", "W2", "W3"],
+        zone_id="1",
+        relaxed=map(ErrorReason.Value, (f"ERROR_REASON_{each}" for each in reasons)),
+    )
+    instead = Alternative(kind=AlternativeKind.ALTERNATIVE_KIND_OTHER_ZONE, plan=plan)
+    output.show(alternatives_view([instead], Floor(zones=[Zone(zone_id="1", name="Terrace")]), dt.UTC))
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80
+    assert {"sit", "another", "Terrace", *reasons} <= set(printed.replace(",", " ").split())
+
+
+@pytest.mark.parametrize("narrow", ["40"], indirect=True)
+@pytest.mark.usefixtures("narrow")
+def test_columns_that_want_more_than_there_is_share_it(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show(output.grid(("One", "Other", "Short"), [("a " * 40, "b " * 40, "c d e")], kept=0))
+    first = capsys.readouterr().out.splitlines()[1]
+    assert len(first) == 40
+    assert "c d e" in first
+    assert first.count("a") == first.count("b") == 8
 
 
 @pytest.mark.usefixtures("narrow")

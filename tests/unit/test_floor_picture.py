@@ -2,6 +2,7 @@
 
 import io
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -88,6 +89,7 @@ def test_a_claim_that_is_over_before_the_doors_open_is_left_out() -> None:
     drawn = picture(assigned("a", start=-3, hours=2))
     assert drawn.start == FIVE
     assert drawn.rows[0].bars == ()
+    assert picture(assigned("a", start=-2, hours=2)).rows[0].bars == ()
 
 
 def test_the_axis_has_as_many_hours_as_really_pass_when_clocks_change() -> None:
@@ -117,8 +119,27 @@ def test_guests_and_bookings_are_counted_once_however_many_tables_they_have() ->
     assert drawn.subtitle == "3 tables · 2 bookings with 7 guests"
 
 
+def test_holds_and_blocks_are_counted_apart_from_bookings() -> None:
+    hold = Claim(BarKind.HOLD, ("b",), at(1), at(2), "8", 3)
+    block = Claim(BarKind.BLOCK, ("c",), at(1), at(2), "repair")
+    drawn = picture(assigned("a", start=1), hold, block, replace(block, window_start=at(3), window_end=at(4)))
+    assert drawn.subtitle == "3 tables · 1 booking with 2 guests · 1 hold · 2 blocks"
+
+
+def test_a_bar_knows_the_stay_within_its_window() -> None:
+    claim = assigned("a", start=1)
+    stays = [
+        (bar.seated_from, bar.seated_until)
+        for seated in ((None, None), (at(1.25), at(2)), (None, at(9)), (at(2), at(1.5)))
+        for bar in picture(replace(claim, seated_from=seated[0], seated_until=seated[1])).rows[0].bars
+    ]
+    assert stays == [(at(1), at(2.5)), (at(1.25), at(2)), (at(1), at(2.5)), (at(2), at(2))]
+
+
 def test_claims_on_unknown_tables_are_left_out() -> None:
-    assert all(row.bars == () for row in picture(assigned("gone", start=1)).rows)
+    drawn = picture(assigned("gone", start=4, hours=3))
+    assert all(row.bars == () for row in drawn.rows)
+    assert (drawn.end, drawn.subtitle) == (at(5), "3 tables · 0 bookings with 0 guests")
 
 
 def test_now_is_shown_only_when_it_lies_within_the_picture() -> None:

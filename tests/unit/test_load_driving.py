@@ -1,7 +1,10 @@
 """What the drivers of load promise: when they begin something, from where latencies count, what is counted."""
 
 import asyncio
+import multiprocessing
+import os
 import pickle
+import signal
 from collections.abc import Iterator
 from itertools import islice, pairwise
 from random import Random
@@ -210,3 +213,11 @@ async def test_client_processes_do_their_parts_stop_when_told_and_say_what_faile
         with pytest.raises(ClientEndedError, match="ValueError: part 9"):
             await clients.run(_fail, [9])
         assert await clients.run(_double, [1]) == [2]
+
+
+async def test_ctrl_c_does_not_reach_a_client_process_that_has_just_been_started() -> None:
+    async with ClientProcesses(2) as clients:
+        for process in multiprocessing.active_children():
+            assert process.pid is not None
+            os.kill(process.pid, signal.SIGINT)
+        assert await clients.run(_double, [3, 4]) == [6, 8]

@@ -1,6 +1,7 @@
 """The report of a load: what it counts, what makes it unsound, and that people can read it."""
 
 import datetime as dt
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -55,6 +56,13 @@ def report(
     return report_of(result_of(tally, unequal), counted, checked)
 
 
+def printed(found: dict[str, Any]) -> str:
+    console = Console(width=120)
+    with console.capture() as shown:
+        console.print(*load_tables(found))
+    return shown.get()
+
+
 def test_everything_is_counted_once_and_seconds_without_answers_are_there() -> None:
     found = report()
     assert (found["calls"], found["operations"], found["seconds"], found["calls_per_s"]) == (3, 3, 2.01, 1.5)
@@ -68,8 +76,10 @@ def test_everything_is_counted_once_and_seconds_without_answers_are_there() -> N
 def test_it_says_from_where_latencies_count() -> None:
     open_loop = result_of(GOOD)
     closed_loop = replace(open_loop, plan=replace(open_loop.plan, per_s=None))
-    assert report_of(open_loop, None, None)["latency_from"] == "intended start"
-    assert report_of(closed_loop, None, None)["latency_from"] == "sending"
+    for made, loop, origin in ((open_loop, "open", "intended start"), (closed_loop, "closed", "sending")):
+        found = report_of(made, None, None)
+        assert (found["loop"], found["latency_from"]) == (loop, origin)
+        assert re.search(rf"loop +{loop}, ", printed(found))
 
 
 def test_a_load_is_sound_when_nothing_contradicts_it() -> None:
@@ -92,14 +102,12 @@ def test_a_load_is_unsound_when_anything_does(found: dict[str, Any]) -> None:
 
 
 def test_people_are_told_what_differs_and_what_was_not_compared() -> None:
-    console = Console(width=120, record=True)
-    console.print(*load_tables(report(counted=DIFFERS, checked=STAINED)))
-    console.print(*load_tables(report(counted=None, checked=None)))
-    text = console.export_text()
-    for words in (
-        "other than the callers'",
-        "given_twice: A table was given twice.",
-        "not compared",
-        "not recorded",
-    ):
-        assert words in text
+    differing, plain = report(counted=DIFFERS, checked=STAINED), report(counted=None, checked=None)
+    told, otherwise = printed(differing), printed(plain)
+    assert "other than the callers'" in told
+    assert "given_twice: A table was given twice." in told
+    assert re.search(r"HoldTables +OK +2 +1\n", told)
+    assert "not compared" in otherwise
+    assert "not recorded" in otherwise
+    assert "before its time" not in otherwise
+    assert "before its time" in printed({**plain, "stopped": True})

@@ -10,8 +10,9 @@ import multiprocessing
 import os
 import signal
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
@@ -69,7 +70,8 @@ class ClientProcesses:
         for number in range(self._count):
             ours, theirs = context.Pipe()
             process = context.Process(target=work, args=(theirs, number), daemon=True)
-            process.start()
+            with _ctrl_c_kept_out():
+                process.start()
             theirs.close()
             self._processes.append(process)
             self._connections.append(ours)
@@ -149,10 +151,23 @@ class ClientProcesses:
             self._connections[number].send(message)
 
 
+@contextlib.contextmanager
+def _ctrl_c_kept_out() -> Iterator[None]:
+    """A process that is started meanwhile never gets it, not even while it imports; here it comes afterwards.
+
+    Ctrl-C reaches every process of a terminal; whoever started the others decides what it means.
+    """
+    # Starting it lets the signal through again, and would be done with the first process.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def work(connection: Connection, number: int) -> None:
     """A client process: runs one job after the other until nobody has any for it."""
-    # Ctrl-C reaches every process of a terminal; whoever started this one decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         import uvloop
     except ImportError:
