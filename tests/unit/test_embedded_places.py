@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from server.persistence.embedded import EmbeddedPostgresError, installation, postmaster
+from server.persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError, installation, postmaster
 from server.persistence.embedded.account import Account
-from server.persistence.embedded.installation import find_installation
+from server.persistence.embedded.installation import Installation, find_installation
 from server.persistence.embedded.layout import socket_dir_of
+from server.persistence.embedded.locks import take_ownership
 from tests.support.postgres import scratch_directory
 
 OWN = Account("me", os.geteuid(), os.getegid(), lent=False)
@@ -73,6 +74,19 @@ def test_a_socket_that_needs_a_shorter_path_is_where_the_user_keeps_such_things(
         first, again = (socket_dir_of(runtime / ("long-" * 20), OWN) for _ in range(2))
         assert first == again != socket_dir_of(runtime / ("other-" * 20), OWN)
         assert first.parent == runtime
+
+
+def test_whoever_looks_at_a_server_finds_it_where_it_says_that_it_listens(tmp_path: Path) -> None:
+    """Another session of its user may have another place for sockets, or none."""
+    server = EmbeddedPostgres(tmp_path, Installation(Path("/nowhere"), 16, 1, "wheel"))
+    server.data_dir.mkdir()
+    told = ("1", server.data_dir, "0", "5432", "/its/place", "", "", "ready")
+    (server.data_dir / "postmaster.pid").write_text("".join(f"{line}\n" for line in told))
+    owner = take_ownership(tmp_path)
+    try:
+        assert "host=%2Fits%2Fplace&" in (server.url_elsewhere() or "")
+    finally:
+        owner.release()
 
 
 @pytest.mark.parametrize(("size", "left"), [(100, ["server.log"]), (101, ["server.log.1"])])
