@@ -333,5 +333,7 @@ def explaining() -> Iterator[None]:
         raise StartError(str(problem)) from None
     except UnreachableError as problem:
         raise StartError(f"the database cannot be reached: {problem}; check MAITRED_DATABASE_URL") from None
-    except (EmbeddedPostgresError, MigrationError, NotMigratedError, UnknownExporterError) as problem:
+    except UnknownExporterError as problem:
+        raise StartError(f"{problem}; check MAITRED_TRACE_EXPORTER") from None
+    except (EmbeddedPostgresError, MigrationError, NotMigratedError) as problem:
         raise StartError(str(problem)) from None

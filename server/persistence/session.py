@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -15,6 +15,7 @@ LEASES = load_queries("leases")
 # The first halves of our two-part advisory locks.
 WORKER_LOCKS = 0x6D61_7472
 LEADER_LOCKS = 0x6D61_7473
+CLOSE_TIMEOUT_S = 1.0
 
 
 @asynccontextmanager
@@ -62,7 +63,9 @@ class WorkerSession:
     async def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            await connection.close(timeout=1.0)
+            # The driver cuts one that says nothing.
+            with suppress(TimeoutError):
+                await connection.close(timeout=CLOSE_TIMEOUT_S)
 
     async def _fetch(self, query: str, values: Callable[[int], tuple[object, ...]]) -> list[Any]:
         async with answered_in_time(), asyncio.timeout(self._timeout_s), self._turn:

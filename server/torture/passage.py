@@ -109,7 +109,10 @@ class Link:
         self.client.other, self.server.other = self.server, self.client
 
     def opened(self) -> None:
-        """The server's end is there."""
+        """The server's end is there, and of no use where the client's has gone meanwhile."""
+        if self._closed:
+            self.server.abort()
+            return
         early, self._early = self._early or (), None
         for data in early:
             self._from_client(data)

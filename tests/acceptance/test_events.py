@@ -52,6 +52,15 @@ async def test_every_event_of_the_service_is_its_message_and_nothing_else(
             assert event.payload["zoneId"]
 
 
+async def test_an_event_names_the_call_that_brought_it_about(
+    events: Sequence[OutboxEvent], server: Served
+) -> None:
+    calls = await rows(server.database_url, "SELECT request_id::text FROM idempotency_ledger")
+    told = {event.payload["idempotencyKey"] for event in events if "idempotencyKey" in event.payload}
+    assert told
+    assert told <= {call["request_id"] for call in calls}
+
+
 async def test_floor_versions_and_positions_leave_no_gap(events: Sequence[OutboxEvent]) -> None:
     versions = sorted({event.floor_version for event in events})
     assert versions == list(range(1, len(versions) + 1))

@@ -42,6 +42,7 @@ async def _moved_and_cancelled(place: House) -> None:
     hold = await place.extend(await place.hold(booking, "W1"), ttl_s=300)
     await place.confirm(hold)
     await place.reassign(booking, "W2", "W3")
+    await place.unassign(booking, "W3")
     await place.unassign(booking)
     request = place.transition_request(booking.booking_id, BookingAction.BOOKING_ACTION_CANCEL)
     request.reason = REASON

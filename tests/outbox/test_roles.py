@@ -3,12 +3,16 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+import pytest
+
 from server.config import load_settings
+from server.persistence import session
 from server.persistence.pool import PoolSettings
 from server.persistence.session import WorkerSession
 from server.worker import UPKEEP_ROLE, Seen, _invariant_check
 from tests.integration.test_clock_far_ahead import cleaners
 from tests.support.database import connected
+from tests.support.gate import gate_to_postgres
 from tests.support.outbox import put_events, statuses
 
 UPKEEP, SWEEPING = 1, 2
@@ -30,6 +34,18 @@ async def test_one_session_leads_in_a_role_until_it_ends(database_url: str) -> N
             while not await second.lead(UPKEEP):  # noqa: ASYNC110 the database tells nobody
                 await asyncio.sleep(0.02)
         assert not await first.lead(UPKEEP)
+
+
+async def test_a_session_ends_without_an_error_while_the_database_says_nothing(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "CLOSE_TIMEOUT_S", 0.1)
+    async with gate_to_postgres(database_url) as (gate, through):
+        leader = WorkerSession(PoolSettings(through), 30.0)
+        assert await leader.lead(UPKEEP)
+        gate.stick()
+        await leader.close()
+    assert not leader.leads(UPKEEP)
 
 
 async def test_a_worker_clears_away_and_checks_nothing_while_another_one_leads(database_url: str) -> None:

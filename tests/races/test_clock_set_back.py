@@ -6,8 +6,15 @@ from uuid import uuid4
 
 import pytest
 
-from maitred_client import HoldExpiredError
-from maitred_client.messages import Booking, BookingAction, Hold, HoldState
+from maitred_client import HoldExpiredError, TableNotFoundError
+from maitred_client.messages import (
+    Booking,
+    BookingAction,
+    GetFloorRequest,
+    Hold,
+    HoldState,
+    PutFloorRequest,
+)
 from server.bootstrap import serving
 from server.config import load_settings
 from tests.builders.world import World, evening
@@ -91,6 +98,21 @@ async def test_a_hold_that_lives_again_keeps_all_of_its_tables(
     await set_back(database, hold)
     assert await broken_invariants(database, world.restaurant_id) == {}
     await world.confirm(hold)
+    assert await broken_invariants(database, world.restaurant_id) == {}
+
+
+async def test_a_hold_that_lives_again_is_not_confirmed_on_a_table_that_is_gone(
+    world: World, server: Served, database: Connection
+) -> None:
+    hold = await world.hold(await world.booking(), "T1")
+    await expire(server.database_url, hold.hold_id)
+    floor = (await world.client.get_floor(GetFloorRequest(restaurant_id=world.restaurant_id))).floor
+    del floor.tables[:], floor.adjacency[:]
+    await world.client.put_floor(PutFloorRequest(restaurant_id=world.restaurant_id, floor=floor))
+    await set_back(database, hold)
+    with pytest.raises(TableNotFoundError):
+        await world.confirm(hold)
+    assert (await world.release(hold)).state == HoldState.HOLD_STATE_RELEASED
     assert await broken_invariants(database, world.restaurant_id) == {}
 
 

@@ -29,6 +29,7 @@ async def through_loss(server: Served, answers: LostAnswers) -> AsyncIterator[As
             address, tenant_id=server.tenant_id, actor="torture", retry=RetryPolicy(attempts_max=1)
         ) as client:
             yield client
+        assert passage.taken == 1
     finally:
         await passage.close()
 

@@ -1,8 +1,10 @@
 """What can happen to a connection on its way, on real sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
 
 from server.torture.passage import Link, Passage, TcpTarget
 
@@ -37,6 +39,7 @@ class Echo:
     def __init__(self) -> None:
         self.asked = b""
         self.answered = asyncio.Event()
+        self.left = asyncio.Event()
         self._tasks: set[asyncio.Task[None] | None] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -46,7 +49,21 @@ class Echo:
                 writer.write(data)
                 await writer.drain()
                 self.answered.set()
+        self.left.set()
         writer.close()
+
+
+@dataclass(frozen=True, slots=True)
+class LateTarget(TcpTarget):
+    """Is reached when it is allowed to."""
+
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def connect(self, protocol: Callable[[], Any]) -> None:
+        self.asked.set()
+        await self.answers.wait()
+        await TcpTarget.connect(self, protocol)
 
 
 @asynccontextmanager
@@ -163,3 +180,16 @@ async def test_a_caller_whom_nobody_takes_is_cut_off() -> None:
         pass
     async with through(there) as (_, port), calling(port) as caller:
         assert await caller.hear_all() == b""
+
+
+async def test_a_caller_that_is_gone_before_its_target_is_reached_keeps_no_connection_to_it() -> None:
+    async with echoing() as (echo, there):
+        target = LateTarget(there)
+        passage = Passage([target])
+        async with calling(await passage.listen_tcp()):
+            await asyncio.wait_for(target.asked.wait(), WAIT_S)
+            (link,) = passage.links
+            link.cut()
+        target.answers.set()
+        await asyncio.wait_for(echo.left.wait(), WAIT_S)
+        await passage.close()

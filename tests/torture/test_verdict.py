@@ -14,7 +14,7 @@ from server.persistence.torture import Rows
 from server.torture.answers import LostAnswers
 from server.torture.receiver import Receiver
 from server.torture.schedule import Kind
-from server.torture.verdict import Evidence, enough_faults, promises
+from server.torture.verdict import Evidence, calls_by_outcome, enough_faults, promises
 from server.torture.watching import Watcher
 
 NOW = datetime(2031, 5, 1, 12, tzinfo=UTC)
@@ -138,6 +138,10 @@ def names_of_broken(found: Evidence) -> set[str]:
             lambda found: replace(found, logs={"server": '{"level": "critical"}'}),
             "programs that found a fault in themselves",
         ),
+        (
+            lambda found: replace(found, logs={"server": "Traceback (most recent call last):"}),
+            "programs that found a fault in themselves",
+        ),
     ],
 )
 def test_what_is_wrong_breaks_the_promise_that_it_belongs_to(
@@ -153,3 +157,10 @@ def test_a_run_with_fewer_faults_than_wanted_says_which_are_missing() -> None:
     assert list(enough_faults(wanted, {Kind.KILL_SERVER: 1, Kind.KILL_POSTGRES: 3})) == [
         "kill a server process: 1 of 2"
     ]
+
+
+def test_calls_are_counted_by_what_they_came_to() -> None:
+    assert calls_by_outcome((REFUSED, CONFIRMED, CONFIRMED)) == {
+        "HoldTables": {"TABLE_CONFLICT_HELD": 1},
+        "ConfirmHold": {"ok": 2},
+    }

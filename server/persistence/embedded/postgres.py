@@ -23,7 +23,7 @@ from server.persistence.embedded.layout import (
     socket_dir_of,
 )
 from server.persistence.embedded.locks import FileLock, owned_elsewhere, take_ownership
-from server.persistence.embedded.postmaster import Postmaster, launch, stop_orphans
+from server.persistence.embedded.postmaster import Postmaster, launch, stop_orphans, told_socket_dir
 from server.persistence.failures import DRIVER_ERRORS
 from server.persistence.queries import load_queries
 
@@ -87,7 +87,10 @@ class EmbeddedPostgres:
         layout = self._layout
         if not owned_elsewhere(layout.data_root):
             return None
-        self._socket_dir = socket_dir_of(layout.data_root, choose_account(layout.data_dir))
+        # Whoever started it may have another place for sockets than this process has.
+        self._socket_dir = told_socket_dir(layout.data_dir) or socket_dir_of(
+            layout.data_root, choose_account(layout.data_dir)
+        )
         return self.url()
 
     async def start(self) -> str:

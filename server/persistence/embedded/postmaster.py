@@ -39,6 +39,7 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "dynamic_shared_memory_type": "mmap",
 }
 _PID_LINE: Final = 0
+_SOCKET_DIR_LINE: Final = 4
 _SHARED_MEMORY_LINE: Final = 6
 _STATUS_LINE: Final = 7
 _IPC_RMID: Final = 0
@@ -156,6 +157,12 @@ def pid_file_lines(data_dir: Path) -> list[str]:
         return (data_dir / "postmaster.pid").read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return []
+
+
+def told_socket_dir(data_dir: Path) -> Path | None:
+    """Where the server says that it listens; None when it does not, as while it starts."""
+    told = "".join(pid_file_lines(data_dir)[_SOCKET_DIR_LINE : _SOCKET_DIR_LINE + 1])
+    return Path(told) if told else None
 
 
 def stop_orphans(data_dir: Path) -> None:

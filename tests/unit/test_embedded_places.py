@@ -1,0 +1,100 @@
+"""Which PostgreSQL is taken, and where its socket and its log are."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from server.persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError, installation, postmaster
+from server.persistence.embedded.account import Account
+from server.persistence.embedded.installation import Installation, find_installation
+from server.persistence.embedded.layout import socket_dir_of
+from server.persistence.embedded.locks import take_ownership
+from tests.support.postgres import scratch_directory
+
+OWN = Account("me", os.geteuid(), os.getegid(), lent=False)
+
+
+def installed(root: Path, folder: str, version: str) -> None:
+    bin_dir = root / folder / "bin"
+    bin_dir.mkdir(parents=True)
+    for name in ("initdb", "postgres"):
+        program = bin_dir / name
+        program.write_text(f"#!/bin/sh\necho 'postgres (PostgreSQL) {version}'\n")
+        program.chmod(0o755)
+
+
+def test_the_newest_that_is_new_enough_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "_DISTRIBUTION_ROOT", tmp_path)
+    monkeypatch.setenv("PATH", "/nowhere")
+    installed(tmp_path, "9", "14.20")
+    with pytest.raises(EmbeddedPostgresError, match=r"9/bin is postgres \(PostgreSQL\) 14\.20"):
+        find_installation("distribution")
+    for folder, version in (("a", "15.9"), ("b", "16.10"), ("c", "16.9")):
+        installed(tmp_path, folder, version)
+    found = find_installation()
+    assert (found.version, found.source, found.bin_dir) == ("16.10", "distribution", tmp_path / "b" / "bin")
+
+
+def a_link(place: Path) -> None:
+    beside = place.with_name("elsewhere")
+    beside.mkdir()
+    place.symlink_to(beside)
+
+
+def anothers(place: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root makes a directory of somebody else")
+    place.mkdir()
+    os.chown(place, 12_345, 12_345)
+
+
+@pytest.mark.parametrize("squat", [Path.touch, a_link, anothers])
+def test_a_place_that_somebody_else_has_taken_is_not_used(
+    tmp_path: Path, squat: Callable[[Path], None]
+) -> None:
+    place = tmp_path / "place"
+    squat(place)
+    with pytest.raises(EmbeddedPostgresError, match="is not a directory of user me"):
+        OWN.make_private_directory(place)
+
+
+def test_a_place_of_ones_own_is_closed_to_others(tmp_path: Path) -> None:
+    (tmp_path / "place").mkdir(mode=0o755)
+    OWN.make_private_directory(tmp_path / "place")
+    assert (tmp_path / "place").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_socket_that_needs_a_shorter_path_is_where_the_user_keeps_such_things(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with scratch_directory() as runtime:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+        first, again = (socket_dir_of(runtime / ("long-" * 20), OWN) for _ in range(2))
+        assert first == again != socket_dir_of(runtime / ("other-" * 20), OWN)
+        assert first.parent == runtime
+
+
+def test_whoever_looks_at_a_server_finds_it_where_it_says_that_it_listens(tmp_path: Path) -> None:
+    """Another session of its user may have another place for sockets, or none."""
+    server = EmbeddedPostgres(tmp_path, Installation(Path("/nowhere"), 16, 1, "wheel"))
+    server.data_dir.mkdir()
+    told = ("1", server.data_dir, "0", "5432", "/its/place", "", "", "ready")
+    (server.data_dir / "postmaster.pid").write_text("".join(f"{line}\n" for line in told))
+    owner = take_ownership(tmp_path)
+    try:
+        assert "host=%2Fits%2Fplace&" in (server.url_elsewhere() or "")
+    finally:
+        owner.release()
+
+
+@pytest.mark.parametrize(("size", "left"), [(100, ["server.log"]), (101, ["server.log.1"])])
+def test_a_log_that_is_large_is_put_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, left: list[str]
+) -> None:
+    monkeypatch.setattr(postmaster, "_LOG_BYTES_MAX", 100)
+    log = tmp_path / "server.log"
+    log.write_bytes(b"." * size)
+    postmaster._turn_over(log)
+    assert [each.name for each in tmp_path.iterdir()] == left
