@@ -17,7 +17,7 @@ import typer
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive
-from server.cli.options import Output, an_address, is_typed, option
+from server.cli.options import SERVER_PROCESSES_MAX, Output, an_address, is_typed, option
 from server.cli.output import Format, note, show, write_json
 from server.cli.output_files import make_room, not_written
 
@@ -42,13 +42,7 @@ Scenario = Annotated[
 ]
 Target = Annotated[
     str | None,
-    typer.Option(
-        "--target",
-        envvar="MAITRED_CLI_TARGET",
-        callback=an_address,
-        help="host:port of a running server; without it one is started.",
-        rich_help_panel=SERVER,
-    ),
+    option("--target", SERVER, "host:port of a running server; without it one is started.", check=an_address),
 ]
 Start = Annotated[
     bool,
@@ -59,7 +53,9 @@ Start = Annotated[
         variable="START_SERVER",
     ),
 ]
-Servers = Annotated[int, option("--servers", SERVER, "Processes of the server that is started.", 1, 256)]
+Servers = Annotated[
+    int, option("--servers", SERVER, "Processes of the server that is started.", 1, SERVER_PROCESSES_MAX)
+]
 Metrics = Annotated[
     list[str] | None,
     option(

@@ -1,5 +1,6 @@
 """Options that several commands share, each with its environment twin."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,8 @@ ADDRESS_DEFAULT = "127.0.0.1:7420"
 SAMPLE_TENANT = UUID("5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10")
 
 CONNECTION = "Connection"
+# As many as the setting `processes` may name.
+SERVER_PROCESSES_MAX = 256
 
 
 def option(
@@ -27,11 +30,18 @@ def option(
     most: float | None = None,
     *,
     variable: str = "",
+    check: Callable[[str | None], str | None] | None = None,
 ) -> typer.models.OptionInfo:
     """An option and its environment twin, whose name after MAITRED_CLI_ is the option's unless another is given."""
     twin = variable or name.removeprefix("--").replace("-", "_").upper()
     found = typer.Option(
-        name, envvar=f"MAITRED_CLI_{twin}", min=least, max=most, help=help_text, rich_help_panel=panel
+        name,
+        envvar=f"MAITRED_CLI_{twin}",
+        callback=check,
+        min=least,
+        max=most,
+        help=help_text,
+        rich_help_panel=panel,
     )
     assert isinstance(found, typer.models.OptionInfo)
     return found
@@ -47,16 +57,7 @@ def an_address(text: str | None) -> str | None:
     return text
 
 
-Address = Annotated[
-    str,
-    typer.Option(
-        "--address",
-        envvar="MAITRED_CLI_ADDRESS",
-        callback=an_address,
-        help="host:port of the server.",
-        rich_help_panel=CONNECTION,
-    ),
-]
+Address = Annotated[str, option("--address", CONNECTION, "host:port of the server.", check=an_address)]
 HoldId = Annotated[UUID, typer.Argument(metavar="HOLD", help="Id of the hold.", envvar="MAITRED_CLI_HOLD")]
 Tenant = Annotated[
     UUID,
