@@ -161,9 +161,10 @@ async def _work(plan: "LoadPlan", server: "Loaded | int") -> "tuple[dict[str, An
     async with AsyncExitStack() as stack:
         if isinstance(server, int):
             server = await stack.enter_async_context(loaded_server(note, server))
+        else:
+            # Before anything is put up: whether they can be read at all.
+            await _counts(server)
         plan = replace(plan, target=server.address)
-        # Before anything is put up: whether they can be read at all.
-        await _counts(server)
         note(f"seed {plan.seed}, run {plan.run_id}")
         run = await stack.enter_async_context(LoadRun(plan))
         await _prepare(run)

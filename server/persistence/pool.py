@@ -89,10 +89,10 @@ async def close_pool(pool: Pool) -> None:
             await pool.close()
 
 
-async def close_connection(connection: DriverConnection) -> None:
-    """The same for one outside any pool."""
+async def close_connection(connection: DriverConnection, timeout_s: float | None = None) -> None:
+    """The same for one outside any pool, in another time where one is given."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(END_TIMEOUT_S):
+        async with asyncio.timeout(END_TIMEOUT_S if timeout_s is None else timeout_s):
             await connection.close()
 
 

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 
 from server.persistence.failures import translating, unavailable
-from server.persistence.pool import DriverConnection, PoolSettings, connect
+from server.persistence.pool import DriverConnection, PoolSettings, close_connection, connect
 from server.persistence.queries import load_queries
 
 LEASES = load_queries("leases")
@@ -63,9 +63,7 @@ class WorkerSession:
     async def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            # The driver cuts one that says nothing.
-            with suppress(TimeoutError):
-                await connection.close(timeout=CLOSE_TIMEOUT_S)
+            await close_connection(connection, CLOSE_TIMEOUT_S)
 
     async def _fetch(self, query: str, values: Callable[[int], tuple[object, ...]]) -> list[Any]:
         async with answered_in_time(), asyncio.timeout(self._timeout_s), self._turn:
