@@ -7,6 +7,7 @@ import pytest
 from maitred_client import AsyncMaitredClient
 from tests.builders.world import World, small_world
 from tests.conftest import Served
+from tests.races.behind_faults import Interrupted, interrupted
 from tests.support.database import Connection, connected
 
 
@@ -19,3 +20,11 @@ async def world(client: AsyncMaitredClient) -> World:
 async def database(server: Served) -> AsyncIterator[Connection]:
     async with connected(server.server_url) as connection:
         yield connection
+
+
+@pytest.fixture
+async def scene(database_url: str) -> AsyncIterator[Interrupted]:
+    """A house behind a server of its own, whose statements a plan interrupts; sound in the end."""
+    async with interrupted(database_url) as ready:
+        yield ready
+        await ready.require_sound()

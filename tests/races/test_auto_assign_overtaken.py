@@ -1,6 +1,6 @@
 """A10: Between planning and locking somebody is faster, or policy, floor or booking change: it is planned again."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import pytest
@@ -10,18 +10,11 @@ from maitred_client.messages import AutoAssignOutcome, AutoAssignResponse, Error
 from server.domain.derived_request import auto_assign_request_id
 from tests.builders.world import evening
 from tests.builders.world_extras import House, refused
-from tests.races.behind_faults import LOCK, Interrupted, first, interrupted
+from tests.races.behind_faults import LOCK, Interrupted, first
 
 PATIENCE_S = 10.0
 
 Change = Callable[[House], Awaitable[object]]
-
-
-@pytest.fixture
-async def scene(database_url: str) -> AsyncIterator[Interrupted]:
-    async with interrupted(database_url) as ready:
-        yield ready
-        await ready.require_sound()
 
 
 async def _held(place: House) -> object:

@@ -1,26 +1,17 @@
 """A15: A batch goes on without what it cannot write down, and ends when the database is away."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from maitred_client import StoreUnavailableError
 from maitred_client.messages import AutoAssignBatchRequest, AutoAssignBatchSummary
 from tests.builders.world import evening
 from tests.builders.world_extras import House
-from tests.races.behind_faults import LOCK, Interrupted, interrupted
+from tests.races.behind_faults import LOCK, Interrupted
 from tests.races.faults import refused_with
 
 AWAY = "57P01"
 # Nobody is seated by it, so that nothing but the decision is written there.
 CROWD = 100
-
-
-@pytest.fixture
-async def scene(database_url: str) -> AsyncIterator[Interrupted]:
-    async with interrupted(database_url) as ready:
-        yield ready
-        await ready.require_sound()
 
 
 async def batch(place: House) -> AutoAssignBatchSummary:
