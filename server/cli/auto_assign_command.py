@@ -35,6 +35,7 @@ from server.cli.options import (
     RestaurantName,
     Tenant,
     Timeout,
+    option,
 )
 from server.cli.output import Format, facts, show, write_json
 from server.cli.wording import told
@@ -56,24 +57,17 @@ def auto_assign(
         ),
     ] = None,
     date: Annotated[
-        str,
-        typer.Option(
-            "--date",
-            envvar="MAITRED_CLI_DATE",
-            help="Every booking of this service date that waits for tables: 2030-01-12.",
-        ),
+        str, option("--date", None, "Every booking of this service date that waits for tables: 2030-01-12.")
     ] = "",
-    order: Annotated[
-        Order, typer.Option("--order", envvar="MAITRED_CLI_ORDER", help="With --date: who comes first.")
-    ] = Order.TIME,
+    order: Annotated[Order, option("--order", None, "With --date: who comes first.")] = Order.TIME,
     cutoff: Annotated[
         int | None,
-        typer.Option(
+        option(
             "--cutoff",
-            envvar="MAITRED_CLI_CUTOFF",
-            min=0,
-            max=CUTOFF_MAX_S // 60,
-            help="Minutes before the party sits down from which on staff assign, not this command.",
+            None,
+            "Minutes before the party sits down from which on staff assign, not this command.",
+            0,
+            CUTOFF_MAX_S // 60,
         ),
     ] = None,
     avoid: Avoid = "",

@@ -35,6 +35,7 @@ from server.cli.options import (
     Tenant,
     Timeout,
     Ttl,
+    option,
 )
 from server.cli.output import Format, note, show, write_json
 from server.cli.overriding import Overrides, overrides
@@ -60,34 +61,26 @@ def plan(
     stay: StayMinutes = None,
     zone: Zone = "",
     require: Required = "",
-    prefer: Annotated[
-        str, typer.Option("--prefer", envvar="MAITRED_CLI_PREFER", help="Attributes that rank higher: a,b.")
-    ] = "",
-    prefer_zone: Annotated[
-        str,
-        typer.Option("--prefer-zone", envvar="MAITRED_CLI_PREFER_ZONE", help="Zones that rank higher: a,b."),
-    ] = "",
+    prefer: Annotated[str, option("--prefer", None, "Attributes that rank higher: a,b.")] = "",
+    prefer_zone: Annotated[str, option("--prefer-zone", None, "Zones that rank higher: a,b.")] = "",
     avoid: Avoid = "",
-    limit: Annotated[
-        int,
-        typer.Option("--limit", envvar="MAITRED_CLI_LIMIT", min=1, max=50, help="How many plans to show."),
-    ] = 5,
+    limit: Annotated[int, option("--limit", None, "How many plans to show.", 1, 50)] = 5,
     alternatives: Annotated[
         int,
-        typer.Option(
+        option(
             "--alternatives",
-            envvar="MAITRED_CLI_ALTERNATIVES",
-            min=0,
-            max=20,
-            help="How many alternatives to show at most; 0: up to 6, when nothing fits.",
+            None,
+            "How many alternatives to show at most; 0: up to 6, when nothing fits.",
+            0,
+            20,
         ),
     ] = 0,
     overflow: Annotated[
         bool,
-        typer.Option(
+        option(
             "--overflow",
-            envvar="MAITRED_CLI_OVERFLOW",
-            help="When nothing else fits, also try sets that leave more seats empty than the policy allows.",
+            None,
+            "When nothing else fits, also try sets that leave more seats empty than the policy allows.",
         ),
     ] = False,
     output: Output = Format.TABLE,
@@ -129,21 +122,9 @@ async def _plan(
 
 
 def hold(
-    booking: Annotated[
-        UUID,
-        typer.Option("--booking", envvar="MAITRED_CLI_BOOKING", help="Id of the booking to hold tables for."),
-    ],
-    tables: Annotated[
-        str, typer.Option("--tables", envvar="MAITRED_CLI_TABLES", help="Names or ids of tables: T1,T2.")
-    ] = "",
-    best: Annotated[
-        bool,
-        typer.Option(
-            "--best",
-            envvar="MAITRED_CLI_BEST",
-            help="Plan first and hold the best plan.",
-        ),
-    ] = False,
+    booking: Annotated[UUID, option("--booking", None, "Id of the booking to hold tables for.")],
+    tables: Annotated[str, option("--tables", None, "Names or ids of tables: T1,T2.")] = "",
+    best: Annotated[bool, option("--best", None, "Plan first and hold the best plan.")] = False,
     ttl: Ttl = None,
     override: Overrides = None,
     reason: AuditReason = "",

@@ -48,6 +48,7 @@ from server.cli.options import (
     RestaurantName,
     Tenant,
     Timeout,
+    option,
 )
 from server.cli.output import Format, facts, show, write_json
 from server.cli.wording import counted, told
@@ -71,20 +72,18 @@ def dispatch(
     booking_id: BookingId,
     at: Annotated[
         str,
-        typer.Option(
-            "--at",
-            envvar="MAITRED_CLI_AT",
-            help="When the worker tries first: 16:00, or ISO 8601. Local time. At once without it.",
+        option(
+            "--at", None, "When the worker tries first: 16:00, or ISO 8601. Local time. At once without it."
         ),
     ] = "",
     cutoff: Annotated[
         int | None,
-        typer.Option(
+        option(
             "--cutoff",
-            envvar="MAITRED_CLI_CUTOFF",
-            min=0,
-            max=CUTOFF_MAX_S // 60,
-            help="Minutes before the party sits down from which on staff assign; the policy has a default.",
+            None,
+            "Minutes before the party sits down from which on staff assign; the policy has a default.",
+            0,
+            CUTOFF_MAX_S // 60,
         ),
     ] = None,
     reason: HistoryReason = "",

@@ -21,6 +21,7 @@ from server.cli.options import (
     Svg,
     Tenant,
     Timeout,
+    option,
 )
 from server.cli.output import Format, note, show, write_json
 from server.cli.output_files import make_room, not_written
@@ -38,10 +39,10 @@ def floor(
     restaurant: RestaurantName = "",
     date: Annotated[
         str,
-        typer.Option(
+        option(
             "--date",
-            envvar="MAITRED_CLI_DATE",
-            help="Local date, YYYY-MM-DD; if left out today, or after midnight yesterday until it has closed.",
+            None,
+            "Local date, YYYY-MM-DD; if left out today, or after midnight yesterday until it has closed.",
         ),
     ] = "",
     watch: Annotated[

@@ -24,6 +24,7 @@ from server.cli.options import (
     Tenant,
     Timeout,
     Ttl,
+    option,
 )
 from server.cli.output import Format, write_json
 from server.cli.overriding import Overrides, overrides
@@ -72,12 +73,7 @@ def reassign(
         UUID,
         typer.Argument(metavar="BOOKING", help="Id of the booking to move.", envvar="MAITRED_CLI_BOOKING"),
     ],
-    tables: Annotated[
-        str,
-        typer.Option(
-            "--tables", envvar="MAITRED_CLI_TABLES", help="All tables it shall have, by name or id: T1,T2."
-        ),
-    ],
+    tables: Annotated[str, option("--tables", None, "All tables it shall have, by name or id: T1,T2.")],
     reason: HistoryReason = "",
     override: Overrides = None,
     restaurant: RestaurantName = "",

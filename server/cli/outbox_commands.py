@@ -31,6 +31,7 @@ from server.cli.options import (
     RestaurantName,
     Tenant,
     Timeout,
+    option,
 )
 from server.cli.outbox_view import show_event, show_events, show_stats
 from server.cli.output import Format, note, show, write_json
@@ -46,12 +47,7 @@ class Status(StrEnum):
     DEAD = "dead"
 
 
-EventType = Annotated[
-    str,
-    typer.Option(
-        "--type", envvar="MAITRED_CLI_TYPE", help="Only events of this type, such as capacity.hold.created."
-    ),
-]
+EventType = Annotated[str, option("--type", None, "Only events of this type, such as capacity.hold.created.")]
 outbox = typer.Typer(
     help="Events on their way out: what waits, what is dead, another life for it, and the switches of delivery.",
     no_args_is_help=True,
@@ -98,20 +94,15 @@ def stats(
 def list_events(
     restaurant: Annotated[
         str,
-        typer.Option(
+        option(
             "--restaurant",
-            envvar="MAITRED_CLI_RESTAURANT",
-            help="Id or name of the restaurant; may be left out with --status dead, which looks at all of them then.",
+            None,
+            "Id or name of the restaurant; may be left out with --status dead, which looks at all of them then.",
         ),
     ] = "",
-    status: Annotated[
-        Status | None,
-        typer.Option("--status", envvar="MAITRED_CLI_STATUS", help="Only events in this status."),
-    ] = None,
+    status: Annotated[Status | None, option("--status", None, "Only events in this status.")] = None,
     event_type: EventType = "",
-    limit: Annotated[
-        int, typer.Option("--limit", envvar="MAITRED_CLI_LIMIT", min=1, max=10_000, help="At most so many.")
-    ] = 50,
+    limit: Annotated[int, option("--limit", None, "At most so many.", 1, 10_000)] = 50,
     output: Output = Format.TABLE,
     address: Address = ADDRESS_DEFAULT,
     tenant: Tenant = SAMPLE_TENANT,
@@ -149,12 +140,7 @@ def show_one(
         UUID, typer.Argument(metavar="EVENT", help="Id of the event.", envvar="MAITRED_CLI_EVENT")
     ],
     restaurant: Annotated[
-        str,
-        typer.Option(
-            "--restaurant",
-            envvar="MAITRED_CLI_RESTAURANT",
-            help="Id or name of its restaurant; may be left out for a dead event.",
-        ),
+        str, option("--restaurant", None, "Id or name of its restaurant; may be left out for a dead event.")
     ] = "",
     output: Output = Format.TABLE,
     address: Address = ADDRESS_DEFAULT,
@@ -183,9 +169,7 @@ def redrive(
         list[UUID] | None,
         typer.Argument(metavar="EVENT...", help="Ids of dead events.", envvar="MAITRED_CLI_EVENTS"),
     ] = None,
-    every: Annotated[
-        bool, typer.Option("--all", envvar="MAITRED_CLI_ALL", help="All dead events of the restaurant.")
-    ] = False,
+    every: Annotated[bool, option("--all", None, "All dead events of the restaurant.")] = False,
     event_type: EventType = "",
     reason: AuditReason = "",
     restaurant: RestaurantName = "",

@@ -29,6 +29,7 @@ from server.cli.options import (
     RestaurantName,
     Tenant,
     Timeout,
+    option,
 )
 from server.cli.output import Format, show, write_json
 from server.cli.overriding import Overrides, overrides
@@ -46,9 +47,7 @@ def register(app: typer.Typer) -> None:
 
 
 def explain(
-    tables: Annotated[
-        str, typer.Option("--tables", envvar="MAITRED_CLI_TABLES", help="Names or ids of tables: T1,T2.")
-    ],
+    tables: Annotated[str, option("--tables", None, "Names or ids of tables: T1,T2.")],
     restaurant: RestaurantName = "",
     booking: Booking = None,
     party: PartySize = None,
@@ -94,22 +93,11 @@ def explain(
 
 
 def availability(
-    party: Annotated[
-        str, typer.Option("--party", envvar="MAITRED_CLI_PARTY", help="How many people: 4, or 2,4,6.")
-    ],
-    date: Annotated[str, typer.Option("--date", envvar="MAITRED_CLI_DATE", help="Local date, YYYY-MM-DD.")],
-    first: Annotated[
-        str, typer.Option("--from", envvar="MAITRED_CLI_FROM", help="First start, local time.")
-    ] = "00:00",
-    last: Annotated[
-        str,
-        typer.Option(
-            "--to", envvar="MAITRED_CLI_TO", help="Last start, local time; it can be past midnight."
-        ),
-    ] = "23:59",
-    every: Annotated[
-        str, typer.Option("--every", envvar="MAITRED_CLI_EVERY", help="From start to start: 15m, 1h.")
-    ] = "15m",
+    party: Annotated[str, option("--party", None, "How many people: 4, or 2,4,6.")],
+    date: Annotated[str, option("--date", None, "Local date, YYYY-MM-DD.")],
+    first: Annotated[str, option("--from", None, "First start, local time.")] = "00:00",
+    last: Annotated[str, option("--to", None, "Last start, local time; it can be past midnight.")] = "23:59",
+    every: Annotated[str, option("--every", None, "From start to start: 15m, 1h.")] = "15m",
     zone: Zone = "",
     require: Required = "",
     restaurant: RestaurantName = "",

@@ -23,6 +23,7 @@ from server.cli.options import (
     Tenant,
     Timeout,
     is_typed,
+    option,
 )
 from server.cli.output import Format, facts, grid, show, write_json
 from server.cli.service_commands import DatabaseUrl, DataDir
@@ -45,12 +46,12 @@ COUNTED = {
 
 OfDatabase = Annotated[
     bool,
-    typer.Option(
+    option(
         "--database",
-        envvar="MAITRED_CLI_VERIFY_DATABASE",
-        help="Look at the configured database itself, all tenants, without a server. "
+        "Server",
+        "Look at the configured database itself, all tenants, without a server. "
         "Implied by --database-url and --data-dir.",
-        rich_help_panel="Server",
+        variable="VERIFY_DATABASE",
     ),
 ]
 
