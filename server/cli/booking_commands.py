@@ -21,10 +21,7 @@ from server.cli.help_text import add_command
 from server.cli.instants import zone_shown
 from server.cli.looking_up import drive, find_restaurant, get_floor, table_ids
 from server.cli.options import (
-    ADDRESS_DEFAULT,
-    SAMPLE_TENANT,
-    Actor,
-    Address,
+    HERE,
     AuditReason,
     Avoid,
     Connection,
@@ -32,8 +29,6 @@ from server.cli.options import (
     HoldId,
     Output,
     RestaurantName,
-    Tenant,
-    Timeout,
     Ttl,
     option,
 )
@@ -84,17 +79,13 @@ def plan(
         ),
     ] = False,
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Shows which tables fit, the best first, why the others don't, and what else there is. Changes nothing.
 
     Example: [bold]maitred plan --party 4 --start 20:00 --prefer window[/]
     """
     wanted = Wanted(booking, party, start, stay, zone, require, prefer, prefer_zone)
-    connection = Connection(address, tenant, actor, timeout)
     request = PlanTablesRequest(plans_max=limit, overflow=overflow, alternatives_max=alternatives)
     drive(_plan(connection, restaurant, wanted, request, avoid, output))
 
@@ -130,10 +121,7 @@ def hold(
     reason: AuditReason = "",
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Keeps tables for a booking for a short time: all of them or none.
 
@@ -141,8 +129,6 @@ def hold(
     """
     if best == bool(tables):
         raise typer.BadParameter("give either --tables or --best")
-
-    connection = Connection(address, tenant, actor, timeout)
 
     async def work() -> None:
         async with connection.open() as client:
@@ -195,10 +181,7 @@ def confirm(
     reason: HistoryReason = "",
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Turns a hold into the booking's tables, for good.
 
@@ -206,7 +189,7 @@ def confirm(
     """
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             found = await find_restaurant(client, restaurant)
             floor = await get_floor(client, found)
             held = (await client.get_hold(_which(found, hold_id))).hold
@@ -231,10 +214,7 @@ def release(
     hold_id: HoldId,
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Gives a hold back. Doing it twice is harmless.
 
@@ -242,7 +222,7 @@ def release(
     """
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             found = await find_restaurant(client, restaurant)
             floor = await get_floor(client, found)
             response = await client.release_hold(

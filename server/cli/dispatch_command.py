@@ -37,19 +37,7 @@ from server.cli.claim_view import table_names, window_of
 from server.cli.help_text import add_command
 from server.cli.instants import zone_shown
 from server.cli.looking_up import drive, find_restaurant, get_floor, start_in
-from server.cli.options import (
-    ADDRESS_DEFAULT,
-    SAMPLE_TENANT,
-    Actor,
-    Address,
-    Connection,
-    HistoryReason,
-    Output,
-    RestaurantName,
-    Tenant,
-    Timeout,
-    option,
-)
+from server.cli.options import HERE, Connection, HistoryReason, Output, RestaurantName, option
 from server.cli.output import Format, facts, show, write_json
 from server.cli.wording import counted, told
 from server.domain.limits import CUTOFF_MAX_S
@@ -89,10 +77,7 @@ def dispatch(
     reason: HistoryReason = "",
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Has the worker find tables for a booking, and doesn't wait for it. A worker has to run: maitred worker.
 
@@ -103,7 +88,7 @@ def dispatch(
     """
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             found = await find_restaurant(client, restaurant)
             request = DispatchAutoAssignRequest(
                 restaurant_id=found.restaurant_id, booking_id=str(booking_id), reason=reason
@@ -125,10 +110,7 @@ def booking(
     booking_id: BookingId,
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Shows a booking: its status, its tables and holds, automatic assignment, and its history, newest first.
 
@@ -136,7 +118,7 @@ def booking(
     """
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             found = await find_restaurant(client, restaurant)
             request = GetBookingRequest(restaurant_id=found.restaurant_id, booking_id=str(booking_id))
             response = await client.get_booking(request)

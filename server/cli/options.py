@@ -97,7 +97,7 @@ Png = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Whom to call, and as whom."""
+    """Whom to call, and as whom. As a parameter of a command it is four options; its default is theirs."""
 
     address: str = ADDRESS_DEFAULT
     tenant: UUID = SAMPLE_TENANT
@@ -118,6 +118,9 @@ class Connection:
             )
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
+
+
+HERE = Connection()
 
 
 def is_typed(context: typer.Context, name: str) -> bool:

@@ -19,20 +19,7 @@ from server.cli import switch_commands
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive, find_restaurant
-from server.cli.options import (
-    ADDRESS_DEFAULT,
-    SAMPLE_TENANT,
-    Actor,
-    Address,
-    AuditReason,
-    Connection,
-    OfRestaurant,
-    Output,
-    RestaurantName,
-    Tenant,
-    Timeout,
-    option,
-)
+from server.cli.options import HERE, AuditReason, Connection, OfRestaurant, Output, RestaurantName, option
 from server.cli.outbox_view import show_event, show_events, show_stats
 from server.cli.output import Format, note, show, write_json
 from server.cli.wording import counted
@@ -67,10 +54,7 @@ def register(app: typer.Typer) -> None:
 def stats(
     restaurant: OfRestaurant = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Counts what waits, since when, and what is dead.
 
@@ -80,7 +64,7 @@ def stats(
     """
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             restaurant_id = (await find_restaurant(client, restaurant)).restaurant_id if restaurant else ""
             found = await client.get_outbox_stats(GetOutboxStatsRequest(restaurant_id=restaurant_id))
         if output is Format.TABLE:
@@ -104,10 +88,7 @@ def list_events(
     event_type: EventType = "",
     limit: Annotated[int, option("--limit", None, "At most so many.", 1, 10_000)] = 50,
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Lists events and what became of them, oldest first.
 
@@ -115,7 +96,7 @@ def list_events(
     """
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             everywhere = not restaurant and status is Status.DEAD
             request = ListOutboxEventsRequest(
                 restaurant_id="" if everywhere else (await find_restaurant(client, restaurant)).restaurant_id,
@@ -143,10 +124,7 @@ def show_one(
         str, option("--restaurant", None, "Id or name of its restaurant; may be left out for a dead event.")
     ] = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Shows all of one event: what it says, how often it was tried, and what went wrong last.
 
@@ -154,7 +132,7 @@ def show_one(
     """
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             found = await _find(client, event, restaurant)
         if output is Format.TABLE:
             show_event(found)
@@ -174,10 +152,7 @@ def redrive(
     reason: AuditReason = "",
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Gives dead events of a restaurant another life, with all their attempts before them.
 
@@ -191,7 +166,7 @@ def redrive(
     named = [str(event) for event in dict.fromkeys(events or ())]
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             request = RedriveOutboxEventsRequest(
                 restaurant_id=(await find_restaurant(client, restaurant)).restaurant_id,
                 event_type=event_type,

@@ -19,18 +19,7 @@ from server.cli.answer_view import availability_view, explanation_view
 from server.cli.help_text import add_command
 from server.cli.instants import zone_of, zone_shown
 from server.cli.looking_up import date_of, drive, find_restaurant, get_floor, table_ids, zone_id_by_name
-from server.cli.options import (
-    ADDRESS_DEFAULT,
-    SAMPLE_TENANT,
-    Actor,
-    Address,
-    Connection,
-    Output,
-    RestaurantName,
-    Tenant,
-    Timeout,
-    option,
-)
+from server.cli.options import HERE, Connection, Output, RestaurantName, option
 from server.cli.output import Format, show, write_json
 from server.cli.overriding import Overrides, overrides
 from server.cli.party_options import Booking, PartySize, Required, Start, StayMinutes, Wanted, Zone, words
@@ -57,10 +46,7 @@ def explain(
     require: Required = "",
     override: Overrides = None,
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Says why these tables are, or are not, possible: every rule, and what is in the way until when.
 
@@ -69,7 +55,7 @@ def explain(
     wanted = Wanted(booking, party, start, stay, zone, require)
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             found = await find_restaurant(client, restaurant)
             floor = await get_floor(client, found)
             request = ExplainTableRequest(
@@ -102,10 +88,7 @@ def availability(
     require: Required = "",
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Shows at which times of a day parties would find a table, and what keeps them out otherwise.
 
@@ -116,7 +99,7 @@ def availability(
     begins, ends = _time(first, "--from"), _time(last, "--to")
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             found = await find_restaurant(client, restaurant)
             time_zone = zone_of(found)
             starts = list(_starts(day, begins, ends, step, time_zone))
