@@ -13,7 +13,6 @@ from maitred_client import (
     instant,
 )
 from maitred_client.messages import (
-    GetHoldRequest,
     Hold,
     HoldState,
     ListHoldsRequest,
@@ -182,8 +181,7 @@ async def test_a_confirmed_hold_cannot_be_released(place: House) -> None:
 
 async def test_a_hold_is_read_as_it_was_made(place: House) -> None:
     hold = await place.hold(await place.party(6), "W2", "W1")
-    request = GetHoldRequest(restaurant_id=place.restaurant_id, hold_id=hold.hold_id)
-    assert (await place.client.get_hold(request)).hold == hold
+    assert await place.hold_now(hold) == hold
     assert list(hold.table_ids) == sorted(place.ids(["W1", "W2"]))
     assert (hold.actor, hold.policy_version, hold.inventory_version) == ("tests", 1, 1)
 

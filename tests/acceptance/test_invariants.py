@@ -17,7 +17,6 @@ from maitred_client.messages import (
     BookingAction,
     CheckInvariantsRequest,
     CheckInvariantsResponse,
-    GetFloorRequest,
     InvariantViolation,
     PutFloorRequest,
 )
@@ -320,7 +319,7 @@ async def test_a_floor_that_was_changed_since_makes_no_merge_illegal(server: Ser
     async with server.client() as client:
         world = await small_world(client)
         await damaged(server.database_url, Damage(set_back, {}), await furnished(world))
-        floor = (await client.get_floor(GetFloorRequest(restaurant_id=world.restaurant_id))).floor
+        floor = await world.floor()
         for table in floor.tables:
             table.movable = False
         request = PutFloorRequest(request_id=new_request_id(), restaurant_id=world.restaurant_id, floor=floor)

@@ -29,8 +29,6 @@ from maitred_client.messages import (
     CheckStatus,
     ErrorReason,
     ExplainTableRequest,
-    GetAssignmentRequest,
-    GetHoldRequest,
     Hold,
     ListAuditEntriesRequest,
     ListHoldsRequest,
@@ -99,10 +97,7 @@ async def test_a_party_may_squeeze_in_when_somebody_with_the_permission_says_so(
     request.reason, request.actor = "regulars", "Ada"
     given = (await place.client.assign_tables(request)).assignment
     assert words(given.overrides) == ["CAPACITY_INSUFFICIENT"]
-    stored = await place.client.get_assignment(
-        GetAssignmentRequest(restaurant_id=place.restaurant_id, booking_id=booking.booking_id)
-    )
-    assert stored.assignment == given
+    assert await place.assignment(booking.booking_id) == given
 
 
 @pytest.mark.parametrize("rule", NEVER)
@@ -292,8 +287,7 @@ async def test_an_overridden_rule_is_a_warning_that_still_says_what_is_broken(pl
 async def test_a_hold_keeps_its_overrides_for_whoever_confirms(place: House, server: Served) -> None:
     booking = await place.party(6)
     held = await hold(place, booking, "W1", "W3", rules=("COMBINATION_NOT_ADJACENT",))
-    request = GetHoldRequest(restaurant_id=place.restaurant_id, hold_id=held.hold_id)
-    assert (await place.client.get_hold(request)).hold.overrides == held.overrides
+    assert (await place.hold_now(held)).overrides == held.overrides
     (listed,) = (await place.client.list_holds(ListHoldsRequest(restaurant_id=place.restaurant_id))).holds
     assert listed.overrides == held.overrides
     async with host(server) as client:
@@ -329,8 +323,7 @@ async def test_an_undone_no_show_keeps_the_overrides_of_its_tables(client: objec
     await place.confirm(await hold(place, booking, "W1", "W3", rules=("COMBINATION_NOT_ADJACENT",)))
     await place.transition(booking, BookingAction.BOOKING_ACTION_NO_SHOW)
     await place.transition(booking, BookingAction.BOOKING_ACTION_UNDO_NO_SHOW)
-    request = GetAssignmentRequest(restaurant_id=place.restaurant_id, booking_id=booking.booking_id)
-    assigned = (await place.client.get_assignment(request)).assignment
+    assigned = await place.assignment(booking.booking_id)
     assert words(assigned.overrides) == ["COMBINATION_NOT_ADJACENT"]
     assert set(assigned.table_ids) == set(place.ids(["W1", "W3"]))
     (undone, *_) = await audited(place, booking)

@@ -23,7 +23,6 @@ from maitred_client.messages import (
     AssignmentState,
     BookingAction,
     BookingStatus,
-    GetAssignmentRequest,
     HoldState,
 )
 from tests.builders.world import evening
@@ -47,8 +46,7 @@ async def test_a_confirmed_booking_moves_and_stays_confirmed(place: House, serve
     assert list(assignment.table_ids) == place.ids(["W4"])
     assert assignment.state == AssignmentState.ASSIGNMENT_STATE_ACTIVE
     assert (assignment.window_start, assignment.window_end) == (booking.window_start, booking.window_end)
-    request = GetAssignmentRequest(restaurant_id=place.restaurant_id, booking_id=booking.booking_id)
-    assert (await place.client.get_assignment(request)).assignment == assignment
+    assert await place.assignment(booking.booking_id) == assignment
     states = await rows(server.database_url, "SELECT state FROM assignments ORDER BY created_at")
     assert [state["state"] for state in states] == ["released", "active"]
     await place.hold(await place.party(), "W1")

@@ -19,7 +19,6 @@ from maitred_client.messages import (
     BookingStatus,
     CheckStatus,
     ErrorReason,
-    ExplainTableRequest,
     Floor,
     PlanOutcome,
     PlanTablesRequest,
@@ -171,7 +170,7 @@ async def test_adjacency_means_the_same_at_every_gate(shape: str, place: House) 
         accepted = mode in accepted_by
         assert planned(await place.plan(booking), place, names) == accepted, mode
         assert (await place.validate(booking, *names)).valid == accepted, mode
-        assert await possible(place, booking, names) == accepted, mode
+        assert (await place.explain(booking, *names)).possible == accepted, mode
         if accepted:
             await place.confirm((await place.replace(held, *names)).hold)
             await place.unassign(booking)
@@ -191,13 +190,6 @@ async def set_mode(place: House, mode: "AdjacencyMode.ValueType") -> None:
         policy.combinations.tables_max = 4
 
     await place.change_policy(edit)
-
-
-async def possible(place: House, booking: Booking, names: Sequence[str]) -> bool:
-    request = ExplainTableRequest(
-        restaurant_id=place.restaurant_id, booking_id=booking.booking_id, table_ids=place.ids(names)
-    )
-    return (await place.client.explain_table(request)).possible
 
 
 def planned(plan: PlanTablesResponse, place: House, names: Sequence[str]) -> bool:
