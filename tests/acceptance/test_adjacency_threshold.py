@@ -15,7 +15,6 @@ from maitred_client import (
 from maitred_client.messages import (
     Availability,
     AvailabilityQuestion,
-    CheckInvariantsRequest,
     CheckStatus,
     Floor,
     PlanOutcome,
@@ -65,8 +64,7 @@ async def test_below_the_size_every_step_accepts_tables_that_are_apart(place: Ho
     assert (await place.explain(booking, "W1", "W3")).possible
     assigned = await place.confirm(await place.hold(booking, "W1", "W3"))
     assert assigned.merge_group_id
-    report = await place.client.check_invariants(CheckInvariantsRequest(restaurant_id=place.restaurant_id))
-    assert report.violations == 0
+    assert await place.violations() == 0
 
 
 async def test_from_the_size_on_every_step_asks_for_adjacency(place: House) -> None:

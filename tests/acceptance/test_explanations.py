@@ -24,7 +24,7 @@ from maitred_client.messages import (
 from tests.builders.world import evening, stamp
 from tests.builders.world_extras import HOUSE_TABLES, House, always_open_policy, refused
 from tests.conftest import Served
-from tests.support.database import expire, rows
+from tests.support.database import expire, nothing_written
 
 pytestmark = pytest.mark.shared_server
 
@@ -162,12 +162,9 @@ async def test_what_no_booking_could_be_is_refused_as_in_planning(place: House) 
 async def test_explaining_changes_nothing(stored: bool, place: House, server: Served) -> None:
     booking = await place.party(4)
     await place.block("W1")
-    counts = (
-        "SELECT (SELECT floor_version FROM restaurants) AS version, (SELECT count(*) FROM capacity_outbox) AS events,"
-        " (SELECT count(*) FROM idempotency_ledger) AS answers, (SELECT count(*) FROM table_claims) AS claims"
-    )
-    before = await rows(server.database_url, counts)
-    explained = await (place.explain(booking, "W1") if stored else explain_party(place, booking.party, "W1"))
-    assert not explained.possible
-    assert await rows(server.database_url, counts) == before
+    async with nothing_written(server.database_url, place.restaurant_id, str(server.tenant_id)):
+        explained = await (
+            place.explain(booking, "W1") if stored else explain_party(place, booking.party, "W1")
+        )
+        assert not explained.possible
     assert (await place.read(booking.booking_id)).status == BookingStatus.BOOKING_STATUS_PENDING

@@ -29,7 +29,7 @@ from tests.acceptance.damages import DAMAGES
 from tests.builders.world import World, evening, small_world
 from tests.builders.world_extras import refused
 from tests.conftest import Served
-from tests.support.database import belongings, connected, row
+from tests.support.database import connected, nothing_written, row
 from tests.support.postgres import TestServer
 
 # Parties have left, and one sits at its table.
@@ -332,8 +332,7 @@ async def test_looking_mends_nothing(server: Served) -> None:
     async with server.client() as client:
         ids = await furnished(await small_world(client))
         await damaged(server.database_url, DAMAGES["an assignment has lost a claim"], ids)
-        before = await belongings(server.database_url, ids["restaurant"], str(server.tenant_id))
-        assert noticed(await check(client)) == noticed(await check(client, ids["restaurant"])) != {}
-    report = await verify_database(load_settings(database_url=server.database_url))
+        async with nothing_written(server.database_url, ids["restaurant"], str(server.tenant_id)):
+            assert noticed(await check(client)) == noticed(await check(client, ids["restaurant"])) != {}
+            report = await verify_database(load_settings(database_url=server.database_url))
     assert report.violations == 1
-    assert await belongings(server.database_url, ids["restaurant"], str(server.tenant_id)) == before

@@ -25,7 +25,6 @@ from maitred_client.messages import (
     AuditEntry,
     Booking,
     BookingAction,
-    CheckInvariantsRequest,
     CheckStatus,
     ErrorReason,
     ExplainTableRequest,
@@ -138,7 +137,7 @@ async def test_of_many_who_override_everything_at_once_one_gets_the_tables(place
     answers = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(each) for each in answers if isinstance(each, BaseException)] == [TableConflictHeldError] * 7
     assert sum(isinstance(each, Hold) for each in answers) == 1
-    assert await violations(place) == 0
+    assert await place.violations() == 0
 
 
 async def audited(place: House, booking: Booking) -> list[AuditEntry]:
@@ -147,16 +146,11 @@ async def audited(place: House, booking: Booking) -> list[AuditEntry]:
     return list((await place.client.list_audit_entries(request)).entries)
 
 
-async def violations(place: House) -> int:
-    report = await place.client.check_invariants(CheckInvariantsRequest(restaurant_id=place.restaurant_id))
-    return report.violations
-
-
 async def test_what_was_overridden_is_no_broken_invariant(place: House) -> None:
     """Merges of tables apart and of more than the policy allows are legal when somebody decided so."""
     booking = await break_everything(place)
     await place.confirm(await hold(place, booking, "W1", "W2", "W3", "W4", rules=OVERRIDABLE))
-    assert await violations(place) == 0
+    assert await place.violations() == 0
 
 
 async def test_no_override_excuses_a_merge_of_fixed_tables(place: House, server: Served) -> None:
@@ -165,7 +159,7 @@ async def test_no_override_excuses_a_merge_of_fixed_tables(place: House, server:
     await place.confirm(await hold(place, booking, "W1", "W2", "W3", "W4", rules=OVERRIDABLE))
     async with connected(server.database_url) as database:
         await database.execute("UPDATE tables SET movable = false WHERE table_id = $1", place.tables["W2"])
-    assert await violations(place) == 1
+    assert await place.violations() == 1
 
 
 # Permission

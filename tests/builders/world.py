@@ -21,6 +21,7 @@ from maitred_client.messages import (
     BlockTablesRequest,
     Booking,
     BookingAction,
+    CheckInvariantsRequest,
     ConfirmHoldRequest,
     ExtendHoldRequest,
     Floor,
@@ -244,6 +245,10 @@ class World:
     async def assignment(self, booking_id: str) -> Assignment:
         request = GetAssignmentRequest(restaurant_id=self.restaurant_id, booking_id=booking_id)
         return (await self.client.get_assignment(request)).assignment
+
+    async def violations(self) -> int:
+        """Of the invariants, in all that the tenant has."""
+        return (await self.client.check_invariants(CheckInvariantsRequest())).violations
 
     async def hold(self, booking: Booking, *names: str, ttl_s: int = 0) -> Hold:
         request = self.hold_request(booking.booking_id, names, ttl_s=ttl_s)
