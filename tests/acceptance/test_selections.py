@@ -1,13 +1,11 @@
 """P3, P7, A8: Which sets can be used: one set of rules at planning, validation, hold, confirm and assignment."""
 
-import random
 from collections.abc import Sequence
 from uuid import uuid4
 
 import pytest
 
 from maitred_client import (
-    AsyncMaitredClient,
     CombinationNotAdjacentError,
     InvalidArgumentFieldError,
     MaitredError,
@@ -23,13 +21,11 @@ from maitred_client.messages import (
     PlanOutcome,
     PlanTablesRequest,
     PlanTablesResponse,
-    PutRestaurantRequest,
-    Restaurant,
     ServicePolicy,
     ValidateSelectionResponse,
 )
 from tests.builders.world import evening
-from tests.builders.world_extras import House, house_policy, refused
+from tests.builders.world_extras import House, refused
 from tests.conftest import Served
 from tests.support.database import nothing_written
 
@@ -242,28 +238,6 @@ async def test_nothing_fits_is_an_answer(place: House) -> None:
         await place.block(name)
     taken = await place.plan(await place.party(8))
     assert taken.outcome == PlanOutcome.PLAN_OUTCOME_FULLY_TAKEN
-
-
-async def test_plans_do_not_depend_on_the_order_in_which_the_floor_was_told(
-    place: House, client: AsyncMaitredClient
-) -> None:
-    floor = await place.floor()
-    rng = random.Random(7)
-    twin = House(client, str(uuid4()), place.zone_id, place.tables, place.zones)
-    new = Restaurant(restaurant_id=twin.restaurant_id, name="Twin", time_zone="UTC")
-    await client.put_restaurant(PutRestaurantRequest(restaurant=new))
-    await twin.put_policy(house_policy())
-    await twin.put_floor(
-        Floor(
-            zones=reversed(floor.zones),
-            tables=rng.sample(list(floor.tables), len(floor.tables)),
-            adjacency=rng.sample(list(floor.adjacency), len(floor.adjacency)),
-        )
-    )
-    for size in (2, 5, 8, 10):
-        first, second = await plan_for(place, size), await plan_for(twin, size)
-        assert first == second
-        assert first.plans
 
 
 async def plan_for(place: House, size: int) -> PlanTablesResponse:
