@@ -26,6 +26,21 @@ def say_nothing() -> None:
     """Nobody waits for it."""
 
 
+async def asked_to_stop(ready: Callable[[], None], hurry: Callable[[], None]) -> None:
+    """Returns at the first of `stop_signals`; each further one calls `hurry`. `ready` says that they are heard."""
+    asked = asyncio.Event()
+
+    def on_signal() -> None:
+        if asked.is_set():
+            hurry()
+        asked.set()
+
+    for number in stop_signals():
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    ready()
+    await asked.wait()
+
+
 class ConfigurationProblem(Exception):  # it is what the reader sees: a problem, not an error of the code
     """A part cannot start as it is configured. `setting` names what has to change."""
 
@@ -179,16 +194,5 @@ class Lifecycle:
 
         `ready` is called when signals are looked out for: whoever reads what it says can stop the process at once.
         """
-        asked = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def on_signal() -> None:
-            if asked.is_set():
-                self.hurry()
-            asked.set()
-
-        for number in stop_signals():
-            loop.add_signal_handler(number, on_signal)
-        ready()
-        await asked.wait()
+        await asked_to_stop(ready, self.hurry)
         log.info("stopping", grace_s=self._grace_s)

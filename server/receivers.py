@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from server.config import Settings
 from server.delivery_settings import listed
-from server.outbox.encoding import EVENT_TYPES
+from server.domain.events import EventType
 from server.outbox.handlers import ByType, EverySink
 from server.outbox.ports import Handler
 from server.outbox.sinks.log import LogSink
@@ -28,7 +28,7 @@ def build_sinks(settings: Settings, pool: Pool) -> tuple[Sink, ...]:
 
 def event_handler(sinks: Sequence[Sink]) -> Handler:
     """Gives events of every type that the contract knows to every sink."""
-    return ByType(dict.fromkeys(EVENT_TYPES, EverySink(sinks)))
+    return ByType(dict.fromkeys(EventType, EverySink(sinks)))
 
 
 # Their clients take longer to load than all the rest of a program that never sends an event.

@@ -12,7 +12,7 @@ from server.bench.ground import Report, own_ground
 from server.bootstrap import StartError
 from server.persistence.evidence import database_evidence
 
-MEASUREMENTS, SERVING = "measurements on ", "serving on "
+MEASUREMENTS = "measurements on "
 # Short enough for holds to expire while a load lasts.
 HOLD_TTL_S_MIN = "1"
 
@@ -65,9 +65,9 @@ async def counting_server(url: str, processes: int) -> AsyncIterator[Loaded]:
         said = [first]
         try:
             async with asyncio.timeout(programs.START_TIMEOUT_S):
-                while not said[-1].startswith(SERVING):
+                while not said[-1].startswith(programs.SERVING):
                     said.append(await lines.get())
         except TimeoutError:
             raise StartError(f"the server did not serve within {programs.START_TIMEOUT_S:g} s") from None
         shown = (line.removeprefix(MEASUREMENTS) for line in said if line.startswith(MEASUREMENTS))
-        yield Loaded(said[-1].removeprefix(SERVING), tuple(shown), url)
+        yield Loaded(said[-1].removeprefix(programs.SERVING), tuple(shown), url)

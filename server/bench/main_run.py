@@ -14,6 +14,7 @@ from server.bench.load import measure_overload, measure_processes
 from server.bench.lone import measure_availability, measure_lone_holds
 from server.bench.measured import RefusedError
 from server.bench.planning import measure_planner
+from server.bench.plans import TARGETS as PLAN_TARGETS
 from server.bench.plans import measure_plans
 from server.bench.rates import RATIOS, measure_rates
 from server.bench.sizes import MainSizes, PlanSizes
@@ -29,7 +30,7 @@ TARGETS = {
     "plan_warm_vs_empty_rpc": Target(
         "plans on 120 tables, floor prepared ÷ calls that do nothing", 0.5, True
     ),
-    "plan_warm_vs_cold": Target("first plan of a floor ÷ a later one, medians", 3.0, True),
+    **PLAN_TARGETS,
     "availability_per_slot": Target("server time of a plan ÷ of a slot in a search of 200", 10.0, True),
     "hold_p99_at_1000": Target(
         "99th percentile of 1,000 holds in flight ÷ of calls that do nothing", 2.0, False

@@ -23,19 +23,7 @@ from server.cli.claim_view import show_assignment
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive, find_restaurant, get_floor, table_ids
-from server.cli.options import (
-    ADDRESS_DEFAULT,
-    SAMPLE_TENANT,
-    Actor,
-    Address,
-    Avoid,
-    Connection,
-    HistoryReason,
-    Output,
-    RestaurantName,
-    Tenant,
-    Timeout,
-)
+from server.cli.options import HERE, Avoid, Connection, HistoryReason, Output, RestaurantName, option
 from server.cli.output import Format, facts, show, write_json
 from server.cli.wording import told
 from server.domain.limits import CUTOFF_MAX_S
@@ -56,34 +44,24 @@ def auto_assign(
         ),
     ] = None,
     date: Annotated[
-        str,
-        typer.Option(
-            "--date",
-            envvar="MAITRED_CLI_DATE",
-            help="Every booking of this service date that waits for tables: 2030-01-12.",
-        ),
+        str, option("--date", None, "Every booking of this service date that waits for tables: 2030-01-12.")
     ] = "",
-    order: Annotated[
-        Order, typer.Option("--order", envvar="MAITRED_CLI_ORDER", help="With --date: who comes first.")
-    ] = Order.TIME,
+    order: Annotated[Order, option("--order", None, "With --date: who comes first.")] = Order.TIME,
     cutoff: Annotated[
         int | None,
-        typer.Option(
+        option(
             "--cutoff",
-            envvar="MAITRED_CLI_CUTOFF",
-            min=0,
-            max=CUTOFF_MAX_S // 60,
-            help="Minutes before the party sits down from which on staff assign, not this command.",
+            None,
+            "Minutes before the party sits down from which on staff assign, not this command.",
+            0,
+            CUTOFF_MAX_S // 60,
         ),
     ] = None,
     avoid: Avoid = "",
     reason: HistoryReason = "",
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Finds the best tables for a booking, or for all of a service date, and assigns them, within --timeout.
 
@@ -95,7 +73,6 @@ def auto_assign(
 
     Example: [bold]maitred auto-assign --date 2030-01-12 --order constrained-first[/]
     """
-    connection = Connection(address, tenant, actor, timeout)
     if (booking is None) == (not date):
         raise typer.BadParameter("give either a booking or --date", param_hint="BOOKING")
     if date and avoid:

@@ -6,7 +6,7 @@ import typer
 
 from server.cli import bench_comparing, bench_main, bench_running
 from server.cli.help_text import add_command, unwrapped
-from server.cli.options import Output
+from server.cli.options import Output, option
 from server.cli.output import Format, show, write_json
 
 SEEDS_DEFAULT = 10
@@ -30,40 +30,36 @@ def register(app: typer.Typer) -> None:
 def planner(
     seeds: Annotated[
         int,
-        typer.Option(
+        option(
             "--seeds",
-            envvar="MAITRED_CLI_SEEDS",
-            min=1,
-            max=1000,
-            help=f"Evenings per case, seeds from 1; at most {LARGE_SEEDS_MAX} from {LARGE_TABLES} tables up.",
+            None,
+            f"Evenings per case, seeds from 1; at most {LARGE_SEEDS_MAX} from {LARGE_TABLES} tables up.",
+            1,
+            1000,
         ),
     ] = SEEDS_DEFAULT,
     tables: Annotated[
         list[int] | None,
-        typer.Option(
-            "--tables",
-            envvar="MAITRED_CLI_ROOMS",
-            min=2,
-            max=400,
-            help="Tables of the room; repeat it for several rooms.",
+        option(
+            "--tables", None, "Tables of the room; repeat it for several rooms.", 2, 400, variable="ROOMS"
         ),
     ] = None,
     loads: Annotated[
         list[int] | None,
-        typer.Option(
+        option(
             "--loads",
-            envvar="MAITRED_CLI_LOADS",
-            min=10,
-            max=300,
-            help="Guests who ask, in percent of what the room can take; repeat it for several loads.",
+            None,
+            "Guests who ask, in percent of what the room can take; repeat it for several loads.",
+            10,
+            300,
         ),
     ] = None,
     quick: Annotated[
         bool,
-        typer.Option(
+        option(
             "--quick",
-            envvar="MAITRED_CLI_QUICK",
-            help="At most two evenings per case, no room of 400 tables, and little time for proofs: under a minute.",
+            None,
+            "At most two evenings per case, no room of 400 tables, and little time for proofs: under a minute.",
         ),
     ] = False,
     output: Output = Format.TABLE,

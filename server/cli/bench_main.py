@@ -11,10 +11,10 @@ import typer
 
 from server.bench.sizes import MAIN_FULL, MAIN_QUICK, MainSizes
 from server.cli.bench_history import history_folder, save_run
-from server.cli.bench_running import SIZES, Quick, Repeats, size_option
+from server.cli.bench_running import SIZES, Quick, Repeats
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.looking_up import drive
-from server.cli.options import SERVER_PROCESSES_MAX, Output, is_typed
+from server.cli.options import SERVER_PROCESSES_MAX, Output, is_typed, option
 from server.cli.output import Format, note, results, show, write_json
 from server.cli.output_files import make_room
 
@@ -27,42 +27,27 @@ EXPLAINED_WIDTH = 120
 
 History = Annotated[
     Path | None,
-    typer.Option(
+    option(
         "--history",
-        envvar="MAITRED_CLI_RUNS",
-        help="Folder that runs are kept in; without it maitred/bench among your state (XDG_STATE_HOME).",
+        None,
+        "Folder that runs are kept in; without it maitred/bench among your state (XDG_STATE_HOME).",
+        variable="RUNS",
         file_okay=False,
     ),
 ]
 
 
-Only = Annotated[
-    str | None,
-    typer.Option("--only", envvar="MAITRED_CLI_ONLY", help="Figures or curves by name, with commas between."),
-]
+Only = Annotated[str | None, option("--only", None, "Figures or curves by name, with commas between.")]
 Scale = Annotated[
-    float,
-    typer.Option(
-        "--scale",
-        envvar="MAITRED_CLI_SCALE",
-        min=0.001,
-        max=100,
-        help="Calls per repeat, as a multiple of the usual number.",
-        rich_help_panel=SIZES,
-    ),
+    float, option("--scale", SIZES, "Calls per repeat, as a multiple of the usual number.", 0.001, 100)
 ]
-Callers = Annotated[int | None, size_option("--callers", 1, "Calls in flight.")]
-ClientCount = Annotated[int | None, size_option("--clients", 1, "Client processes, of both sides.")]
+Callers = Annotated[int | None, option("--callers", SIZES, "Calls in flight.", 1)]
+ClientCount = Annotated[int | None, option("--clients", SIZES, "Client processes, of both sides.", 1)]
 ProcessCount = Annotated[
-    int, size_option("--processes", 1, "Processes of the server.", most=SERVER_PROCESSES_MAX)
+    int, option("--processes", SIZES, "Processes of the server.", 1, SERVER_PROCESSES_MAX)
 ]
 Profiled = Annotated[
-    bool,
-    typer.Option(
-        "--profile",
-        envvar="MAITRED_CLI_PROFILE",
-        help="Tell where the time of a server goes, too: of one process.",
-    ),
+    bool, option("--profile", None, "Tell where the time of a server goes, too: of one process.")
 ]
 
 

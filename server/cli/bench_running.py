@@ -4,8 +4,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
-import typer
-
 from server.bench.sizes import FULL, PLANS_FULL, PLANS_QUICK, QUICK, OutboxSizes, PlanSizes
 from server.cli.looking_up import drive
 from server.cli.options import Output, option
@@ -20,32 +18,22 @@ SIZES = "Sizes"
 SizesT = TypeVar("SizesT", OutboxSizes, PlanSizes)
 
 
-def size_option(
-    name: str, least: int, help_text: str, variable: str = "", most: int | None = None
-) -> typer.models.OptionInfo:
-    """An option for how much of something is measured."""
-    return option(name, SIZES, help_text, least, most, variable=variable)
-
-
 Quick = Annotated[
-    bool,
-    typer.Option(
-        "--quick",
-        envvar="MAITRED_CLI_QUICK",
-        help="Less of everything: under a minute on an idle machine, and wider spreads.",
-    ),
+    bool, option("--quick", None, "Less of everything: under a minute on an idle machine, and wider spreads.")
 ]
-Repeats = Annotated[int | None, size_option("--repeats", 1, "Repeats; the figures are their medians.")]
+Repeats = Annotated[int | None, option("--repeats", SIZES, "Repeats; the figures are their medians.", 1)]
 
 
 def outbox(
     quick: Quick = False,
     repeats: Repeats = None,
-    events: Annotated[int | None, size_option("--events", 100, "Events per drain.", "DRAINED")] = None,
-    wakes: Annotated[int | None, size_option("--wakes", 2, "Commits per repeat to be woken by.")] = None,
-    confirms: Annotated[int | None, size_option("--confirms", 1, "Confirms per repeat.")] = None,
-    kills: Annotated[int | None, size_option("--kills", 1, "Workers killed, in all.")] = None,
-    rows: Annotated[int | None, size_option("--rows", 2_500, "Events under an old snapshot.")] = None,
+    events: Annotated[
+        int | None, option("--events", SIZES, "Events per drain.", 100, variable="DRAINED")
+    ] = None,
+    wakes: Annotated[int | None, option("--wakes", SIZES, "Commits per repeat to be woken by.", 2)] = None,
+    confirms: Annotated[int | None, option("--confirms", SIZES, "Confirms per repeat.", 1)] = None,
+    kills: Annotated[int | None, option("--kills", SIZES, "Workers killed, in all.", 1)] = None,
+    rows: Annotated[int | None, option("--rows", SIZES, "Events under an old snapshot.", 2_500)] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """How fast committed events leave, how soon, and what that costs those who commit.
@@ -69,12 +57,12 @@ def plans(
     quick: Quick = False,
     repeats: Repeats = None,
     restaurants: Annotated[
-        int | None, size_option("--restaurants", 2, "Restaurants to ask about in turn.")
+        int | None, option("--restaurants", SIZES, "Restaurants to ask about in turn.", 2)
     ] = None,
     tables: Annotated[
-        int | None, size_option("--tables", 2, "Tables of each.", "FLOOR_TABLES", TABLES_MAX)
+        int | None, option("--tables", SIZES, "Tables of each.", 2, TABLES_MAX, variable="FLOOR_TABLES")
     ] = None,
-    calls: Annotated[int | None, size_option("--calls", 2, "Plans per repeat with a full cache.")] = None,
+    calls: Annotated[int | None, option("--calls", SIZES, "Plans per repeat with a full cache.", 2)] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """How long a plan takes when the floor is prepared, when it is not yet, and when no floor is kept.

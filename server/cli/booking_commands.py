@@ -21,10 +21,7 @@ from server.cli.help_text import add_command
 from server.cli.instants import zone_shown
 from server.cli.looking_up import drive, find_restaurant, get_floor, table_ids
 from server.cli.options import (
-    ADDRESS_DEFAULT,
-    SAMPLE_TENANT,
-    Actor,
-    Address,
+    HERE,
     AuditReason,
     Avoid,
     Connection,
@@ -32,9 +29,8 @@ from server.cli.options import (
     HoldId,
     Output,
     RestaurantName,
-    Tenant,
-    Timeout,
     Ttl,
+    option,
 )
 from server.cli.output import Format, note, show, write_json
 from server.cli.overriding import Overrides, overrides
@@ -60,48 +56,36 @@ def plan(
     stay: StayMinutes = None,
     zone: Zone = "",
     require: Required = "",
-    prefer: Annotated[
-        str, typer.Option("--prefer", envvar="MAITRED_CLI_PREFER", help="Attributes that rank higher: a,b.")
-    ] = "",
-    prefer_zone: Annotated[
-        str,
-        typer.Option("--prefer-zone", envvar="MAITRED_CLI_PREFER_ZONE", help="Zones that rank higher: a,b."),
-    ] = "",
+    prefer: Annotated[str, option("--prefer", None, "Attributes that rank higher: a,b.")] = "",
+    prefer_zone: Annotated[str, option("--prefer-zone", None, "Zones that rank higher: a,b.")] = "",
     avoid: Avoid = "",
-    limit: Annotated[
-        int,
-        typer.Option("--limit", envvar="MAITRED_CLI_LIMIT", min=1, max=50, help="How many plans to show."),
-    ] = 5,
+    limit: Annotated[int, option("--limit", None, "How many plans to show.", 1, 50)] = 5,
     alternatives: Annotated[
         int,
-        typer.Option(
+        option(
             "--alternatives",
-            envvar="MAITRED_CLI_ALTERNATIVES",
-            min=0,
-            max=20,
-            help="How many alternatives to show at most; 0: up to 6, when nothing fits.",
+            None,
+            "How many alternatives to show at most; 0: up to 6, when nothing fits.",
+            0,
+            20,
         ),
     ] = 0,
     overflow: Annotated[
         bool,
-        typer.Option(
+        option(
             "--overflow",
-            envvar="MAITRED_CLI_OVERFLOW",
-            help="When nothing else fits, also try sets that leave more seats empty than the policy allows.",
+            None,
+            "When nothing else fits, also try sets that leave more seats empty than the policy allows.",
         ),
     ] = False,
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Shows which tables fit, the best first, why the others don't, and what else there is. Changes nothing.
 
     Example: [bold]maitred plan --party 4 --start 20:00 --prefer window[/]
     """
     wanted = Wanted(booking, party, start, stay, zone, require, prefer, prefer_zone)
-    connection = Connection(address, tenant, actor, timeout)
     request = PlanTablesRequest(plans_max=limit, overflow=overflow, alternatives_max=alternatives)
     drive(_plan(connection, restaurant, wanted, request, avoid, output))
 
@@ -129,30 +113,15 @@ async def _plan(
 
 
 def hold(
-    booking: Annotated[
-        UUID,
-        typer.Option("--booking", envvar="MAITRED_CLI_BOOKING", help="Id of the booking to hold tables for."),
-    ],
-    tables: Annotated[
-        str, typer.Option("--tables", envvar="MAITRED_CLI_TABLES", help="Names or ids of tables: T1,T2.")
-    ] = "",
-    best: Annotated[
-        bool,
-        typer.Option(
-            "--best",
-            envvar="MAITRED_CLI_BEST",
-            help="Plan first and hold the best plan.",
-        ),
-    ] = False,
+    booking: Annotated[UUID, option("--booking", None, "Id of the booking to hold tables for.")],
+    tables: Annotated[str, option("--tables", None, "Names or ids of tables: T1,T2.")] = "",
+    best: Annotated[bool, option("--best", None, "Plan first and hold the best plan.")] = False,
     ttl: Ttl = None,
     override: Overrides = None,
     reason: AuditReason = "",
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Keeps tables for a booking for a short time: all of them or none.
 
@@ -160,8 +129,6 @@ def hold(
     """
     if best == bool(tables):
         raise typer.BadParameter("give either --tables or --best")
-
-    connection = Connection(address, tenant, actor, timeout)
 
     async def work() -> None:
         async with connection.open() as client:
@@ -214,10 +181,7 @@ def confirm(
     reason: HistoryReason = "",
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Turns a hold into the booking's tables, for good.
 
@@ -225,7 +189,7 @@ def confirm(
     """
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             found = await find_restaurant(client, restaurant)
             floor = await get_floor(client, found)
             held = (await client.get_hold(_which(found, hold_id))).hold
@@ -250,10 +214,7 @@ def release(
     hold_id: HoldId,
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Gives a hold back. Doing it twice is harmless.
 
@@ -261,7 +222,7 @@ def release(
     """
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             found = await find_restaurant(client, restaurant)
             floor = await get_floor(client, found)
             response = await client.release_hold(

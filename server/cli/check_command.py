@@ -10,7 +10,7 @@ from rich.text import Text
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive
-from server.cli.options import Output, is_typed
+from server.cli.options import Output, is_typed, option
 from server.cli.output import Format, show, write_json
 from server.cli.service_commands import DatabaseUrl, DataDir
 
@@ -28,21 +28,21 @@ Folder = Annotated[
 ]
 OfDatabase = Annotated[
     bool,
-    typer.Option(
+    option(
         "--database",
-        envvar="MAITRED_CLI_CHECK_DATABASE",
-        help="Compare with the rows of the configured database, too. Implied by --database-url and --data-dir.",
-        rich_help_panel="Server",
+        "Server",
+        "Compare with the rows of the configured database, too. Implied by --database-url and --data-dir.",
+        variable="CHECK_DATABASE",
     ),
 ]
 Tolerance = Annotated[
     float,
-    typer.Option(
+    option(
         "--tolerance",
-        envvar="MAITRED_CLI_TOLERANCE",
-        min=0.0,
-        max=60.0,
-        help="Seconds by which the database's clock may differ from that of the clients' machine.",
+        None,
+        "Seconds by which the database's clock may differ from that of the clients' machine.",
+        0.0,
+        60.0,
     ),
 ]
 

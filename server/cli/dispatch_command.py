@@ -37,18 +37,7 @@ from server.cli.claim_view import table_names, window_of
 from server.cli.help_text import add_command
 from server.cli.instants import zone_shown
 from server.cli.looking_up import drive, find_restaurant, get_floor, start_in
-from server.cli.options import (
-    ADDRESS_DEFAULT,
-    SAMPLE_TENANT,
-    Actor,
-    Address,
-    Connection,
-    HistoryReason,
-    Output,
-    RestaurantName,
-    Tenant,
-    Timeout,
-)
+from server.cli.options import HERE, Connection, HistoryReason, Output, RestaurantName, option
 from server.cli.output import Format, facts, show, write_json
 from server.cli.wording import counted, told
 from server.domain.limits import CUTOFF_MAX_S
@@ -71,29 +60,24 @@ def dispatch(
     booking_id: BookingId,
     at: Annotated[
         str,
-        typer.Option(
-            "--at",
-            envvar="MAITRED_CLI_AT",
-            help="When the worker tries first: 16:00, or ISO 8601. Local time. At once without it.",
+        option(
+            "--at", None, "When the worker tries first: 16:00, or ISO 8601. Local time. At once without it."
         ),
     ] = "",
     cutoff: Annotated[
         int | None,
-        typer.Option(
+        option(
             "--cutoff",
-            envvar="MAITRED_CLI_CUTOFF",
-            min=0,
-            max=CUTOFF_MAX_S // 60,
-            help="Minutes before the party sits down from which on staff assign; the policy has a default.",
+            None,
+            "Minutes before the party sits down from which on staff assign; the policy has a default.",
+            0,
+            CUTOFF_MAX_S // 60,
         ),
     ] = None,
     reason: HistoryReason = "",
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Has the worker find tables for a booking, and doesn't wait for it. A worker has to run: maitred worker.
 
@@ -104,7 +88,7 @@ def dispatch(
     """
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             found = await find_restaurant(client, restaurant)
             request = DispatchAutoAssignRequest(
                 restaurant_id=found.restaurant_id, booking_id=str(booking_id), reason=reason
@@ -126,10 +110,7 @@ def booking(
     booking_id: BookingId,
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Shows a booking: its status, its tables and holds, automatic assignment, and its history, newest first.
 
@@ -137,7 +118,7 @@ def booking(
     """
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             found = await find_restaurant(client, restaurant)
             request = GetBookingRequest(restaurant_id=found.restaurant_id, booking_id=str(booking_id))
             response = await client.get_booking(request)

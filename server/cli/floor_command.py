@@ -9,19 +9,7 @@ import typer
 from server.cli.floor_watching import watch_day
 from server.cli.help_text import add_command
 from server.cli.looking_up import date_of, drive, find_restaurant
-from server.cli.options import (
-    ADDRESS_DEFAULT,
-    SAMPLE_TENANT,
-    Actor,
-    Address,
-    Connection,
-    Output,
-    Png,
-    RestaurantName,
-    Svg,
-    Tenant,
-    Timeout,
-)
+from server.cli.options import HERE, Connection, Output, Png, RestaurantName, Svg, option
 from server.cli.output import Format, note, show, write_json
 from server.cli.output_files import make_room, not_written
 from server.cli.picture import FloorPicture
@@ -38,10 +26,10 @@ def floor(
     restaurant: RestaurantName = "",
     date: Annotated[
         str,
-        typer.Option(
+        option(
             "--date",
-            envvar="MAITRED_CLI_DATE",
-            help="Local date, YYYY-MM-DD; if left out today, or after midnight yesterday until it has closed.",
+            None,
+            "Local date, YYYY-MM-DD; if left out today, or after midnight yesterday until it has closed.",
         ),
     ] = "",
     watch: Annotated[
@@ -56,10 +44,7 @@ def floor(
     svg: Svg = None,
     png: Png = None,
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Draws the day: tables down, time across, holds, assignments and blocks as bars.
 
@@ -71,7 +56,7 @@ def floor(
     make_room(svg, png)
 
     async def work() -> FloorPicture | None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             found = await find_restaurant(client, restaurant)
             now = dt.datetime.now(dt.UTC)
             day = date_of(date) if date else await fetch_service_date(client, found, now)

@@ -11,20 +11,7 @@ from maitred_client.messages import ExtendHoldRequest, ReassignTablesRequest
 from server.cli.claim_view import show_assignment, show_hold
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive, find_restaurant, get_floor, table_ids
-from server.cli.options import (
-    ADDRESS_DEFAULT,
-    SAMPLE_TENANT,
-    Actor,
-    Address,
-    Connection,
-    HistoryReason,
-    HoldId,
-    Output,
-    RestaurantName,
-    Tenant,
-    Timeout,
-    Ttl,
-)
+from server.cli.options import HERE, Connection, HistoryReason, HoldId, Output, RestaurantName, Ttl, option
 from server.cli.output import Format, write_json
 from server.cli.overriding import Overrides, overrides
 
@@ -41,10 +28,7 @@ def extend(
     ttl: Ttl = None,
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Gives a hold more time, counted from now. Never shortens it.
 
@@ -52,7 +36,7 @@ def extend(
     """
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             found = await find_restaurant(client, restaurant)
             floor = await get_floor(client, found)
             request = ExtendHoldRequest(restaurant_id=found.restaurant_id, hold_id=str(hold_id))
@@ -72,20 +56,12 @@ def reassign(
         UUID,
         typer.Argument(metavar="BOOKING", help="Id of the booking to move.", envvar="MAITRED_CLI_BOOKING"),
     ],
-    tables: Annotated[
-        str,
-        typer.Option(
-            "--tables", envvar="MAITRED_CLI_TABLES", help="All tables it shall have, by name or id: T1,T2."
-        ),
-    ],
+    tables: Annotated[str, option("--tables", None, "All tables it shall have, by name or id: T1,T2.")],
     reason: HistoryReason = "",
     override: Overrides = None,
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Moves a confirmed or seated booking to other tables. Refused, it stays where it is.
 
@@ -93,7 +69,7 @@ def reassign(
     """
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             found = await find_restaurant(client, restaurant)
             floor = await get_floor(client, found)
             response = await client.reassign_tables(

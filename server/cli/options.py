@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
@@ -31,8 +31,12 @@ def option(
     *,
     variable: str = "",
     check: Callable[[str | None], str | None] | None = None,
+    **more: Any,
 ) -> typer.models.OptionInfo:
-    """An option and its environment twin, whose name after MAITRED_CLI_ is the option's unless another is given."""
+    """An option and its environment twin, whose name after MAITRED_CLI_ is the option's unless another is given.
+
+    `more` is what else typer is told of it.
+    """
     twin = variable or name.removeprefix("--").replace("-", "_").upper()
     found = typer.Option(
         name,
@@ -42,6 +46,7 @@ def option(
         max=most,
         help=help_text,
         rich_help_panel=panel,
+        **more,
     )
     assert isinstance(found, typer.models.OptionInfo)
     return found
@@ -59,41 +64,12 @@ def an_address(text: str | None) -> str | None:
 
 Address = Annotated[str, option("--address", CONNECTION, "host:port of the server.", check=an_address)]
 HoldId = Annotated[UUID, typer.Argument(metavar="HOLD", help="Id of the hold.", envvar="MAITRED_CLI_HOLD")]
-Tenant = Annotated[
-    UUID,
-    typer.Option(
-        "--tenant", envvar="MAITRED_CLI_TENANT", help="Whose restaurants.", rich_help_panel=CONNECTION
-    ),
-]
-Actor = Annotated[
-    str,
-    typer.Option(
-        "--actor",
-        envvar="MAITRED_CLI_ACTOR",
-        help="Who asks; kept in the history.",
-        rich_help_panel=CONNECTION,
-    ),
-]
-Timeout = Annotated[
-    float,
-    typer.Option(
-        "--timeout",
-        envvar="MAITRED_CLI_TIMEOUT",
-        min=0.05,
-        max=600.0,
-        help="Seconds to wait for one call.",
-        rich_help_panel=CONNECTION,
-    ),
-]
+Tenant = Annotated[UUID, option("--tenant", CONNECTION, "Whose restaurants.")]
+Actor = Annotated[str, option("--actor", CONNECTION, "Who asks; kept in the history.")]
+Timeout = Annotated[float, option("--timeout", CONNECTION, "Seconds to wait for one call.", 0.05, 600.0)]
 Ttl = Annotated[
     int | None,
-    typer.Option(
-        "--ttl",
-        envvar="MAITRED_CLI_TTL",
-        min=1,
-        max=HOLD_LIFE_S_MAX,
-        help="Seconds to hold from now on; the server has a default.",
-    ),
+    option("--ttl", None, "Seconds to hold from now on; the server has a default.", 1, HOLD_LIFE_S_MAX),
 ]
 Output = Annotated[
     Format,
@@ -101,10 +77,8 @@ Output = Annotated[
 ]
 RestaurantName = Annotated[
     str,
-    typer.Option(
-        "--restaurant",
-        envvar="MAITRED_CLI_RESTAURANT",
-        help="Id or name of the restaurant; may be left out when the tenant has only one.",
+    option(
+        "--restaurant", None, "Id or name of the restaurant; may be left out when the tenant has only one."
     ),
 ]
 OfRestaurant = Annotated[
@@ -114,22 +88,16 @@ HistoryReason = Annotated[str, option("--reason", None, "Why; kept in the bookin
 AuditReason = Annotated[str, option("--reason", None, "Why; kept in the audit log.")]
 Avoid = Annotated[str, option("--avoid", None, "Tables to leave out: T1,T2.")]
 Svg = Annotated[
-    Path | None,
-    typer.Option(
-        "--svg", envvar="MAITRED_CLI_SVG", help="Also write the picture to this SVG file.", dir_okay=False
-    ),
+    Path | None, option("--svg", None, "Also write the picture to this SVG file.", dir_okay=False)
 ]
 Png = Annotated[
-    Path | None,
-    typer.Option(
-        "--png", envvar="MAITRED_CLI_PNG", help="Also write the picture to this PNG file.", dir_okay=False
-    ),
+    Path | None, option("--png", None, "Also write the picture to this PNG file.", dir_okay=False)
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Whom to call, and as whom."""
+    """Whom to call, and as whom. As a parameter of a command it is four options; its default is theirs."""
 
     address: str = ADDRESS_DEFAULT
     tenant: UUID = SAMPLE_TENANT
@@ -150,6 +118,9 @@ class Connection:
             )
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
+
+
+HERE = Connection()
 
 
 def is_typed(context: typer.Context, name: str) -> bool:

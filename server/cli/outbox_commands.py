@@ -19,19 +19,7 @@ from server.cli import switch_commands
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive, find_restaurant
-from server.cli.options import (
-    ADDRESS_DEFAULT,
-    SAMPLE_TENANT,
-    Actor,
-    Address,
-    AuditReason,
-    Connection,
-    OfRestaurant,
-    Output,
-    RestaurantName,
-    Tenant,
-    Timeout,
-)
+from server.cli.options import HERE, AuditReason, Connection, OfRestaurant, Output, RestaurantName, option
 from server.cli.outbox_view import show_event, show_events, show_stats
 from server.cli.output import Format, note, show, write_json
 from server.cli.wording import counted
@@ -46,12 +34,7 @@ class Status(StrEnum):
     DEAD = "dead"
 
 
-EventType = Annotated[
-    str,
-    typer.Option(
-        "--type", envvar="MAITRED_CLI_TYPE", help="Only events of this type, such as capacity.hold.created."
-    ),
-]
+EventType = Annotated[str, option("--type", None, "Only events of this type, such as capacity.hold.created.")]
 outbox = typer.Typer(
     help="Events on their way out: what waits, what is dead, another life for it, and the switches of delivery.",
     no_args_is_help=True,
@@ -71,10 +54,7 @@ def register(app: typer.Typer) -> None:
 def stats(
     restaurant: OfRestaurant = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Counts what waits, since when, and what is dead.
 
@@ -84,7 +64,7 @@ def stats(
     """
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             restaurant_id = (await find_restaurant(client, restaurant)).restaurant_id if restaurant else ""
             found = await client.get_outbox_stats(GetOutboxStatsRequest(restaurant_id=restaurant_id))
         if output is Format.TABLE:
@@ -98,25 +78,17 @@ def stats(
 def list_events(
     restaurant: Annotated[
         str,
-        typer.Option(
+        option(
             "--restaurant",
-            envvar="MAITRED_CLI_RESTAURANT",
-            help="Id or name of the restaurant; may be left out with --status dead, which looks at all of them then.",
+            None,
+            "Id or name of the restaurant; may be left out with --status dead, which looks at all of them then.",
         ),
     ] = "",
-    status: Annotated[
-        Status | None,
-        typer.Option("--status", envvar="MAITRED_CLI_STATUS", help="Only events in this status."),
-    ] = None,
+    status: Annotated[Status | None, option("--status", None, "Only events in this status.")] = None,
     event_type: EventType = "",
-    limit: Annotated[
-        int, typer.Option("--limit", envvar="MAITRED_CLI_LIMIT", min=1, max=10_000, help="At most so many.")
-    ] = 50,
+    limit: Annotated[int, option("--limit", None, "At most so many.", 1, 10_000)] = 50,
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Lists events and what became of them, oldest first.
 
@@ -124,7 +96,7 @@ def list_events(
     """
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             everywhere = not restaurant and status is Status.DEAD
             request = ListOutboxEventsRequest(
                 restaurant_id="" if everywhere else (await find_restaurant(client, restaurant)).restaurant_id,
@@ -149,18 +121,10 @@ def show_one(
         UUID, typer.Argument(metavar="EVENT", help="Id of the event.", envvar="MAITRED_CLI_EVENT")
     ],
     restaurant: Annotated[
-        str,
-        typer.Option(
-            "--restaurant",
-            envvar="MAITRED_CLI_RESTAURANT",
-            help="Id or name of its restaurant; may be left out for a dead event.",
-        ),
+        str, option("--restaurant", None, "Id or name of its restaurant; may be left out for a dead event.")
     ] = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Shows all of one event: what it says, how often it was tried, and what went wrong last.
 
@@ -168,7 +132,7 @@ def show_one(
     """
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             found = await _find(client, event, restaurant)
         if output is Format.TABLE:
             show_event(found)
@@ -183,17 +147,12 @@ def redrive(
         list[UUID] | None,
         typer.Argument(metavar="EVENT...", help="Ids of dead events.", envvar="MAITRED_CLI_EVENTS"),
     ] = None,
-    every: Annotated[
-        bool, typer.Option("--all", envvar="MAITRED_CLI_ALL", help="All dead events of the restaurant.")
-    ] = False,
+    every: Annotated[bool, option("--all", None, "All dead events of the restaurant.")] = False,
     event_type: EventType = "",
     reason: AuditReason = "",
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Gives dead events of a restaurant another life, with all their attempts before them.
 
@@ -207,7 +166,7 @@ def redrive(
     named = [str(event) for event in dict.fromkeys(events or ())]
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             request = RedriveOutboxEventsRequest(
                 restaurant_id=(await find_restaurant(client, restaurant)).restaurant_id,
                 event_type=event_type,

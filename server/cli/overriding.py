@@ -7,17 +7,18 @@ import typer
 
 from maitred_client.messages import ErrorReason
 from maitred_client.values import enum_word
+from server.cli.options import option
 
 PREFIX = "ERROR_REASON_"
 
 Overrides = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "--override",
-        envvar="MAITRED_CLI_OVERRIDE",
-        metavar="REASON",
-        help="Set this rule aside, for example COMBINATION_NOT_ADJACENT; may be given several times. Rules that the "
+        None,
+        "Set this rule aside, for example COMBINATION_NOT_ADJACENT; may be given several times. Rules that the "
         "policy does not relax take the scope override.",
+        metavar="REASON",
     ),
 ]
 

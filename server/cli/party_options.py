@@ -10,44 +10,20 @@ import typer
 from maitred_client import duration, timestamp
 from maitred_client.messages import Floor, PartyRequest, Restaurant
 from server.cli.looking_up import start_in, zone_id_by_name
+from server.cli.options import option
 from server.domain.limits import PARTY_SIZE_MAX, STAY_MAX_S, STAY_MIN_S
 
-Booking = Annotated[
-    UUID | None, typer.Option("--booking", envvar="MAITRED_CLI_BOOKING", help="Id of a stored booking.")
-]
+Booking = Annotated[UUID | None, option("--booking", None, "Id of a stored booking.")]
 PartySize = Annotated[
-    int | None,
-    typer.Option(
-        "--party",
-        envvar="MAITRED_CLI_PARTY",
-        min=1,
-        max=PARTY_SIZE_MAX,
-        help="Ask for so many people instead.",
-    ),
+    int | None, option("--party", None, "Ask for so many people instead.", 1, PARTY_SIZE_MAX)
 ]
-Start = Annotated[
-    str,
-    typer.Option(
-        "--start",
-        envvar="MAITRED_CLI_START",
-        help="When the party sits down: 19:30, or ISO 8601. Local time.",
-    ),
-]
+Start = Annotated[str, option("--start", None, "When the party sits down: 19:30, or ISO 8601. Local time.")]
 StayMinutes = Annotated[
     int | None,
-    typer.Option(
-        "--stay",
-        envvar="MAITRED_CLI_STAY",
-        min=STAY_MIN_S // 60,
-        max=STAY_MAX_S // 60,
-        help="Minutes, instead of the policy's.",
-    ),
+    option("--stay", None, "Minutes, instead of the policy's.", STAY_MIN_S // 60, STAY_MAX_S // 60),
 ]
-Zone = Annotated[str, typer.Option("--zone", envvar="MAITRED_CLI_ZONE", help="Only this zone.")]
-Required = Annotated[
-    str,
-    typer.Option("--require", envvar="MAITRED_CLI_REQUIRE", help="Attributes every table must have: a,b."),
-]
+Zone = Annotated[str, option("--zone", None, "Only this zone.")]
+Required = Annotated[str, option("--require", None, "Attributes every table must have: a,b.")]
 
 
 @dataclass(frozen=True, slots=True)

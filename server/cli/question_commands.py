@@ -19,17 +19,7 @@ from server.cli.answer_view import availability_view, explanation_view
 from server.cli.help_text import add_command
 from server.cli.instants import zone_of, zone_shown
 from server.cli.looking_up import date_of, drive, find_restaurant, get_floor, table_ids, zone_id_by_name
-from server.cli.options import (
-    ADDRESS_DEFAULT,
-    SAMPLE_TENANT,
-    Actor,
-    Address,
-    Connection,
-    Output,
-    RestaurantName,
-    Tenant,
-    Timeout,
-)
+from server.cli.options import HERE, Connection, Output, RestaurantName, option
 from server.cli.output import Format, show, write_json
 from server.cli.overriding import Overrides, overrides
 from server.cli.party_options import Booking, PartySize, Required, Start, StayMinutes, Wanted, Zone, words
@@ -46,9 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def explain(
-    tables: Annotated[
-        str, typer.Option("--tables", envvar="MAITRED_CLI_TABLES", help="Names or ids of tables: T1,T2.")
-    ],
+    tables: Annotated[str, option("--tables", None, "Names or ids of tables: T1,T2.")],
     restaurant: RestaurantName = "",
     booking: Booking = None,
     party: PartySize = None,
@@ -58,10 +46,7 @@ def explain(
     require: Required = "",
     override: Overrides = None,
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Says why these tables are, or are not, possible: every rule, and what is in the way until when.
 
@@ -70,7 +55,7 @@ def explain(
     wanted = Wanted(booking, party, start, stay, zone, require)
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             found = await find_restaurant(client, restaurant)
             floor = await get_floor(client, found)
             request = ExplainTableRequest(
@@ -94,30 +79,16 @@ def explain(
 
 
 def availability(
-    party: Annotated[
-        str, typer.Option("--party", envvar="MAITRED_CLI_PARTY", help="How many people: 4, or 2,4,6.")
-    ],
-    date: Annotated[str, typer.Option("--date", envvar="MAITRED_CLI_DATE", help="Local date, YYYY-MM-DD.")],
-    first: Annotated[
-        str, typer.Option("--from", envvar="MAITRED_CLI_FROM", help="First start, local time.")
-    ] = "00:00",
-    last: Annotated[
-        str,
-        typer.Option(
-            "--to", envvar="MAITRED_CLI_TO", help="Last start, local time; it can be past midnight."
-        ),
-    ] = "23:59",
-    every: Annotated[
-        str, typer.Option("--every", envvar="MAITRED_CLI_EVERY", help="From start to start: 15m, 1h.")
-    ] = "15m",
+    party: Annotated[str, option("--party", None, "How many people: 4, or 2,4,6.")],
+    date: Annotated[str, option("--date", None, "Local date, YYYY-MM-DD.")],
+    first: Annotated[str, option("--from", None, "First start, local time.")] = "00:00",
+    last: Annotated[str, option("--to", None, "Last start, local time; it can be past midnight.")] = "23:59",
+    every: Annotated[str, option("--every", None, "From start to start: 15m, 1h.")] = "15m",
     zone: Zone = "",
     require: Required = "",
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 10.0,
+    connection: Connection = HERE,
 ) -> None:
     """Shows at which times of a day parties would find a table, and what keeps them out otherwise.
 
@@ -128,7 +99,7 @@ def availability(
     begins, ends = _time(first, "--from"), _time(last, "--to")
 
     async def work() -> None:
-        async with Connection(address, tenant, actor, timeout).open() as client:
+        async with connection.open() as client:
             found = await find_restaurant(client, restaurant)
             time_zone = zone_of(found)
             starts = list(_starts(day, begins, ends, step, time_zone))

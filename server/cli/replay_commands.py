@@ -18,7 +18,7 @@ from server.cli.floor_command import write_files
 from server.cli.help_text import add_command
 from server.cli.instants import replay_date
 from server.cli.looking_up import date_of, drive
-from server.cli.options import SAMPLE_TENANT, Actor, Connection, Output, Png, Svg, Tenant, Timeout
+from server.cli.options import SAMPLE_TENANT, Actor, Connection, Output, Png, Svg, Tenant, Timeout, option
 from server.cli.output import Format, facts, note, progress_bar, show, typed, write_json
 from server.cli.output_files import make_room
 from server.cli.picture import FloorPicture
@@ -31,11 +31,10 @@ if TYPE_CHECKING:
 
 Address = Annotated[
     str,
-    typer.Option(
+    option(
         "--address",
-        envvar="MAITRED_CLI_ADDRESS",
-        help="host:port of a running server; without it everything is started for the run.",
-        rich_help_panel="Connection",
+        "Connection",
+        "host:port of a running server; without it everything is started for the run.",
     ),
 ]
 
@@ -62,10 +61,10 @@ def replay(
     ],
     date: Annotated[
         str,
-        typer.Option(
+        option(
             "--date",
-            envvar="MAITRED_CLI_DATE",
-            help="Replay as this date, YYYY-MM-DD; without it, the same weekday at least a week ahead.",
+            None,
+            "Replay as this date, YYYY-MM-DD; without it, the same weekday at least a week ahead.",
         ),
     ] = "",
     svg: Svg = None,
@@ -107,10 +106,7 @@ def replay(
 
 
 def demo(
-    out: Annotated[
-        Path,
-        typer.Option("--out", envvar="MAITRED_CLI_OUT", help="Folder for the pictures.", file_okay=False),
-    ] = Path("out"),
+    out: Annotated[Path, option("--out", None, "Folder for the pictures.", file_okay=False)] = Path("out"),
 ) -> None:
     """Shows the whole thing: starts everything from nothing, seats a Saturday, draws it, stops everything.
 

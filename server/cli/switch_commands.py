@@ -8,7 +8,7 @@ import typer
 
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive
-from server.cli.options import Output
+from server.cli.options import Output, option
 from server.cli.output import Format, grid, note, show, write_json
 from server.cli.service_commands import DatabaseUrl, DataDir
 
@@ -21,12 +21,8 @@ class OnOff(StrEnum):
     OFF = "off"
 
 
-Reason = Annotated[
-    str, typer.Option("--reason", envvar="MAITRED_CLI_REASON", help="Why; shown beside the switch.")
-]
-SwitchActor = Annotated[
-    str, typer.Option("--actor", envvar="MAITRED_CLI_ACTOR", help="Who turns it; shown beside the switch.")
-]
+Reason = Annotated[str, option("--reason", None, "Why; shown beside the switch.")]
+SwitchActor = Annotated[str, option("--actor", None, "Who turns it; shown beside the switch.")]
 
 
 def register(outbox: typer.Typer) -> None:

@@ -30,44 +30,25 @@ SERVERS_PER_SUPERVISOR = 5
 FAULTS, LOAD = "Faults", "Load"
 
 Minutes = Annotated[
-    float | None,
-    option("--minutes", LOAD, f"How long; {MINUTES_DEFAULT:g} if left out.", 0.05, 1_440.0),
+    float | None, option("--minutes", LOAD, f"How long; {MINUTES_DEFAULT:g} if left out.", 0.05, 1_440.0)
 ]
-Operations = Annotated[
-    int | None,
-    option("--operations", LOAD, "As many operations instead of a time.", 1),
-]
-InFlight = Annotated[
-    int,
-    option("--in-flight", LOAD, "Callers at a time.", 1, 20_000),
-]
+Operations = Annotated[int | None, option("--operations", LOAD, "As many operations instead of a time.", 1)]
+InFlight = Annotated[int, option("--in-flight", LOAD, "Callers at a time.", 1, 20_000)]
 ScenarioName = Annotated[
-    str,
-    option("--scenario", LOAD, "What is called: a packaged scenario, or a .toml file."),
+    str, option("--scenario", LOAD, "What is called: a packaged scenario, or a .toml file.")
 ]
-Clients = Annotated[
-    int,
-    option("--clients", LOAD, "Client processes.", 1, 64),
-]
-Lines = Annotated[
-    int,
-    option("--lines", LOAD, "Connections of each client process.", 1, 1_000),
-]
+Clients = Annotated[int, option("--clients", LOAD, "Client processes.", 1, 64)]
+Lines = Annotated[int, option("--lines", LOAD, "Connections of each client process.", 1, 1_000)]
 CallTimeout = Annotated[
     float,
     option("--timeout", LOAD, "Seconds that a caller waits for an answer before it asks again.", 0.05, 60.0),
 ]
-Processes = Annotated[
-    int,
-    option("--processes", None, "Server processes.", 1, 32),
-]
+Processes = Annotated[int, option("--processes", None, "Server processes.", 1, 32)]
 Workers = Annotated[
-    int,
-    option("--workers", None, "Workers; without any no event is delivered, and none is checked.", 0, 32),
+    int, option("--workers", None, "Workers; without any no event is delivered, and none is checked.", 0, 32)
 ]
 Seed = Annotated[
-    int | None,
-    option("--seed", None, "Decides calls and faults; a new one, which is shown, if left out.", 0),
+    int | None, option("--seed", None, "Decides calls and faults; a new one, which is shown, if left out.", 0)
 ]
 LostAnswers = Annotated[
     float,
@@ -81,21 +62,15 @@ LostAnswers = Annotated[
 ]
 History = Annotated[
     Path | None,
-    typer.Option(
+    option(
         "--history",
-        envvar="MAITRED_CLI_HISTORY",
+        None,
+        "Keep the history of all calls in this folder. Without it one of a broken promise alone is kept.",
         file_okay=False,
-        help="Keep the history of all calls in this folder. Without it one of a broken promise alone is kept.",
     ),
 ]
 Report = Annotated[
-    Path | None,
-    typer.Option(
-        "--report",
-        envvar="MAITRED_CLI_REPORT",
-        dir_okay=False,
-        help="Write a page with a picture of the run.",
-    ),
+    Path | None, option("--report", None, "Write a page with a picture of the run.", dir_okay=False)
 ]
 
 

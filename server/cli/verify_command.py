@@ -12,18 +12,7 @@ from maitred_client.messages import CheckInvariantsRequest, CheckInvariantsRespo
 from server.cli.failures import ExitCode
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive, find_restaurant
-from server.cli.options import (
-    ADDRESS_DEFAULT,
-    SAMPLE_TENANT,
-    Actor,
-    Address,
-    Connection,
-    OfRestaurant,
-    Output,
-    Tenant,
-    Timeout,
-    is_typed,
-)
+from server.cli.options import Connection, OfRestaurant, Output, is_typed, option
 from server.cli.output import Format, facts, grid, show, write_json
 from server.cli.service_commands import DatabaseUrl, DataDir
 from server.cli.wording import counted
@@ -45,14 +34,16 @@ COUNTED = {
 
 OfDatabase = Annotated[
     bool,
-    typer.Option(
+    option(
         "--database",
-        envvar="MAITRED_CLI_VERIFY_DATABASE",
-        help="Look at the configured database itself, all tenants, without a server. "
+        "Server",
+        "Look at the configured database itself, all tenants, without a server. "
         "Implied by --database-url and --data-dir.",
-        rich_help_panel="Server",
+        variable="VERIFY_DATABASE",
     ),
 ]
+
+PATIENT = Connection(timeout_s=30.0)
 
 
 def register(app: typer.Typer) -> None:
@@ -64,10 +55,7 @@ def verify(
     context: typer.Context,
     restaurant: OfRestaurant = "",
     output: Output = Format.TABLE,
-    address: Address = ADDRESS_DEFAULT,
-    tenant: Tenant = SAMPLE_TENANT,
-    actor: Actor = "maitred-cli",
-    timeout: Timeout = 30.0,
+    connection: Connection = PATIENT,
     of_database: OfDatabase = False,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
@@ -84,7 +72,7 @@ def verify(
             raise typer.BadParameter("a whole database is looked at", param_hint="--restaurant")
         found = _of_database(database_url, data_dir)
     else:
-        found = _of_server(Connection(address, tenant, actor, timeout), restaurant)
+        found = _of_server(connection, restaurant)
     _write(found, output)
     if found["violations"]:
         raise typer.Exit(ExitCode.NOT_READY)

@@ -46,18 +46,13 @@ class ListOutboxEvents:
             await known_restaurant(self.catalogue, caller, question.restaurant_id)
         elif question.status is not OutboxStatus.DEAD:
             raise bad_field("restaurant_id", "is required unless status is DEAD", limit="required")
-
-        async def fetch(page: Page) -> tuple[OutboxRecord, ...]:
-            return await self.catalogue.outbox_events(
-                caller.tenant_id,
-                question.restaurant_id,
-                question.status,
-                question.event_type,
-                question.event_id,
-                page,
-            )
-
-        return await listed(question.page, fetch, lambda event: sort_key(event.created_at, event.event_id))
+        which = (question.status, question.event_type, question.event_id)
+        wanted = (caller.tenant_id, question.restaurant_id, *which)
+        return await listed(
+            question.page,
+            lambda page: self.catalogue.outbox_events(*wanted, page),
+            lambda event: sort_key(event.created_at, event.event_id),
+        )
 
 
 @dataclass(frozen=True, slots=True)

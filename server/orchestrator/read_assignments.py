@@ -41,8 +41,8 @@ class ListAssignments:
 
     async def __call__(self, caller: Caller, question: AssignmentsQuestion) -> Listed[Assignment]:
         await known_restaurant(self.catalogue, caller, question.restaurant_id)
-
-        async def fetch(page: Page) -> tuple[Assignment, ...]:
-            return await self.catalogue.assignments(question.restaurant_id, question.window, page)
-
-        return await listed(question.page, fetch, assignment_sort_key)
+        return await listed(
+            question.page,
+            lambda page: self.catalogue.assignments(question.restaurant_id, question.window, page),
+            assignment_sort_key,
+        )

@@ -24,10 +24,9 @@ class ListAuditEntries:
 
     async def __call__(self, caller: Caller, question: AuditQuestion) -> Listed[AuditRecord]:
         await known_restaurant(self.catalogue, caller, question.restaurant_id)
-
-        async def fetch(page: Page) -> tuple[AuditRecord, ...]:
-            return await self.catalogue.audit_entries(
-                question.restaurant_id, question.resource_id, question.window, page
-            )
-
-        return await listed(question.page, fetch, lambda entry: sort_key(entry.occurred_at, entry.audit_id))
+        wanted = (question.restaurant_id, question.resource_id, question.window)
+        return await listed(
+            question.page,
+            lambda page: self.catalogue.audit_entries(*wanted, page),
+            lambda entry: sort_key(entry.occurred_at, entry.audit_id),
+        )

@@ -53,10 +53,7 @@ class ListBookings:
 
     async def __call__(self, caller: Caller, question: BookingsQuestion) -> Listed[Booking]:
         await known_restaurant(self.catalogue, caller, question.restaurant_id)
-
-        async def fetch(page: Page) -> tuple[Booking, ...]:
-            return await self.catalogue.bookings(
-                question.restaurant_id, question.window, question.statuses, page
-            )
-
-        return await listed(question.page, fetch, booking_sort_key)
+        wanted = (question.restaurant_id, question.window, question.statuses)
+        return await listed(
+            question.page, lambda page: self.catalogue.bookings(*wanted, page), booking_sort_key
+        )

@@ -45,10 +45,5 @@ class ListHolds:
     async def __call__(self, caller: Caller, question: HoldsQuestion) -> Listed[Hold]:
         await known_restaurant(self.catalogue, caller, question.restaurant_id)
         states = question.states or (HoldState.ACTIVE,)
-
-        async def fetch(page: Page) -> tuple[Hold, ...]:
-            return await self.catalogue.holds(
-                question.restaurant_id, question.window, question.booking_id, states, page
-            )
-
-        return await listed(question.page, fetch, hold_sort_key)
+        wanted = (question.restaurant_id, question.window, question.booking_id, states)
+        return await listed(question.page, lambda page: self.catalogue.holds(*wanted, page), hold_sort_key)

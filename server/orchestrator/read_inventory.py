@@ -43,10 +43,11 @@ class ListRestaurants:
     catalogue: Catalogue
 
     async def __call__(self, caller: Caller, question: RestaurantsQuestion) -> Listed[Restaurant]:
-        async def fetch(page: Page) -> tuple[Restaurant, ...]:
-            return await self.catalogue.restaurants(caller.tenant_id, page)
-
-        return await listed(question.page, fetch, lambda r: (r.name, str(r.restaurant_id)))
+        return await listed(
+            question.page,
+            lambda page: self.catalogue.restaurants(caller.tenant_id, page),
+            lambda restaurant: (restaurant.name, str(restaurant.restaurant_id)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,8 @@ class ListBlocks:
 
     async def __call__(self, caller: Caller, question: BlocksQuestion) -> Listed[Block]:
         await known_restaurant(self.catalogue, caller, question.restaurant_id)
-
-        async def fetch(page: Page) -> tuple[Block, ...]:
-            return await self.catalogue.blocks(question.restaurant_id, question.window, page)
-
-        return await listed(question.page, fetch, block_sort_key)
+        return await listed(
+            question.page,
+            lambda page: self.catalogue.blocks(question.restaurant_id, question.window, page),
+            block_sort_key,
+        )

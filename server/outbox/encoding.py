@@ -8,29 +8,13 @@ from cloudevents.core.v1.event import CloudEvent
 from google.protobuf.json_format import ParseDict, ParseError
 
 from maitred.v1.events_pb2 import CapacityEvent
-from server.domain.events import CommittedEvent
+from server.domain.events import CommittedEvent, EventType
 from server.outbox.ports import Undeliverable
 
 CONTENT_TYPE: Final = JSONFormat.CONTENT_TYPE
 
-# The field of `CapacityEvent.data` that each type of event fills.
-_FIELDS: Final[Mapping[str, str]] = {
-    "capacity.hold.created": "hold",
-    "capacity.hold.extended": "hold",
-    "capacity.hold.confirmed": "hold",
-    "capacity.hold.released": "hold",
-    "capacity.hold.expired": "hold",
-    "capacity.hold.strict_conflict": "hold",
-    "capacity.assignment.sync": "assignment",
-    "capacity.assignment.released": "assignment",
-    "capacity.booking.changed": "booking",
-    "capacity.booking.transitioned": "booking",
-    "capacity.block.created": "block",
-    "capacity.block.released": "block",
-    "capacity.inventory.changed": "inventory",
-    "capacity.auto_assign.outcome": "auto_assign",
-}
-EVENT_TYPES: Final = frozenset(_FIELDS)
+# The field of `CapacityEvent.data` that each type of event fills is called as the second word of the type.
+_FIELDS: Final[Mapping[str, str]] = {each.value: each.value.split(".")[1] for each in EventType}
 
 # What an event is about: the collection, and the member of the payload that names the one in it.
 _SUBJECTS: Final[Mapping[str, tuple[str, str]]] = {

@@ -7,11 +7,11 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
-from server.domain.events import Event
+from server.domain.events import Event, EventType
 from server.errors import Refusal
 from server.orchestrator.changes import AuditEntry, Changes
 from server.orchestrator.ports import RecordedRequest
-from server.outbox.encoding import EVENT_TYPES, message_name
+from server.outbox.encoding import message_name
 from server.outbox.sinks.telemetry import LEFT_OUT
 from server.persistence import rows
 from server.persistence.documents import encode
@@ -21,7 +21,7 @@ from server.persistence.queries import load_queries
 CHANGES = load_queries("changes")
 LEDGER = load_queries("ledger")
 TELEMETRY = load_queries("telemetry")
-TELEMETRY_SCHEMAS = {event_type: message_name(event_type) for event_type in sorted(EVENT_TYPES)}
+TELEMETRY_SCHEMAS = {each.value: message_name(each) for each in EventType}
 
 
 @dataclass(frozen=True, slots=True)

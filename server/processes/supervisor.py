@@ -14,7 +14,7 @@ import structlog
 from pydantic import SecretStr
 
 from server.config import Settings, as_environment
-from server.lifecycle import end_task, say_nothing, stop_signals
+from server.lifecycle import asked_to_stop, end_task, say_nothing
 from server.part_settings import log_form
 from server.processes.port import reserved_port
 from server.processes.server_process import CHILD, ServerProcess
@@ -50,17 +50,7 @@ class ServerProcesses:
 
     async def wait(self, ready: Callable[[], None] = say_nothing) -> None:
         """Until a stop signal. A second one cuts the drain short. `ready` says that they are looked out for."""
-        asked = asyncio.Event()
-
-        def on_signal() -> None:
-            if asked.is_set():
-                self._tell_all(signal.SIGTERM)
-            asked.set()
-
-        for number in stop_signals():
-            asyncio.get_running_loop().add_signal_handler(number, on_signal)
-        ready()
-        await asked.wait()
+        await asked_to_stop(ready, lambda: self._tell_all(signal.SIGTERM))
         log.info("stopping", grace_s=self._grace_s)
 
     async def drain(self) -> None:

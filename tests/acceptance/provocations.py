@@ -7,7 +7,6 @@ from uuid import UUID
 from maitred_client import AsyncMaitredClient
 from maitred_client.messages import (
     BookingAction,
-    GetAssignmentRequest,
     GetRestaurantRequest,
     ListBookingsRequest,
     ReleaseHoldRequest,
@@ -110,8 +109,7 @@ async def _unknown_hold(stage: Stage) -> object:
 @provokes("ASSIGNMENT_NOT_FOUND")
 async def _not_assigned(stage: Stage) -> object:
     booking = await stage.place.party()
-    request = GetAssignmentRequest(restaurant_id=stage.place.restaurant_id, booking_id=booking.booking_id)
-    return await stage.client.get_assignment(request)
+    return await stage.place.assignment(booking.booking_id)
 
 
 @provokes("BLOCK_NOT_FOUND")

@@ -15,10 +15,7 @@ from maitred_client import (
 from maitred_client.messages import (
     Availability,
     AvailabilityQuestion,
-    Booking,
-    CheckInvariantsRequest,
     CheckStatus,
-    ExplainTableRequest,
     Floor,
     PlanOutcome,
     SearchAvailabilityRequest,
@@ -56,13 +53,6 @@ async def search(place: House, size: int) -> Availability:
     return (await place.client.search_availability(request)).answers[0]
 
 
-async def explain(place: House, booking: Booking, *names: str) -> bool:
-    request = ExplainTableRequest(
-        restaurant_id=place.restaurant_id, booking_id=booking.booking_id, table_ids=place.ids(names)
-    )
-    return (await place.client.explain_table(request)).possible
-
-
 async def test_below_the_size_every_step_accepts_tables_that_are_apart(place: House) -> None:
     booking = await place.party(LARGE_PARTY - 1)
     wanted = sorted(place.ids(["W1", "W3"]))
@@ -71,11 +61,10 @@ async def test_below_the_size_every_step_accepts_tables_that_are_apart(place: Ho
     assert not answer.plans[0].adjacency
     assert list((await search(place, LARGE_PARTY - 1)).table_ids) == wanted
     assert (await place.validate(booking, "W1", "W3")).valid
-    assert await explain(place, booking, "W1", "W3")
+    assert (await place.explain(booking, "W1", "W3")).possible
     assigned = await place.confirm(await place.hold(booking, "W1", "W3"))
     assert assigned.merge_group_id
-    report = await place.client.check_invariants(CheckInvariantsRequest(restaurant_id=place.restaurant_id))
-    assert report.violations == 0
+    assert await place.violations() == 0
 
 
 async def test_from_the_size_on_every_step_asks_for_adjacency(place: House) -> None:
@@ -83,7 +72,7 @@ async def test_from_the_size_on_every_step_asks_for_adjacency(place: House) -> N
     answer = await place.plan(booking)
     assert (answer.outcome, list(answer.plans)) == (PlanOutcome.PLAN_OUTCOME_FULLY_TAKEN, [])
     assert not (await search(place, LARGE_PARTY)).available
-    assert not await explain(place, booking, "W1", "W3")
+    assert not (await place.explain(booking, "W1", "W3")).possible
     checks = (await place.validate(booking, "W1", "W3")).checks
     (broken,) = [check for check in checks if check.status == CheckStatus.CHECK_STATUS_ERROR]
     assert words([broken.reason]) == ["COMBINATION_NOT_ADJACENT"]

@@ -31,7 +31,7 @@ from tests.builders.world_extras import (
     refused,
 )
 from tests.conftest import Served
-from tests.support.database import rows
+from tests.support.database import nothing_written
 
 pytestmark = pytest.mark.shared_server
 
@@ -336,12 +336,7 @@ async def test_asking_for_them_changes_nothing(place: House, server: Served) -> 
     booking = await place.party(4, zone="Terrace")
     for name in NAMES:
         await place.seated(name, party=5 if name == "L8" else 2)
-    counts = (
-        "SELECT (SELECT floor_version FROM restaurants) AS version, (SELECT count(*) FROM capacity_outbox) AS events,"
-        " (SELECT count(*) FROM idempotency_ledger) AS answers, (SELECT count(*) FROM table_claims) AS claims"
-    )
-    before = await rows(server.database_url, counts)
-    first = await plan(place, booking)
-    assert first.alternatives
-    assert await plan(place, booking) == first
-    assert await rows(server.database_url, counts) == before
+    async with nothing_written(server.database_url, place.restaurant_id, str(server.tenant_id)):
+        first = await plan(place, booking)
+        assert first.alternatives
+        assert await plan(place, booking) == first

@@ -45,7 +45,7 @@ from tests.builders.world_extras import (
     refused,
 )
 from tests.conftest import Served
-from tests.support.database import expire, rows
+from tests.support.database import expire, nothing_written
 
 pytestmark = pytest.mark.shared_server
 
@@ -341,12 +341,7 @@ async def test_a_bad_question_is_named_by_its_place(place: House) -> None:
 
 
 async def test_searching_changes_nothing_and_needs_the_restaurant(place: House, server: Served) -> None:
-    counts = (
-        "SELECT (SELECT floor_version FROM restaurants) AS version, (SELECT count(*) FROM capacity_outbox) AS events,"
-        " (SELECT count(*) FROM idempotency_ledger) AS answers, (SELECT count(*) FROM table_claims) AS claims"
-    )
-    before = await rows(server.database_url, counts)
-    await search(place, [ask(), ask(6)])
-    assert await rows(server.database_url, counts) == before
+    async with nothing_written(server.database_url, place.restaurant_id, str(server.tenant_id)):
+        await search(place, [ask(), ask(6)])
     nowhere = House(place.client, UNKNOWN_ID, "", {})
     await refused(search(nowhere, [ask()]), RestaurantNotFoundError)

@@ -12,9 +12,7 @@ from maitred_client import (
 )
 from maitred_client.messages import (
     BlockCause,
-    GetRestaurantRequest,
     ListBlocksRequest,
-    Restaurant,
     UnblockTablesRequest,
 )
 from tests.builders.world import TableSpec, evening, small_world, stamp
@@ -23,11 +21,6 @@ from tests.conftest import Served
 from tests.support.database import expire, row
 
 pytestmark = pytest.mark.shared_server
-
-
-async def restaurant(place: House) -> Restaurant:
-    request = GetRestaurantRequest(restaurant_id=place.restaurant_id)
-    return (await place.client.get_restaurant(request)).restaurant
 
 
 async def test_a_block_takes_its_tables_until_it_is_taken_away(place: House) -> None:
@@ -44,9 +37,9 @@ async def test_a_block_takes_its_tables_until_it_is_taken_away(place: House) -> 
     await place.hold(await place.party(start=evening(20)), "W1")
     request = UnblockTablesRequest(restaurant_id=place.restaurant_id, block_id=block.block_id)
     assert (await place.client.unblock_tables(request)).block.released
-    version = (await restaurant(place)).floor_version
+    version = (await place.restaurant()).floor_version
     assert (await place.client.unblock_tables(request)).block.released
-    assert (await restaurant(place)).floor_version == version
+    assert (await place.restaurant()).floor_version == version
     await place.hold(await place.party(start=evening(18)), "W1")
 
 

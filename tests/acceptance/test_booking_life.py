@@ -19,7 +19,6 @@ from maitred_client.messages import (
     BookingAction,
     BookingStatus,
     DispatchAutoAssignRequest,
-    GetAssignmentRequest,
     HoldState,
 )
 from tests.builders.world import evening
@@ -276,8 +275,7 @@ async def test_a_party_that_leaves_gives_back_the_rest_of_its_window_on_each_tab
     gone = await place.transition(booking, BookingAction.BOOKING_ACTION_COMPLETE)
     for name, each in waiting.items():
         await place.assign(each, name)
-    request = GetAssignmentRequest(restaurant_id=place.restaurant_id, booking_id=booking.booking_id)
-    done = (await place.client.get_assignment(request)).assignment
+    done = await place.assignment(booking.booking_id)
     assert done.state == AssignmentState.ASSIGNMENT_STATE_COMPLETED
     assert done.window_end == gone.checked_out_at
     early = await place.party(start=a_while_ago())
@@ -303,8 +301,7 @@ async def test_a_late_guest_gets_the_same_tables_back(place: House) -> None:
     booking = await place.seated("W1", "W2", party=6)
     await place.transition(booking, BookingAction.BOOKING_ACTION_NO_SHOW)
     await place.transition(booking, BookingAction.BOOKING_ACTION_UNDO_NO_SHOW)
-    request = GetAssignmentRequest(restaurant_id=place.restaurant_id, booking_id=booking.booking_id)
-    assignment = (await place.client.get_assignment(request)).assignment
+    assignment = await place.assignment(booking.booking_id)
     assert list(assignment.table_ids) == sorted(place.ids(["W1", "W2"]))
     assert not (await place.read(booking.booking_id)).needs_tables
     await place.transition(booking, BookingAction.BOOKING_ACTION_CHECK_IN)

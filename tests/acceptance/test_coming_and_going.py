@@ -10,7 +10,7 @@ from maitred_client import (
     TableConflictAssignedError,
     instant,
 )
-from maitred_client.messages import BookingAction, BookingStatus, GetAssignmentRequest
+from maitred_client.messages import BookingAction, BookingStatus
 from tests.builders.world import STAY, evening
 from tests.builders.world_extras import House, always_open_policy, house, refused
 from tests.conftest import Served
@@ -105,8 +105,7 @@ async def test_a_party_moved_during_its_stay_comes_back_to_where_somebody_has_le
     assert instant(moved.window_start) > began
     await place.transition(booking, NO_SHOW)
     await place.transition(booking, UNDO)
-    request = GetAssignmentRequest(restaurant_id=place.restaurant_id, booking_id=booking.booking_id)
-    again = (await place.client.get_assignment(request)).assignment
+    again = await place.assignment(booking.booking_id)
     assert list(again.table_ids) == place.ids(["W2"])
     assert instant(again.window_start) > instant(moved.window_start)
     assert instant(again.window_end) == began + STAY
@@ -144,6 +143,5 @@ async def test_who_comes_after_all_gets_back_what_was_given_last_though_the_cloc
     await place.reassign(booking, "W2")
     await place.transition(booking, NO_SHOW)
     await place.transition(booking, UNDO)
-    request = GetAssignmentRequest(restaurant_id=place.restaurant_id, booking_id=booking.booking_id)
-    again = (await place.client.get_assignment(request)).assignment
+    again = await place.assignment(booking.booking_id)
     assert list(again.table_ids) == place.ids(["W2"])

@@ -18,7 +18,6 @@ from maitred_client import (
 from maitred_client.messages import (
     AssignmentState,
     BookingStatus,
-    GetAssignmentRequest,
     HoldState,
     ListAssignmentsRequest,
 )
@@ -50,10 +49,7 @@ async def test_confirm_answers_with_the_assignment_and_the_confirmed_booking(pla
         False,
     )
     assert (await place.hold_now(hold)).state == HoldState.HOLD_STATE_CONFIRMED
-    got = await place.client.get_assignment(
-        GetAssignmentRequest(restaurant_id=place.restaurant_id, booking_id=booking.booking_id)
-    )
-    assert got.assignment == assignment
+    assert await place.assignment(booking.booking_id) == assignment
 
 
 async def test_a_single_table_makes_no_merge_group(place: House, server: Served) -> None:

@@ -13,7 +13,6 @@ from maitred_client import (
     instant,
 )
 from maitred_client.messages import (
-    Booking,
     BookingStatus,
     CheckStatus,
     ClaimKind,
@@ -25,7 +24,7 @@ from maitred_client.messages import (
 from tests.builders.world import evening, stamp
 from tests.builders.world_extras import HOUSE_TABLES, House, always_open_policy, refused
 from tests.conftest import Served
-from tests.support.database import expire, rows
+from tests.support.database import expire, nothing_written
 
 pytestmark = pytest.mark.shared_server
 
@@ -33,13 +32,6 @@ HOLD, ASSIGNMENT = ClaimKind.CLAIM_KIND_HOLD, ClaimKind.CLAIM_KIND_ASSIGNMENT
 BLOCK = ClaimKind.CLAIM_KIND_BLOCK
 NAMES = [seats.name for seats in HOUSE_TABLES]
 LISTED_MAX = 100
-
-
-async def explain(place: House, booking: Booking, *names: str) -> ExplainTableResponse:
-    request = ExplainTableRequest(
-        restaurant_id=place.restaurant_id, booking_id=booking.booking_id, table_ids=place.ids(names)
-    )
-    return await place.client.explain_table(request)
 
 
 async def explain_party(place: House, party: PartyRequest, *names: str) -> ExplainTableResponse:
@@ -65,7 +57,7 @@ async def test_it_says_what_validation_says_and_holding_does(place: House) -> No
     for _ in range(30):
         wish = await place.party(rng.randint(1, 12), start=evening(rng.randint(16, 22)))
         names = rng.sample(NAMES, rng.choice((1, 1, 1, 2, 3)))
-        explained, validated = await explain(place, wish, *names), await place.validate(wish, *names)
+        explained, validated = await place.explain(wish, *names), await place.validate(wish, *names)
         assert explained.possible == validated.valid == (not failed(explained))
         assert list(explained.checks) == list(validated.checks)
         assert explained.summary == validated.summary
@@ -85,7 +77,7 @@ async def test_a_party_that_has_not_booked_is_told_the_same(place: House) -> Non
     await place.block("W2")
     wish = await place.party(3, required=["window"])
     for names in (("W1",), ("W1", "W2"), ("P1", "F6"), ("W4",)):
-        assert await explain_party(place, wish.party, *names) == await explain(place, wish, *names)
+        assert await explain_party(place, wish.party, *names) == await place.explain(wish, *names)
 
 
 async def test_each_claim_in_the_way_is_told_with_its_kind_and_when_it_comes_free(place: House) -> None:
@@ -94,7 +86,7 @@ async def test_each_claim_in_the_way_is_told_with_its_kind_and_when_it_comes_fre
     held = await place.hold(await place.party(start=evening(19)), "W2")
     block = await place.block("W3", start=evening(20), end=evening(20, 10))
     wish = await place.party(4, start=evening(19))
-    explained = await explain(place, wish, "W3", "W2", "W1")
+    explained = await place.explain(wish, "W3", "W2", "W1")
     found = [
         (
             conflict.table_id,
@@ -121,7 +113,7 @@ async def test_it_never_says_whose_a_claim_is(place: House) -> None:
     seated = await place.seated("W1")
     held = await place.hold(await place.party(), "W2")
     block = await place.block("W3")
-    explained = await explain(place, await place.party(4), "W1", "W2", "W3")
+    explained = await place.explain(await place.party(4), "W1", "W2", "W3")
     assert explained.conflicts_found == 3
     told = str(explained)
     for owner in (seated.booking_id, held.booking_id, held.hold_id, block.block_id, held.actor):
@@ -136,19 +128,19 @@ async def test_its_own_claims_expired_holds_and_neighbours_in_time_are_not_in_th
     hold = await place.hold(mine, "W1")
     await place.seated("W1", start=evening(17))
     await place.seated("W1", start=evening(21))
-    explained = await explain(place, mine, "W1")
+    explained = await place.explain(mine, "W1")
     assert (explained.possible, explained.conflicts_found) == (True, 0)
     other = await place.party(2)
-    assert (await explain(place, other, "W1")).conflicts_found == 1
+    assert (await place.explain(other, "W1")).conflicts_found == 1
     await expire(server.database_url, hold.hold_id)
-    assert (await explain(place, other, "W1")).possible
+    assert (await place.explain(other, "W1")).possible
 
 
 async def test_it_lists_a_hundred_claims_and_counts_them_all(place: House) -> None:
     for second in range(LISTED_MAX + 1):
         start = evening(19) + timedelta(seconds=2 * second)
         await place.block("W1", start=start, end=start + timedelta(seconds=1))
-    explained = await explain(place, await place.party(), "W1")
+    explained = await place.explain(await place.party(), "W1")
     assert explained.conflicts_found == LISTED_MAX + 1
     starts = [instant(conflict.window_start) for conflict in explained.conflicts]
     assert starts == [evening(19) + timedelta(seconds=2 * second) for second in range(LISTED_MAX)]
@@ -170,12 +162,9 @@ async def test_what_no_booking_could_be_is_refused_as_in_planning(place: House) 
 async def test_explaining_changes_nothing(stored: bool, place: House, server: Served) -> None:
     booking = await place.party(4)
     await place.block("W1")
-    counts = (
-        "SELECT (SELECT floor_version FROM restaurants) AS version, (SELECT count(*) FROM capacity_outbox) AS events,"
-        " (SELECT count(*) FROM idempotency_ledger) AS answers, (SELECT count(*) FROM table_claims) AS claims"
-    )
-    before = await rows(server.database_url, counts)
-    explained = await (explain(place, booking, "W1") if stored else explain_party(place, booking.party, "W1"))
-    assert not explained.possible
-    assert await rows(server.database_url, counts) == before
+    async with nothing_written(server.database_url, place.restaurant_id, str(server.tenant_id)):
+        explained = await (
+            place.explain(booking, "W1") if stored else explain_party(place, booking.party, "W1")
+        )
+        assert not explained.possible
     assert (await place.read(booking.booking_id)).status == BookingStatus.BOOKING_STATUS_PENDING

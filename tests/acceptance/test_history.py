@@ -12,7 +12,6 @@ from maitred_client.messages import (
     Booking,
     BookingAction,
     BookingStatus,
-    CheckInvariantsRequest,
     UnblockTablesRequest,
 )
 from server.persistence.history import SqlHistory
@@ -72,10 +71,6 @@ def lines_of(ids: set[str], kept: Mapping[str, list[str]]) -> list[str]:
     ]
 
 
-async def violations(place: House) -> int:
-    return (await place.client.check_invariants(CheckInvariantsRequest())).violations
-
-
 async def test_what_was_over_for_long_goes_whole_and_nobody_is_told(place: House, server: Served) -> None:
     """A merged party that came, one that was given up, one that nobody closed, and two blocks; and a party of today."""
     url = server.database_url
@@ -104,10 +99,10 @@ async def test_what_was_over_for_long_goes_whole_and_nobody_is_told(place: House
     assert lines_of(gone, kept) == []
     assert lines_of(marks, kept) == lines_of(marks, there)
     assert await row(url, version) == before
-    assert await violations(place) == 0
+    assert await place.violations() == 0
     again = await place.found(await place.party(booking_id=came.booking_id))
     assert (again.booking.status, len(again.history)) == (BookingStatus.BOOKING_STATUS_PENDING, 1)
-    assert await violations(place) == 0
+    assert await place.violations() == 0
 
 
 async def test_a_booking_stays_as_long_as_it_lasted_and_an_event_of_it_is_not_delivered(
@@ -133,7 +128,7 @@ async def test_a_booking_stays_as_long_as_it_lasted_and_an_event_of_it_is_not_de
             await connection.execute("UPDATE bookings SET window_end = $1", end)
             assert await history.clear_past_bookings(KEPT_S, 9) == gone
     assert (await rows(url, BOOKINGS), other.status) == ([], one.status)
-    assert await violations(place) == 0
+    assert await place.violations() == 0
 
 
 async def test_what_somebody_works_on_or_has_worked_on_lately_stays(place: House, server: Served) -> None:
@@ -153,7 +148,7 @@ async def test_what_somebody_works_on_or_has_worked_on_lately_stays(place: House
         assert await history.clear_past_blocks(KEPT_S, 9) == 0
     assert await rows(url, BOOKINGS) == [{"id": late.booking_id}]
     assert locked.booking_id != late.booking_id
-    assert await violations(place) == 0
+    assert await place.violations() == 0
 
 
 async def test_a_restaurant_that_is_changed_after_the_look_and_before_the_lock_is_passed_over(
@@ -194,7 +189,7 @@ async def test_who_changes_a_booking_while_it_goes_finds_it_whole_or_not_at_all(
     stayed = {answer for answer in answers if answer}
     assert {each["id"] for each in await rows(server.database_url, BOOKINGS)} == stayed
     assert gone == len(parties) - len(stayed)
-    assert await violations(place) == 0
+    assert await place.violations() == 0
 
 
 async def test_the_log_of_a_restaurant_is_cut_off_and_later_gaps_are_still_seen(
@@ -209,11 +204,11 @@ async def test_the_log_of_a_restaurant_is_cut_off_and_later_gaps_are_still_seen(
         while await history.clear_past_entries(KEPT_S, 1):
             pass
         assert await rows(url, entries) == [{"action": "update_table"}] * 2
-        assert await violations(place) == 0
+        assert await place.violations() == 0
         await connection.execute(
             "DELETE FROM audit_log WHERE audit_id = (SELECT min(audit_id) FROM audit_log)"
         )
-    assert await violations(place) == 1
+    assert await place.violations() == 1
 
 
 async def test_holds_that_came_to_nothing_go_and_the_one_of_an_assignment_stays(
@@ -238,4 +233,4 @@ async def test_holds_that_came_to_nothing_go_and_the_one_of_an_assignment_stays(
         await place.hold_now(released)
     assert (await place.hold_now(confirmed)).hold_id == confirmed.hold_id
     assert (await place.hold_now(recent)).hold_id == recent.hold_id
-    assert await violations(place) == 0
+    assert await place.violations() == 0

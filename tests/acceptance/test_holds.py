@@ -8,17 +8,14 @@ import pytest
 from maitred_client import (
     HoldAlreadyConfirmedError,
     HoldTtlOutOfRangeError,
-    InvalidArgumentFieldError,
     TableConflictHeldError,
     VersionMismatchError,
     instant,
 )
 from maitred_client.messages import (
-    GetHoldRequest,
     Hold,
     HoldState,
     ListHoldsRequest,
-    ListHoldsResponse,
 )
 from tests.builders.world import evening, stamp
 from tests.builders.world_extras import House, refused
@@ -184,8 +181,7 @@ async def test_a_confirmed_hold_cannot_be_released(place: House) -> None:
 
 async def test_a_hold_is_read_as_it_was_made(place: House) -> None:
     hold = await place.hold(await place.party(6), "W2", "W1")
-    request = GetHoldRequest(restaurant_id=place.restaurant_id, hold_id=hold.hold_id)
-    assert (await place.client.get_hold(request)).hold == hold
+    assert await place.hold_now(hold) == hold
     assert list(hold.table_ids) == sorted(place.ids(["W1", "W2"]))
     assert (hold.actor, hold.policy_version, hold.inventory_version) == ("tests", 1, 1)
 
@@ -253,19 +249,6 @@ async def test_holds_are_listed_by_booking_window_and_state(place: House, server
     await place.confirm(confirmed)
     both = [HoldState.HOLD_STATE_CONFIRMED, HoldState.HOLD_STATE_RELEASED]
     assert await holds_of(place, states=both) == ids_of(released, at_night, confirmed, gone)
-
-
-async def test_a_page_token_of_another_list_is_refused(place: House) -> None:
-    booking = await place.party()
-    for name in ("W1", "W2"):
-        await place.hold(booking, name)
-    listed: ListHoldsResponse = await place.client.list_holds(
-        ListHoldsRequest(restaurant_id=place.restaurant_id, page_size=1)
-    )
-    for token in (listed.next_page_token[:-2], "x", "bm90aGluZw"):
-        request = ListHoldsRequest(restaurant_id=place.restaurant_id, page_token=token)
-        error = await refused(place.client.list_holds(request), InvalidArgumentFieldError)
-        assert error.metadata["field"] == "page_token"
 
 
 async def test_a_hold_for_a_booking_that_has_changed_is_refused(place: House) -> None:

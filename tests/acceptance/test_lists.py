@@ -8,7 +8,6 @@ import pytest
 from maitred_client.messages import (
     BookingAction,
     BookingStatus,
-    GetAssignmentRequest,
     ListAssignmentsRequest,
     ListBookingsRequest,
 )
@@ -68,13 +67,6 @@ async def test_what_is_there_all_the_time_is_listed_once_whatever_comes_and_goes
 async def test_assignments_are_listed_as_they_are_read(place: House, ids: list[str]) -> None:
     request = ListAssignmentsRequest(**around_the_evening(place))
     listed = [assignment async for assignment in place.client.iterate_assignments(request)]
-    read = [
-        (
-            await place.client.get_assignment(
-                GetAssignmentRequest(restaurant_id=place.restaurant_id, booking_id=booking_id)
-            )
-        ).assignment
-        for booking_id in ids[:3]
-    ]
+    read = [await place.assignment(booking_id) for booking_id in ids[:3]]
     assert listed == sorted(read, key=lambda assignment: assignment.assignment_id)
     assert [bool(assignment.merge_group_id) for assignment in read] == [False, True, False]

@@ -3,7 +3,7 @@
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from maitred_client import AsyncMaitredClient, InvalidArgumentFieldError, new_request_id
-from maitred_client.messages import GetFloorRequest, PutFloorRequest, Table, UpdateTableRequest
+from maitred_client.messages import PutFloorRequest, Table, UpdateTableRequest
 from tests.builders.world import World, small_world
 from tests.builders.world_extras import refused
 from tests.conftest import Served
@@ -32,7 +32,7 @@ async def test_names_that_only_the_database_takes_for_one_are_refused_in_words(o
             )
     async with own_server.client() as client:
         world = await small_world(client)
-        floor = (await client.get_floor(GetFloorRequest(restaurant_id=world.restaurant_id))).floor
+        floor = await world.floor()
         floor.tables[0].name, floor.tables[1].name = "I1", "ı1"
         request = PutFloorRequest(request_id=new_request_id(), restaurant_id=world.restaurant_id, floor=floor)
         error = await refused(client.put_floor(request), InvalidArgumentFieldError)
@@ -44,5 +44,4 @@ async def test_names_that_only_the_database_takes_for_one_are_refused_in_words(o
             [violation.field for violation in error.violations] == [error.metadata["field"]] == ["table.name"]
         )
         await change_name(client, world, "T1", "T1")
-        again = await client.get_floor(GetFloorRequest(restaurant_id=world.restaurant_id))
-        assert {table.name for table in again.floor.tables} == set(world.tables)
+        assert {table.name for table in (await world.floor()).tables} == set(world.tables)

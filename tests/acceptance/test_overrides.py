@@ -25,12 +25,9 @@ from maitred_client.messages import (
     AuditEntry,
     Booking,
     BookingAction,
-    CheckInvariantsRequest,
     CheckStatus,
     ErrorReason,
     ExplainTableRequest,
-    GetAssignmentRequest,
-    GetHoldRequest,
     Hold,
     ListAuditEntriesRequest,
     ListHoldsRequest,
@@ -99,10 +96,7 @@ async def test_a_party_may_squeeze_in_when_somebody_with_the_permission_says_so(
     request.reason, request.actor = "regulars", "Ada"
     given = (await place.client.assign_tables(request)).assignment
     assert words(given.overrides) == ["CAPACITY_INSUFFICIENT"]
-    stored = await place.client.get_assignment(
-        GetAssignmentRequest(restaurant_id=place.restaurant_id, booking_id=booking.booking_id)
-    )
-    assert stored.assignment == given
+    assert await place.assignment(booking.booking_id) == given
 
 
 @pytest.mark.parametrize("rule", NEVER)
@@ -143,7 +137,7 @@ async def test_of_many_who_override_everything_at_once_one_gets_the_tables(place
     answers = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(each) for each in answers if isinstance(each, BaseException)] == [TableConflictHeldError] * 7
     assert sum(isinstance(each, Hold) for each in answers) == 1
-    assert await violations(place) == 0
+    assert await place.violations() == 0
 
 
 async def audited(place: House, booking: Booking) -> list[AuditEntry]:
@@ -152,16 +146,11 @@ async def audited(place: House, booking: Booking) -> list[AuditEntry]:
     return list((await place.client.list_audit_entries(request)).entries)
 
 
-async def violations(place: House) -> int:
-    report = await place.client.check_invariants(CheckInvariantsRequest(restaurant_id=place.restaurant_id))
-    return report.violations
-
-
 async def test_what_was_overridden_is_no_broken_invariant(place: House) -> None:
     """Merges of tables apart and of more than the policy allows are legal when somebody decided so."""
     booking = await break_everything(place)
     await place.confirm(await hold(place, booking, "W1", "W2", "W3", "W4", rules=OVERRIDABLE))
-    assert await violations(place) == 0
+    assert await place.violations() == 0
 
 
 async def test_no_override_excuses_a_merge_of_fixed_tables(place: House, server: Served) -> None:
@@ -170,7 +159,7 @@ async def test_no_override_excuses_a_merge_of_fixed_tables(place: House, server:
     await place.confirm(await hold(place, booking, "W1", "W2", "W3", "W4", rules=OVERRIDABLE))
     async with connected(server.database_url) as database:
         await database.execute("UPDATE tables SET movable = false WHERE table_id = $1", place.tables["W2"])
-    assert await violations(place) == 1
+    assert await place.violations() == 1
 
 
 # Permission
@@ -292,8 +281,7 @@ async def test_an_overridden_rule_is_a_warning_that_still_says_what_is_broken(pl
 async def test_a_hold_keeps_its_overrides_for_whoever_confirms(place: House, server: Served) -> None:
     booking = await place.party(6)
     held = await hold(place, booking, "W1", "W3", rules=("COMBINATION_NOT_ADJACENT",))
-    request = GetHoldRequest(restaurant_id=place.restaurant_id, hold_id=held.hold_id)
-    assert (await place.client.get_hold(request)).hold.overrides == held.overrides
+    assert (await place.hold_now(held)).overrides == held.overrides
     (listed,) = (await place.client.list_holds(ListHoldsRequest(restaurant_id=place.restaurant_id))).holds
     assert listed.overrides == held.overrides
     async with host(server) as client:
@@ -329,8 +317,7 @@ async def test_an_undone_no_show_keeps_the_overrides_of_its_tables(client: objec
     await place.confirm(await hold(place, booking, "W1", "W3", rules=("COMBINATION_NOT_ADJACENT",)))
     await place.transition(booking, BookingAction.BOOKING_ACTION_NO_SHOW)
     await place.transition(booking, BookingAction.BOOKING_ACTION_UNDO_NO_SHOW)
-    request = GetAssignmentRequest(restaurant_id=place.restaurant_id, booking_id=booking.booking_id)
-    assigned = (await place.client.get_assignment(request)).assignment
+    assigned = await place.assignment(booking.booking_id)
     assert words(assigned.overrides) == ["COMBINATION_NOT_ADJACENT"]
     assert set(assigned.table_ids) == set(place.ids(["W1", "W3"]))
     (undone, *_) = await audited(place, booking)

@@ -23,13 +23,12 @@ from maitred_client.messages import (
     AssignmentState,
     BookingAction,
     BookingStatus,
-    GetAssignmentRequest,
     HoldState,
 )
 from tests.builders.world import evening
 from tests.builders.world_extras import House, always_open_policy, house, refused
 from tests.conftest import Served
-from tests.support.database import connected, row, rows
+from tests.support.database import row, rows, turn_back
 
 pytestmark = pytest.mark.shared_server
 
@@ -47,8 +46,7 @@ async def test_a_confirmed_booking_moves_and_stays_confirmed(place: House, serve
     assert list(assignment.table_ids) == place.ids(["W4"])
     assert assignment.state == AssignmentState.ASSIGNMENT_STATE_ACTIVE
     assert (assignment.window_start, assignment.window_end) == (booking.window_start, booking.window_end)
-    request = GetAssignmentRequest(restaurant_id=place.restaurant_id, booking_id=booking.booking_id)
-    assert (await place.client.get_assignment(request)).assignment == assignment
+    assert await place.assignment(booking.booking_id) == assignment
     states = await rows(server.database_url, "SELECT state FROM assignments ORDER BY created_at")
     assert [state["state"] for state in states] == ["released", "active"]
     await place.hold(await place.party(), "W1")
@@ -207,15 +205,5 @@ async def test_a_party_that_moves_during_its_stay_needs_the_new_table_from_then_
 
 async def test_a_booking_whose_window_is_over_is_not_moved(place: House, server: Served) -> None:
     booking = await place.seated("W1")
-    columns = {
-        "bookings": ("dining_start", "dining_end", "window_start", "window_end"),
-        "assignments": ("window_start", "window_end"),
-    }
-    past = "interval '60 days'"
-    async with connected(server.database_url) as database, database.transaction():
-        for table, names in columns.items():
-            moved = ", ".join(f"{name} = {name} - {past}" for name in names)
-            await database.execute(f"UPDATE {table} SET {moved}")
-        moved = f"tstzrange(lower(during) - {past}, upper(during) - {past})"
-        await database.execute(f"UPDATE table_claims SET during = {moved}")
+    await turn_back(server.database_url, timedelta(days=60))
     await refused(place.reassign(booking, "W2"), WindowInPastError)

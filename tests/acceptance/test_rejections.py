@@ -6,7 +6,6 @@ from maitred_client import AsyncMaitredClient, instant
 from maitred_client.messages import (
     BookingAction,
     ErrorReason,
-    ExplainTableRequest,
     PlanOutcome,
     PlanTablesRequest,
     PlanTablesResponse,
@@ -126,10 +125,7 @@ async def test_explaining_a_set_names_the_same_cures_check_by_check(place: House
     await place.block("W1")
     await place.seated("W2")
     booking = await place.party(9)
-    request = ExplainTableRequest(
-        restaurant_id=place.restaurant_id, booking_id=booking.booking_id, table_ids=place.ids(["W1", "W2"])
-    )
-    checks = (await place.client.explain_table(request)).checks
+    checks = (await place.explain(booking, "W1", "W2")).checks
     told = {
         ErrorReason.Name(check.reason).removeprefix("ERROR_REASON_"): [
             RejectionCure.Name(cure).removeprefix("REJECTION_CURE_") for cure in check.cures

@@ -1,13 +1,11 @@
 """P3, P7, A8: Which sets can be used: one set of rules at planning, validation, hold, confirm and assignment."""
 
-import random
 from collections.abc import Sequence
 from uuid import uuid4
 
 import pytest
 
 from maitred_client import (
-    AsyncMaitredClient,
     CombinationNotAdjacentError,
     InvalidArgumentFieldError,
     MaitredError,
@@ -19,20 +17,17 @@ from maitred_client.messages import (
     BookingStatus,
     CheckStatus,
     ErrorReason,
-    ExplainTableRequest,
     Floor,
     PlanOutcome,
     PlanTablesRequest,
     PlanTablesResponse,
-    PutRestaurantRequest,
-    Restaurant,
     ServicePolicy,
     ValidateSelectionResponse,
 )
 from tests.builders.world import evening
-from tests.builders.world_extras import House, house_policy, refused
+from tests.builders.world_extras import House, refused
 from tests.conftest import Served
-from tests.support.database import rows
+from tests.support.database import nothing_written
 
 pytestmark = pytest.mark.shared_server
 
@@ -132,14 +127,9 @@ async def test_the_summary_shows_the_set_at_a_glance(place: House) -> None:
 
 async def test_validation_and_planning_change_nothing(place: House, server: Served) -> None:
     booking = await place.party(6)
-    counts = (
-        "SELECT (SELECT floor_version FROM restaurants) AS version, (SELECT count(*) FROM capacity_outbox) AS events,"
-        " (SELECT count(*) FROM idempotency_ledger) AS answers, (SELECT count(*) FROM table_claims) AS claims"
-    )
-    before = await rows(server.database_url, counts)
-    await place.validate(booking, "W1", "W2")
-    await place.plan(booking)
-    assert await rows(server.database_url, counts) == before
+    async with nothing_written(server.database_url, place.restaurant_id, str(server.tenant_id)):
+        await place.validate(booking, "W1", "W2")
+        await place.plan(booking)
 
 
 # P3: what makes tables one merge
@@ -171,7 +161,7 @@ async def test_adjacency_means_the_same_at_every_gate(shape: str, place: House) 
         accepted = mode in accepted_by
         assert planned(await place.plan(booking), place, names) == accepted, mode
         assert (await place.validate(booking, *names)).valid == accepted, mode
-        assert await possible(place, booking, names) == accepted, mode
+        assert (await place.explain(booking, *names)).possible == accepted, mode
         if accepted:
             await place.confirm((await place.replace(held, *names)).hold)
             await place.unassign(booking)
@@ -191,13 +181,6 @@ async def set_mode(place: House, mode: "AdjacencyMode.ValueType") -> None:
         policy.combinations.tables_max = 4
 
     await place.change_policy(edit)
-
-
-async def possible(place: House, booking: Booking, names: Sequence[str]) -> bool:
-    request = ExplainTableRequest(
-        restaurant_id=place.restaurant_id, booking_id=booking.booking_id, table_ids=place.ids(names)
-    )
-    return (await place.client.explain_table(request)).possible
 
 
 def planned(plan: PlanTablesResponse, place: House, names: Sequence[str]) -> bool:
@@ -255,28 +238,6 @@ async def test_nothing_fits_is_an_answer(place: House) -> None:
         await place.block(name)
     taken = await place.plan(await place.party(8))
     assert taken.outcome == PlanOutcome.PLAN_OUTCOME_FULLY_TAKEN
-
-
-async def test_plans_do_not_depend_on_the_order_in_which_the_floor_was_told(
-    place: House, client: AsyncMaitredClient
-) -> None:
-    floor = await place.floor()
-    rng = random.Random(7)
-    twin = House(client, str(uuid4()), place.zone_id, place.tables, place.zones)
-    new = Restaurant(restaurant_id=twin.restaurant_id, name="Twin", time_zone="UTC")
-    await client.put_restaurant(PutRestaurantRequest(restaurant=new))
-    await twin.put_policy(house_policy())
-    await twin.put_floor(
-        Floor(
-            zones=reversed(floor.zones),
-            tables=rng.sample(list(floor.tables), len(floor.tables)),
-            adjacency=rng.sample(list(floor.adjacency), len(floor.adjacency)),
-        )
-    )
-    for size in (2, 5, 8, 10):
-        first, second = await plan_for(place, size), await plan_for(twin, size)
-        assert first == second
-        assert first.plans
 
 
 async def plan_for(place: House, size: int) -> PlanTablesResponse:

@@ -6,7 +6,6 @@ from maitred_client import CapacityBelowMinPartyError, new_request_id
 from maitred_client.messages import (
     BookingAction,
     BookingStatus,
-    CheckInvariantsRequest,
     GetOperationRequest,
     OperationState,
     UnblockTablesRequest,
@@ -101,7 +100,7 @@ async def test_past_claims_go_and_assignments_and_blocks_still_tell(place: House
     kept = sorted((still.booking_id, today.booking_id, ahead.block_id))
     assert await rows(url, owners) == [{"of": of} for of in kept]
     assert (await rows(url, told), len(before)) == (before, 5)
-    assert (await place.client.check_invariants(CheckInvariantsRequest())).violations == 0
+    assert await place.violations() == 0
     unblock = UnblockTablesRequest(restaurant_id=place.restaurant_id, block_id=block.block_id)
     assert (await place.client.unblock_tables(unblock)).block.released
 
@@ -119,7 +118,7 @@ async def test_the_claims_of_a_party_that_is_checked_out_long_afterwards_go_as_w
     completed = await place.transition(late, BookingAction.BOOKING_ACTION_COMPLETE)
     assert completed.status == BookingStatus.BOOKING_STATUS_COMPLETED
     assert await rows(url, "SELECT count(*) FROM table_claims") == [{"count": 0}]
-    assert (await place.client.check_invariants(CheckInvariantsRequest())).violations == 0
+    assert await place.violations() == 0
 
 
 async def test_expired_holds_are_cleared_away_and_live_ones_stay(place: House, server: Served) -> None:

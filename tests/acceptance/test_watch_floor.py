@@ -14,7 +14,6 @@ from maitred_client import (
     FloorState,
     InvalidArgumentFieldError,
     MaitredClient,
-    PermissionMissingError,
     RestaurantNotFoundError,
     RetryPolicy,
     ServerOverloadedError,
@@ -221,13 +220,6 @@ async def test_another_tenants_floor_looks_like_none(place: House, server: Serve
         for known in ("", token):
             await refused(opened(stranger, place.restaurant_id, known), RestaurantNotFoundError)
     await refused(opened(place.client, UNKNOWN_ID), RestaurantNotFoundError)
-
-
-async def test_watching_takes_the_scope_to_read(place: House, server: Served) -> None:
-    async with AsyncMaitredClient(
-        server.address, tenant_id=server.tenant_id, scopes=["write", "inventory", "ops"]
-    ) as client:
-        await refused(opened(client, place.restaurant_id), PermissionMissingError)
 
 
 async def test_watchers_are_bounded_and_leave_room_for_calls(server: Served, settings: Settings) -> None:

@@ -8,7 +8,6 @@ from maitred_client.messages import (
     Assignment,
     Booking,
     BookingAction,
-    CheckInvariantsRequest,
     ListAssignmentsRequest,
     ListBlocksRequest,
     ServicePolicy,
@@ -90,7 +89,7 @@ async def test_a_booking_is_stored_as_it_was_answered_through_its_whole_life(
     assert (last.revision, last.actor, last.reason) == (done.revision, "Ada", request.reason)
     assert (last.to_status, last.changed_at) == (done.status, done.updated_at)
     assert last.from_status != last.to_status
-    assert (await place.client.check_invariants(CheckInvariantsRequest())).violations == 0
+    assert await place.violations() == 0
 
 
 async def test_holds_assignments_and_blocks_are_stored_as_they_were_answered(place: House) -> None:
@@ -111,4 +110,4 @@ async def test_holds_assignments_and_blocks_are_stored_as_they_were_answered(pla
         restaurant_id=place.restaurant_id, window_start=block.window_start, window_end=block.window_end
     )
     assert list((await place.client.list_blocks(listed)).blocks) == [block]
-    assert (await place.client.check_invariants(CheckInvariantsRequest())).violations == 0
+    assert await place.violations() == 0

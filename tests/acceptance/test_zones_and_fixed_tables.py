@@ -15,7 +15,6 @@ from maitred_client import (
 )
 from maitred_client.messages import (
     AvailabilityQuestion,
-    Booking,
     CheckStatus,
     ExplainTableRequest,
     Floor,
@@ -96,19 +95,12 @@ async def test_no_call_gives_tables_that_may_not_be_merged(place: House) -> None
         checks = (await place.validate(booking, *names)).checks
         broken = words(each.reason for each in checks if each.status == CheckStatus.CHECK_STATUS_ERROR)
         assert broken == [reason]
-        assert not await possible(place, booking, *names)
+        assert not (await place.explain(booking, *names)).possible
         await refused(place.hold(booking, *names), KINDS[reason])
         await refused(place.replace(held, *names), KINDS[reason])
         await refused(place.assign(booking, *names), KINDS[reason])
         await refused(place.reassign(seated, *names), KINDS[reason])
     await place.confirm(held)
-
-
-async def possible(place: House, booking: Booking, *names: str) -> bool:
-    request = ExplainTableRequest(
-        restaurant_id=place.restaurant_id, booking_id=booking.booking_id, table_ids=place.ids(names)
-    )
-    return (await place.client.explain_table(request)).possible
 
 
 async def _nailed_down(place: House) -> object:

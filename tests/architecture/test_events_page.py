@@ -8,13 +8,14 @@ import pytest
 
 from maitred.v1 import events_pb2
 from server.config import setting_variables
-from server.outbox.encoding import EVENT_TYPES, message_name
+from server.domain.events import EventType
+from server.outbox.encoding import message_name
 from server.outbox.sinks.signature import read_secret, signed_headers
 from tests.architecture.sources import ROOT
 
 PAGE = (ROOT / "docs" / "events.md").read_text()
 SECRET = "whsec_dGhpcyBpcyBhIHNlY3JldCBmb3IgdGVzdHM="
-MESSAGES = sorted({message_name(event_type).removeprefix("maitred.v1.") for event_type in EVENT_TYPES})
+MESSAGES = sorted({message_name(event_type).removeprefix("maitred.v1.") for event_type in EventType})
 
 
 def section(message: str) -> str:
@@ -35,7 +36,7 @@ def test_a_section_has_the_members_of_its_message_in_order(message: str) -> None
 
 @pytest.mark.parametrize("message", MESSAGES)
 def test_a_section_has_the_types_that_carry_its_message(message: str) -> None:
-    types = {event_type for event_type in EVENT_TYPES if message_name(event_type) == f"maitred.v1.{message}"}
+    types = {event_type for event_type in EventType if message_name(event_type) == f"maitred.v1.{message}"}
     assert set(re.findall(r"`(capacity\.[a-z_.]+)`", section(message))) == types
 
 
@@ -43,7 +44,7 @@ def test_the_contract_names_the_types_that_carry_each_message() -> None:
     proto = (ROOT / "proto" / "maitred" / "v1" / "events.proto").read_text()
     for message in MESSAGES:
         (comment,) = re.findall(rf"((?:^//.*\n)+)message {message} ", proto, re.MULTILINE)
-        types = {name for name in EVENT_TYPES if message_name(name) == f"maitred.v1.{message}"}
+        types = {name for name in EventType if message_name(name) == f"maitred.v1.{message}"}
         assert set(re.findall(r"capacity\.[a-z_]+\.[a-z_]+", comment)) == types
 
 

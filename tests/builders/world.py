@@ -21,10 +21,15 @@ from maitred_client.messages import (
     BlockTablesRequest,
     Booking,
     BookingAction,
+    CheckInvariantsRequest,
     ConfirmHoldRequest,
     ExtendHoldRequest,
     Floor,
+    GetAssignmentRequest,
     GetBookingRequest,
+    GetFloorRequest,
+    GetHoldRequest,
+    GetRestaurantRequest,
     Hold,
     HoldTablesRequest,
     PartyRequest,
@@ -121,9 +126,9 @@ class World:
             ttl=Duration(seconds=ttl_s) if ttl_s else None,
         )
 
-    def confirm_request(self, hold: Hold, *, request_id: str = "") -> ConfirmHoldRequest:
+    def confirm_request(self, hold: Hold) -> ConfirmHoldRequest:
         return ConfirmHoldRequest(
-            request_id=request_id or new_request_id(),
+            request_id=new_request_id(),
             restaurant_id=self.restaurant_id,
             hold_id=hold.hold_id,
             booking_id=hold.booking_id,
@@ -150,55 +155,49 @@ class World:
             avoid_table_ids=self.ids(avoid),
         )
 
-    def extend_request(self, hold_id: str, *, ttl_s: int = 0, request_id: str = "") -> ExtendHoldRequest:
+    def extend_request(self, hold_id: str, *, ttl_s: int = 0) -> ExtendHoldRequest:
         return ExtendHoldRequest(
-            request_id=request_id or new_request_id(),
+            request_id=new_request_id(),
             restaurant_id=self.restaurant_id,
             hold_id=hold_id,
             ttl=Duration(seconds=ttl_s) if ttl_s else None,
         )
 
-    def replace_request(
-        self, hold_id: str, names: Iterable[str], *, ttl_s: int = 0, request_id: str = ""
-    ) -> ReplaceHoldRequest:
+    def replace_request(self, hold_id: str, names: Iterable[str], *, ttl_s: int = 0) -> ReplaceHoldRequest:
         return ReplaceHoldRequest(
-            request_id=request_id or new_request_id(),
+            request_id=new_request_id(),
             restaurant_id=self.restaurant_id,
             hold_id=hold_id,
             table_ids=self.ids(names),
             ttl=Duration(seconds=ttl_s) if ttl_s else None,
         )
 
-    def reassign_request(
-        self, booking_id: str, names: Iterable[str], *, request_id: str = ""
-    ) -> ReassignTablesRequest:
+    def reassign_request(self, booking_id: str, names: Iterable[str]) -> ReassignTablesRequest:
         return ReassignTablesRequest(
-            request_id=request_id or new_request_id(),
+            request_id=new_request_id(),
             restaurant_id=self.restaurant_id,
             booking_id=booking_id,
             table_ids=self.ids(names),
         )
 
-    def unassign_request(
-        self, booking_id: str, names: Iterable[str] = (), *, request_id: str = ""
-    ) -> UnassignTablesRequest:
+    def unassign_request(self, booking_id: str, names: Iterable[str] = ()) -> UnassignTablesRequest:
         return UnassignTablesRequest(
-            request_id=request_id or new_request_id(),
+            request_id=new_request_id(),
             restaurant_id=self.restaurant_id,
             booking_id=booking_id,
             table_ids=self.ids(names),
         )
 
-    def release_request(self, hold_id: str, *, request_id: str = "") -> ReleaseHoldRequest:
+    def release_request(self, hold_id: str) -> ReleaseHoldRequest:
         return ReleaseHoldRequest(
-            request_id=request_id or new_request_id(), restaurant_id=self.restaurant_id, hold_id=hold_id
+            request_id=new_request_id(), restaurant_id=self.restaurant_id, hold_id=hold_id
         )
 
     def transition_request(
-        self, booking_id: str, action: "BookingAction.ValueType", *, request_id: str = ""
+        self, booking_id: str, action: "BookingAction.ValueType"
     ) -> TransitionBookingRequest:
         return TransitionBookingRequest(
-            request_id=request_id or new_request_id(),
+            request_id=new_request_id(),
             restaurant_id=self.restaurant_id,
             booking_id=booking_id,
             action=action,
@@ -210,11 +209,10 @@ class World:
         *,
         start: datetime | None = None,
         end: datetime | None = None,
-        request_id: str = "",
     ) -> BlockTablesRequest:
         start = start or evening()
         return BlockTablesRequest(
-            request_id=request_id or new_request_id(),
+            request_id=new_request_id(),
             restaurant_id=self.restaurant_id,
             table_ids=self.ids(names),
             window_start=stamp(start),
@@ -232,6 +230,25 @@ class World:
     async def read(self, booking_id: str) -> Booking:
         request = GetBookingRequest(restaurant_id=self.restaurant_id, booking_id=booking_id)
         return (await self.client.get_booking(request)).booking
+
+    async def restaurant(self) -> Restaurant:
+        request = GetRestaurantRequest(restaurant_id=self.restaurant_id)
+        return (await self.client.get_restaurant(request)).restaurant
+
+    async def floor(self) -> Floor:
+        return (await self.client.get_floor(GetFloorRequest(restaurant_id=self.restaurant_id))).floor
+
+    async def hold_now(self, hold: Hold) -> Hold:
+        request = GetHoldRequest(restaurant_id=self.restaurant_id, hold_id=hold.hold_id)
+        return (await self.client.get_hold(request)).hold
+
+    async def assignment(self, booking_id: str) -> Assignment:
+        request = GetAssignmentRequest(restaurant_id=self.restaurant_id, booking_id=booking_id)
+        return (await self.client.get_assignment(request)).assignment
+
+    async def violations(self) -> int:
+        """Of the invariants, in all that the tenant has."""
+        return (await self.client.check_invariants(CheckInvariantsRequest())).violations
 
     async def hold(self, booking: Booking, *names: str, ttl_s: int = 0) -> Hold:
         request = self.hold_request(booking.booking_id, names, ttl_s=ttl_s)

@@ -14,13 +14,12 @@ from maitred_client import AsyncMaitredClient, MaitredError
 from maitred_client.messages import (
     Adjacency,
     Booking,
+    ExplainTableRequest,
+    ExplainTableResponse,
     Floor,
     GetBookingRequest,
     GetBookingResponse,
-    GetFloorRequest,
-    GetHoldRequest,
     GetServicePolicyRequest,
-    Hold,
     PartyRequest,
     PlanTablesRequest,
     PlanTablesResponse,
@@ -115,10 +114,6 @@ class House(World):
         request = GetBookingRequest(restaurant_id=self.restaurant_id, booking_id=booking.booking_id)
         return await self.client.get_booking(request)
 
-    async def hold_now(self, hold: Hold) -> Hold:
-        request = GetHoldRequest(restaurant_id=self.restaurant_id, hold_id=hold.hold_id)
-        return (await self.client.get_hold(request)).hold
-
     async def plan(self, booking: Booking, *, avoid: Iterable[str] = ()) -> PlanTablesResponse:
         request = PlanTablesRequest(
             restaurant_id=self.restaurant_id,
@@ -134,8 +129,11 @@ class House(World):
         )
         return await self.client.validate_selection(request)
 
-    async def floor(self) -> Floor:
-        return (await self.client.get_floor(GetFloorRequest(restaurant_id=self.restaurant_id))).floor
+    async def explain(self, booking: Booking, *names: str) -> ExplainTableResponse:
+        request = ExplainTableRequest(
+            restaurant_id=self.restaurant_id, booking_id=booking.booking_id, table_ids=self.ids(names)
+        )
+        return await self.client.explain_table(request)
 
     async def put_floor(self, floor: Floor) -> Floor:
         request = PutFloorRequest(restaurant_id=self.restaurant_id, floor=floor)

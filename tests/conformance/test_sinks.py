@@ -16,6 +16,7 @@ PATIENCE_S = 20.0
 HASTE_S = 1.0
 # Nothing comes between a process and its own log.
 FAR_AWAY = sorted(RECEIVERS.keys() - {"log"})
+far_away = pytest.mark.parametrize("receiver", FAR_AWAY, indirect=True)
 
 
 @pytest.fixture
@@ -26,15 +27,6 @@ def places(postgres: TestServer, nats_server: NatsServer) -> Places:
 @pytest.fixture(params=sorted(RECEIVERS))
 async def receiver(request: pytest.FixtureRequest, places: Places) -> AsyncIterator[Receiver]:
     """A receiver of every kind, its sink open."""
-    async with RECEIVERS[request.param](places, PATIENCE_S) as made:
-        await made.sink.open()
-        yield made
-        await made.sink.close()
-
-
-@pytest.fixture(params=FAR_AWAY)
-async def far_receiver(request: pytest.FixtureRequest, places: Places) -> AsyncIterator[Receiver]:
-    """A receiver of every kind that can be out of reach, its sink open."""
     async with RECEIVERS[request.param](places, PATIENCE_S) as made:
         await made.sink.open()
         yield made
@@ -102,29 +94,31 @@ async def test_a_sink_can_be_opened_again(receiver: Receiver) -> None:
 # Receivers that are out of reach
 
 
-async def test_a_receiver_that_goes_away_is_found_again(far_receiver: Receiver) -> None:
+@far_away
+async def test_a_receiver_that_goes_away_is_found_again(receiver: Receiver) -> None:
     before, meanwhile = on_its_way(), on_its_way()
-    await far_receiver.sink.deliver(before)
-    await far_receiver.way.shut()
-    await require_again(far_receiver, meanwhile)
-    await require_again(far_receiver, meanwhile)
-    await far_receiver.way.open()
-    await far_receiver.sink.deliver(meanwhile)
-    assert await ids(far_receiver) == [str(before.event_id), str(meanwhile.event_id)]
+    await receiver.sink.deliver(before)
+    await receiver.way.shut()
+    await require_again(receiver, meanwhile)
+    await require_again(receiver, meanwhile)
+    await receiver.way.open()
+    await receiver.sink.deliver(meanwhile)
+    assert await ids(receiver) == [str(before.event_id), str(meanwhile.event_id)]
 
 
-async def test_a_connection_that_is_cut_during_a_delivery_ends_it_at_once(far_receiver: Receiver) -> None:
+@far_away
+async def test_a_connection_that_is_cut_during_a_delivery_ends_it_at_once(receiver: Receiver) -> None:
     before, cut = on_its_way(), on_its_way()
-    await far_receiver.sink.deliver(before)
-    far_receiver.way.stick()
-    delivering = asyncio.create_task(require_again(far_receiver, cut))
-    await far_receiver.way.swallowed.wait()
-    await far_receiver.way.shut()
+    await receiver.sink.deliver(before)
+    receiver.way.stick()
+    delivering = asyncio.create_task(require_again(receiver, cut))
+    await receiver.way.swallowed.wait()
+    await receiver.way.shut()
     await delivering
-    far_receiver.way.loosen()
-    await far_receiver.way.open()
-    await far_receiver.sink.deliver(cut)
-    assert await ids(far_receiver) == [str(before.event_id), str(cut.event_id)]
+    receiver.way.loosen()
+    await receiver.way.open()
+    await receiver.sink.deliver(cut)
+    assert await ids(receiver) == [str(before.event_id), str(cut.event_id)]
 
 
 @pytest.mark.parametrize("name", ["webhook", "nats"])

@@ -20,8 +20,8 @@ from tests.model.verb import (
     over,
     versions,
 )
-from tests.model.views import assignment_told, booking_told
-from tests.model.words import Assignment, Booking
+from tests.model.views import assigned_told, booking_told
+from tests.model.words import Assignment
 
 
 class AssignTables(Verb):
@@ -53,7 +53,7 @@ class AssignTables(Verb):
         tables = tuple(sorted(request.table_ids))
         moment.give(booking, tables, booking.stay.window, overrides_of(request))
         moment.moved_on(booking, "CONFIRMED", request.reason)
-        return _told(booking)
+        return assigned_told(booking)
 
 
 class ReassignTables(Verb):
@@ -94,7 +94,7 @@ class ReassignTables(Verb):
         moment.moved_on(booking, booking.status, request.reason, new_need=True)
         tables, rest = tuple(sorted(request.table_ids)), moment.rest_of(booking.stay.window)
         moment.give(booking, tables, rest, overrides_of(request))
-        return _told(booking)
+        return assigned_told(booking)
 
 
 class UnassignTables(Verb):
@@ -157,7 +157,7 @@ class UnassignTables(Verb):
             overrides=_still_aside(given),
         )
         booking.assignment = booking.last_assignment = rest
-        return _told(booking)
+        return assigned_told(booking)
 
 
 def _kept(given: Assignment, request: pb.UnassignTablesRequest) -> tuple[str, ...]:
@@ -184,11 +184,6 @@ def _wanted(moment: Moment, given: Arguments) -> dict[str, Any]:
         "reason": given["reason"],
         "overrides": overrides_for(moment, booking_id, tables, given["overrides"]),
     }
-
-
-def _told(booking: Booking) -> Arguments:
-    assert booking.assignment is not None
-    return {"assignment": assignment_told(booking.assignment), "booking": booking_told(booking)}
 
 
 ASSIGNMENT_VERBS = (AssignTables(), ReassignTables(), UnassignTables())

@@ -26,7 +26,7 @@ from tests.model.verb import (
     some_of,
     versions,
 )
-from tests.model.views import assignment_seen, assignment_told, booking_told
+from tests.model.views import assigned_told, assignment_seen, booking_told
 from tests.model.words import Booking
 
 Found: TypeAlias = tuple[tuple[str, ...], list[tuple[str, ...]]]
@@ -128,7 +128,7 @@ class AutoAssign(Verb):
         return {
             "outcome": pb.AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_ALREADY_ASSIGNED,
             "attempts": [],
-            **_told(booking),
+            **assigned_told(booking),
         }
 
     def _assigned(
@@ -144,7 +144,7 @@ class AutoAssign(Verb):
         return {
             "outcome": pb.AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_COMPLETED_IN_TIME,
             "attempts": [pb.AutoAssignAttempt(table_ids=chosen)],
-            **_told(booking),
+            **assigned_told(booking),
         }
 
 
@@ -235,11 +235,6 @@ def _allowed(
     """What the rules and the caller allow, taken or not."""
     avoid = set(request.avoid_table_ids)
     return [tables for tables in sets_for(moment.place, booking.party, step) if not avoid & set(tables)]
-
-
-def _told(booking: Booking) -> dict[str, Any]:
-    assert booking.assignment is not None
-    return {"assignment": assignment_told(booking.assignment), "booking": booking_told(booking)}
 
 
 AUTOMATIC_VERBS = (AutoAssign(), DispatchAutoAssign())

@@ -35,7 +35,7 @@ from tests.model.verb import (
     ttl_problems,
     versions,
 )
-from tests.model.views import assignment_told, booking_told, hold_told
+from tests.model.views import assigned_told, hold_told
 from tests.model.words import Booking, Hold
 
 
@@ -298,8 +298,7 @@ class ConfirmHold(Verb):
         moment.end_holds(booking)
         moment.give(booking, hold.tables, hold.window, hold.overrides, hold.hold_id)
         moment.moved_on(booking, "CONFIRMED", request.reason)
-        assert booking.assignment is not None
-        return {"assignment": assignment_told(booking.assignment), "booking": booking_told(booking)}
+        return assigned_told(booking)
 
 
 HOLD_VERBS = (HoldTables(), ReplaceHold(), ExtendHold(), ReleaseHold(), ConfirmHold())

@@ -231,6 +231,12 @@ def block_seen(message: pb.Block) -> View:
     }
 
 
+def assigned_told(booking: Booking) -> View:
+    """The answer of a call after which the booking has tables."""
+    assert booking.assignment is not None
+    return {"assignment": assignment_told(booking.assignment), "booking": booking_told(booking)}
+
+
 def block_told(block: Block) -> View:
     return {
         "tables": block.tables,

@@ -1,7 +1,7 @@
 """The database or the receiver away, silent or full: afterwards everything arrives, in order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from server.persistence.session import WorkerSession
 from server.receivers import event_handler
 from tests.conformance.receivers import SECRET
 from tests.support.database import connected, rows
-from tests.support.gate import Gate, gate_to_postgres
+from tests.support.gate import Change, Gate, gate_to_postgres
 from tests.support.outbox import Received, add_events, delivery, put_events, queue_on, relay_on, statuses
 from tests.support.webhook_receiver import Answer, Posted, WebhookReceiver, receiving_webhooks
 
@@ -67,39 +67,15 @@ async def impatient_relay(url: str, received: Received) -> AsyncIterator[Counted
         connections.terminate()
 
 
-async def shut(gate: Gate) -> None:
-    await gate.shut()
-
-
-async def stuck(gate: Gate) -> None:
-    gate.stick()
-
-
-async def lost(gate: Gate) -> None:
-    gate.lose()
-
-
-async def reopen(gate: Gate) -> None:
-    await gate.open()
-
-
-async def loosen(gate: Gate) -> None:
-    gate.loosen()
-
-
-async def nothing(_: Gate) -> None:
-    """New connections are answered already."""
-
-
 @pytest.mark.parametrize(
     ("take_away", "bring_back", "failures"),
-    [(shut, reopen, 5), (stuck, loosen, 3), (lost, nothing, 1)],
+    [(Gate.shut, Gate.open, 5), (Gate.stick, Gate.loosen, 3), (Gate.lose, Gate.loosen, 1)],
     ids=["connections are refused", "nothing answers", "connections are dead and nobody says so"],
 )
 async def test_a_relay_comes_back_by_itself_after_an_outage_of_the_database(
     database_url: str,
-    take_away: Callable[[Gate], "asyncio.Future[None]"],
-    bring_back: Callable[[Gate], "asyncio.Future[None]"],
+    take_away: Change,
+    bring_back: Change,
     failures: int,
 ) -> None:
     (restaurant,) = await put_events(database_url, versions=2)
@@ -110,10 +86,10 @@ async def test_a_relay_comes_back_by_itself_after_an_outage_of_the_database(
         asyncio.timeout(PATIENCE_S),
     ):
         await until_delivered(database_url)
-        await take_away(gate)
+        await gate.make(take_away)
         await add_events(database_url, restaurant, 3)
         await queue.failed(failures)
-        await bring_back(gate)
+        await gate.make(bring_back)
         while set(await statuses(database_url)) != {"done"}:
             # What was swallowed may lease in the name of a session that is gone: workers look for such leases.
             async with queue_on(database_url) as rescuer:

@@ -1,7 +1,6 @@
 """What a real worker says about its services, and what it measures, with the database there, away, and silent."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any, NoReturn
 
 import pytest
@@ -24,7 +23,7 @@ from server.worker import Seen, _invariant_check, _lag, _measure
 from tests.builders.world import small_world
 from tests.conftest import Served
 from tests.support.database import connected, expire, rows
-from tests.support.gate import Gate, gate_to_postgres
+from tests.support.gate import Change, Gate, gate_to_postgres
 from tests.support.outbox import delivery, put_events, queue_on, redrive, relay_on
 from tests.support.working import poison, until
 
@@ -86,39 +85,23 @@ async def test_a_worker_whose_port_is_taken_says_so_and_does_not_start(database_
         await until_said(worker.address, serving=True)
 
 
-async def shut(gate: Gate) -> None:
-    await gate.shut()
-
-
-async def reopen(gate: Gate) -> None:
-    await gate.open()
-
-
-async def stick(gate: Gate) -> None:
-    gate.stick()
-
-
-async def loosen(gate: Gate) -> None:
-    gate.loosen()
-
-
 @pytest.mark.parametrize(
     ("take_away", "bring_back"),
-    [(shut, reopen), (stick, loosen)],
+    [(Gate.shut, Gate.open), (Gate.stick, Gate.loosen)],
     ids=["connections are refused", "nothing answers"],
 )
 async def test_services_do_not_serve_while_the_database_is_away_and_serve_again_afterwards(
     database_url: str,
-    take_away: Callable[[Gate], "asyncio.Future[None]"],
-    bring_back: Callable[[Gate], "asyncio.Future[None]"],
+    take_away: Change,
+    bring_back: Change,
 ) -> None:
     # Where nothing answers, the rounds hang for far longer than they may.
     settings = restless(round_s_max=1.0, lease_s=1.0, event_timeout_s=0.9, telemetry_timeout_s=0.4)
     async with gate_to_postgres(database_url) as (gate, through), working(settings, through) as worker:
         await until_said(worker.address, serving=True)
-        await take_away(gate)
+        await gate.make(take_away)
         await until_said(worker.address, serving=False)
-        await bring_back(gate)
+        await gate.make(bring_back)
         await until_said(worker.address, serving=True)
 
 

@@ -15,7 +15,6 @@ from maitred_client.messages import (
     BookingAction,
     DispatchAutoAssignRequest,
     Floor,
-    GetFloorRequest,
     PutFloorRequest,
     PutRestaurantRequest,
     PutServicePolicyRequest,
@@ -180,7 +179,7 @@ async def _put_policy(world: World, start: datetime) -> Message:
 
 async def _put_floor(world: World, start: datetime) -> Message:
     """A zone has another name, and another table stands beside T1 than before."""
-    floor = (await world.client.get_floor(GetFloorRequest(restaurant_id=world.restaurant_id))).floor
+    floor = await world.floor()
     await world.client.put_floor(_with_another_guest(world, floor))
     floor.zones[0].name = f"Hall of {start:%d %B %Y}"
     return _with_another_guest(world, floor)

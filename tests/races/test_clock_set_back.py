@@ -10,7 +10,6 @@ from maitred_client import HoldExpiredError, TableNotFoundError
 from maitred_client.messages import (
     Booking,
     BookingAction,
-    GetFloorRequest,
     Hold,
     HoldState,
     PutFloorRequest,
@@ -106,7 +105,7 @@ async def test_a_hold_that_lives_again_is_not_confirmed_on_a_table_that_is_gone(
 ) -> None:
     hold = await world.hold(await world.booking(), "T1")
     await expire(server.database_url, hold.hold_id)
-    floor = (await world.client.get_floor(GetFloorRequest(restaurant_id=world.restaurant_id))).floor
+    floor = await world.floor()
     del floor.tables[:], floor.adjacency[:]
     await world.client.put_floor(PutFloorRequest(restaurant_id=world.restaurant_id, floor=floor))
     await set_back(database, hold)

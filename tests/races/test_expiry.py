@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from maitred_client import HoldExpiredError, TableConflictHeldError
-from maitred_client.messages import BookingAction, GetHoldRequest, Hold, HoldState
+from maitred_client.messages import BookingAction, Hold, HoldState
 from server.config import Settings, load_settings
 from server.orchestrator.sweep_holds import SweepHolds
 from server.persistence.pool import Pool, PoolSettings, open_pool
@@ -33,11 +33,6 @@ async def outlive(database: Connection, hold: Hold) -> None:
     await database.execute("SELECT pg_sleep(extract(epoch FROM $1 - clock_timestamp()))", expires_at)
 
 
-async def state_of(world: World, hold: Hold) -> "HoldState.ValueType":
-    request = GetHoldRequest(restaurant_id=world.restaurant_id, hold_id=hold.hold_id)
-    return (await world.client.get_hold(request)).hold.state
-
-
 async def expired_events(database: Connection) -> int:
     return await count(
         database, "SELECT count(*) FROM capacity_outbox WHERE event_type = 'capacity.hold.expired'"
@@ -52,7 +47,7 @@ async def test_of_many_who_wait_for_a_hold_to_expire_one_gets_the_table(
     with pytest.raises(TableConflictHeldError):
         await world.hold(others[0], "T2", "T3")
     await outlive(database, hold)
-    assert await state_of(world, hold) == HoldState.HOLD_STATE_EXPIRED
+    assert (await world.hold_now(hold)).state == HoldState.HOLD_STATE_EXPIRED
     assert await expired_events(database) == 0
     tried = await together(world.hold(other, "T2", "T3") for other in others)
     assert len(tried.answers) == 1
@@ -92,7 +87,7 @@ async def test_every_kind_of_claim_passes_over_expired_holds(world: World, datab
     await world.reassign(moved, "T2")
     await world.replace(replaced, "T4")
     over = (*tonight, *tomorrow)
-    assert {await state_of(world, hold) for hold in over} == {HoldState.HOLD_STATE_EXPIRED}
+    assert {(await world.hold_now(hold)).state for hold in over} == {HoldState.HOLD_STATE_EXPIRED}
     assert await expired_events(database) == len(over)
     assert await broken_invariants(database, world.restaurant_id) == {}
 
@@ -119,7 +114,7 @@ async def test_who_looked_before_another_swept_sweeps_nothing_more(
         quick = SweepHolds(crew.store, SqlUpkeep(pool, 30.0), 10, 10, 30.0, 30.0)
         late = SweepHolds(crew.store, Overtaken(pool, quick), 10, 10, 30.0, 30.0)
         assert await late() == 0
-    assert await state_of(world, hold) == HoldState.HOLD_STATE_EXPIRED
+    assert (await world.hold_now(hold)).state == HoldState.HOLD_STATE_EXPIRED
     assert await expired_events(database) == 1
     assert await broken_invariants(database, world.restaurant_id) == {}
 

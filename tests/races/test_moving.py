@@ -10,7 +10,7 @@ from maitred_client import (
     TableConflictHeldError,
     instant,
 )
-from maitred_client.messages import Booking, BookingAction, GetHoldRequest, Hold
+from maitred_client.messages import Booking, BookingAction, Hold
 from tests.builders.world import World
 from tests.races.attempts import together
 from tests.races.evidence import broken_invariants
@@ -89,8 +89,7 @@ async def test_of_many_extensions_at_once_the_longest_counts(world: World, datab
     hold = await world.hold(await world.booking(party=6), "T1", "T2", ttl_s=60)
     extended = await together(world.extend(hold, ttl_s=60 + 40 * (number % 10)) for number in range(20))
     assert extended.errors == ()
-    request = GetHoldRequest(restaurant_id=world.restaurant_id, hold_id=hold.hold_id)
-    now = (await world.client.get_hold(request)).hold
+    now = await world.hold_now(hold)
     assert instant(now.expires_at) == max(instant(each.expires_at) for each in extended.answers)
     assert await broken_invariants(database, world.restaurant_id) == {}
 

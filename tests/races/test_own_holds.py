@@ -10,7 +10,7 @@ from maitred_client import (
     TableConflictAssignedError,
     TableConflictHeldError,
 )
-from maitred_client.messages import Booking, GetHoldRequest, Hold, HoldState, ValidateSelectionRequest
+from maitred_client.messages import Booking, Hold, HoldState, ValidateSelectionRequest
 from tests.builders.world import STAY, World, evening
 from tests.races.attempts import together
 from tests.races.evidence import broken_invariants
@@ -19,11 +19,6 @@ from tests.support.database import Connection
 pytestmark = pytest.mark.shared_server
 
 LATER = timedelta(minutes=30)
-
-
-async def state_of(world: World, hold: Hold) -> "HoldState.ValueType":
-    request = GetHoldRequest(restaurant_id=world.restaurant_id, hold_id=hold.hold_id)
-    return (await world.client.get_hold(request)).hold.state
 
 
 async def claimed(database: Connection, world: World, name: str) -> list[tuple[str, int, int]]:
@@ -73,7 +68,7 @@ async def test_a_second_hold_of_the_same_booking_supersedes_the_first(
     assert validity.valid
     answer = await world.client.hold_tables(world.hold_request(booking.booking_id, ["T2", "T3"]))
     assert list(answer.superseded_hold_ids) == [first.hold_id]
-    assert await state_of(world, first) == HoldState.HOLD_STATE_RELEASED
+    assert (await world.hold_now(first)).state == HoldState.HOLD_STATE_RELEASED
     assert await claimed(database, world, "T1") == []
     with pytest.raises(HoldAlreadyReleasedError):
         await world.confirm(first)
@@ -85,7 +80,7 @@ async def test_twenty_holds_of_one_booking_at_once_leave_one(world: World, datab
     booking = await world.booking()
     held = await together(world.hold(booking, "T1") for _ in range(20))
     assert held.errors == ()
-    states = [await state_of(world, hold) for hold in held.answers]
+    states = [(await world.hold_now(hold)).state for hold in held.answers]
     assert states.count(HoldState.HOLD_STATE_ACTIVE) == 1
     assert states.count(HoldState.HOLD_STATE_RELEASED) == 19
     assert await claimed(database, world, "T1") == [("hold", 0, 120)]
@@ -134,7 +129,7 @@ async def test_a_hold_that_the_old_tables_cover_wholly_is_superseded_as_well(
     booking = await changed(world, await world.seated("T1"), party=3)
     first = await world.hold(booking, "T1")
     second = await world.hold(booking, "T1")
-    assert await state_of(world, first) == HoldState.HOLD_STATE_RELEASED
+    assert (await world.hold_now(first)).state == HoldState.HOLD_STATE_RELEASED
     await world.unassign(booking)
     assert await claimed(database, world, "T1") == [("hold", 0, 120)]
     await world.confirm(second)

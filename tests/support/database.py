@@ -59,6 +59,14 @@ async def belongings(url: str, restaurant_id: str, tenant_id: str) -> Mapping[st
         }
 
 
+@asynccontextmanager
+async def nothing_written(url: str, restaurant_id: str, tenant_id: str) -> AsyncIterator[None]:
+    """Requires that the block changes none of those rows."""
+    before = await belongings(url, restaurant_id, tenant_id)
+    yield
+    assert await belongings(url, restaurant_id, tenant_id) == before
+
+
 async def expire(url: str, hold_id: str) -> None:
     """Makes a hold's time be over, without waiting for it."""
     async with connected(url) as connection, connection.transaction():

@@ -8,6 +8,8 @@ from typing import TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+# A method of a gate, that takes a while or not.
+Change: TypeAlias = Callable[["Gate"], Awaitable[None] | None]
 
 
 class Gate:
@@ -54,6 +56,11 @@ class Gate:
     def loosen(self) -> None:
         """Passes on what was stuck, and what comes."""
         self._flowing.set()
+
+    async def make(self, change: Change) -> None:
+        made = change(self)
+        if made is not None:
+            await made
 
     async def _enter(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         way = asyncio.current_task()

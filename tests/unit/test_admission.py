@@ -17,16 +17,9 @@ from server.rpc.admission import CALLS_ENOUGH, JUDGED_CALLS, RETRY_S_MAX, TIMES_
 from server.rpc.interceptors.admission import AdmissionInterceptor
 from server.rpc.interceptors.unary import Context
 from server.rpc.status import STATUS_KEY, Answer
+from tests.support.clock import Clock
 
 HOLD, PLAN = "/maitred.v1.AssignmentService/HoldTables", "/maitred.v1.PlannerService/PlanTables"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 def retry_after_s(answer: Answer) -> float:

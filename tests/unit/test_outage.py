@@ -6,17 +6,9 @@ import pytest
 
 from server.outbox.backoff import Backoff
 from server.outbox.outage import Outage
+from tests.support.clock import Clock
 
 A, B, C = (UUID(int=number) for number in range(1, 4))
-
-
-class Clock:
-    """Stands still until it is set."""
-
-    now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 def test_one_restaurant_alone_never_shows_that_the_receiver_is_away() -> None:

@@ -3,16 +3,7 @@
 import contextlib
 
 from server.telemetry.pulse import Pulse
-
-
-class Watch:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from tests.support.clock import Clock
 
 
 def fail(pulse: Pulse) -> None:
@@ -34,21 +25,21 @@ def test_a_service_beats_until_it_failed_too_often_and_again_after_a_success() -
 
 
 def test_a_round_that_takes_longer_than_it_may_hangs_until_it_ends() -> None:
-    watch = Watch()
-    pulse = Pulse("sweeper", 60.0, watch)
+    clock = Clock()
+    pulse = Pulse("sweeper", 60.0, clock)
     with pulse.round():
-        watch.now_s += 60.0
+        clock.now_s += 60.0
         assert pulse.beats(3)
-        watch.now_s += 0.1
+        clock.now_s += 0.1
         assert not pulse.beats(3)
     assert pulse.beats(3)
     assert round(pulse.last_round_s, 3) == 60.1
 
 
 def test_however_long_lies_between_two_rounds_a_service_beats() -> None:
-    watch = Watch()
-    pulse = Pulse("invariant_check", 60.0, watch)
-    watch.now_s += 3_600.0
+    clock = Clock()
+    pulse = Pulse("invariant_check", 60.0, clock)
+    clock.now_s += 3_600.0
     assert pulse.beats(1)
 
 

@@ -3,15 +3,7 @@
 import pytest
 
 from server.orchestrator.telling import Pace
-
-
-class Watch:
-    """A clock that is set by hand."""
-
-    now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from tests.support.clock import Clock
 
 
 def turn(pace: Pace, topic: str) -> bool:
@@ -20,32 +12,32 @@ def turn(pace: Pace, topic: str) -> bool:
 
 
 def test_each_topic_has_a_turn_in_its_time() -> None:
-    watch = Watch()
-    pace = Pace(1.0, watch)
+    clock = Clock()
+    pace = Pace(1.0, clock)
     assert [turn(pace, "T1"), turn(pace, "T1"), turn(pace, "T2")] == [True, False, True]
-    watch.now_s += 0.9
+    clock.now_s += 0.9
     assert not turn(pace, "T1")
-    watch.now_s += 0.1
+    clock.now_s += 0.1
     assert [turn(pace, "T1"), turn(pace, "T1")] == [True, False]
 
 
 def test_what_could_not_be_told_is_told_the_next_time() -> None:
-    pace = Pace(1.0, Watch())
+    pace = Pace(1.0, Clock())
     with pytest.raises(OSError, match="away"), pace.turn("T1"):
         raise OSError("away")
     assert turn(pace, "T1")
 
 
 def test_while_one_is_being_told_the_others_are_not() -> None:
-    pace = Pace(1.0, Watch())
+    pace = Pace(1.0, Clock())
     with pace.turn("T1") as first, pace.turn("T1") as second:
         assert (first, second) == (True, False)
 
 
 def test_topics_are_forgotten_with_their_time() -> None:
-    watch = Watch()
-    pace = Pace(1.0, watch)
+    clock = Clock()
+    pace = Pace(1.0, clock)
     for number in range(1_000):
-        watch.now_s += 0.01
+        clock.now_s += 0.01
         turn(pace, str(number))
     assert len(pace) <= 101

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from dataclasses import replace as change_record
+from functools import partial
 from random import Random
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -234,30 +235,10 @@ async def unassign(scene: Scene, life: Life, intended_ns: int) -> None:
         _learn(life, reply)
 
 
-async def check_in(scene: Scene, life: Life, intended_ns: int) -> None:
-    await _step(scene, life, BookingAction.BOOKING_ACTION_CHECK_IN, intended_ns)
-
-
-async def complete(scene: Scene, life: Life, intended_ns: int) -> None:
-    await _step(scene, life, BookingAction.BOOKING_ACTION_COMPLETE, intended_ns)
-
-
-async def cancel(scene: Scene, life: Life, intended_ns: int) -> None:
-    await _step(scene, life, BookingAction.BOOKING_ACTION_CANCEL, intended_ns)
-
-
-async def no_show(scene: Scene, life: Life, intended_ns: int) -> None:
-    await _step(scene, life, BookingAction.BOOKING_ACTION_NO_SHOW, intended_ns)
-
-
-async def undo_no_show(scene: Scene, life: Life, intended_ns: int) -> None:
-    await _step(scene, life, BookingAction.BOOKING_ACTION_UNDO_NO_SHOW, intended_ns)
-
-
-async def _step(scene: Scene, life: Life, action: "BookingAction.ValueType", intended_ns: int) -> None:
-    request = TransitionBookingRequest(**scene.where(life), action=action)
-    name = BookingAction.Name(action).removeprefix("BOOKING_ACTION_").lower()
-    about = change_record(scene.about(life), action=name)
+async def _step(action: str, scene: Scene, life: Life, intended_ns: int) -> None:
+    number = BookingAction.Value(f"BOOKING_ACTION_{action.upper()}")
+    request = TransitionBookingRequest(**scene.where(life), action=number)
+    about = change_record(scene.about(life), action=action)
     reply = await scene.caller.change("TransitionBooking", request, about, intended_ns)
     if reply.outcome is Outcome.OK:
         life.stands(_status_in(TransitionBookingResponse.FromString(reply.body).booking))
@@ -348,14 +329,14 @@ async def search(scene: Scene, life: Life, intended_ns: int) -> None:
     await scene.caller.ask("SearchAvailability", request, scene.about(life), intended_ns)
 
 
+STEPS: Final = ("check_in", "complete", "cancel", "no_show", "undo_no_show")
 VERBS: Final[Mapping[str, Verb]] = {
     verb.__name__: verb
     for verb in (
         hold, plan_and_hold, assign, auto_assign, confirm, release, extend, replace, unassign, reassign,
-        check_in, complete, cancel, no_show, undo_no_show, come_again, block, unblock,
-        plan, search, look, read_booking, list_holds,
+        come_again, block, unblock, plan, search, look, read_booking, list_holds,
     )
-}  # fmt: skip
+} | {step: partial(_step, step) for step in STEPS}  # fmt: skip
 
 
 def _seconds(length_s: float) -> Duration:

@@ -1,7 +1,5 @@
 """Requests and responses of AutoAssign and DispatchAutoAssign."""
 
-from collections.abc import Mapping
-
 from maitred.v1 import assignment_service_pb2 as pb
 from server.domain.booking import Booking
 from server.domain.limits import AVOID_TABLES_MAX, CUTOFF_MAX_S, TEXT_LENGTH_MAX
@@ -12,14 +10,10 @@ from server.rpc.fields import reading
 from server.rpc.messages.booking import booking_message
 from server.rpc.messages.checks import reason_message
 from server.rpc.messages.claims import assignment_message, texts
+from server.rpc.messages.enums import numbers
 
-OUTCOMES: Mapping[AutoAssignOutcome, "pb.AutoAssignOutcome.ValueType"] = {
-    outcome: pb.AutoAssignOutcome.Value(f"AUTO_ASSIGN_OUTCOME_{outcome.name}")
-    for outcome in AutoAssignOutcome
-}
-NEXT_STEPS: Mapping[NextStep, "pb.NextStep.ValueType"] = {
-    step: pb.NextStep.Value(f"NEXT_STEP_{step.name}") for step in NextStep
-}
+OUTCOMES = numbers(AutoAssignOutcome, pb.AutoAssignOutcome)
+NEXT_STEPS = numbers(NextStep, pb.NextStep)
 
 
 def read_auto_assign(request: pb.AutoAssignRequest) -> AutoAssignCommand:

@@ -19,25 +19,17 @@ from server.orchestrator.read_bookings import BookingFound, BookingQuestion, Boo
 from server.orchestrator.transition_booking import TransitionBookingCommand
 from server.rpc.fields import Fields, reading
 from server.rpc.messages.checks import reason_message
+from server.rpc.messages.enums import numbers
 from server.rpc.messages.time import duration_message, instant_message, set_instant
 from server.rpc.page_token import ListKey, page_token
 
-STATUSES: Mapping[BookingStatus, "booking_pb2.BookingStatus.ValueType"] = {
-    status: booking_pb2.BookingStatus.Value(f"BOOKING_STATUS_{status.name}") for status in BookingStatus
-}
+STATUSES = numbers(BookingStatus, booking_pb2.BookingStatus)
 STATUSES_READ: Mapping[int, BookingStatus] = {number: status for status, number in STATUSES.items()}
-JOB_STATES: Mapping[JobState, "booking_pb2.AutoAssignJobState.ValueType"] = {
-    state: booking_pb2.AutoAssignJobState.Value(f"AUTO_ASSIGN_JOB_STATE_{state.name}") for state in JobState
-}
-JOB_OUTCOMES: Mapping[JobOutcome, "booking_pb2.AutoAssignJobOutcome.ValueType"] = {
-    outcome: booking_pb2.AutoAssignJobOutcome.Value(f"AUTO_ASSIGN_JOB_OUTCOME_{outcome.name}")
-    for outcome in JobOutcome
-}
-JOB_TRIGGERS: Mapping[Trigger, "booking_pb2.AutoAssignTrigger.ValueType"] = {
-    trigger: booking_pb2.AutoAssignTrigger.Value(f"AUTO_ASSIGN_TRIGGER_{trigger.name}") for trigger in Trigger
-}
+JOB_STATES = numbers(JobState, booking_pb2.AutoAssignJobState)
+JOB_OUTCOMES = numbers(JobOutcome, booking_pb2.AutoAssignJobOutcome)
+JOB_TRIGGERS = numbers(Trigger, booking_pb2.AutoAssignTrigger)
 ACTIONS_READ: Mapping[int, BookingAction] = {
-    booking_pb2.BookingAction.Value(f"BOOKING_ACTION_{action.name}"): action for action in BookingAction
+    number: action for action, number in numbers(BookingAction, booking_pb2.BookingAction).items()
 }
 
 

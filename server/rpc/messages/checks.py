@@ -7,33 +7,19 @@ from server.domain.cures import CURES, Cure
 from server.domain.overrides import OVERRIDABLE
 from server.errors import PRECEDENCE, Check, CheckStatus, ClaimKind, Conflict, Reason
 from server.rpc.fields import Fields
+from server.rpc.messages.enums import numbers
 from server.rpc.messages.text import shortened
 from server.rpc.messages.time import instant_message
 
 UUID_CHARACTERS = 37
 
-REASONS: Mapping[Reason, "reasons_pb2.ErrorReason.ValueType"] = {
-    reason: reasons_pb2.ErrorReason.Value(f"ERROR_REASON_{reason.value}") for reason in Reason
-}
+REASONS = numbers(Reason, reasons_pb2.ErrorReason)
 
 OVERRIDES_READ: Mapping[int, Reason] = {REASONS[reason]: reason for reason in OVERRIDABLE}
 
-CLAIM_KINDS: Mapping[ClaimKind, "reasons_pb2.ClaimKind.ValueType"] = {
-    ClaimKind.HOLD: reasons_pb2.CLAIM_KIND_HOLD,
-    ClaimKind.ASSIGNMENT: reasons_pb2.CLAIM_KIND_ASSIGNMENT,
-    ClaimKind.BLOCK: reasons_pb2.CLAIM_KIND_BLOCK,
-}
-
-CHECK_STATUSES: Mapping[CheckStatus, "checks_pb2.CheckStatus.ValueType"] = {
-    CheckStatus.OK: checks_pb2.CHECK_STATUS_OK,
-    CheckStatus.WARNING: checks_pb2.CHECK_STATUS_WARNING,
-    CheckStatus.ERROR: checks_pb2.CHECK_STATUS_ERROR,
-}
-
-
-CURE_NAMES: Mapping[Cure, "checks_pb2.RejectionCure.ValueType"] = {
-    cure: checks_pb2.RejectionCure.Value(f"REJECTION_CURE_{cure.name}") for cure in Cure
-}
+CLAIM_KINDS = numbers(ClaimKind, reasons_pb2.ClaimKind)
+CHECK_STATUSES = numbers(CheckStatus, checks_pb2.CheckStatus)
+CURE_NAMES = numbers(Cure, checks_pb2.RejectionCure)
 
 
 def read_overrides(fields: Fields) -> tuple[Reason, ...]:

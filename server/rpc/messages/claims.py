@@ -6,18 +6,13 @@ from uuid import UUID
 from maitred.v1 import assignment_pb2, inventory_pb2
 from server.domain.claims import Assignment, AssignmentState, Block, BlockCause, Hold, HoldState
 from server.rpc.messages.checks import reason_messages
+from server.rpc.messages.enums import numbers
 from server.rpc.messages.time import instant_message
 
-HOLD_STATES: Mapping[HoldState, "assignment_pb2.HoldState.ValueType"] = {
-    state: assignment_pb2.HoldState.Value(f"HOLD_STATE_{state.name}") for state in HoldState
-}
+HOLD_STATES = numbers(HoldState, assignment_pb2.HoldState)
 HOLD_STATES_READ: Mapping[int, HoldState] = {number: state for state, number in HOLD_STATES.items()}
-ASSIGNMENT_STATES: Mapping[AssignmentState, "assignment_pb2.AssignmentState.ValueType"] = {
-    state: assignment_pb2.AssignmentState.Value(f"ASSIGNMENT_STATE_{state.name}") for state in AssignmentState
-}
-BLOCK_CAUSES: Mapping[BlockCause, "inventory_pb2.BlockCause.ValueType"] = {
-    cause: inventory_pb2.BlockCause.Value(f"BLOCK_CAUSE_{cause.name}") for cause in BlockCause
-}
+ASSIGNMENT_STATES = numbers(AssignmentState, assignment_pb2.AssignmentState)
+BLOCK_CAUSES = numbers(BlockCause, inventory_pb2.BlockCause)
 BLOCK_CAUSES_READ: Mapping[int, BlockCause] = {number: cause for cause, number in BLOCK_CAUSES.items()}
 
 

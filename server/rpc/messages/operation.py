@@ -13,6 +13,7 @@ from server.rpc.fields import reading
 from server.rpc.messages import assignment, auto_assign, booking, floor, inventory, outbox, policy
 from server.rpc.messages.checks import reason_message
 from server.rpc.messages.claims import block_message, hold_message
+from server.rpc.messages.enums import numbers
 from server.rpc.messages.time import instant_message
 
 RESPONSES: Mapping[str, Callable[[Any], Message]] = {
@@ -43,12 +44,7 @@ RESPONSES: Mapping[str, Callable[[Any], Message]] = {
     "RedriveOutboxEvents": outbox.redrive_outbox_events_response,
 }
 
-STATES: Mapping[OperationState, "pb.OperationState.ValueType"] = {
-    OperationState.UNKNOWN: pb.OPERATION_STATE_UNKNOWN,
-    OperationState.IN_PROGRESS: pb.OPERATION_STATE_IN_PROGRESS,
-    OperationState.SUCCEEDED: pb.OPERATION_STATE_SUCCEEDED,
-    OperationState.REFUSED: pb.OPERATION_STATE_REFUSED,
-}
+STATES = numbers(OperationState, pb.OperationState)
 
 
 def read_get_operation(request: pb.GetOperationRequest) -> OperationQuestion:

@@ -10,14 +10,11 @@ from server.orchestrator.paging import Listed
 from server.orchestrator.ports import OutboxRecord, OutboxStats, OutboxStatus
 from server.rpc.fields import reading
 from server.rpc.messages.claims import texts
+from server.rpc.messages.enums import numbers
 from server.rpc.messages.time import instant_message
 from server.rpc.page_token import ListKey, page_token
 
-STATUSES: Mapping[OutboxStatus, "pb.OutboxStatus.ValueType"] = {
-    OutboxStatus.PENDING: pb.OUTBOX_STATUS_PENDING,
-    OutboxStatus.DONE: pb.OUTBOX_STATUS_DONE,
-    OutboxStatus.DEAD: pb.OUTBOX_STATUS_DEAD,
-}
+STATUSES = numbers(OutboxStatus, pb.OutboxStatus)
 # The zero value asks for any.
 WANTED: Mapping[int, OutboxStatus | None] = {
     pb.OUTBOX_STATUS_UNSPECIFIED: None,

@@ -1,6 +1,6 @@
 """Requests and responses of the planner service."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import cache, lru_cache
 from itertools import chain
@@ -43,16 +43,13 @@ from server.rpc.messages.checks import (
     reason_messages,
 )
 from server.rpc.messages.claims import texts
+from server.rpc.messages.enums import numbers
 from server.rpc.messages.policy import ENGINES
 from server.rpc.messages.time import instant_message, set_instant
 
-OUTCOMES: Mapping[PlanOutcome, "pb.PlanOutcome.ValueType"] = {
-    outcome: pb.PlanOutcome.Value(f"PLAN_OUTCOME_{outcome.name}") for outcome in PlanOutcome
-}
+OUTCOMES = numbers(PlanOutcome, pb.PlanOutcome)
 
-ALTERNATIVE_KINDS: Mapping[AlternativeKind, "pb.AlternativeKind.ValueType"] = {
-    kind: pb.AlternativeKind.Value(f"ALTERNATIVE_KIND_{kind.name}") for kind in AlternativeKind
-}
+ALTERNATIVE_KINDS = numbers(AlternativeKind, pb.AlternativeKind)
 # What an alternative may ask the booking to want differently.
 CHANGEABLE = ("start", "zone_id")
 

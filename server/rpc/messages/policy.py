@@ -41,22 +41,19 @@ from server.errors import Reason
 from server.orchestrator.put_service_policy import PolicyPut, PutServicePolicyCommand
 from server.rpc.fields import Fields, reading
 from server.rpc.messages.checks import REASONS, reason_messages
+from server.rpc.messages.enums import numbers
 from server.rpc.messages.time import duration_message
 
 DEFAULTS = ServicePolicy(())
 
 # The contract numbers the days as ISO does, from Monday as 1.
 DAYS_READ: Mapping[int, int] = {day: day for day in range(1, WEEK + 1)}
-MODES: Mapping[AdjacencyMode, "pb.AdjacencyMode.ValueType"] = {
-    mode: pb.AdjacencyMode.Value(f"ADJACENCY_MODE_{mode.name}") for mode in AdjacencyMode
-}
+MODES = numbers(AdjacencyMode, pb.AdjacencyMode)
 MODES_READ: Mapping[int, AdjacencyMode] = {
     pb.ADJACENCY_MODE_UNSPECIFIED: DEFAULTS.combinations.adjacency_mode,
     **{number: mode for mode, number in MODES.items()},
 }
-ENGINES: Mapping[PlanEngine, "pb.PlanEngine.ValueType"] = {
-    engine: pb.PlanEngine.Value(f"PLAN_ENGINE_{engine.name}") for engine in PlanEngine
-}
+ENGINES = numbers(PlanEngine, pb.PlanEngine)
 ENGINES_READ: Mapping[int, PlanEngine] = {
     pb.PLAN_ENGINE_UNSPECIFIED: DEFAULTS.engine,
     **{number: engine for engine, number in ENGINES.items()},

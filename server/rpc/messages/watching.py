@@ -1,6 +1,6 @@
 """Watched floors in the contract's form."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -21,14 +21,13 @@ from server.orchestrator.watch_floor import ResumeRequired, Sight, WatchFloorQue
 from server.outbox.encoding import capacity_event
 from server.rpc.fields import Fields, reading
 from server.rpc.messages.claims import assignment_message, block_message, hold_message
+from server.rpc.messages.enums import numbers
 from server.rpc.messages.floor import floor_message
 from server.rpc.messages.inventory import restaurant_message
 from server.rpc.messages.time import set_instant
 from server.rpc.watch_token import read_watch_token, watch_token
 
-CAUSES: Mapping[EndCause, "pb.ResumeCause.ValueType"] = {
-    cause: pb.ResumeCause.Value(f"RESUME_CAUSE_{cause.name}") for cause in EndCause
-}
+CAUSES = numbers(EndCause, pb.ResumeCause)
 
 # A change is one object for all who watch its restaurant, and is translated once.
 _DELTAS: WeakKeyDictionary[FloorChange, pb.WatchFloorResponse] = WeakKeyDictionary()
