@@ -14,7 +14,7 @@ from server.cli.bench_history import history_folder, save_run
 from server.cli.bench_running import SIZES, Quick, Repeats, size_option
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.looking_up import drive
-from server.cli.options import SERVER_PROCESSES_MAX, Output, is_typed
+from server.cli.options import CALLERS_MAX, CLIENT_PROCESSES_MAX, SERVER_PROCESSES_MAX, Output, is_typed
 from server.cli.output import Format, note, results, show, write_json
 from server.cli.output_files import make_room
 
@@ -51,8 +51,10 @@ Scale = Annotated[
         rich_help_panel=SIZES,
     ),
 ]
-Callers = Annotated[int | None, size_option("--callers", 1, "Calls in flight.")]
-ClientCount = Annotated[int | None, size_option("--clients", 1, "Client processes, of both sides.")]
+Callers = Annotated[int | None, size_option("--callers", 1, "Calls in flight.", most=CALLERS_MAX)]
+ClientCount = Annotated[
+    int | None, size_option("--clients", 1, "Client processes, of both sides.", most=CLIENT_PROCESSES_MAX)
+]
 ProcessCount = Annotated[
     int, size_option("--processes", 1, "Processes of the server.", most=SERVER_PROCESSES_MAX)
 ]

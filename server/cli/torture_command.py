@@ -12,7 +12,7 @@ import typer
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive
-from server.cli.options import Output, option
+from server.cli.options import CALLERS_MAX, CLIENT_PROCESSES_MAX, LINES_MAX, Output, option
 from server.cli.output import Format, note, show, write_json
 from server.cli.output_files import make_room, not_written
 
@@ -39,7 +39,7 @@ Operations = Annotated[
 ]
 InFlight = Annotated[
     int,
-    option("--in-flight", LOAD, "Callers at a time.", 1, 20_000),
+    option("--in-flight", LOAD, "Callers at a time.", 1, CALLERS_MAX),
 ]
 ScenarioName = Annotated[
     str,
@@ -47,11 +47,11 @@ ScenarioName = Annotated[
 ]
 Clients = Annotated[
     int,
-    option("--clients", LOAD, "Client processes.", 1, 64),
+    option("--clients", LOAD, "Client processes.", 1, CLIENT_PROCESSES_MAX),
 ]
 Lines = Annotated[
     int,
-    option("--lines", LOAD, "Connections of each client process.", 1, 1_000),
+    option("--lines", LOAD, "Connections of each client process.", 1, LINES_MAX),
 ]
 CallTimeout = Annotated[
     float,
