@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from server.bootstrap import StartError
+from server.persistence.embedded import ending_with_us
 
 START_TIMEOUT_S = 60.0
 # A line of a log holds an event at most; the limit of the streams is far above it.
@@ -84,8 +85,7 @@ async def running(
     """
     environment = {**os.environ, **{f"MAITRED_{name.upper()}": value for name, value in settings.items()}}
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *arguments,
+        *ending_with_us(sys.executable, *arguments),
         env=environment,
         stdin=DEVNULL,
         stdout=DEVNULL,

@@ -14,7 +14,14 @@ from server.cli.bench_history import history_folder, save_run
 from server.cli.bench_running import SIZES, Quick, Repeats
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.looking_up import drive
-from server.cli.options import SERVER_PROCESSES_MAX, Output, is_typed, option
+from server.cli.options import (
+    CALLERS_MAX,
+    CLIENT_PROCESSES_MAX,
+    SERVER_PROCESSES_MAX,
+    Output,
+    is_typed,
+    option,
+)
 from server.cli.output import Format, note, results, show, write_json
 from server.cli.output_files import make_room
 
@@ -41,8 +48,10 @@ Only = Annotated[str | None, option("--only", None, "Figures or curves by name, 
 Scale = Annotated[
     float, option("--scale", SIZES, "Calls per repeat, as a multiple of the usual number.", 0.001, 100)
 ]
-Callers = Annotated[int | None, option("--callers", SIZES, "Calls in flight.", 1)]
-ClientCount = Annotated[int | None, option("--clients", SIZES, "Client processes, of both sides.", 1)]
+Callers = Annotated[int | None, option("--callers", SIZES, "Calls in flight.", 1, CALLERS_MAX)]
+ClientCount = Annotated[
+    int | None, option("--clients", SIZES, "Client processes, of both sides.", 1, CLIENT_PROCESSES_MAX)
+]
 ProcessCount = Annotated[
     int, option("--processes", SIZES, "Processes of the server.", 1, SERVER_PROCESSES_MAX)
 ]

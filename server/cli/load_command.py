@@ -17,7 +17,15 @@ import typer
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive
-from server.cli.options import SERVER_PROCESSES_MAX, Output, an_address, is_typed, option
+from server.cli.options import (
+    CLIENT_PROCESSES_MAX,
+    LINES_MAX,
+    SERVER_PROCESSES_MAX,
+    Output,
+    an_address,
+    is_typed,
+    option,
+)
 from server.cli.output import Format, note, show, write_json
 from server.cli.output_files import make_room, not_written
 
@@ -75,8 +83,8 @@ Rate = Annotated[
     option("--rate", LOAD, "Begin so many operations a second, whether or not others are over.", 0.1),
 ]
 Steady = Annotated[bool, option("--steady", LOAD, "With --rate: at equal distances, not at random.")]
-Processes = Annotated[int, option("--processes", LOAD, "Client processes.", 1)]
-Lines = Annotated[int, option("--lines", LOAD, "Connections of each client process.", 1)]
+Processes = Annotated[int, option("--processes", LOAD, "Client processes.", 1, CLIENT_PROCESSES_MAX)]
+Lines = Annotated[int, option("--lines", LOAD, "Connections of each client process.", 1, LINES_MAX)]
 Seed = Annotated[str | None, option("--seed", LOAD, "What all choices come from; one is made and told.")]
 AnswerWithin = Annotated[float, option("--answer-within", LOAD, "Seconds to wait for one call.", 0.01)]
 History = Annotated[

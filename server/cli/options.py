@@ -20,6 +20,8 @@ SAMPLE_TENANT = UUID("5d1f7c1e-6a55-4c1b-9a39-6c6f0e3b7a10")
 CONNECTION = "Connection"
 # As many as the setting `processes` may name.
 SERVER_PROCESSES_MAX = 256
+# Of a load that one machine makes.
+CLIENT_PROCESSES_MAX, LINES_MAX, CALLERS_MAX = 64, 1_000, 20_000
 
 
 def option(

@@ -123,13 +123,12 @@ def _style(bar: Bar) -> str:
 
 
 def _words(bar: Bar, room: int) -> str:
-    """The longest of party and booking, party alone, or nothing that fits into the room."""
-    if bar.kind is BarKind.BLOCK:
-        return bar.label if len(bar.label) <= room else ""
+    """A block's label, or the longest of party and booking, and party alone, that fits into the room, or nothing."""
     party = str(bar.party_size) if bar.party_size else ""
     joint = "+" if bar.merge is not None else "·"
     full = f"{party}{joint}{bar.label}" if bar.label else party
-    for words in (full, f"{party}+" if bar.merge is not None else party, party):
+    choices = (full, f"{party}+" if bar.merge is not None else party, party)
+    for words in (bar.label,) if bar.kind is BarKind.BLOCK else choices:
         if words and cell_len(words) <= room and cell_len(words) == len(words):
             return words
     return ""

@@ -3,7 +3,7 @@
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -11,7 +11,7 @@ from rich.text import Text
 from server.cli.failures import ExitCode
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive
-from server.cli.options import Connection, Output
+from server.cli.options import Connection, Output, is_typed
 from server.cli.output import Format, facts, grid, note, show, write_json
 
 if TYPE_CHECKING:
@@ -32,11 +32,21 @@ Port = Annotated[
         "--port", envvar="MAITRED_PORT", min=0, max=65535, help="0 takes a free one.", rich_help_panel=SERVER
     ),
 ]
+
+
+def _one_database(context: typer.Context, value: Any) -> Any:
+    """Refuses an address and a data folder that are both typed. The environment may hold one for other commands."""
+    if is_typed(context, "database_url") and is_typed(context, "data_dir"):
+        raise typer.BadParameter("goes without --database-url", param_hint="--data-dir")
+    return value
+
+
 DatabaseUrl = Annotated[
     str | None,
     typer.Option(
         "--database-url",
         envvar="MAITRED_DATABASE_URL",
+        callback=_one_database,
         help="PostgreSQL to use; without it one is started from the data folder.",
         rich_help_panel=SERVER,
         show_envvar=True,
@@ -47,6 +57,7 @@ DataDir = Annotated[
     typer.Option(
         "--data-dir",
         envvar="MAITRED_DATA_DIR",
+        callback=_one_database,
         help="Where the embedded PostgreSQL keeps its data.",
         file_okay=False,
         rich_help_panel=SERVER,

@@ -12,7 +12,7 @@ import typer
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive
-from server.cli.options import Output, option
+from server.cli.options import CALLERS_MAX, CLIENT_PROCESSES_MAX, LINES_MAX, Output, option
 from server.cli.output import Format, note, show, write_json
 from server.cli.output_files import make_room, not_written
 
@@ -33,12 +33,12 @@ Minutes = Annotated[
     float | None, option("--minutes", LOAD, f"How long; {MINUTES_DEFAULT:g} if left out.", 0.05, 1_440.0)
 ]
 Operations = Annotated[int | None, option("--operations", LOAD, "As many operations instead of a time.", 1)]
-InFlight = Annotated[int, option("--in-flight", LOAD, "Callers at a time.", 1, 20_000)]
+InFlight = Annotated[int, option("--in-flight", LOAD, "Callers at a time.", 1, CALLERS_MAX)]
 ScenarioName = Annotated[
     str, option("--scenario", LOAD, "What is called: a packaged scenario, or a .toml file.")
 ]
-Clients = Annotated[int, option("--clients", LOAD, "Client processes.", 1, 64)]
-Lines = Annotated[int, option("--lines", LOAD, "Connections of each client process.", 1, 1_000)]
+Clients = Annotated[int, option("--clients", LOAD, "Client processes.", 1, CLIENT_PROCESSES_MAX)]
+Lines = Annotated[int, option("--lines", LOAD, "Connections of each client process.", 1, LINES_MAX)]
 CallTimeout = Annotated[
     float,
     option("--timeout", LOAD, "Seconds that a caller waits for an answer before it asks again.", 0.05, 60.0),

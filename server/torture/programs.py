@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from server.config import other_variables
+from server.persistence.embedded import ending_with_us
 
 PROGRAM = (sys.executable, "-c", "from server.entry import main; main()")
 
@@ -33,7 +34,7 @@ class Program:
         paths = os.pathsep.join(path for path in sys.path if path)
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command,
+                *ending_with_us(*self._command),
                 stdin=DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +44,19 @@ async def test_a_killed_server_leaves_no_shared_memory_and_starts_again() -> Non
             postgres.kill()
             await until_gone(segment)
             await postgres.start()
+        finally:
+            postgres.kill()
+
+
+async def test_a_person_who_looks_around_in_the_data_directory_is_not_killed_with_the_server() -> None:
+    with scratch_directory() as data_root:
+        postgres = EmbeddedPostgres(data_root, find_installation())
+        try:
+            await postgres.start()
+            person = await asyncio.create_subprocess_exec("cat", cwd=postgres.data_dir, stdin=PIPE)
+            postgres.kill()
+            await person.communicate(b"")
+            assert person.returncode == 0
         finally:
             postgres.kill()
 

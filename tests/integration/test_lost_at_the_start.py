@@ -15,9 +15,10 @@ from server.persistence import inspection, pool
 from server.persistence.failures import UnreachableError
 from server.persistence.inspection import connection_to
 from server.persistence.known_types import KnowingConnection
-from server.persistence.migrator import Migrator
+from server.persistence.migrator import Migrator, migrator
 from server.persistence.pool import DriverConnection
 from tests.support.gate import Gate, gate_to_postgres
+from tests.support.postgres import TestServer
 
 PATIENCE_S = 20.0
 NOBODY_LISTENS = "postgresql://maitred@127.0.0.1:1/maitred"
@@ -63,6 +64,19 @@ def falling_silent(gate: Gate) -> type[DriverConnection]:
     return Silent
 
 
+class SticksAt(dict[str, str]):
+    """The statements of the migrator; nothing comes back any more from one of them on."""
+
+    def __init__(self, asked: str, gate: Gate) -> None:
+        super().__init__(migrator.QUERIES)
+        self._asked, self._gate = asked, gate
+
+    def __getitem__(self, name: str) -> str:
+        if name == self._asked:
+            self._gate.stick()
+        return super().__getitem__(name)
+
+
 async def test_a_database_that_falls_silent_ends_the_start(database_url: str, hasty: Settings) -> None:
     async with gate_to_postgres(database_url) as (gate, through), asyncio.timeout(PATIENCE_S):
         with pytest.raises(StartError, match=r"it did not answer within 0\.5 s"):
@@ -94,6 +108,24 @@ async def test_a_connection_on_which_nothing_comes_any_more_is_closed_all_the_sa
         opened(through),
     ):
         gate.stick()
+
+
+@pytest.mark.parametrize("asked", ["create_ledger", "limit_waits", "record_applied"])
+async def test_migrations_on_a_database_that_falls_silent_end_when_they_are_told_once(
+    asked: str, postgres: TestServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "END_TIMEOUT_S", 0.1)
+    async with (
+        postgres.empty_database() as url,
+        gate_to_postgres(url) as (gate, through),
+        asyncio.timeout(PATIENCE_S),
+    ):
+        monkeypatch.setattr(migrator, "QUERIES", SticksAt(asked, gate))
+        migrating = asyncio.create_task(migrate_up(settings, through, lambda _: None))
+        await gate.swallowed.wait()
+        migrating.cancel()
+        await asyncio.wait([migrating])
+        assert migrating.cancelled()
 
 
 async def test_migrations_are_not_looked_at_where_nobody_listens(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.programs import mortal
+from server.persistence.embedded import ending_with_us
 
 PROGRAM = Path(sys.executable).parent / "nats-server"
 LISTENING = re.compile(r"Listening for client connections on 127\.0\.0\.1:(\d+)")
@@ -34,7 +34,9 @@ class NatsServer:
         config.write_text(
             f'listen: "127.0.0.1:{self.port or -1}"\njetstream {{ store_dir: "{streams}", sync_interval: always }}\n'
         )
-        self._process = subprocess.Popen(mortal(PROGRAM, "-c", config), stderr=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            ending_with_us(PROGRAM, "-c", config), stderr=subprocess.PIPE, text=True
+        )
         assert self._process.stderr is not None
         told = []
         for line in self._process.stderr:

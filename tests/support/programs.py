@@ -21,17 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from server.cli.failures import ExitCode
-from server.persistence.embedded.account import Account
 from tests.support.ready_interpreter import FILES, Request
 
 PROGRAM = (sys.executable, "-c", "from server.entry import main; main()")
 READY = (sys.executable, "-c", "from tests.support.ready_interpreter import run_copies; run_copies()")
 ROOT = Path(__file__).parents[2]
-
-
-def mortal(*command: str | Path) -> list[str]:
-    """The command line of a program that ends when the process that starts it does, even if that one is killed."""
-    return Account("this", os.geteuid(), os.getegid(), lent=False).command(*command)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from importlib import metadata
 
 import redis.asyncio
 
-from tests.support.programs import mortal
+from server.persistence.embedded import ending_with_us
 
 PASSWORD = "open-sesame"
 READY = b"Ready to accept connections"
@@ -52,7 +52,9 @@ async def running_redis() -> AsyncIterator[TestRedis]:
         port = probe.getsockname()[1]
     options = f"--port {port} --bind 127.0.0.1 --save '' --appendonly no --requirepass {PASSWORD}".split()
     options = [option if option != "''" else "" for option in options]
-    process = await asyncio.create_subprocess_exec(*mortal(_program(), *options), stdout=PIPE, stderr=DEVNULL)
+    process = await asyncio.create_subprocess_exec(
+        *ending_with_us(_program(), *options), stdout=PIPE, stderr=DEVNULL
+    )
     server = TestRedis(f"redis://default:{PASSWORD}@127.0.0.1:{port}/1", process)
     try:
         assert process.stdout is not None

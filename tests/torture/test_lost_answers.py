@@ -11,7 +11,18 @@ from loadgen.checking.history import digest_of
 from maitred.v1.booking_service_pb2 import PutBookingResponse
 from maitred_client import AsyncMaitredClient, RetryPolicy, TransportError
 from maitred_client.messages import GetBookingRequest
-from server.torture.answers import AnswerLoss, LostAnswers
+from server.torture.answers import (
+    DATA,
+    END_STREAM,
+    HEAD,
+    HEADERS,
+    PADDED,
+    PREFACE_BYTES,
+    REQUEST_ID_HEAD,
+    RST_STREAM,
+    AnswerLoss,
+    LostAnswers,
+)
 from server.torture.passage import Passage, TcpTarget
 from tests.builders.world import World, small_world
 from tests.conftest import Served
@@ -77,6 +88,46 @@ async def test_answers_that_are_not_lost_arrive_on_the_same_connection(
     assert arrived + answers.lost == 40
     assert 5 < answers.lost < 35
     assert len(answers.digests) == answers.lost
+
+
+REQUEST_ID = "3f0e7a52-7f6b-4f0f-9d3b-0a8a3c1b2d4e"
+MESSAGE_HEAD = bytes(5)
+REQUEST = MESSAGE_HEAD + REQUEST_ID_HEAD + REQUEST_ID.encode()
+
+
+def frame(kind: int, payload: bytes = b"", flags: int = 0) -> bytes:
+    return HEAD.pack(0, len(payload), kind, flags, 1) + payload
+
+
+def losing(answers: LostAnswers) -> AnswerLoss:
+    """Of a connection on which a change has been asked for, and whose answers are lost."""
+    answers.share = 1.0
+    loss = AnswerLoss(answers)
+    loss.sent(bytes(PREFACE_BYTES) + frame(DATA, REQUEST))
+    return loss
+
+
+def test_what_is_padded_is_remembered_without_the_padding(answers: LostAnswers) -> None:
+    loss = losing(answers)
+    padded = bytes((2,)) + MESSAGE_HEAD + b"answer" + bytes(2)
+    loss.answered(frame(HEADERS) + frame(DATA, padded, PADDED) + frame(HEADERS, flags=END_STREAM))
+    assert answers.digests == {REQUEST_ID: digest_of(b"answer")}
+
+
+def test_an_answer_that_its_caller_gave_up_meanwhile_is_not_compared(answers: LostAnswers) -> None:
+    loss = losing(answers)
+    loss.answered(frame(HEADERS) + frame(DATA, MESSAGE_HEAD + b"ans"))
+    loss.sent(frame(RST_STREAM, bytes(4)))
+    loss.answered(frame(DATA, b"wer") + frame(HEADERS, flags=END_STREAM))
+    assert answers.digests == {}
+
+
+def test_frames_go_on_as_soon_as_they_are_whole(answers: LostAnswers) -> None:
+    loss = AnswerLoss(answers)
+    settings, ping = frame(4, bytes(6)), frame(6, bytes(8))
+    assert loss.answered(settings) == settings
+    assert loss.answered(ping[:12]) == b""
+    assert loss.answered(ping[12:]) == ping
 
 
 async def test_two_lost_answers_to_one_request_that_differ_are_told() -> None:

@@ -40,9 +40,10 @@ class Echo:
         self.asked = b""
         self.answered = asyncio.Event()
         self.left = asyncio.Event()
-        self._tasks: set[asyncio.Task[None] | None] = set()
+        self.writer: asyncio.StreamWriter | None = None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writer = writer
         with suppress(ConnectionError):
             while data := await reader.read(65_536):
                 self.asked += data
@@ -105,6 +106,13 @@ async def connected() -> AsyncIterator[tuple[Echo, Caller, Link, int]]:
         yield echo, caller, link, port
 
 
+async def often_answered(other: Caller) -> None:
+    """By then whatever was said before over another connection would have arrived."""
+    for _ in range(20):
+        other.say(b".")
+        await other.hear(1)
+
+
 async def test_bytes_go_through_both_ways_as_they_are() -> None:
     async with connected() as (_, caller, _link, _port):
         caller.say(LARGE)
@@ -112,13 +120,20 @@ async def test_bytes_go_through_both_ways_as_they_are() -> None:
 
 
 async def test_a_connection_that_is_cut_ends_for_both() -> None:
-    async with echoing() as (_, there), through(there) as (passage, port), calling(port) as caller:
+    async with echoing() as (echo, there), through(there) as (passage, port), calling(port) as caller:
         caller.say(b"first")
         await caller.hear(5)
         (link,) = passage.links
         link.cut()
         assert await caller.hear_all() == b""
+        await asyncio.wait_for(echo.left.wait(), WAIT_S)
         assert passage.links == set()
+
+
+async def test_a_caller_that_hangs_up_leaves_the_server_as_well() -> None:
+    async with connected() as (echo, caller, _link, _port):
+        caller.writer.close()
+        await asyncio.wait_for(echo.left.wait(), WAIT_S)
 
 
 async def test_an_answer_that_is_cut_in_the_middle_arrives_by_half() -> None:
@@ -144,13 +159,32 @@ async def test_a_stalled_connection_loses_nothing() -> None:
         link.stall()
         caller.say(b"question")
         await caller.writer.drain()
-        # By the time that somebody else has been answered this often, it would have been asked.
-        for _ in range(20):
-            other.say(b".")
-            await other.hear(1)
+        await often_answered(other)
         assert b"question" not in echo.asked
         link.resume()
         assert await caller.hear(8) == b"question"
+
+
+async def test_a_stalled_connection_tells_its_caller_nothing() -> None:
+    async with connected() as (echo, caller, link, port):
+        assert echo.writer is not None
+        link.stall()
+        echo.writer.write(b"news")
+        hearing = asyncio.create_task(caller.hear(4))
+        async with calling(port) as other:
+            await often_answered(other)
+        assert not hearing.done()
+        link.resume()
+        assert await hearing == b"news"
+
+
+async def test_what_is_slowed_waits_on_its_way() -> None:
+    async with connected() as (echo, caller, link, port), calling(port) as other:
+        link.slow(WAIT_S)
+        caller.say(b"question")
+        await caller.writer.drain()
+        await often_answered(other)
+        assert b"question" not in echo.asked
 
 
 async def test_a_slowed_connection_keeps_the_order() -> None:

@@ -91,6 +91,12 @@ def with_rows(**changed: object) -> Callable[[Evidence], Evidence]:
     return lambda found: replace(found, rows=replace(found.rows, **changed))  # type: ignore[arg-type] # its fields
 
 
+def with_two_told(found: Evidence) -> Evidence:
+    """Neither of them was lost."""
+    found.answers.digests.clear()
+    return with_call(answer_digest=digest_of(b"no"), attempt=2)(found)
+
+
 def with_lost(found: Evidence) -> Evidence:
     found.answers.digests["confirmed"] = digest_of(b"no")
     return found
@@ -118,6 +124,7 @@ def names_of_broken(found: Evidence) -> set[str]:
         (with_rows(repeated=("confirmed",)), "second effects of retried calls"),
         (with_lost, "retried calls with another answer"),
         (with_two_lost, "retried calls with another answer"),
+        (with_two_told, "retried calls with another answer"),
         (with_call(answer_digest=digest_of(b"no"), attempt=2), "retried calls with another answer"),
         (with_call(request_id="x", outcome="refused", reason="INTERNAL"), "INTERNAL, UNKNOWN and their like"),
         (with_rows(committed={**EVENTS, "e3": ("r", 3, 1)}), "events lost, invented or out of order"),
@@ -151,12 +158,28 @@ def test_what_is_wrong_breaks_the_promise_that_it_belongs_to(
     assert names_of_broken(change(evidence())) == {name}
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        with_call(method="AutoAssign", request_id="auto"),
+        lambda found: replace(found, logs={"server": "serving on 127.0.0.1:7420"}),
+        lambda found: replace(found, receiver=Receiver()),
+    ],
+)
+def test_what_is_right_breaks_no_promise(change: Callable[[Evidence], Evidence]) -> None:
+    found = change(evidence())
+    found.answers.add("auto", b"out of time")
+    kept = promises(found, delivering=bool(found.receiver.received))
+    assert {each.name for each in kept if not each.kept} <= {"answers that contradict each other"}
+
+
 def test_a_run_with_fewer_faults_than_wanted_says_which_are_missing() -> None:
     wanted = {Kind.KILL_SERVER: 2, Kind.KILL_POSTGRES: 1}
     assert list(enough_faults(wanted, {Kind.KILL_SERVER: 2, Kind.KILL_POSTGRES: 1})) == []
     assert list(enough_faults(wanted, {Kind.KILL_SERVER: 1, Kind.KILL_POSTGRES: 3})) == [
         "kill a server process: 1 of 2"
     ]
+    assert list(enough_faults(wanted, {Kind.KILL_SERVER: 2})) == ["kill PostgreSQL: 0 of 1"]
 
 
 def test_calls_are_counted_by_what_they_came_to() -> None:

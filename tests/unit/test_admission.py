@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.errors import Reason, refuse
+from server.rpc import admission as admission_module
 from server.rpc.admission import CALLS_ENOUGH, JUDGED_CALLS, RETRY_S_MAX, TIMES_MAX, Admission, Fate, Needed
 from server.rpc.interceptors.admission import AdmissionInterceptor
 from server.rpc.interceptors.unary import Context
@@ -167,10 +168,11 @@ def test_a_few_slow_calls_prove_nothing(fate: Fate) -> None:
     assert admission.enter(HOLD, 0.5) is None
 
 
+@pytest.mark.parametrize("fate", [Fate.ANSWERED, Fate.GIVEN_UP])
 @pytest.mark.parametrize(("passed_s", "taken"), [(0.9, False), (1.9, False), (2.1, True)])
-def test_what_took_long_is_forgotten_soon(passed_s: float, taken: bool) -> None:
+def test_what_took_long_is_forgotten_soon(passed_s: float, taken: bool, fate: Fate) -> None:
     clock = Clock()
-    admission = after(clock, 0.8)
+    admission = after(clock, 0.8, fate=fate)
     clock.now_s += passed_s
     assert (admission.enter(HOLD, 0.5) is None) is taken
 
@@ -246,7 +248,23 @@ async def test_a_call_is_late_that_ran_out_of_time_and_answered_with_whatever_el
     assert (calls.fates, calls.in_work) == ([fate], 0)
 
 
-async def test_who_takes_calls_waits_while_as_many_are_in_work_as_may_be_and_none_is_turned_away() -> None:
+async def test_who_waits_for_the_end_of_what_is_in_work_waits_for_the_last() -> None:
+    admission = Admission(2)
+    await admission.idle()
+    for _ in range(2):
+        admission.enter(HOLD, None)
+    waiting = asyncio.ensure_future(admission.idle())
+    for _ in range(2):
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        admission.leave(HOLD, 0.1, Fate.ANSWERED)
+    await waiting
+
+
+async def test_who_takes_calls_waits_while_as_many_are_in_work_as_may_be_and_none_is_turned_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(admission_module, "STALLED_S", 600.0)
     admission = Admission(1)
     admission.enter(HOLD, None)
     waiting = asyncio.ensure_future(admission.room())

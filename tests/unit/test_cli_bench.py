@@ -13,6 +13,7 @@ from server.cli import app, bench_evenings
 from server.cli.failures import ExitCode, report
 from server.simulation.seating import RULES
 
+NOWHERE = "postgresql://maitred@127.0.0.1:1/maitred"
 SMALLEST = ("bench", "planner", "--tables", "8", "--loads", "120", "--seeds", "2")
 
 
@@ -85,8 +86,14 @@ def test_a_profile_is_of_one_process(
         ("bench --history runs compare 2031", "--history", "goes with the whole run"),
         ("bench --quick --only overload,planner_ms", "--only", "--quick leaves out overload"),
         ("bench --processes 257", "--processes", "256"),
+        ("bench --callers 20001", "--callers", "20000"),
+        ("bench --clients 65", "--clients", "64"),
         ("load --servers 257", "--servers", "256"),
+        ("load --processes 65", "--processes", "64"),
+        ("load --lines 1001", "--lines", "1000"),
         ("bench plans --tables 1001", "--tables", "1000"),
+        ("migrate check --data-dir {folder} --database-url {nowhere}", "--data-dir", "goes without"),
+        ("serve --database-url {nowhere} --port 0 --data-dir {folder}", "--data-dir", "goes without"),
         ("torture --workers 0 --kills-of-workers 2", "--kills-of-workers", "goes with --workers"),
         ("torture --scenario {few} --clients 3", "--clients", "2 bookings are too few"),
     ],
@@ -104,10 +111,19 @@ def test_what_would_have_no_effect_or_could_not_be_is_refused_before_anything_is
         re.sub(r"(?m)^count = .*", "count = 2", (files("loadgen") / "scenarios" / "torture.toml").read_text())
     )
     monkeypatch.setenv("COLUMNS", "200")
-    assert run(monkeypatch, *arguments.format(few=few).split()) is ExitCode.USAGE
+    words = arguments.format(few=few, folder=tmp_path, nowhere=NOWHERE).split()
+    assert run(monkeypatch, *words) is ExitCode.USAGE
     (line,) = (line for line in capfd.readouterr().err.splitlines() if "Invalid value" in line)
     assert option in line
     assert complaint in line
+
+
+def test_a_data_folder_may_be_typed_where_the_environment_has_a_database(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MAITRED_DATABASE_URL", NOWHERE)
+    assert run(monkeypatch, "migrate", "check", "--data-dir", str(tmp_path)) is ExitCode.NOT_READY
+    assert "the database cannot be reached" in capfd.readouterr().err
 
 
 async def test_a_program_that_does_not_start_ends_a_measurement_with_what_it_said(

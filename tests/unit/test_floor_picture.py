@@ -8,6 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from maitred_client.messages import DayOfWeek, ServicePeriod, ServicePolicy
@@ -162,6 +163,13 @@ def test_every_line_fits_the_width_it_was_given() -> None:
     drawn = picture(assigned("a", "b", start=1, party=6, label="1234567"), now=at(2))
     for width in (40, 80, 120):
         assert max(len(line) for line in printed(drawn, width=width).splitlines()[:8]) <= width
+
+
+@pytest.mark.parametrize("kind", [BarKind.ASSIGNMENT, BarKind.BLOCK])
+def test_words_whose_characters_take_two_cells_push_nothing_out_of_its_column(kind: BarKind) -> None:
+    wide = printed(picture(Claim(kind, ("a",), at(1), at(4), "結婚式", 2), now=at(4.5)))
+    narrow = printed(picture(Claim(kind, ("a",), at(1), at(4), "party", 2), now=at(4.5)))
+    assert cell_len(line_of(wide, "T1").split("┃")[0]) == cell_len(line_of(narrow, "T1").split("┃")[0])
 
 
 def test_merges_holds_and_blocks_can_be_told_apart_without_color() -> None:

@@ -4,8 +4,16 @@ It is a child of this process, listens on a UNIX socket only, keeps what it comm
 never outlives us. Nothing here is downloaded: the binaries come from the distribution or from a wheel.
 """
 
+from server.persistence.embedded.account import ending_with_us
 from server.persistence.embedded.errors import EmbeddedPostgresError
 from server.persistence.embedded.installation import Installation, Source, find_installation
 from server.persistence.embedded.postgres import EmbeddedPostgres
 
-__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "Installation", "Source", "find_installation"]
+__all__ = [
+    "EmbeddedPostgres",
+    "EmbeddedPostgresError",
+    "Installation",
+    "Source",
+    "ending_with_us",
+    "find_installation",
+]

@@ -27,10 +27,8 @@ class Account:
     lent: bool
 
     def command(self, *arguments: str | Path) -> list[str]:
-        """The command line that runs `arguments` as this account, and that dies with this process."""
-        identity = f"{self.uid}:{self.gid}" if self.lent else "-"
-        launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), identity]
-        return [*launcher, *map(str, arguments)]
+        """The command line that runs `arguments` as this account, and that is interrupted when this process ends."""
+        return ending_with_us(*arguments, identity=f"{self.uid}:{self.gid}" if self.lent else "-")
 
     def runs(self, *arguments: str | Path) -> bool:
         """Whether this account can run a short command; says nothing about why not."""
@@ -62,6 +60,15 @@ class Account:
             )
         self.own(path)
         path.chmod(0o700)
+
+
+def ending_with_us(*arguments: str | Path, identity: str = "-") -> list[str]:
+    """The command line that runs `arguments`, and that is interrupted when this process ends, even by `kill -9`.
+
+    Started from the main thread: the kernel takes the end of another one for that of the process.
+    """
+    launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), identity]
+    return [*launcher, *map(str, arguments)]
 
 
 def choose_account(data_dir: Path) -> Account:

@@ -181,8 +181,9 @@ def stop_orphans(data_dir: Path) -> None:
 
 
 def _working_in(data_dir: Path) -> list[psutil.Process]:
-    """PostgreSQL's processes all work in their data directory, and nobody else has a reason to."""
-    return [process for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == str(data_dir)]
+    """PostgreSQL's processes all work in their data directory. A person who looks around there has another program."""
+    at_work = {"name": "postgres", "cwd": str(data_dir)}
+    return [process for process in psutil.process_iter([*at_work]) if process.info == at_work]
 
 
 def _turn_over(log_file: Path) -> None:

@@ -68,7 +68,8 @@ class Migrator:
         fails; a file that fails in its transaction leaves nothing behind, and those before it stay applied.
         """
         self._check_target(target)
-        async with self._connection() as connection, self._locked(connection):
+        async with self._connection() as connection:
+            await self._lock(connection)
             await connection.execute(QUERIES["create_ledger"])
             await connection.fetchval(QUERIES["choose_exclusion_form"], self._exclusion_form)
             applied = await _applied(connection)
@@ -126,19 +127,13 @@ class Migrator:
         finally:
             await close_connection(connection)
 
-    @asynccontextmanager
-    async def _locked(self, connection: Connection) -> AsyncIterator[None]:
-        """Polls for the lock: a concurrent index build would wait for a blocked statement."""
+    async def _lock(self, connection: Connection) -> None:
+        """Polls for the lock: a concurrent index build would wait for a blocked statement. It ends with the session."""
         deadline = time.monotonic() + self._lock_wait_s
         while not await connection.fetchval(QUERIES["try_lock"]):
             if time.monotonic() >= deadline:
                 raise MigrationLockTimeoutError(await self._who_is_in_the_way(connection))
             await asyncio.sleep(_LOCK_POLL_S)
-        try:
-            yield
-        finally:
-            if not connection.is_closed():
-                await connection.fetchval(QUERIES["unlock"])
 
     async def _who_is_in_the_way(self, connection: Connection) -> str:
         holder = await connection.fetchrow(QUERIES["lock_holder"])
@@ -164,10 +159,13 @@ async def _apply(connection: Connection, migration: Migration) -> None:
     try:
         if migration.transactional:
             await _limit_waits(connection, _LOCK_TIMEOUT_MS, _STATEMENT_TIMEOUT_MS)
-            async with connection.transaction():
-                await _keep_changes_out(connection)
-                await connection.execute(migration.sql)
-                await _record(connection, migration, started)
+            transaction = connection.transaction()
+            await transaction.start()
+            await _keep_changes_out(connection)
+            await connection.execute(migration.sql)
+            await _record(connection, migration, started)
+            # What fails is rolled back by the end of its session: a database that says nothing could not be asked to.
+            await transaction.commit()
         else:
             await _limit_waits(connection, _UNBOUNDED_LOCK_TIMEOUT_MS, _LONG_STATEMENT_TIMEOUT_MS)
             await _drop_unfinished(connection, migration)

@@ -29,10 +29,6 @@ VALUES ($1, $2, $3, clock_timestamp(), $4);
 -- Takes the migration lock for this session if nobody has it, without waiting.
 SELECT pg_try_advisory_lock(7235812604417251309) AS locked;
 
--- name: unlock
--- Gives the migration lock back.
-SELECT pg_advisory_unlock(7235812604417251309) AS unlocked;
-
 -- name: lock_holder
 -- The session that holds the migration lock, as far as we may see it.
 SELECT locks.pid, activity.application_name, activity.client_addr::text AS client_addr
