@@ -75,7 +75,7 @@ class TableSets:
     partners: tuple[int, ...] = field(repr=False)
     # For each table the positions of those that have it among their partners.
     partner_of: tuple[tuple[int, ...], ...] = field(repr=False, compare=False)
-    # How many tables there are of each number of seats, by rising seats.
+    # How many tables in service there are of each number of seats, by rising seats.
     seat_mix: tuple[tuple[int, int], ...] = field(repr=False, compare=False)
     position_of: Mapping[int, int] = field(repr=False, compare=False)
     equipped: Mapping[str, int] = field(repr=False, compare=False)
@@ -115,7 +115,7 @@ class TableSets:
             free,
             usable,
             _transposed(usable),
-            tuple(sorted(Counter(table.capacity for table in tables).items())),
+            tuple(sorted(Counter(table.capacity for table in tables if table.in_service).items())),
             # Keyed by the number inside the id: hashing a UUID object costs several times as much.
             {table.table_id.int: index for index, table in enumerate(tables)},
             equipped,

@@ -21,7 +21,7 @@ START_SLOTS = 3
 # Planning prefers gaps that a party closes, so such a gap gets more than its share of the parties. Measured.
 PULL = 2.5
 
-# How many tables there are of each number of seats, by rising seats.
+# How many tables in service there are of each number of seats, by rising seats.
 SeatMix: TypeAlias = tuple[tuple[int, int], ...]
 
 

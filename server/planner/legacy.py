@@ -111,7 +111,9 @@ def legacy_terms(measures: Measures, scarce: Sequence[float], lost: int) -> dict
 
 
 def _steps_from(first: int, mask: int, touching: Sequence[int]) -> int:
-    """How many steps within the set its farthest table is from the first."""
+    """How many steps within the set its farthest table is from the first; the number of its tables when one of them is
+    out of reach.
+    """
     reached = frontier = 1 << first
     steps = -1
     while frontier:
@@ -119,4 +121,4 @@ def _steps_from(first: int, mask: int, touching: Sequence[int]) -> int:
         near = reduce(or_, (touching[at] for at in positions(frontier)))
         frontier = near & mask & ~reached
         reached |= frontier
-    return steps
+    return steps if reached == mask else mask.bit_count()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from server.domain.booking import Party
-from server.domain.policy import PlanEngine, ServicePolicy
+from server.domain.policy import Combinations, PlanEngine, ServicePolicy
 from server.errors import Reason
 from server.planner.catalog import TableSets
 from server.planner.legacy import legacy_terms, measure, scarcities
@@ -107,6 +107,14 @@ def test_the_steps_between_tables_are_counted_from_the_first_by_name() -> None:
         for p in (middle_first, middle_last)
     ]
     assert costs == [1, 2]
+
+
+def test_a_table_out_of_reach_is_as_many_steps_away_as_the_set_has_tables() -> None:
+    # Parties below six may have tables that don't touch.
+    combinations = Combinations(adjacency_party_size_min=6)
+    apart = floor([table(number, 4) for number in (1, 2, 3)], [(1, 2)])
+    sets = TableSets.of(apart, combinations)
+    assert [measure(sets, members, 5).adjacency_cost for members in ((0, 1), (0, 2), (0, 1, 2))] == [1, 2, 3]
 
 
 def test_equal_sets_go_by_name_whatever_their_ids() -> None:

@@ -229,3 +229,15 @@ def test_a_table_gets_the_parties_that_no_smaller_table_takes() -> None:
     # An hour, buffers included, fits one of the 21 starts of the evening: a tenth of a party, drawn two and a half
     # times as strongly.
     assert (chances[4][11], chances[4][12]) == (1_000_000, round(1_000_000 * exp(-2.5 * 0.1)))
+
+
+def test_nobody_is_expected_at_a_table_out_of_service() -> None:
+    policy = evening_policy(turn_min=(60,), weights=Weights(scarcity=1))
+    # Each of the places has the table of four between two gaps; parties of two are expected at the smallest tables.
+    around = [claim(1, at(17), at(18)), claim(1, at(21, 30), at(23))]
+    alone, beside, closed = (
+        terms(ask(floor([table(1, 4), *others]), 4, policy=policy, claims=around).plans[0])["scarcity"]
+        for others in ([], [table(2, 2)], [table(2, 2, in_service=False)])
+    )
+    assert closed == alone
+    assert closed != beside

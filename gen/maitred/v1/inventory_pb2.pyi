@@ -188,7 +188,9 @@ class Restaurant(_message.Message):
     name: _builtins.str
     """1 to 200 characters."""
     time_zone: _builtins.str
-    """IANA time zone, for example "Europe/London". Local times of the service policy are read in it."""
+    """IANA time zone, for example "Europe/London". Local times of the service policy are read in it. One that a change of
+    clocks skips is read as if they had not been changed yet, so it comes after the gap; one that comes twice is the first.
+    """
     policy_version: _builtins.int
     """Rises with every change of the policy. 0 until a policy is put. Output only."""
     inventory_version: _builtins.int
