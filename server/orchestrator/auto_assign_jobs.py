@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from server.domain.auto_assign_job import AutoAssignJob
+from server.domain.auto_assign_job import AutoAssignJob, JobOutcome
 from server.domain.booking import Booking
-from server.domain.retry_plan import queued_job
+from server.domain.retry_plan import ended_job, queued_job
 from server.orchestrator.ports import OwnUnit
 from server.orchestrator.situation import Situation
 
@@ -76,3 +76,15 @@ async def queue(
     )
     await unit.put_auto_assign_job(booking.restaurant_id, booking.booking_id, job)
     return replace(booking, auto_assign_job=job)
+
+
+async def end_left_job(unit: OwnUnit, booking: Booking, now: datetime) -> Booking:
+    """Ends a job that a new need would bring back to life: its booking got tables before the worker came to it, and
+    whoever looked was told that it had ended.
+    """
+    job = booking.auto_assign_job
+    if job is None or not booking.is_queued:
+        return booking
+    ended = ended_job(job, JobOutcome.ALREADY_ASSIGNED, now)
+    await unit.put_auto_assign_job(booking.restaurant_id, booking.booking_id, ended)
+    return replace(booking, auto_assign_job=ended)

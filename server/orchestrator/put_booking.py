@@ -9,7 +9,7 @@ from server.domain.events import EventType, booking_event
 from server.domain.restaurant import Caller
 from server.domain.window import Stay
 from server.orchestrator.assigning import Intent, audit, change_of, end_holds
-from server.orchestrator.auto_assign_jobs import queue
+from server.orchestrator.auto_assign_jobs import end_left_job, queue
 from server.orchestrator.changes import Changes
 from server.orchestrator.idempotency import Once
 from server.orchestrator.ports import InventorySource, OwnUnit
@@ -105,7 +105,9 @@ async def _change(
         audit=(audit("change", after, intent, None),),
     )
     await unit.write(command.restaurant_id, changes)
-    return await queue(unit, situation, after, intent.caller.actor) if queued else after
+    if queued:
+        return await queue(unit, situation, after, intent.caller.actor)
+    return after if before.is_queued else await end_left_job(unit, after, situation.now)
 
 
 def _future_stay(situation: Situation, party: Party) -> Stay:

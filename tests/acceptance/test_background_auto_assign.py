@@ -140,6 +140,19 @@ async def test_preferences_alone_are_no_new_need(place: House, server: Served) -
     assert changed.auto_assign_job == queued.auto_assign_job
 
 
+async def test_a_job_that_has_ended_does_not_come_back_with_a_new_need(place: House, server: Served) -> None:
+    """Tables are given by hand before the worker comes to it, and nobody hands the changed booking over again."""
+    booking = await place.party(4)
+    await dispatched(place, booking)
+    await place.assign(booking, "W2")
+    changed = await place.party(4, booking_id=booking.booking_id, start=evening() + timedelta(hours=1))
+    assert (changed.needs_tables, changed.auto_assign_job.state) == (True, ENDED)
+    async with worker(server):
+        await until_nothing_is_left(server)
+    left = await place.read(booking.booking_id)
+    assert (left.needs_tables, left.auto_assign_job) == (True, changed.auto_assign_job)
+
+
 # When it ends without tables
 
 

@@ -217,7 +217,9 @@ class Assignment(_message.Message):
 
     @_builtins.property
     def window_end(self) -> _timestamp_pb2.Timestamp:
-        """End of the window, exclusive. Moves forward when a party leaves early."""
+        """End of the window, exclusive. The moment a party leaves when that is earlier; one that leaves before its window
+        begins keeps it here and claims nothing.
+        """
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:

@@ -1582,7 +1582,7 @@ class UnassignTablesResponse(_message.Message):
 
     @_builtins.property
     def assignment(self) -> _assignment_pb2.Assignment:
-        """What is left of the assignment; unset when nothing is."""
+        """What is left, as an assignment with an id of its own; unset when nothing is."""
 
     def __init__(
         self,

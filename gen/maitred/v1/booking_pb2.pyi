@@ -350,7 +350,7 @@ class AutoAssignJob(_message.Message):
     """What was decided last; unspecified before the first decision."""
     reason: _reasons_pb2.ErrorReason.ValueType
     """Why it found no tables then; unset where it found some, or before the first decision. A booking that got its tables in
-    another way since keeps outcome and reason.
+    another way since keeps outcome and reason until the job is looked at again: then it is ALREADY_ASSIGNED.
     """
     trigger: Global___AutoAssignTrigger.ValueType
     """What decided; unspecified before the first decision."""

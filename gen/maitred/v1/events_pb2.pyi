@@ -63,7 +63,9 @@ class CapacityEvent(_message.Message):
     booking_id: _builtins.str
     """The booking it is about; empty when it is about none."""
     request_id: _builtins.str
-    """The request_id of the call that brought it about; the service's own when nobody called."""
+    """The request_id of the call that brought it about, or the derived one of tables that the worker gave. Empty when the
+    worker swept a hold or decided that there are no tables.
+    """
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp:
         """When it was committed, by the database's clock."""
@@ -322,7 +324,8 @@ Global___AssignmentEvent: _TypeAlias = AssignmentEvent  # noqa: Y015
 @_typing.final
 class BookingEvent(_message.Message):
     """A booking was put or changed, or went on to another status. Carried by capacity.booking.changed and
-    capacity.booking.transitioned.
+    capacity.booking.transitioned; the latter also tells, with the same status twice, that a changed booking has tables for
+    its new need. A move that changes nothing of this raises the revision and is told as capacity.assignment.* alone.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

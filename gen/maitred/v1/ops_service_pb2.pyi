@@ -226,7 +226,7 @@ class OutboxEvent(_message.Message):
     booking_id: _builtins.str
     """The booking it is about, if any."""
     idempotency_key: _builtins.str
-    """The request that made the change."""
+    """The request that made the change; see CapacityEvent.request_id."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was committed."""
@@ -633,7 +633,7 @@ class AuditEntry(_message.Message):
     resource_id: _builtins.str
     """The id of that."""
     reason: _builtins.str
-    """Why, as the caller put it; may be empty."""
+    """Why, in the caller's words or the service's, for a block its note; may be empty."""
     floor_version: _builtins.int
     """The change it belongs to: the restaurant's floor version after it."""
     @_builtins.property
