@@ -23,6 +23,8 @@ from server import news
 from server.bootstrap import serving
 from server.config import Settings, load_settings
 from server.lifecycle import keep_what_is_there
+from tests.builders.world import World, small_world
+from tests.builders.world_extras import House, house
 from tests.support.kept import RememberedDiaries
 from tests.support.own_rows import make_views, url_of_own_rows
 from tests.support.postgres import PostgresForm, TestServer, postgres_forms, running_postgres
@@ -223,3 +225,13 @@ async def each_server(each_postgres: TestServer, settings: Settings) -> AsyncIte
 async def client(server: Served) -> AsyncIterator[AsyncMaitredClient]:
     async with server.client() as connected:
         yield connected
+
+
+@pytest.fixture
+async def world(client: AsyncMaitredClient) -> World:
+    return await small_world(client)
+
+
+@pytest.fixture
+async def place(client: AsyncMaitredClient) -> House:
+    return await house(client)

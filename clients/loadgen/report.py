@@ -1,5 +1,6 @@
 """What a load found, as one value for programs, from which tables and pages are made as well."""
 
+from collections import Counter
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -77,12 +78,11 @@ def is_sound(report: dict[str, Any]) -> bool:
 
 def refusals(report: dict[str, Any]) -> dict[str, int]:
     """How often which word was the end of a call that was not done: a reason, or a status where there was none."""
-    counts: dict[str, int] = {}
+    counts = Counter[str]()
     for reply in report["replies"]:
         if reply["status"] != "OK":
-            word = reply["reason"] or reply["status"]
-            counts[word] = counts.get(word, 0) + reply["count"]
-    return dict(sorted(counts.items(), key=lambda item: -item[1]))
+            counts[reply["reason"] or reply["status"]] += reply["count"]
+    return dict(counts.most_common())
 
 
 def _by_outcome(result: LoadResult) -> dict[str, dict[str, float]]:

@@ -3,7 +3,6 @@
 import datetime as dt
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic_ns
@@ -87,19 +86,18 @@ class LoadRun:
         first_day = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=DAYS_AHEAD)
         self.place = Place(plan.scenario, plan.run_id, first_day)
         self._clients = ClientProcesses(plan.processes)
-        self._stack = AsyncExitStack()
         self._shortest_ttl_s = 0.0
         self._preparing_s = 0.0
         self._stopped = False
 
     async def __aenter__(self) -> Self:
-        await self._stack.enter_async_context(self._clients)
+        await self._clients.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._stack.aclose()
+        await self._clients.__aexit__(kind, error, trace)
 
     async def prepare(self, on_progress: OnProgress = lambda _number, _progress: None) -> None:
         """Puts restaurants and bookings up. Raises ClientEndedError when the server refuses them."""

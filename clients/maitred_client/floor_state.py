@@ -1,14 +1,12 @@
 """A watched floor as it is now: the snapshot with every change applied."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from maitred.v1.assignment_pb2 import Assignment, Hold
 from maitred.v1.assignment_service_pb2 import FloorDelta, FloorSnapshot, WatchFloorResponse
-from maitred.v1.events_pb2 import BlockEvent, CapacityEvent
+from maitred.v1.events_pb2 import AssignmentEvent, BlockEvent, CapacityEvent, HoldEvent
 from maitred.v1.inventory_pb2 import Block, Floor, Restaurant
 from maitred.v1.reasons_pb2 import ClaimKind
 from maitred_client.values import instant
@@ -94,11 +92,11 @@ class FloorState:
     def _happened(self, event: CapacityEvent) -> None:
         kind = event.event_type
         if kind in ("capacity.hold.created", "capacity.hold.extended"):
-            self._put(_of_hold_event(event))
+            self._put(_of_hold(event.hold))
         elif kind in ("capacity.hold.confirmed", "capacity.hold.released", "capacity.hold.expired"):
             self.claims.pop(event.hold.hold_id, None)
         elif kind == "capacity.assignment.sync":
-            self._put(_of_assignment_event(event))
+            self._put(_of_assignment(event.assignment))
         elif kind == "capacity.assignment.released":
             self.claims.pop(event.assignment.assignment_id, None)
         elif kind == "capacity.block.created":
@@ -117,69 +115,35 @@ class FloorState:
 def _claims_of(snapshot: FloorSnapshot) -> Iterator[FloorClaim]:
     yield from map(_of_hold, snapshot.holds)
     yield from map(_of_assignment, snapshot.assignments)
-    yield from map(_of_stored_block, snapshot.blocks)
+    yield from map(_of_block, snapshot.blocks)
 
 
-def _of_hold(hold: Hold) -> FloorClaim:
+def _of_hold(hold: Hold | HoldEvent) -> FloorClaim:
     return _claim(
-        ClaimKind.CLAIM_KIND_HOLD,
-        hold.hold_id,
-        hold.booking_id,
-        hold.table_ids,
-        hold.window_start,
-        hold.window_end,
-        hold.expires_at,
+        ClaimKind.CLAIM_KIND_HOLD, hold.hold_id, hold.booking_id, hold, expires_at=instant(hold.expires_at)
     )
 
 
-def _of_assignment(assignment: Assignment) -> FloorClaim:
-    return _claim(
-        ClaimKind.CLAIM_KIND_ASSIGNMENT,
-        assignment.assignment_id,
-        assignment.booking_id,
-        assignment.table_ids,
-        assignment.window_start,
-        assignment.window_end,
-    )
+def _of_assignment(held: Assignment | AssignmentEvent) -> FloorClaim:
+    return _claim(ClaimKind.CLAIM_KIND_ASSIGNMENT, held.assignment_id, held.booking_id, held)
 
 
-def _of_stored_block(block: Block) -> FloorClaim:
-    kind = ClaimKind.CLAIM_KIND_BLOCK
-    return _claim(kind, block.block_id, "", block.table_ids, block.window_start, block.window_end)
-
-
-def _of_hold_event(event: CapacityEvent) -> FloorClaim:
-    hold = event.hold
-    return _claim(
-        ClaimKind.CLAIM_KIND_HOLD,
-        hold.hold_id,
-        hold.booking_id,
-        hold.table_ids,
-        hold.start_at,
-        hold.end_at,
-        hold.expires_at,
-    )
-
-
-def _of_assignment_event(event: CapacityEvent) -> FloorClaim:
-    held = event.assignment
-    kind = ClaimKind.CLAIM_KIND_ASSIGNMENT
-    return _claim(kind, held.assignment_id, held.booking_id, held.table_ids, held.start_at, held.end_at)
-
-
-def _of_block(block: BlockEvent) -> FloorClaim:
-    kind = ClaimKind.CLAIM_KIND_BLOCK
-    return _claim(kind, block.block_id, "", block.table_ids, block.start_at, block.end_at)
+def _of_block(block: Block | BlockEvent) -> FloorClaim:
+    return _claim(ClaimKind.CLAIM_KIND_BLOCK, block.block_id, "", block)
 
 
 def _claim(
     kind: "ClaimKind.ValueType",
     owner_id: str,
     booking_id: str,
-    table_ids: Iterable[str],
-    start: Timestamp,
-    end: Timestamp,
-    expires_at: Timestamp | None = None,
+    claim: Hold | Assignment | Block | HoldEvent | AssignmentEvent | BlockEvent,
+    *,
+    expires_at: datetime | None = None,
 ) -> FloorClaim:
-    expiry = instant(expires_at) if expires_at is not None else None
-    return FloorClaim(kind, owner_id, booking_id, tuple(table_ids), instant(start), instant(end), expiry)
+    if isinstance(claim, Hold | Assignment | Block):
+        start, end = claim.window_start, claim.window_end
+    else:
+        start, end = claim.start_at, claim.end_at
+    return FloorClaim(
+        kind, owner_id, booking_id, tuple(claim.table_ids), instant(start), instant(end), expires_at
+    )

@@ -22,10 +22,6 @@ ANNOUNCEMENTS = load_queries("announcements")
 APPLICATION_NAME = "maitred listener"
 
 
-class ChannelLostError(Exception):
-    """The connection that listens is gone, or nothing comes through it any more."""
-
-
 @dataclass(frozen=True, slots=True)
 class ListenerSettings:
     """Seconds. A probe is a notification to oneself; it has to be back within `probe_timeout_s`.
@@ -103,7 +99,7 @@ class Listener:
             self._tell(lambda hearer: hearer.on_gap())
             while not await _within(self._settings.probe_s, lost.wait()):
                 await self._probe(connection)
-            raise ChannelLostError("the connection was closed")
+            raise ConnectionError("the connection was closed")
         finally:
             connection.terminate()
 

@@ -21,10 +21,6 @@ _NAME: Final = re.compile(r"--\s*name:\s*(?P<name>\S*)\s*$")
 _IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 
-class QueryFileError(ValueError):
-    """A `.sql` file breaks the format; the message names the file, the line and the remedy."""
-
-
 @dataclass(frozen=True, slots=True)
 class Query:
     """One statement. `file` is the stem of its `.sql` file; `sql` has no trailing semicolon."""
@@ -78,13 +74,13 @@ def all_queries() -> Iterator[Query]:
 
 
 def parse_queries(file: str, text: str) -> Queries:
-    """Parses the text of one file; raises `QueryFileError` at the first thing that breaks the format."""
+    """Parses the text of one file; raises ValueError at the first thing that breaks the format."""
     found: dict[str, Query] = {}
     for line_number, name, body in _blocks(file, text):
         if not _IDENTIFIER.fullmatch(name):
-            raise QueryFileError(f"{file}.sql:{line_number}: {name!r} is no lower_snake_case query name")
+            raise ValueError(f"{file}.sql:{line_number}: {name!r} is no lower_snake_case query name")
         if name in found:
-            raise QueryFileError(f"{file}.sql:{line_number}: a second query named {name!r}; rename one")
+            raise ValueError(f"{file}.sql:{line_number}: a second query named {name!r}; rename one")
         found[name] = _query(file, name, line_number, body)
     return Queries(file, found)
 
@@ -105,7 +101,7 @@ def _blocks(file: str, text: str) -> Iterator[tuple[int, str, list[str]]]:
         elif current:
             current[2].append(line)
         elif line.strip() and not line.startswith("--"):
-            raise QueryFileError(f"{file}.sql:{number}: SQL before the first '-- name:' line")
+            raise ValueError(f"{file}.sql:{number}: SQL before the first '-- name:' line")
     if current:
         yield current
 
@@ -117,10 +113,10 @@ def _query(file: str, name: str, line_number: int, body: list[str]) -> Query:
     description = " ".join(line.removeprefix("--").strip() for line in body[:head]).strip()
     sql = "\n".join(body[head:]).strip().removesuffix(";").rstrip()
     if not description.endswith("."):
-        raise QueryFileError(
+        raise ValueError(
             f"{file}.sql:{line_number}: {name} needs a description, one sentence with a full stop, "
             "in the comment lines directly under its name"
         )
     if not sql:
-        raise QueryFileError(f"{file}.sql:{line_number}: {name} has no SQL")
+        raise ValueError(f"{file}.sql:{line_number}: {name} has no SQL")
     return Query(file, name, description, sql)

@@ -33,7 +33,7 @@ async def taken_connections(url: str, most: int) -> AsyncIterator[int]:
 async def locked_restaurants(url: str) -> AsyncIterator[int]:
     """Keeps the rows of all restaurants locked while the block lasts, as every change of one does; their number.
 
-    None where PostgreSQL is away, or does not give the locks in time.
+    It is 0 where PostgreSQL is away, or does not give the locks in time.
     """
     async with AsyncExitStack() as stack:
         locked = 0

@@ -1,6 +1,6 @@
 """Rules against perfect foresight on the same evenings, over many seeds."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -88,20 +88,12 @@ def compare(
 
     An optimum of which a step takes the solver longer than `solver_seconds_max` stays an upper bound.
     """
-    evenings = (make_evening(EveningMix(), case.tables, case.load_percent / 100, seed) for seed in seeds)
-    return Outcome(case, tuple(_runs(seeds, evenings, clock, done, solver_seconds_max)))
-
-
-def _runs(
-    seeds: Sequence[int],
-    evenings: Iterator[Evening],
-    clock: Seconds,
-    done: Callable[[], None],
-    solver_seconds_max: float,
-) -> Iterator[Run]:
-    for seed, evening in zip(seeds, evenings, strict=True):
-        yield _run(evening, seed, clock, solver_seconds_max)
+    runs = []
+    for seed in seeds:
+        evening = make_evening(EveningMix(), case.tables, case.load_percent / 100, seed)
+        runs.append(_run(evening, seed, clock, solver_seconds_max))
         done()
+    return Outcome(case, tuple(runs))
 
 
 def _run(evening: Evening, seed: int, clock: Seconds, solver_seconds_max: float) -> Run:

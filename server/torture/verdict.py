@@ -1,5 +1,6 @@
 """Whether a run kept every promise: its history, the rows, what was delivered and what the programs said."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -195,11 +196,9 @@ def enough_faults(wanted: Mapping[Kind, int], happened: Mapping[Kind, int]) -> I
             yield f"{kind}: {happened.get(kind, 0)} of {number}"
 
 
-def calls_by_outcome(calls: Sequence[Recorded]) -> dict[str, dict[str, int]]:
+def calls_by_outcome(calls: Sequence[Recorded]) -> Mapping[str, Mapping[str, int]]:
     """How often each method came to what."""
-    counted: dict[str, dict[str, int]] = {}
+    counted: Mapping[str, Counter[str]] = defaultdict(Counter)
     for call in calls:
-        outcome = call.reason or call.outcome
-        of_method = counted.setdefault(call.method, {})
-        of_method[outcome] = of_method.get(outcome, 0) + 1
+        counted[call.method][call.reason or call.outcome] += 1
     return counted

@@ -20,7 +20,7 @@ from maitred_client.messages import (
 from server.orchestrator.get_operation import ANSWERS
 from server.rpc.messages.operation import RESPONSES
 from server.rpc.scopes import SERVICES
-from tests.builders.world import World, small_world
+from tests.builders.world import World
 from tests.conftest import Served
 from tests.support.database import restaurant_locked
 
@@ -34,11 +34,6 @@ def mutating() -> set[str]:
 
 async def fate(client: AsyncMaitredClient, method: str, request_id: str) -> GetOperationResponse:
     return await client.get_operation(GetOperationRequest(method=method, operation_request_id=request_id))
-
-
-@pytest.fixture
-async def world(client: AsyncMaitredClient) -> World:
-    return await small_world(client)
 
 
 def test_every_mutating_method_can_be_asked_about() -> None:

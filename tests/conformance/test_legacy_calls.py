@@ -8,7 +8,6 @@ import asyncpg
 import pytest
 
 from maitred_client import (
-    AsyncMaitredClient,
     HoldAlreadyReleasedError,
     MaitredError,
     PolicyDriftError,
@@ -170,11 +169,6 @@ CALLS: Mapping[str, Show] = {
     "tel-002": no_event_tells_who_somebody_is,
     "stm-012": a_no_show_that_comes_is_confirmed_again,
 }
-
-
-@pytest.fixture
-async def place(client: AsyncMaitredClient) -> House:
-    return await house(client)
 
 
 @pytest.mark.parametrize("case_id", CALLS)

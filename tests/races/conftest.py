@@ -1,19 +1,12 @@
-"""The small world in which races take place, and a look past the service at what they left behind."""
+"""A look past the service at what races left behind."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
-from maitred_client import AsyncMaitredClient
-from tests.builders.world import World, small_world
 from tests.conftest import Served
 from tests.races.behind_faults import Interrupted, interrupted
 from tests.support.database import Connection, connected
-
-
-@pytest.fixture
-async def world(client: AsyncMaitredClient) -> World:
-    return await small_world(client)
 
 
 @pytest.fixture

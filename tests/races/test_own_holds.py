@@ -41,12 +41,12 @@ async def changed(world: World, booking: Booking, **wanted: object) -> Booking:
     return await world.booking(booking_id=booking.booking_id, **wanted)  # type: ignore[arg-type]
 
 
-async def require_kept_out(world: World, name: str, number: int = 8) -> None:
+async def require_kept_out(world: World, name: str) -> None:
     """Nobody else gets the table, neither at the old nor at the new time, however many try at once."""
     others = [
         await world.booking(start=start)
         for start in (evening(), evening() + LATER, evening() + STAY - LATER)
-        for _ in range(number // 3)
+        for _ in range(2)
     ]
     tried = await together(world.hold(other, name) for other in others)
     assert tried.answers == ()

@@ -5,19 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from maitred_client import AsyncMaitredClient
 from server.cli.failures import ExitCode
 from tests.builders.world import evening
-from tests.builders.world_extras import House, house
+from tests.builders.world_extras import House
 from tests.conftest import Served
 from tests.support.programs import Ended, run
 
 pytestmark = pytest.mark.shared_server
-
-
-@pytest.fixture
-async def place(client: AsyncMaitredClient) -> House:
-    return await house(client)
 
 
 async def plan(server: Served, place: House, *arguments: str) -> Ended:

@@ -5,20 +5,14 @@ import re
 
 import pytest
 
-from maitred_client import AsyncMaitredClient
 from server.cli.failures import ExitCode
-from tests.builders.world import World, evening, small_world
+from tests.builders.world import World, evening
 from tests.builders.world_extras import UNKNOWN_ID
 from tests.conftest import Served
 from tests.support.database import restaurant_locked
 from tests.support.programs import Ended, run
 
 pytestmark = pytest.mark.shared_server
-
-
-@pytest.fixture
-async def world(client: AsyncMaitredClient) -> World:
-    return await small_world(client)
 
 
 async def auto_assign(server: Served, *arguments: str) -> Ended:

@@ -29,14 +29,6 @@ pytestmark = pytest.mark.shared_server
 PATIENCE_S = 60.0
 
 
-@pytest.fixture
-async def place(server: Served) -> AsyncIterator[House]:
-    from tests.builders.world_extras import house
-
-    async with server.client() as client:
-        yield await house(client)
-
-
 def watch_arguments(server: Served, place: House) -> tuple[str, ...]:
     day = evening().date().isoformat()
     where = ("--address", server.address, "--tenant", str(server.tenant_id))

@@ -53,7 +53,7 @@ def worker(server: Served, **settings: object) -> AbstractAsyncContextManager[Ru
 
 
 def request_for(
-    booking: Booking, *, cutoff: timedelta | None = None, not_before: datetime | None = None, etag: str = ""
+    booking: Booking, *, cutoff: timedelta | None = None, not_before: datetime | None = None
 ) -> DispatchAutoAssignRequest:
     return DispatchAutoAssignRequest(
         request_id=new_request_id(),
@@ -62,7 +62,6 @@ def request_for(
         actor="host@desk",
         cutoff=None if cutoff is None else Duration(seconds=int(cutoff.total_seconds())),
         not_before=None if not_before is None else stamp(not_before),
-        etag=etag,
         reason="party asked by phone",
     )
 

@@ -1,7 +1,7 @@
 """A good request for every method of the contract, and a small world in which they all are about something real."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID, uuid4
@@ -82,15 +82,7 @@ async def make_world(wire: Wire) -> World:
     held = await expect(wire, ASSIGNMENT + "HoldTables", hold, assignments.HoldTablesResponse)
     block = block_tables(world.restaurant_id, world.table_ids[5])
     blocked = await expect(wire, INVENTORY + "BlockTables", block, inventory.BlockTablesResponse)
-    return World(
-        world.restaurant_id,
-        world.zone_id,
-        world.table_ids,
-        world.booking_id,
-        world.other_booking_id,
-        held.hold.hold_id,
-        blocked.block.block_id,
-    )
+    return replace(world, hold_id=held.hold.hold_id, block_id=blocked.block.block_id)
 
 
 def put_booking(restaurant_id: str, booking_id: str) -> bookings.PutBookingRequest:

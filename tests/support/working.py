@@ -37,15 +37,14 @@ async def until_it_looked(url: str) -> None:
     await until(url, looks, [{"looked": True}])
 
 
-async def poison(url: str, restaurant_id: str, event_type: str = "capacity.from.the_future") -> str:
+async def poison(url: str, restaurant_id: str) -> str:
     """Turns the restaurant's oldest pending event into one of a type that no worker knows; its id."""
     async with connected(url) as connection:
         poisoned = await connection.fetchval(
-            "UPDATE capacity_outbox SET event_type = $2 WHERE id = ("
+            "UPDATE capacity_outbox SET event_type = 'capacity.from.the_future' WHERE id = ("
             " SELECT id FROM capacity_outbox WHERE restaurant_id = $1::text::uuid AND status = 'pending'"
             " ORDER BY floor_version, position LIMIT 1) RETURNING id::text",
             restaurant_id,
-            event_type,
         )
         return str(poisoned)
 

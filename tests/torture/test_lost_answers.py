@@ -24,7 +24,7 @@ from server.torture.answers import (
     LostAnswers,
 )
 from server.torture.passage import Passage, TcpTarget
-from tests.builders.world import World, small_world
+from tests.builders.world import World
 from tests.conftest import Served
 
 pytestmark = pytest.mark.shared_server
@@ -48,11 +48,6 @@ async def through_loss(server: Served, answers: LostAnswers) -> AsyncIterator[As
 @pytest.fixture
 def answers() -> LostAnswers:
     return LostAnswers(random.Random(1), digest_of)
-
-
-@pytest.fixture
-async def world(client: AsyncMaitredClient) -> World:
-    return await small_world(client)
 
 
 async def test_a_lost_answer_had_its_effect_and_the_repeat_gets_its_very_bytes(

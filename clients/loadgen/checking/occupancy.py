@@ -92,8 +92,7 @@ def _index(found: Occupancy) -> None:
     """By the hold or block that they name or ended, and by booking those that may concern more than that one hold."""
     for booking, operations in found.bookings.items():
         for operation in operations:
-            superseded = operation.told.answer.get("superseded_hold_ids", ()) if operation.told else ()
-            for hold_id in {operation.asked.hold_id, *superseded} - {""}:
+            for hold_id in {operation.asked.hold_id, *operation.superseded} - {""}:
                 found.naming[hold_id].append(operation)
             plain = operation.method in HOLD_TAKES and operation.is_ok
             if not plain and operation.method not in _ABOUT_ONE_HOLD:
@@ -266,9 +265,7 @@ def passes_on(operation: Operation, hold: Tenure) -> bool:
         return False
     if operation.method in ("ConfirmHold", "ReplaceHold") and operation.asked.hold_id == hold.owner_id:
         return True
-    return operation.told is not None and hold.owner_id in operation.told.answer.get(
-        "superseded_hold_ids", ()
-    )
+    return hold.owner_id in operation.superseded
 
 
 def _set_end(tenure: Tenure, enders: Iterable[tuple[Operation, Effect]], taken: dict[int, Tenure]) -> None:

@@ -100,6 +100,11 @@ class Operation:
         """What the answer says about the hold, assignment, booking or block; empty when it says nothing."""
         return dict(self.told.answer.get(member) or {}) if self.told else {}
 
+    @property
+    def superseded(self) -> Sequence[str]:
+        """The ids of holds that gave way to it, as the answer says."""
+        return self.told.answer.get("superseded_hold_ids", ()) if self.told else ()
+
     @cached_property
     def shown(self) -> tuple[Recorded, ...]:
         """The calls that show it to people: the first, and the one that was told."""

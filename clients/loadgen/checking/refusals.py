@@ -60,23 +60,28 @@ def dishonest_refusals(operations: Sequence[Operation], found: Occupancy) -> Ite
     refused = [operation for operation in operations if operation.outcome == "refused"]
     yield from _nothing_in_the_way(refused, found)
     for operation in refused:
-        judge = _JUDGES.get(operation.reason)
-        wrong = judge(operation, found) if judge else None
+        hold = found.holds.get(operation.asked.hold_id)
+        wrong = _wrong(operation, hold, found)
         if wrong:
-            hold = found.holds.get(operation.asked.hold_id)
             shown = (*(hold.taken.shown if hold else ()), *operation.shown)
             yield Violation("refused_without_cause", f"{operation.reason}, but {wrong}.", shown)
     for operation in operations:
-        if (
-            operation.is_ok
-            and operation.method == "ReleaseHold"
-            and operation.part("hold").get("state") == "expired"
-        ):
-            wrong = _not_expired(operation, found)
+        hold = found.holds.get(operation.asked.hold_id)
+        expired = operation.method == "ReleaseHold" and operation.part("hold").get("state") == "expired"
+        if operation.is_ok and expired and hold is not None:
+            wrong = _not_expired(operation, hold, found)
             if wrong:
                 yield Violation(
                     "refused_without_cause", f"The hold is called expired, but {wrong}.", operation.shown
                 )
+
+
+def _wrong(operation: Operation, hold: Tenure | None, found: Occupancy) -> str:
+    """Why the refusal cannot have been true; `hold` is the one that the call names, if it is known."""
+    if hold is not None and operation.reason in _JUDGES_OF_HOLDS:
+        return _JUDGES_OF_HOLDS[operation.reason](operation, hold, found)
+    judge = _JUDGES.get(operation.reason)
+    return judge(operation, found) if judge else ""
 
 
 def _nothing_in_the_way(refused: Sequence[Operation], found: Occupancy) -> Iterator[Violation]:
@@ -188,10 +193,7 @@ def _may_cause(tenure: Tenure, question: _Question) -> bool:
     )
 
 
-def _not_expired(operation: Operation, found: Occupancy) -> str:
-    hold = found.holds.get(operation.asked.hold_id)
-    if hold is None:
-        return ""
+def _not_expired(operation: Operation, hold: Tenure, found: Occupancy) -> str:
     expiry = earliest_expiry(hold, operation, found)
     return (
         f"its life was to last until {expiry}"
@@ -200,10 +202,7 @@ def _not_expired(operation: Operation, found: Occupancy) -> str:
     )
 
 
-def _not_confirmed(operation: Operation, found: Occupancy) -> str:
-    hold = found.holds.get(operation.asked.hold_id)
-    if hold is None:
-        return ""
+def _not_confirmed(operation: Operation, hold: Tenure, found: Occupancy) -> str:
     confirmed = any(
         other.method == "ConfirmHold" and other.asked.hold_id == hold.owner_id
         for other in _meanwhile(operation, hold, found)
@@ -211,25 +210,17 @@ def _not_confirmed(operation: Operation, found: Occupancy) -> str:
     return "" if confirmed else "nobody had asked to confirm it"
 
 
-def _not_released(operation: Operation, found: Occupancy) -> str:
-    hold = found.holds.get(operation.asked.hold_id)
-    if hold is None:
-        return ""
+def _not_released(operation: Operation, hold: Tenure, found: Occupancy) -> str:
     released = any(
-        effect_on_hold(other, hold) != "none" or hold.owner_id in _superseded(other)
+        effect_on_hold(other, hold) != "none" or hold.owner_id in other.superseded
         for other in _meanwhile(operation, hold, found)
     )
     return "" if released else "nothing had been asked that ends it"
 
 
-def _superseded(operation: Operation) -> Sequence[str]:
-    return operation.told.answer.get("superseded_hold_ids", ()) if operation.told else ()
-
-
-def _not_missing(operation: Operation, found: Occupancy) -> str:
-    hold = found.holds.get(operation.asked.hold_id)
-    known = hold is not None and hold.taken.span.latest_ns < operation.span.earliest_ns
-    same = hold is not None and hold.restaurant_id == operation.asked.restaurant_id
+def _not_missing(operation: Operation, hold: Tenure, found: Occupancy) -> str:
+    known = hold.taken.span.latest_ns < operation.span.earliest_ns
+    same = hold.restaurant_id == operation.asked.restaurant_id
     return "the hold had been made before" if known and same else ""
 
 
@@ -239,11 +230,10 @@ def _block_not_missing(operation: Operation, found: Occupancy) -> str:
     return "the block had been made before" if known else ""
 
 
-def _not_another(operation: Operation, found: Occupancy) -> str:
+def _not_another(operation: Operation, hold: Tenure, found: Occupancy) -> str:
     """A hold that is what the call says, of a booking that nobody changed."""
-    hold = found.holds.get(operation.asked.hold_id)
     asked = operation.asked
-    if hold is None or asked.booking_id != hold.booking_id or operation.method != "ConfirmHold":
+    if asked.booking_id != hold.booking_id or operation.method != "ConfirmHold":
         return ""
     if asked.table_ids and frozenset(asked.table_ids) != (hold.table_ids or frozenset()):
         return ""
@@ -300,12 +290,14 @@ def _meanwhile(operation: Operation, hold: Tenure, found: Occupancy) -> Iterator
             yield other
 
 
-_JUDGES: Final[Mapping[str, Callable[[Operation, Occupancy], str]]] = {
+_JUDGES_OF_HOLDS: Final[Mapping[str, Callable[[Operation, Tenure, Occupancy], str]]] = {
     "HOLD_EXPIRED": _not_expired,
     "HOLD_ALREADY_CONFIRMED": _not_confirmed,
     "HOLD_ALREADY_RELEASED": _not_released,
     "HOLD_NOT_FOUND": _not_missing,
     "HOLD_MISMATCH": _not_another,
+}
+_JUDGES: Final[Mapping[str, Callable[[Operation, Occupancy], str]]] = {
     "BLOCK_NOT_FOUND": _block_not_missing,
     "BOOKING_ALREADY_ASSIGNED": _not_assigned,
     "ASSIGNMENT_NOT_FOUND": _assigned,

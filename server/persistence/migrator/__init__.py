@@ -1,6 +1,6 @@
 """Brings a database's schema up to date from numbered, immutable SQL files."""
 
-from server.persistence.migrator.errors import MigrationError, MigrationLockTimeoutError
+from server.persistence.migrator.errors import MigrationError
 from server.persistence.migrator.files import Migration, find_migrations, read_migrations
 from server.persistence.migrator.inspection import MigrationState, Problem, ProblemKind, State
 from server.persistence.migrator.migrator import ExclusionForm, Migrator
@@ -9,7 +9,6 @@ __all__ = [
     "ExclusionForm",
     "Migration",
     "MigrationError",
-    "MigrationLockTimeoutError",
     "MigrationState",
     "Migrator",
     "Problem",

@@ -2,8 +2,6 @@
 
 
 class MigrationError(RuntimeError):
-    """A migration file or the database's record of it is not in order; the message names it and a remedy."""
-
-
-class MigrationLockTimeoutError(MigrationError):
-    """Another process was still migrating when the bounded wait ended. Trying again is harmless."""
+    """A migration file or the database's record of it is not in order, or another process was still migrating when the
+    bounded wait ended; the message names it and a remedy.
+    """

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias, cast
 import asyncpg
 
 from server.persistence.failures import DRIVER_ERRORS, not_allowed, unreachable
-from server.persistence.migrator.errors import MigrationError, MigrationLockTimeoutError
+from server.persistence.migrator.errors import MigrationError
 from server.persistence.migrator.files import Migration
 from server.persistence.migrator.inspection import (
     Applied,
@@ -63,9 +63,9 @@ class Migrator:
     async def up(self, target: int | None = None) -> list[Migration]:
         """Applies what is pending, up to and including version `target`; answers what this call applied.
 
-        Any number of processes may do this at once. Raises `MigrationLockTimeoutError` when another one
-        takes too long, and `MigrationError` when an applied file was changed, a number was left out, or a file
-        fails; a file that fails in its transaction leaves nothing behind, and those before it stay applied.
+        Any number of processes may do this at once. Raises `MigrationError` when another one takes too long, an applied
+        file was changed, a number was left out, or a file fails; a file that fails in its transaction leaves nothing
+        behind, and those before it stay applied.
         """
         self._check_target(target)
         async with self._connection() as connection:
@@ -132,7 +132,7 @@ class Migrator:
         deadline = time.monotonic() + self._lock_wait_s
         while not await connection.fetchval(QUERIES["try_lock"]):
             if time.monotonic() >= deadline:
-                raise MigrationLockTimeoutError(await self._who_is_in_the_way(connection))
+                raise MigrationError(await self._who_is_in_the_way(connection))
             await asyncio.sleep(_LOCK_POLL_S)
 
     async def _who_is_in_the_way(self, connection: Connection) -> str:
