@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Final, TypeAlias
 from urllib.request import urlopen
 
@@ -124,6 +125,9 @@ def _read(url: str) -> str:
     try:
         with urlopen(url, timeout=READ_S) as answer:  # noqa: S310 the scheme has been looked at
             text: str = answer.read().decode()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise NotReadError(f"{url}: {error}") from None
+    except (ValueError, HTTPException) as error:
+        # Its text alone may be whatever came instead of an answer.
+        raise NotReadError(f"{url}: {error!r}") from None
     return text

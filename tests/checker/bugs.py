@@ -12,6 +12,7 @@ from tests.checker.scene import NoOccasionError, Scene
 # Each bug with the word that the checker has for it.
 BUGS: Mapping[Callable[[Scene], None], str] = {
     false_answers.table_given_twice: "table_given_twice",
+    false_answers.confirmed_table_given: "table_given_twice",
     false_answers.hold_lost_a_second_early: "table_given_twice",
     false_answers.own_hold_in_the_way: "refused_without_cause",
     false_answers.refusal_invented: "refused_without_cause",

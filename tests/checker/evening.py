@@ -16,7 +16,8 @@ START_NS = 5_000_000 * MS
 WALL_NS = 1_795_000_000_000 * MS
 # By how much the service's clock differs from the clients'; the checker is told to allow more.
 SKEW_MS = 20
-HOURS = tuple(f"2026-11-27T{hour:02d}:00:00+00:00" for hour in range(17, 23))
+# Half hours: windows that follow one another share an hour.
+HOURS = tuple(f"2026-11-27T{hour:02d}:30:00+00:00" for hour in range(17, 23))
 
 GOING = ("confirmed", "checked_in", "no_show")
 OFTEN = {"check_in": 4, "complete": 6, "cancel": 1, "no_show": 2, "undo_no_show": 4}

@@ -16,6 +16,14 @@ def table_given_twice(scene: Scene) -> None:
     scene.add(held, **after(held), **like)
 
 
+def confirmed_table_given(scene: Scene) -> None:
+    """Another booking gets tables that somebody's hold has become."""
+    call = scene.calls[scene.pick(lambda call: ok("ConfirmHold")(call) and scene.is_quiet(call, 10))]
+    part = {**call.answer["assignment"], "assignment_id": "assignment-x", "booking_id": "booking-x"}
+    like = {"method": "AssignTables", "booking_id": "booking-x", "hold_id": ""}
+    scene.add(call, **after(call), **like, table_ids=tuple(part["table_ids"]), answer={"assignment": part})
+
+
 def hold_lost_a_second_early(scene: Scene) -> None:
     """Somebody else got the table although the hold had a while to live, and nobody had asked for its end."""
     held = scene.calls[

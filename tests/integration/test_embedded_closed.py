@@ -1,13 +1,16 @@
 """A data directory that this user may not use, or that has no database: said in words, whatever was to be done."""
 
+import os
 import socket
+import stat
 from pathlib import Path
 
 import pytest
 
 from server.cli.failures import ExitCode
 from server.persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError, find_installation
-from server.persistence.embedded.layout import layout_of
+from server.persistence.embedded.account import choose_account
+from server.persistence.embedded.layout import layout_of, prepare_data_root
 from server.persistence.embedded.locks import owned_elsewhere
 from tests.support.postgres import scratch_directory
 from tests.support.programs import run
@@ -31,6 +34,14 @@ async def test_a_file_that_cannot_be_opened_ends_the_start_with_its_reason() -> 
         layout_of(data_root, find_installation()).running_lock.mkdir()
         with pytest.raises(EmbeddedPostgresError, match=r"Is a directory.*\.lock"):
             await postgres.start()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root lends an account")
+def test_a_directory_that_root_has_made_closed_lets_the_account_pass_that_it_lends() -> None:
+    with scratch_directory() as data_root:
+        data_root.chmod(0o700)
+        prepare_data_root(data_root, choose_account(data_root))
+        assert stat.S_IMODE(data_root.stat().st_mode) == 0o711
 
 
 LOOKING = (

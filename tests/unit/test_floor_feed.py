@@ -270,6 +270,23 @@ async def test_who_catches_up_is_not_told_what_was_deleted_in_part_meanwhile() -
     assert refused.value.refusal.metadata["compacted_floor_version"] == "5"
 
 
+async def test_who_catches_up_while_an_earlier_state_of_the_database_is_brought_back_has_to_start_over() -> (
+    None
+):
+    log = Log(version=9)
+    question = WatchFloorQuestion(RESTAURANT, FloorPlace(4), NEVER_S)
+    async with feeding(log) as feed, asyncio.timeout(PATIENCE_S):
+        watch = WatchFloor(log, feed)(Caller(TENANT, "tests", frozenset()), question)
+        for version in (5, 6, 7):
+            seen = await anext(watch)
+            assert isinstance(seen, FloorChange)
+            assert seen.floor_version == version
+        log.version = 7
+        with pytest.raises(ServiceError) as refused:
+            await anext(watch)
+    assert refused.value.reason is Reason.WATCH_TOKEN_COMPACTED
+
+
 async def test_who_knows_more_than_those_who_watch_already_is_told_nothing_twice() -> None:
     log = Log(version=8)
     question = WatchFloorQuestion(RESTAURANT, FloorPlace(11), 0.001)

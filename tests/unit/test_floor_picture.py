@@ -162,7 +162,21 @@ def test_a_bar_stands_where_its_window_is() -> None:
 def test_every_line_fits_the_width_it_was_given() -> None:
     drawn = picture(assigned("a", "b", start=1, party=6, label="1234567"), now=at(2))
     for width in (40, 80, 120):
-        assert max(len(line) for line in printed(drawn, width=width).splitlines()[:8]) <= width
+        lines = printed(drawn, width=width).splitlines()
+        assert max(len(line) for line in lines[:8]) <= width
+        # What does not fit is wrapped to the next line.
+        assert lines[3] == "Hall"
+
+
+def test_the_axis_names_as_many_hours_as_it_has_room_for_and_each_whole() -> None:
+    wide, narrow, long = (
+        printed(draw("", TABLES, (), opens=FIVE, closes=at(hours)), width=width).splitlines()[2].split()
+        for hours, width in ((3, 80), (5, 36), (20, 36))
+    )
+    assert wide == ["17:00", "18:00", "19:00"]
+    assert narrow == ["17", "18", "19", "20", "21"]
+    assert 5 < len(long) < 20
+    assert {len(hour) for hour in long} == {2}
 
 
 @pytest.mark.parametrize("kind", [BarKind.ASSIGNMENT, BarKind.BLOCK])

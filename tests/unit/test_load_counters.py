@@ -1,5 +1,7 @@
 """The server's own counts beside those of the callers: what agrees, what differs, and what nobody can know."""
 
+import asyncio
+import re
 from collections import Counter
 
 import pytest
@@ -64,3 +66,21 @@ async def test_an_address_that_shows_nothing_is_named() -> None:
         await read_counts(["http://127.0.0.1:9/metrics"])
     with pytest.raises(NotReadError, match="over http"):
         await read_counts(["file:///etc/hostname"])
+    for mistyped in ("http://127.0.0.1:x/metrics", "http://[::1/metrics", "http://a..b/metrics"):
+        with pytest.raises(NotReadError, match=re.escape(mistyped)):
+            await read_counts([mistyped])
+
+
+async def test_the_port_at_which_a_server_takes_calls_shows_no_counts() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        # The settings of HTTP/2.
+        writer.write(bytes((0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 8, 0)))
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(NotReadError, match="BadStatusLine") as raised:
+            await read_counts([f"http://127.0.0.1:{port}/metrics"])
+    assert str(raised.value).isprintable()

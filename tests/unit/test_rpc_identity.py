@@ -17,7 +17,9 @@ def test_the_headers_name_tenant_actor_and_scopes() -> None:
             (TENANT_HEADER, TENANT.upper()),
             (ACTOR_HEADER, " Ada "),
             (SCOPES_HEADER, "read, write"),
+            # Others are nobody's business here, and may come twice.
             ("other", "x"),
+            ("other", b"\xff"),
         ]
     )
     assert (caller.tenant_id, caller.actor) == (UUID(TENANT), "Ada")
