@@ -286,7 +286,7 @@ class Table(_message.Message):
     @_builtins.property
     def attributes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What it offers, for example "window" or "accessible": up to 16 lower-case words of letters, digits, - and _,
-        at most 32 characters each.
+        each of at most 32 characters, the first a letter or a digit.
         """
 
     def __init__(
