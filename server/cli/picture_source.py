@@ -145,7 +145,11 @@ async def _claims(
     by_id = {booking.booking_id: booking for booking in booked}
     return [
         *(_of_hold(hold, by_id.get(hold.booking_id)) for hold in held),
-        *(_of_assignment(item, by_id.get(item.booking_id)) for item in assigned),
+        *(
+            _of_assignment(item, by_id.get(item.booking_id))
+            for item in assigned
+            if not _left_before(item, by_id.get(item.booking_id))
+        ),
         *map(_of_block, blocked),
     ]
 
@@ -166,6 +170,13 @@ def _of_hold(hold: Hold, booking: Booking | None) -> Claim:
         party,
         *_stay(booking, start, end),
     )
+
+
+def _left_before(assignment: Assignment, booking: Booking | None) -> bool:
+    """Whether the party left before its window began: then the tables are free in all of it."""
+    if booking is None or not booking.HasField("checked_out_at"):
+        return False
+    return instant(booking.checked_out_at) <= instant(assignment.window_start)
 
 
 def _of_assignment(assignment: Assignment, booking: Booking | None) -> Claim:

@@ -41,7 +41,10 @@ CHANGES_NO_FLOOR = frozenset({EventType.HOLD_STRICT_CONFLICT.value})
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One outbox row in the making. `dedupe_key` names the fact, so that the same fact is enqueued once per tenant."""
+    """One outbox row in the making. `dedupe_key` names the fact, so that the same fact is enqueued once per tenant.
+
+    Ids that callers choose are unique within a restaurant only, so a key that is made of one names the restaurant, too.
+    """
 
     event_type: EventType
     dedupe_key: str
@@ -140,7 +143,7 @@ def assignment_event(event_type: EventType, assignment: Assignment, revision: in
 def booking_event(event_type: EventType, booking: Booking, from_status: BookingStatus | None) -> Event:
     return Event(
         event_type,
-        f"{booking.booking_id}:{booking.revision}",
+        f"{booking.restaurant_id}:{booking.booking_id}:{booking.revision}",
         {
             "bookingId": booking.booking_id,
             "restaurantId": booking.restaurant_id,
@@ -195,7 +198,7 @@ def auto_assign_event(
     """
     return Event(
         EventType.AUTO_ASSIGN_OUTCOME,
-        str(assignment.assignment_id) if assignment else f"{booking_id}:{job.run_number}",
+        str(assignment.assignment_id) if assignment else f"{restaurant_id}:{booking_id}:{job.run_number}",
         {
             "bookingId": booking_id,
             "restaurantId": restaurant_id,

@@ -23,6 +23,7 @@ from server.persistence.telemetry import SqlTelemetryStore
 from tests.builders.evenings import NAME, NOTE, REASON, REFERENCE, eventful_evening
 from tests.builders.world_extras import house
 from tests.conftest import Served
+from tests.support.background import dispatched, until_waiting, worker
 from tests.support.committed_events import committed_events
 from tests.support.contract import require_round_trip
 from tests.support.database import connected, row, rows
@@ -113,6 +114,29 @@ async def test_a_fact_is_enqueued_once_per_tenant_however_long_ago_it_was_delive
                 await connection.execute(AGAIN, event.event_id, event.tenant_id)
             assert refused.value.constraint_name == "capacity_outbox_once"
             await connection.execute(AGAIN, event.event_id, uuid4())
+
+
+async def test_bookings_of_one_id_in_two_restaurants_are_told_each_for_itself(server: Served) -> None:
+    """A booking's id is unique within its restaurant only. Nothing seats either party, as the worker finds."""
+    booking_id = str(uuid4())
+    async with server.client() as client:
+        places = [await house(client), await house(client)]
+        for place in places:
+            await dispatched(place, await place.party(40, booking_id=booking_id))
+        async with worker(server):
+            for place in places:
+                await until_waiting(place, await place.read(booking_id))
+    events = await committed_events(server.database_url)
+    first, second = (
+        [
+            (event.floor_version, event.position, event.event_type)
+            for event in events
+            if str(event.restaurant_id) == place.restaurant_id
+        ]
+        for place in places
+    )
+    assert first[-1][2] == EventType.AUTO_ASSIGN_OUTCOME
+    assert first == second
 
 
 # A hold that is refused

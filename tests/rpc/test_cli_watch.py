@@ -1,5 +1,5 @@
 """`maitred floor --watch` in a process of its own: lines for programs, a living picture for people, and a clean end.
-And which day `maitred floor` shows by itself, with or without a policy.
+And what `maitred floor` shows by itself: which day, and whose tables.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from maitred_client.messages import PutRestaurantRequest, Restaurant
+from maitred_client.messages import BookingAction, PutRestaurantRequest, Restaurant
 from server.cli.failures import ExitCode
 from tests.builders.world import evening
 from tests.builders.world_extras import House, always_open_policy
@@ -141,3 +141,17 @@ async def test_a_floor_is_shown_before_there_is_a_policy_to_serve_by(server: Ser
     where = ("--address", server.address, "--tenant", str(server.tenant_id))
     drawn = (await run("floor", "--restaurant", restaurant.restaurant_id, "-o", "json", *where)).json()
     assert (drawn["start"][10:16], drawn["end"][10:16]) == ("T00:00", "T00:00")
+
+
+async def test_whoever_left_before_their_time_is_not_drawn_over_who_has_the_table_now(
+    server: Served, place: House
+) -> None:
+    gone = await place.seated("W1")
+    await place.transition(gone, BookingAction.BOOKING_ACTION_CHECK_IN)
+    await place.transition(gone, BookingAction.BOOKING_ACTION_COMPLETE)
+    await place.seated("W1", party=3)
+    where = ("--address", server.address, "--tenant", str(server.tenant_id))
+    day = ("--date", evening().date().isoformat())
+    drawn = (await run("floor", "--restaurant", place.restaurant_id, *day, "-o", "json", *where)).json()
+    bars = [(bar["kind"], bar["party_size"]) for row in drawn["rows"] for bar in row["bars"]]
+    assert bars == [("assignment", 3)]
