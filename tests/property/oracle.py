@@ -181,7 +181,7 @@ class Oracle:
         """How likely no expected party fits into an idle gap of the table, in millionths."""
         if gap == 0:
             return 0
-        capacities = [other.capacity for other in self.tables.values()]
+        capacities = [other.capacity for other in self.tables.values() if other.in_service]
         smaller = max([c for c in capacities if c < table.capacity], default=0)
         hoped = 0.0
         for period in self.question.policy.periods:
@@ -197,7 +197,7 @@ class Oracle:
         if forecast:
             return {each.party_size: each.parties for each in forecast}
         usual = {1: 5, 2: 45, 3: 12, 4: 22, 5: 6, 6: 6, 7: 2, 8: 2}
-        seats = sum(table.capacity for table in self.tables.values())
+        seats = sum(table.capacity for table in self.tables.values() if table.in_service)
         taken = sum(share * size * self.turn(period, size) for size, share in usual.items())
         return {size: share * 0.6 * seats * self.length(period) / taken for size, share in usual.items()}
 

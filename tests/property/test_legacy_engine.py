@@ -65,7 +65,7 @@ def alike(oracle: Oracle, table: Table) -> int:
 
 
 def depth(oracle: Oracle, chosen: list[Table]) -> int:
-    """The distance of the farthest table of the set from the first by name."""
+    """The distance of the farthest table of the set from the first by name, and the size of a set that is apart."""
     distances: dict[UUID, int] = {chosen[0].table_id: 0}
     queue = [chosen[0].table_id]
     within = {table.table_id for table in chosen}
@@ -74,7 +74,7 @@ def depth(oracle: Oracle, chosen: list[Table]) -> int:
             if other not in distances:
                 distances[other] = distances[table_id] + 1
                 queue.append(other)
-    return max(distances.values())
+    return max(distances.values()) if distances.keys() == within else len(chosen)
 
 
 def reordered(question: Question, number: int) -> Question:

@@ -240,6 +240,21 @@ def test_what_opens_in_an_hour_that_is_skipped_before_midnight_opens_after_it() 
         assert next_opening(late, NUUK, local(start, NUUK)) == local("2025-03-30T00:15", NUUK)
 
 
+@pytest.mark.parametrize(("first", "second"), [("early", "next"), ("next", "early")])
+def test_where_a_skipped_hour_makes_periods_overlap_the_first_of_those_of_that_date_is_open(
+    first: str, second: str
+) -> None:
+    periods = {
+        "early": ServicePeriod("early", 30, 90, TURNS),
+        "next": ServicePeriod("next", 2 * 60, 3 * 60, TURNS),
+        "evening before": ServicePeriod("evening before", 23 * 60, 20, TURNS),
+    }
+    asked = policy(*(periods[name] for name in ("evening before", first, second)))
+    opening = opening_at(asked, LONDON, utc("2025-03-30T01:15"))
+    assert opening is not None
+    assert opening.period.name == first
+
+
 @pytest.mark.parametrize("start", ["2025-03-30T00:30", "2025-10-26T00:30"])
 def test_a_stay_across_a_clock_change_is_elapsed_time(start: str) -> None:
     begin = local(start).astimezone(UTC)

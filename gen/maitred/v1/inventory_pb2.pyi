@@ -418,7 +418,9 @@ class ServicePolicy(_message.Message):
     """
     @_builtins.property
     def periods(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServicePeriod]:
-        """When parties can start. 1 to 50; periods of the same day must not overlap."""
+        """When parties can start. 1 to 50; they must not overlap, those that go past midnight included. Where a change of clocks
+        makes two of them overlap, a start falls in the one of its own local date, or in the first of two such.
+        """
 
     @_builtins.property
     def buffer_before(self) -> _duration_pb2.Duration:
