@@ -13,6 +13,17 @@ def confirm_lost(scene: Scene) -> None:
     scene.state = replace(scene.state, claims=claims)
 
 
+def booking_left_out(scene: Scene) -> None:
+    """An assignment was made, and its booking knows nothing of it."""
+    given = {
+        row["assignment_id"]
+        for row in scene.state.assignments
+        if row["state"] == "active" and told(scene, row["assignment_id"])
+    }
+    row = scene.row("bookings", lambda row: row["assignment_id"] in given)
+    scene.put("bookings", {**row, "assignment_id": None})
+
+
 def told(scene: Scene, assignment_id: str) -> bool:
     """Whether a client knows of the assignment, and nobody can have ended it unnoticed."""
     for call in scene.calls:
