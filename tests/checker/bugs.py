@@ -32,6 +32,8 @@ BUGS: Mapping[Callable[[Scene], None], str] = {
     false_answers.hold_forgotten: "refused_without_cause",
     false_answers.seated_twice: "booking_seated_twice",
     false_rows.confirm_lost: "lost",
+    false_rows.called_released: "lost",
+    false_rows.given_for_another_time: "lost",
     false_rows.booking_left_out: "lost",
     false_rows.member_forgotten: "lost",
     false_rows.release_without_effect: "not_given_back",
