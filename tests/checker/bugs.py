@@ -34,6 +34,8 @@ BUGS: Mapping[Callable[[Scene], None], str] = {
     false_rows.confirm_lost: "lost",
     false_rows.called_released: "lost",
     false_rows.given_for_another_time: "lost",
+    false_rows.given_other_tables: "lost",
+    false_rows.claimed_for_another_time: "lost",
     false_rows.booking_left_out: "lost",
     false_rows.member_forgotten: "lost",
     false_rows.release_without_effect: "not_given_back",

@@ -24,6 +24,19 @@ def given_for_another_time(scene: Scene) -> None:
     scene.put("assignments", {**row, "window_end": row["window_start"]})
 
 
+def given_other_tables(scene: Scene) -> None:
+    """The row of an assignment has other tables than its claims."""
+    scene.put("assignments", {**_standing(scene), "table_ids": ["t9"]})
+
+
+def claimed_for_another_time(scene: Scene) -> None:
+    """A claim of an assignment that stands lasts for an instant."""
+    given = _standing(scene)
+    scene.put("assignments", given)
+    row = scene.row("claims", lambda row: row["owner_id"] == given["assignment_id"])
+    scene.put("claims", {**row, "window_end": row["window_start"]})
+
+
 def booking_left_out(scene: Scene) -> None:
     """An assignment was made, and its booking knows nothing of it."""
     given = _standing(scene)
