@@ -125,6 +125,8 @@ def load(
     Example: [bold]maitred load --scenario hot_set --operations 5000 --check[/]
     """
     _require_one_server(context, target, start=start)
+    if rate is None and is_typed(context, "steady"):
+        raise typer.BadParameter("goes with --rate", param_hint="--steady")
     from server.bench.loaded import Loaded
 
     given: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """What a torture came to, as a table and as JSON."""
 
 from collections.abc import Iterator
+from shlex import quote
 from typing import Any
 
 from rich.console import RenderableType
@@ -21,7 +22,7 @@ def repeat(plan: Plan, scenario: str) -> str:
     )
     servers = plan.kills.get(Kind.KILL_SERVER, 0) + plan.kills.get(Kind.KILL_SUPERVISOR, 0)
     return (
-        f"maitred torture --seed {plan.seed} {length} --scenario {scenario} --in-flight {burden.in_flight}"
+        f"maitred torture --seed {plan.seed} {length} --scenario {quote(scenario)} --in-flight {burden.in_flight}"
         f" --clients {burden.clients} --lines {burden.lines} --timeout {burden.timeout_s:g}"
         f" --processes {plan.servers} --workers {plan.workers}"
         f" --lost-answers {plan.lost:g} --kills-of-servers {servers}"

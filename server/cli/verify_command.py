@@ -68,8 +68,9 @@ def verify(
     Example: [bold]maitred verify --database -o json[/]
     """
     if of_database or is_typed(context, "database_url") or is_typed(context, "data_dir"):
-        if is_typed(context, "restaurant"):
-            raise typer.BadParameter("a whole database is looked at", param_hint="--restaurant")
+        for name in ("restaurant", "address", "tenant", "actor", "timeout"):
+            if is_typed(context, name):
+                raise typer.BadParameter("a whole database is looked at", param_hint=f"--{name}")
         found = _of_database(database_url, data_dir)
     else:
         found = _of_server(connection, restaurant)

@@ -1,16 +1,55 @@
 """What a broken service would have left behind: clean evenings whose rows are changed as one bug would change them."""
 
 from dataclasses import replace
+from typing import Any
 
 from tests.checker.scene import NoOccasionError, Scene, changed, ok
 
 
 def confirm_lost(scene: Scene) -> None:
     """The answer came before the commit, and the commit never came."""
-    row = scene.row("assignments", lambda row: row["state"] == "active" and told(scene, row["assignment_id"]))
-    owner = row["assignment_id"]
+    owner = _standing(scene)["assignment_id"]
     claims = [claim for claim in scene.state.claims if claim["owner_id"] != owner]
     scene.state = replace(scene.state, claims=claims)
+
+
+def called_released(scene: Scene) -> None:
+    """The row of an assignment that stands says that it was given up."""
+    scene.put("assignments", {**_standing(scene), "state": "released"})
+
+
+def given_for_another_time(scene: Scene) -> None:
+    """The row of an assignment has another window than its claims."""
+    row = _standing(scene)
+    scene.put("assignments", {**row, "window_end": row["window_start"]})
+
+
+def given_other_tables(scene: Scene) -> None:
+    """The row of an assignment has other tables than its claims."""
+    scene.put("assignments", {**_standing(scene), "table_ids": ["t9"]})
+
+
+def claimed_for_another_time(scene: Scene) -> None:
+    """A claim of an assignment that stands lasts for an instant."""
+    given = _standing(scene)
+    scene.put("assignments", given)
+    row = scene.row("claims", lambda row: row["owner_id"] == given["assignment_id"])
+    scene.put("claims", {**row, "window_end": row["window_start"]})
+
+
+def booking_left_out(scene: Scene) -> None:
+    """An assignment was made, and its booking knows nothing of it."""
+    given = _standing(scene)
+    scene.put("assignments", given)
+    row = scene.row("bookings", lambda row: row["assignment_id"] == given["assignment_id"])
+    scene.put("bookings", {**row, "assignment_id": None})
+
+
+def _standing(scene: Scene) -> dict[str, Any]:
+    """The row of an assignment, taken out, that a client was told of and nobody can have ended."""
+    return scene.row(
+        "assignments", lambda row: row["state"] == "active" and told(scene, row["assignment_id"])
+    )
 
 
 def told(scene: Scene, assignment_id: str) -> bool:

@@ -1,7 +1,16 @@
 """The seed decides which faults come, when, and whom they meet."""
 
+import shlex
+import sys
 from collections import Counter
+from importlib.resources import files
+from pathlib import Path
 
+import pytest
+
+from server.cli import app, torture_command
+from server.cli.torture_view import repeat
+from server.torture.run import Plan
 from server.torture.schedule import DISTURBANCES, LAST, LASTS_S, Kind, schedule
 
 KILLS = {Kind.KILL_SERVER: 5, Kind.KILL_POSTGRES: 2}
@@ -36,3 +45,21 @@ def test_clocks_are_set_forwards_and_back() -> None:
     jumps = [fault.jump_s for fault in schedule(4, {}, 400) if fault.kind is Kind.JUMP_CLOCK]
     assert min(jumps) <= -86_400
     assert max(jumps) >= 86_400
+
+
+def test_the_command_that_is_shown_makes_the_same_plan(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scenario = tmp_path / "our floors.toml"
+    scenario.write_text((files("loadgen") / "scenarios" / "torture.toml").read_text())
+    plans: list[Plan] = []
+    monkeypatch.setattr(torture_command, "_run", lambda plan, *_: plans.append(plan))
+    chosen = "--operations 900 --in-flight 20 --lines 3 --timeout 2.5 --processes 3 --workers 2 --lost-answers 0.25"
+    faults = "--kills-of-servers 7 --kills-of-postgres 2 --kills-of-workers 3 --disturbances 11"
+    command = f"maitred torture {chosen} {faults} --scenario '{scenario}'"
+    for _ in range(2):
+        monkeypatch.setattr(sys, "argv", shlex.split(command))
+        with pytest.raises(SystemExit):
+            app.run()
+        command = repeat(plans[0], str(scenario))
+    assert plans[0] == plans[1]

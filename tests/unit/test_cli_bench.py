@@ -11,6 +11,7 @@ import pytest
 from server.bench import programs
 from server.cli import app, bench_evenings
 from server.cli.failures import ExitCode, report
+from server.cli.options import SAMPLE_TENANT
 from server.simulation.seating import RULES
 
 NOWHERE = "postgresql://maitred@127.0.0.1:1/maitred"
@@ -89,10 +90,12 @@ def test_a_profile_is_of_one_process(
         ("bench --callers 20001", "--callers", "20000"),
         ("bench --clients 65", "--clients", "64"),
         ("load --servers 257", "--servers", "256"),
+        ("load --steady --target 127.0.0.1:1", "--steady", "goes with --rate"),
         ("load --processes 65", "--processes", "64"),
         ("load --lines 1001", "--lines", "1000"),
         ("bench plans --tables 1001", "--tables", "1000"),
         ("migrate check --data-dir {folder} --database-url {nowhere}", "--data-dir", "goes without"),
+        ("verify --database-url {nowhere} --tenant {tenant}", "--tenant", "a whole database"),
         ("serve --database-url {nowhere} --port 0 --data-dir {folder}", "--data-dir", "goes without"),
         ("torture --workers 0 --kills-of-workers 2", "--kills-of-workers", "goes with --workers"),
         ("torture --scenario {few} --clients 3", "--clients", "2 bookings are too few"),
@@ -111,7 +114,7 @@ def test_what_would_have_no_effect_or_could_not_be_is_refused_before_anything_is
         re.sub(r"(?m)^count = .*", "count = 2", (files("loadgen") / "scenarios" / "torture.toml").read_text())
     )
     monkeypatch.setenv("COLUMNS", "200")
-    words = arguments.format(few=few, folder=tmp_path, nowhere=NOWHERE).split()
+    words = arguments.format(few=few, folder=tmp_path, nowhere=NOWHERE, tenant=SAMPLE_TENANT).split()
     assert run(monkeypatch, *words) is ExitCode.USAGE
     (line,) = (line for line in capfd.readouterr().err.splitlines() if "Invalid value" in line)
     assert option in line

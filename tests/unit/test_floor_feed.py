@@ -270,6 +270,23 @@ async def test_who_catches_up_is_not_told_what_was_deleted_in_part_meanwhile() -
     assert refused.value.refusal.metadata["compacted_floor_version"] == "5"
 
 
+@pytest.mark.parametrize(("compacted", "goes_on"), [(5, True), (4, False)])
+async def test_that_another_event_was_the_last_is_known_only_where_none_was_deleted(
+    compacted: int, goes_on: bool
+) -> None:
+    log = Log(version=9, compacted=compacted)
+    question = WatchFloorQuestion(RESTAURANT, FloorPlace(5, UUID(int=3)), NEVER_S)
+    async with feeding(log) as feed:
+        watch = WatchFloor(log, feed)(Caller(TENANT, "tests", frozenset()), question)
+        if goes_on:
+            assert isinstance(await anext(watch), FloorChange)
+            await watch.aclose()
+            return
+        with pytest.raises(ServiceError) as refused:
+            await anext(watch)
+    assert refused.value.reason is Reason.WATCH_TOKEN_COMPACTED
+
+
 async def test_who_catches_up_while_an_earlier_state_of_the_database_is_brought_back_has_to_start_over() -> (
     None
 ):
