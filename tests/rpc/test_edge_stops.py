@@ -41,6 +41,7 @@ async def test_draining_finishes_what_runs_and_refuses_what_is_new() -> None:
         found = refusal(await here.wire.call(GET, ASK))
         assert (found.code, found.reason) == (grpc.StatusCode.UNAVAILABLE, "DRAINING")
         assert found.detail(error_details_pb2.RetryInfo) is not None
+        assert refusal(await here.wire.call(FOLLOW, FLOOR)).reason == "DRAINING"
         assert await health(here.wire) == NOT_SERVING
         await here.server.set_serving(True)
         assert await health(here.wire, SERVICES[0].full_name) == NOT_SERVING
