@@ -73,20 +73,24 @@ Metrics = Annotated[
     ),
 ]
 Operations = Annotated[int | None, option("--operations", LOAD, "Begin no more than so many.", 1)]
-Duration = Annotated[float | None, option("--duration", LOAD, "Begin nothing after so many seconds.", 0.1)]
+Duration = Annotated[
+    float | None, option("--duration", LOAD, "Begin nothing after so many seconds.", 0.1, 86_400.0)
+]
 InFlight = Annotated[
     int | None,
     option("--in-flight", LOAD, "Callers who wait for their answers; with --rate, the most under way.", 1),
 ]
 Rate = Annotated[
     float | None,
-    option("--rate", LOAD, "Begin so many operations a second, whether or not others are over.", 0.1),
+    option(
+        "--rate", LOAD, "Begin so many operations a second, whether or not others are over.", 0.1, 1_000_000.0
+    ),
 ]
 Steady = Annotated[bool, option("--steady", LOAD, "With --rate: at equal distances, not at random.")]
 Processes = Annotated[int, option("--processes", LOAD, "Client processes.", 1, CLIENT_PROCESSES_MAX)]
 Lines = Annotated[int, option("--lines", LOAD, "Connections of each client process.", 1, LINES_MAX)]
 Seed = Annotated[str | None, option("--seed", LOAD, "What all choices come from; one is made and told.")]
-AnswerWithin = Annotated[float, option("--answer-within", LOAD, "Seconds to wait for one call.", 0.01)]
+AnswerWithin = Annotated[float, option("--answer-within", LOAD, "Seconds to wait for one call.", 0.01, 600.0)]
 History = Annotated[
     Path | None,
     option("--history", RESULT, "Write every call down in this folder, and check them afterwards."),

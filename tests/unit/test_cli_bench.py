@@ -91,6 +91,8 @@ def test_a_profile_is_of_one_process(
         ("bench --clients 65", "--clients", "64"),
         ("load --servers 257", "--servers", "256"),
         ("load --steady --target 127.0.0.1:1", "--steady", "goes with --rate"),
+        ("load --rate inf", "--rate", "1000000"),
+        ("load --duration inf", "--duration", "86400"),
         ("load --processes 65", "--processes", "64"),
         ("load --lines 1001", "--lines", "1000"),
         ("bench plans --tables 1001", "--tables", "1000"),
