@@ -12,7 +12,7 @@ from server.cli.help_text import add_command
 from server.cli.looking_up import drive
 from server.cli.options import Output, is_typed, option
 from server.cli.output import Format, show, write_json
-from server.cli.service_commands import DatabaseUrl, DataDir
+from server.cli.service_commands import SERVER, DatabaseUrl, DataDir
 
 if TYPE_CHECKING:
     from loadgen.checking.against_database import State
@@ -30,7 +30,7 @@ OfDatabase = Annotated[
     bool,
     option(
         "--database",
-        "Server",
+        SERVER,
         "Compare with the rows of the configured database, too. Implied by --database-url and --data-dir.",
         variable="CHECK_DATABASE",
     ),

@@ -18,7 +18,18 @@ from server.cli.floor_command import write_files
 from server.cli.help_text import add_command
 from server.cli.instants import replay_date
 from server.cli.looking_up import date_of, drive
-from server.cli.options import SAMPLE_TENANT, Actor, Connection, Output, Png, Svg, Tenant, Timeout, option
+from server.cli.options import (
+    CONNECTION,
+    SAMPLE_TENANT,
+    Actor,
+    Connection,
+    Output,
+    Png,
+    Svg,
+    Tenant,
+    Timeout,
+    option,
+)
 from server.cli.output import Format, facts, note, progress_bar, show, typed, write_json
 from server.cli.output_files import make_room
 from server.cli.picture import FloorPicture
@@ -33,7 +44,7 @@ Address = Annotated[
     str,
     option(
         "--address",
-        "Connection",
+        CONNECTION,
         "host:port of a running server; without it everything is started for the run.",
     ),
 ]

@@ -14,7 +14,7 @@ from server.cli.help_text import add_command
 from server.cli.looking_up import drive, find_restaurant
 from server.cli.options import Connection, OfRestaurant, Output, is_typed, option
 from server.cli.output import Format, facts, grid, show, write_json
-from server.cli.service_commands import DatabaseUrl, DataDir
+from server.cli.service_commands import SERVER, DatabaseUrl, DataDir
 from server.cli.wording import counted
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ OfDatabase = Annotated[
     bool,
     option(
         "--database",
-        "Server",
+        SERVER,
         "Look at the configured database itself, all tenants, without a server. "
         "Implied by --database-url and --data-dir.",
         variable="VERIFY_DATABASE",
