@@ -272,9 +272,12 @@ def _relations(settings: Settings) -> tuple[tuple[bool, str], ...]:
 def load_settings(**overrides: object) -> Settings:
     """Settings from the environment, with overrides that win over it; None overrides nothing.
 
+    Whoever names a data directory, and no database, means the one in it: `database_url` of the environment is left.
     Raises `SettingsError` with every problem, unknown MAITRED_ variables included.
     """
     given: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
+    if "data_dir" in given:
+        given.setdefault("database_url", None)
     problems = [_unknown(name) for name in sorted(_unknown_variables())]
     try:
         settings = Settings(**given)

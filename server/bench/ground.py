@@ -50,7 +50,6 @@ async def own_ground(report: Report) -> AsyncIterator[Ground]:
     """
     with tempfile.TemporaryDirectory(prefix="maitred-", ignore_cleanup_errors=True) as folder:
         settings = load_settings(data_dir=Path(folder), host="127.0.0.1", port=0, log_level="error")
-        settings = settings.model_copy(update={"database_url": None})
         async with database(settings, lambda _text: None) as found, connection_to(found.url) as connection:
             off = (await database_facts(found.url)).not_durable
             if off:

@@ -10,7 +10,7 @@ from rich.text import Text
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
 from server.cli.looking_up import drive
-from server.cli.options import Output, is_typed, option
+from server.cli.options import Output, option
 from server.cli.output import Format, show, write_json
 from server.cli.service_commands import SERVER, DatabaseUrl, DataDir
 
@@ -53,7 +53,6 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    context: typer.Context,
     folder: Folder,
     tolerance: Tolerance = 0.1,
     output: Output = Format.TABLE,
@@ -73,7 +72,7 @@ def check(
 
     try:
         history = read_history(folder)
-        wanted = of_database or is_typed(context, "database_url") or is_typed(context, "data_dir")
+        wanted = of_database or database_url is not None or data_dir is not None
         state = _rows(history, database_url, data_dir) if wanted else None
         report = look_at(history, state, tolerance)
     except (OSError, ValueError) as problem:

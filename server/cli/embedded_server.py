@@ -21,6 +21,5 @@ async def throwaway_server(on_progress: Callable[[str], None]) -> AsyncIterator[
         settings = load_settings(
             data_dir=Path(folder), host="127.0.0.1", port=0, log_level="error", processes=1
         )
-        settings = settings.model_copy(update={"database_url": None})
         async with database(settings, on_progress) as store, serving(settings, store.url) as server:
             yield server.address

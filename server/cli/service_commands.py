@@ -34,11 +34,11 @@ Port = Annotated[
 ]
 
 
-def _one_database(context: typer.Context, value: Any) -> Any:
-    """Refuses an address and a data folder that are both typed. The environment may hold one for other commands."""
+def _one_database(context: typer.Context, option: typer.CallbackParam, value: Any) -> Any:
+    """What is typed, or None, where the settings look in the environment. Refuses two databases that are both typed."""
     if is_typed(context, "database_url") and is_typed(context, "data_dir"):
         raise typer.BadParameter("goes without --database-url", param_hint="--data-dir")
-    return value
+    return value if is_typed(context, str(option.name)) else None
 
 
 DatabaseUrl = Annotated[

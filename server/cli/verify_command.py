@@ -67,7 +67,7 @@ def verify(
 
     Example: [bold]maitred verify --database -o json[/]
     """
-    if of_database or is_typed(context, "database_url") or is_typed(context, "data_dir"):
+    if of_database or database_url is not None or data_dir is not None:
         for name in ("restaurant", "address", "tenant", "actor", "timeout"):
             if is_typed(context, name):
                 raise typer.BadParameter("a whole database is looked at", param_hint=f"--{name}")

@@ -294,6 +294,16 @@ def test_a_description_names_value_default_and_variable_of_every_setting() -> No
     assert all(view.description for view in views.values())
 
 
+def test_a_data_directory_that_is_given_stands_for_its_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAITRED_DATABASE_URL", "postgresql://db.example/maitred")
+    assert load_settings(data_dir=tmp_path).database_url is None
+    assert load_settings(data_dir=None).database_url is not None
+    monkeypatch.setenv("MAITRED_DATA_DIR", str(tmp_path))
+    assert load_settings().database_url is not None, "the address comes first where neither is given"
+
+
 def test_settings_cannot_be_changed_once_they_are_read(tmp_path: Path) -> None:
     settings = load_settings(data_dir=tmp_path)
     with pytest.raises(ValidationError):
