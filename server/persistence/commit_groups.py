@@ -94,11 +94,11 @@ class CommitGroups:
     async def _travel(self, work: Callable[[Unit], Awaitable[ResultT]], waiting: Waiting) -> ResultT:
         member = await self._seated(waiting)
         try:
-            return await work(member)
+            result = await work(member)
+            await member.gone()
+            return result
         except (RestaurantBusyError, OvertakenError, ServiceError):
-            member.leave()
-            # Only then nobody has the request any more, which may be sent again.
-            await member.group_over()
+            await member.gone()
             raise
         finally:
             member.leave()

@@ -88,8 +88,11 @@ class Member(SqlReader):
         """The member's work is over. Twice is harmless."""
         self._group.parked(self)
 
-    async def group_over(self) -> None:
-        """Returns when the group's transaction has ended."""
+    async def gone(self) -> None:
+        """Leaves, and returns when the group's transaction has ended: only then nobody has the request any more, which
+        may be sent again.
+        """
+        self.leave()
         await self._group.over.wait()
 
     async def recall(self, request: RecordedRequest, answer_type: type[AnswerT]) -> AnswerT | Refusal | None:

@@ -367,5 +367,5 @@ class Fields:
         """Names the value, when the contract does, and what is accepted."""
         known = self._message.DESCRIPTOR.fields_by_name[name].enum_type.values_by_number
         sent = known[number].name if number in known else number
-        accepted = ", ".join(known[each].name for each in values if each)
-        self.bad(path, f"is {sent}; it must be one of {accepted}", accepted)
+        accepted = [known[each].name for each in values if each]
+        self.bad(path, f"is {sent}; it must be one of {', '.join(accepted)}", ",".join(accepted))

@@ -96,3 +96,4 @@ async def test_only_mutating_methods_can_be_asked_about(method: str, client: Asy
     with pytest.raises(InvalidArgumentFieldError) as refused:
         await fate(client, method, new_request_id())
     assert refused.value.violations[0].field == "method"
+    assert refused.value.metadata["limit"].split(",") == sorted(mutating())

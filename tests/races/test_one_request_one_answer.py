@@ -1,5 +1,6 @@
 """A7: Every change that is asked for again, one after the other or at once, happens once and is answered once."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 from uuid import uuid4
@@ -21,6 +22,7 @@ from maitred_client.messages import GetOperationRequest, PutRestaurantRequest, R
 from tests.builders.world import World, small_world
 from tests.conftest import Served
 from tests.races.attempts import ONCE_ONLY, TIMEOUT_S, together
+from tests.races.crew import Pause, crew_on
 from tests.races.evidence import broken_invariants, count, dump
 from tests.races.operations import OPERATIONS, day
 from tests.support.database import connected
@@ -182,3 +184,19 @@ async def floor_versions(server: Served) -> int:
     """The number of changes of all restaurants that the test has."""
     async with connected(server.database_url) as database:
         return await count(database, "SELECT sum(floor_version)::bigint FROM restaurants")
+
+
+async def test_a_recorded_answer_comes_when_nobody_has_the_request_any_more(
+    world: World, server: Served
+) -> None:
+    """Or whoever sends it next, to this or another server, would be told that it still runs."""
+    booking, request_id = await world.booking(), uuid4()
+    async with crew_on(server.server_url, server.tenant_id) as crew:
+        answer = await crew.hold(world, booking.booking_id, "T1", request_id=request_id)
+        pause = Pause()
+        crew.plan.arm_for("COMMIT", pause)
+        repeat = asyncio.create_task(crew.hold(world, booking.booking_id, "T1", request_id=request_id))
+        await pause.reached()
+        assert not repeat.done()
+        pause.go_on.set()
+        assert await repeat == answer

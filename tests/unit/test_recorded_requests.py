@@ -6,14 +6,32 @@ from importlib import import_module
 from uuid import UUID
 
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from maitred_client import messages
+from maitred_client.messages import (
+    CombinationPolicy,
+    ExpectedParties,
+    Floor,
+    PlanWeights,
+    PutFloorRequest,
+    PutServicePolicyRequest,
+    ServicePeriod,
+    ServicePolicy,
+    Table,
+    TableState,
+    TurnTime,
+    UpdateTableRequest,
+    Zone,
+)
 from server import orchestrator
 from server.domain.restaurant import Caller
 from server.errors import Reason
 from server.orchestrator.get_operation import ANSWERS
 from server.orchestrator.hold_tables import HoldTablesCommand
 from server.orchestrator.idempotency import REQUEST_FIELD, recorded_request
+from server.rpc.messages.floor import read_put_floor, read_update_table
+from server.rpc.messages.policy import read_put_service_policy
 
 CALLER = Caller(UUID(int=1), "tests", frozenset())
 # The fields of a hold when the ledger's oldest rows were written.
@@ -70,3 +88,63 @@ def test_what_differs_is_named_as_the_contract_names_it(method: str) -> None:
     for field in fields(COMMANDS[f"{method}Command"]):
         names = field.metadata.get(REQUEST_FIELD, field.name).split(", ")
         assert known.issuperset(names), field.name
+
+
+A, B, C = (f"00000000-0000-4000-8000-00000000000{digit}" for digit in "abc")
+HOURS = [ServicePeriod(name="day", opens="10:00", closes="22:00", turn_times=[TurnTime(party_size_max=4)])]
+HOURS[0].turn_times[0].duration.FromSeconds(5_400)
+FEW, MANY = ExpectedParties(party_size=2, parties=3), ExpectedParties(party_size=4)
+
+
+def test_what_makes_no_difference_to_a_floor_is_the_same_payload() -> None:
+    zone, one = Zone(zone_id=A, name="Z"), Table(table_id=B, zone_id=A, name="T1", capacity=4)
+    two = Table(table_id=C.upper(), zone_id=A, name="T2", capacity=4)
+    spelt = Table(
+        table_id=C,
+        zone_id=A,
+        name="T2",
+        capacity=4,
+        min_party=1,
+        max_party=4,
+        state=TableState.TABLE_STATE_IN_SERVICE,
+    )
+    floors = (
+        Floor(zones=[zone], tables=[one, two]),
+        Floor(zones=[zone], tables=[spelt, one], inventory_version=9),
+    )
+    first, other = (
+        read_put_floor(PutFloorRequest(request_id=A, restaurant_id=B, floor=each)) for each in floors
+    )
+    assert recorded_request(CALLER, first) == recorded_request(CALLER, other)
+
+
+def test_what_makes_no_difference_to_a_policy_is_the_same_payload() -> None:
+    short = ServicePolicy(periods=HOURS, forecast=[FEW, MANY])
+    spelt = ServicePolicy(
+        periods=HOURS,
+        forecast=[MANY, FEW],
+        slack_max=4,
+        combinations=CombinationPolicy(tables_max=3),
+        weights=PlanWeights(merge=1.5),
+        policy_version=9,
+    )
+    first, other = (
+        read_put_service_policy(PutServicePolicyRequest(request_id=A, restaurant_id=B, policy=each))
+        for each in (short, spelt)
+    )
+    assert recorded_request(CALLER, first) == recorded_request(CALLER, other)
+
+
+def test_what_an_update_mask_does_not_name_is_no_part_of_the_payload() -> None:
+    first, other = (
+        read_update_table(
+            UpdateTableRequest(
+                request_id=A,
+                restaurant_id=B,
+                table=Table(table_id=C, name="T1", movable=True, capacity=capacity),
+                update_mask=FieldMask(paths=paths),
+            )
+        )
+        for capacity, paths in ((4, ["name", "movable"]), (6, ["movable", "name"]))
+    )
+    assert recorded_request(CALLER, first) == recorded_request(CALLER, other)

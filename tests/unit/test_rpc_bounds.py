@@ -212,10 +212,9 @@ def test_a_choice_that_is_not_to_be_had_is_told_by_its_name_with_those_that_are(
     with pytest.raises(ServiceError) as refused:
         read_list_holds(request)
     (problem,) = refused.value.refusal.violations
-    assert problem.description == (
-        "is HOLD_STATE_UNSPECIFIED; it must be one of HOLD_STATE_ACTIVE, HOLD_STATE_CONFIRMED, HOLD_STATE_RELEASED, "
-        "HOLD_STATE_EXPIRED"
-    )
+    states = ["HOLD_STATE_ACTIVE", "HOLD_STATE_CONFIRMED", "HOLD_STATE_RELEASED", "HOLD_STATE_EXPIRED"]
+    assert problem.description == f"is HOLD_STATE_UNSPECIFIED; it must be one of {', '.join(states)}"
+    assert refused.value.refusal.metadata["limit"] == ",".join(states)
 
 
 def test_two_ends_of_a_range_that_are_no_instants_are_two_problems() -> None:

@@ -325,7 +325,8 @@ Global___AssignmentEvent: _TypeAlias = AssignmentEvent  # noqa: Y015
 class BookingEvent(_message.Message):
     """A booking was put or changed, or went on to another status. Carried by capacity.booking.changed and
     capacity.booking.transitioned; the latter also tells, with the same status twice, that a changed booking has tables for
-    its new need. A move that changes nothing of this raises the revision and is told as capacity.assignment.* alone.
+    its new need. A move, or giving back some of the tables, that changes nothing of this raises the revision and is told as
+    capacity.assignment.* alone.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -627,7 +627,11 @@ class AuditEntry(_message.Message):
     actor: _builtins.str
     """Who: the request's actor, or else the caller's."""
     action: _builtins.str
-    """What was done, for example "hold" or "put_floor"."""
+    """What was done, one word. To a restaurant: create, change, put_policy, put_floor, update_table, redrive_events. To a
+    block: block, unblock. To a booking: create, change, hold, hold_refused, extend, replace, release, expire, assign,
+    auto_assign, reassign, unassign, undo_no_show, auto_assign_outcome of the worker, auto_assign_decision of a batch, queue
+    where a job starts over; any other step is named by the status it leads to. New words may be added.
+    """
     resource: _builtins.str
     """What it was done to: "booking", "block" or "restaurant"."""
     resource_id: _builtins.str
@@ -635,7 +639,9 @@ class AuditEntry(_message.Message):
     reason: _builtins.str
     """Why, in the caller's words or the service's, for a block its note; may be empty."""
     floor_version: _builtins.int
-    """The change it belongs to: the restaurant's floor version after it."""
+    """The change it belongs to: the restaurant's floor version after it. What changed nothing on the floor, such as a redrive,
+    has the floor version of the last change before it.
+    """
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp:
         """When, by the database's clock."""

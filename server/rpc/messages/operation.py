@@ -50,7 +50,8 @@ STATES = numbers(OperationState, pb.OperationState)
 def read_get_operation(request: pb.GetOperationRequest) -> OperationQuestion:
     with reading(request) as fields:
         if request.method not in ANSWERS:
-            fields.bad("method", f"must be a mutating RPC: {', '.join(sorted(ANSWERS))}")
+            accepted = sorted(ANSWERS)
+            fields.bad("method", f"must be a mutating RPC: {', '.join(accepted)}", ",".join(accepted))
         return OperationQuestion(request.method, fields.uuid("operation_request_id"))
 
 
