@@ -43,7 +43,7 @@ def part(member: str, booking_id: str, tables: str, expires_s: float = 0.0) -> d
 
 
 def held(sent_s: float, expires_s: float, booking_id: str = "b", tables: str = "t1") -> Recorded:
-    asked = {"booking_id": booking_id, "table_ids": tuple(tables.split()), "window": WINDOW}
+    asked: dict[str, Any] = {"booking_id": booking_id, "table_ids": tuple(tables.split()), "window": WINDOW}
     return called("HoldTables", sent_s, **asked, answer=part("hold", booking_id, tables, expires_s))
 
 
@@ -56,7 +56,7 @@ def confirmed(sent_s: float) -> Recorded:
 
 
 def assigned(sent_s: float, booking_id: str = "b", tables: str = "t1") -> Recorded:
-    asked = {"booking_id": booking_id, "table_ids": tuple(tables.split()), "window": WINDOW}
+    asked: dict[str, Any] = {"booking_id": booking_id, "table_ids": tuple(tables.split()), "window": WINDOW}
     return called("AssignTables", sent_s, **asked, answer=part("assignment", booking_id, tables))
 
 
@@ -89,6 +89,34 @@ def test_a_hold_lives_as_long_as_its_last_extension_said(
 ) -> None:
     report = judged(*calls)
     assert report.by_rule == found, report.as_text()
+
+
+def released(sent_s: float) -> Recorded:
+    given_back = {"hold": {**part("hold", "b", "t1", 99)["hold"], "state": "released"}}
+    return called("ReleaseHold", sent_s, **OF_HOLD, answer=given_back)
+
+
+def elsewhen(call: Recorded) -> Recorded:
+    """Answered with another window."""
+    ((member, given),) = call.answer.items()
+    return replace(call, answer={member: {**given, "window_end": "2026-11-27T21:30:00+00:00"}})
+
+
+@pytest.mark.parametrize(
+    ("calls", "found"),
+    [
+        ((held(0, 99), released(1), extended(2, 120)), {"hold_was_over"}),
+        ((held(0, 99), released(1), confirmed(2)), {"hold_was_over", "hold_used_twice"}),
+        # It had to end when its booking got tables.
+        ((held(0, 99), assigned(1), extended(2, 120)), {"hold_was_over"}),
+        ((held(0, 99), elsewhen(confirmed(1))), {"wrong_window"}),
+        ((held(0, 99), held(1, 99)), {"one_id_twice"}),
+        ((replace(held(0, 10), ttl_s=10.0), replace(held(0, 20, "c", "t2"), ttl_s=10.0)), {"wrong_expiry"}),
+    ],
+)
+def test_each_of_these_calls_contradicts_the_one_before(calls: tuple[Recorded, ...], found: set[str]) -> None:
+    report = judged(*calls)
+    assert report.by_rule.keys() == found, report.as_text()
 
 
 def test_a_booking_may_hold_what_it_has() -> None:
