@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from loadgen.checking.against_database import State
 from loadgen.checking.check import check
 from loadgen.checking.history import Clock, History, Recorded
 from loadgen.checking.report import Report
@@ -15,10 +16,10 @@ SECOND = 1_000 * MS
 WINDOW = ("2026-11-27T18:30:00+00:00", "2026-11-27T20:30:00+00:00")
 
 
-def judged(*calls: Recorded) -> Report:
+def judged(*calls: Recorded, rows: State | None = None) -> Report:
     """Of calls that each has a request of its own."""
     numbered = [replace(call, call=number, request_id=f"r{number}") for number, call in enumerate(calls)]
-    return check(History(tuple(numbered), (Clock(0, WALL_NS),)))
+    return check(History(tuple(numbered), (Clock(0, WALL_NS),)), rows)
 
 
 def called(
@@ -91,6 +92,22 @@ def test_a_hold_lives_as_long_as_its_last_extension_said(
     assert report.by_rule == found, report.as_text()
 
 
+NOW_AS = {"revision": 2, "window_start": WINDOW[0], "window_end": WINDOW[1]}
+GROWN = called(
+    "PutBooking", 1, booking_id="b", window=WINDOW, answer={"booking": {**NOW_AS, "status": "confirmed"}}
+)
+
+
+def step(sent_s: float, action: str, status: str = "") -> Recorded:
+    """One that led to a status, or was refused."""
+    about: dict[str, Any] = {"booking_id": "b", "action": action}
+    if not status:
+        return called("TransitionBooking", sent_s, reason="INVALID_STATE_TRANSITION", **about)
+    return called(
+        "TransitionBooking", sent_s, **about, answer={"booking": {"booking_id": "b", "status": status}}
+    )
+
+
 def released(sent_s: float) -> Recorded:
     given_back = {"hold": {**part("hold", "b", "t1", 99)["hold"], "state": "released"}}
     return called("ReleaseHold", sent_s, **OF_HOLD, answer=given_back)
@@ -120,11 +137,7 @@ def test_each_of_these_calls_contradicts_the_one_before(calls: tuple[Recorded, .
 
 
 def test_a_booking_may_hold_what_it_has() -> None:
-    grown = {
-        "booking": {"status": "confirmed", "revision": 2, "window_start": WINDOW[0], "window_end": WINDOW[1]}
-    }
-    put = called("PutBooking", 1, booking_id="b", window=WINDOW, answer=grown)
-    report = judged(assigned(0), put, held(2, 99, tables="t1 t2"))
+    report = judged(assigned(0), GROWN, held(2, 99, tables="t1 t2"))
     assert report.clean, report.as_text()
 
 
@@ -139,3 +152,72 @@ def test_a_block_is_looked_for_where_it_was_made(restaurant_id: str, dishonest: 
         "UnblockTables", 1, reason="BLOCK_NOT_FOUND", hold_id="block-", restaurant_id=restaurant_id
     )
     assert judged(blocked, refused).by_rule == ({"refused_without_cause": 1} if dishonest else {})
+
+
+@pytest.mark.parametrize(
+    ("calls", "found"),
+    [
+        ((assigned(0.5), step(2, "check_in")), {"refused_without_cause": 1}),
+        # It has to get tables for what it wants now.
+        ((assigned(0.5), GROWN, step(2, "check_in")), {}),
+        # An automatic assignment may answer with what was done before.
+        (
+            (
+                assigned(0.5),
+                step(1, "check_in", "checked_in"),
+                replace(assigned(2), method="AutoAssign", table_ids=()),
+                step(3, "complete", "completed"),
+            ),
+            {},
+        ),
+    ],
+)
+def test_a_booking_stands_as_its_calls_left_it(calls: tuple[Recorded, ...], found: dict[str, int]) -> None:
+    report = judged(*calls)
+    assert report.by_rule == found, report.as_text()
+
+
+LATER = ("2026-11-27T19:30:00+00:00", "2026-11-27T21:30:00+00:00")
+
+
+def claim(
+    owner_id: str, table_id: str, window: tuple[str, str] = WINDOW, booking_id: str = "b"
+) -> dict[str, Any]:
+    about = {"restaurant_id": "one", "booking_id": booking_id, "expires_at": None, "kind": "assignment"}
+    times = {"window_start": window[0], "window_end": window[1]}
+    return {**about, **times, "owner_id": owner_id, "table_id": table_id}
+
+
+def rows(*claims: dict[str, Any], assignment_id: str | None = "assignment-b") -> State:
+    booking = {
+        "restaurant_id": "one",
+        "booking_id": "b",
+        "assignment_id": assignment_id,
+        "status": "confirmed",
+    }
+    made = {"restaurant_id": "one", "created_at": WINDOW[0]}
+    hold, seats = part("hold", "b", "t1")["hold"], part("assignment", "b", "t1")["assignment"]
+    taken_at = iso((WALL_NS + 9 * SECOND) // 1_000)
+    return State(
+        taken_at, claims, [{**made, **hold}], [{**made, **seats}] if assignment_id else [], [booking]
+    )
+
+
+@pytest.mark.parametrize(
+    ("also", "wrong"),
+    [
+        ((), False),
+        ((claim("assignment-b", "t2"),), True),
+        ((claim("assignment-b", "t1", LATER),), True),
+        ((claim("assignment-b", "t1", booking_id="c"),), True),
+    ],
+)
+def test_whoever_has_tables_claims_those_and_no_others(also: tuple[dict[str, Any], ...], wrong: bool) -> None:
+    report = judged(held(0, 2), assigned(1), rows=rows(claim("assignment-b", "t1"), *also))
+    assert ("from_nowhere" in report.by_rule) is wrong, report.as_text()
+
+
+def test_a_hold_leans_on_the_tables_that_its_booking_has() -> None:
+    leaning = judged(assigned(0), GROWN, held(2, 99), rows=rows(claim("assignment-b", "t1")))
+    assert "lost" not in leaning.by_rule, leaning.as_text()
+    assert "lost" in judged(held(2, 99), rows=rows(assignment_id=None)).by_rule
