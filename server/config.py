@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -54,10 +55,12 @@ class SettingsError(Exception):
 
 def _data_dir() -> Path:
     """Root's PostgreSQL runs under another account, which has to reach its data; homes of root are closed to it."""
-    if os.geteuid() == 0:
-        return Path("/var/lib/maitred")
-    data_home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(data_home).expanduser() / "maitred"
+    if os.geteuid() != 0:
+        data_home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+        # A user without a name, as in a container, may have no home.
+        with suppress(RuntimeError):
+            return Path(data_home).expanduser() / "maitred"
+    return Path("/var/lib/maitred")
 
 
 class Settings(DeliverySettings):

@@ -25,6 +25,7 @@ from server.rpc.health import ask_health
 
 HEALTH_TIMEOUT_S = 2.0
 CLOCK_SKEW_S_MAX = 1.0
+NOT_SERVING = "It runs, and drains or has no database: its log says which."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ async def diagnose(settings: Settings) -> tuple[Finding, ...]:
             "server",
             health.serving,
             f"{address}: {health.overall}",
-            "Start one: maitred serve, or maitred dev.",
+            NOT_SERVING if health.services else "Start one: maitred serve, or maitred dev.",
         )
     )
     return tuple(findings)

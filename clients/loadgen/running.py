@@ -100,7 +100,7 @@ class LoadRun:
         await self._clients.__aexit__(kind, error, trace)
 
     async def prepare(self, on_progress: OnProgress = lambda _number, _progress: None) -> None:
-        """Puts restaurants and bookings up. Raises ClientEndedError when the server refuses them."""
+        """Puts restaurants and bookings up. Raises HinderedError when the server refuses them."""
         began_ns = monotonic_ns()
         part = PreparePart(self.place, self._plan.target, self._plan.processes)
         found = await self._clients.run(prepare, [part] * self._plan.processes, on_progress)

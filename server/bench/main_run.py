@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from loadgen.driving import ClientEndedError
+from loadgen.driving import ClientEndedError, HinderedError, JobFailedError
 from server.bench.crowd import measure_callers, measure_crowd
 from server.bench.figures import Figure, Findings, Target
 from server.bench.ground import Ground
@@ -119,13 +119,16 @@ async def measure_main(
     return found
 
 
+MISSED = (RefusedError, HinderedError, ClientEndedError, JobFailedError, OSError, StartError)
+
+
 async def measured_or_missing(
     part: Part, stage: Stage, sizes: MainSizes, wanted: Collection[str]
 ) -> Findings:
     """What the part found, or figures without a value that say why: the rest of a long run is not lost with it."""
     try:
         return await part.measure(stage, sizes, wanted)
-    except (RefusedError, ClientEndedError, StartError) as error:
+    except MISSED as error:
         stage.ground.report(f"NOT MEASURED: {', '.join(sorted(part.gives))}: {error}")
         names = (*wanted, *part.curves)
         return Findings(tuple(Figure(name, None, note=str(error)) for name in names), {})

@@ -4,8 +4,8 @@ import asyncio
 import secrets
 import signal
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 SERVER, LOAD, RESULT = "Server", "Load", "Result"
 TARGET_OR_START = "--target and --start are one or the other"
+CHECK_TARGET = "Check --target."
 
 
 def register(app: typer.Typer) -> None:
@@ -231,26 +232,38 @@ def _plan(scenario: str, target: str, given: dict[str, Any]) -> "LoadPlan":
         raise typer.BadParameter(str(error)) from None
 
 
-async def _prepare(run: "LoadRun") -> None:
-    from loadgen.driving import ClientEndedError
-    from server.cli.load_progress import PreparingProgress
+@contextmanager
+def clients_explained(remedy: str = "") -> Iterator[None]:
+    """Says what kept client processes from their work; `remedy` is against a server that cannot be used. What nobody
+    expected goes on as it is.
+    """
+    from loadgen.driving import ClientEndedError, HinderedError
 
     try:
-        with PreparingProgress() as progress:
-            await run.prepare(progress.told)
+        yield
+    except HinderedError as error:
+        raise CommandFailure(ExitCode.UNREACHABLE, f"the load cannot be made: {error}", remedy) from None
     except ClientEndedError as error:
-        # The name of the exception is no news.
-        last = str(error).strip().splitlines()[-1].partition(": ")[2]
-        raise CommandFailure(
-            ExitCode.UNREACHABLE, f"the server could not be prepared: {last}", "Check --target."
-        ) from None
+        of_memory = "Systems do that where memory runs out: ask for fewer callers, or fewer processes."
+        raise CommandFailure(ExitCode.NOT_READY, str(error), of_memory) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise not_written(Path(error.filename), error) from None
+
+
+async def _prepare(run: "LoadRun") -> None:
+    from server.cli.load_progress import PreparingProgress
+
+    with clients_explained(CHECK_TARGET), PreparingProgress() as progress:
+        await run.prepare(progress.told)
 
 
 async def _drive(run: "LoadRun", plan: "LoadPlan") -> "LoadResult":
     from server.cli.load_progress import DrivingProgress
 
     async with _ended_by_ctrl_c(run):
-        with DrivingProgress(plan) as progress:
+        with clients_explained(CHECK_TARGET), DrivingProgress(plan) as progress:
             return await run.drive(progress.told)
 
 

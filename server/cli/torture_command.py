@@ -11,6 +11,7 @@ import typer
 
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.help_text import add_command
+from server.cli.load_command import clients_explained
 from server.cli.looking_up import drive
 from server.cli.options import CALLERS_MAX, CLIENT_PROCESSES_MAX, LINES_MAX, Output, option
 from server.cli.output import Format, note, show, write_json
@@ -186,11 +187,15 @@ def _run(plan: "Plan", scenario: str, history: Path | None, report: Path | None,
     folder = history or Path(tempfile.mkdtemp(prefix="maitred-history-"))
     note(f"to repeat it: {repeat(plan, scenario)}")
     try:
-        outcome = drive(run_torture(plan, folder, note))
-    except (KeyboardInterrupt, StartError):
+        with clients_explained():
+            outcome = drive(run_torture(plan, folder, note))
+    except (KeyboardInterrupt, StartError, CommandFailure):
         # What came to no verdict is of no use to anybody.
         if history is None:
             shutil.rmtree(folder)
+        raise
+    except Exception:
+        note(f"the history is in {folder}")
         raise
     result = outcome_json(plan, scenario, outcome)
     if report is not None:

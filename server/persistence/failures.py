@@ -35,6 +35,9 @@ _AWAY_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "55000", 
 
 # The driver's internal error is what a statement meets on a connection whose server has said goodbye a moment ago.
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+# What a try to connect ends with: an address that cannot be read is a ValueError, and one that leaves the name to a
+# user who has none a KeyError.
+CONNECT_ERRORS = (OSError, ValueError, KeyError, *DRIVER_ERRORS)
 # A value that is missing, or against a check.
 _ROW_STATES = frozenset({"23502", "23514"})
 
@@ -118,6 +121,8 @@ def unreachable(error: BaseException) -> UnreachableError:
         return UnreachableError(
             "its address cannot be read; what is special in a name or password is written as %XX"
         )
+    if isinstance(error, KeyError):
+        return UnreachableError("its address names no user, and the user of this process has no name")
     text = str(error).splitlines()
     return UnreachableError(f"{type(error).__name__}: {text[0] if text else 'no answer'}")
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 import asyncpg
 
 from server.domain.invariants import InvariantReport
-from server.persistence.failures import DRIVER_ERRORS, unreachable
+from server.persistence.failures import CONNECT_ERRORS, DRIVER_ERRORS, unreachable
 from server.persistence.invariants import look_at_everything
 from server.persistence.known_types import KnowingConnection
 from server.persistence.pool import DriverConnection as Connection
@@ -100,7 +100,7 @@ async def connection_to(url: str) -> AsyncIterator[Connection]:
     """A connection for as long as the block lasts. Raises `UnreachableError` when there is none to be had."""
     try:
         connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S, connection_class=KnowingConnection)
-    except (OSError, ValueError, *DRIVER_ERRORS) as error:
+    except CONNECT_ERRORS as error:
         raise unreachable(error) from None
     try:
         yield connection

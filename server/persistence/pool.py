@@ -9,7 +9,13 @@ from typing import Any, TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from server.persistence.failures import DRIVER_ERRORS, deadline_exceeded, translating, unreachable
+from server.persistence.failures import (
+    CONNECT_ERRORS,
+    DRIVER_ERRORS,
+    deadline_exceeded,
+    translating,
+    unreachable,
+)
 from server.persistence.known_types import KnowingConnection
 from server.persistence.queries import load_queries
 
@@ -78,7 +84,7 @@ async def open_pool(
             connection_class=connection_class,
             reset=_keep,
         )
-    except (OSError, ValueError, *DRIVER_ERRORS) as error:
+    except CONNECT_ERRORS as error:
         raise unreachable(error) from None
 
 

@@ -82,16 +82,24 @@ class House:
 
     async def start(self) -> None:
         """Starts what does not run, and waits until somebody serves. Raises `StartError`."""
-        if self.postgres.pid is None:
-            await self.postgres.start()
+        await self.start_postgres()
         for worker in self.workers:
             await worker.start()
         until = monotonic() + READY_WAIT_S
         while not (await ask_health(f"127.0.0.1:{self.port}", HEALTH_WAIT_S)).serving:
             if monotonic() > until:
-                raise StartError(f"no server serves: {self.servers.log()[-LOG_SHOWN_MAX:]}")
+                raise StartError(f"no server serves: {self.said()}")
             await self.servers.start()
             await asyncio.sleep(LOOK_S)
+
+    async def start_postgres(self) -> None:
+        """Twice is harmless. Raises `StartError`."""
+        with explaining():
+            await self.postgres.start()
+
+    def said(self) -> str:
+        """The end of what the servers said."""
+        return self.servers.log()[-LOG_SHOWN_MAX:]
 
     def logs(self) -> dict[str, str]:
         """What each program has said, in all its lives."""

@@ -4,6 +4,7 @@ import asyncio
 import random
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -12,6 +13,7 @@ from typing import TypeAlias
 from loadgen.acting.asking import Found
 from loadgen.checking.against_database import State
 from loadgen.checking.history import digest_of, read_history
+from loadgen.driving import together
 from loadgen.running import LoadRun
 from server.persistence.evidence import database_evidence
 from server.persistence.inspection import database_invariants
@@ -97,7 +99,7 @@ async def torture(plan: Plan, history: Path, tell: Tell) -> Outcome:
                     answers.share = 0.0
                     tell("waiting until everything runs again, every event is delivered and watchers know it")
                     await home.start()
-                    await _drained(home)
+                    await drained(home)
                     await watchers.catch_up()
                     return await _judged(home, plan, history, struck, watchers, tell)
 
@@ -109,7 +111,7 @@ async def _strike(plan: Plan, home: House, load: Load, clock: SetClock, tell: Te
     """Load and faults together, until the load has gone as far as it is to and the last fault is over."""
     striker = Striker(home, lambda: load.progress, clock.jump, tell)
     beats: list[Beat] = []
-    async with asyncio.TaskGroup() as group:
+    async with together() as group:
         running = group.create_task(load.run())
         beside = [group.create_task(striker.revive()), group.create_task(_report(load, striker, beats, tell))]
         await group.create_task(striker.run(schedule(plan.seed, plan.kills, plan.disturbances)))
@@ -139,21 +141,29 @@ async def _report(load: Load, striker: Striker, beats: list[Beat], tell: Tell) -
             )
 
 
-async def _drained(home: House) -> None:
-    """Until every event is delivered, and no worker is left that could change anything."""
+async def drained(home: House) -> None:
+    """Until every event is delivered, or has had its time, and no worker is left that could change anything."""
     if not home.workers:
         return
-    async with asyncio.timeout(DRAIN_WAIT_S):
-        while True:
-            for worker in home.workers:
-                await worker.start()
-            while await waiting_events(home.url):  # noqa: ASYNC110 - only the database knows
-                await asyncio.sleep(LOOK_S)
-            # Meanwhile a worker may have cleared a hold away, and there is an event more.
-            for worker in home.workers:
-                await worker.stop(STOP_WAIT_S)
-            if not await waiting_events(home.url):
-                return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_WAIT_S):
+            await _all_delivered(home)
+    # What is still waiting then never comes, and the verdict says so.
+    for worker in home.workers:
+        await worker.stop(STOP_WAIT_S)
+
+
+async def _all_delivered(home: House) -> None:
+    while True:
+        for worker in home.workers:
+            await worker.start()
+        while await waiting_events(home.url):  # noqa: ASYNC110 - only the database knows
+            await asyncio.sleep(LOOK_S)
+        # Meanwhile a worker may have cleared a hold away, and there is an event more.
+        for worker in home.workers:
+            await worker.stop(STOP_WAIT_S)
+        if not await waiting_events(home.url):
+            return
 
 
 async def _judged(

@@ -11,6 +11,8 @@ from typing import TypeAlias
 
 import psutil
 
+from loadgen.driving import together
+from server.bootstrap import StartError
 from server.persistence.torture import locked_restaurants, taken_connections
 from server.torture.house import House
 from server.torture.passage import Link, Passage
@@ -90,7 +92,7 @@ class Striker:
     async def run(self, faults: Sequence[Fault]) -> None:
         """Until the last fault is over; everything runs again then."""
         try:
-            async with asyncio.TaskGroup() as group:
+            async with together() as group:
                 for fault in faults:
                     while self._progress() < fault.at:  # noqa: ASYNC110 - the clients report, and wake nobody
                         await asyncio.sleep(LOOK_S)
@@ -134,17 +136,19 @@ class Striker:
                 victim = await _kill_program(house.workers[fault.choice(len(house.workers))])
             self._note(fault, victim)
             await asyncio.sleep(fault.lasts_s)
-            if house.postgres.pid is None:
-                await house.postgres.start()
+            await house.start_postgres()
             for program in house.programs:
                 await program.start()
 
     async def _kill_server(self, fault: Fault) -> str:
         house = self._house
-        async with asyncio.timeout(SERVER_WAIT_S):
-            while not (there := house.server_processes()):
-                await house.servers.start()
-                await asyncio.sleep(LOOK_S)
+        try:
+            async with asyncio.timeout(SERVER_WAIT_S):
+                while not (there := house.server_processes()):
+                    await house.servers.start()
+                    await asyncio.sleep(LOOK_S)
+        except TimeoutError:
+            raise StartError(f"no server process is there for {SERVER_WAIT_S:g} s: {house.said()}") from None
         victim = there[fault.choice(len(there))]
         with suppress(psutil.NoSuchProcess):
             victim.kill()

@@ -155,6 +155,23 @@ def expired_too_early(scene: Scene) -> None:
     scene.add(held, **after(held), **told, hold_id=held.answer["hold"]["hold_id"])
 
 
+def called_expired_when_it_is_given_back(scene: Scene) -> None:
+    """A live hold is said to have expired before it was released."""
+    held = scene.calls[scene.pick(lambda call: ok("HoldTables")(call) and call.ttl_s == 0.6)]
+    hold = {**held.answer["hold"], "state": "expired"}
+    scene.add(held, **after(held), method="ReleaseHold", hold_id=hold["hold_id"], answer={"hold": hold})
+
+
+def confirm_refused_in_vain(scene: Scene) -> None:
+    """Somebody else is said to have what is held, and nobody ever asked for it. The call names the hold alone."""
+    held = scene.calls[scene.pick(ok("HoldTables"))]
+    part = {**held.answer["hold"], "hold_id": "hold-x", "table_ids": ["t9"], "booking_id": "booking-x"}
+    alone = replace(held, table_ids=("t9",), booking_id="booking-x")
+    scene.add(alone, answer={"hold": part, "superseded_hold_ids": []})
+    told = {"outcome": "refused", "reason": "TABLE_CONFLICT_ASSIGNED", "answer": {}}
+    scene.add(alone, **after(held), **told, method="ConfirmHold", hold_id="hold-x", table_ids=(), ttl_s=None)
+
+
 def shorter_life(scene: Scene) -> None:
     """A hold gets half a second less than was asked for."""
     place = scene.pick(lambda call: ok("HoldTables")(call) and scene.is_alone(call))

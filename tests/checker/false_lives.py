@@ -40,6 +40,19 @@ def step_refused_in_vain(scene: Scene) -> None:
     scene.add(came, **after(came), **REFUSED, action="complete", reason="INVALID_STATE_TRANSITION")
 
 
+def return_refused_in_vain(scene: Scene) -> None:
+    """A party that came after all is told that somebody has its tables, and nobody else ever asked for them."""
+    seated = scene.calls[scene.pick(ok("AssignTables"))]
+    mine = replace(seated, booking_id="booking-x", table_ids=("t9",))
+    part = {**seated.answer["assignment"], "booking_id": "booking-x", "table_ids": ["t9"]}
+    scene.add(mine, answer={"assignment": {**part, "assignment_id": "assignment-x"}})
+    step_of = {"method": "TransitionBooking", "table_ids": ()}
+    away = {"booking": {"booking_id": "booking-x", "status": "no_show"}}
+    scene.add(mine, **after(seated), **step_of, action="no_show", answer=away)
+    told = {**REFUSED, "reason": "TABLE_CONFLICT_ASSIGNED"}
+    scene.add(mine, **after(seated, 10), **step_of, action="undo_no_show", **told)
+
+
 def alone(scene: Scene, call: Recorded) -> bool:
     """Whether nothing else that was asked for the booking can have been done since this was sent."""
     told = {

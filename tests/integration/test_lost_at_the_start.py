@@ -1,6 +1,7 @@
 """A database that goes away while somebody starts on it: told in a sentence, not by a traceback."""
 
 import asyncio
+import getpass
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -134,18 +135,33 @@ async def test_migrations_are_not_looked_at_where_nobody_listens(settings: Setti
             await work(settings, NOBODY_LISTENS)
 
 
+async def _serve(settings: Settings, url: str) -> None:
+    async with serving(settings, url):
+        raise AssertionError("it served without a database")
+
+
+async def _look(_settings: Settings, url: str) -> None:
+    async with connection_to(url):
+        raise AssertionError("it found a database")
+
+
+WAYS_IN = (migrate_up, migration_check, _serve, _look)
+
+
 @pytest.mark.parametrize("url", UNREADABLE)
 async def test_of_an_address_that_cannot_be_read_nothing_is_shown(url: str, settings: Settings) -> None:
-    async def serve(settings: Settings, url: str) -> None:
-        async with serving(settings, url):
-            raise AssertionError("it served without a database")
-
-    async def look(settings: Settings, url: str) -> None:
-        async with connection_to(url):
-            raise AssertionError("it found a database")
-
-    for work in (migrate_up, migration_check, serve, look):
+    for work in WAYS_IN:
         with pytest.raises((StartError, UnreachableError), match="its address cannot be read") as caught:
             await work(settings, url)
         assert "open" not in str(caught.value)
         assert "sesame" not in str(caught.value)
+
+
+async def test_who_connects_has_a_name(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    for work in WAYS_IN:
+        with pytest.raises((StartError, UnreachableError), match="its address names no user"):
+            await work(settings, "postgresql://127.0.0.1:1/maitred")

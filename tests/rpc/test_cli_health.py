@@ -1,8 +1,14 @@
 """`maitred health` asks whoever runs."""
 
 import asyncio
+from unittest.mock import AsyncMock
 
+import pytest
+
+from server import diagnosis
 from server.cli.failures import ExitCode
+from server.config import load_settings
+from server.rpc.health import HealthAnswer
 from tests.conftest import Served
 from tests.support.database import connected
 from tests.support.programs import buf_curl, run
@@ -38,6 +44,23 @@ async def test_what_does_not_serve_ends_the_command_with_7(server: Served) -> No
             while (ended := await run("health", "--address", worker.address)).code != ExitCode.NOT_READY:
                 pass
     assert "NOT_SERVING" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("answer", "remedy"),
+    [
+        (HealthAnswer("NOT_SERVING", {"maitred.v1.OpsService": "NOT_SERVING"}), "its log says"),
+        (HealthAnswer("no answer (UNAVAILABLE)"), "maitred serve"),
+    ],
+)
+async def test_the_doctor_knows_a_server_that_does_not_serve_from_none(
+    answer: HealthAnswer, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diagnosis, "ask_health", AsyncMock(return_value=answer))
+    settings = load_settings(database_url="postgresql://maitred@127.0.0.1:1/maitred")
+    server = {finding.name: finding for finding in await diagnosis.diagnose(settings)}["server"]
+    assert not server.ok
+    assert remedy in server.remedy
 
 
 async def break_the_sweeper(url: str) -> None:

@@ -1,9 +1,14 @@
 """A small run of everything: load, kills, cuts and lost answers, and a verdict."""
 
 from pathlib import Path
+from typing import Any
+from unittest.mock import AsyncMock, Mock
+
+import pytest
 
 from loadgen.checking.history import read_history
 from loadgen.scenario import Answers, Bookings, Choices, Floors, Holds, Scenario
+from server.torture import run
 from server.torture.load import Burden
 from server.torture.run import Plan, torture
 from server.torture.schedule import Kind
@@ -49,3 +54,13 @@ async def test_a_service_that_is_killed_cut_off_and_not_heard_keeps_its_promises
     assert outcome.lost_answers > OPERATIONS * LOST / 2
     told = {call.outcome for call in read_history(tmp_path / "history").calls}
     assert told == {"ok", "refused", "unknown"}
+
+
+async def test_events_that_are_never_delivered_are_left_to_the_verdict(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    home: Any = Mock(workers=(AsyncMock(),))
+    monkeypatch.setattr(run, "DRAIN_WAIT_S", 0.01)
+    monkeypatch.setattr(run, "waiting_events", AsyncMock(return_value=3))
+    await run.drained(home)
+    home.workers[0].stop.assert_awaited_once()

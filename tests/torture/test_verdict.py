@@ -162,6 +162,7 @@ def test_what_is_wrong_breaks_the_promise_that_it_belongs_to(
     "change",
     [
         with_call(method="AutoAssign", request_id="auto"),
+        with_call(outcome="unknown", reason="UNAVAILABLE", answer={}, answer_digest="none"),
         lambda found: replace(found, logs={"server": "serving on 127.0.0.1:7420"}),
         lambda found: replace(found, receiver=Receiver()),
     ],

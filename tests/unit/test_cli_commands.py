@@ -1,9 +1,7 @@
 """The command line without a server: help, exit codes, and complaints in place of tracebacks."""
 
-import asyncio
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -17,7 +15,6 @@ import typer
 
 from maitred_client.messages import Floor, Zone
 from server import entry
-from server.bootstrap import StartError
 from server.cli import app, output
 from server.cli.embedded_server import SAMPLE_FILE
 from server.cli.failures import MEANINGS, ExitCode
@@ -290,32 +287,6 @@ def test_ctrl_c_ends_with_130_even_while_the_command_line_is_loaded(
     with pytest.raises(SystemExit) as ended:
         entry.main()
     assert ended.value.code == ExitCode.INTERRUPTED
-
-
-def test_a_torture_that_was_ended_leaves_no_history_that_nobody_asked_for(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def ended_by_signal(_plan: object, history: Path, _tell: object) -> None:
-        (history / "client-0.jsonl").touch()
-        os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr("server.torture.run.torture", ended_by_signal)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert run("torture", "--operations", "1000") == ExitCode.INTERRUPTED
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_torture_whose_parts_do_not_start_leaves_none_either(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def does_not_start(*_: object) -> None:
-        raise StartError("no usable PostgreSQL")
-
-    monkeypatch.setattr("server.torture.run.torture", does_not_start)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert run("torture", "--operations", "1000") == ExitCode.NOT_READY
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_environment_twin_of_an_option_is_read(

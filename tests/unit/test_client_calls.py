@@ -24,7 +24,7 @@ from maitred_client import (
     TableConflictHeldError,
     TransportError,
 )
-from maitred_client.calls import call_metadata
+from maitred_client.calls import CallSettings, call_metadata
 from tests.support.scripted_server import TENANT, scripted_server
 
 PAGES = (
@@ -161,6 +161,23 @@ async def test_a_closed_client_says_so() -> None:
         next(sync_client.watch_floor(WatchFloorRequest()))
     with closed():
         next(sync_client.auto_assign_batch(AutoAssignBatchRequest()))
+
+
+async def test_whoever_is_cancelled_is_told_that_and_nothing_else() -> None:
+    settings = CallSettings("127.0.0.1:1", (), timeout_s=1.0)
+
+    async def under_way() -> None:
+        with settings.failures_of(GetHoldRequest()):
+            await asyncio.Event().wait()
+
+    with pytest.raises(asyncio.CancelledError), settings.failures_of(GetHoldRequest()):
+        raise asyncio.CancelledError
+    task = asyncio.ensure_future(under_way())
+    await asyncio.sleep(0)
+    settings.closed = True
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 def test_a_call_that_was_about_to_begin_when_another_thread_closed_its_client_says_so() -> None:

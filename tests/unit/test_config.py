@@ -2,6 +2,7 @@
 
 import base64
 import os
+import pwd
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -309,6 +310,17 @@ def test_settings_cannot_be_changed_once_they_are_read(tmp_path: Path) -> None:
     with pytest.raises(ValidationError):
         settings.port = 1
     assert settings.data_dir == tmp_path
+
+
+def test_a_user_without_a_home_has_settings_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless(_uid: int) -> None:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    monkeypatch.setattr(pwd, "getpwuid", nameless)
+    assert load_settings().data_dir.is_absolute()
 
 
 DAY_S = 86_400.0

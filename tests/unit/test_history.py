@@ -1,5 +1,7 @@
 """A history keeps what a client asked and was told, whatever becomes of the client."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,16 @@ def test_a_line_that_no_client_writes_is_named(tmp_path: Path, line: str) -> Non
     (tmp_path / "client-1.jsonl").write_text(f'{{"line": "client", "client": 1, "seed": ""}}\n{line}\n')
     with pytest.raises(ValueError, match=r"client-1\.jsonl:2: "):
         read_history(tmp_path)
+
+
+def test_a_line_that_finds_no_room_names_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = HistoryWriter(tmp_path, 3)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        with pytest.raises(OSError, match="No space left") as problem:
+            writer.invoked(Recorded("HoldTables"))
+    assert problem.value.filename == str(tmp_path / "client-3.jsonl")

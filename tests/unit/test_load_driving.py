@@ -1,6 +1,7 @@
 """What the drivers of load promise: when they begin something, from where latencies count, what is counted."""
 
 import asyncio
+import errno
 import multiprocessing
 import os
 import pickle
@@ -19,7 +20,9 @@ from loadgen.driving import (
     ClientEndedError,
     ClientProcesses,
     Desk,
+    HinderedError,
     Histogram,
+    JobFailedError,
     Limit,
     Outcome,
     Reply,
@@ -143,6 +146,18 @@ def test_a_loop_that_is_told_to_stop_finishes_what_has_begun() -> None:
     assert 11 <= finished <= 14
 
 
+def test_what_an_operation_raises_ends_its_loop_and_is_told_once() -> None:
+    async def operate(_intended_ns: int) -> None:
+        raise ValueError("no such booking")
+
+    for loop in (
+        closed_loop(operate, 4, Limit(operations=8)),
+        open_loop(operate, fixed_arrivals(1_000_000), Limit(operations=8), 8),
+    ):
+        with pytest.raises(ValueError, match="no such booking"):
+            asyncio.run(loop)
+
+
 def test_fixed_arrivals_come_at_equal_distances() -> None:
     assert list(islice(fixed_arrivals(200), 4)) == [0, 5 * MS, 10 * MS, 15 * MS]
 
@@ -201,6 +216,20 @@ async def _fail(part: int, _desk: Desk) -> None:
     raise ValueError(f"part {part}")
 
 
+async def _is_hindered(_part: int, _desk: Desk) -> None:
+    raise HinderedError("nobody answers")
+
+
+async def _has_no_room(part: str, _desk: Desk) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), part)
+
+
+async def _kills_one(part: int, desk: Desk) -> None:
+    if part:
+        os.kill(os.getpid(), signal.SIGKILL)
+    await desk.stopping.wait()
+
+
 async def test_client_processes_do_their_parts_stop_when_told_and_say_what_failed() -> None:
     async with ClientProcesses(2) as clients:
         told: list[int] = []
@@ -210,9 +239,16 @@ async def test_client_processes_do_their_parts_stop_when_told_and_say_what_faile
             5,
             6,
         ]
-        with pytest.raises(ClientEndedError, match="ValueError: part 9"):
+        with pytest.raises(JobFailedError, match="ValueError: part 9"):
             await clients.run(_fail, [9])
+        with pytest.raises(HinderedError, match=r"^nobody answers$"):
+            await clients.run(_is_hindered, [1])
+        with pytest.raises(OSError, match="No space left") as full:
+            await clients.run(_has_no_room, ["client-1.jsonl"])
+        assert full.value.filename == "client-1.jsonl"
         assert await clients.run(_double, [1]) == [2]
+        with pytest.raises(ClientEndedError, match="client process 1 was killed"):
+            await clients.run(_kills_one, [0, 1])
 
 
 async def test_ctrl_c_does_not_reach_a_client_process_that_has_just_been_started() -> None:

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from google.rpc import status_pb2
 
 from loadgen.acting.asking import ATTEMPTS_MAX, OVERLOADED, PATHS, PAUSE_S_MAX
-from loadgen.driving import Desk, Line, Outcome, Reply, metadata_of
+from loadgen.driving import Desk, HinderedError, Line, Outcome, Reply, metadata_of, together
 from loadgen.place import Place
 from maitred_client import duration
 from maitred_client.details import decode_details
@@ -23,10 +23,6 @@ REPORT_EVERY: Final = 200
 SHORTEST_TTL_S: Final = 1.0
 
 T = TypeVar("T")
-
-
-class NotPreparedError(Exception):
-    """The server refused what the load needs; the text says what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +51,7 @@ async def prepare(part: PreparePart, desk: Desk) -> float:
     """
     place = part.place
     async with Line(part.target, metadata_of(place.tenant_id, "load")) as line:
-        try:
-            await line.connected(CONNECT_S)
-        except TimeoutError:
-            raise NotPreparedError(f"nobody answers at {part.target}") from None
+        await line.connected(CONNECT_S)
         restaurants = range(desk.number, place.scenario.floors.restaurants, part.processes)
 
         async def put_up(restaurant: int) -> None:
@@ -89,17 +82,13 @@ async def _all(
             if len(waiting) % REPORT_EVERY == 0:
                 desk.report(Progress(what, total - len(waiting), total))
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(CALLERS):
-                group.create_task(caller())
-    except ExceptionGroup as failures:
-        # The others would say the same.
-        raise failures.exceptions[0] from None
+    async with together() as group:
+        for _ in range(CALLERS):
+            group.create_task(caller())
 
 
 async def _put(line: Line, method: str, request: Message) -> None:
-    """Once it is done; raises NotPreparedError when the server says no."""
+    """Once it is done; raises HinderedError when the server says no."""
     for attempt in range(1, ATTEMPTS_MAX + 1):
         reply = await line.send(PATHS[method], request.SerializeToString(), TIMEOUT_S)
         if reply.outcome is Outcome.OK:
@@ -107,7 +96,7 @@ async def _put(line: Line, method: str, request: Message) -> None:
         if reply.outcome is Outcome.REFUSED and reply.reason != OVERLOADED:
             break
         await asyncio.sleep(min(0.05 * attempt, PAUSE_S_MAX))
-    raise NotPreparedError(f"{method}: {reply.reason or reply.status}: {_message(reply)}")
+    raise HinderedError(f"{method}: {reply.reason or reply.status}: {_message(reply)}")
 
 
 async def _shortest_ttl_s(line: Line, place: Place) -> float:

@@ -114,7 +114,8 @@ class HistoryWriter:
         self._numbers = count(1)
         self._clock_due_ns = 0
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
-        self._file = os.open(folder / f"client-{client}.jsonl", flags, _PERMISSIONS)
+        self._path = folder / f"client-{client}.jsonl"
+        self._file = os.open(self._path, flags, _PERMISSIONS)
         self._write({"line": "client", "client": client, "seed": seed})
 
     def invoked(self, asked: Recorded) -> Recorded:
@@ -160,7 +161,10 @@ class HistoryWriter:
         self._write({"line": "clock", **clock})
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        os.write(self._file, json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        try:
+            os.write(self._file, json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._path)) from None
 
 
 def digest_of(content: bytes) -> str:

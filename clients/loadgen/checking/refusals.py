@@ -219,15 +219,18 @@ def _not_released(operation: Operation, hold: Tenure, found: Occupancy) -> str:
 
 
 def _not_missing(operation: Operation, hold: Tenure, found: Occupancy) -> str:
-    known = hold.taken.span.latest_ns < operation.span.earliest_ns
-    same = hold.restaurant_id == operation.asked.restaurant_id
-    return "the hold had been made before" if known and same else ""
+    return "the hold had been made before" if _was_there(hold, operation) else ""
 
 
 def _block_not_missing(operation: Operation, found: Occupancy) -> str:
     block = found.blocks.get(operation.asked.hold_id)
-    known = block is not None and block.taken.span.latest_ns < operation.span.earliest_ns
-    return "the block had been made before" if known else ""
+    return "the block had been made before" if block and _was_there(block, operation) else ""
+
+
+def _was_there(owner: Tenure, operation: Operation) -> bool:
+    """Whether it had been made, in the restaurant where it was looked for, before anybody looked."""
+    same = owner.restaurant_id == operation.asked.restaurant_id
+    return same and owner.taken.span.latest_ns < operation.span.earliest_ns
 
 
 def _not_another(operation: Operation, hold: Tenure, found: Occupancy) -> str:

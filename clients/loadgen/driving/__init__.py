@@ -7,8 +7,21 @@ what came back. `ClientProcesses` does all of that in processes of their own.
 from loadgen.driving.calls_job import CallsPart, send_calls
 from loadgen.driving.histogram import Histogram
 from loadgen.driving.line import UNSURE, Line, Outcome, Reply, lines_to, metadata_of, retry_after_s
-from loadgen.driving.loops import Limit, closed_loop, fixed_arrivals, open_loop, poisson_arrivals
-from loadgen.driving.processes import ClientEndedError, ClientProcesses, Desk
+from loadgen.driving.loops import (
+    Limit,
+    closed_loop,
+    fixed_arrivals,
+    open_loop,
+    poisson_arrivals,
+    together,
+)
+from loadgen.driving.processes import (
+    ClientEndedError,
+    ClientProcesses,
+    Desk,
+    HinderedError,
+    JobFailedError,
+)
 from loadgen.driving.tally import Tally
 
 __all__ = [
@@ -17,7 +30,9 @@ __all__ = [
     "ClientEndedError",
     "ClientProcesses",
     "Desk",
+    "HinderedError",
     "Histogram",
+    "JobFailedError",
     "Limit",
     "Line",
     "Outcome",
@@ -31,4 +46,5 @@ __all__ = [
     "poisson_arrivals",
     "retry_after_s",
     "send_calls",
+    "together",
 ]

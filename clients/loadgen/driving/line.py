@@ -19,6 +19,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
+from loadgen.driving.processes import HinderedError
 from maitred_client.calls import DOMAIN, call_metadata
 
 OK = "OK"
@@ -81,6 +82,7 @@ class Line:
     """
 
     def __init__(self, target: str, metadata: Iterable[tuple[str, str]] = ()) -> None:
+        self._target = target
         self._metadata = tuple(metadata)
         self._channel = grpc.aio.insecure_channel(target, options=OPTIONS)
         self._methods: dict[str, Any] = {}
@@ -98,9 +100,12 @@ class Line:
         await self._channel.close()
 
     async def connected(self, timeout_s: float) -> None:
-        """Returns when the connection is open. Raises TimeoutError when it is not by then."""
-        async with asyncio.timeout(timeout_s):
-            await self._channel.channel_ready()
+        """Returns when the connection is open. Raises HinderedError when it is not by then."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._channel.channel_ready()
+        except TimeoutError:
+            raise HinderedError(f"nobody answers at {self._target}") from None
 
     async def send(self, method: str, body: bytes, timeout_s: float) -> Reply:
         """One call, sent once. `method` is the full path, for example "/maitred.v1.AssignmentService/HoldTables".
@@ -124,7 +129,7 @@ class Line:
 async def lines_to(
     target: str, metadata: Iterable[tuple[str, str]], count: int
 ) -> AsyncIterator[tuple[Line, ...]]:
-    """So many open connections. Each is one to one process of the server. Raises TimeoutError when it is not there."""
+    """So many open connections. Each is one to one process of the server. Raises HinderedError when it is not there."""
     metadata = tuple(metadata)
     async with AsyncExitStack() as stack:
         lines = [await stack.enter_async_context(Line(target, metadata)) for _ in range(count)]

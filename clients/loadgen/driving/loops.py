@@ -1,7 +1,8 @@
 """When something is done: as soon as the last is over, or when its time has come."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
 from time import monotonic_ns
@@ -31,6 +32,16 @@ class Limit:
         return None if self.duration_s is None else begin_ns + round(self.duration_s * SECOND_NS)
 
 
+@asynccontextmanager
+async def together() -> AsyncIterator[asyncio.TaskGroup]:
+    """Tasks of which the first that fails ends the others: what it raised is raised, not a group of what they say."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
 async def closed_loop(operate: Operate, in_flight: int, limit: Limit) -> None:
     """Keeps `in_flight` operations under way: each caller begins the next one when its last is over.
 
@@ -50,7 +61,7 @@ async def closed_loop(operate: Operate, in_flight: int, limit: Limit) -> None:
                 left -= 1
             await operate(now_ns)
 
-    async with asyncio.TaskGroup() as group:
+    async with together() as group:
         for _ in range(in_flight):
             group.create_task(caller())
 
@@ -67,7 +78,7 @@ async def open_loop(operate: Operate, arrivals: Iterator[int], limit: Limit, in_
     end_ns = limit.end_ns(begin_ns)
     begun = missed = 0
     running: set[asyncio.Task[None]] = set()
-    async with asyncio.TaskGroup() as group:
+    async with together() as group:
         for distance_ns in arrivals:
             due_ns = begin_ns + distance_ns
             if begun == limit.operations or (end_ns is not None and due_ns >= end_ns):

@@ -25,8 +25,16 @@ Result = TypeVar("Result")
 OnReport: TypeAlias = Callable[[int, Any], None]
 
 
+class HinderedError(Exception):
+    """What a job raises when it cannot go on and its code is not at fault; the text says why."""
+
+
 class ClientEndedError(Exception):
-    """A client process ended or its job failed; the text says how."""
+    """A client process was ended by somebody else."""
+
+
+class JobFailedError(Exception):
+    """A job raised what nobody expected; the text has the lines to report."""
 
 
 @dataclass(slots=True)
@@ -97,8 +105,8 @@ class ClientProcesses:
         process.
 
         All begin together: when a job waits for `Desk.ready`, it goes on when every one of them does. Raises
-        ClientEndedError when a job raises or a process ends, once the other jobs have stopped. Cancelled, it stops
-        the processes for good.
+        ClientEndedError when a process ends, and when a job raises HinderedError or OSError the same, or JobFailedError
+        for anything else, once the other jobs have stopped. Cancelled, it stops the processes for good.
         """
         assert len(parts) <= self._count, "a part for each process at most"
         numbers = range(len(parts))
@@ -129,10 +137,12 @@ class ClientProcesses:
                     self._no_longer_waiting(number, waiting)
                 elif kind == "done":
                     return value
+                elif kind == "hindered":
+                    raise value
                 else:
-                    raise ClientEndedError(value)
-            raise ClientEndedError(f"client process {number} ended")
-        except ClientEndedError:
+                    raise JobFailedError(value)
+            raise ClientEndedError(f"client process {number} was killed")
+        except Exception:
             self.stop()
             raise
         finally:
@@ -199,6 +209,8 @@ async def _serve(connection: Connection, number: int) -> None:
 async def _run(job: Job[Any, Any], part: object, desk: Desk) -> None:
     try:
         desk.tell(("done", await job(part, desk)))
+    except (HinderedError, OSError) as problem:
+        desk.tell(("hindered", problem))
     except Exception:  # noqa: BLE001 whoever gave the job is told, whatever it was
         desk.tell(("failed", f"in client process {desk.number}:\n{traceback.format_exc()}"))
 

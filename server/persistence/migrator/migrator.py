@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias, cast
 
 import asyncpg
 
-from server.persistence.failures import DRIVER_ERRORS, not_allowed, unreachable
+from server.persistence.failures import CONNECT_ERRORS, not_allowed, unreachable
 from server.persistence.migrator.errors import MigrationError
 from server.persistence.migrator.files import Migration
 from server.persistence.migrator.inspection import (
@@ -114,7 +114,7 @@ class Migrator:
                 # The statements of a migration change what the cached ones were prepared for.
                 statement_cache_size=0,
             )
-        except (OSError, ValueError, *DRIVER_ERRORS) as failure:
+        except CONNECT_ERRORS as failure:
             raise unreachable(failure) from None
         try:
             yield connection

@@ -1,0 +1,97 @@
+"""`maitred torture`: how it ends where nothing could be judged."""
+
+import asyncio
+import errno
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from loadgen.driving import ClientEndedError, HinderedError
+from server.bootstrap import StartError
+from server.cli import app
+from server.cli.failures import ExitCode
+
+
+def run(monkeypatch: pytest.MonkeyPatch) -> ExitCode:
+    monkeypatch.setattr(sys, "argv", ["maitred", "torture", "--operations", "1000"])
+    with pytest.raises(SystemExit) as ended:
+        app.run()
+    return ExitCode(int(ended.value.code or 0))
+
+
+def test_a_torture_that_was_ended_leaves_no_history_that_nobody_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ended_by_signal(_plan: object, history: Path, _tell: object) -> None:
+        (history / "client-0.jsonl").touch()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("server.torture.run.torture", ended_by_signal)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert run(monkeypatch) is ExitCode.INTERRUPTED
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_torture_whose_parts_do_not_start_leaves_none_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def does_not_start(*_: object) -> None:
+        raise StartError("no usable PostgreSQL")
+
+    monkeypatch.setattr("server.torture.run.torture", does_not_start)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert run(monkeypatch) is ExitCode.NOT_READY
+    assert list(tmp_path.iterdir()) == []
+
+
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/small/client-0.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("problem", "code", "said"),
+    [
+        (
+            HinderedError("nobody answers at 127.0.0.1:7420"),
+            ExitCode.UNREACHABLE,
+            "nobody answers at 127.0.0.1",
+        ),
+        (ClientEndedError("client process 1 was killed"), ExitCode.NOT_READY, "client process 1 was killed"),
+        (FULL, ExitCode.BAD_FILE, "/small/client-0.jsonl cannot be written: No space left on device"),
+    ],
+)
+def test_what_keeps_clients_from_their_work_is_told_in_a_sentence(
+    problem: Exception,
+    code: ExitCode,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    async def hindered(*_: object) -> None:
+        raise problem
+
+    monkeypatch.setattr("server.torture.run.torture", hindered)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert run(monkeypatch) is code
+    told = capfd.readouterr().err
+    assert said in told
+    assert "Traceback" not in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_history_of_a_torture_that_broke_off_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def fails(*_: object) -> None:
+        raise AssertionError("an invariant of the torture itself")
+
+    monkeypatch.setattr("server.torture.run.torture", fails)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert run(monkeypatch) is ExitCode.UNEXPECTED
+    (kept,) = tmp_path.iterdir()
+    assert f"the history is in {kept}" in capfd.readouterr().err.replace("\n", "")
