@@ -112,7 +112,7 @@ def booking(
     output: Output = Format.TABLE,
     connection: Connection = HERE,
 ) -> None:
-    """Shows a booking: its status, its tables and holds, automatic assignment, and its history, newest first.
+    """Shows a booking: its status, its tables and holds, automatic assignment, and its last 100 changes, newest first.
 
     Example: [bold]maitred booking 1b4e28ba-2fa1-4d52-883f-0016d3cca427[/]
     """

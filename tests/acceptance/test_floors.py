@@ -40,6 +40,10 @@ async def test_the_same_floor_again_in_any_order_keeps_its_version(place: House)
         adjacency=[Adjacency(table_a=edge.table_b, table_b=edge.table_a) for edge in stored.adjacency],
     )
     assert await place.put_floor(shuffled) == stored
+    for ids in [zone.zone_id for zone in stored.zones], [table.table_id for table in stored.tables]:
+        assert ids == sorted(ids)
+    edges = [(edge.table_a, edge.table_b) for edge in stored.adjacency]
+    assert edges == sorted((min(edge), max(edge)) for edge in edges)
     stored.etag = "i0"
     error = await refused(place.put_floor(stored), VersionMismatchError)
     assert error.metadata == {"resource": "floor", "expected_etag": "i0", "current_etag": "i1"}

@@ -417,11 +417,11 @@ class PartyRequest(_message.Message):
 
     @_builtins.property
     def required_attributes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Every table has to have all of these; up to 16 different words, written as in Table.attributes."""
+        """Every table has to have all of these; up to 16 different words, written and ordered as in Table.attributes."""
 
     @_builtins.property
     def preferred_attributes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Sets whose tables lack these rank lower; up to 16 different words, written as in Table.attributes."""
+        """Sets whose tables lack these rank lower; up to 16 different words, written and ordered as in Table.attributes."""
 
     @_builtins.property
     def preferred_zone_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -232,7 +232,7 @@ class Zone(_message.Message):
     name: _builtins.str
     """1 to 100 characters; unique within the restaurant, whatever the case."""
     sort_order: _builtins.int
-    """Where pictures and lists put the zone; ties by name."""
+    """Where pictures of the floor put the zone; ties by name."""
     def __init__(
         self,
         *,
@@ -286,7 +286,7 @@ class Table(_message.Message):
     @_builtins.property
     def attributes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What it offers, for example "window" or "accessible": up to 16 lower-case words of letters, digits, - and _,
-        each of at most 32 characters, the first a letter or a digit.
+        each of at most 32 characters, the first a letter or a digit. Answers have them in alphabetical order.
         """
 
     def __init__(
@@ -356,15 +356,15 @@ class Floor(_message.Message):
     """Opaque version of this document, for optimistic changes. Output only in answers."""
     @_builtins.property
     def zones(self) -> _containers.RepeatedCompositeFieldContainer[Global___Zone]:
-        """At most 100."""
+        """At most 100. Answers have them ordered by id, whatever their sort_order."""
 
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___Table]:
-        """At most 1,000."""
+        """At most 1,000. Answers have them ordered by id."""
 
     @_builtins.property
     def adjacency(self) -> _containers.RepeatedCompositeFieldContainer[Global___Adjacency]:
-        """At most 20,000, each pair once, in either order."""
+        """At most 20,000, each pair once, in either order. Answers have the lesser id as table_a, and the pairs in order."""
 
     def __init__(
         self,
