@@ -121,10 +121,17 @@ class Worker:
     ) -> "Worker":
         # A lease outlives one wait for a database that says nothing.
         session = WorkerSession(pool_settings(settings, url), settings.event_timeout_s)
-        queue = SqlEventQueue(pool, session, settings.lease_s, settings.event_timeout_s)
+        rules = _delivery_rules(settings)
+        queue = SqlEventQueue(
+            pool,
+            session,
+            settings.lease_s,
+            settings.event_timeout_s,
+            past_dead=rules.dead_policy is DeadPolicy.CONTINUE,
+        )
         sinks = build_sinks(settings, pool)
         outage = Outage(settings.event_outage_s_max, time.monotonic)
-        delivery = Delivery(event_handler(sinks), _delivery_rules(settings), outage)
+        delivery = Delivery(event_handler(sinks), rules, outage)
         relay = Relay(queue, delivery, _relay_settings(settings))
         queued = SqlAutoAssignJobs(pool, settings.deadline_s_default)
         jobs = BackgroundAutoAssign(store, queued, auto_assign, _job_limits(settings))

@@ -38,9 +38,10 @@ CURES: Mapping[Reason, tuple[Cure, ...]] = {
     Reason.TABLE_CONFLICT_HELD: (Cure.HOLD_ENDS,),
 }
 
-# The party's own change is missing: it queues the booking anew.
+# The party's own change is missing: it queues the booking anew. A hold that is confirmed makes no room, and what it has
+# become ends as an assignment.
 ANNOUNCED_BY: Mapping[Cure, tuple[EventType, ...]] = {
-    Cure.HOLD_ENDS: (EventType.HOLD_RELEASED, EventType.HOLD_EXPIRED),
+    Cure.HOLD_ENDS: (EventType.HOLD_RELEASED, EventType.HOLD_EXPIRED, EventType.ASSIGNMENT_RELEASED),
     Cure.ASSIGNMENT_RELEASED: (EventType.ASSIGNMENT_RELEASED,),
     Cure.BLOCK_RELEASED: (EventType.BLOCK_RELEASED,),
     Cure.TABLE_BACK_IN_SERVICE: (EventType.INVENTORY_CHANGED,),

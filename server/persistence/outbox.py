@@ -19,19 +19,22 @@ class SqlEventQueue:
     """Leases through the worker's own session; everything else goes through the pool.
 
     Each call waits `timeout_s` seconds for a connection, and as long for its statement, then raises `TimeoutError`, or
-    `ServiceError` when leasing.
+    `ServiceError` when leasing. Restaurants that wait behind a dead event are only leased where `past_dead` is true.
     """
 
-    def __init__(self, pool: Pool, session: WorkerSession, lease_s: float, timeout_s: float) -> None:
+    def __init__(
+        self, pool: Pool, session: WorkerSession, lease_s: float, timeout_s: float, *, past_dead: bool = False
+    ) -> None:
         self._pool = pool
         self._timeout_s = timeout_s
         self._session = session
         self._lease_s = lease_s
+        self._past_dead = past_dead
         self._token = uuid4()
 
     async def claim(self, runs_max: int, events_max: int) -> tuple[Run, ...]:
         rows = await self._session.fetch_as_worker(
-            LEASES["claim_streams"], self._token, self._lease_s, runs_max, events_max
+            LEASES["claim_streams"], self._token, self._lease_s, runs_max, events_max, self._past_dead
         )
         return tuple(_run(list(group)) for _, group in groupby(rows, lambda row: row["restaurant_id"]))
 

@@ -148,6 +148,19 @@ async def test_where_the_policy_is_to_block_later_events_wait_until_the_dead_one
     assert (found.pending, found.dead, found.restaurants_blocked) == (0, 0, 0)
 
 
+async def test_those_that_waited_behind_a_dead_event_go_on_with_a_worker_that_is_told_to_go_on(
+    server: Served, place: House
+) -> None:
+    url = server.database_url
+    poisoned = await poison(url, place.restaurant_id)
+    async with worker_on(url, event_dead_policy="block"):
+        await until(url, BLOCKED, [{"n": 1}])
+    async with worker_on(url):
+        await until_settled(url)
+        await until(url, BLOCKED, [{"n": 0}])
+    assert [event.event_id for event in await events(place, status=DEAD)] == [poisoned]
+
+
 async def test_a_redrive_says_in_the_audit_log_who_did_it_and_why(server: Served, place: House) -> None:
     poisoned = await poison(server.database_url, place.restaurant_id)
     async with worker_on(server.database_url):

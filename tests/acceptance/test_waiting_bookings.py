@@ -76,6 +76,21 @@ CURES = {
 }
 
 
+async def test_a_hold_that_was_confirmed_meanwhile_is_waited_for_like_any_party(
+    place: House, server: Served
+) -> None:
+    other = await place.party()
+    hold = await place.hold(other, "W1")
+    booking = await place.party(4, required=["window"])
+    await dispatched(place, booking)
+    async with worker(server):
+        await until_waiting(place, booking)
+        await place.confirm(hold)
+        await place.transition(other, BookingAction.BOOKING_ACTION_CANCEL)
+        done = await until_ended(place, booking)
+    assert decided(done.auto_assign_job) == ("COMPLETED_IN_TIME", "UNSPECIFIED")
+
+
 @pytest.mark.parametrize("cure", CURES)
 async def test_what_is_refused_waits_and_is_assigned_when_the_cause_goes_away(
     place: House, server: Served, cure: str

@@ -352,7 +352,7 @@ async def test_a_worker_reads_little_more_than_what_waits_of_a_restaurant_with_e
     await connection.execute(MANY_EVENTS)
     worker = await connection.fetchrow(LEASES["take_worker_id"], WORKER_LOCKS)
     assert worker is not None
-    claimed = (uuid4(), worker["worker_id"], 30.0, 8, 100)
+    claimed = (uuid4(), worker["worker_id"], 30.0, 8, 100, True)
     for query, least, values in (
         (OUTBOX["lag"], 1, ()),
         (OUTBOX["count_dead"], 0, ()),

@@ -1201,7 +1201,8 @@ class AutoAssignBatchRequest(_message.Message):
     """The restaurant."""
     service_date: _builtins.str
     """The service date, for example "2026-11-27", from 1970 until 2199: the local date on which the service period opened
-    that a party starts in; for a party that starts after midnight that is the day before.
+    that a party starts in; for a party that starts after midnight that is the day before. One that starts in no period of
+    the present policy counts to its local date.
     """
     order: Global___AutoAssignOrder.ValueType
     """Who comes first. Not set means by time."""

@@ -215,11 +215,11 @@ class AssignmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AutoAssignBatch(self, request, context):
-        """Assigns every booking of a service date that waits for tables, one after the other, each by AutoAssign under its
-        derived request_id. So the batch needs no request_id and is not recorded itself: its parts are, and a repeat finds
-        only what still waits. The stream tells each decision when it is committed and ends with a summary; the audit log
-        keeps each decision. Once the call's time is nearly over no further booking is begun; a call that is cancelled or
-        breaks off leaves each booking as it was or fully assigned.
+        """Assigns every booking of a service date that waits for tables and whose time is not over, one after the other, each
+        by AutoAssign under its derived request_id. So the batch needs no request_id and is not recorded itself: its parts
+        are, and a repeat finds only what still waits. The stream tells each decision when it is committed and ends with a
+        summary; the audit log keeps each decision. Once the call's time is nearly over no further booking is begun; a call
+        that is cancelled or breaks off leaves each booking as it was or fully assigned.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

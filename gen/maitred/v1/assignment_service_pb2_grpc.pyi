@@ -72,11 +72,11 @@ class AssignmentServiceStub:
     call is refused with NO_FEASIBLE_PLAN. See AutoAssignRequest.request_id for how it is idempotent without one.
     """
     AutoAssignBatch: _grpc.UnaryStreamMultiCallable[_assignment_service_pb2.AutoAssignBatchRequest, _assignment_service_pb2.AutoAssignBatchResponse]
-    """Assigns every booking of a service date that waits for tables, one after the other, each by AutoAssign under its
-    derived request_id. So the batch needs no request_id and is not recorded itself: its parts are, and a repeat finds
-    only what still waits. The stream tells each decision when it is committed and ends with a summary; the audit log
-    keeps each decision. Once the call's time is nearly over no further booking is begun; a call that is cancelled or
-    breaks off leaves each booking as it was or fully assigned.
+    """Assigns every booking of a service date that waits for tables and whose time is not over, one after the other, each
+    by AutoAssign under its derived request_id. So the batch needs no request_id and is not recorded itself: its parts
+    are, and a repeat finds only what still waits. The stream tells each decision when it is committed and ends with a
+    summary; the audit log keeps each decision. Once the call's time is nearly over no further booking is begun; a call
+    that is cancelled or breaks off leaves each booking as it was or fully assigned.
     """
     DispatchAutoAssign: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.DispatchAutoAssignRequest, _assignment_service_pb2.DispatchAutoAssignResponse]
     """Has the worker find tables for a booking, now or from an instant on, and returns at once. A pending booking becomes
@@ -155,11 +155,11 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
     call is refused with NO_FEASIBLE_PLAN. See AutoAssignRequest.request_id for how it is idempotent without one.
     """
     AutoAssignBatch: _aio.UnaryStreamMultiCallable[_assignment_service_pb2.AutoAssignBatchRequest, _assignment_service_pb2.AutoAssignBatchResponse]  # type: ignore[assignment]
-    """Assigns every booking of a service date that waits for tables, one after the other, each by AutoAssign under its
-    derived request_id. So the batch needs no request_id and is not recorded itself: its parts are, and a repeat finds
-    only what still waits. The stream tells each decision when it is committed and ends with a summary; the audit log
-    keeps each decision. Once the call's time is nearly over no further booking is begun; a call that is cancelled or
-    breaks off leaves each booking as it was or fully assigned.
+    """Assigns every booking of a service date that waits for tables and whose time is not over, one after the other, each
+    by AutoAssign under its derived request_id. So the batch needs no request_id and is not recorded itself: its parts
+    are, and a repeat finds only what still waits. The stream tells each decision when it is committed and ends with a
+    summary; the audit log keeps each decision. Once the call's time is nearly over no further booking is begun; a call
+    that is cancelled or breaks off leaves each booking as it was or fully assigned.
     """
     DispatchAutoAssign: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.DispatchAutoAssignRequest, _assignment_service_pb2.DispatchAutoAssignResponse]  # type: ignore[assignment]
     """Has the worker find tables for a booking, now or from an instant on, and returns at once. A pending booking becomes
@@ -301,11 +301,11 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _assignment_service_pb2.AutoAssignBatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_assignment_service_pb2.AutoAssignBatchResponse], _abc.AsyncIterator[_assignment_service_pb2.AutoAssignBatchResponse]]:
-        """Assigns every booking of a service date that waits for tables, one after the other, each by AutoAssign under its
-        derived request_id. So the batch needs no request_id and is not recorded itself: its parts are, and a repeat finds
-        only what still waits. The stream tells each decision when it is committed and ends with a summary; the audit log
-        keeps each decision. Once the call's time is nearly over no further booking is begun; a call that is cancelled or
-        breaks off leaves each booking as it was or fully assigned.
+        """Assigns every booking of a service date that waits for tables and whose time is not over, one after the other, each
+        by AutoAssign under its derived request_id. So the batch needs no request_id and is not recorded itself: its parts
+        are, and a repeat finds only what still waits. The stream tells each decision when it is committed and ends with a
+        summary; the audit log keeps each decision. Once the call's time is nearly over no further booking is begun; a call
+        that is cancelled or breaks off leaves each booking as it was or fully assigned.
         """
 
     @_abc_1.abstractmethod

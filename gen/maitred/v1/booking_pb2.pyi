@@ -347,7 +347,7 @@ class AutoAssignJob(_message.Message):
     state: Global___AutoAssignJobState.ValueType
     """Whether it goes on."""
     outcome: Global___AutoAssignJobOutcome.ValueType
-    """What was decided last; unspecified before the first decision."""
+    """What was decided last since the booking was handed over; unspecified before the first decision."""
     reason: _reasons_pb2.ErrorReason.ValueType
     """Why it found no tables then; unset where it found some, or before the first decision. A booking that got its tables in
     another way since keeps outcome and reason until the job is looked at again: then it is ALREADY_ASSIGNED.

@@ -29,7 +29,7 @@ class _RejectionCureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rejecti
     REJECTION_CURE_UNSPECIFIED: _RejectionCure.ValueType  # 0
     """Never sent."""
     REJECTION_CURE_HOLD_ENDS: _RejectionCure.ValueType  # 1
-    """A hold ends: capacity.hold.released or capacity.hold.expired."""
+    """A hold ends: capacity.hold.released or capacity.hold.expired; or, once it was confirmed, capacity.assignment.released."""
     REJECTION_CURE_ASSIGNMENT_RELEASED: _RejectionCure.ValueType  # 2
     """A party gives up its tables, gets others or leaves early: capacity.assignment.released."""
     REJECTION_CURE_BLOCK_RELEASED: _RejectionCure.ValueType  # 3
@@ -51,7 +51,7 @@ class RejectionCure(_RejectionCure, metaclass=_RejectionCureEnumTypeWrapper):
 REJECTION_CURE_UNSPECIFIED: RejectionCure.ValueType  # 0
 """Never sent."""
 REJECTION_CURE_HOLD_ENDS: RejectionCure.ValueType  # 1
-"""A hold ends: capacity.hold.released or capacity.hold.expired."""
+"""A hold ends: capacity.hold.released or capacity.hold.expired; or, once it was confirmed, capacity.assignment.released."""
 REJECTION_CURE_ASSIGNMENT_RELEASED: RejectionCure.ValueType  # 2
 """A party gives up its tables, gets others or leaves early: capacity.assignment.released."""
 REJECTION_CURE_BLOCK_RELEASED: RejectionCure.ValueType  # 3

@@ -171,7 +171,9 @@ class HoldEvent(_message.Message):
     zone_id: _builtins.str
     """The zone of the tables. Not always known when a hold ends or is extended."""
     actor_id: _builtins.str
-    """Who did it, in the word that the caller used. An e-mail address in it is replaced by "[redacted-email]"."""
+    """Who did it, in the word that the caller used. An e-mail address in it is replaced by "[redacted-email]". The worker
+    that sweeps a hold is "maitred-sweeper".
+    """
     @_builtins.property
     def table_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The tables, ordered by id."""
@@ -190,8 +192,9 @@ class HoldEvent(_message.Message):
 
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """"cause" says why a hold ended: released, replaced, superseded, expired, or "booking" and what became of that, for
-        example "booking assigned" or "booking changed"; or with which reason it was refused.
+        """"cause" says why a hold ended: released, replaced, superseded, expired, or what became of its booking: "booking
+        assigned" (or moved), "booking changed", "booking checked_in", "booking cancelled" or "booking no_show"; or with which
+        reason it was refused.
         """
 
     @_builtins.property

@@ -97,7 +97,8 @@ class InventoryServiceServicer:
     """
 
     def PutRestaurant(self, request, context):
-        """Creates a restaurant or changes its name and time zone. The first call of a tenant also registers the tenant.
+        """Creates a restaurant or changes its name and time zone; the same again changes nothing. The first call of a tenant also
+        registers the tenant.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

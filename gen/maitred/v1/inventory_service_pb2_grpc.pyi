@@ -34,7 +34,9 @@ class InventoryServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> InventoryServiceAsyncStub: ...
     PutRestaurant: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.PutRestaurantRequest, _inventory_service_pb2.PutRestaurantResponse]
-    """Creates a restaurant or changes its name and time zone. The first call of a tenant also registers the tenant."""
+    """Creates a restaurant or changes its name and time zone; the same again changes nothing. The first call of a tenant also
+    registers the tenant.
+    """
     GetRestaurant: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.GetRestaurantRequest, _inventory_service_pb2.GetRestaurantResponse]
     """One restaurant."""
     ListRestaurants: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.ListRestaurantsRequest, _inventory_service_pb2.ListRestaurantsResponse]
@@ -69,7 +71,9 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PutRestaurant: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.PutRestaurantRequest, _inventory_service_pb2.PutRestaurantResponse]  # type: ignore[assignment]
-    """Creates a restaurant or changes its name and time zone. The first call of a tenant also registers the tenant."""
+    """Creates a restaurant or changes its name and time zone; the same again changes nothing. The first call of a tenant also
+    registers the tenant.
+    """
     GetRestaurant: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.GetRestaurantRequest, _inventory_service_pb2.GetRestaurantResponse]  # type: ignore[assignment]
     """One restaurant."""
     ListRestaurants: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.ListRestaurantsRequest, _inventory_service_pb2.ListRestaurantsResponse]  # type: ignore[assignment]
@@ -107,7 +111,9 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_service_pb2.PutRestaurantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_service_pb2.PutRestaurantResponse, _abc.Awaitable[_inventory_service_pb2.PutRestaurantResponse]]:
-        """Creates a restaurant or changes its name and time zone. The first call of a tenant also registers the tenant."""
+        """Creates a restaurant or changes its name and time zone; the same again changes nothing. The first call of a tenant also
+        registers the tenant.
+        """
 
     @_abc_1.abstractmethod
     def GetRestaurant(

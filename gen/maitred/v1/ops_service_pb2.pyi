@@ -90,7 +90,7 @@ class GetOutboxStatsResponse(_message.Message):
     restaurants_in_work: _builtins.int
     """Restaurants whose events a worker has in hand."""
     restaurants_blocked: _builtins.int
-    """Restaurants whose events wait behind a dead one."""
+    """Restaurants whose events wait behind a dead one; also one that has had no events since."""
     @_builtins.property
     def oldest_pending_at(self) -> _timestamp_pb2.Timestamp:
         """When the longest waiting event was committed; not set when none waits."""

@@ -35,8 +35,8 @@ SELECT count(*) AS adopted FROM adopted;
 
 -- name: claim_streams
 -- Leases up to $4 streams that have something to deliver, the longest unserved first, and reads up to $5 events of each.
--- As many that were leased by somebody who never answered are leased one by one, to find out which of them it was. While
--- the relay is paused, none.
+-- As many that were leased by somebody who never answered are leased one by one, to find out which of them it was. Those
+-- that wait behind a dead event only when $6 says so. While the relay is paused, none.
 WITH due AS MATERIALIZED (
     SELECT s.restaurant_id, r.floor_version
     FROM outbox_streams AS s
@@ -51,7 +51,7 @@ WITH due AS MATERIALIZED (
         )
         AND (s.lease_token IS NULL OR s.leased_until < clock_timestamp())
         AND s.next_attempt_at <= clock_timestamp()
-        AND s.blocked_by IS NULL
+        AND (s.blocked_by IS NULL OR $6::boolean)
         AND NOT EXISTS (SELECT FROM switches AS w WHERE w.name = 'relay' AND w.value = 'paused')
     ORDER BY s.next_attempt_at
     LIMIT $4
