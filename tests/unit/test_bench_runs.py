@@ -74,12 +74,20 @@ def test_what_lies_apart_is_better_or_worse_by_the_side_of_its_target() -> None:
 def test_a_figure_for_comparison_has_the_side_of_the_one_it_belongs_to() -> None:
     assert verdict("hold_rate_processor", later(hold_rate_processor=(0.5, 0.4, 0.6))) is Verdict.WORSE
     assert verdict("alone", later(alone=(2.0, 1.9, 2.1))) is Verdict.HIGHER
+    assert verdict("alone", later(alone=(0.5, 0.4, 0.6))) is Verdict.LOWER
+
+
+def test_of_nothing_there_is_no_ratio() -> None:
+    (found,) = (each for each in compared(later(wait_ms=(0.0, 0.0, 0.0)), RUN) if each.key == "wait_ms")
+    assert (found.ratio, found.verdict) == (None, Verdict.WORSE)
 
 
 def test_a_figure_that_only_one_run_has_is_named_all_the_same() -> None:
     new = later(fresh=(1.0, 1.0, 1.0))
     del new["ratios"]["wait_ms"]
-    found = {each.key: each for each in compared(RUN, new)}
+    figures = compared(RUN, new)
+    found = {each.key: each for each in figures}
+    assert len(found) == len(figures)
     assert (found["fresh"].old, found["fresh"].new, found["fresh"].verdict) == (None, 1.0, Verdict.ONE_SIDED)
     assert (found["wait_ms"].old, found["wait_ms"].new) == (2.0, None)
     assert found["absent"].verdict is Verdict.ONE_SIDED
@@ -89,9 +97,10 @@ def test_a_figure_that_only_one_run_has_is_named_all_the_same() -> None:
 def test_what_was_not_the_same_for_both_runs_is_told() -> None:
     new = deepcopy(RUN)
     new["sizes"]["holds"] = 400
+    new["sizes"]["plans"] = 90
     new["conditions"]["cores"] = 8
     new["conditions"]["commit"] = "def5678"
-    assert list(differences(RUN, new)) == ["cores: 2 → 8", "holds: 2000 → 400"]
+    assert list(differences(RUN, new)) == ["cores: 2 → 8", "holds: 2000 → 400", "plans: None → 90"]
 
 
 def test_a_run_is_found_by_file_by_the_beginning_of_its_name_and_as_the_latest(tmp_path: Path) -> None:
