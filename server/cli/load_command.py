@@ -27,7 +27,7 @@ from server.cli.options import (
     option,
 )
 from server.cli.output import Format, note, show, write_json
-from server.cli.output_files import make_room, not_written
+from server.cli.output_files import make_room, not_written, write
 
 if TYPE_CHECKING:
     from loadgen.checking.report import Report as Checked
@@ -297,16 +297,13 @@ def _tell(found: dict[str, Any], tally: "Tally", page: Path | None, output: Form
     from loadgen.report import is_sound
     from server.cli.load_view import load_tables
 
-    if page is not None:
-        from loadgen.page import page_of
-
-        try:
-            page.write_text(page_of(found, tally), encoding="utf-8")
-        except OSError as error:
-            raise not_written(page, error) from None
     if output is Format.TABLE:
         show(*load_tables(found))
     else:
         write_json(found, output)
+    if page is not None:
+        from loadgen.page import page_of
+
+        write(page, page_of(found, tally))
     if not is_sound(found):
         raise typer.Exit(ExitCode.NOT_READY)

@@ -1,17 +1,28 @@
 """Runs of `bench` that were kept: found again, held beside each other, told as Markdown and as a page."""
 
+import errno
+import os
 import re
 from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from server.bench.comparison import Verdict, compared, differences
 from server.cli.bench_comparing import markdown_lines
-from server.cli.bench_history import RunNotFoundError, find_run, history_folder, read_run, save_run
-from server.cli.bench_page import write_page
+from server.cli.bench_history import (
+    RunNotFoundError,
+    file_of,
+    find_run,
+    history_folder,
+    read_run,
+    save_run,
+)
+from server.cli.bench_page import page
+from server.cli.failures import CommandFailure
 
 RUN: dict[str, Any] = {
     "began_at": "2031-05-01T18:00:00+00:00",
@@ -104,8 +115,9 @@ def test_what_was_not_the_same_for_both_runs_is_told() -> None:
 
 
 def test_a_run_is_found_by_file_by_the_beginning_of_its_name_and_as_the_latest(tmp_path: Path) -> None:
-    first = save_run(tmp_path, RUN, AT)
-    second = save_run(tmp_path, RUN, AT.replace(hour=19))
+    first, second = (file_of(tmp_path, RUN, AT.replace(hour=hour)) for hour in (18, 19))
+    for file in (first, second):
+        save_run(file, RUN)
     assert first.name == "20310501T180000Z-abc1234.json"
     assert find_run(tmp_path, str(first)) == first
     assert find_run(tmp_path, "20310501T18") == first
@@ -133,6 +145,27 @@ def test_runs_are_kept_among_the_users_state_unless_told_otherwise(
     assert history_folder(Path("here")) == Path("here")
 
 
+def test_whoever_has_no_home_is_asked_for_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", Mock(side_effect=RuntimeError("no home")))
+    with pytest.raises(CommandFailure, match="no home to keep runs in") as problem:
+        history_folder(None)
+    assert "--history" in problem.value.remedy
+
+
+def test_a_run_that_finds_no_room_leaves_no_half_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(file: Path, *_: object, **__: object) -> None:
+        file.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(CommandFailure, match=r"run\.json cannot be written: No space left on device"):
+        save_run(tmp_path / "run.json", RUN)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_markdown_has_a_line_for_every_figure() -> None:
     lines = list(markdown_lines(RUN))
     assert lines[2] == "| `hold_rate` | 0.80 | 0.70 to 0.90 | ≥ 1 | missed |"
@@ -141,14 +174,11 @@ def test_markdown_has_a_line_for_every_figure() -> None:
     assert len(lines) == 2 + len(RUN["ratios"])
 
 
-def test_a_page_has_every_figure_and_plot_and_asks_nobody_for_anything(tmp_path: Path) -> None:
-    path = tmp_path / "run.html"
-    write_page({**RUN, "left_out": ["<overload>"]}, path)
-    page = path.read_text(encoding="utf-8")
-    assert all(key in page for key in (*RUN["ratios"], *RUN["behind"]))
-    assert page.count("<svg") == 2
-    assert "&lt;overload&gt;" in page
-    addresses = set(re.findall(r"(?:src|href)=\"([^\"]*)\"", page))
+def test_a_page_has_every_figure_and_plot_and_asks_nobody_for_anything() -> None:
+    told = page({**RUN, "left_out": ["<overload>"]})
+    assert all(key in told for key in (*RUN["ratios"], *RUN["behind"]))
+    assert told.count("<svg") == 2
+    assert "&lt;overload&gt;" in told
+    addresses = set(re.findall(r"(?:src|href)=\"([^\"]*)\"", told))
     assert all(address.startswith("#") for address in addresses), addresses
-    write_page({**RUN, "left_out": ["<overload>"]}, tmp_path / "again.html")
-    assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
+    assert page({**RUN, "left_out": ["<overload>"]}) == told

@@ -1,8 +1,11 @@
 """The report of a load: what it counts, what makes it unsound, and that people can read it."""
 
 import datetime as dt
+import json
 import re
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +19,8 @@ from loadgen.driving import Reply, Tally
 from loadgen.report import is_sound, refusals, report_of
 from loadgen.running import LoadPlan, LoadResult
 from loadgen.scenario import packaged_scenarios
+from server.cli import app, load_command
+from server.cli.failures import ExitCode
 from server.cli.load_view import load_tables
 
 S, MS = 1_000_000_000, 1_000_000
@@ -111,3 +116,21 @@ def test_people_are_told_what_differs_and_what_was_not_compared() -> None:
     assert "not recorded" in otherwise
     assert "before its time" not in otherwise
     assert "before its time" in printed({**plain, "stopped": True})
+
+
+def test_a_result_is_told_even_where_its_page_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    async def work(*_: object) -> tuple[dict[str, Any], Tally]:
+        (tmp_path / "pages").rmdir()
+        return report(), GOOD
+
+    monkeypatch.setattr(load_command, "_work", work)
+    page = tmp_path / "pages" / "load.html"
+    monkeypatch.setattr(sys, "argv", f"maitred load --target host:1 --report {page} -o json".split())
+    with pytest.raises(SystemExit) as ended:
+        app.run()
+    assert ended.value.code == ExitCode.BAD_FILE
+    told = capfd.readouterr()
+    assert json.loads(told.out)
+    assert f"{page} cannot be written" in told.err.replace("\n", "")
