@@ -53,6 +53,7 @@ async def test_all_of_a_server_is_killed_and_nobody_who_looks_around_in_its_data
         (data_root / "real").mkdir()
         (data_root / "link").symlink_to("real")
         postgres = EmbeddedPostgres(data_root / "link", find_installation())
+        own: list[psutil.Process] = []
         try:
             await postgres.start()
             person = await asyncio.create_subprocess_exec("cat", cwd=postgres.data_dir, stdin=PIPE)
@@ -65,6 +66,9 @@ async def test_all_of_a_server_is_killed_and_nobody_who_looks_around_in_its_data
             assert psutil.wait_procs(own, timeout=30)[1] == []
         finally:
             postgres.kill()
+            for process in own:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
 
 
 @pytest.mark.skipif(not SEGMENTS.exists(), reason="only Linux lists its shared memory there")
