@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from random import Random
 from time import monotonic_ns
+from uuid import UUID
 
 import grpc
 import pytest
@@ -102,6 +103,22 @@ async def test_a_dropped_answer_is_asked_for_again_and_must_be_the_same(
         caller, _ = await hold(server, Answers(dropped=1.0))
     assert len(set(request_ids(server))) == 1
     assert caller.found.unequal == unequal
+
+
+async def test_a_call_that_is_cut_off_has_little_time_and_its_repeat_has_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = []
+
+    async def send(_line: Line, _path: str, body: bytes, timeout_s: float) -> Reply:
+        given.append((HoldTablesRequest.FromString(body).request_id, timeout_s))
+        return Reply("OK", "", HELD.SerializeToString(), 0, 1)
+
+    monkeypatch.setattr(Line, "send", send)
+    async with scripted_server() as server:
+        await hold(server, Answers(cut=1.0, cut_ms=7.0))
+    request_id = str(UUID(given[0][0]))
+    assert given == [(request_id, 0.007), (request_id, 10.0)]
 
 
 async def test_an_automatic_assignment_that_ran_out_of_time_is_not_known_and_later_answers_name_one_assignment(
