@@ -313,6 +313,7 @@ def test_a_description_names_value_default_and_variable_of_every_setting() -> No
     views = {view.name: view for view in describe(load_settings(port=7500))}
     assert views.keys() == Settings.model_fields.keys()
     assert (views["port"].value, views["port"].default, views["port"].env) == ("7500", "7420", "MAITRED_PORT")
+    assert (views["port"].source, views["host"].source) == ("environment", "default")
     assert all(view.description for view in views.values())
 
 

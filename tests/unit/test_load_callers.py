@@ -11,9 +11,9 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 
-from loadgen.acting.asking import Caller, Manners
+from loadgen.acting.asking import Caller, Found, Manners
 from loadgen.checking.history import HistoryWriter, Recorded, read_history
-from loadgen.driving import Line, Outcome, Reply, metadata_of
+from loadgen.driving import Line, Outcome, Reply, Tally, metadata_of
 from loadgen.scenario import Answers
 from maitred_client.messages import (
     Assignment,
@@ -164,3 +164,12 @@ async def test_what_was_asked_and_told_is_written_down(tmp_path: Path) -> None:
     assert (first.attempt, second.attempt, first.table_ids) == (1, 2, ("t1",))
     assert first.request_id == second.request_id
     assert first.request_digest == second.request_digest != ""
+
+
+def test_what_the_callers_of_all_processes_found_is_one() -> None:
+    together = Found(Tally())
+    for number in (1, 2):
+        found = Found(Tally(), operations=10 * number, repeats=3 * number, unequal=number)
+        found.tally.note("HoldTables", Reply("OK", "", b"", 0, 1), 0)
+        together.merge(found)
+    assert (together.operations, together.repeats, together.unequal, together.tally.calls) == (30, 9, 3, 2)
