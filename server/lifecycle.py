@@ -46,8 +46,6 @@ class ConfigurationProblem(Exception):  # it is what the reader sees: a problem,
 
     def __init__(self, setting: str, problem: str) -> None:
         super().__init__(f"{setting}: {problem}")
-        self.setting = setting
-        self.problem = problem
 
 
 class Grace:

@@ -111,7 +111,7 @@ def _per_second(result: LoadResult) -> list[dict[str, int]]:
 
 
 def _counters(comparison: Comparison | None) -> dict[str, Any]:
-    """`agree` is None when nobody said where the server shows its counts."""
+    """`agree` is None when nobody said where the server shows its counts, or they could not be read in the end."""
     if comparison is None:
         return {"agree": None, "compared": 0, "unsure": 0, "differences": []}
     return {

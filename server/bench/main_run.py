@@ -129,6 +129,7 @@ async def measured_or_missing(
     try:
         return await part.measure(stage, sizes, wanted)
     except MISSED as error:
-        stage.ground.report(f"NOT MEASURED: {', '.join(sorted(part.gives))}: {error}")
+        why = str(error) or repr(error)
+        stage.ground.report(f"NOT MEASURED: {', '.join(sorted(part.gives))}: {why}")
         names = (*wanted, *part.curves)
-        return Findings(tuple(Figure(name, None, note=str(error)) for name in names), {})
+        return Findings(tuple(Figure(name, None, note=why) for name in names), {})

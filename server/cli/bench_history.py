@@ -7,6 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from server.cli.failures import CommandFailure, ExitCode
+from server.cli.output_files import write
+
 LATEST = "latest"
 
 
@@ -15,19 +18,28 @@ class RunNotFoundError(Exception):
 
 
 def history_folder(given: Path | None) -> Path:
-    """Where runs are kept, unless somewhere else is given: among this user's state."""
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return given or Path(state).expanduser() / "maitred" / "bench"
+    """Where runs are kept, unless somewhere else is given: among this user's state. Raises CommandFailure."""
+    if given is not None:
+        return given
+    state = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state")
+    try:
+        return state.expanduser() / "maitred" / "bench"
+    except RuntimeError:
+        raise CommandFailure(
+            ExitCode.BAD_FILE, "this user has no home to keep runs in", "Name a folder with --history."
+        ) from None
 
 
-def save_run(folder: Path, run: Mapping[str, Any], at: datetime) -> Path:
-    """Writes a run, named after its time and commit, and says where."""
-    folder.mkdir(parents=True, exist_ok=True)
+def file_of(folder: Path, run: Mapping[str, Any], at: datetime) -> Path:
+    """The file that a run is kept in, named after its time and commit."""
     commit = str(run["conditions"].get("commit") or "")
     name = "-".join(part for part in (at.strftime("%Y%m%dT%H%M%SZ"), commit) if part)
-    path = folder / f"{name}.json"
-    path.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
-    return path
+    return folder / f"{name}.json"
+
+
+def save_run(path: Path, run: Mapping[str, Any]) -> None:
+    """Raises CommandFailure when it cannot be written."""
+    write(path, json.dumps(run, indent=1) + "\n")
 
 
 def find_run(folder: Path, wanted: str) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from server.bench.sizes import MAIN_FULL, MAIN_QUICK, MainSizes
-from server.cli.bench_history import history_folder, save_run
+from server.cli.bench_history import file_of, history_folder, save_run
 from server.cli.bench_running import SIZES, Quick, Repeats
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.looking_up import drive
@@ -23,7 +23,7 @@ from server.cli.options import (
     option,
 )
 from server.cli.output import Format, note, results, show, write_json
-from server.cli.output_files import make_room
+from server.cli.output_files import make_room, write
 
 if TYPE_CHECKING:
     from server.bench.figures import Findings, Target
@@ -96,11 +96,12 @@ def main_run(
     run = _run_of(findings, made_with, looked, sizes, wanted) | {
         "began_at": began.isoformat(timespec="seconds")
     }
-    path = _keep(run, folder, began)
+    path = file_of(folder, run, began)
     if output is Format.TABLE:
         _show(findings, looked)
     else:
         write_json({**run, "file": str(path)}, output)
+    _keep(run, path)
     if run["left_out"]:
         note(f"left out: {', '.join(run['left_out'])}")
     note(f"kept as {path}, with plots in {path.with_suffix('.html').name}")
@@ -150,12 +151,11 @@ def _targets(findings: "Findings") -> "dict[str, Target]":
     return {figure.key: TARGETS[figure.key] for figure in findings.figures if figure.key in TARGETS}
 
 
-def _keep(run: dict[str, Any], folder: Path, began: datetime) -> Path:
-    from server.cli.bench_page import write_page
+def _keep(run: dict[str, Any], path: Path) -> None:
+    from server.cli.bench_page import page
 
-    path = save_run(folder, run, began)
-    write_page(run, path.with_suffix(".html"))
-    return path
+    save_run(path, run)
+    write(path.with_suffix(".html"), page(run))
 
 
 def _show(findings: "Findings", looked: "Profile | None") -> None:

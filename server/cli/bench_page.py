@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from server.cli.bench_plot import curve_svg, latencies_svg
@@ -15,11 +14,11 @@ td.n { text-align: right; font-variant-numeric: tabular-nums } .missed { color: 
 """
 
 
-def write_page(run: Mapping[str, Any], path: Path) -> None:
-    """Writes the page of a run, as `bench -o json` tells it; the folder must exist."""
+def page(run: Mapping[str, Any]) -> str:
+    """The page of a run, as `bench -o json` tells it."""
     parts = ("<!doctype html>", '<html lang="en"><meta charset="utf-8">', *_head(run), *_figures(run))
     plots = (*_latencies(run), *(curve_svg(curve) for curve in run["curves"]))
-    path.write_text("\n".join((*parts, *plots, *_behind(run), "</html>")), encoding="utf-8")
+    return "\n".join((*parts, *plots, *_behind(run), "</html>"))
 
 
 def _head(run: Mapping[str, Any]) -> Iterator[str]:

@@ -27,11 +27,11 @@ from server.cli.options import (
     option,
 )
 from server.cli.output import Format, note, show, write_json
-from server.cli.output_files import make_room, not_written
+from server.cli.output_files import make_room, not_written, write
 
 if TYPE_CHECKING:
     from loadgen.checking.report import Report as Checked
-    from loadgen.counters import Counts
+    from loadgen.counters import Comparison, Counts
     from loadgen.driving import Tally
     from loadgen.running import LoadPlan, LoadResult, LoadRun
     from server.bench.loaded import Loaded
@@ -150,8 +150,10 @@ def load(
         plan = _plan(scenario, target or "", given)
         make_room(report, history and history / "client-0.jsonl")
         server = servers if target is None else Loaded(target, tuple(metrics or ()))
-        found, tally = drive(_work(plan, server))
+        found, tally, uncounted = drive(_work(plan, server))
     _tell(found, tally, report, output)
+    if uncounted is not None:
+        raise uncounted
 
 
 def _require_one_server(context: typer.Context, target: str | None, *, start: bool) -> None:
@@ -166,9 +168,12 @@ def _require_one_server(context: typer.Context, target: str | None, *, start: bo
         raise typer.BadParameter("goes without --target", param_hint="--servers")
 
 
-async def _work(plan: "LoadPlan", server: "Loaded | int") -> "tuple[dict[str, Any], Tally]":
-    """`server` is one that runs, or the number of processes of one that is to be started."""
-    from loadgen.counters import compare_settled
+async def _work(
+    plan: "LoadPlan", server: "Loaded | int"
+) -> "tuple[dict[str, Any], Tally, CommandFailure | None]":
+    """What is to be told, and why the server's counts are not in it where they should be. `server` is one that runs, or
+    the number of processes of one that is to be started.
+    """
     from loadgen.report import report_of
     from loadgen.running import LoadRun
     from server.bench.loaded import loaded_server
@@ -185,9 +190,26 @@ async def _work(plan: "LoadPlan", server: "Loaded | int") -> "tuple[dict[str, An
         await _prepare(run)
         before = await _counts(server)
         result = await _drive(run, plan)
-        replies, reading = result.found.tally.replies, partial(_counts, server)
-        comparison = await compare_settled(replies, before, reading) if server.metrics_urls else None
-        return report_of(result, comparison, await _checked(run, plan, server)), result.found.tally
+        tally = result.found.tally
+        comparison, uncounted = await compared(tally, before, server)
+        return report_of(result, comparison, await _checked(run, plan, server)), tally, uncounted
+
+
+async def compared(
+    tally: "Tally", before: "Counts", server: "Loaded"
+) -> "tuple[Comparison | None, CommandFailure | None]":
+    """What callers and server counted, or why that of a server cannot be read any more: what the load found is told all
+    the same.
+    """
+    from loadgen.counters import compare_settled
+
+    if not server.metrics_urls:
+        return None, None
+    try:
+        return await compare_settled(tally.replies, before, partial(_counts, server)), None
+    except CommandFailure as unread:
+        problem = f"the load could not be compared with the server's counts: {unread.problem}"
+        return None, CommandFailure(unread.code, problem, "It may have ended meanwhile: look at its log.")
 
 
 async def _counts(server: "Loaded") -> "Counts":
@@ -297,16 +319,13 @@ def _tell(found: dict[str, Any], tally: "Tally", page: Path | None, output: Form
     from loadgen.report import is_sound
     from server.cli.load_view import load_tables
 
-    if page is not None:
-        from loadgen.page import page_of
-
-        try:
-            page.write_text(page_of(found, tally), encoding="utf-8")
-        except OSError as error:
-            raise not_written(page, error) from None
     if output is Format.TABLE:
         show(*load_tables(found))
     else:
         write_json(found, output)
+    if page is not None:
+        from loadgen.page import page_of
+
+        write(page, page_of(found, tally))
     if not is_sound(found):
         raise typer.Exit(ExitCode.NOT_READY)

@@ -11,7 +11,7 @@ from server.cli.output import facts, grid
 
 DIFFERENCES_SHOWN_MAX = 10
 RULES = {
-    None: "not compared: nobody said where the server shows its counts (--metrics)",
+    None: "not compared: --metrics says where the server shows its counts",
     True: "the same as the callers'",
     False: "other than the callers'",
 }

@@ -22,6 +22,16 @@ def make_room(*files: Path | None) -> None:
             raise not_written(file, error) from None
 
 
+def write(file: Path, text: str) -> None:
+    """Raises CommandFailure when it cannot, and leaves no half of it then."""
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        with suppress(OSError):
+            file.unlink()
+        raise not_written(file, error) from None
+
+
 def not_written(file: Path, error: OSError) -> CommandFailure:
     """What is said of a file that cannot be written."""
     return CommandFailure(

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +15,7 @@ from server.cli.load_command import clients_explained
 from server.cli.looking_up import drive
 from server.cli.options import CALLERS_MAX, CLIENT_PROCESSES_MAX, LINES_MAX, Output, option
 from server.cli.output import Format, note, show, write_json
-from server.cli.output_files import make_room, not_written
+from server.cli.output_files import make_room, write
 
 if TYPE_CHECKING:
     from server.torture.run import Plan
@@ -198,8 +198,6 @@ def _run(plan: "Plan", scenario: str, history: Path | None, report: Path | None,
         note(f"the history is in {folder}")
         raise
     result = outcome_json(plan, scenario, outcome)
-    if report is not None:
-        _write_page(report, result)
     if output is Format.TABLE:
         show(*outcome_parts(result))
     else:
@@ -208,14 +206,9 @@ def _run(plan: "Plan", scenario: str, history: Path | None, report: Path | None,
         shutil.rmtree(folder)
     else:
         note(f"the history is in {folder}")
+    if report is not None:
+        from server.torture.page import page
+
+        write(report, page(result))
     if not outcome.kept:
         raise typer.Exit(ExitCode.NOT_READY)
-
-
-def _write_page(file: Path, result: "dict[str, Any]") -> None:
-    from server.torture.page import page
-
-    try:
-        file.write_text(page(result), encoding="utf-8")
-    except OSError as error:
-        raise not_written(file, error) from None

@@ -1,5 +1,6 @@
 """The port to serve on: free, or shared by several processes and nobody else."""
 
+import errno
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,26 +17,28 @@ def reserved_port(host: str, port: int) -> Iterator[int]:
     """The port, or a free one for 0, kept for the processes of this one while the block lasts.
 
     Whoever asks to share a port gets it even where somebody else's server listens, and a part of its callers. So it is
-    asked first whether the port is free. Raises `StartError` when it is not.
+    asked first whether the port is free. Raises `StartError` when it is not, or cannot be had.
     """
     try:
         kept = _kept(_address(host, port))
-    except OSError:
-        raise _taken(host, port) from None
+    except OSError as problem:
+        raise _not_had(host, port, problem) from None
     with kept:
         yield kept.getsockname()[1]
 
 
 def require_free_port(host: str, port: int) -> None:
-    """Raises `StartError` where somebody listens, before anything is started that would have to be stopped again."""
+    """Raises `StartError` where nobody can listen, before anything is started that would have to be stopped again."""
     try:
         _ask_for(_address(host, port))
-    except OSError:
-        raise _taken(host, port) from None
+    except OSError as problem:
+        raise _not_had(host, port, problem) from None
 
 
-def _taken(host: str, port: int) -> StartError:
-    return StartError(f"port: cannot listen on {host}:{port}; is something else listening there?")
+def _not_had(host: str, port: int, problem: OSError) -> StartError:
+    if problem.errno == errno.EADDRINUSE:
+        return StartError(f"port: cannot listen on {host}:{port}; is something else listening there?")
+    return StartError(f"host and port: cannot listen on {host}:{port}: {problem.strerror}")
 
 
 def _address(host: str, port: int) -> _Address:

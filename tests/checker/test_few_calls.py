@@ -17,8 +17,11 @@ WINDOW = ("2026-11-27T18:30:00+00:00", "2026-11-27T20:30:00+00:00")
 
 
 def judged(*calls: Recorded, rows: State | None = None) -> Report:
-    """Of calls that each has a request of its own."""
-    numbered = [replace(call, call=number, request_id=f"r{number}") for number, call in enumerate(calls)]
+    """Of calls that each has a request of its own, unless they say otherwise."""
+    numbered = [
+        replace(call, call=number, request_id=call.request_id or f"r{number}")
+        for number, call in enumerate(calls)
+    ]
     return check(History(tuple(numbered), (Clock(0, WALL_NS),)), rows)
 
 
@@ -221,3 +224,88 @@ def test_a_hold_leans_on_the_tables_that_its_booking_has() -> None:
     leaning = judged(assigned(0), GROWN, held(2, 99), rows=rows(claim("assignment-b", "t1")))
     assert "lost" not in leaning.by_rule, leaning.as_text()
     assert "lost" in judged(held(2, 99), rows=rows(assignment_id=None)).by_rule
+
+
+def moved(sent_s: float, told_s: float, tables: str) -> Recorded:
+    about: dict[str, Any] = {"booking_id": "b", "table_ids": tuple(tables.split()), "window": WINDOW}
+    given = {"assignment": {**part("assignment", "b", tables)["assignment"], "assignment_id": "moved"}}
+    return called("ReassignTables", sent_s, told_s, **about, answer=given)
+
+
+def automatic(sent_s: float, assignment_id: str = "auto", told: str = "") -> Recorded:
+    given = {**part("assignment", "b", "t1")["assignment"], "assignment_id": assignment_id}
+    return called("AutoAssign", sent_s, booking_id="b", answer={"assignment": given}, answer_digest=told)
+
+
+def one_request(*calls: Recorded) -> tuple[Recorded, ...]:
+    return tuple(replace(call, request_id="same") for call in calls)
+
+
+def slowly(call: Recorded, told_s: float) -> Recorded:
+    return replace(call, returned_ns=int(told_s * SECOND))
+
+
+# Somebody else has the table for a while.
+MEANWHILE = (
+    slowly(held(6, 99, "c"), 7),
+    called(
+        "ReleaseHold",
+        8,
+        booking_id="c",
+        hold_id="hold-c",
+        answer={"hold": {"hold_id": "hold-c", "state": "released"}},
+    ),
+)
+OVERLOADED = called(
+    "AssignTables", 0, reason="SERVER_OVERLOADED", booking_id="b", table_ids=("t1",), window=WINDOW
+)
+REUSED = called("AssignTables", 1, reason="REQUEST_ID_REUSED", booking_id="b", request_digest="another")
+WAY: dict[str, Any] = {"booking_id": "c", "table_ids": ("t1",), "window": WINDOW}
+IN_THE_WAY = called("HoldTables", 5, reason="TABLE_CONFLICT_HELD", **WAY)
+
+
+@pytest.mark.parametrize(
+    ("calls", "found"),
+    [
+        # A table is handed on without a gap, by a confirm as by a move.
+        ((held(0, 99), slowly(confirmed(5), 9), *MEANWHILE), {"table_given_twice"}),
+        ((assigned(0.5), moved(5, 9, "t1 t2"), *MEANWHILE), {"table_given_twice"}),
+        ((assigned(0.5), moved(5, 9, "t2"), *MEANWHILE), set()),
+        # Who may have left may have been followed by others, who keeps its tables may not.
+        ((assigned(0.5), lost(step(1, "cancel")), assigned(2, "c")), set()),
+        ((assigned(0.5), lost(step(1, "check_in")), assigned(2, "c")), {"table_given_twice"}),
+        ((held(0.5, 99), step(1, "cancel", "cancelled"), assigned(2, "c")), set()),
+        ((held(0.5, 99), step(1, "queue", "pending_allocation"), assigned(2, "c")), {"table_given_twice"}),
+        # A change may have ended the hold, and so may another hold that nobody was told of.
+        ((held(0, 99), GROWN, assigned(2, "c")), set()),
+        ((held(0, 99), lost(held(1, 2)), assigned(5, "c")), set()),
+        # After a change there may be other tables.
+        ((assigned(0.5), GROWN, replace(assigned(2, "b", "t2"), answer=moved(2, 2, "t2").answer)), set()),
+        ((assigned(0.5), GROWN, lost(automatic(2)), assigned(3, "c")), set()),
+        # Whoever came after all sits where the last move has put it, if it was made.
+        (
+            (
+                assigned(0.5),
+                lost(moved(1, 1, "t2")),
+                step(2, "no_show", "no_show"),
+                step(3, "undo_no_show", "confirmed"),
+                assigned(4, "c"),
+            ),
+            set(),
+        ),
+        # What was in the way until it expired, and what may have been extended.
+        ((held(0, 2), IN_THE_WAY), {"refused_without_cause"}),
+        ((held(0, 2), lost(extended(1, 10)), IN_THE_WAY), set()),
+        # Repeats: of an automatic assignment its assignment alone has to be the same.
+        (one_request(automatic(0, told="in time"), automatic(1, told="later")), set()),
+        (one_request(automatic(0), automatic(1, "other")), {"one_request_two_answers"}),
+        ((automatic(0), automatic(1)), set()),
+        (one_request(OVERLOADED, assigned(1)), set()),
+        (one_request(assigned(0), REUSED), set()),
+    ],
+)
+def test_what_may_have_been_is_believed_and_nothing_else(
+    calls: tuple[Recorded, ...], found: set[str]
+) -> None:
+    report = judged(*calls)
+    assert report.by_rule.keys() == found, report.as_text()

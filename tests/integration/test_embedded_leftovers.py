@@ -48,17 +48,27 @@ async def test_a_killed_server_leaves_no_shared_memory_and_starts_again() -> Non
             postgres.kill()
 
 
-async def test_a_person_who_looks_around_in_the_data_directory_is_not_killed_with_the_server() -> None:
+async def test_all_of_a_server_is_killed_and_nobody_who_looks_around_in_its_data_directory() -> None:
     with scratch_directory() as data_root:
-        postgres = EmbeddedPostgres(data_root, find_installation())
+        (data_root / "real").mkdir()
+        (data_root / "link").symlink_to("real")
+        postgres = EmbeddedPostgres(data_root / "link", find_installation())
+        own: list[psutil.Process] = []
         try:
             await postgres.start()
             person = await asyncio.create_subprocess_exec("cat", cwd=postgres.data_dir, stdin=PIPE)
+            own = psutil.Process(postgres.pid).children()
+            # It would not notice by itself that the first process is gone.
+            own[0].suspend()
             postgres.kill()
             await person.communicate(b"")
             assert person.returncode == 0
+            assert psutil.wait_procs(own, timeout=30)[1] == []
         finally:
             postgres.kill()
+            for process in own:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
 
 
 @pytest.mark.skipif(not SEGMENTS.exists(), reason="only Linux lists its shared memory there")

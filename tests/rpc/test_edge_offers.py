@@ -124,7 +124,7 @@ async def test_a_second_server_cannot_take_a_busy_port_unnoticed() -> None:
 async def test_headers_are_not_trusted_beyond_this_machine(host: str) -> None:
     with pytest.raises(ConfigurationProblem, match="host") as raised:
         GrpcServer(RpcSettings(host=host), cast(UseCases, OneUseCase(at_once)))
-    assert raised.value.setting == "host"
+    assert str(raised.value).startswith("host: ")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

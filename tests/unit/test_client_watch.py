@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import grpc
 import pytest
 
+from maitred.v1.assignment_pb2 import Hold
 from maitred.v1.assignment_service_pb2 import (
     FloorDelta,
     FloorHeartbeat,
@@ -15,9 +16,11 @@ from maitred.v1.assignment_service_pb2 import (
     WatchFloorResponse,
 )
 from maitred.v1.events_pb2 import CapacityEvent, HoldEvent
+from maitred.v1.inventory_pb2 import Floor
 from maitred_client import (
     DrainingError,
     ErrorDetails,
+    FloorGapError,
     FloorState,
     PermissionMissingError,
     ServerOverloadedError,
@@ -120,6 +123,24 @@ def test_a_floor_says_whether_a_response_changed_it() -> None:
     ]
     assert told == [True, False, False, True]
     assert state.floor_version == 9
+
+
+def test_a_floor_is_put_together_from_all_parts_of_its_snapshot() -> None:
+    state = FloorState()
+    first = FloorSnapshot(
+        part=1, floor_version=7, floor=Floor(inventory_version=3), holds=[Hold(hold_id="h1")]
+    )
+    second = FloorSnapshot(part=2, last=True, floor_version=7, holds=[Hold(hold_id="h2")])
+    change = WatchFloorResponse(delta=FloorDelta(floor_version=8))
+    for _ in range(2):
+        # A first part begins anew.
+        state.apply(WatchFloorResponse(snapshot=first))
+        assert list(state.claims) == ["h1"]
+        with pytest.raises(FloorGapError):
+            state.apply(change)
+        state.apply(WatchFloorResponse(snapshot=second))
+        assert (state.complete, list(state.claims), state.floor.inventory_version) == (True, ["h1", "h2"], 3)
+        state.apply(change)
 
 
 def test_a_floor_keeps_what_overlaps_the_window_of_its_snapshot_for_as_long_as_it_is_live() -> None:

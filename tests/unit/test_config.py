@@ -57,6 +57,9 @@ def test_the_defaults_are_valid_and_those_that_are_documented() -> None:
     assert settings.ledger_ttl_s == 7 * 24 * 3600
 
 
+HOOKED = {"sinks": "webhook", "webhook_url": "https://hooks.example", "webhook_secret": WEBHOOK_SECRET}
+
+
 def test_every_setting_can_be_given_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     defaults = load_settings()
     for view in describe(defaults):
@@ -122,12 +125,30 @@ def test_all_problems_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
             {"sinks": "log", "log_level": "warning"},
             "sinks has log, which writes at level info: log_level must not be higher",
         ),
+        ({"event_timeout_s": 60}, "event_timeout_s must be less than lease_s"),
+        ({"event_retry_s": 31}, "event_retry_s must not exceed event_retry_s_max"),
+        (
+            {**HOOKED, "webhook_timeout_s": 40},
+            "webhook_timeout_s must be less than event_timeout_s",
+        ),
+        (
+            {"sinks": "nats", "nats_url": "nats://127.0.0.1:4222", "nats_timeout_s": 10},
+            "event_timeout_s must be more than four times nats_timeout_s",
+        ),
+        ({"telemetry_timeout_s": 20}, "event_timeout_s must be more than twice telemetry_timeout_s"),
         ({"sinks": "nats"}, "sinks has nats, which needs nats_url"),
         ({"sinks": "nats", "nats_url": " , "}, "sinks has nats, which needs nats_url"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(given: dict[str, object], problem: str) -> None:
     assert problems_of(**given) == (problem,)
+
+
+def test_sinks_that_are_not_there_need_no_time() -> None:
+    settings = load_settings(sinks="log", event_timeout_s=1)
+    assert settings.event_timeout_s < min(
+        settings.webhook_timeout_s, settings.nats_timeout_s, settings.telemetry_timeout_s
+    )
 
 
 def test_what_must_not_exceed_another_setting_may_equal_it() -> None:
@@ -292,6 +313,7 @@ def test_a_description_names_value_default_and_variable_of_every_setting() -> No
     views = {view.name: view for view in describe(load_settings(port=7500))}
     assert views.keys() == Settings.model_fields.keys()
     assert (views["port"].value, views["port"].default, views["port"].env) == ("7500", "7420", "MAITRED_PORT")
+    assert (views["port"].source, views["host"].source) == ("environment", "default")
     assert all(view.description for view in views.values())
 
 

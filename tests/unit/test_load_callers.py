@@ -4,15 +4,16 @@ import asyncio
 from pathlib import Path
 from random import Random
 from time import monotonic_ns
+from uuid import UUID
 
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 
-from loadgen.acting.asking import Caller, Manners
+from loadgen.acting.asking import Caller, Found, Manners
 from loadgen.checking.history import HistoryWriter, Recorded, read_history
-from loadgen.driving import Line, Outcome, Reply, metadata_of
+from loadgen.driving import Line, Outcome, Reply, Tally, metadata_of
 from loadgen.scenario import Answers
 from maitred_client.messages import (
     Assignment,
@@ -104,6 +105,22 @@ async def test_a_dropped_answer_is_asked_for_again_and_must_be_the_same(
     assert caller.found.unequal == unequal
 
 
+async def test_a_call_that_is_cut_off_has_little_time_and_its_repeat_has_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = []
+
+    async def send(_line: Line, _path: str, body: bytes, timeout_s: float) -> Reply:
+        given.append((HoldTablesRequest.FromString(body).request_id, timeout_s))
+        return Reply("OK", "", HELD.SerializeToString(), 0, 1)
+
+    monkeypatch.setattr(Line, "send", send)
+    async with scripted_server() as server:
+        await hold(server, Answers(cut=1.0, cut_ms=7.0))
+    request_id = str(UUID(given[0][0]))
+    assert given == [(request_id, 0.007), (request_id, 10.0)]
+
+
 async def test_an_automatic_assignment_that_ran_out_of_time_is_not_known_and_later_answers_name_one_assignment(
     tmp_path: Path,
 ) -> None:
@@ -147,3 +164,12 @@ async def test_what_was_asked_and_told_is_written_down(tmp_path: Path) -> None:
     assert (first.attempt, second.attempt, first.table_ids) == (1, 2, ("t1",))
     assert first.request_id == second.request_id
     assert first.request_digest == second.request_digest != ""
+
+
+def test_what_the_callers_of_all_processes_found_is_one() -> None:
+    together = Found(Tally())
+    for number in (1, 2):
+        found = Found(Tally(), operations=10 * number, repeats=3 * number, unequal=number)
+        found.tally.note("HoldTables", Reply("OK", "", b"", 0, 1), 0)
+        together.merge(found)
+    assert (together.operations, together.repeats, together.unequal, together.tally.calls) == (30, 9, 3, 2)

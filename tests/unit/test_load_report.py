@@ -1,8 +1,12 @@
 """The report of a load: what it counts, what makes it unsound, and that people can read it."""
 
+import asyncio
 import datetime as dt
+import json
 import re
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +20,9 @@ from loadgen.driving import Reply, Tally
 from loadgen.report import is_sound, refusals, report_of
 from loadgen.running import LoadPlan, LoadResult
 from loadgen.scenario import packaged_scenarios
+from server.bench.loaded import Loaded
+from server.cli import app, load_command
+from server.cli.failures import CommandFailure, ExitCode
 from server.cli.load_view import load_tables
 
 S, MS = 1_000_000_000, 1_000_000
@@ -111,3 +118,39 @@ def test_people_are_told_what_differs_and_what_was_not_compared() -> None:
     assert "not recorded" in otherwise
     assert "before its time" not in otherwise
     assert "before its time" in printed({**plain, "stopped": True})
+
+
+def loaded(monkeypatch: pytest.MonkeyPatch, uncounted: CommandFailure | None, *options: str) -> int:
+    """The exit code of a load that found what `report` says."""
+
+    async def work(*_: object) -> tuple[dict[str, Any], Tally, CommandFailure | None]:
+        return report(counted=None), GOOD, uncounted
+
+    monkeypatch.setattr(load_command, "_work", work)
+    monkeypatch.setattr(sys, "argv", ["maitred", "load", "--target", "host:1", "-o", "json", *options])
+    with pytest.raises(SystemExit) as ended:
+        app.run()
+    return int(ended.value.code or 0)
+
+
+def test_a_result_is_told_even_where_its_page_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    page = tmp_path / "load.html"
+    monkeypatch.setattr(load_command, "make_room", lambda *_: page.mkdir())
+    assert loaded(monkeypatch, None, "--report", str(page)) == ExitCode.BAD_FILE
+    told = capfd.readouterr()
+    assert json.loads(told.out)
+    assert f"{page} cannot be written" in told.err.replace("\n", "")
+
+
+def test_a_result_is_told_even_where_the_servers_counts_cannot_be_read_any_more(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    gone = Loaded("host:1", ("http://127.0.0.1:1/metrics",))
+    comparison, uncounted = asyncio.run(load_command.compared(GOOD, {}, gone))
+    assert comparison is None
+    assert loaded(monkeypatch, uncounted) == ExitCode.UNREACHABLE
+    told = capfd.readouterr()
+    assert json.loads(told.out)
+    assert "http://127.0.0.1:1/metrics" in told.err

@@ -1,6 +1,7 @@
 """The embedded PostgreSQL as the rest of the house sees it: start, stop, and a URL."""
 
 import asyncio
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -54,7 +55,8 @@ class EmbeddedPostgres:
         on_progress: Callable[[str], None] | None = None,
     ) -> None:
         self._installation = installation
-        self._layout = layout_of(data_root.absolute(), installation)
+        # As the kernel names it: that is how its processes are known to work there.
+        self._layout = layout_of(Path(os.path.realpath(data_root)), installation)
         self._settings = {"max_connections": str(connections_max), **(settings or {})}
         self._report = on_progress or (lambda _message: None)
         self._owner: FileLock | None = None
