@@ -148,7 +148,7 @@ def postgres_of() -> Iterator[Callable[[PostgresForm], TestServer]]:
         yield cache(lambda form: running.enter_context(running_postgres(form)))
 
 
-@pytest.fixture(params=FORMS, ids=str)
+@pytest.fixture(scope="module", params=FORMS, ids=str)
 def each_postgres(
     request: pytest.FixtureRequest, postgres_of: Callable[[PostgresForm], TestServer]
 ) -> TestServer:
