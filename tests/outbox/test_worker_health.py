@@ -66,7 +66,7 @@ async def until_said(address: str, serving: bool) -> HealthAnswer:
             said = {status for service, status in answer.services.items() if service in BUSY}
             if said == {wanted} and answer.overall == wanted:
                 return answer
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
 
 
 async def test_a_worker_says_of_each_of_its_services_that_it_serves(database_url: str) -> None:
