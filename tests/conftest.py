@@ -8,7 +8,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 import grpc.aio
 import hypothesis
 import pytest
+import uvloop
 
 from maitred_client import AsyncMaitredClient
 from server import news
@@ -60,7 +61,7 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files come first; all others stay in their order, which has the short unit tests last."""
+    """The longest files come first. Of the others pytest takes what needs a loop before what needs none."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
@@ -77,6 +78,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """What is marked `each_way_of_writing` runs where changes can share a transaction and where they never do."""
     if metafunc.definition.get_closest_marker("each_way_of_writing") and "server" in metafunc.fixturenames:
         metafunc.parametrize("server", ("shared_server", "shared_lonely_server"), indirect=True)
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that servers, workers and commands run on, or Python's own for what is marked `plain_loop`.
+
+    A test that is no coroutine and has a fixture that is one would have the session's loop made anew.
+    """
+    plain = item.get_closest_marker("plain_loop") is not None
+    return {"loop": asyncio.new_event_loop if plain else uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -138,7 +148,7 @@ def postgres_of() -> Iterator[Callable[[PostgresForm], TestServer]]:
         yield cache(lambda form: running.enter_context(running_postgres(form)))
 
 
-@pytest.fixture(params=FORMS, ids=str)
+@pytest.fixture(scope="module", params=FORMS, ids=str)
 def each_postgres(
     request: pytest.FixtureRequest, postgres_of: Callable[[PostgresForm], TestServer]
 ) -> TestServer:

@@ -155,7 +155,6 @@ async def test_a_damaged_schema_is_noticed(name: str, server: Served) -> None:
 async def require_noticed(damage: Damage, server: Served) -> None:
     async with server.client() as client:
         ids = await furnished(await small_world(client))
-        assert noticed(await check(client)) == {}
         await damaged(server.database_url, damage, ids)
         answer = await check(client)
         assert noticed(answer) == damage.checks
@@ -218,6 +217,7 @@ async def test_a_clean_restaurant_is_counted_at_the_databases_time(server: Serve
         before = await row(server.database_url, "SELECT clock_timestamp() AS now")
         answer = await check(client)
         after = await row(server.database_url, "SELECT clock_timestamp() AS now")
+    assert noticed(answer) == {}
     assert before["now"] <= instant(answer.checked_at) <= after["now"]
     tables = {"claims": "table_claims", "events": "capacity_outbox", "audit_entries": "audit_log"}
     for kind in answer.counts.DESCRIPTOR.fields_by_name:

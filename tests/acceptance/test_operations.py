@@ -74,6 +74,7 @@ async def test_a_call_that_runs_is_in_progress_and_then_has_an_answer(
             OperationState.OPERATION_STATE_IN_PROGRESS
         ):
             assert not running.done()
+            await asyncio.sleep(0.05)
         other = await fate(client, "HoldTables", new_request_id())
         assert other.state == OperationState.OPERATION_STATE_UNKNOWN
     await running

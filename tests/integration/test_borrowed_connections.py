@@ -24,6 +24,9 @@ from server.persistence.pool import (
 from server.persistence.transactions import changing
 from tests.support.gate import gate_to_postgres
 
+# When an answer is read, and who hears of it first, is known of this loop turn by turn.
+pytestmark = pytest.mark.plain_loop
+
 TRIES = 60
 TIMEOUT_S = 0.02
 

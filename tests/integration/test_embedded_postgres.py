@@ -138,8 +138,8 @@ def holder(data_root: Path, installation: Installation) -> Iterator[tuple[subpro
             wait_until_gone(data_root, installation)
 
 
-async def test_it_is_durable_local_and_speaks_utf8_in_utc(first_postgres: EmbeddedPostgres) -> None:
-    url = await first_postgres.start()
+async def test_it_is_durable_local_and_speaks_utf8_in_utc(postgres: EmbeddedPostgres) -> None:
+    url = await postgres.start()
     expected = {
         "fsync": "on",
         "synchronous_commit": "on",
@@ -266,7 +266,7 @@ async def test_a_second_process_on_the_same_directory_is_told_what_to_do(
         assert str(process.pid) in str(refused.value)
 
 
-def test_a_thread_that_could_end_before_us_may_not_start_it(postgres: EmbeddedPostgres) -> None:
+async def test_a_thread_that_could_end_before_us_may_not_start_it(postgres: EmbeddedPostgres) -> None:
     caught: list[Exception] = []
 
     def start() -> None:
@@ -294,23 +294,23 @@ async def test_a_long_path_gets_a_socket_in_a_short_place(
 
 
 async def test_only_its_own_account_can_see_data_and_socket(
-    first_postgres: EmbeddedPostgres, empty_root: Path
+    postgres: EmbeddedPostgres, data_root: Path
 ) -> None:
-    await first_postgres.start()
-    data = first_postgres.data_dir
-    found = [place.stat() for place in (data, empty_root / "run", data.with_suffix(".log"))]
+    await postgres.start()
+    data = postgres.data_dir
+    found = [place.stat() for place in (data, data_root / "run", data.with_suffix(".log"))]
     assert [each.st_mode & 0o077 for each in found] == [0, 0, 0]
     assert 0 not in [each.st_uid for each in found[:2]]
 
 
 async def test_a_setting_that_postgres_refuses_ends_the_start_with_its_reason(
-    installation: Installation, empty_root: Path
+    postgres: EmbeddedPostgres, data_root: Path, installation: Installation
 ) -> None:
-    server = EmbeddedPostgres(empty_root, installation, settings={"shared_buffers": "nonsense"})
+    server = EmbeddedPostgres(data_root, installation, settings={"shared_buffers": "nonsense"})
     with pytest.raises(EmbeddedPostgresError, match="nonsense"):
         await server.start()
     assert server.pid is None
-    assert await ask(await EmbeddedPostgres(empty_root, installation).start(), "SELECT 1") == 1
+    assert await ask(await postgres.start(), "SELECT 1") == 1
 
 
 async def test_progress_is_told(installation: Installation, empty_root: Path) -> None:

@@ -270,20 +270,27 @@ MANY_HOLDS = """
 """
 
 
+@pytest.fixture(scope="module")
+async def evenings(each_postgres: TestServer) -> AsyncIterator[Connection]:
+    """To a database with many bookings, which its tests only read."""
+    async with each_postgres.fresh_database() as url, connected(url) as connection:
+        await connection.execute(MANY_BOOKINGS)
+        yield connection
+
+
 async def test_a_diary_reads_little_more_than_its_span_among_twenty_thousand_bookings(
-    connection: Connection,
+    evenings: Connection,
 ) -> None:
-    await connection.execute(MANY_BOOKINGS)
-    restaurant_id = await connection.fetchval("SELECT md5('r7')::uuid")
+    restaurant_id = await evenings.fetchval("SELECT md5('r7')::uuid")
     start = EVENING + timedelta(hours=101)
     statuses = ["confirmed", "pending", "pending_allocation"]
     values = (restaurant_id, start, start + timedelta(hours=2), timedelta(hours=16), statuses)
     query = load_queries("claims")["diary"]
-    found = await connection.fetch(query, *values)
+    found = await evenings.fetch(query, *values)
     # Of fifteen bookings in these hours every other one has its tables; all claims are known of those who wait.
     assert sum(row["kind"] is None for row in found) == 8
     assert sum(row["kind"] is not None for row in found) == 15
-    explained = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT json) {query}", *values)
+    explained = await evenings.fetchval(f"EXPLAIN (ANALYZE, FORMAT json) {query}", *values)
     met = list(_rows_met(json.loads(explained)[0]["Plan"]))
     assert {table for table, _ in met} == {"restaurants", "bookings", "assignments", "table_claims"}
     assert sum(rows for _, rows in met) < 250
@@ -297,15 +304,14 @@ async def test_a_diary_reads_little_more_than_its_span_among_twenty_thousand_boo
     ],
 )
 async def test_the_list_of_an_evening_does_not_read_all_the_evenings_before_it(
-    file: str, name: str, asked: tuple[object, ...], table: str, connection: Connection
+    file: str, name: str, asked: tuple[object, ...], table: str, evenings: Connection
 ) -> None:
-    await connection.execute(MANY_BOOKINGS)
-    restaurant_id = await connection.fetchval("SELECT md5('r7')::uuid")
+    restaurant_id = await evenings.fetchval("SELECT md5('r7')::uuid")
     start = EVENING + timedelta(hours=401)
     query = load_queries(file)[name]
     values = (restaurant_id, start, start + timedelta(hours=2), *asked)
-    assert len(await connection.fetch(query, *values)) == {"bookings": 15, "assignments": 7}[table]
-    explained = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT json) {query}", *values)
+    assert len(await evenings.fetch(query, *values)) == {"bookings": 15, "assignments": 7}[table]
+    explained = await evenings.fetchval(f"EXPLAIN (ANALYZE, FORMAT json) {query}", *values)
     assert sum(rows for met, rows in _rows_met(json.loads(explained)[0]["Plan"]) if met == table) < 150
 
 

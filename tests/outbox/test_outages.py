@@ -31,7 +31,7 @@ PATIENCE_S = 30.0
 
 async def until_delivered(url: str) -> None:
     while set(await statuses(url)) != {"done"}:  # noqa: ASYNC110 - only the database knows
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
 
 
 class CountedFailures(SqlEventQueue):
@@ -94,7 +94,7 @@ async def test_a_relay_comes_back_by_itself_after_an_outage_of_the_database(
             # What was swallowed may lease in the name of a session that is gone: workers look for such leases.
             async with queue_on(database_url) as rescuer:
                 await rescuer.free_orphans(10)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)
     assert list(dict.fromkeys(received.versions[restaurant])) == [1, 2, 3, 4, 5]
 
 

@@ -49,10 +49,11 @@ def evening_of_others(seed: str, mode: AdjacencyMode) -> tuple[Question, list[Bo
     question = random_question(seed, mode)
     bookings: list[Booking] = []
     live: list[Claim] = []
+    sets = every_set(question)
     for _ in range(4 * len(question.floor.tables)):
         start = question.stay.window.start + timedelta(minutes=30 * rng.randint(-5, 5))
         window = Window(start, start + timedelta(minutes=rng.choice((60, 93, 120))))
-        chosen = rng.choice(every_set(question))
+        chosen = rng.choice(sets)
         ids = {table.table_id for table in chosen}
         if any(each.table_id in ids and each.window.overlaps(window) for each in live):
             continue

@@ -14,7 +14,6 @@ from maitred_client.errors import TransportError
 from server.bootstrap import serving
 from server.config import load_settings
 from tests.builders.world import World, small_world
-from tests.conftest import Served
 from tests.races.attempts import ONCE_ONLY, TIMEOUT_S, until_answered
 from tests.races.crowd import attempt
 from tests.races.evidence import Dump, broken_invariants, difference, dump
@@ -91,9 +90,9 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-async def failing(postgres: TestServer) -> AsyncIterator[tuple[Served, FaultPlan]]:
-    """A server whose database connections fail by plan. Every change travels alone; those that share a transaction have
-    faults of their own, beside this file.
+async def failing(postgres: TestServer) -> AsyncIterator[tuple[str, FaultPlan, Connection]]:
+    """Where a server is whose database connections fail by plan, and a connection that does not. Every change travels
+    alone; those that share a transaction have faults of their own, beside this file.
     """
     plan = FaultPlan()
     settings = load_settings(
@@ -102,19 +101,17 @@ async def failing(postgres: TestServer) -> AsyncIterator[tuple[Served, FaultPlan
     async with (
         postgres.fresh_database() as url,
         serving(settings, url, faulty_connection(plan)) as running,
+        connected(url) as database,
     ):
-        yield Served(running.address, url, uuid4()), plan
+        yield running.address, plan, database
 
 
 @pytest.fixture
-async def scene(failing: tuple[Served, FaultPlan]) -> AsyncIterator[Scene]:
+async def scene(failing: tuple[str, FaultPlan, Connection]) -> AsyncIterator[Scene]:
     """A tenant of its own on that server."""
-    server, plan = failing
+    address, plan, database = failing
     plan.disarm()
-    async with (
-        AsyncMaitredClient(server.address, tenant_id=uuid4(), actor="faults", retry=ONCE_ONLY) as client,
-        connected(server.database_url) as database,
-    ):
+    async with AsyncMaitredClient(address, tenant_id=uuid4(), actor="faults", retry=ONCE_ONLY) as client:
         yield Scene(await small_world(client), plan, database)
 
 

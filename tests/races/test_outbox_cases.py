@@ -104,7 +104,7 @@ async def test_a_worker_that_was_paused_past_its_lease_changes_nothing_any_more(
         )
         async with working(settings, database_url):
             while set(await statuses(database_url)) != {"done"}:  # noqa: ASYNC110 - only the database knows
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.1)
         after = await _everything(database_url)
         worker.signal(signal.SIGCONT)
         while "lease_lost" not in worker.log():  # noqa: ASYNC110 - another process writes it

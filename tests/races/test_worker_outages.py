@@ -26,7 +26,7 @@ FAILURES = 12
 
 async def until_delivered(url: str) -> None:
     while set(await statuses(url)) != {"done"}:  # noqa: ASYNC110 - only the database knows
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
 
 
 async def until_logged(worker: Program, event: str, times: int) -> None:

@@ -258,12 +258,21 @@ async def test_another_tenants_restaurant_is_not_there(lumen: Lumen) -> None:
     assert "RESTAURANT_NOT_FOUND" in ended.err
 
 
-async def test_a_day_is_replayed_twice_the_same_on_a_running_server(lumen: Lumen) -> None:
+def day_file(folder: Path, parties: int, *names: str) -> Path:
+    (day,) = json.loads(SAMPLE_FILE.read_text())["traces"]
+    day["bookings"] = day["bookings"][:parties]
+    path = folder / "short.json"
+    path.write_text(json.dumps({"traces": [day | {"id": name} for name in names]}))
+    return path
+
+
+async def test_a_day_is_replayed_twice_the_same_on_a_running_server(lumen: Lumen, tmp_path: Path) -> None:
     stable = ("day", "requested", "seated", "covers", "refused", "merges", "seat_use", "replayed_date")
-    runs = [(await lumen("replay", str(SAMPLE_FILE), "-o", "json")).json() for _ in range(2)]
+    file = day_file(tmp_path, 40, "part")
+    runs = [(await lumen("replay", str(file), "-o", "json")).json() for _ in range(2)]
     ((first,), (second,)) = runs
     assert {key: first[key] for key in stable} == {key: second[key] for key in stable}
-    assert first["requested"] == 116
+    assert first["requested"] == 40
     assert first["seated"] + sum(first["refused"].values()) == first["requested"]
     assert first["refused"]["OUTSIDE_SERVICE_HOURS"] == 1
     assert 0 < first["p50_ms"] <= first["p95_ms"] <= first["max_ms"]
@@ -279,20 +288,11 @@ def scratch() -> Iterator[Path]:
         yield folder
 
 
-def day_file(folder: Path) -> Path:
-    (day,) = json.loads(SAMPLE_FILE.read_text())["traces"]
-    day["bookings"] = day["bookings"][:6]
-    path = folder / "short.json"
-    path.write_text(json.dumps({"traces": [day, day | {"id": "again"}]}))
-    return path
-
-
 async def test_replay_starts_and_stops_everything_itself_when_no_server_is_named(scratch: Path) -> None:
-    results = (await run("replay", str(day_file(scratch)), "-o", "json", scratch=scratch)).json()
-    assert [(result["day"], result["requested"], result["seated"]) for result in results] == [
-        ("lumen-saturday", 6, 6),
-        ("again", 6, 6),
-    ]
+    file = day_file(scratch, 6, "one", "two")
+    results = (await run("replay", str(file), "-o", "json", scratch=scratch)).json()
+    told = [[result[name] for name in ("day", "requested", "seated")] for result in results]
+    assert told == [["one", 6, 6], ["two", 6, 6]]
     assert list((scratch / "tmp").iterdir()) == []
 
 
@@ -328,14 +328,17 @@ async def until(stream: asyncio.StreamReader | None, words: str) -> str:
     raise AssertionError(f"no {words!r} in the first {LINES_MAX} lines")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_dev_says_what_to_try_and_a_signal_stops_it(scratch: Path, number: signal.Signals) -> None:
+async def require_stopped(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    process.send_signal(number)
+    _, err = await process.communicate()
+    assert (process.returncode, err.decode().split()[-1]) == (ExitCode.OK, "stopped")
+
+
+async def test_dev_says_what_to_try_a_signal_stops_it_and_it_starts_again(scratch: Path) -> None:
     where = ("--port", "0", "--data-dir", str(scratch / "data"))
     async with started("dev", *where, scratch=scratch) as process:
         printed = await until(process.stdout, "hold --")
-        commands = [
-            line.split()[1:] for line in printed.splitlines() if line.split(" ")[0].endswith("maitred")
-        ]
+        commands = [line.split() for line in re.findall(r"^\S*maitred (.+)$", printed, re.MULTILINE)]
         plan, hold = (arguments for arguments in commands if arguments[0] in ("plan", "hold"))
         assert (await run(*plan)).code == ExitCode.OK
         held = (await run(*hold, "-o", "json")).json()["hold"]
@@ -345,10 +348,10 @@ async def test_dev_says_what_to_try_and_a_signal_stops_it(scratch: Path, number:
         for looking in (("migrate", "check"), ("migrate", "status", "-o", "json")):
             looked = await run(*looking, *where[2:], scratch=scratch)
             assert looked.code == ExitCode.OK, looked.err
-        process.send_signal(number)
-        _, err = await process.communicate()
-        assert process.returncode == ExitCode.OK
-        assert err.decode().rstrip().endswith("stopped")
+        await require_stopped(process, signal.SIGTERM)
+    async with started("dev", *where, scratch=scratch) as process:
+        await until(process.stdout, "hold --")
+        await require_stopped(process, signal.SIGINT)
     paused = await run("outbox", "pause", *where[2:], scratch=scratch)
     assert f"nothing runs on the database in {scratch / 'data'}" in paused.err
 
@@ -358,10 +361,7 @@ async def test_serve_answers_on_a_configured_database_until_it_is_told_to_stop(d
         address = (await until(process.stderr, "serving on ")).split("serving on ")[1].split()[0]
         refused = await run("floor", "--restaurant", str(uuid4()), "--address", address)
         assert "RESTAURANT_NOT_FOUND" in refused.err
-        process.send_signal(signal.SIGTERM)
-        _, err = await process.communicate()
-        assert process.returncode == ExitCode.OK
-        assert err.decode().rstrip().endswith("stopped")
+        await require_stopped(process, signal.SIGTERM)
 
 
 async def test_serve_on_a_port_that_is_taken_says_so(server: Served, database_url: str) -> None:

@@ -74,7 +74,7 @@ async def until(place: House, booking: Booking, reached: Callable[[Booking], boo
     """The booking once it is as wanted."""
     async with asyncio.timeout(60):
         while not reached(now := await place.read(booking.booking_id)):  # noqa: ASYNC110 nobody tells
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     return now
 
 
@@ -86,7 +86,7 @@ async def until_nothing_is_left(server: Served) -> None:
     """Until the worker has no job any more, whatever the bookings look like."""
     async with asyncio.timeout(60):
         while await rows(server.database_url, "SELECT FROM auto_assign_jobs WHERE state <> 'ended'"):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 async def until_ended(place: House, booking: Booking) -> Booking:
