@@ -15,6 +15,7 @@ from maitred_client.messages import (
     UnblockTablesRequest,
 )
 from server.persistence.inspection import database_invariants
+from server.persistence.migrator import find_migrations, read_migrations
 from tests.builders.world import evening
 from tests.builders.world_extras import House
 from tests.conftest import Served
@@ -87,6 +88,29 @@ async def test_a_hold_that_was_confirmed_meanwhile_is_waited_for_like_any_party(
         await until_waiting(place, booking)
         await place.confirm(hold)
         await place.transition(other, BookingAction.BOOKING_ACTION_CANCEL)
+        done = await until_ended(place, booking)
+    assert decided(done.auto_assign_job) == ("COMPLETED_IN_TIME", "UNSPECIFIED")
+
+
+async def test_those_who_waited_for_a_hold_before_are_tried_again_once_the_schema_is_brought_up(
+    place: House, server: Served
+) -> None:
+    other = await place.party()
+    hold = await place.hold(other, "W1")
+    booking = await place.party(4, required=["window"])
+    await dispatched(place, booking)
+    (migration,) = (each for each in read_migrations(find_migrations()) if each.version == 24)
+    async with worker(server), connected(server.database_url) as database:
+        await until_waiting(place, booking)
+        await database.execute(
+            "UPDATE auto_assign_jobs SET cured_by = '{capacity.hold.expired,capacity.hold.released}'"
+        )
+        await place.confirm(hold)
+        await place.transition(other, BookingAction.BOOKING_ACTION_CANCEL)
+        while await rows(server.database_url, UNSEEN):  # noqa: ASYNC110 - only the database knows
+            await asyncio.sleep(0.05)
+        assert (await place.read(booking.booking_id)).auto_assign_job.state == WAITING
+        await database.execute(migration.sql)
         done = await until_ended(place, booking)
     assert decided(done.auto_assign_job) == ("COMPLETED_IN_TIME", "UNSPECIFIED")
 
