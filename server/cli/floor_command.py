@@ -11,7 +11,7 @@ from server.cli.help_text import add_command
 from server.cli.looking_up import date_of, drive, find_restaurant
 from server.cli.options import HERE, Connection, Output, Png, RestaurantName, Svg, option
 from server.cli.output import Format, note, show, write_json
-from server.cli.output_files import make_room, not_written
+from server.cli.output_files import make_room, writing
 from server.cli.picture import FloorPicture
 from server.cli.picture_source import fetch_picture, fetch_service_date
 from server.cli.picture_terminal import TerminalPicture
@@ -95,10 +95,8 @@ def write_files(picture: FloorPicture, svg: Path | None, png: Path | None) -> No
     for path, write in ((svg, write_svg), (png, write_png)):
         if path is None:
             continue
-        try:
+        with writing(path):
             has_all = write(picture, path)
-        except OSError as error:
-            raise not_written(path, error) from None
         note(f"wrote {path}" if has_all else f"wrote {path}; boxes stand for characters that its font lacks")
 
 

@@ -1,7 +1,9 @@
 """Files that a command writes when its work is done: whether they can be written is found out before it begins."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_ISREG
 from tempfile import TemporaryFile
 
 from server.cli.failures import CommandFailure, ExitCode
@@ -22,14 +24,23 @@ def make_room(*files: Path | None) -> None:
             raise not_written(file, error) from None
 
 
-def write(file: Path, text: str) -> None:
-    """Raises CommandFailure when it cannot, and leaves no half of it then."""
+@contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Raises CommandFailure when the file cannot be written, and leaves no half of it then."""
     try:
-        file.write_text(text, encoding="utf-8")
+        yield
     except OSError as error:
         with suppress(OSError):
-            file.unlink()
+            # A link or a device was there before and stays.
+            if S_ISREG(file.lstat().st_mode):
+                file.unlink()
         raise not_written(file, error) from None
+
+
+def write(file: Path, text: str) -> None:
+    """Raises CommandFailure, as `writing` does."""
+    with writing(file):
+        file.write_text(text, encoding="utf-8")
 
 
 def not_written(file: Path, error: OSError) -> CommandFailure:

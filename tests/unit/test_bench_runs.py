@@ -166,6 +166,14 @@ def test_a_run_that_finds_no_room_leaves_no_half_of_it(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_device_that_has_no_room_is_not_taken_away(tmp_path: Path) -> None:
+    link = tmp_path / "run.json"
+    link.symlink_to("/dev/full")
+    with pytest.raises(CommandFailure, match="No space left on device"):
+        save_run(link, RUN)
+    assert link.is_symlink()
+
+
 def test_markdown_has_a_line_for_every_figure() -> None:
     lines = list(markdown_lines(RUN))
     assert lines[2] == "| `hold_rate` | 0.80 | 0.70 to 0.90 | ≥ 1 | missed |"
