@@ -67,9 +67,21 @@ async def _out_of_service(place: House, server: Served) -> Callable[[], Awaitabl
     return lambda: place.update("W1", state=TableState.TABLE_STATE_IN_SERVICE)
 
 
+async def _confirmed(place: House, server: Served) -> Callable[[], Awaitable[object]]:
+    booking = await place.party()
+    hold = await place.hold(booking, "W1")
+
+    async def come_and_go() -> None:
+        await place.confirm(hold)
+        await place.transition(booking, BookingAction.BOOKING_ACTION_CANCEL)
+
+    return come_and_go
+
+
 CURES = {
     "the hold is released": _held,
     "the hold expires": _expiring,
+    "the hold is confirmed and the party is called off": _confirmed,
     "the party is called off": _assigned,
     "the party moves": _movable,
     "the block is lifted": _blocked,
@@ -77,26 +89,10 @@ CURES = {
 }
 
 
-async def test_a_hold_that_was_confirmed_meanwhile_is_waited_for_like_any_party(
-    place: House, server: Served
-) -> None:
-    other = await place.party()
-    hold = await place.hold(other, "W1")
-    booking = await place.party(4, required=["window"])
-    await dispatched(place, booking)
-    async with worker(server):
-        await until_waiting(place, booking)
-        await place.confirm(hold)
-        await place.transition(other, BookingAction.BOOKING_ACTION_CANCEL)
-        done = await until_ended(place, booking)
-    assert decided(done.auto_assign_job) == ("COMPLETED_IN_TIME", "UNSPECIFIED")
-
-
 async def test_those_who_waited_for_a_hold_before_are_tried_again_once_the_schema_is_brought_up(
     place: House, server: Served
 ) -> None:
-    other = await place.party()
-    hold = await place.hold(other, "W1")
+    happens = await _confirmed(place, server)
     booking = await place.party(4, required=["window"])
     await dispatched(place, booking)
     (migration,) = (each for each in read_migrations(find_migrations()) if each.version == 24)
@@ -105,8 +101,7 @@ async def test_those_who_waited_for_a_hold_before_are_tried_again_once_the_schem
         await database.execute(
             "UPDATE auto_assign_jobs SET cured_by = '{capacity.hold.expired,capacity.hold.released}'"
         )
-        await place.confirm(hold)
-        await place.transition(other, BookingAction.BOOKING_ACTION_CANCEL)
+        await happens()
         while await rows(server.database_url, UNSEEN):  # noqa: ASYNC110 - only the database knows
             await asyncio.sleep(0.05)
         assert (await place.read(booking.booking_id)).auto_assign_job.state == WAITING

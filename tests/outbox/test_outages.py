@@ -20,18 +20,22 @@ from server.receivers import event_handler
 from tests.conformance.receivers import SECRET
 from tests.support.database import connected, rows
 from tests.support.gate import Change, Gate, gate_to_postgres
-from tests.support.outbox import Received, add_events, delivery, put_events, queue_on, relay_on, statuses
+from tests.support.outbox import (
+    Received,
+    add_events,
+    delivery,
+    put_events,
+    queue_on,
+    relay_on,
+    statuses,
+    until_delivered,
+)
 from tests.support.webhook_receiver import Answer, Posted, WebhookReceiver, receiving_webhooks
 
 TIMEOUT_S = 0.3
 # A lease taken by a statement whose answer was swallowed runs out within the test's patience.
 LEASE_S = 3.0
 PATIENCE_S = 30.0
-
-
-async def until_delivered(url: str) -> None:
-    while set(await statuses(url)) != {"done"}:  # noqa: ASYNC110 - only the database knows
-        await asyncio.sleep(0.1)
 
 
 class CountedFailures(SqlEventQueue):

@@ -11,7 +11,7 @@ from server.config import load_settings
 from server.torture.programs import Program
 from tests.races.outbox_world import QUICK, delivery_settings
 from tests.support.database import rows
-from tests.support.outbox import put_events, statuses
+from tests.support.outbox import put_events, statuses, until_delivered
 from tests.support.programs import PROGRAM
 from tests.support.webhook_receiver import Posted, WebhookReceiver, receiving_webhooks
 
@@ -103,8 +103,7 @@ async def test_a_worker_that_was_paused_past_its_lease_changes_nothing_any_more(
             relay_poll_s=0.1,
         )
         async with working(settings, database_url):
-            while set(await statuses(database_url)) != {"done"}:  # noqa: ASYNC110 - only the database knows
-                await asyncio.sleep(0.1)
+            await until_delivered(database_url)
         after = await _everything(database_url)
         worker.signal(signal.SIGCONT)
         while "lease_lost" not in worker.log():  # noqa: ASYNC110 - another process writes it

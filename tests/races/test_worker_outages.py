@@ -9,7 +9,7 @@ from server.torture.programs import Program
 from tests.races.test_outbox_cases import SHORT_LEASE, doomed_worker, events
 from tests.support.database import rows
 from tests.support.gate import Gate, gate_to, gate_to_postgres
-from tests.support.outbox import add_events, put_events, statuses
+from tests.support.outbox import add_events, put_events, statuses, until_delivered
 from tests.support.webhook_receiver import Answer, Posted, WebhookReceiver, receiving_webhooks
 
 PATIENCE_S = 60.0
@@ -22,11 +22,6 @@ IMPATIENT = SHORT_LEASE | {
 }
 # More than the attempts allowed of every restaurant together.
 FAILURES = 12
-
-
-async def until_delivered(url: str) -> None:
-    while set(await statuses(url)) != {"done"}:  # noqa: ASYNC110 - only the database knows
-        await asyncio.sleep(0.1)
 
 
 async def until_logged(worker: Program, event: str, times: int) -> None:

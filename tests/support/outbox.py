@@ -122,6 +122,12 @@ async def statuses(url: str) -> list[str]:
         return [row["status"] for row in found]
 
 
+async def until_delivered(url: str) -> None:
+    """Until every event has arrived."""
+    while set(await statuses(url)) != {"done"}:  # noqa: ASYNC110 - only the database knows
+        await asyncio.sleep(0.1)
+
+
 async def redrive(url: str, restaurant_id: UUID) -> int:
     """Redrives every dead event of a restaurant; how many there were."""
     async with connected(url) as connection:
