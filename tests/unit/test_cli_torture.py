@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,10 @@ from server.cli import app
 from server.cli.failures import ExitCode
 
 
-def run(monkeypatch: pytest.MonkeyPatch) -> ExitCode:
+def run(monkeypatch: pytest.MonkeyPatch, torture: Callable[..., Awaitable[None]], folder: Path) -> ExitCode:
+    """How the command ends with this in the place of a torture, and with temporary files in the folder."""
+    monkeypatch.setattr("server.torture.run.torture", torture)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
     monkeypatch.setattr(sys, "argv", ["maitred", "torture", "--operations", "1000"])
     with pytest.raises(SystemExit) as ended:
         app.run()
@@ -31,9 +35,7 @@ def test_a_torture_that_was_ended_leaves_no_history_that_nobody_asked_for(
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("server.torture.run.torture", ended_by_signal)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert run(monkeypatch) is ExitCode.INTERRUPTED
+    assert run(monkeypatch, ended_by_signal, tmp_path) is ExitCode.INTERRUPTED
     assert list(tmp_path.iterdir()) == []
 
 
@@ -43,9 +45,7 @@ def test_a_torture_whose_parts_do_not_start_leaves_none_either(
     async def does_not_start(*_: object) -> None:
         raise StartError("no usable PostgreSQL")
 
-    monkeypatch.setattr("server.torture.run.torture", does_not_start)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert run(monkeypatch) is ExitCode.NOT_READY
+    assert run(monkeypatch, does_not_start, tmp_path) is ExitCode.NOT_READY
     assert list(tmp_path.iterdir()) == []
 
 
@@ -75,9 +75,7 @@ def test_what_keeps_clients_from_their_work_is_told_in_a_sentence(
     async def hindered(*_: object) -> None:
         raise problem
 
-    monkeypatch.setattr("server.torture.run.torture", hindered)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert run(monkeypatch) is code
+    assert run(monkeypatch, hindered, tmp_path) is code
     told = capfd.readouterr().err
     assert said in told
     assert "Traceback" not in told
@@ -90,8 +88,6 @@ def test_the_history_of_a_torture_that_broke_off_is_kept(
     async def fails(*_: object) -> None:
         raise AssertionError("an invariant of the torture itself")
 
-    monkeypatch.setattr("server.torture.run.torture", fails)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert run(monkeypatch) is ExitCode.UNEXPECTED
+    assert run(monkeypatch, fails, tmp_path) is ExitCode.UNEXPECTED
     (kept,) = tmp_path.iterdir()
     assert f"the history is in {kept}" in capfd.readouterr().err.replace("\n", "")
