@@ -100,6 +100,14 @@ def environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 
+def make_open_directory(path: Path, mode: int) -> None:
+    """Makes `path` and what is missing above it with this mode, whatever the umask would take from it."""
+    missing = [directory for directory in (path, *path.parents) if not directory.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for directory in missing:
+        directory.chmod(mode)
+
+
 def shared_copy(tree: Path, libraries: Path, target: Path) -> Path:
     """Copies a wheel's PostgreSQL to `target`, readable by all, and answers where its tree is there.
 
@@ -108,7 +116,7 @@ def shared_copy(tree: Path, libraries: Path, target: Path) -> Path:
     copied = target / tree.parent.name / tree.name
     if copied.exists():
         return copied
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_open_directory(target.parent, 0o755)
     partial = target.with_name(f"{target.name}.{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     ignored = shutil.ignore_patterns("include", "*.a", "pkgconfig")
