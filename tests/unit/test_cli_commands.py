@@ -273,7 +273,7 @@ def test_nobody_to_complain_to_changes_no_exit_code(
 
 def test_streams_that_were_closed_from_the_beginning_are_no_error(nobody: str) -> None:
     for arguments, code in (("--version", ExitCode.OK), (f"floor --address {nobody}", ExitCode.UNREACHABLE)):
-        program = f"exec {Path(sys.executable).with_name('maitred')} {arguments} <&- >&- 2>&-"
+        program = f"exec '{Path(sys.executable).with_name('maitred')}' {arguments} <&- >&- 2>&-"
         assert subprocess.run(["sh", "-c", program], check=False).returncode == code
 
 
@@ -362,7 +362,8 @@ def test_what_cannot_be_written_at_the_end_is_told_before_anything_is_started(
     file.write_text("no folder")
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    assert run(*arguments.format(file=file, day=SAMPLE_FILE).split()) == ExitCode.BAD_FILE
+    words = (word.format(file=file, day=SAMPLE_FILE) for word in arguments.split())
+    assert run(*words) == ExitCode.BAD_FILE
     assert list(scratch.iterdir()) == []
     (line, remedy) = run.err.splitlines()
     assert line.startswith(f"maitred: {file}/")
