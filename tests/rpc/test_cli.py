@@ -344,7 +344,7 @@ async def test_dev_says_what_to_try_a_signal_stops_it_and_it_starts_again(scratc
         held = (await run(*hold, "-o", "json")).json()["hold"]
         address = hold[hold.index("--address") :][:2]
         assert (await run("confirm", held["hold_id"], *address)).code == ExitCode.OK
-        assert all(words in printed for words in ("buf curl --protocol grpc", "grpcurl -plaintext"))
+        assert all(words in printed for words in (" curl --protocol grpc", "grpcurl -plaintext"))
         for looking in (("migrate", "check"), ("migrate", "status", "-o", "json")):
             looked = await run(*looking, *where[2:], scratch=scratch)
             assert looked.code == ExitCode.OK, looked.err
