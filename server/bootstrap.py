@@ -36,6 +36,11 @@ from server.worker import RunningWorker, Worker
 log = structlog.get_logger(__name__)
 
 EMBEDDED_WATCH_S = 0.5
+SESSION_NEEDED = (
+    "a worker's leases are tied to its database session, and MAITRED_STATEMENT_CACHE_SIZE=0 says that a transaction "
+    "pooler gives it to others. Give the worker a MAITRED_DATABASE_URL that reaches PostgreSQL itself, and leave "
+    "MAITRED_STATEMENT_CACHE_SIZE out"
+)
 
 
 class StartError(Exception):
@@ -138,6 +143,8 @@ async def working(
     What it measures goes to `meters`, or to what is installed for the whole process.
     """
     configure_logs(log_form(settings), settings.log_level)
+    if settings.database_url is not None and settings.statement_cache_size == 0:
+        raise StartError(SESSION_NEEDED)
     with explaining():
         pool = await _open_pool(settings, url, None)
         store, news = _store_and_news(settings, url, pool)
