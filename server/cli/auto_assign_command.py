@@ -20,8 +20,8 @@ from maitred_client.messages import (
 from maitred_client.values import enum_word
 from server.cli.batch_assigning import Day, Order, assign_day
 from server.cli.claim_view import show_assignment
+from server.cli.commands import add_command
 from server.cli.failures import CommandFailure, ExitCode
-from server.cli.help_text import add_command
 from server.cli.looking_up import drive, find_restaurant, get_floor, table_ids
 from server.cli.options import HERE, Avoid, Connection, HistoryReason, Output, RestaurantName, option
 from server.cli.output import Format, facts, show, write_json

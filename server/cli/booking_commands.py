@@ -16,8 +16,8 @@ from maitred_client.messages import (
     Restaurant,
 )
 from server.cli.claim_view import show_assignment, show_hold
+from server.cli.commands import add_command
 from server.cli.failures import CommandFailure, ExitCode
-from server.cli.help_text import add_command
 from server.cli.instants import zone_shown
 from server.cli.looking_up import drive, find_restaurant, get_floor, table_ids
 from server.cli.options import (

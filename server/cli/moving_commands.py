@@ -9,7 +9,7 @@ import typer
 from maitred_client import duration, to_dict
 from maitred_client.messages import ExtendHoldRequest, ReassignTablesRequest
 from server.cli.claim_view import show_assignment, show_hold
-from server.cli.help_text import add_command
+from server.cli.commands import add_command
 from server.cli.looking_up import drive, find_restaurant, get_floor, table_ids
 from server.cli.options import HERE, Connection, HistoryReason, HoldId, Output, RestaurantName, Ttl, option
 from server.cli.output import Format, write_json

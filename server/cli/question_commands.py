@@ -16,7 +16,7 @@ from maitred_client.messages import (
     SearchAvailabilityRequest,
 )
 from server.cli.answer_view import availability_view, explanation_view
-from server.cli.help_text import add_command
+from server.cli.commands import add_command
 from server.cli.instants import zone_of, zone_shown
 from server.cli.looking_up import date_of, drive, find_restaurant, get_floor, table_ids, zone_id_by_name
 from server.cli.options import HERE, Connection, Output, RestaurantName, option

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server.cli.help_text import add_command
+from server.cli.commands import add_command
 from server.cli.looking_up import drive
 from server.cli.output import note
 from server.cli.service_commands import SERVER, DatabaseUrl, DataDir, Host, LogLevel, MetricsPort, Port

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from server.cli.commands import add_command
 from server.cli.failures import ExitCode
-from server.cli.help_text import add_command
 from server.cli.looking_up import drive
 from server.cli.options import Connection, Output, is_typed
 from server.cli.output import Format, facts, grid, note, show, write_json

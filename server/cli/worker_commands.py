@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from server.cli.commands import add_command
 from server.cli.failures import CommandFailure, ExitCode
-from server.cli.help_text import add_command
 from server.cli.looking_up import drive
 from server.cli.options import ADDRESS_DEFAULT, Address, Output, Timeout
 from server.cli.output import Format, grid, note, show, write_json
