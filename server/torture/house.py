@@ -4,7 +4,7 @@ import asyncio
 import socket
 import tempfile
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -108,9 +108,7 @@ class House:
 
 
 @asynccontextmanager
-async def house(
-    servers: int, workers: int, answers: LostAnswers, report: Callable[[str], None]
-) -> AsyncIterator[House]:
+async def house(servers: int, workers: int, answers: LostAnswers) -> AsyncIterator[House]:
     """A durable PostgreSQL on disk and everything else, from nothing; gone when the block is left.
 
     Raises `StartError`.
@@ -119,17 +117,15 @@ async def house(
         folder = stack.enter_context(_open_folder())
         connections_max = LOOKERS + (servers + workers) * (POOL + BESIDE_POOL)
         with explaining():
-            postgres = EmbeddedPostgres(
-                folder / "data", find_installation(), connections_max=connections_max, on_progress=report
-            )
+            postgres = EmbeddedPostgres(folder / "data", find_installation(), connections_max=connections_max)
             stack.callback(postgres.kill)
             url = await postgres.start()
-        await migrate_up(load_settings(), url, report)
+        await migrate_up(load_settings(), url)
         receiver = await stack.enter_async_context(receiving())
         back, passed_url = await _back(url, folder)
         stack.push_async_callback(back.close)
         port = _free_port()
-        front = Passage([TcpTarget(port)], partial(AnswerLoss, answers))
+        front = Passage(TcpTarget(port), partial(AnswerLoss, answers))
         stack.push_async_callback(front.close)
         address = f"127.0.0.1:{await front.listen_tcp()}"
         serving, working = _programs(passed_url, receiver.port, port, servers, workers, folder)
@@ -173,7 +169,7 @@ async def _back(url: str, folder: Path) -> tuple[Passage, str]:
     parts = urlsplit(url)
     query = parse_qs(parts.query)
     name = f".s.PGSQL.{query['port'][0]}"
-    passage = Passage([UnixTarget(Path(query["host"][0]) / name)])
+    passage = Passage(UnixTarget(Path(query["host"][0]) / name))
     beside = folder / "passage"
     beside.mkdir(mode=0o700)
     await passage.listen_unix(beside / name)

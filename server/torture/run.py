@@ -86,7 +86,7 @@ async def torture(plan: Plan, history: Path, tell: Tell) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="maitred-") as folder:
         clock = SetClock(Path(folder) / "clock")
         clock.jump(0.0)
-        async with house(plan.servers, plan.workers, answers, lambda _: None) as home:
+        async with house(plan.servers, plan.workers, answers) as home:
             tell("preparing restaurants and bookings")
             async with LoadRun(plan.burden.plan(home.address, plan.seed, history, clock)) as running:
                 await running.prepare()
