@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import tempfile
-from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 import psutil
 
+from server.bench.webhooks import SECRET, listening
 from server.bootstrap import StartError, explaining, migrate_up
 from server.config import load_settings
 from server.persistence.embedded import EmbeddedPostgres, find_installation
@@ -21,9 +21,8 @@ from server.rpc.health import ask_health
 from server.torture.answers import AnswerLoss, LostAnswers
 from server.torture.passage import Passage, TcpTarget, UnixTarget
 from server.torture.programs import PROGRAM, Program
-from server.torture.receiver import Receiver, receiving
+from server.torture.receiver import Receiver
 
-SECRET = f"whsec_{b64encode(bytes(range(32))).decode()}"
 READY_WAIT_S = 60.0
 HEALTH_WAIT_S = 2.0
 LOOK_S = 0.05
@@ -121,14 +120,15 @@ async def house(servers: int, workers: int, answers: LostAnswers) -> AsyncIterat
             stack.callback(postgres.kill)
             url = await postgres.start()
         await migrate_up(load_settings(), url)
-        receiver = await stack.enter_async_context(receiving())
+        receiver = Receiver()
+        receiver_port = await stack.enter_async_context(listening(receiver))
         back, passed_url = await _back(url, folder)
         stack.push_async_callback(back.close)
         port = _free_port()
         front = Passage(TcpTarget(port), partial(AnswerLoss, answers))
         stack.push_async_callback(front.close)
         address = f"127.0.0.1:{await front.listen_tcp()}"
-        serving, working = _programs(passed_url, receiver.port, port, servers, workers, folder)
+        serving, working = _programs(passed_url, receiver_port, port, servers, workers, folder)
         for program in (serving, *working):
             stack.push_async_callback(program.kill_all)
         running = House(
