@@ -13,7 +13,6 @@ from maitred_client.messages import (
     HoldTablesRequest,
     PlanTablesRequest,
     ReleaseHoldRequest,
-    Restaurant,
 )
 from server.cli.claim_view import show_assignment, show_hold
 from server.cli.commands import add_command
@@ -192,7 +191,8 @@ def confirm(
         async with connection.open() as client:
             found = await find_restaurant(client, restaurant)
             floor = await get_floor(client, found)
-            held = (await client.get_hold(_which(found, hold_id))).hold
+            which = GetHoldRequest(restaurant_id=found.restaurant_id, hold_id=str(hold_id))
+            held = (await client.get_hold(which)).hold
             response = await client.confirm_hold(
                 ConfirmHoldRequest(
                     restaurant_id=found.restaurant_id,
@@ -234,7 +234,3 @@ def release(
         show_hold(response.hold, floor, found)
 
     drive(work())
-
-
-def _which(restaurant: Restaurant, hold_id: UUID) -> GetHoldRequest:
-    return GetHoldRequest(restaurant_id=restaurant.restaurant_id, hold_id=str(hold_id))
