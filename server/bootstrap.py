@@ -84,7 +84,7 @@ class RunningServer:
 
 @asynccontextmanager
 async def database(
-    settings: Settings, on_progress: Callable[[str], None] = print, *, migrated: bool = True
+    settings: Settings, on_progress: Callable[[str], None] | None = None, *, migrated: bool = True
 ) -> AsyncIterator[Database]:
     """The configured database, or an embedded one that is started, migrated, kept alive and stopped again.
 
@@ -160,7 +160,7 @@ async def working(
         await lifecycle.stop()
 
 
-async def migrate_up(settings: Settings, url: str, on_progress: Callable[[str], None] = print) -> None:
+async def migrate_up(settings: Settings, url: str, on_progress: Callable[[str], None] | None = None) -> None:
     """Applies what is pending. Raises `StartError`."""
     with explaining():
         await _migrator(settings, url, on_progress).up()
@@ -205,7 +205,7 @@ async def seen_database(
         on_started(
             f"nothing runs on the database in {embedded.data_dir}; it is started for this command alone"
         )
-    async with database(settings, lambda _text: None, migrated=migrated) as found:
+    async with database(settings, migrated=migrated) as found:
         yield found
 
 

@@ -3,7 +3,8 @@
 import asyncio
 import datetime as dt
 import signal
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from maitred_client.messages import (
     Restaurant,
 )
 from server.cli.instants import parse_date, parse_start, zone_of
+from server.cli.options import Connection
 from server.cli.picture_source import table_ids_by_name
 
 T = TypeVar("T")
@@ -72,6 +74,16 @@ async def find_restaurant(client: AsyncMaitredClient, wanted: str) -> Restaurant
     more = f"; and {len(choice) - 10} more" if len(choice) > 10 else ""
     problem = "say which one" if called_so else f"no restaurant called {wanted!r}; there are"
     raise typer.BadParameter(f"{problem}: {listed}{more}", param_hint="--restaurant")
+
+
+@asynccontextmanager
+async def visiting(
+    connection: Connection, wanted: str
+) -> AsyncIterator[tuple[AsyncMaitredClient, Restaurant, Floor]]:
+    """A client, and the restaurant that is wanted with its floor."""
+    async with connection.open() as client:
+        restaurant = await find_restaurant(client, wanted)
+        yield client, restaurant, await get_floor(client, restaurant)
 
 
 async def get_floor(client: AsyncMaitredClient, restaurant: Restaurant) -> Floor:

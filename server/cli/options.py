@@ -32,17 +32,18 @@ def option(
     most: float | None = None,
     *,
     variable: str = "",
-    check: Callable[[str | None], str | None] | None = None,
+    prefix: str = "MAITRED_CLI_",
+    check: Callable[..., Any] | None = None,
     **more: Any,
 ) -> typer.models.OptionInfo:
-    """An option and its environment twin, whose name after MAITRED_CLI_ is the option's unless another is given.
+    """An option and its environment twin, whose name after the prefix is the option's unless another is given.
 
     `more` is what else typer is told of it.
     """
     twin = variable or name.removeprefix("--").replace("-", "_").upper()
     found = typer.Option(
         name,
-        envvar=f"MAITRED_CLI_{twin}",
+        envvar=f"{prefix}{twin}",
         callback=check,
         min=least,
         max=most,

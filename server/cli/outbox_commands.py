@@ -16,8 +16,8 @@ from maitred_client.messages import (
     RedriveOutboxEventsRequest,
 )
 from server.cli import switch_commands
+from server.cli.commands import add_command
 from server.cli.failures import CommandFailure, ExitCode
-from server.cli.help_text import add_command
 from server.cli.looking_up import drive, find_restaurant
 from server.cli.options import HERE, AuditReason, Connection, OfRestaurant, Output, RestaurantName, option
 from server.cli.outbox_view import show_event, show_events, show_stats

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from maitred_client import instant
 from maitred_client.messages import CheckInvariantsRequest, CheckInvariantsResponse
+from server.cli.commands import add_command
 from server.cli.failures import ExitCode
-from server.cli.help_text import add_command
 from server.cli.looking_up import drive, find_restaurant
 from server.cli.options import Connection, OfRestaurant, Output, is_typed, option
 from server.cli.output import Format, facts, grid, show, write_json

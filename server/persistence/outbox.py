@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any
 from uuid import UUID, uuid4
 
 from server.outbox.events import LAST_POSITION, Lease, Place, Run, Settlement
-from server.persistence.pool import Pool, fetch_in_time
+from server.persistence.pool import InTime, Pool
 from server.persistence.queries import load_queries
 from server.persistence.rows import Row, outbox_event
 from server.persistence.session import WORKER_LOCKS, WorkerSession
@@ -15,18 +14,17 @@ LEASES = load_queries("leases")
 OUTBOX = load_queries("outbox")
 
 
-class SqlEventQueue:
+class SqlEventQueue(InTime):
     """Leases through the worker's own session; everything else goes through the pool.
 
-    Each call waits `timeout_s` seconds for a connection, and as long for its statement, then raises `TimeoutError`, or
-    `ServiceError` when leasing. Restaurants that wait behind a dead event are only leased where `past_dead` is true.
+    Leasing raises `ServiceError` where the other calls raise `TimeoutError`. Restaurants that wait behind a dead event
+    are only leased where `past_dead` is true.
     """
 
     def __init__(
         self, pool: Pool, session: WorkerSession, lease_s: float, timeout_s: float, *, past_dead: bool = False
     ) -> None:
-        self._pool = pool
-        self._timeout_s = timeout_s
+        super().__init__(pool, timeout_s)
         self._session = session
         self._lease_s = lease_s
         self._past_dead = past_dead
@@ -101,9 +99,6 @@ class SqlEventQueue:
     async def delete_delivered(self, older_than_s: float, events_max: int) -> int:
         (row,) = await self._fetch(OUTBOX["delete_delivered"], older_than_s, events_max)
         return int(row["deleted"])
-
-    async def _fetch(self, query: str, *values: object) -> list[Any]:
-        return await fetch_in_time(self._pool, self._timeout_s, query, *values)
 
 
 def _latest(settlements: Sequence[Settlement]) -> tuple[Settlement, ...]:

@@ -137,7 +137,7 @@ async def lines_to(
         yield tuple(lines)
 
 
-def metadata_of(tenant_id: UUID | str, actor: str = "") -> tuple[tuple[str, str], ...]:
+def metadata_of(tenant_id: UUID | str, actor: str) -> tuple[tuple[str, str], ...]:
     """The headers that say who calls. Raises ValueError naming what is wrong with them."""
     return call_metadata(tenant_id, actor, None)
 

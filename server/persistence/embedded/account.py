@@ -6,14 +6,13 @@ import pwd
 import shutil
 import stat
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from server.launcher import ending_with_us
 from server.persistence.embedded.errors import EmbeddedPostgresError
 
-_LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 _LENT_ACCOUNTS: Final = ("postgres", "nobody")
 
 
@@ -60,15 +59,6 @@ class Account:
             )
         self.own(path)
         path.chmod(0o700)
-
-
-def ending_with_us(*arguments: str | Path, identity: str = "-") -> list[str]:
-    """The command line that runs `arguments`, and that is interrupted when this process ends, even by `kill -9`.
-
-    Started from the main thread: the kernel takes the end of another one for that of the process.
-    """
-    launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), identity]
-    return [*launcher, *map(str, arguments)]
 
 
 def choose_account(data_dir: Path) -> Account:
