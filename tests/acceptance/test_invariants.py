@@ -49,6 +49,7 @@ ONE_OF_EACH = (
     "two changes have no event",
     "a change is not in the audit log",
     "what is recorded is gone, and there is another of each booking",
+    "a booking is left to the worker, which does not know of it",
     "history has a gap",
     "an assignment is from the future",
 )
@@ -73,6 +74,15 @@ AGED = (
     ),
     "DELETE FROM audit_log WHERE restaurant_id = '{restaurant}' AND floor_version = 1",
     "INSERT INTO history_cleared (restaurant_id, audit_version) VALUES ('{restaurant}', 1)",
+)
+# A party was left to the worker, which found nothing for it in time.
+GIVEN_UP = (
+    "UPDATE bookings SET status = 'pending_allocation' WHERE booking_id = '{waiting}'",
+    "UPDATE booking_history SET to_status = 'pending_allocation' WHERE booking_id = '{waiting}'",
+    (
+        "INSERT INTO auto_assign_jobs (restaurant_id, booking_id, state, actor, queued_at, trigger, outcome, decided_at)"
+        " VALUES ('{restaurant}', '{waiting}', 'ended', 'x', now(), 'background', 'refused', now())"
+    ),
 )
 # Checks of what holds for all restaurants.
 OF_SCHEMA = {"overlap_refused", "rules_in_force"}
@@ -227,7 +237,7 @@ async def test_a_clean_restaurant_is_counted_at_the_databases_time(server: Serve
 
 
 async def test_what_is_right_in_another_way_is_no_violation(server: Served) -> None:
-    """Parties have left, a claim is not enforced, a change has two entries, and much is over."""
+    """Parties have left or were given up, a claim is not enforced, a change has two entries, and much is over."""
     async with server.client() as client:
         ids = await furnished(await small_world(client))
         forgotten = "DELETE FROM table_claims WHERE assignment_id = '{assignment}'"
@@ -244,7 +254,7 @@ async def test_what_is_right_in_another_way_is_no_violation(server: Served) -> N
             SELECT restaurant_id, table_id, during, kind, hold_id, booking_id, expires_at, false
             FROM table_claims WHERE hold_id = '{hold}'
         """
-        past = Damage((*LATER, forgotten, twice, unenforced, *AGED), {})
+        past = Damage((*LATER, forgotten, twice, unenforced, *AGED, *GIVEN_UP), {})
         await damaged(server.database_url, past, ids)
         assert noticed(await check(client)) == {}
 

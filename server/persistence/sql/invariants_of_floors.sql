@@ -1,5 +1,5 @@
 -- name: floor_known
--- Every table and zone that something names is there, on the floor or taken off it.
+-- Every table and zone that something names is there, on the floor or taken off it, and so is a restaurant's policy.
 WITH named AS (
     SELECT
         c.restaurant_id,
@@ -99,6 +99,18 @@ broken AS MATERIALIZED (
     FROM bookings AS b
     LEFT JOIN zones AS z ON b.restaurant_id = z.restaurant_id AND b.zone_id = z.zone_id
     WHERE ($1::uuid [] IS NULL OR b.restaurant_id = any($1)) AND b.zone_id IS NOT NULL AND z.zone_id IS NULL
+    UNION ALL
+    SELECT
+        r.restaurant_id,
+        NULL AS booking_id,
+        NULL AS hold_id,
+        NULL AS assignment_id,
+        NULL AS block_id,
+        '{}' AS table_ids,
+        'the restaurant goes by a policy that is missing: version ' || r.policy_version AS message
+    FROM restaurants AS r
+    LEFT JOIN service_policies AS p ON r.restaurant_id = p.restaurant_id AND r.policy_version = p.policy_version
+    WHERE ($1::uuid [] IS NULL OR r.restaurant_id = any($1)) AND r.policy_version > 0 AND p.policy_version IS NULL
 )
 
 SELECT
