@@ -77,7 +77,7 @@ async def _database_findings(settings: Settings, found: Database) -> list[Findin
     durable = "durable" if not facts.not_durable else f"off: {', '.join(facts.not_durable)}"
     return [
         Finding("database", True, f"PostgreSQL {facts.version}, {found.source}"),
-        Finding("schema", not problems, "; ".join(problems) or "up to date", "Run: maitred migrate up"),
+        Finding("schema", not problems, "; ".join(problems) or "up to date"),
         *([await _overlap_finding(found.url, facts)] if facts.schema_present else []),
         Finding("durability", not facts.not_durable, durable, "Turn these PostgreSQL settings on."),
         Finding(

@@ -51,6 +51,7 @@ class ProblemKind(StrEnum):
     GAP = "gap"
     NEWER = "newer"
     INVALID_INDEX = "invalid_index"
+    ENCODING = "encoding"
 
 
 @dataclass(frozen=True, slots=True)
