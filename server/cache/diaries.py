@@ -118,11 +118,11 @@ class CachedDiaries:
         if shelf is None:
             shelf = _Shelf(diary.floor_version, self._clock_s() + self._limits.ttl_s)
             self._shelves[restaurant_id] = shelf
-        narrower = [each for each in shelf.diaries if diary.covers(each.span)]
-        self._size += 1 + diary.size - sum(1 + each.size for each in narrower)
-        shelf.diaries = [diary, *(each for each in shelf.diaries if each not in narrower)]
+        before = shelf.size
+        shelf.diaries = [diary, *(each for each in shelf.diaries if not diary.covers(each.span))]
+        self._size += shelf.size - before
         self._shelves.move_to_end(restaurant_id)
-        while self._size > self._limits.claims_max and self._shelves:
+        while self._size > self._limits.claims_max:
             self._drop(next(iter(self._shelves)), "room")
 
     def _drop(self, restaurant_id: UUID, cause: str) -> None:

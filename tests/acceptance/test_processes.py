@@ -99,6 +99,8 @@ async def test_all_of_them_answer_one_that_is_killed_is_replaced_and_none_outliv
 
             calling = asyncio.create_task(calls_without_end())
             before = here.children()
+            # Ctrl-C goes to the terminal's whole group, and a second signal cuts a drain short.
+            assert [os.getpgid(child.pid) for child in before] == [child.pid for child in before]
             before[0].kill()
             await said(here.supervisor, "server_process_ended")
             await said(here.supervisor, '"event": "server_process_started"')

@@ -3,9 +3,12 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from server.cache.diaries import CachedDiaries, DiaryLimits
 from server.domain.announcement import Announcement
@@ -65,7 +68,8 @@ async def test_a_version_is_read_once_in_whole_days_and_a_new_version_at_its_fir
     assert await cache.covering(at(A, 1), later) is first
     assert database.readings == [Window(DAY, DAY + timedelta(days=1))]
     database.version, database.claims = 2, ()
-    assert (await cache.covering(at(A, 2), EVENING)).claims == ()
+    for _ in range(2):
+        assert (await cache.covering(at(A, 2), EVENING)).claims == ()
     assert len(database.readings) == 2
 
 
@@ -89,6 +93,16 @@ async def test_a_span_beyond_the_days_that_are_there_is_read_and_stands_for_them
     assert both.span == Window(DAY, DAY + timedelta(days=2))
     assert await cache.covering(at(A, 1), EVENING) is both
     assert len(database.readings) == 2
+
+
+async def test_days_that_do_not_cover_one_another_stand_side_by_side() -> None:
+    database = Database()
+    cache = database.cache()
+    for _ in range(2):
+        for days in range(3):
+            later = timedelta(days=2 * days)
+            await cache.covering(at(A, 1), Window(EVENING.start + later, EVENING.end + later))
+    assert len(database.readings) == 3
 
 
 async def test_twenty_who_miss_at_once_make_one_reading() -> None:
@@ -117,6 +131,20 @@ async def test_the_restaurant_used_longest_ago_goes_first_when_there_are_too_man
     assert len(database.readings) == 4
 
 
+async def test_what_was_replaced_or_dropped_takes_no_room_any_more_and_nothing_is_counted_twice() -> None:
+    database = Database(claims=tuple(map(claimed, range(1, 5))))
+    cache = database.cache(claims_max=10)
+    for version in range(1, 4):
+        database.version = version
+        for restaurant_id, span in ((A, EVENING), (A, NIGHT), (B, EVENING), (A, EVENING), (B, EVENING)):
+            await cache.covering(at(restaurant_id, version), span)
+        assert len(database.readings) == 3
+        database.readings.clear()
+    for number in (3, 1):
+        await cache.covering(at(UUID(int=number), version), EVENING)
+    assert len(database.readings) == 2
+
+
 @pytest.mark.parametrize("claims_max", [0, 4])
 async def test_a_diary_that_is_larger_than_all_there_is_room_for_is_not_kept(claims_max: int) -> None:
     database = Database(claims=tuple(map(claimed, range(1, 5))))
@@ -124,6 +152,35 @@ async def test_a_diary_that_is_larger_than_all_there_is_room_for_is_not_kept(cla
     for _ in range(3):
         assert len((await cache.covering(at(A, 1), EVENING)).claims) == 4
     assert len(database.readings) == 3
+
+
+async def test_one_that_is_too_large_takes_no_other_ones_room() -> None:
+    database = Database()
+    cache = database.cache(claims_max=4)
+    await cache.covering(at(A, 1), EVENING)
+    database.claims = tuple(map(claimed, range(1, 5)))
+    await cache.covering(at(B, 1), EVENING)
+    await cache.covering(at(A, 1), EVENING)
+    assert len(database.readings) == 2
+
+
+async def test_what_is_found_read_and_dropped_is_counted() -> None:
+    reader = InMemoryMetricReader()
+    cache = CachedDiaries(Database(), DiaryLimits(9, 60.0), CacheMetrics(MeterProvider([reader]), "diaries"))
+    for _ in range(3):
+        await cache.covering(at(A, 1), EVENING)
+    cache.on_gap()
+    data: Any = reader.get_metrics_data()
+    assert {
+        (metric.name.removeprefix("maitred.diaries."), *point.attributes.values()): point.value
+        for metric in data.resource_metrics[0].scope_metrics[0].metrics
+        for point in metric.data.data_points
+    } == {
+        ("lookups", "miss"): 1,
+        ("lookups", "hit"): 2,
+        ("loads", "database"): 1,
+        ("evictions", "flushed"): 1,
+    }
 
 
 async def test_it_forgets_with_time_at_a_gap_and_when_a_newer_version_is_announced() -> None:
@@ -142,6 +199,7 @@ async def test_it_forgets_with_time_at_a_gap_and_when_a_newer_version_is_announc
         await cache.covering(at(A, 1), EVENING)
         await cache.covering(at(A, 1), EVENING)
         cache.on_change(Announcement(A, 1, 1, 1))
+        cache.on_change(Announcement(B, 2, 1, 1))
         cache.on_channel(None)
         await cache.covering(at(A, 1), EVENING)
         assert len(database.readings) <= before + 1

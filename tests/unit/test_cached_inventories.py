@@ -157,6 +157,29 @@ async def test_a_gap_flushes_everything() -> None:
     assert database.loads == [A, B, A, B]
 
 
+async def test_after_a_gap_nothing_is_kept_and_nothing_that_was_announced_before_is_loaded() -> None:
+    counted, database = Counted(), Database()
+    loaded: asyncio.Queue[UUID] = asyncio.Queue()
+    follower = CacheFollower(counted.cache, database, loaded.put)
+    await follower.start()
+    try:
+        for announced, flushed in (((), 2), ((Announcement(A, 7, 2, 1),), 4)):
+            await ask(counted.cache, database, [at(A), at(B)])
+            for announcement in announced:
+                follower.on_change(announcement)
+            follower.on_gap()
+            async with asyncio.timeout(PATIENCE_S):
+                while counted.counts().get("evictions flushed") != flushed:
+                    await asyncio.sleep(0)
+        await ask(counted.cache, database, [at(A), at(B)])
+        assert database.loads == [A, B] * 3
+        follower.on_change(Announcement(B, 8, 2, 1))
+        assert await loaded.get() == B
+        assert loaded.empty()
+    finally:
+        await follower.stop()
+
+
 async def test_what_is_announced_is_loaded_ahead_where_the_restaurant_is_in_use() -> None:
     counted, database = Counted(), Database()
     loaded: asyncio.Queue[UUID] = asyncio.Queue()

@@ -48,6 +48,18 @@ async def test_a_round_that_fails_is_followed_by_others() -> None:
     assert (rounds.done, service.pulse.failures) == (3, 0)
 
 
+async def test_a_round_that_fails_is_waited_after_as_any_other() -> None:
+    waited: list[int] = []
+
+    def noted() -> float:
+        waited.append(rounds.done)
+        return 0.5
+
+    rounds = Rounds(refuse(Reason.STORE_UNAVAILABLE, "It is away."), KeyError("a bug"), False)
+    await run(rounds, Rhythm(0.0, 0.0, noted))
+    assert waited[:3] == [1, 2, 3]
+
+
 async def test_a_traceback_is_told_of_a_bug_and_not_of_a_database_that_is_away() -> None:
     away = refuse(Reason.STORE_UNAVAILABLE, "The database could not be reached.")
     away.__cause__ = ConnectionRefusedError(111, "Connection refused")
