@@ -320,8 +320,8 @@ class TableConflictAssignedError(MaitredError, reason="TABLE_CONFLICT_ASSIGNED",
     """Another booking's assignment overlaps the window."""
 
     remedy = (
-        "Plan again and call with a new request_id. Where only these tables will do (BlockTables, PutFloor, undo_no_show),"
-        " wait until free_from, or first move who has them (ListAssignments, ReassignTables)."
+        "Plan again and call with a new request_id. Where only these tables will do (BlockTables, PutFloor,"
+        " undo_no_show), wait until free_from, or first move who has them (ListAssignments, ReassignTables)."
     )
 
 
