@@ -26,6 +26,7 @@ from server.rpc.health import ask_health
 HEALTH_TIMEOUT_S = 2.0
 CLOCK_SKEW_S_MAX = 1.0
 NOT_SERVING = "It runs, and drains or has no database: its log says which."
+NO_SERVER = "Start one: maitred serve, or maitred dev. For one elsewhere, set MAITRED_HOST and MAITRED_PORT."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ async def diagnose(settings: Settings) -> tuple[Finding, ...]:
             "server",
             health.serving,
             f"{address}: {health.overall}",
-            NOT_SERVING if health.services else "Start one: maitred serve, or maitred dev.",
+            NOT_SERVING if health.services else NO_SERVER,
         )
     )
     return tuple(findings)

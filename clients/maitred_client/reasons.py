@@ -319,7 +319,10 @@ class TableBlockedError(MaitredError, reason="TABLE_BLOCKED", retry=RetryClass.R
 class TableConflictAssignedError(MaitredError, reason="TABLE_CONFLICT_ASSIGNED", retry=RetryClass.REPLAN):
     """Another booking's assignment overlaps the window."""
 
-    remedy = "Plan again and call with a new request_id; free_from says when the tables come free."
+    remedy = (
+        "Plan again and call with a new request_id. Where only these tables will do (BlockTables, PutFloor,"
+        " undo_no_show), wait until free_from, or first move who has them (ListAssignments, ReassignTables)."
+    )
 
 
 class TableConflictHeldError(MaitredError, reason="TABLE_CONFLICT_HELD", retry=RetryClass.REPLAN):

@@ -198,7 +198,8 @@ def migrate_check_command(database_url: DatabaseUrl = None, data_dir: DataDir = 
 def doctor(database_url: DatabaseUrl = None, data_dir: DataDir = None, output: Output = Format.TABLE) -> None:
     """Checks what runs: versions, database, the constraint that keeps tables apart, clocks, health.
 
-    Exits with 7 when something is wrong; each finding says what to do.
+    Exits with 7 when something is wrong; each finding says what to do. The server is looked for where MAITRED_HOST and
+    MAITRED_PORT say.
 
     Example: [bold]maitred doctor[/]
     """

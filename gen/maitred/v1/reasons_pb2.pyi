@@ -364,7 +364,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: ABORTED + ConflictDetail + FailedChecks
     Metadata: table_ids, window_start, window_end, free_from
     Retry: REPLAN
-    Remedy: Plan again and call with a new request_id; free_from says when the tables come free.
+    Remedy: Plan again and call with a new request_id. Where only these tables will do (BlockTables, PutFloor, undo_no_show),
+    wait until free_from, or first move who has them (ListAssignments, ReassignTables).
     """
     ERROR_REASON_TABLE_CONFLICT_HELD: _ErrorReason.ValueType  # 43
     """Another booking's unexpired hold overlaps the window.
@@ -791,7 +792,8 @@ ERROR_REASON_TABLE_CONFLICT_ASSIGNED: ErrorReason.ValueType  # 42
 Status: ABORTED + ConflictDetail + FailedChecks
 Metadata: table_ids, window_start, window_end, free_from
 Retry: REPLAN
-Remedy: Plan again and call with a new request_id; free_from says when the tables come free.
+Remedy: Plan again and call with a new request_id. Where only these tables will do (BlockTables, PutFloor, undo_no_show),
+wait until free_from, or first move who has them (ListAssignments, ReassignTables).
 """
 ERROR_REASON_TABLE_CONFLICT_HELD: ErrorReason.ValueType  # 43
 """Another booking's unexpired hold overlaps the window.
