@@ -139,7 +139,10 @@ class InvalidStateTransitionError(MaitredError, reason="INVALID_STATE_TRANSITION
     says in words.
     """
 
-    remedy = "Choose one of the allowed actions, or decide with the guest what should happen."
+    remedy = (
+        "Choose one of the allowed actions, or decide with the guest what should happen. A changed booking gets its new"
+        " tables before it checks in (AutoAssign, AssignTables); ReassignTables moves a party that sits."
+    )
 
 
 class BookingAlreadyAssignedError(MaitredError, reason="BOOKING_ALREADY_ASSIGNED", retry=RetryClass.NO):

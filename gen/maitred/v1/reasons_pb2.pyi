@@ -165,7 +165,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: FAILED_PRECONDITION
     Metadata: booking_id, current_status, action, allowed_actions, allowed_from
     Retry: HUMAN
-    Remedy: Choose one of the allowed actions, or decide with the guest what should happen.
+    Remedy: Choose one of the allowed actions, or decide with the guest what should happen. A changed booking gets its new
+    tables before it checks in (AutoAssign, AssignTables); ReassignTables moves a party that sits.
     """
     ERROR_REASON_BOOKING_ALREADY_ASSIGNED: _ErrorReason.ValueType  # 17
     """The booking already has tables for its present time and party; for ReassignTables, exactly the ones asked for.
@@ -593,7 +594,8 @@ words.
 Status: FAILED_PRECONDITION
 Metadata: booking_id, current_status, action, allowed_actions, allowed_from
 Retry: HUMAN
-Remedy: Choose one of the allowed actions, or decide with the guest what should happen.
+Remedy: Choose one of the allowed actions, or decide with the guest what should happen. A changed booking gets its new
+tables before it checks in (AutoAssign, AssignTables); ReassignTables moves a party that sits.
 """
 ERROR_REASON_BOOKING_ALREADY_ASSIGNED: ErrorReason.ValueType  # 17
 """The booking already has tables for its present time and party; for ReassignTables, exactly the ones asked for.
