@@ -26,7 +26,7 @@ from server.rpc.health import ask_health
 HEALTH_TIMEOUT_S = 2.0
 CLOCK_SKEW_S_MAX = 1.0
 NOT_SERVING = "It runs, and drains or has no database: its log says which."
-NO_SERVER = "Start one: maitred serve, or maitred dev. For one elsewhere, set MAITRED_HOST and MAITRED_PORT."
+NO_SERVER = "Start one (maitred serve, maitred dev), or end one that hangs. One elsewhere: MAITRED_HOST, MAITRED_PORT."
 
 
 @dataclass(frozen=True, slots=True)

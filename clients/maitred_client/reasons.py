@@ -139,7 +139,7 @@ class InvalidStateTransitionError(MaitredError, reason="INVALID_STATE_TRANSITION
     says in words.
     """
 
-    remedy = "Choose one of the allowed actions, or decide with the guest what should happen."
+    remedy = "Choose an allowed action, or decide with the guest; ReassignTables moves a party that sits."
 
 
 class BookingAlreadyAssignedError(MaitredError, reason="BOOKING_ALREADY_ASSIGNED", retry=RetryClass.NO):
@@ -319,10 +319,7 @@ class TableBlockedError(MaitredError, reason="TABLE_BLOCKED", retry=RetryClass.R
 class TableConflictAssignedError(MaitredError, reason="TABLE_CONFLICT_ASSIGNED", retry=RetryClass.REPLAN):
     """Another booking's assignment overlaps the window."""
 
-    remedy = (
-        "Plan again and call with a new request_id. Where only these tables will do (BlockTables, PutFloor,"
-        " undo_no_show), wait until free_from, or first move who has them (ListAssignments, ReassignTables)."
-    )
+    remedy = "Plan again with a new request_id, wait until free_from, or move who has it (ReassignTables)."
 
 
 class TableConflictHeldError(MaitredError, reason="TABLE_CONFLICT_HELD", retry=RetryClass.REPLAN):

@@ -95,7 +95,8 @@ def health(address: Address = ADDRESS_DEFAULT, timeout: Timeout = 5.0, output: O
 
     answer = drive(ask_health(address, timeout))
     if not answer.services:
-        raise CommandFailure(ExitCode.UNREACHABLE, f"{address}: {answer.overall}", "Check --address.")
+        remedy = "Check --address. If it is right, nothing runs there, or what runs hangs: its log is next."
+        raise CommandFailure(ExitCode.UNREACHABLE, f"{address}: {answer.overall}", remedy)
     _write(answer, output)
     if not answer.serving:
         raise typer.Exit(ExitCode.NOT_READY)

@@ -140,6 +140,13 @@ def test_wrong_arguments_end_with_2_and_no_traceback(run: Run, arguments: tuple[
     assert run.out == ""
 
 
+@pytest.mark.parametrize("actor", ["Zoë", "a\nb"])
+def test_a_name_that_no_header_takes_is_refused_by_its_option(run: Run, actor: str) -> None:
+    assert run("floor", "--actor", actor) == ExitCode.USAGE
+    assert "'--actor'" in run.err
+    assert "ASCII" in run.err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
