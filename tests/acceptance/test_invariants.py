@@ -80,7 +80,8 @@ GIVEN_UP = (
     "UPDATE bookings SET status = 'pending_allocation' WHERE booking_id = '{waiting}'",
     "UPDATE booking_history SET to_status = 'pending_allocation' WHERE booking_id = '{waiting}'",
     (
-        "INSERT INTO auto_assign_jobs (restaurant_id, booking_id, state, actor, queued_at, trigger, outcome, decided_at)"
+        "INSERT INTO auto_assign_jobs"
+        " (restaurant_id, booking_id, state, actor, queued_at, trigger, outcome, decided_at)"
         " VALUES ('{restaurant}', '{waiting}', 'ended', 'x', now(), 'background', 'refused', now())"
     ),
 )
