@@ -2,13 +2,14 @@
 
 from server.persistence.migrator.errors import MigrationError
 from server.persistence.migrator.files import Migration, find_migrations, read_migrations
-from server.persistence.migrator.inspection import ProblemKind, State
+from server.persistence.migrator.inspection import MigrationState, ProblemKind, State
 from server.persistence.migrator.migrator import ExclusionForm, Migrator
 
 __all__ = [
     "ExclusionForm",
     "Migration",
     "MigrationError",
+    "MigrationState",
     "Migrator",
     "ProblemKind",
     "State",
