@@ -25,7 +25,13 @@ from server.persistence.embedded import (
 )
 from server.persistence.failures import NotAllowedError, UnreachableError
 from server.persistence.inspection import database_facts
-from server.persistence.migrator import MigrationError, Migrator, find_migrations, read_migrations
+from server.persistence.migrator import (
+    MigrationError,
+    MigrationState,
+    Migrator,
+    find_migrations,
+    read_migrations,
+)
 from server.persistence.pool import DriverConnection, Pool, close_pool, open_pool
 from server.persistence.store import NotMigratedError, SqlStore, require_schema
 from server.rpc.server import GrpcServer
@@ -54,12 +60,6 @@ class Database:
     url: str
     version: str
     source: str
-
-
-@dataclass(frozen=True, slots=True)
-class MigrationRow:
-    name: str
-    state: str
 
 
 class RunningServer:
@@ -166,12 +166,9 @@ async def migrate_up(settings: Settings, url: str, on_progress: Callable[[str], 
         await _migrator(settings, url, on_progress).up()
 
 
-async def migration_status(settings: Settings, url: str) -> tuple[MigrationRow, ...]:
+async def migration_status(settings: Settings, url: str) -> list[MigrationState]:
     with explaining():
-        return tuple(
-            MigrationRow(f"{row.version:04d}_{row.name}", row.state.value)
-            for row in await _migrator(settings, url).status()
-        )
+        return await _migrator(settings, url).status()
 
 
 async def migration_check(settings: Settings, url: str) -> tuple[str, ...]:

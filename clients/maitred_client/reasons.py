@@ -7,10 +7,7 @@ that is meant.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-import grpc
-
-from maitred_client.details import ErrorDetails
-from maitred_client.errors import NO_DETAILS, MaitredError, RetryClass
+from maitred_client.errors import MaitredError, RetryClass
 
 
 class InvalidArgumentFieldError(MaitredError, reason="INVALID_ARGUMENT_FIELD", retry=RetryClass.AFTER_FIX):
@@ -338,10 +335,7 @@ class NoFeasiblePlanError(MaitredError, reason="NO_FEASIBLE_PLAN", retry=RetryCl
 
     remedy = "Offer another time (SearchAvailability), or let staff decide when the outcome is needs_staff."
 
-    def __init__(
-        self, code: grpc.StatusCode, message: str, details: ErrorDetails = NO_DETAILS, request_id: str = ""
-    ) -> None:
-        super().__init__(code, message, details, request_id)
+    def _judge(self) -> None:
         if self.metadata.get("outcome") == "needs_staff":
             self.retry = RetryClass.HUMAN
 

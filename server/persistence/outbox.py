@@ -74,6 +74,10 @@ class SqlEventQueue(InTime):
         return _leases(rows)
 
     async def free_orphans(self, events_max: int) -> tuple[UUID, ...]:
+        """Takes the leases of workers that have died. The restaurants that were theirs.
+
+        As many of their events as a lease may have covered are leased one by one from then on.
+        """
         rows = await self._fetch(LEASES["free_orphans"], WORKER_LOCKS, events_max)
         return tuple(sorted(row["restaurant_id"] for row in rows))
 
@@ -82,9 +86,8 @@ class SqlEventQueue(InTime):
         (row,) = await self._fetch(LEASES["resume_streams"], self._lease_s)
         return int(row["resumed"])
 
-    async def adopt(self) -> int:
-        (row,) = await self._fetch(LEASES["adopt_restaurants"])
-        return int(row["adopted"])
+    async def adopt(self) -> None:
+        await self._fetch(LEASES["adopt_restaurants"])
 
     async def lag_s(self) -> float:
         """How long the oldest event waits that is to be delivered, of all tenants; 0 when none waits."""
@@ -97,6 +100,7 @@ class SqlEventQueue(InTime):
         return int(row["dead"])
 
     async def delete_delivered(self, older_than_s: float, events_max: int) -> int:
+        """Forgets delivered events, at most so many at a time, and says how many."""
         (row,) = await self._fetch(OUTBOX["delete_delivered"], older_than_s, events_max)
         return int(row["deleted"])
 

@@ -25,6 +25,7 @@ class SqlTelemetryStore(InTime):
         )
 
     async def delete_older(self, than_s: float, events_max: int) -> int:
+        """Forgets events that happened longer ago, at most so many at a time, and says how many."""
         return int(await self._value(TELEMETRY["delete_older"], than_s, events_max))
 
     async def _value(self, query: str, *values: object) -> Any:

@@ -1,4 +1,4 @@
-"""Implements `Upkeep`."""
+"""Implements `Upkeep`, and deletes what is over; everything in bounded batches."""
 
 from uuid import UUID
 
@@ -20,9 +20,14 @@ class SqlUpkeep(InTime):
         return ahead_s(row["now"])
 
     async def forget_answers(self, limit: int) -> int:
+        """Deletes answers of the ledger whose time is over, and says how many."""
         (row,) = await self._fetch(UPKEEP["forget_answers"], limit)
         return int(row["forgotten"])
 
     async def clear_past_claims(self, older_than_s: float, restaurants: int) -> int:
+        """Deletes a day's claims of restaurants where nobody can be kept out by them any more.
+
+        Says for how many restaurants it looked. Assignments and blocks still tell which tables were whose.
+        """
         (row,) = await self._fetch(UPKEEP["clear_past_claims"], older_than_s, restaurants)
         return int(row["restaurants"])

@@ -92,9 +92,6 @@ async def test_a_target_stops_there_and_the_rest_stays_pending(url: str, tmp_pat
     assert [migration.version for migration in await migrator.up(target=1)] == [1]
     first, second = await migrator.status()
     assert (first.state, second.state) == (State.APPLIED, State.PENDING)
-    assert first.applied_at is not None
-    assert first.duration_ms is not None
-    assert second.applied_at is None
     with pytest.raises(MigrationError, match="no migration 9"):
         await migrator.up(target=9)
 

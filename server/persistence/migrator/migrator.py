@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final, Literal, cast
 
 import asyncpg
 
@@ -21,11 +21,11 @@ from server.persistence.migrator.inspection import (
     problems,
     states,
 )
+from server.persistence.pool import DriverConnection as Connection
 from server.persistence.pool import close_connection
 from server.persistence.queries import load_queries
 
 ExclusionForm = Literal["auto", "btree_gist", "core"]
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 QUERIES: Final = load_queries("migrator")
 _LOCK_POLL_S: Final = 0.1
