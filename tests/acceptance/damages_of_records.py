@@ -25,7 +25,8 @@ OF_RECORDS: Mapping[str, Damage] = {
         ("DELETE FROM service_policies WHERE restaurant_id = '{restaurant}'",), {"floor_known": 1}
     ),
     "the restaurant goes by no policy, although it has one": Damage(
-        ("UPDATE restaurants SET policy_version = 0 WHERE restaurant_id = '{restaurant}'",), {"floor_known": 1}
+        ("UPDATE restaurants SET policy_version = 0 WHERE restaurant_id = '{restaurant}'",),
+        {"floor_known": 1},
     ),
     "two tables are no merge group": Damage(
         ("DELETE FROM merge_groups WHERE assignment_id = '{merged}'",),

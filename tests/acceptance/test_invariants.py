@@ -252,7 +252,13 @@ async def test_what_is_right_in_another_way_is_no_violation(server: Served) -> N
 
 @pytest.mark.parametrize(
     ("state", "outcome"),
-    [("queued", None), ("waiting", "refused"), ("waiting", "gave_up"), ("ended", "refused"), ("ended", "gave_up")],
+    [
+        ("queued", None),
+        ("waiting", "refused"),
+        ("waiting", "gave_up"),
+        ("ended", "refused"),
+        ("ended", "gave_up"),
+    ],
 )
 async def test_what_waits_for_the_worker_or_was_given_up_is_no_violation(
     server: Served, state: str, outcome: str | None
