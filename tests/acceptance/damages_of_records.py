@@ -103,6 +103,10 @@ OF_RECORDS: Mapping[str, Damage] = {
         ("DELETE FROM audit_log WHERE floor_version = 2 AND restaurant_id = '{restaurant}'",),
         {"changes_audited": 1},
     ),
+    "more of the audit log counts as cleared away than there is": Damage(
+        ("INSERT INTO history_cleared (restaurant_id, audit_version) VALUES ('{restaurant}', 1000)",),
+        {"changes_audited": 1},
+    ),
     "one change is in the audit log twice and another is not": Damage(
         (
             "UPDATE audit_log SET floor_version = 1 WHERE floor_version = 2 AND restaurant_id = '{restaurant}'",
