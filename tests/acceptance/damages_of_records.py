@@ -24,6 +24,10 @@ OF_RECORDS: Mapping[str, Damage] = {
     "the restaurant's policy is gone": Damage(
         ("DELETE FROM service_policies WHERE restaurant_id = '{restaurant}'",), {"floor_known": 1}
     ),
+    "the restaurant goes by no policy, although it has one": Damage(
+        ("UPDATE restaurants SET policy_version = 0 WHERE restaurant_id = '{restaurant}'",),
+        {"floor_known": 1},
+    ),
     "two tables are no merge group": Damage(
         ("DELETE FROM merge_groups WHERE assignment_id = '{merged}'",),
         {"merges_legal": 1},
@@ -65,18 +69,23 @@ OF_RECORDS: Mapping[str, Damage] = {
         ),
         {"one_event_per_change": 1},
     ),
-    "a change has lost its first event, and another one in the middle": Damage(
+    "a change has lost its first event": Damage(
         (
             (
                 "DELETE FROM capacity_outbox WHERE restaurant_id = '{restaurant}'"
                 " AND event_type = 'capacity.hold.confirmed'"
             ),
+        ),
+        {"one_event_per_change": 1},
+    ),
+    "two changes have lost an event in the middle": Damage(
+        (
             (
                 "UPDATE capacity_outbox SET position = position + 1 WHERE restaurant_id = '{restaurant}'"
                 " AND event_type = 'capacity.assignment.released' AND position > 1"
             ),
         ),
-        {"one_event_per_change": 3},
+        {"one_event_per_change": 2},
     ),
     "an event counts as delivered and waits": Damage(
         (
@@ -92,6 +101,10 @@ OF_RECORDS: Mapping[str, Damage] = {
     ),
     "a change is not in the audit log": Damage(
         ("DELETE FROM audit_log WHERE floor_version = 2 AND restaurant_id = '{restaurant}'",),
+        {"changes_audited": 1},
+    ),
+    "more of the audit log counts as cleared away than there is": Damage(
+        ("INSERT INTO history_cleared (restaurant_id, audit_version) VALUES ('{restaurant}', 1000)",),
         {"changes_audited": 1},
     ),
     "one change is in the audit log twice and another is not": Damage(

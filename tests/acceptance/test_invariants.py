@@ -75,16 +75,6 @@ AGED = (
     "DELETE FROM audit_log WHERE restaurant_id = '{restaurant}' AND floor_version = 1",
     "INSERT INTO history_cleared (restaurant_id, audit_version) VALUES ('{restaurant}', 1)",
 )
-# A party was left to the worker, which found nothing for it in time.
-GIVEN_UP = (
-    "UPDATE bookings SET status = 'pending_allocation' WHERE booking_id = '{waiting}'",
-    "UPDATE booking_history SET to_status = 'pending_allocation' WHERE booking_id = '{waiting}'",
-    (
-        "INSERT INTO auto_assign_jobs"
-        " (restaurant_id, booking_id, state, actor, queued_at, trigger, outcome, decided_at)"
-        " VALUES ('{restaurant}', '{waiting}', 'ended', 'x', now(), 'background', 'refused', now())"
-    ),
-)
 # Checks of what holds for all restaurants.
 OF_SCHEMA = {"overlap_refused", "rules_in_force"}
 
@@ -238,7 +228,7 @@ async def test_a_clean_restaurant_is_counted_at_the_databases_time(server: Serve
 
 
 async def test_what_is_right_in_another_way_is_no_violation(server: Served) -> None:
-    """Parties have left or were given up, a claim is not enforced, a change has two entries, and much is over."""
+    """Parties have left, a claim is not enforced, a change has two entries, and much is over."""
     async with server.client() as client:
         ids = await furnished(await small_world(client))
         forgotten = "DELETE FROM table_claims WHERE assignment_id = '{assignment}'"
@@ -255,8 +245,38 @@ async def test_what_is_right_in_another_way_is_no_violation(server: Served) -> N
             SELECT restaurant_id, table_id, during, kind, hold_id, booking_id, expires_at, false
             FROM table_claims WHERE hold_id = '{hold}'
         """
-        past = Damage((*LATER, forgotten, twice, unenforced, *AGED, *GIVEN_UP), {})
+        past = Damage((*LATER, forgotten, twice, unenforced, *AGED), {})
         await damaged(server.database_url, past, ids)
+        assert noticed(await check(client)) == {}
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome"),
+    [
+        ("queued", None),
+        ("waiting", "refused"),
+        ("waiting", "gave_up"),
+        ("ended", "refused"),
+        ("ended", "gave_up"),
+    ],
+)
+async def test_what_waits_for_the_worker_or_was_given_up_is_no_violation(
+    server: Served, state: str, outcome: str | None
+) -> None:
+    async with server.client() as client:
+        world = await small_world(client)
+        booking = await world.booking()
+        await world.transition(booking, BookingAction.BOOKING_ACTION_QUEUE)
+        await world.hold(booking, "T1")
+        async with connected(server.database_url) as connection:
+            await connection.execute(
+                "UPDATE auto_assign_jobs SET state = $1, outcome = $2, decided_at = CASE WHEN $3 THEN now() END,"
+                " trigger = CASE WHEN $3 THEN 'background' END, next_attempt_at = CASE WHEN $4 THEN now() END",
+                state,
+                outcome,
+                outcome is not None,
+                state != "ended",
+            )
         assert noticed(await check(client)) == {}
 
 

@@ -243,8 +243,8 @@ WHERE
 LIMIT $2;
 
 -- name: rules_in_force
--- The rules that keep the floor, bookings, assignments and claims together, and answers and events apart, are there and
--- validated, and none is turned off, as an interrupted restore may leave them.
+-- The rules that keep the floor, bookings, assignments and claims together, and by which nothing is answered or told twice,
+-- are there and validated, and none is turned off, as an interrupted restore may leave them.
 WITH places AS (
     SELECT to_regclass(p.name)::oid AS place
     FROM unnest(

@@ -1,5 +1,6 @@
 -- name: floor_known
--- Every table and zone that something names is there, on the floor or taken off it, and so is a restaurant's policy.
+-- Every table and zone that something names is there, on the floor or taken off it, and a restaurant goes by its last
+-- policy.
 WITH named AS (
     SELECT
         c.restaurant_id,
@@ -107,10 +108,15 @@ broken AS MATERIALIZED (
         NULL AS assignment_id,
         NULL AS block_id,
         '{}' AS table_ids,
-        'the restaurant goes by a policy that is missing: version ' || r.policy_version AS message
+        'the restaurant goes by policy version ' || r.policy_version || ', the last one there is is ' || p.last_version
+        AS message
     FROM restaurants AS r
-    LEFT JOIN service_policies AS p ON r.restaurant_id = p.restaurant_id AND r.policy_version = p.policy_version
-    WHERE ($1::uuid [] IS NULL OR r.restaurant_id = any($1)) AND r.policy_version > 0 AND p.policy_version IS NULL
+    CROSS JOIN LATERAL (
+        SELECT coalesce(max(s.policy_version), 0) AS last_version
+        FROM service_policies AS s
+        WHERE s.restaurant_id = r.restaurant_id
+    ) AS p
+    WHERE ($1::uuid [] IS NULL OR r.restaurant_id = any($1)) AND r.policy_version <> p.last_version
 )
 
 SELECT

@@ -191,6 +191,16 @@ broken AS MATERIALIZED (
         )
     UNION ALL
     SELECT
+        r.restaurant_id,
+        m.audit_version AS floor_version,
+        NULL AS booking_id,
+        NULL AS block_id,
+        ' counts as cleared away, but was never reached' AS problem
+    FROM restaurants AS r
+    INNER JOIN history_cleared AS m ON r.restaurant_id = m.restaurant_id
+    WHERE ($1::uuid [] IS NULL OR r.restaurant_id = any($1)) AND m.audit_version > r.floor_version
+    UNION ALL
+    SELECT
         m.restaurant_id,
         m.floor_version,
         m.booking_id,
