@@ -21,6 +21,8 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "maitred-setup.stamp"
 LOCK = ROOT / "requirements.lock"
 PROJECT = ROOT / "pyproject.toml"
+# For Pythons from here on some of the locked packages have no builds.
+TOO_NEW = (3, 15)
 # A user's or machine's settings that would send packages elsewhere than into .venv.
 MISLEADING = ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "VIRTUAL_ENV")
 
@@ -52,10 +54,12 @@ def expected_stamp() -> str:
 
 
 def works(python: Path) -> bool:
-    """Whether the environment's interpreter starts, belongs to this place, is new enough, and is the one asked for."""
+    """Whether the environment's interpreter starts, belongs to this place, is one that the packages have builds for, or
+    the one asked for.
+    """
     probe = (
-        "import sys; sys.exit(sys.version_info < (3, 11) or sys.prefix != sys.argv[1]"
-        " or sys.argv[2] not in ('', f'{sys.version} {sys.base_prefix}'))"
+        "import sys; sys.exit(sys.prefix != sys.argv[1] or (sys.argv[2] != f'{sys.version} {sys.base_prefix}'"
+        f" if sys.argv[2] else not (3, 11) <= sys.version_info < {TOO_NEW}))"
     )
     asked_for = f"{sys.version} {sys.base_prefix}" if os.environ.get("PYTHON") else ""
     try:
@@ -112,7 +116,9 @@ def install() -> None:
     say("installing the locked packages (a minute or two the first time)")
     run(
         *[*pip, "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "-r", str(LOCK)],
-        remedy="A package index must be reachable for the first setup; then run `make setup` again.",
+        remedy="A package index must be reachable for the first setup; then run `make setup` again."
+        if sys.version_info < TOO_NEW
+        else "Some of them have no builds for this Python: make setup PYTHON=/path/to/python3.14, or an older one.",
     )
     say("installing maitred itself, editable")
     run(

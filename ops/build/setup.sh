@@ -7,10 +7,12 @@ usable() {
     "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
 }
 
-# With ensurepip or pip on board an interpreter can fill an environment without help from anybody.
+# With ensurepip or pip on board an interpreter can fill an environment without help from anybody. For those newer than
+# 3.14 some of the locked packages have no builds.
 complete() {
     "$1" -c 'import importlib.util as u, sys
-sys.exit(not (u.find_spec("venv") and (u.find_spec("ensurepip") or u.find_spec("pip"))))' >/dev/null 2>&1
+filled = u.find_spec("venv") and (u.find_spec("ensurepip") or u.find_spec("pip"))
+sys.exit(not (filled and sys.version_info < (3, 15)))' >/dev/null 2>&1
 }
 
 if [ -n "${PYTHON:-}" ]; then

@@ -53,6 +53,22 @@ def test_an_environment_of_another_python_is_kept_unless_one_is_asked_for(
     assert not bootstrap.works(python)
     monkeypatch.delenv("PYTHON")
     assert bootstrap.works(python)
+    monkeypatch.setattr(bootstrap, "TOO_NEW", (3, 11))
+    assert not bootstrap.works(python)
+
+
+def test_a_python_that_packages_have_no_builds_for_is_passed_over(tmp_path: Path) -> None:
+    for name, version in (("python3", (3, 15)), ("python3.13", (3, 13))):
+        stand_in = tmp_path / name
+        said = f"import sys; sys.version_info = {version}; exec(sys.argv.pop(1))"
+        stand_in.write_text(
+            f'#!/bin/sh\n[ "$1" = -c ] && exec "{sys.executable}" -c "{said}" "$2"\necho "$0 $1"\n'
+        )
+        stand_in.chmod(0o755)
+    asked = ["sh", str(ROOT / "ops" / "build" / "setup.sh")]
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    chosen = subprocess.run(asked, env=environment, check=True, capture_output=True, text=True).stdout
+    assert chosen == f"{tmp_path / 'python3.13'} ops/build/bootstrap.py\n"
 
 
 def test_the_environment_works_where_the_locale_has_no_letters_for_the_path(tmp_path: Path) -> None:
