@@ -251,19 +251,18 @@ def _lifecycle(
 
 
 async def _watch_database(store: SqlStore, server: GrpcServer, interval_s: float) -> None:
-    """Health says NOT_SERVING for as long as the database is away."""
+    """Health says NOT_SERVING for as long as the database is away, from the start on."""
     there = True
     while True:
-        await asyncio.sleep(interval_s)
         problem = await store.why_away()
-        if there and problem is not None:
-            log.warning("database_is_away", problem=problem)
-        elif not there and problem is None:
-            log.warning("database_is_back")
-        else:
-            continue
-        there = problem is None
-        await server.set_serving(there)
+        if there is not (problem is None):
+            there = problem is None
+            if there:
+                log.warning("database_is_back")
+            else:
+                log.warning("database_is_away", problem=problem)
+            await server.set_serving(there)
+        await asyncio.sleep(interval_s)
 
 
 async def _keep_alive(postgres: EmbeddedPostgres) -> None:

@@ -56,6 +56,7 @@ def worker(
     Example: [bold]MAITRED_SINKS=telemetry,nats MAITRED_NATS_URL=nats://nats:4222 maitred worker[/]
     """
     from server.config import load_settings
+    from server.processes.port import require_free_port
 
     settings = load_settings(
         worker_host=host,
@@ -65,6 +66,8 @@ def worker(
         log_level=log_level,
         metrics_port=metrics_port,
     )
+
+    require_free_port(settings.worker_host, settings.worker_port, "worker_")
 
     async def work() -> None:
         from server.bootstrap import seen_database, working

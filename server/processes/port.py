@@ -21,24 +21,29 @@ def reserved_port(host: str, port: int) -> Iterator[int]:
     """
     try:
         kept = _kept(_address(host, port))
-    except OSError as problem:
+    except (OSError, UnicodeError) as problem:
         raise _not_had(host, port, problem) from None
     with kept:
         yield kept.getsockname()[1]
 
 
-def require_free_port(host: str, port: int) -> None:
-    """Raises `StartError` where nobody can listen, before anything is started that would have to be stopped again."""
+def require_free_port(host: str, port: int, whose: str = "") -> None:
+    """Raises `StartError` where nobody can listen, before anything is started that would have to be stopped again.
+
+    `whose` is what the names of the two settings begin with.
+    """
     try:
         _ask_for(_address(host, port))
-    except OSError as problem:
-        raise _not_had(host, port, problem) from None
+    except (OSError, UnicodeError) as problem:
+        raise _not_had(host, port, problem, whose) from None
 
 
-def _not_had(host: str, port: int, problem: OSError) -> StartError:
-    if problem.errno == errno.EADDRINUSE:
-        return StartError(f"port: cannot listen on {host}:{port}; is something else listening there?")
-    return StartError(f"host and port: cannot listen on {host}:{port}: {problem.strerror}")
+def _not_had(host: str, port: int, problem: OSError | UnicodeError, whose: str = "") -> StartError:
+    # What cannot be a name at all is not looked up.
+    why = problem.strerror if isinstance(problem, OSError) else "no host is named like that"
+    if isinstance(problem, OSError) and problem.errno == errno.EADDRINUSE:
+        return StartError(f"{whose}port: cannot listen on {host}:{port}; is something else listening there?")
+    return StartError(f"{whose}host and {whose}port: cannot listen on {host}:{port}: {why}")
 
 
 def _address(host: str, port: int) -> _Address:

@@ -163,6 +163,12 @@ def test_an_address_that_is_not_of_this_machine_is_not_called_taken() -> None:
             ask("192.0.2.1", 0)
 
 
+def test_what_cannot_be_a_host_is_refused_in_a_sentence() -> None:
+    for ask in (require_free_port, lambda host, port: reserved_port(host, port).__enter__()):
+        with pytest.raises(StartError, match=r"^host and port: cannot listen on 127\.\.0\.1:0: no host"):
+            ask("127..0.1", 0)
+
+
 def test_connections_that_are_left_of_a_server_that_is_gone_keep_nobody_away() -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]

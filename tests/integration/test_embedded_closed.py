@@ -98,7 +98,7 @@ async def test_no_command_that_looks_at_a_database_makes_one(
     assert not mistyped.exists()
 
 
-@pytest.mark.parametrize("command", [("serve",), ("serve", "--processes", "2"), ("dev",)])
+@pytest.mark.parametrize("command", [("serve",), ("serve", "--processes", "2"), ("dev",), ("worker",)])
 async def test_a_port_that_is_taken_is_told_before_a_database_is_made(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:

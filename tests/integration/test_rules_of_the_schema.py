@@ -85,5 +85,6 @@ def always(place: str) -> str:
 async def test_only_the_constraint_as_it_was_made_refuses_overlaps(database_url: str) -> None:
     async with connected(database_url) as connection:
         assert await said(connection, "overlap_refused") == []
+        assert await said(connection, "overlap_refused", "SET LOCAL quote_all_identifiers = on") == []
         for name, statements in WEAKER.items():
             assert len(await said(connection, "overlap_refused", *statements)) == 1, name

@@ -96,6 +96,14 @@ FULL_DISK = """
 ROOM_AGAIN = "DROP TRIGGER full_disk ON bookings; DROP EVENT TRIGGER full_disk"
 
 
+async def test_a_server_that_starts_on_a_replica_does_not_wait_an_interval_to_say_so(
+    database_url: str,
+) -> None:
+    url = f"{database_url}&default_transaction_read_only=on"
+    async with serving(load_settings(port=0, health_interval_s=60), url) as running, asyncio.timeout(30):
+        await says(running.address, "NOT_SERVING")
+
+
 async def test_while_the_disk_is_full_callers_are_told_so_and_health_says_that_nothing_can_be_changed(
     database_url: str,
 ) -> None:

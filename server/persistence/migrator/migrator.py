@@ -71,9 +71,7 @@ class Migrator:
         async with self._connection() as connection:
             await self._lock(connection)
             applied = await _applied(connection)
-            if problem := changed_or_gap(self._migrations, applied) or (
-                not applied and _encoding(connection)
-            ):
+            if problem := changed_or_gap(self._migrations, applied) if applied else _encoding(connection):
                 raise MigrationError(problem.message)
             await connection.execute(QUERIES["create_ledger"])
             await connection.fetchval(QUERIES["choose_exclusion_form"], self._exclusion_form)

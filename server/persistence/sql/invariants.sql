@@ -237,7 +237,11 @@ WHERE
             AND c.conexclop[3] = 'pg_catalog.&&(anyrange,anyrange)'::regoperator
             AND EXISTS (
                 SELECT FROM pg_index AS i
-                WHERE i.indexrelid = c.conindid AND i.indisvalid AND pg_get_expr(i.indpred, i.indrelid) = 'enforced'
+                WHERE
+                    i.indexrelid = c.conindid
+                    AND i.indisvalid
+                    -- The quotes are there where quote_all_identifiers is on.
+                    AND btrim(pg_get_expr(i.indpred, i.indrelid), '"') = 'enforced'
             )
     )
 LIMIT $2;
