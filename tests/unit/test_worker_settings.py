@@ -1,0 +1,59 @@
+"""Which settings a worker's parts go by: what is deleted too early does not come back."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import pytest
+
+from server import worker
+from server.config import load_settings
+from server.worker import _upkeep
+
+ROWS_MAX = 7
+KEPT_S = {
+    "event_retention_s": 1.0,
+    "telemetry_retention_s": 2.0,
+    "claims_kept_s": 3.0,
+    "holds_kept_s": 4.0,
+    "history_kept_s": 5.0,
+}
+
+
+class Asked:
+    """Notes what it is asked for, and finds nothing to do."""
+
+    def __init__(self) -> None:
+        self.of: list[tuple[object, ...]] = []
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[int]]:
+        async def ask(*values: object) -> int:
+            self.of.append((name, *values))
+            return 0
+
+        return ask
+
+
+class Leading:
+    async def lead(self, role: int) -> bool:
+        return role == worker.UPKEEP_ROLE
+
+
+async def test_everything_is_kept_for_as_long_as_the_setting_of_its_own_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = Asked()
+    for store in ("SqlUpkeep", "SqlTelemetryStore", "SqlHistory"):
+        monkeypatch.setattr(worker, store, lambda *_: asked)
+    settings = load_settings().model_copy(update={**KEPT_S, "upkeep_rows_max": ROWS_MAX})
+    for service in _upkeep(settings, cast("Any", None), cast("Any", Leading()), cast("Any", asked)):
+        await service.run_once()
+    assert {each for each in asked.of if each[0] != "clock_ahead_s"} == {
+        ("delete_delivered", 1.0, ROWS_MAX),
+        ("delete_older", 2.0, ROWS_MAX),
+        ("forget_answers", ROWS_MAX),
+        ("clear_past_claims", 3.0, worker.CLEARED_RESTAURANTS_MAX),
+        ("clear_ended_holds", 4.0, ROWS_MAX),
+        ("clear_past_bookings", 5.0, ROWS_MAX),
+        ("clear_past_blocks", 5.0, ROWS_MAX),
+        ("clear_past_entries", 5.0, ROWS_MAX),
+    }
