@@ -148,6 +148,14 @@ async def test_one_restaurant_can_be_forgotten() -> None:
     assert database.loads == [A, B, A]
 
 
+async def test_what_is_old_is_loaded_again() -> None:
+    cache, database = CachedInventories(CacheLimits(10, 1e-9), CacheMetrics()), Database()
+    async with asyncio.timeout(PATIENCE_S):
+        while database.loads != [A, A]:
+            await ask(cache, database, [at(A)])
+            await asyncio.sleep(0)
+
+
 async def test_a_gap_flushes_everything() -> None:
     counted, database = Counted(), Database()
     await ask(counted.cache, database, [at(A), at(B)])
