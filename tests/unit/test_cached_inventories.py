@@ -122,8 +122,12 @@ async def test_another_version_is_another_entry() -> None:
 
 async def test_what_is_newer_than_asked_for_is_kept_as_what_it_is() -> None:
     counted, database = Counted(), Database({A: 5})
+    assert await counted.cache.known(at(A, 5)) is None
     assert await ask(counted.cache, database, [at(A, 4), at(A, 5)]) == [5, 5]
     assert database.loads == [A]
+    known = await counted.cache.known(at(A, 5))
+    assert known is not None
+    assert known.inventory_version == 5
 
 
 async def test_the_least_recently_used_gives_way() -> None:
