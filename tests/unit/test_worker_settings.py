@@ -1,13 +1,15 @@
-"""Which settings a worker's parts go by: what is deleted too early does not come back."""
+"""Which settings a worker's parts go by, and in which order they stop."""
 
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from server import worker
 from server.config import load_settings
-from server.worker import _upkeep
+from server.lifecycle import Lifecycle
+from server.worker import Worker, _upkeep
 
 ROWS_MAX = 7
 KEPT_S = {
@@ -57,3 +59,31 @@ async def test_everything_is_kept_for_as_long_as_the_setting_of_its_own_says(
         ("clear_past_blocks", 5.0, ROWS_MAX),
         ("clear_past_entries", 5.0, ROWS_MAX),
     }
+
+
+async def test_jobs_are_given_back_when_no_round_takes_any_and_the_session_is_closed_last() -> None:
+    happened: list[str] = []
+
+    def noted(name: str) -> Callable[..., Awaitable[None]]:
+        async def note() -> None:
+            happened.append(name)
+
+        return note
+
+    def running(name: str) -> Any:
+        return SimpleNamespace(name=name, start=noted(f"+{name}"), stop=noted(f"-{name}"))
+
+    parts = Worker(
+        session=cast("Any", SimpleNamespace(close=noted("-session"))),
+        relay=running("relay"),
+        jobs=cast("Any", SimpleNamespace(let_go=noted("-jobs"))),
+        sinks=(cast("Any", SimpleNamespace(open=noted("+sink"), close=noted("-sink"))),),
+        services=(running("auto_assign"),),
+        health=running("health"),
+    ).parts()
+    lifecycle = Lifecycle(tuple(parts), 1.0)
+    await lifecycle.start()
+    assert happened == ["+sink", "+relay", "+auto_assign", "+health"]
+    happened.clear()
+    await lifecycle.stop()
+    assert happened == ["-health", "-auto_assign", "-jobs", "-relay", "-sink", "-session"]
