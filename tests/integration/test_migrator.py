@@ -143,6 +143,21 @@ async def test_a_file_may_opt_out_of_its_transaction(
     )
 
 
+@pytest.mark.parametrize(
+    ("opening", "limits"), [("", ("5s", "10min")), ("-- maitred: no-transaction\n", ("0", "6h"))]
+)
+async def test_a_schema_change_waits_briefly_for_locks_and_an_index_as_long_as_it_takes(
+    url: str,
+    connection: "asyncpg.Connection[asyncpg.Record]",
+    tmp_path: Path,
+    opening: str,
+    limits: tuple[str, str],
+) -> None:
+    seen = "SELECT current_setting('lock_timeout') AS lock, current_setting('statement_timeout') AS statement"
+    await Migrator(url, write(tmp_path, f"{opening}CREATE TABLE seen AS {seen};\n")).up()
+    assert tuple(*await connection.fetch("SELECT * FROM seen")) == limits
+
+
 async def test_an_index_that_was_never_finished_is_reported(
     url: str, connection: "asyncpg.Connection[asyncpg.Record]", tmp_path: Path
 ) -> None:
