@@ -8,8 +8,10 @@ import pytest
 
 from server import worker
 from server.config import load_settings
+from server.domain.retry_plan import RETRY_AFTER_S
 from server.lifecycle import Lifecycle
-from server.worker import Worker, _upkeep
+from server.outbox.relay import RelaySettings
+from server.worker import Worker, _job_limits, _relay_settings, _resumer, _upkeep
 
 ROWS_MAX = 7
 KEPT_S = {
@@ -87,3 +89,22 @@ async def test_jobs_are_given_back_when_no_round_takes_any_and_the_session_is_cl
     happened.clear()
     await lifecycle.stop()
     assert happened == ["-health", "-auto_assign", "-jobs", "-relay", "-sink", "-session"]
+
+
+async def test_only_what_waits_longer_than_anything_is_told_to_wait_is_taken_for_a_clock_set_back() -> None:
+    asked, settings = cast("Any", Asked()), load_settings()
+    await _resumer(settings, asked, asked, asked).run_once()
+    ((_, wait_s_max),) = [each for each in asked.of if each[0] == "resume"]
+    assert wait_s_max == max(*RETRY_AFTER_S, _job_limits(settings).lease_s)
+
+
+@pytest.mark.parametrize("deadline_s", [1.0, 100.0])
+def test_a_job_stays_taken_until_the_last_try_of_its_turn_is_over(deadline_s: float) -> None:
+    limits = _job_limits(load_settings().model_copy(update={"deadline_s_default": deadline_s}))
+    assert limits.lease_s > worker.JOBS_TURN_S + deadline_s
+
+
+def test_a_relay_takes_as_much_as_its_settings_say() -> None:
+    given = {"relay_restaurants_max": 3, "relay_events_max": 4, "relay_poll_s": 0.5, "lease_s": 60.0}
+    taken = _relay_settings(load_settings(**given))
+    assert taken == RelaySettings(runs_max=3, events_max=4, poll_s=0.5, lease_s=60.0)
