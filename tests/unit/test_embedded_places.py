@@ -37,6 +37,31 @@ def test_the_newest_that_is_new_enough_is_taken(tmp_path: Path, monkeypatch: pyt
     assert (found.version, found.source, found.bin_dir) == ("16.10", "distribution", tmp_path / "b" / "bin")
 
 
+def test_what_cannot_be_taken_is_named_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installation, "_DISTRIBUTION_ROOT", tmp_path)
+    monkeypatch.setenv("PATH", "/nowhere")
+    for folder in ("half", "broken", "odd"):
+        installed(tmp_path, folder, "15.9")
+    (tmp_path / "half" / "bin" / "initdb").unlink()
+    (tmp_path / "broken" / "bin" / "postgres").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "odd" / "bin" / "postgres").write_text("#!/bin/sh\n")
+    with pytest.raises(EmbeddedPostgresError) as refused:
+        find_installation("distribution")
+    for reason in ("half/bin has no initdb", "broken/bin does not run", "odd/bin is silent about"):
+        assert f"{tmp_path}/{reason}" in str(refused.value)
+
+
+def test_one_on_the_path_is_taken_where_it_really_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "_DISTRIBUTION_ROOT", tmp_path / "none")
+    monkeypatch.setenv("PATH", str(tmp_path / "links"))
+    installed(tmp_path, "real", "15.9")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "postgres").symlink_to(tmp_path / "real" / "bin" / "postgres")
+    assert find_installation("distribution").bin_dir == tmp_path / "real" / "bin"
+
+
 def a_link(place: Path) -> None:
     beside = place.with_name("elsewhere")
     beside.mkdir()
