@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from server.persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError, installation, postmaster
+from server.persistence.embedded import (
+    EmbeddedPostgres,
+    EmbeddedPostgresError,
+    installation,
+    layout,
+    postmaster,
+)
 from server.persistence.embedded.account import Account
 from server.persistence.embedded.installation import Installation, find_installation
 from server.persistence.embedded.layout import socket_dir_of
@@ -99,6 +105,25 @@ def test_a_socket_that_needs_a_shorter_path_is_where_the_user_keeps_such_things(
         first, again = (socket_dir_of(runtime / ("long-" * 20), OWN) for _ in range(2))
         assert first == again != socket_dir_of(runtime / ("other-" * 20), OWN)
         assert first.parent == runtime
+
+
+def test_a_copy_is_made_beside_the_data_where_none_for_all_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+
+    def copy(_tree: Path, _libraries: Path, target: Path) -> Path:
+        asked.append(target)
+        if len(asked) == 1:
+            raise PermissionError(13, "Permission denied")
+        return tmp_path
+
+    monkeypatch.setattr(layout, "shared_copy", copy)
+    monkeypatch.setattr(Account, "runs", lambda _, program, *__: program == tmp_path / "bin" / "postgres")
+    wheel = Installation(tmp_path / "closed" / "bin", 18, 4, "wheel")
+    lent = Account("nobody", 65_534, 65_534, lent=True)
+    assert layout.bin_dir_for(wheel, lent, tmp_path / "data") == tmp_path / "bin"
+    assert [place.is_relative_to(tmp_path / "data") for place in asked] == [False, True]
 
 
 def test_whoever_looks_at_a_server_finds_it_where_it_says_that_it_listens(tmp_path: Path) -> None:
