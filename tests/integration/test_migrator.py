@@ -68,6 +68,16 @@ async def test_status_and_check_change_nothing(
     assert await connection.fetchval("SELECT to_regclass('schema_migrations')") is None
 
 
+async def test_a_record_that_is_not_ours_is_told(
+    url: str, connection: "asyncpg.Connection[asyncpg.Record]", tmp_path: Path
+) -> None:
+    await connection.execute("CREATE TABLE schema_migrations (id integer)")
+    migrator = Migrator(url, write(tmp_path, FIRST))
+    for look in (migrator.status, migrator.check, migrator.up):
+        with pytest.raises(MigrationError, match="the record of the database's migrations is out of reach"):
+            await look()
+
+
 async def test_a_target_stops_there_and_the_rest_stays_pending(url: str, tmp_path: Path) -> None:
     migrator = Migrator(url, write(tmp_path, FIRST, SECOND))
     assert [migration.version for migration in await migrator.up(target=1)] == [1]
