@@ -107,6 +107,20 @@ def test_a_socket_that_needs_a_shorter_path_is_where_the_user_keeps_such_things(
         assert first.parent == runtime
 
 
+@pytest.mark.parametrize("lent", [False, True])
+def test_a_socket_is_not_where_the_user_keeps_things_that_its_account_cannot_reach(
+    lent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if lent and os.geteuid() != 0:
+        pytest.skip("only root lends an account")
+    account = Account("nobody", 65_534, 65_534, lent=True) if lent else OWN
+    with scratch_directory() as runtime:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime if lent else runtime / "none"))
+        place = socket_dir_of(runtime / ("long-" * 20), account)
+        place.rmdir()
+    assert place.parent == Path("/tmp")  # noqa: S108 - it is short, and open to all
+
+
 def test_a_copy_is_made_beside_the_data_where_none_for_all_can_be_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
