@@ -118,7 +118,7 @@ def test_a_socket_is_not_where_the_user_keeps_things_that_its_account_cannot_rea
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime if lent else runtime / "none"))
         place = socket_dir_of(runtime / ("long-" * 20), account)
         place.rmdir()
-    assert place.parent == Path("/tmp")  # noqa: S108 - it is short, and open to all
+    assert place.parent == Path("/tmp")
 
 
 def test_a_copy_is_made_beside_the_data_where_none_for_all_can_be_made(
