@@ -1,11 +1,15 @@
 """Floors in a real Redis: shared between processes, never wrong, and never in the way when it is not there."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import UUID
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from server.bootstrap import serving
+from server.cache import shared as cache_module
 from server.cache.inventories import Key
 from server.cache.shared import SharedInventories
 from server.config import Settings, load_settings
@@ -96,6 +100,22 @@ async def test_a_garbled_document_is_none(redis: TestRedis) -> None:
         await client.set(name, b'{"inventory_version": "three"}')
     assert await cache.get(KEY) is None
     await cache.close()
+
+
+@pytest.mark.parametrize(("rest_s", "asked"), [(3_600.0, 1), (-1.0, 3)])
+@pytest.mark.parametrize("puts", [False, True])
+async def test_a_redis_that_is_away_is_left_alone_for_a_while(
+    rest_s: float, asked: int, puts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "REST_S", rest_s)
+    reader = InMemoryMetricReader()
+    cache = SharedInventories("redis://127.0.0.1:1", 60.0, CacheMetrics(MeterProvider([reader])))
+    cache.on_channel("cluster.1.7")
+    for _ in range(3):
+        await (cache.put(KEY, INVENTORY) if puts else cache.get(KEY))
+    data: Any = reader.get_metrics_data()
+    (failures,) = data.resource_metrics[0].scope_metrics[0].metrics
+    assert (failures.name, failures.data.data_points[0].value) == ("maitred.cache.failures", asked)
 
 
 async def test_a_redis_that_is_away_is_no_error(redis: TestRedis) -> None:
