@@ -15,6 +15,7 @@ from server.persistence.migrator import (
     State,
     read_migrations,
 )
+from server.persistence.migrator import migrator as migrator_module
 from server.persistence.migrator.migrator import QUERIES
 from tests.support.postgres import TestServer, postgres_forms, running_postgres
 
@@ -135,6 +136,20 @@ async def test_a_file_that_fails_leaves_nothing_and_those_before_it_stay(
         State.APPLIED,
         State.PENDING,
     ]
+
+
+async def test_a_table_that_stays_locked_ends_a_migration_with_what_to_do(
+    url: str,
+    connection: "asyncpg.Connection[asyncpg.Record]",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(migrator_module, "_LOCK_TIMEOUT_MS", 10)
+    await connection.execute(FIRST)
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE tea")
+        with pytest.raises(MigrationError, match=r"Something held a lock on a table.*run it again when"):
+            await Migrator(url, write(tmp_path, "ALTER TABLE tea ADD COLUMN kind text;\n")).up()
 
 
 async def test_an_error_names_the_line_of_the_file(url: str, tmp_path: Path) -> None:
