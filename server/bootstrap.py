@@ -25,7 +25,13 @@ from server.persistence.embedded import (
 )
 from server.persistence.failures import NotAllowedError, UnreachableError
 from server.persistence.inspection import database_facts
-from server.persistence.migrator import MigrationError, Migrator, find_migrations, read_migrations
+from server.persistence.migrator import (
+    MigrationError,
+    MigrationState,
+    Migrator,
+    find_migrations,
+    read_migrations,
+)
 from server.persistence.pool import DriverConnection, Pool, close_pool, open_pool
 from server.persistence.store import NotMigratedError, SqlStore, require_schema
 from server.rpc.server import GrpcServer
@@ -36,6 +42,11 @@ from server.worker import RunningWorker, Worker
 log = structlog.get_logger(__name__)
 
 EMBEDDED_WATCH_S = 0.5
+SESSION_NEEDED = (
+    "a worker's leases are tied to its database session, and MAITRED_STATEMENT_CACHE_SIZE=0 says that a transaction "
+    "pooler gives it to others. Give the worker a MAITRED_DATABASE_URL that reaches PostgreSQL itself, and leave "
+    "MAITRED_STATEMENT_CACHE_SIZE out"
+)
 
 
 class StartError(Exception):
@@ -49,12 +60,6 @@ class Database:
     url: str
     version: str
     source: str
-
-
-@dataclass(frozen=True, slots=True)
-class MigrationRow:
-    name: str
-    state: str
 
 
 class RunningServer:
@@ -79,7 +84,7 @@ class RunningServer:
 
 @asynccontextmanager
 async def database(
-    settings: Settings, on_progress: Callable[[str], None] = print, *, migrated: bool = True
+    settings: Settings, on_progress: Callable[[str], None] | None = None, *, migrated: bool = True
 ) -> AsyncIterator[Database]:
     """The configured database, or an embedded one that is started, migrated, kept alive and stopped again.
 
@@ -138,6 +143,8 @@ async def working(
     What it measures goes to `meters`, or to what is installed for the whole process.
     """
     configure_logs(log_form(settings), settings.log_level)
+    if settings.database_url is not None and settings.statement_cache_size == 0:
+        raise StartError(SESSION_NEEDED)
     with explaining():
         pool = await _open_pool(settings, url, None)
         store, news = _store_and_news(settings, url, pool)
@@ -153,18 +160,15 @@ async def working(
         await lifecycle.stop()
 
 
-async def migrate_up(settings: Settings, url: str, on_progress: Callable[[str], None] = print) -> None:
+async def migrate_up(settings: Settings, url: str, on_progress: Callable[[str], None] | None = None) -> None:
     """Applies what is pending. Raises `StartError`."""
     with explaining():
         await _migrator(settings, url, on_progress).up()
 
 
-async def migration_status(settings: Settings, url: str) -> tuple[MigrationRow, ...]:
+async def migration_status(settings: Settings, url: str) -> list[MigrationState]:
     with explaining():
-        return tuple(
-            MigrationRow(f"{row.version:04d}_{row.name}", row.state.value)
-            for row in await _migrator(settings, url).status()
-        )
+        return await _migrator(settings, url).status()
 
 
 async def migration_check(settings: Settings, url: str) -> tuple[str, ...]:
@@ -198,7 +202,7 @@ async def seen_database(
         on_started(
             f"nothing runs on the database in {embedded.data_dir}; it is started for this command alone"
         )
-    async with database(settings, lambda _text: None, migrated=migrated) as found:
+    async with database(settings, migrated=migrated) as found:
         yield found
 
 

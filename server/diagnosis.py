@@ -26,6 +26,7 @@ from server.rpc.health import ask_health
 HEALTH_TIMEOUT_S = 2.0
 CLOCK_SKEW_S_MAX = 1.0
 NOT_SERVING = "It runs, and drains or has no database: its log says which."
+NO_SERVER = "Start one (maitred serve, maitred dev), or end one that hangs. One elsewhere: MAITRED_HOST, MAITRED_PORT."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ async def diagnose(settings: Settings) -> tuple[Finding, ...]:
             "server",
             health.serving,
             f"{address}: {health.overall}",
-            NOT_SERVING if health.services else "Start one: maitred serve, or maitred dev.",
+            NOT_SERVING if health.services else NO_SERVER,
         )
     )
     return tuple(findings)
@@ -77,7 +78,7 @@ async def _database_findings(settings: Settings, found: Database) -> list[Findin
     durable = "durable" if not facts.not_durable else f"off: {', '.join(facts.not_durable)}"
     return [
         Finding("database", True, f"PostgreSQL {facts.version}, {found.source}"),
-        Finding("schema", not problems, "; ".join(problems) or "up to date", "Run: maitred migrate up"),
+        Finding("schema", not problems, "; ".join(problems) or "up to date"),
         *([await _overlap_finding(found.url, facts)] if facts.schema_present else []),
         Finding("durability", not facts.not_durable, durable, "Turn these PostgreSQL settings on."),
         Finding(

@@ -50,6 +50,10 @@ class MaitredError(Exception):
         self.message = message
         self.details = details
         self.request_id = request_id
+        self._judge()
+
+    def _judge(self) -> None:
+        """Sets what this one failure has otherwise than its class."""
 
     def __init_subclass__(cls, *, reason: str = "", retry: RetryClass | None = None) -> None:
         super().__init_subclass__()
@@ -97,12 +101,9 @@ class UnknownReasonError(MaitredError):
     `retry` is what the gRPC status means in general.
     """
 
-    def __init__(
-        self, code: grpc.StatusCode, message: str, details: ErrorDetails = NO_DETAILS, request_id: str = ""
-    ) -> None:
-        super().__init__(code, message, details, request_id)
-        self.reason = details.reason
-        self.retry = RETRY_BY_CODE.get(code, RetryClass.NO)
+    def _judge(self) -> None:
+        self.reason = self.details.reason
+        self.retry = RETRY_BY_CODE.get(self.code, RetryClass.NO)
         self.remedy = "Update the client to know this reason."
 
 
@@ -113,12 +114,9 @@ class TransportError(MaitredError):
     again.
     """
 
-    def __init__(
-        self, code: grpc.StatusCode, message: str, details: ErrorDetails = NO_DETAILS, request_id: str = ""
-    ) -> None:
-        super().__init__(code, message, details, request_id)
+    def _judge(self) -> None:
         self.retry, self.remedy = TRANSPORT_BY_CODE.get(
-            code, (RetryClass.NO, "Check that the address is that of a maitred server.")
+            self.code, (RetryClass.NO, "Check that the address is that of a maitred server.")
         )
 
     def __str__(self) -> str:
@@ -128,10 +126,8 @@ class TransportError(MaitredError):
 class GarbledError(TransportError):
     """The status came with details that cannot be read; they are left out."""
 
-    def __init__(
-        self, code: grpc.StatusCode, message: str, details: ErrorDetails = NO_DETAILS, request_id: str = ""
-    ) -> None:
-        super().__init__(code, message, details, request_id)
+    def _judge(self) -> None:
+        super()._judge()
         self.remedy = (
             "The details of this error cannot be read; look for what stands between client and server."
         )

@@ -7,10 +7,7 @@ that is meant.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-import grpc
-
-from maitred_client.details import ErrorDetails
-from maitred_client.errors import NO_DETAILS, MaitredError, RetryClass
+from maitred_client.errors import MaitredError, RetryClass
 
 
 class InvalidArgumentFieldError(MaitredError, reason="INVALID_ARGUMENT_FIELD", retry=RetryClass.AFTER_FIX):
@@ -139,7 +136,7 @@ class InvalidStateTransitionError(MaitredError, reason="INVALID_STATE_TRANSITION
     says in words.
     """
 
-    remedy = "Choose one of the allowed actions, or decide with the guest what should happen."
+    remedy = "Choose an allowed action, or decide with the guest; ReassignTables moves a party that sits."
 
 
 class BookingAlreadyAssignedError(MaitredError, reason="BOOKING_ALREADY_ASSIGNED", retry=RetryClass.NO):
@@ -319,7 +316,7 @@ class TableBlockedError(MaitredError, reason="TABLE_BLOCKED", retry=RetryClass.R
 class TableConflictAssignedError(MaitredError, reason="TABLE_CONFLICT_ASSIGNED", retry=RetryClass.REPLAN):
     """Another booking's assignment overlaps the window."""
 
-    remedy = "Plan again and call with a new request_id; free_from says when the tables come free."
+    remedy = "Plan again with a new request_id, wait until free_from, or move who has it (ReassignTables)."
 
 
 class TableConflictHeldError(MaitredError, reason="TABLE_CONFLICT_HELD", retry=RetryClass.REPLAN):
@@ -338,10 +335,7 @@ class NoFeasiblePlanError(MaitredError, reason="NO_FEASIBLE_PLAN", retry=RetryCl
 
     remedy = "Offer another time (SearchAvailability), or let staff decide when the outcome is needs_staff."
 
-    def __init__(
-        self, code: grpc.StatusCode, message: str, details: ErrorDetails = NO_DETAILS, request_id: str = ""
-    ) -> None:
-        super().__init__(code, message, details, request_id)
+    def _judge(self) -> None:
         if self.metadata.get("outcome") == "needs_staff":
             self.retry = RetryClass.HUMAN
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from loadgen.driving import CallsPart, ClientProcesses, metadata_of, send_calls
 from loadgen.driving.tally import Tally
-from server.bench.calls import Call, OpenPart, PairsPart, send_at_rate, send_pairs
+from server.bench.calls import Call, OpenPart, PairsPart, hold_call, send_at_rate, send_pairs
 from server.bench.measured import Measured, measured_of
 from server.bench.processor import watched
 from server.bench.raw_side import RawPart, write_raw
@@ -43,6 +43,10 @@ class Clients:
         with watched() as processor:
             tallies = await self.processes.run(send_calls, parts)
         return measured_of(tallies, processor.ms)
+
+    async def hold(self, address: str, seats: Sequence[Seat], in_flight: int) -> Measured:
+        """Each seat is held. Raises `RefusedError` unless all succeed."""
+        return await self.send(address, list(map(hold_call, seats)), in_flight)
 
     async def hold_and_confirm(self, address: str, seats: Sequence[Seat], in_flight: int) -> Measured:
         """A hold and its confirm are one operation. Raises `RefusedError` unless all succeed."""

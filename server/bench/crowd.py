@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from statistics import median
 
-from server.bench.calls import EMPTY, hold_call
+from server.bench.calls import EMPTY
 from server.bench.figures import Curve, Findings, ratio
 from server.bench.measured import Measured, latency_counts
 from server.bench.sizes import MainSizes
@@ -21,7 +21,7 @@ async def measure_crowd(stage: Stage, sizes: MainSizes, _: Collection[str]) -> F
     empty: list[Measured] = []
     async for _repeat in stage.repeats(f"{sizes.crowd} callers", sizes.repeats):
         seats = await place.seats(restaurants, sizes.crowd_holds)
-        holds.append(await clients.send(place.address, list(map(hold_call, seats)), sizes.crowd))
+        holds.append(await clients.hold(place.address, seats, sizes.crowd))
         calls = [EMPTY] * sizes.crowd_holds
         empty.append(await clients.send(place.address, calls, sizes.crowd))
     longest = [[each.percentile_ms(99) for each in side[1:]] for side in (holds, empty)]
@@ -42,7 +42,7 @@ async def measure_callers(stage: Stage, sizes: MainSizes, _: Collection[str]) ->
         for callers, measured in found.items():
             count = max(min(sizes.holds, sizes.lone * callers), CALLS_PER_CALLER * callers)
             seats = await place.seats(restaurants, count)
-            measured.append(await stage.clients.send(place.address, list(map(hold_call, seats)), callers))
+            measured.append(await stage.clients.hold(place.address, seats, callers))
     rates = {"holds": tuple(median(each.rate for each in measured) for measured in found.values())}
     waits = {
         f"{percent}th percentile": tuple(

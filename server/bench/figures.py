@@ -71,11 +71,11 @@ def ratio(key: str, over: Sequence[float], under: Sequence[float], note: str = "
     return middle(key, [a / b for a, b in zip(over, under, strict=True)], note)
 
 
-def percentile(key: str, repeats: Sequence[Sequence[float]], percent: int, note: str = "") -> Figure:
+def percentile(key: str, repeats: Sequence[Sequence[float]], percent: int) -> Figure:
     """A percentile of everything measured, with the least and the most of the same percentile per repeat."""
     each = [percentile_of(values, percent) for values in repeats]
     together = [value for values in repeats for value in values]
-    return Figure(key, percentile_of(together, percent), min(each), max(each), note)
+    return Figure(key, percentile_of(together, percent), min(each), max(each))
 
 
 def percentile_of(values: Sequence[float], percent: int) -> float:

@@ -29,6 +29,8 @@ from maitred_client.messages import (
 
 ZONE_TABLES = 12
 CAPACITIES = (2, 2, 4, 4, 4, 6)
+# Sizes of the parties that plans are asked for, in turns.
+PARTIES = (2, 4, 2, 5, 3, 6)
 STAY = dt.timedelta(hours=2)
 SEATINGS = 6
 OPENS, CLOSES, FIRST_SEATING = "10:00", "23:00", dt.time(10)

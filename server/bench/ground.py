@@ -38,7 +38,7 @@ class Ground:
     async def another_database(self) -> str:
         """The address of a new database with our schema on the same PostgreSQL. It goes when the ground does."""
         url = await add_database(self.url, f"bench_{uuid4().hex}")
-        await migrate_up(self.settings, url, lambda _text: None)
+        await migrate_up(self.settings, url)
         return url
 
 
@@ -50,7 +50,7 @@ async def own_ground(report: Report) -> AsyncIterator[Ground]:
     """
     with tempfile.TemporaryDirectory(prefix="maitred-", ignore_cleanup_errors=True) as folder:
         settings = load_settings(data_dir=Path(folder), host="127.0.0.1", port=0, log_level="error")
-        async with database(settings, lambda _text: None) as found, connection_to(found.url) as connection:
+        async with database(settings) as found, connection_to(found.url) as connection:
             off = (await database_facts(found.url)).not_durable
             if off:
                 raise StartError(f"the database is not durable: {', '.join(off)} off")

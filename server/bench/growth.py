@@ -6,7 +6,6 @@ from statistics import median
 from uuid import UUID
 
 from server.bench import programs
-from server.bench.calls import hold_call
 from server.bench.figures import Curve, Findings, ratio
 from server.bench.measured import Measured
 from server.bench.rates import floors_to_plan_on, plan_calls
@@ -88,7 +87,7 @@ async def _holds(
     stage: Stage, place: Place, restaurants: tuple[UUID, ...], count: int, callers: int
 ) -> Measured:
     seats = await place.seats(restaurants, count)
-    return await stage.clients.send(place.address, list(map(hold_call, seats)), callers)
+    return await stage.clients.hold(place.address, seats, callers)
 
 
 @asynccontextmanager

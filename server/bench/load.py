@@ -50,8 +50,7 @@ async def measure_processes(stage: Stage, sizes: MainSizes, _: Collection[str]) 
         async for repeat in stage.repeats("server processes", sizes.repeats):
             for processes in sorted(addresses, reverse=bool(repeat % 2)):
                 seats = await stage.place.seats(restaurants, sizes.holds)
-                calls = list(map(hold_call, seats))
-                measured = await clients.send(addresses[processes], calls, sizes.callers)
+                measured = await clients.hold(addresses[processes], seats, sizes.callers)
                 rates[processes].append(measured.rate)
     series = {"holds": tuple(median(each[1:]) for each in rates.values())}
     curve = Curve(
@@ -80,7 +79,7 @@ async def measure_overload(stage: Stage, sizes: MainSizes, _: Collection[str]) -
             told: dict[str, float] = {}
             for key, crowd in CROWDS.items():
                 seats = await place.seats(restaurants, sizes.holds)
-                best = (await clients.send(addresses[key], list(map(hold_call, seats)), sizes.callers)).rate
+                best = (await clients.hold(addresses[key], seats, sizes.callers)).rate
                 seats = await place.seats(restaurants, round(best * TIMES * sizes.overload_s))
                 calls = list(map(hold_call, seats))
                 tally = await clients.send_at_rate(addresses[key], calls, best * TIMES, crowd.patience_s)

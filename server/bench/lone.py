@@ -5,10 +5,11 @@ from datetime import timedelta
 from itertools import cycle, islice
 from statistics import median
 
-from server.bench.calls import hold_call, plan_call, search_call
+from server.bench.calls import plan_call, search_call
 from server.bench.figures import Findings, ratio
+from server.bench.floors import PARTIES
 from server.bench.measured import Measured, latency_counts
-from server.bench.rates import PARTIES, floors_to_plan_on
+from server.bench.rates import floors_to_plan_on
 from server.bench.sizes import MainSizes
 from server.bench.stage import Stage, opening
 
@@ -25,13 +26,12 @@ async def measure_lone_holds(stage: Stage, sizes: MainSizes, _: Collection[str])
     raw: list[Measured] = []
     async for repeat in stage.repeats("a lone hold", sizes.repeats):
         seats = await place.seats(restaurants, 2 * sizes.lone)
-        calls = list(map(hold_call, seats[: sizes.lone]))
         if repeat % 2:
-            ours.append(await clients.send(place.address, calls, 1))
+            ours.append(await clients.hold(place.address, seats[: sizes.lone], 1))
             raw.append(await clients.write_raw(place.url, seats[sizes.lone :], 1))
         else:
             raw.append(await clients.write_raw(place.url, seats[sizes.lone :], 1))
-            ours.append(await clients.send(place.address, calls, 1))
+            ours.append(await clients.hold(place.address, seats[: sizes.lone], 1))
     medians = [[each.percentile_ms(50) for each in side[1:]] for side in (ours, raw)]
     return Findings(
         (ratio("lone_hold_p50_vs_raw_sql", medians[0], medians[1]),),

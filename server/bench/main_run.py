@@ -103,7 +103,7 @@ def left_out(sizes: MainSizes) -> tuple[str, ...]:
 
 
 async def measure_main(
-    ground: Ground, sizes: MainSizes, only: Collection[str] = NAMES, profile: Path | None = None
+    ground: Ground, sizes: MainSizes, only: Collection[str], profile: Path | None
 ) -> Findings:
     """The parts that give anything of `only`, one after the other on the same database.
 

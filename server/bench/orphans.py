@@ -1,9 +1,7 @@
 """How soon events run elsewhere when the worker that had them in hand is killed."""
 
 import asyncio
-from base64 import b64encode
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -13,10 +11,10 @@ from server.bench import programs
 from server.bench.figures import Findings, percentile
 from server.bench.ground import Ground
 from server.bench.sizes import OutboxSizes
+from server.bench.webhooks import SECRET, listening
 
 RESTAURANTS = 4
 WORKERS = ("a", "b")
-SECRET = f"whsec_{b64encode(bytes(range(32))).decode()}"
 RUNS_ELSEWHERE_S_MAX = 60.0
 
 
@@ -24,7 +22,6 @@ RUNS_ELSEWHERE_S_MAX = 60.0
 class Receiver:
     """Gets every event of both workers, each under its own path, and answers nobody as long as it is closed."""
 
-    port: int = 0
     opened: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: "asyncio.Queue[tuple[str, str, float]]" = field(default_factory=asyncio.Queue)
 
@@ -41,8 +38,9 @@ async def measure_orphans(ground: Ground, sizes: OutboxSizes) -> Findings:
     """Two real workers; each time both have events in hand, or one has them all, and one that has some is killed."""
     await ground.events.clear()
     waits = []
-    async with _receiving() as receiver, AsyncExitStack() as stack:
-        workers = {name: await stack.enter_async_context(_worker(ground, receiver, name)) for name in WORKERS}
+    receiver = Receiver()
+    async with listening(receiver) as port, AsyncExitStack() as stack:
+        workers = {name: await stack.enter_async_context(_worker(ground, port, name)) for name in WORKERS}
         for kill in range(sizes.kills):
             ground.report(f"kill {kill + 1} of {sizes.kills}")
             receiver.opened.clear()
@@ -58,15 +56,15 @@ async def measure_orphans(ground: Ground, sizes: OutboxSizes) -> Findings:
             receiver.opened.set()
             waits.append([await _run_elsewhere(receiver, orphans, victim) - killed])
             if len(waits) < sizes.kills:
-                workers[victim] = await stack.enter_async_context(_worker(ground, receiver, victim))
+                workers[victim] = await stack.enter_async_context(_worker(ground, port, victim))
     return Findings((percentile("orphan_s", waits, 95),), {"kills": float(len(waits))})
 
 
-def _worker(ground: Ground, receiver: Receiver, name: str) -> AbstractAsyncContextManager[programs.Program]:
+def _worker(ground: Ground, port: int, name: str) -> AbstractAsyncContextManager[programs.Program]:
     return programs.worker(
         ground.url,
         sinks="webhook",
-        webhook_url=f"http://127.0.0.1:{receiver.port}/{name}",
+        webhook_url=f"http://127.0.0.1:{port}/{name}",
         webhook_secret=SECRET,
     )
 
@@ -90,16 +88,3 @@ async def _run_elsewhere(receiver: Receiver, orphans: set[str], victim: str) -> 
             if name != victim:
                 orphans.discard(event_id)
     return at
-
-
-@asynccontextmanager
-async def _receiving() -> AsyncIterator[Receiver]:
-    receiver = Receiver()
-    runner = web.ServerRunner(web.Server(receiver), shutdown_timeout=0.0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        receiver.port = runner.addresses[0][1]
-        yield receiver
-    finally:
-        await runner.cleanup()

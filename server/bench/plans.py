@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from maitred_client import AsyncMaitredClient
 from server.bench.figures import Findings, Target, ratio
-from server.bench.floors import House, floor_in_rows, open_house
+from server.bench.floors import PARTIES, House, floor_in_rows, open_house
 from server.bench.ground import Ground, Stopwatch
 from server.bench.sizes import PlanSizes
 from server.bootstrap import serving
@@ -17,7 +17,6 @@ from server.config import Settings
 TARGETS = {
     "plan_warm_vs_cold": Target("first plan of a floor ÷ a later one, medians", 3.0, True),
 }
-PARTIES = (2, 4, 2, 5, 3, 6)
 
 
 async def measure_plans(ground: Ground, sizes: PlanSizes) -> Findings:

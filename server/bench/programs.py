@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from server.bootstrap import StartError
-from server.persistence.embedded import ending_with_us
+from server.launcher import ending_with_us
 
 START_TIMEOUT_S = 60.0
 # A line of a log holds an event at most; the limit of the streams is far above it.

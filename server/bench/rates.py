@@ -7,9 +7,9 @@ from statistics import median
 from typing import TypeAlias
 from uuid import UUID
 
-from server.bench.calls import EMPTY, Call, hold_call, plan_call
+from server.bench.calls import EMPTY, Call, plan_call
 from server.bench.figures import Figure, Findings, middle, ratio
-from server.bench.floors import SEATINGS
+from server.bench.floors import PARTIES, SEATINGS
 from server.bench.measured import Measured, latency_counts
 from server.bench.sizes import MainSizes
 from server.bench.stage import Stage, opening
@@ -24,7 +24,6 @@ RATIOS: Mapping[str, tuple[str, str]] = {
     "plan_warm_vs_empty_rpc": ("plan_warm", "empty_rpc"),
 }
 RAW = frozenset({"raw_hold", "raw_hold_confirm"})
-PARTIES = (2, 4, 2, 5, 3, 6)
 # Floors to plan on, with every second table taken for a whole day.
 PLANNED_RESTAURANTS = 4
 
@@ -96,7 +95,7 @@ class _Work:
     async def hold(self) -> Measured:
         place = self.stage.place
         seats = await place.seats(self.restaurants, self.sizes.holds)
-        return await self.stage.clients.send(place.address, list(map(hold_call, seats)), self.sizes.callers)
+        return await self.stage.clients.hold(place.address, seats, self.sizes.callers)
 
     async def raw_hold_confirm(self) -> Measured:
         place = self.stage.place

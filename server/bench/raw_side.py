@@ -45,7 +45,7 @@ async def write_raw(part: RawPart, desk: Desk) -> RawResult:
 
     async def operate(intended_ns: int) -> None:
         await writers.write(holds.pop())
-        tally.note("raw SQL", Reply(OK, "", b"", intended_ns, time.monotonic_ns()), intended_ns)
+        tally.note("raw SQL", Reply(OK, "", b"", time.monotonic_ns()), intended_ns)
 
     await desk.ready()
     used_s = time.process_time()

@@ -107,11 +107,10 @@ class CachedInventories:
         kept = self._versions.get(announcement.restaurant_id, ())
         return bool(kept) and all(key[1:] < versions for key in kept)
 
-    async def forget(self, restaurant_id: UUID, but: Key | None = None) -> None:
-        """Drops every version of a restaurant, or every one but this."""
+    async def forget(self, restaurant_id: UUID) -> None:
+        """Drops every version of a restaurant."""
         for key in tuple(self._versions.get(restaurant_id, ())):
-            if key != but:
-                await self._drop(key, "outdated")
+            await self._drop(key, "outdated")
 
     async def flush(self) -> None:
         """Drops everything."""

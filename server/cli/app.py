@@ -23,8 +23,8 @@ from server.cli import (
     verify_command,
     worker_commands,
 )
+from server.cli.commands import unwrapped
 from server.cli.failures import MEANINGS, report
-from server.cli.help_text import unwrapped
 from server.cli.output import show, standard_streams
 
 EXIT_CODES = "\n".join(f"[bold]{int(code)}[/] {meaning}  " for code, meaning in MEANINGS.items())

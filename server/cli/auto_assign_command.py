@@ -20,9 +20,9 @@ from maitred_client.messages import (
 from maitred_client.values import enum_word
 from server.cli.batch_assigning import Day, Order, assign_day
 from server.cli.claim_view import show_assignment
+from server.cli.commands import add_command
 from server.cli.failures import CommandFailure, ExitCode
-from server.cli.help_text import add_command
-from server.cli.looking_up import drive, find_restaurant, get_floor, table_ids
+from server.cli.looking_up import drive, table_ids, visiting
 from server.cli.options import HERE, Avoid, Connection, HistoryReason, Output, RestaurantName, option
 from server.cli.output import Format, facts, show, write_json
 from server.cli.wording import told
@@ -98,9 +98,7 @@ class Wish:
 
 
 async def _assign(connection: Connection, restaurant: str, wish: Wish, output: Format) -> None:
-    async with connection.open() as client:
-        found = await find_restaurant(client, restaurant)
-        floor = await get_floor(client, found)
+    async with visiting(connection, restaurant) as (client, found, floor):
         request = AutoAssignRequest(
             restaurant_id=found.restaurant_id,
             booking_id=str(wish.booking_id),

@@ -22,7 +22,7 @@ from maitred_client.messages import (
 from maitred_client.values import enum_word
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.instants import clock_of, zone_shown
-from server.cli.looking_up import date_of, find_restaurant, get_floor
+from server.cli.looking_up import date_of, visiting
 from server.cli.options import Connection
 from server.cli.output import Format, facts, grid, progress_bar, show, write_json
 from server.cli.wording import counted, told
@@ -58,9 +58,7 @@ class Day:
 
 async def assign_day(connection: Connection, restaurant: str, day: Day, output: Format) -> None:
     """Raises CommandFailure when time ran out before every booking was decided."""
-    async with connection.open() as client:
-        found = await find_restaurant(client, restaurant)
-        floor = await get_floor(client, found)
+    async with visiting(connection, restaurant) as (client, found, floor):
         decisions, summary = await _run(client, day.request(found.restaurant_id), connection, output)
     if output is Format.TABLE:
         show(_decided(decisions, floor, found), "", facts(_summed_up(summary)))

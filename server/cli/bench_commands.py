@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from server.cli import bench_comparing, bench_main, bench_running
-from server.cli.help_text import add_command, unwrapped
+from server.cli.commands import add_command, unwrapped
 from server.cli.options import Output, option
 from server.cli.output import Format, show, write_json
 

@@ -47,5 +47,5 @@ def _measure(cases: list[Case], counts: list[int], solver_seconds_max: float) ->
             ]
         except SolverMissing as missing:
             raise CommandFailure(
-                ExitCode.NOT_READY, str(missing), "Install it beside maitred: pip install highspy"
+                ExitCode.NOT_READY, str(missing), "Install it beside maitred: pip install 'highspy<1.16'"
             ) from None

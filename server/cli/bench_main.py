@@ -1,8 +1,7 @@
 """`bench` without a subcommand: the main run, kept as files."""
 
 import tempfile
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -215,8 +214,4 @@ def _sizes(
 
 
 def _told(sizes: MainSizes) -> dict[str, object]:
-    told: dict[str, object] = {}
-    for name in MainSizes.__dataclass_fields__:
-        value: int | float | Sequence[int] = getattr(sizes, name)
-        told[name] = list(value) if isinstance(value, tuple) else value
-    return told
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(sizes).items()}

@@ -13,13 +13,12 @@ from maitred_client.messages import (
     HoldTablesRequest,
     PlanTablesRequest,
     ReleaseHoldRequest,
-    Restaurant,
 )
 from server.cli.claim_view import show_assignment, show_hold
+from server.cli.commands import add_command
 from server.cli.failures import CommandFailure, ExitCode
-from server.cli.help_text import add_command
 from server.cli.instants import zone_shown
-from server.cli.looking_up import drive, find_restaurant, get_floor, table_ids
+from server.cli.looking_up import drive, table_ids, visiting
 from server.cli.options import (
     HERE,
     AuditReason,
@@ -94,9 +93,7 @@ async def _plan(
     connection: Connection, name: str, wanted: Wanted, request: PlanTablesRequest, avoid: str, output: Format
 ) -> None:
     """`request` lacks what has to be looked up first: the restaurant, for whom to plan, and which tables to avoid."""
-    async with connection.open() as client:
-        restaurant = await find_restaurant(client, name)
-        floor = await get_floor(client, restaurant)
+    async with visiting(connection, name) as (client, restaurant, floor):
         request.restaurant_id = restaurant.restaurant_id
         request.avoid_table_ids.extend(table_ids(floor, avoid, "--avoid"))
         if wanted.booking is not None:
@@ -131,9 +128,7 @@ def hold(
         raise typer.BadParameter("give either --tables or --best")
 
     async def work() -> None:
-        async with connection.open() as client:
-            found = await find_restaurant(client, restaurant)
-            floor = await get_floor(client, found)
+        async with visiting(connection, restaurant) as (client, found, floor):
             here = f" --restaurant {found.restaurant_id}" if restaurant else ""
             if best:
                 look = connection.command(f"plan --booking {booking}{here}")
@@ -189,10 +184,9 @@ def confirm(
     """
 
     async def work() -> None:
-        async with connection.open() as client:
-            found = await find_restaurant(client, restaurant)
-            floor = await get_floor(client, found)
-            held = (await client.get_hold(_which(found, hold_id))).hold
+        async with visiting(connection, restaurant) as (client, found, floor):
+            which = GetHoldRequest(restaurant_id=found.restaurant_id, hold_id=str(hold_id))
+            held = (await client.get_hold(which)).hold
             response = await client.confirm_hold(
                 ConfirmHoldRequest(
                     restaurant_id=found.restaurant_id,
@@ -222,9 +216,7 @@ def release(
     """
 
     async def work() -> None:
-        async with connection.open() as client:
-            found = await find_restaurant(client, restaurant)
-            floor = await get_floor(client, found)
+        async with visiting(connection, restaurant) as (client, found, floor):
             response = await client.release_hold(
                 ReleaseHoldRequest(restaurant_id=found.restaurant_id, hold_id=str(hold_id))
             )
@@ -234,7 +226,3 @@ def release(
         show_hold(response.hold, floor, found)
 
     drive(work())
-
-
-def _which(restaurant: Restaurant, hold_id: UUID) -> GetHoldRequest:
-    return GetHoldRequest(restaurant_id=restaurant.restaurant_id, hold_id=str(hold_id))

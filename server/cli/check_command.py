@@ -7,8 +7,8 @@ from uuid import UUID
 import typer
 from rich.text import Text
 
+from server.cli.commands import add_command
 from server.cli.failures import CommandFailure, ExitCode
-from server.cli.help_text import add_command
 from server.cli.looking_up import drive
 from server.cli.options import Output, option
 from server.cli.output import Format, show, write_json

@@ -34,7 +34,7 @@ from maitred_client.messages import (
 )
 from maitred_client.values import enum_word
 from server.cli.claim_view import table_names, window_of
-from server.cli.help_text import add_command
+from server.cli.commands import add_command
 from server.cli.instants import zone_shown
 from server.cli.looking_up import drive, find_restaurant, get_floor, start_in
 from server.cli.options import HERE, Connection, HistoryReason, Output, RestaurantName, option

@@ -17,7 +17,7 @@ UNANSWERED = {
     "UNKNOWN": ("no maitred server answered", "Check --address, or start one: maitred dev"),
     "DEADLINE_EXCEEDED": (
         "no maitred server answered in time",
-        "Check --address, or allow more with --timeout. A change can have been made: look before repeating it.",
+        "Look at maitred health, or allow more with --timeout. A change can have been made: look before repeating it.",
     ),
     "UNIMPLEMENTED": (
         "the server does not know this call",

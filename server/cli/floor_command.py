@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from server.cli.commands import add_command
 from server.cli.floor_watching import watch_day
-from server.cli.help_text import add_command
 from server.cli.looking_up import date_of, drive, find_restaurant
 from server.cli.options import HERE, Connection, Output, Png, RestaurantName, Svg, option
 from server.cli.output import Format, note, show, write_json

@@ -4,8 +4,8 @@ import asyncio
 import secrets
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,8 +14,9 @@ from uuid import UUID
 
 import typer
 
+from server.cli.client_failures import clients_explained
+from server.cli.commands import add_command
 from server.cli.failures import CommandFailure, ExitCode
-from server.cli.help_text import add_command
 from server.cli.looking_up import drive
 from server.cli.options import (
     CLIENT_PROCESSES_MAX,
@@ -27,7 +28,7 @@ from server.cli.options import (
     option,
 )
 from server.cli.output import Format, note, show, write_json
-from server.cli.output_files import make_room, not_written, write
+from server.cli.output_files import make_room, write
 
 if TYPE_CHECKING:
     from loadgen.checking.report import Report as Checked
@@ -252,26 +253,6 @@ def _plan(scenario: str, target: str, given: dict[str, Any]) -> "LoadPlan":
         return LoadPlan(chosen, target, **given)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-
-
-@contextmanager
-def clients_explained(remedy: str = "") -> Iterator[None]:
-    """Says what kept client processes from their work; `remedy` is against a server that cannot be used. What nobody
-    expected goes on as it is.
-    """
-    from loadgen.driving import ClientEndedError, HinderedError
-
-    try:
-        yield
-    except HinderedError as error:
-        raise CommandFailure(ExitCode.UNREACHABLE, f"the load cannot be made: {error}", remedy) from None
-    except ClientEndedError as error:
-        of_memory = "Systems do that where memory runs out: ask for fewer callers, or fewer processes."
-        raise CommandFailure(ExitCode.NOT_READY, str(error), of_memory) from None
-    except OSError as error:
-        if error.filename is None:
-            raise
-        raise not_written(Path(error.filename), error) from None
 
 
 async def _prepare(run: "LoadRun") -> None:

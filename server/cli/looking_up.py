@@ -3,13 +3,14 @@
 import asyncio
 import datetime as dt
 import signal
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 from uuid import UUID
 
 import typer
 
-from maitred_client import AsyncMaitredClient
+from maitred_client import AsyncMaitredClient, PermissionMissingError
 from maitred_client.messages import (
     Floor,
     GetFloorRequest,
@@ -18,9 +19,12 @@ from maitred_client.messages import (
     Restaurant,
 )
 from server.cli.instants import parse_date, parse_start, zone_of
+from server.cli.options import Connection
+from server.cli.output import note
 from server.cli.picture_source import table_ids_by_name
 
 T = TypeVar("T")
+NO_RESTAURANT = "this tenant has no restaurant; check --tenant"
 
 
 def drive(work: Coroutine[Any, Any, T]) -> T:
@@ -66,12 +70,30 @@ async def find_restaurant(client: AsyncMaitredClient, wanted: str) -> Restaurant
     if len(called_so) == 1:
         return called_so[0]
     if not restaurants:
-        raise typer.BadParameter("this tenant has no restaurant; check --tenant", param_hint="--restaurant")
+        raise typer.BadParameter(NO_RESTAURANT, param_hint="--restaurant")
     choice = called_so or restaurants
     listed = "; ".join(f"{item.name} {item.restaurant_id}" for item in choice[:10])
     more = f"; and {len(choice) - 10} more" if len(choice) > 10 else ""
     problem = "say which one" if called_so else f"no restaurant called {wanted!r}; there are"
     raise typer.BadParameter(f"{problem}: {listed}{more}", param_hint="--restaurant")
+
+
+@asynccontextmanager
+async def visiting(
+    connection: Connection, wanted: str
+) -> AsyncIterator[tuple[AsyncMaitredClient, Restaurant, Floor]]:
+    """A client, and the restaurant that is wanted with its floor."""
+    async with connection.open() as client:
+        restaurant = await find_restaurant(client, wanted)
+        yield client, restaurant, await get_floor(client, restaurant)
+
+
+async def note_nobody(client: AsyncMaitredClient) -> None:
+    """Says that the tenant has no restaurant, where it has none: nothing of a wrong tenant is not good news."""
+    # Who may look at events need not be allowed to list restaurants.
+    with suppress(PermissionMissingError):
+        if not (await client.list_restaurants(ListRestaurantsRequest(page_size=1))).restaurants:
+            note(NO_RESTAURANT)
 
 
 async def get_floor(client: AsyncMaitredClient, restaurant: Restaurant) -> Floor:

@@ -9,8 +9,8 @@ import typer
 from maitred_client import duration, to_dict
 from maitred_client.messages import ExtendHoldRequest, ReassignTablesRequest
 from server.cli.claim_view import show_assignment, show_hold
-from server.cli.help_text import add_command
-from server.cli.looking_up import drive, find_restaurant, get_floor, table_ids
+from server.cli.commands import add_command
+from server.cli.looking_up import drive, table_ids, visiting
 from server.cli.options import HERE, Connection, HistoryReason, HoldId, Output, RestaurantName, Ttl, option
 from server.cli.output import Format, write_json
 from server.cli.overriding import Overrides, overrides
@@ -36,9 +36,7 @@ def extend(
     """
 
     async def work() -> None:
-        async with connection.open() as client:
-            found = await find_restaurant(client, restaurant)
-            floor = await get_floor(client, found)
+        async with visiting(connection, restaurant) as (client, found, floor):
             request = ExtendHoldRequest(restaurant_id=found.restaurant_id, hold_id=str(hold_id))
             if ttl is not None:
                 request.ttl.CopyFrom(duration(dt.timedelta(seconds=ttl)))
@@ -69,9 +67,7 @@ def reassign(
     """
 
     async def work() -> None:
-        async with connection.open() as client:
-            found = await find_restaurant(client, restaurant)
-            floor = await get_floor(client, found)
+        async with visiting(connection, restaurant) as (client, found, floor):
             response = await client.reassign_tables(
                 ReassignTablesRequest(
                     restaurant_id=found.restaurant_id,

@@ -32,17 +32,18 @@ def option(
     most: float | None = None,
     *,
     variable: str = "",
-    check: Callable[[str | None], str | None] | None = None,
+    prefix: str = "MAITRED_CLI_",
+    check: Callable[..., Any] | None = None,
     **more: Any,
 ) -> typer.models.OptionInfo:
-    """An option and its environment twin, whose name after MAITRED_CLI_ is the option's unless another is given.
+    """An option and its environment twin, whose name after the prefix is the option's unless another is given.
 
     `more` is what else typer is told of it.
     """
     twin = variable or name.removeprefix("--").replace("-", "_").upper()
     found = typer.Option(
         name,
-        envvar=f"MAITRED_CLI_{twin}",
+        envvar=f"{prefix}{twin}",
         callback=check,
         min=least,
         max=most,
@@ -64,10 +65,19 @@ def an_address(text: str | None) -> str | None:
     return text
 
 
+def an_actor(text: str) -> str:
+    """Who is said to ask. Raises BadParameter for what no header takes."""
+    if not (text.isascii() and text.isprintable()):
+        raise typer.BadParameter(f"{text!r} cannot be sent; write it in printable ASCII")
+    return text
+
+
 Address = Annotated[str, option("--address", CONNECTION, "host:port of the server.", check=an_address)]
 HoldId = Annotated[UUID, typer.Argument(metavar="HOLD", help="Id of the hold.", envvar="MAITRED_CLI_HOLD")]
 Tenant = Annotated[UUID, option("--tenant", CONNECTION, "Whose restaurants.")]
-Actor = Annotated[str, option("--actor", CONNECTION, "Who asks; kept in the history.")]
+Actor = Annotated[
+    str, option("--actor", CONNECTION, "Who asks, in ASCII; kept in the history.", check=an_actor)
+]
 Timeout = Annotated[float, option("--timeout", CONNECTION, "Seconds to wait for one call.", 0.05, 600.0)]
 Ttl = Annotated[
     int | None,
@@ -113,13 +123,10 @@ class Connection:
         return f"{typed('maitred')} {words}{address}{tenant}"
 
     def open(self) -> AsyncMaitredClient:
-        """A client to be entered inside a running event loop. Raises BadParameter for an actor that no header takes."""
-        try:
-            return AsyncMaitredClient(
-                self.address, tenant_id=self.tenant, actor=self.actor, timeout_s=self.timeout_s
-            )
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from None
+        """A client to be entered inside a running event loop."""
+        return AsyncMaitredClient(
+            self.address, tenant_id=self.tenant, actor=self.actor, timeout_s=self.timeout_s
+        )
 
 
 HERE = Connection()

@@ -16,9 +16,9 @@ from maitred_client.messages import (
     RedriveOutboxEventsRequest,
 )
 from server.cli import switch_commands
+from server.cli.commands import add_command
 from server.cli.failures import CommandFailure, ExitCode
-from server.cli.help_text import add_command
-from server.cli.looking_up import drive, find_restaurant
+from server.cli.looking_up import drive, find_restaurant, note_nobody
 from server.cli.options import HERE, AuditReason, Connection, OfRestaurant, Output, RestaurantName, option
 from server.cli.outbox_view import show_event, show_events, show_stats
 from server.cli.output import Format, note, show, write_json
@@ -67,6 +67,8 @@ def stats(
         async with connection.open() as client:
             restaurant_id = (await find_restaurant(client, restaurant)).restaurant_id if restaurant else ""
             found = await client.get_outbox_stats(GetOutboxStatsRequest(restaurant_id=restaurant_id))
+            if not restaurant and not found.pending and not found.dead:
+                await note_nobody(client)
         if output is Format.TABLE:
             show_stats(found)
         else:
@@ -106,6 +108,8 @@ def list_events(
                 page_size=min(limit + 1, 500),
             )
             events = await _first(client, request, limit + 1)
+            if everywhere and not events:
+                await note_nobody(client)
         if output is Format.TABLE:
             show_events(events[:limit], of_several=everywhere)
         else:

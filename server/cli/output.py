@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -129,7 +130,7 @@ def typed(program: str) -> str:
     if not beside.exists():
         return program
     here = Path.cwd()
-    return str(beside.relative_to(here)) if beside.is_relative_to(here) else str(beside)
+    return shlex.quote(str(beside.relative_to(here) if beside.is_relative_to(here) else beside))
 
 
 def progress_bar() -> Progress:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import TypeAlias
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, set_cell_size, split_graphemes
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
@@ -91,8 +91,9 @@ class TerminalPicture:
         words = _words(bar, room - 1)
         fill = FILL[bar.kind] if not colored or bar.kind in (BarKind.HOLD, BarKind.BLOCK) else " "
         style = _style(bar) if colored else ""
-        text = "▎" + words + fill * (room - 1 - len(words))
-        for offset, character in enumerate(text):
+        columns = _columns("▎" + words)
+        columns += [fill] * (room - len(columns))
+        for offset, character in enumerate(columns):
             cells[first + offset] = (character, style)
 
     def _legend(self, *, colored: bool) -> RenderResult:
@@ -129,6 +130,14 @@ def _words(bar: Bar, room: int) -> str:
     full = f"{party}{joint}{bar.label}" if bar.label else party
     choices = (full, f"{party}+" if bar.merge is not None else party, party)
     for words in (bar.label,) if bar.kind is BarKind.BLOCK else choices:
-        if words and cell_len(words) <= room and cell_len(words) == len(words):
+        if words and cell_len(words) <= room:
             return words
     return ""
+
+
+def _columns(words: str) -> list[str]:
+    """What stands in each column: a character that takes two leaves nothing for the second."""
+    columns: list[str] = []
+    for start, end, width in split_graphemes(words)[0]:
+        columns += [words[start:end], *[""] * (width - 1)]
+    return columns

@@ -16,9 +16,17 @@ from maitred_client.messages import (
     SearchAvailabilityRequest,
 )
 from server.cli.answer_view import availability_view, explanation_view
-from server.cli.help_text import add_command
+from server.cli.commands import add_command
 from server.cli.instants import zone_of, zone_shown
-from server.cli.looking_up import date_of, drive, find_restaurant, get_floor, table_ids, zone_id_by_name
+from server.cli.looking_up import (
+    date_of,
+    drive,
+    find_restaurant,
+    get_floor,
+    table_ids,
+    visiting,
+    zone_id_by_name,
+)
 from server.cli.options import HERE, Connection, Output, RestaurantName, option
 from server.cli.output import Format, show, write_json
 from server.cli.overriding import Overrides, overrides
@@ -55,9 +63,7 @@ def explain(
     wanted = Wanted(booking, party, start, stay, zone, require)
 
     async def work() -> None:
-        async with connection.open() as client:
-            found = await find_restaurant(client, restaurant)
-            floor = await get_floor(client, found)
+        async with visiting(connection, restaurant) as (client, found, floor):
             request = ExplainTableRequest(
                 restaurant_id=found.restaurant_id,
                 table_ids=table_ids(floor, tables, "--tables"),

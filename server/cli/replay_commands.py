@@ -13,9 +13,9 @@ from rich.markup import escape
 
 from maitred_client import AsyncMaitredClient
 from maitred_client.messages import Restaurant
+from server.cli.commands import add_command
 from server.cli.embedded_server import SAMPLE_FILE, throwaway_server
 from server.cli.floor_command import write_files
-from server.cli.help_text import add_command
 from server.cli.instants import replay_date
 from server.cli.looking_up import date_of, drive
 from server.cli.options import (

@@ -4,24 +4,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server.cli.help_text import add_command
+from server.cli.commands import add_command
 from server.cli.looking_up import drive
 from server.cli.output import note
-from server.cli.service_commands import SERVER, DatabaseUrl, DataDir, Host, LogLevel, MetricsPort, Port
+from server.cli.service_commands import (
+    SERVER,
+    DatabaseUrl,
+    DataDir,
+    Host,
+    LogLevel,
+    MetricsPort,
+    Port,
+    setting,
+)
 
 if TYPE_CHECKING:
     from server.config import Settings
 
 
 Processes = Annotated[
-    int | None,
-    typer.Option(
-        "--processes",
-        envvar="MAITRED_PROCESSES",
-        min=1,
-        help="How many processes share the port; 1 by default.",
-        rich_help_panel=SERVER,
-    ),
+    int | None, setting("--processes", SERVER, "How many processes share the port; 1 by default.", 1)
 ]
 
 

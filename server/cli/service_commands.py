@@ -2,16 +2,17 @@
 
 import os
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
+from server.cli.commands import add_command
 from server.cli.failures import ExitCode
-from server.cli.help_text import add_command
 from server.cli.looking_up import drive
-from server.cli.options import Connection, Output, is_typed
+from server.cli.options import Connection, Output, is_typed, option
 from server.cli.output import Format, facts, grid, note, show, write_json
 
 if TYPE_CHECKING:
@@ -20,18 +21,11 @@ if TYPE_CHECKING:
 
 SERVER = "Server"
 
-Host = Annotated[
-    str | None,
-    typer.Option(
-        "--host", envvar="MAITRED_HOST", help="Where to listen, a loopback address.", rich_help_panel=SERVER
-    ),
-]
-Port = Annotated[
-    int | None,
-    typer.Option(
-        "--port", envvar="MAITRED_PORT", min=0, max=65535, help="0 takes a free one.", rich_help_panel=SERVER
-    ),
-]
+# An option that is a setting, too: its environment twin is the setting's.
+setting = partial(option, prefix="MAITRED_")
+
+Host = Annotated[str | None, setting("--host", SERVER, "Where to listen, a loopback address.")]
+Port = Annotated[int | None, setting("--port", SERVER, "0 takes a free one.", 0, 65535)]
 
 
 def _one_database(context: typer.Context, option: typer.CallbackParam, value: Any) -> Any:
@@ -43,40 +37,27 @@ def _one_database(context: typer.Context, option: typer.CallbackParam, value: An
 
 DatabaseUrl = Annotated[
     str | None,
-    typer.Option(
+    setting(
         "--database-url",
-        envvar="MAITRED_DATABASE_URL",
-        callback=_one_database,
-        help="PostgreSQL to use; without it one is started from the data folder.",
-        rich_help_panel=SERVER,
-        show_envvar=True,
+        SERVER,
+        "PostgreSQL to use; without it one is started from the data folder.",
+        check=_one_database,
     ),
 ]
 DataDir = Annotated[
     Path | None,
-    typer.Option(
+    setting(
         "--data-dir",
-        envvar="MAITRED_DATA_DIR",
-        callback=_one_database,
-        help="Where the embedded PostgreSQL keeps its data.",
+        SERVER,
+        "Where the embedded PostgreSQL keeps its data.",
+        check=_one_database,
         file_okay=False,
-        rich_help_panel=SERVER,
     ),
 ]
-LogLevel = Annotated[
-    str | None,
-    typer.Option("--log-level", envvar="MAITRED_LOG_LEVEL", help="How much to log.", rich_help_panel=SERVER),
-]
+LogLevel = Annotated[str | None, setting("--log-level", SERVER, "How much to log.")]
 MetricsPort = Annotated[
     int | None,
-    typer.Option(
-        "--metrics-port",
-        envvar="MAITRED_METRICS_PORT",
-        min=0,
-        max=65535,
-        help="Show measurements there, at /metrics; 0 takes a free port.",
-        rich_help_panel=SERVER,
-    ),
+    setting("--metrics-port", SERVER, "Show measurements there, at /metrics; 0 takes a free port.", 0, 65535),
 ]
 
 migrate = typer.Typer(
@@ -217,7 +198,8 @@ def migrate_check_command(database_url: DatabaseUrl = None, data_dir: DataDir = 
 def doctor(database_url: DatabaseUrl = None, data_dir: DataDir = None, output: Output = Format.TABLE) -> None:
     """Checks what runs: versions, database, the constraint that keeps tables apart, clocks, health.
 
-    Exits with 7 when something is wrong; each finding says what to do.
+    Exits with 7 when something is wrong; each finding says what to do. The server is looked for where MAITRED_HOST and
+    MAITRED_PORT say.
 
     Example: [bold]maitred doctor[/]
     """

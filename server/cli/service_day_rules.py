@@ -3,12 +3,10 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeAlias
 
+from server.cli.json_positions import JsonPath
 from server.cli.service_day import MINUTES_PER_DAY, DayTable, Service, ServiceDay, minutes_of
 from server.domain import limits
-
-JsonPath: TypeAlias = tuple[str | int, ...]
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server.cli.help_text import add_command
+from server.cli.commands import add_command
 from server.cli.looking_up import drive
 from server.cli.options import Output, option
 from server.cli.output import Format, grid, note, show, write_json

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from server.cli.client_failures import clients_explained
+from server.cli.commands import add_command
 from server.cli.failures import CommandFailure, ExitCode
-from server.cli.help_text import add_command
-from server.cli.load_command import clients_explained
 from server.cli.looking_up import drive
 from server.cli.options import CALLERS_MAX, CLIENT_PROCESSES_MAX, LINES_MAX, Output, option
 from server.cli.output import Format, note, show, write_json

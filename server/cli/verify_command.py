@@ -9,11 +9,11 @@ from rich.text import Text
 
 from maitred_client import instant
 from maitred_client.messages import CheckInvariantsRequest, CheckInvariantsResponse
+from server.cli.commands import add_command
 from server.cli.failures import ExitCode
-from server.cli.help_text import add_command
-from server.cli.looking_up import drive, find_restaurant
+from server.cli.looking_up import NO_RESTAURANT, drive, find_restaurant
 from server.cli.options import Connection, OfRestaurant, Output, is_typed, option
-from server.cli.output import Format, facts, grid, show, write_json
+from server.cli.output import Format, facts, grid, note, show, write_json
 from server.cli.service_commands import SERVER, DatabaseUrl, DataDir
 from server.cli.wording import counted
 
@@ -86,6 +86,8 @@ def _of_server(connection: Connection, restaurant: str) -> dict[str, Any]:
             return await client.check_invariants(CheckInvariantsRequest(restaurant_id=restaurant_id))
 
     answer = drive(work())
+    if not answer.counts.restaurants:
+        note(NO_RESTAURANT)
     return document(answer, instant(answer.checked_at))
 
 

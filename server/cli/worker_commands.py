@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from server.cli.commands import add_command
 from server.cli.failures import CommandFailure, ExitCode
-from server.cli.help_text import add_command
 from server.cli.looking_up import drive
 from server.cli.options import ADDRESS_DEFAULT, Address, Output, Timeout
 from server.cli.output import Format, grid, note, show, write_json
-from server.cli.service_commands import SERVER, DatabaseUrl, DataDir, LogLevel, MetricsPort
+from server.cli.service_commands import SERVER, DatabaseUrl, DataDir, LogLevel, MetricsPort, setting
 
 if TYPE_CHECKING:
     from server.rpc.health import HealthAnswer
@@ -18,22 +18,17 @@ if TYPE_CHECKING:
 
 WorkerHost = Annotated[
     str | None,
-    typer.Option(
-        "--host",
-        envvar="MAITRED_WORKER_HOST",
-        help="Where to tell its health; loopback by default.",
-        rich_help_panel=SERVER,
-    ),
+    setting("--host", SERVER, "Where to tell its health; loopback by default.", variable="WORKER_HOST"),
 ]
 WorkerPort = Annotated[
     int | None,
-    typer.Option(
+    setting(
         "--port",
-        envvar="MAITRED_WORKER_PORT",
-        min=0,
-        max=65535,
-        help="Port for that; 0, the default, takes a free one.",
-        rich_help_panel=SERVER,
+        SERVER,
+        "Port for that; 0, the default, takes a free one.",
+        0,
+        65535,
+        variable="WORKER_PORT",
     ),
 ]
 
@@ -100,7 +95,8 @@ def health(address: Address = ADDRESS_DEFAULT, timeout: Timeout = 5.0, output: O
 
     answer = drive(ask_health(address, timeout))
     if not answer.services:
-        raise CommandFailure(ExitCode.UNREACHABLE, f"{address}: {answer.overall}", "Check --address.")
+        remedy = "Check --address. If it is right, nothing runs there, or what runs hangs: its log is next."
+        raise CommandFailure(ExitCode.UNREACHABLE, f"{address}: {answer.overall}", remedy)
     _write(answer, output)
     if not answer.serving:
         raise typer.Exit(ExitCode.NOT_READY)

@@ -44,7 +44,7 @@ class AssignTables:
             require_etag("booking", command.etag, booking.etag)
             require_assignable(booking)
             situation.require_future(booking.window)
-            wanted = await candidate(unit, situation, booking, command.table_ids, overrides=command.overrides)
+            wanted = await candidate(unit, situation, booking, command.table_ids, command.overrides)
             wanted.require_context(command.context_version)
             wanted.require_fit()
             assignment = new_assignment(wanted, caller, self.new_id)

@@ -292,7 +292,7 @@ async def _best(reader: Reader, situation: Situation, booking: Booking, run: Run
 
 async def _set_of(plan: Plan, unit: OwnUnit, situation: Situation, booking: Booking) -> Candidate:
     """The plan's set with what decides now whether the booking can have it."""
-    return await candidate(unit, situation, booking, plan.set.table_ids, overrides=plan.relaxed)
+    return await candidate(unit, situation, booking, plan.set.table_ids, plan.relaxed)
 
 
 async def _checked(unit: OwnUnit, situation: Situation, booking: Booking, plan: Plan) -> Candidate | Reason:

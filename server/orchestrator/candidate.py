@@ -104,8 +104,8 @@ async def candidate(
     situation: Situation,
     booking: Booking,
     table_ids: tuple[UUID, ...],
+    overrides: tuple[Reason, ...],
     window: Window | None = None,
-    overrides: tuple[Reason, ...] = (),
 ) -> Candidate:
     """Reads what decides whether `booking` can have these tables for its window, or for the one given."""
     selection = situation.select(booking.party, window or booking.window, table_ids, overrides)
@@ -123,7 +123,7 @@ async def from_now_on(reader: Reader, wanted: Candidate) -> Candidate:
     if now <= booking.window.start:
         return wanted
     rest = Window(now, booking.window.end)
-    return await candidate(reader, wanted.situation, booking, chosen.table_ids, rest, chosen.overrides)
+    return await candidate(reader, wanted.situation, booking, chosen.table_ids, chosen.overrides, rest)
 
 
 def overrides_noted(wanted: Candidate) -> dict[str, list[str]]:

@@ -51,7 +51,7 @@ class ConfirmHold:
             require_assignable(booking)
             _require_same_need(hold, booking)
             situation.require_future(hold.window)
-            wanted = await candidate(unit, situation, booking, hold.table_ids, hold.window, hold.overrides)
+            wanted = await candidate(unit, situation, booking, hold.table_ids, hold.overrides, hold.window)
             wanted.require_no_drift(hold.hold_id)
             wanted.require_fit()
             _require_claimed(wanted, hold)

@@ -129,7 +129,7 @@ async def wanted_set(unit: Unit, situation: Situation, booking: Booking, wish: W
     require_etag("booking", wish.etag, booking.etag)
     require_assignable(booking)
     situation.require_future(booking.window)
-    return await candidate(unit, situation, booking, wish.table_ids, overrides=wish.overrides)
+    return await candidate(unit, situation, booking, wish.table_ids, wish.overrides)
 
 
 def require_free(wanted: Candidate, wish: Wish, hold: Hold, replaced: UUID | None = None) -> None:

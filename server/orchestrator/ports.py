@@ -373,21 +373,10 @@ class Store(Protocol):
 
 
 class Upkeep(Protocol):
-    """What nobody asks for and somebody has to do, over all tenants; everything in bounded batches."""
+    """What nobody asks for and somebody has to do, over all tenants."""
 
     async def restaurants_with_expired_holds(self, limit: int) -> tuple[tuple[UUID, UUID], ...]:
         """Tenant and restaurant of each, the longest expired first."""
-        ...
-
-    async def forget_answers(self, limit: int) -> int:
-        """Deletes answers of the ledger whose time is over, and says how many."""
-        ...
-
-    async def clear_past_claims(self, older_than_s: float, restaurants: int) -> int:
-        """Deletes a day's claims of restaurants where nobody can be kept out by them any more.
-
-        Says for how many restaurants it looked. Assignments and blocks still tell which tables were whose.
-        """
         ...
 
 

@@ -52,7 +52,7 @@ class ReassignTables:
                 raise wrong_status(booking, "reassign tables")
             _require_other_tables(booking, present, command.table_ids)
             situation.require_future(booking.window)
-            wanted = await candidate(unit, situation, booking, command.table_ids, overrides=command.overrides)
+            wanted = await candidate(unit, situation, booking, command.table_ids, command.overrides)
             wanted.require_context(command.context_version)
             wanted = await from_now_on(unit, wanted)
             wanted.require_fit()

@@ -173,11 +173,15 @@ def own_holds(claims: Iterable[Claim], now: datetime, booking_id: UUID) -> tuple
 
 
 def require_etag(resource: str, expected: str, current: str) -> None:
-    """VERSION_MISMATCH unless the caller sent no etag or the current one."""
+    """VERSION_MISMATCH unless the caller sent no etag or the current one, which is empty for what is not there."""
     if expected and expected != current:
+        changed = f"The {resource} has changed since etag {expected!r} was read; it is {current!r} now."
+        absent = (
+            f"There is no {resource} by this id, so etag {expected!r} is of none; to make it, send no etag."
+        )
         raise refuse(
             Reason.VERSION_MISMATCH,
-            f"The {resource} has changed since etag {expected!r} was read; it is {current!r} now.",
+            changed if current else absent,
             resource=resource,
             expected_etag=expected,
             current_etag=current,

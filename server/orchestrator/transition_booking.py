@@ -89,7 +89,7 @@ class TransitionBooking:
         if had is None:
             raise InvariantError(f"no-show booking {before.booking_id} never had tables")
         situation.require_future(before.window)
-        again = await candidate(unit, situation, before, had.table_ids, overrides=had.overrides)
+        again = await candidate(unit, situation, before, had.table_ids, had.overrides)
         wanted = await from_now_on(unit, again)
         wanted.require_fit()
         assignment = new_assignment(wanted, intent.caller, self.new_id)

@@ -40,7 +40,5 @@ class ValidateSelection:
         situation.require_permission(caller, question.overrides)
         booking = await known_booking(self.catalogue, question.restaurant_id, question.booking_id)
         situation.require_future(booking.window)
-        wanted = await candidate(
-            self.catalogue, situation, booking, question.table_ids, overrides=question.overrides
-        )
+        wanted = await candidate(self.catalogue, situation, booking, question.table_ids, question.overrides)
         return Validated(wanted.selection, wanted.checks, wanted.context_version)

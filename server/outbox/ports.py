@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeAlias
-from uuid import UUID
 
 from server.outbox.events import Lease, OutboxEvent, Run, Settlement
 
@@ -10,7 +9,7 @@ from server.outbox.events import Lease, OutboxEvent, Run, Settlement
 class EventQueue(Protocol):
     """Committed events that wait to be delivered, leased by restaurant.
 
-    Every method but `claim` and `free_orphans` is fenced: a lease that was lost meanwhile changes nothing any more.
+    Every method but `claim` is fenced: a lease that was lost meanwhile changes nothing any more.
     """
 
     async def claim(self, runs_max: int, events_max: int) -> tuple[Run, ...]:
@@ -37,19 +36,8 @@ class EventQueue(Protocol):
         """
         ...
 
-    async def free_orphans(self, events_max: int) -> tuple[UUID, ...]:
-        """Takes the leases of workers that have died. The restaurants that were theirs.
-
-        As many of their events as a lease may have covered are leased one by one from then on.
-        """
-        ...
-
-    async def adopt(self) -> int:
-        """Takes up restaurants that no relay has seen before, and says how many."""
-        ...
-
-    async def delete_delivered(self, older_than_s: float, events_max: int) -> int:
-        """Forgets delivered events, at most so many at a time, and says how many."""
+    async def adopt(self) -> None:
+        """Takes up restaurants that no relay has seen before."""
         ...
 
 

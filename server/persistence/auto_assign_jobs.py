@@ -11,7 +11,7 @@ from server.domain.auto_assign_job import AutoAssignJob
 from server.domain.retry_plan import RETRY_AFTER_S
 from server.orchestrator.auto_assign_jobs import ClaimedJob, Woken
 from server.persistence.documents import decode, encode
-from server.persistence.pool import Pool, fetch_in_time
+from server.persistence.pool import InTime
 from server.persistence.queries import load_queries
 
 log = structlog.get_logger(__name__)
@@ -19,14 +19,7 @@ log = structlog.get_logger(__name__)
 JOBS = load_queries("auto_assign")
 
 
-class SqlAutoAssignJobs:
-    """Each call waits `timeout_s` seconds for a connection, and as long for its statement, then raises
-    `TimeoutError`."""
-
-    def __init__(self, pool: Pool, timeout_s: float) -> None:
-        self._pool = pool
-        self._timeout_s = timeout_s
-
+class SqlAutoAssignJobs(InTime):
     async def wake(self, limit: int) -> Woken:
         (row,) = await self._fetch(JOBS["wake_jobs"], limit)
         return Woken(row["woken"], row["looked"])
@@ -62,9 +55,6 @@ class SqlAutoAssignJobs:
     async def _give_back(self, claimed: Sequence[tuple[UUID, UUID, int]], after_s: float) -> int:
         found = await self._fetch(JOBS["give_jobs_back"], *map(list, zip(*claimed, strict=True)), after_s)
         return len(found)
-
-    async def _fetch(self, query: str, *values: object) -> list[Any]:
-        return await fetch_in_time(self._pool, self._timeout_s, query, *values)
 
 
 def _claimed(row: Any) -> ClaimedJob | None:

@@ -85,9 +85,8 @@ class PlainQueue:
     def __init__(self, connection: DriverConnection) -> None:
         self._connection = connection
 
-    async def drain(self, batch: int) -> int:
-        """Until nothing is left; the number of rows."""
-        drained = 0
+    async def drain(self, batch: int) -> None:
+        """Until nothing is left."""
         while rows := await self._connection.fetch(BENCH["take_rows"], batch):
             await self._connection.execute(
                 BENCH["finish_rows"],
@@ -95,8 +94,6 @@ class PlainQueue:
                 [row["id"] for row in rows],
                 [row["attempt_count"] for row in rows],
             )
-            drained += len(rows)
-        return drained
 
 
 class WithoutOutbox(KnowingConnection):

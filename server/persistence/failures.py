@@ -124,7 +124,12 @@ def unreachable(error: BaseException) -> UnreachableError:
     if isinstance(error, KeyError):
         return UnreachableError("its address names no user, and the user of this process has no name")
     text = str(error).splitlines()
-    return UnreachableError(f"{type(error).__name__}: {text[0] if text else 'no answer'}")
+    problem = f"{type(error).__name__}: {text[0] if text else 'no answer'}"
+    if isinstance(error, asyncpg.ProtocolViolationError) and "startup parameter" in problem:
+        return UnreachableError(
+            f"{problem}; behind a pooler such as PgBouncer set MAITRED_STATEMENT_CACHE_SIZE=0"
+        )
+    return UnreachableError(problem)
 
 
 def not_allowed(error: asyncpg.InsufficientPrivilegeError) -> NotAllowedError:

@@ -99,7 +99,13 @@ async def errand_at(url: str) -> AsyncIterator[Connection]:
 async def connection_to(url: str) -> AsyncIterator[Connection]:
     """A connection for as long as the block lasts. Raises `UnreachableError` when there is none to be had."""
     try:
-        connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S, connection_class=KnowingConnection)
+        connection = await asyncpg.connect(
+            url,
+            timeout=CONNECT_TIMEOUT_S,
+            # Whatever it prepared by name would be in the way of the next one behind a transaction pooler.
+            statement_cache_size=0,
+            connection_class=KnowingConnection,
+        )
     except CONNECT_ERRORS as error:
         raise unreachable(error) from None
     try:

@@ -31,6 +31,7 @@ INVARIANTS = (
     RECORDS.query("one_event_per_change"),
     RECORDS.query("changes_audited"),
     RECORDS.query("ledger_matches_state"),
+    BOOKINGS.query("queued_bookings_have_jobs"),
     BOOKINGS.query("history_complete"),
     BOOKINGS.query("epochs_in_order"),
 )

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any
 from uuid import UUID, uuid4
 
 from server.outbox.events import LAST_POSITION, Lease, Place, Run, Settlement
-from server.persistence.pool import Pool, fetch_in_time
+from server.persistence.pool import InTime, Pool
 from server.persistence.queries import load_queries
 from server.persistence.rows import Row, outbox_event
 from server.persistence.session import WORKER_LOCKS, WorkerSession
@@ -15,18 +14,17 @@ LEASES = load_queries("leases")
 OUTBOX = load_queries("outbox")
 
 
-class SqlEventQueue:
+class SqlEventQueue(InTime):
     """Leases through the worker's own session; everything else goes through the pool.
 
-    Each call waits `timeout_s` seconds for a connection, and as long for its statement, then raises `TimeoutError`, or
-    `ServiceError` when leasing. Restaurants that wait behind a dead event are only leased where `past_dead` is true.
+    Leasing raises `ServiceError` where the other calls raise `TimeoutError`. Restaurants that wait behind a dead event
+    are only leased where `past_dead` is true.
     """
 
     def __init__(
         self, pool: Pool, session: WorkerSession, lease_s: float, timeout_s: float, *, past_dead: bool = False
     ) -> None:
-        self._pool = pool
-        self._timeout_s = timeout_s
+        super().__init__(pool, timeout_s)
         self._session = session
         self._lease_s = lease_s
         self._past_dead = past_dead
@@ -76,6 +74,10 @@ class SqlEventQueue:
         return _leases(rows)
 
     async def free_orphans(self, events_max: int) -> tuple[UUID, ...]:
+        """Takes the leases of workers that have died. The restaurants that were theirs.
+
+        As many of their events as a lease may have covered are leased one by one from then on.
+        """
         rows = await self._fetch(LEASES["free_orphans"], WORKER_LOCKS, events_max)
         return tuple(sorted(row["restaurant_id"] for row in rows))
 
@@ -84,9 +86,8 @@ class SqlEventQueue:
         (row,) = await self._fetch(LEASES["resume_streams"], self._lease_s)
         return int(row["resumed"])
 
-    async def adopt(self) -> int:
-        (row,) = await self._fetch(LEASES["adopt_restaurants"])
-        return int(row["adopted"])
+    async def adopt(self) -> None:
+        await self._fetch(LEASES["adopt_restaurants"])
 
     async def lag_s(self) -> float:
         """How long the oldest event waits that is to be delivered, of all tenants; 0 when none waits."""
@@ -99,11 +100,9 @@ class SqlEventQueue:
         return int(row["dead"])
 
     async def delete_delivered(self, older_than_s: float, events_max: int) -> int:
+        """Forgets delivered events, at most so many at a time, and says how many."""
         (row,) = await self._fetch(OUTBOX["delete_delivered"], older_than_s, events_max)
         return int(row["deleted"])
-
-    async def _fetch(self, query: str, *values: object) -> list[Any]:
-        return await fetch_in_time(self._pool, self._timeout_s, query, *values)
 
 
 def _latest(settlements: Sequence[Settlement]) -> tuple[Settlement, ...]:

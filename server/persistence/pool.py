@@ -115,6 +115,19 @@ async def fetch_in_time(pool: Pool, timeout_s: float, query: str, *values: objec
         raise TimeoutError(f"the database did not answer within {timeout_s:g} s") from None
 
 
+class InTime:
+    """Each call waits `timeout_s` seconds for a connection, and as long for its statement, then raises
+    `TimeoutError`.
+    """
+
+    def __init__(self, pool: Pool, timeout_s: float) -> None:
+        self._pool = pool
+        self._timeout_s = timeout_s
+
+    async def _fetch(self, query: str, *values: object) -> list[Any]:
+        return await fetch_in_time(self._pool, self._timeout_s, query, *values)
+
+
 @asynccontextmanager
 async def borrowed(pool: Pool, timeout_s: float | None = None) -> AsyncIterator[Connection]:
     """A connection that is given back in order even when whoever has it is cancelled, or its time is over.

@@ -65,14 +65,6 @@ def load_queries(file: str) -> Queries:
     return parse_queries(file, text)
 
 
-def all_queries() -> Iterator[Query]:
-    """Every query of every file, by file name and then in the order of the file."""
-    stems = sorted(entry.name[:-4] for entry in _folder().iterdir() if entry.name.endswith(".sql"))
-    for stem in stems:
-        queries = load_queries(stem)
-        yield from (queries.query(name) for name in queries)
-
-
 def parse_queries(file: str, text: str) -> Queries:
     """Parses the text of one file; raises ValueError at the first thing that breaks the format."""
     found: dict[str, Query] = {}

@@ -3,21 +3,14 @@
 from typing import Any
 
 from server.persistence.documents import encode
-from server.persistence.pool import Pool, fetch_in_time
+from server.persistence.pool import InTime
 from server.persistence.queries import load_queries
 from server.telemetry.events import TelemetryEvent
 
 TELEMETRY = load_queries("telemetry")
 
 
-class SqlTelemetryStore:
-    """Each call waits `timeout_s` seconds for a connection, and as long for its statement, then raises
-    `TimeoutError`."""
-
-    def __init__(self, pool: Pool, timeout_s: float) -> None:
-        self._pool = pool
-        self._timeout_s = timeout_s
-
+class SqlTelemetryStore(InTime):
     async def record(self, event: TelemetryEvent) -> None:
         await self._value(
             TELEMETRY["record_event"],
@@ -32,9 +25,10 @@ class SqlTelemetryStore:
         )
 
     async def delete_older(self, than_s: float, events_max: int) -> int:
+        """Forgets events that happened longer ago, at most so many at a time, and says how many."""
         return int(await self._value(TELEMETRY["delete_older"], than_s, events_max))
 
     async def _value(self, query: str, *values: object) -> Any:
         """The one value that the statement answers with, None when it answers with nothing."""
-        found = await fetch_in_time(self._pool, self._timeout_s, query, *values)
+        found = await self._fetch(query, *values)
         return found[0][0] if found else None

@@ -147,7 +147,7 @@ class SomeSets(NamedTuple):
             return self.among.first(self.merges)
         return 0
 
-    def snuggest(self, busy: int = 0) -> int:
+    def snuggest(self, busy: int) -> int:
         """Of those without busy tables the mask of the one with the fewest tables, then the fewest seats, then the
         smallest ids; 0 without any.
         """

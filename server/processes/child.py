@@ -5,7 +5,6 @@ output, as one line of JSON, where it serves, or why it cannot. What is printed 
 """
 
 import asyncio
-import ctypes
 import json
 import os
 import signal
@@ -16,16 +15,18 @@ import uvloop
 
 from server.bootstrap import StartError, serving
 from server.config import Settings, load_settings
+from server.launcher import die_with
 from server.lifecycle import keep_what_is_there
 from server.measuring import show_measurements
 
-_PR_SET_PDEATHSIG = 1
 ADDRESS, METRICS, PROBLEM = "address", "metrics", "problem"
 
 
 def main(number: int, parent_pid: int) -> None:
     """Serves until SIGTERM, and never longer than its parent lives."""
-    _die_with(parent_pid)
+    # Callers of a server whose parent was killed lose their calls as those of a server that was killed itself do; one
+    # that lived on would keep the port from the next.
+    die_with(parent_pid, signal.SIGKILL)
     structlog.contextvars.bind_contextvars(process=number)
     settings = load_settings()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -51,15 +52,6 @@ async def _serve(settings: Settings, number: int) -> None:
 
 def _tell(**facts: str) -> None:
     print(json.dumps(facts), flush=True)  # noqa: T201  # it is what the parent reads
-
-
-def _die_with(parent_pid: int) -> None:
-    """Callers of a server whose parent was killed lose their calls as those of a server that was killed itself do; one
-    that lived on would keep the port from the next."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent_pid:
-        sys.exit("the parent was gone before the death signal was set")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ class CallNote:
 class Call:
     """One call of the contract: who asks, and by when the answer is wanted."""
 
-    method: str
     caller: Caller
     deadline: Deadline
 

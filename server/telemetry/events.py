@@ -30,7 +30,3 @@ class TelemetryStore(Protocol):
     async def record(self, event: TelemetryEvent) -> None:
         """Keeps the event; one with an id that is there already changes nothing."""
         ...
-
-    async def delete_older(self, than_s: float, events_max: int) -> int:
-        """Forgets events that happened longer ago, at most so many at a time, and says how many."""
-        ...

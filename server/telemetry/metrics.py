@@ -46,12 +46,10 @@ def _call_attributes(method: str, code: str, reason: str) -> Mapping[str, str]:
 class LoadMetrics:
     """Shows what a server has in hand."""
 
-    def __init__(
-        self, in_work: Mapping[str, Callable[[], int]], provider: metrics.MeterProvider | None = None
-    ) -> None:
+    def __init__(self, in_work: Mapping[str, Callable[[], int]]) -> None:
         """`in_work` counts by kind: calls, and streams, which last."""
         self._in_work = in_work
-        meter = metrics.get_meter("maitred", meter_provider=provider)
+        meter = metrics.get_meter("maitred")
         meter.create_observable_up_down_counter(
             "maitred.server.in_work",
             [self._look],
@@ -67,9 +65,9 @@ class LoadMetrics:
 class GroupMetrics:
     """Measures transactions that several changes share."""
 
-    def __init__(self, queued: Callable[[], int], provider: metrics.MeterProvider | None = None) -> None:
+    def __init__(self, queued: Callable[[], int]) -> None:
         """`queued` counts the changes that wait for a transaction."""
-        meter = metrics.get_meter("maitred", meter_provider=provider)
+        meter = metrics.get_meter("maitred")
         self._members = meter.create_histogram(
             "maitred.group.members",
             unit="{change}",
@@ -123,8 +121,8 @@ class CacheMetrics:
 class WatchMetrics:
     """Measures watched floors."""
 
-    def __init__(self, provider: metrics.MeterProvider | None = None) -> None:
-        meter = metrics.get_meter("maitred", meter_provider=provider)
+    def __init__(self) -> None:
+        meter = metrics.get_meter("maitred")
         self._watchers = meter.create_up_down_counter(
             "maitred.watch.watchers", description="Watchers that follow a floor right now."
         )
@@ -166,7 +164,7 @@ class RoundMetrics:
         pulses: Sequence[Pulse],
         failures_max: int,
         leads: Callable[[], bool],
-        provider: metrics.MeterProvider | None = None,
+        provider: metrics.MeterProvider | None,
     ) -> None:
         """`failures_max` failures in a row are what a service may not have; `leads` says whether this worker is the one
         that does what one worker of all does at a time."""
@@ -230,7 +228,7 @@ class OutboxMetrics:
         restaurants_leased: Callable[[], int],
         lag_s: Callable[[], float | None],
         dead: Callable[[], int | None],
-        provider: metrics.MeterProvider | None = None,
+        provider: metrics.MeterProvider | None,
     ) -> None:
         """`deliveries` counts events by outcome; `lag_s` and `dead` are None where they are not known."""
         meter = metrics.get_meter("maitred", meter_provider=provider)
@@ -264,7 +262,7 @@ class InvariantMetrics:
     """Shows what the last look at all data found."""
 
     def __init__(
-        self, violations: Callable[[], Mapping[str, int]], provider: metrics.MeterProvider | None = None
+        self, violations: Callable[[], Mapping[str, int]], provider: metrics.MeterProvider | None
     ) -> None:
         meter = metrics.get_meter("maitred", meter_provider=provider)
         meter.create_observable_gauge(

@@ -3,8 +3,7 @@
 import asyncio
 import socket
 import tempfile
-from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 import psutil
 
+from server.bench.webhooks import SECRET, listening
 from server.bootstrap import StartError, explaining, migrate_up
 from server.config import load_settings
 from server.persistence.embedded import EmbeddedPostgres, find_installation
@@ -21,9 +21,8 @@ from server.rpc.health import ask_health
 from server.torture.answers import AnswerLoss, LostAnswers
 from server.torture.passage import Passage, TcpTarget, UnixTarget
 from server.torture.programs import PROGRAM, Program
-from server.torture.receiver import Receiver, receiving
+from server.torture.receiver import Receiver
 
-SECRET = f"whsec_{b64encode(bytes(range(32))).decode()}"
 READY_WAIT_S = 60.0
 HEALTH_WAIT_S = 2.0
 LOOK_S = 0.05
@@ -108,9 +107,7 @@ class House:
 
 
 @asynccontextmanager
-async def house(
-    servers: int, workers: int, answers: LostAnswers, report: Callable[[str], None]
-) -> AsyncIterator[House]:
+async def house(servers: int, workers: int, answers: LostAnswers) -> AsyncIterator[House]:
     """A durable PostgreSQL on disk and everything else, from nothing; gone when the block is left.
 
     Raises `StartError`.
@@ -119,20 +116,19 @@ async def house(
         folder = stack.enter_context(_open_folder())
         connections_max = LOOKERS + (servers + workers) * (POOL + BESIDE_POOL)
         with explaining():
-            postgres = EmbeddedPostgres(
-                folder / "data", find_installation(), connections_max=connections_max, on_progress=report
-            )
+            postgres = EmbeddedPostgres(folder / "data", find_installation(), connections_max=connections_max)
             stack.callback(postgres.kill)
             url = await postgres.start()
-        await migrate_up(load_settings(), url, report)
-        receiver = await stack.enter_async_context(receiving())
+        await migrate_up(load_settings(), url)
+        receiver = Receiver()
+        receiver_port = await stack.enter_async_context(listening(receiver))
         back, passed_url = await _back(url, folder)
         stack.push_async_callback(back.close)
         port = _free_port()
-        front = Passage([TcpTarget(port)], partial(AnswerLoss, answers))
+        front = Passage(TcpTarget(port), partial(AnswerLoss, answers))
         stack.push_async_callback(front.close)
         address = f"127.0.0.1:{await front.listen_tcp()}"
-        serving, working = _programs(passed_url, receiver.port, port, servers, workers, folder)
+        serving, working = _programs(passed_url, receiver_port, port, servers, workers, folder)
         for program in (serving, *working):
             stack.push_async_callback(program.kill_all)
         running = House(
@@ -173,7 +169,7 @@ async def _back(url: str, folder: Path) -> tuple[Passage, str]:
     parts = urlsplit(url)
     query = parse_qs(parts.query)
     name = f".s.PGSQL.{query['port'][0]}"
-    passage = Passage([UnixTarget(Path(query["host"][0]) / name)])
+    passage = Passage(UnixTarget(Path(query["host"][0]) / name))
     beside = folder / "passage"
     beside.mkdir(mode=0o700)
     await passage.listen_unix(beside / name)

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, cast
@@ -186,12 +186,11 @@ class Link:
 
 @dataclass(slots=True)
 class Passage:
-    """Passes connections on to the first of its targets that takes them, each connection beginning with the next."""
+    """Passes connections on to its target, and cuts those that it does not take."""
 
-    targets: Sequence[TcpTarget | UnixTarget]
+    target: TcpTarget | UnixTarget
     tampering: Callable[[], Tampering] | None = None
     links: set[Link] = field(default_factory=set)
-    taken: int = 0
     _server: asyncio.Server | None = None
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
@@ -230,14 +229,10 @@ class Passage:
         return link.client
 
     async def _connect(self, link: Link) -> None:
-        first, self.taken = self.taken, self.taken + 1
-        for number in range(len(self.targets)):
-            target = self.targets[(first + number) % len(self.targets)]
-            try:
-                async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    await target.connect(lambda: link.server)
-            except (OSError, TimeoutError):
-                continue
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await self.target.connect(lambda: link.server)
+        except (OSError, TimeoutError):
+            link.cut()
+        else:
             link.opened()
-            return
-        link.cut()

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from server.config import other_variables
-from server.persistence.embedded import ending_with_us
+from server.launcher import ending_with_us
 
 PROGRAM = (sys.executable, "-c", "from server.entry import main; main()")
 

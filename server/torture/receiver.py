@@ -1,8 +1,7 @@
 """Receives what workers deliver, and compares it with what was committed."""
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -16,7 +15,6 @@ SHOWN_MAX = 5
 class Receiver:
     """Takes every event and answers 204. `repeats` had come before; order is that in which they come first."""
 
-    port: int = 0
     repeats: int = 0
     first: dict[str, list[str]] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
@@ -50,17 +48,3 @@ class Receiver:
 def _listed(what: str, events: set[str]) -> Iterator[str]:
     if events:
         yield f"{len(events)} events {what}: {', '.join(sorted(events)[:SHOWN_MAX])}"
-
-
-@asynccontextmanager
-async def receiving() -> AsyncIterator[Receiver]:
-    """Listens on a free port of loopback while the block lasts."""
-    receiver = Receiver()
-    runner = web.ServerRunner(web.Server(receiver), shutdown_timeout=0.0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        receiver.port = runner.addresses[0][1]
-        yield receiver
-    finally:
-        await runner.cleanup()

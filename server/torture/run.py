@@ -3,8 +3,7 @@
 import asyncio
 import random
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -22,6 +21,7 @@ from server.torture.answers import LostAnswers
 from server.torture.clock import SetClock
 from server.torture.house import House, house
 from server.torture.load import Burden, Load
+from server.torture.programs import Program
 from server.torture.schedule import Kind, schedule
 from server.torture.striking import Striker, Strikes
 from server.torture.verdict import Evidence, Promise, calls_by_outcome, enough_faults, promises
@@ -86,7 +86,7 @@ async def torture(plan: Plan, history: Path, tell: Tell) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="maitred-") as folder:
         clock = SetClock(Path(folder) / "clock")
         clock.jump(0.0)
-        async with house(plan.servers, plan.workers, answers, lambda _: None) as home:
+        async with house(plan.servers, plan.workers, answers) as home:
             tell("preparing restaurants and bookings")
             async with LoadRun(plan.burden.plan(home.address, plan.seed, history, clock)) as running:
                 await running.prepare()
@@ -99,7 +99,7 @@ async def torture(plan: Plan, history: Path, tell: Tell) -> Outcome:
                     answers.share = 0.0
                     tell("waiting until everything runs again, every event is delivered and watchers know it")
                     await home.start()
-                    await drained(home)
+                    await drained(home.workers, home.url)
                     await watchers.catch_up()
                     return await _judged(home, plan, history, struck, watchers, tell)
 
@@ -141,28 +141,21 @@ async def _report(load: Load, striker: Striker, beats: list[Beat], tell: Tell) -
             )
 
 
-async def drained(home: House) -> None:
-    """Until every event is delivered, or has had its time, and no worker is left that could change anything."""
-    if not home.workers:
-        return
-    with suppress(TimeoutError):
-        async with asyncio.timeout(DRAIN_WAIT_S):
-            await _all_delivered(home)
-    # What is still waiting then never comes, and the verdict says so.
-    for worker in home.workers:
-        await worker.stop(STOP_WAIT_S)
+async def drained(workers: Sequence[Program], url: str) -> None:
+    """Until every event is delivered, or has had its time, and no worker is left that could change anything.
 
-
-async def _all_delivered(home: House) -> None:
-    while True:
-        for worker in home.workers:
+    What is still waiting then never comes, and the verdict says so.
+    """
+    until = monotonic() + DRAIN_WAIT_S
+    while workers:
+        for worker in workers:
             await worker.start()
-        while await waiting_events(home.url):  # noqa: ASYNC110 - only the database knows
+        while await waiting_events(url) and monotonic() < until:  # noqa: ASYNC110 - only the database knows
             await asyncio.sleep(LOOK_S)
-        # Meanwhile a worker may have cleared a hold away, and there is an event more.
-        for worker in home.workers:
+        for worker in workers:
             await worker.stop(STOP_WAIT_S)
-        if not await waiting_events(home.url):
+        # Before it stopped a worker may have cleared a hold away, and there is an event more.
+        if monotonic() >= until or not await waiting_events(url):
             return
 
 

@@ -40,6 +40,13 @@ DAMAGES: Mapping[str, Damage] = {
         ),
         {"rules_in_force": 2},
     ),
+    "the indexes are gone that let a booking have one assignment, and a request one answer": Damage(
+        (
+            "DROP INDEX assignments_one_active",
+            "ALTER TABLE idempotency_ledger DROP CONSTRAINT idempotency_ledger_pkey",
+        ),
+        {"rules_in_force": 2},
+    ),
     "a table is claimed twice": Damage(
         (DROP_CONSTRAINT, BLOCK_OVER_CLAIM),
         {"no_overlap": 1, "overlap_refused": 1},
@@ -68,7 +75,7 @@ DAMAGES: Mapping[str, Damage] = {
     ),
     "a booking with tables is gone": Damage(
         ("DELETE FROM bookings WHERE booking_id = '{seated}'",),
-        {"status_matches_assignment": 1},
+        {"status_matches_assignment": 1, "changes_audited": 1},
         {"booking_id": "seated", "assignment_id": "assignment"},
     ),
     "a booking names the assignment of another": Damage(
@@ -178,7 +185,7 @@ DAMAGES: Mapping[str, Damage] = {
     ),
     "a live hold claims one of its two tables": Damage(
         ("UPDATE holds SET table_ids = ARRAY['{T2}'::uuid, '{T4}'] WHERE hold_id = '{hold}'",),
-        {"holds_match_claims": 1},
+        {"holds_match_claims": 1, "ledger_matches_state": 1},
         {"hold_id": "hold", "table_ids": "T2"},
     ),
     "holds claim for too long, for another booking and a table more": Damage(
@@ -202,6 +209,17 @@ DAMAGES: Mapping[str, Damage] = {
     ),
     "a released hold still claims": Damage(
         ("UPDATE holds SET state = 'released' WHERE hold_id = '{hold}'",),
+        {"holds_match_claims": 1},
+        {"hold_id": "hold", "booking_id": "waiting", "table_ids": "T4"},
+    ),
+    "a live hold is of a party that was called off": Damage(
+        (
+            "UPDATE bookings SET status = 'cancelled', revision = 2 WHERE booking_id = '{waiting}'",
+            (
+                "INSERT INTO booking_history SELECT restaurant_id, booking_id, 2, 'pending', status, 'x', '', now()"
+                " FROM bookings WHERE booking_id = '{waiting}'"
+            ),
+        ),
         {"holds_match_claims": 1},
         {"hold_id": "hold", "booking_id": "waiting", "table_ids": "T4"},
     ),

@@ -19,7 +19,14 @@ OF_RECORDS: Mapping[str, Damage] = {
             "UPDATE assignments SET table_ids = ARRAY['{T5}'::uuid] WHERE state = 'released' AND table_ids[1] = '{T2}'",
             "UPDATE bookings SET zone_id = '{new}' WHERE booking_id = '{waiting}'",
         ),
-        {"floor_known": 9},
+        {"floor_known": 9, "ledger_matches_state": 2},
+    ),
+    "the restaurant's policy is gone": Damage(
+        ("DELETE FROM service_policies WHERE restaurant_id = '{restaurant}'",), {"floor_known": 1}
+    ),
+    "the restaurant goes by no policy, although it has one": Damage(
+        ("UPDATE restaurants SET policy_version = 0 WHERE restaurant_id = '{restaurant}'",),
+        {"floor_known": 1},
     ),
     "two tables are no merge group": Damage(
         ("DELETE FROM merge_groups WHERE assignment_id = '{merged}'",),
@@ -62,6 +69,24 @@ OF_RECORDS: Mapping[str, Damage] = {
         ),
         {"one_event_per_change": 1},
     ),
+    "a change has lost its first event": Damage(
+        (
+            (
+                "DELETE FROM capacity_outbox WHERE restaurant_id = '{restaurant}'"
+                " AND event_type = 'capacity.hold.confirmed'"
+            ),
+        ),
+        {"one_event_per_change": 1},
+    ),
+    "two changes have lost an event in the middle": Damage(
+        (
+            (
+                "UPDATE capacity_outbox SET position = position + 1 WHERE restaurant_id = '{restaurant}'"
+                " AND event_type = 'capacity.assignment.released' AND position > 1"
+            ),
+        ),
+        {"one_event_per_change": 2},
+    ),
     "an event counts as delivered and waits": Damage(
         (
             "INSERT INTO outbox_streams (restaurant_id, settled_version) VALUES ('{restaurant}', 5)",
@@ -78,11 +103,44 @@ OF_RECORDS: Mapping[str, Damage] = {
         ("DELETE FROM audit_log WHERE floor_version = 2 AND restaurant_id = '{restaurant}'",),
         {"changes_audited": 1},
     ),
+    "more of the audit log counts as cleared away than there is": Damage(
+        ("INSERT INTO history_cleared (restaurant_id, audit_version) VALUES ('{restaurant}', 1000)",),
+        {"changes_audited": 1},
+    ),
     "one change is in the audit log twice and another is not": Damage(
         (
             "UPDATE audit_log SET floor_version = 1 WHERE floor_version = 2 AND restaurant_id = '{restaurant}'",
         ),
         {"changes_audited": 1},
+    ),
+    "a party that was never seated is gone with all that was its": Damage(
+        (
+            "DELETE FROM table_claims WHERE booking_id = '{waiting}'",
+            "DELETE FROM holds WHERE booking_id = '{waiting}'",
+            "DELETE FROM booking_history WHERE booking_id = '{waiting}'",
+            "DELETE FROM bookings WHERE booking_id = '{waiting}'",
+        ),
+        {"changes_audited": 1, "ledger_matches_state": 1},
+        {"booking_id": "waiting"},
+    ),
+    "a block is gone with its claims": Damage(
+        (
+            "DELETE FROM table_claims WHERE block_id = '{block}'",
+            "DELETE FROM blocks WHERE block_id = '{block}'",
+        ),
+        {"changes_audited": 1},
+        {"block_id": "block"},
+    ),
+    "a party and a hold are at another table than they were told": Damage(
+        (
+            "UPDATE assignments SET table_ids = ARRAY['{T5}'::uuid] WHERE booking_id = '{changed}'",
+            (
+                "UPDATE table_claims SET table_id = '{T5}' WHERE assignment_id IS NOT NULL"
+                " AND booking_id = '{changed}'"
+            ),
+            "UPDATE holds SET table_ids = ARRAY['{T3}'::uuid] WHERE hold_id = '{released}'",
+        ),
+        {"ledger_matches_state": 2, "holds_match_claims": 1},
     ),
     "what is recorded is gone, and there is another of each booking": Damage(
         (
@@ -109,6 +167,26 @@ OF_RECORDS: Mapping[str, Damage] = {
             ),
         ),
         {"ledger_matches_state": 4},
+    ),
+    "a booking is left to the worker, which does not know of it": Damage(
+        (
+            "UPDATE bookings SET status = 'pending_allocation' WHERE booking_id = '{waiting}'",
+            "UPDATE booking_history SET to_status = 'pending_allocation' WHERE booking_id = '{waiting}'",
+        ),
+        {"queued_bookings_have_jobs": 1},
+        {"booking_id": "waiting"},
+    ),
+    "a booking is left to the worker, which is done with it and has decided nothing": Damage(
+        (
+            "UPDATE bookings SET status = 'pending_allocation' WHERE booking_id = '{waiting}'",
+            "UPDATE booking_history SET to_status = 'pending_allocation' WHERE booking_id = '{waiting}'",
+            (
+                "INSERT INTO auto_assign_jobs (restaurant_id, booking_id, state, actor, queued_at)"
+                " VALUES ('{restaurant}', '{waiting}', 'ended', 'x', now())"
+            ),
+        ),
+        {"queued_bookings_have_jobs": 1},
+        {"booking_id": "waiting"},
     ),
     "history has a gap": Damage(
         ("DELETE FROM booking_history WHERE booking_id = '{seated}' AND revision = 1",),

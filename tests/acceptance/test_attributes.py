@@ -31,10 +31,8 @@ def missed(plan: Plan) -> float:
     return next(term.cost for term in plan.breakdown if term.name == "preferred_attributes")
 
 
-async def available(place: House, size: int, *required: str) -> bool:
-    question = AvailabilityQuestion(
-        party_size=size, start=stamp(evening()), required_attributes=list(required)
-    )
+async def available(place: House, *required: str) -> bool:
+    question = AvailabilityQuestion(party_size=4, start=stamp(evening()), required_attributes=list(required))
     request = SearchAvailabilityRequest(restaurant_id=place.restaurant_id, questions=[question])
     return (await place.client.search_availability(request)).answers[0].available
 
@@ -48,12 +46,12 @@ async def test_what_lacks_a_required_attribute_is_no_plan_and_cannot_be_had(plac
     await refused(place.hold(booking, "W3"), RequiredAttributeUnmetError)
     await refused(place.assign(booking, "W3"), RequiredAttributeUnmetError)
     await place.block("W1")
-    assert await available(place, 4, "window", "quiet")
+    assert await available(place, "window", "quiet")
     await place.block("W2")
-    assert not await available(place, 4, "window")
+    assert not await available(place, "window")
     assert (await place.plan(booking)).outcome == PlanOutcome.PLAN_OUTCOME_FULLY_TAKEN
     await refused(place.auto_assign(booking), NoFeasiblePlanError)
-    assert await available(place, 4)
+    assert await available(place)
 
 
 async def test_every_table_of_a_merge_has_to_have_what_is_required(place: House) -> None:

@@ -375,3 +375,4 @@ async def test_a_booking_that_does_not_exist_has_no_version(place: House) -> Non
     request.etag = "b1"
     error = await refused(place.client.put_booking(request), VersionMismatchError)
     assert error.metadata["current_etag"] == ""
+    assert error.message.startswith("There is no booking by this id")

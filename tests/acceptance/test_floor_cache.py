@@ -1,6 +1,8 @@
 """C1: Two servers on one database: a change through one is used by the other at once, whether it was told or not."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC
 from functools import partial
 from uuid import UUID
@@ -31,6 +33,27 @@ def seen_through(place: House, client: AsyncMaitredClient) -> House:
 async def capacity(place: House, table: str) -> int:
     floor = await place.floor()
     return next(each.capacity for each in floor.tables if each.name == table)
+
+
+@asynccontextmanager
+async def no_longer_told(
+    server: Served, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[House, House]]:
+    """A restaurant, and the same through another server that knows its floor and hears of no change any more."""
+    down = asyncio.Event()
+    async with (
+        passage(server.database_url) as way,
+        serving(settings, way.url) as deaf,
+        server.client() as here,
+        AsyncMaitredClient(deaf.address, tenant_id=server.tenant_id) as there,
+    ):
+        place = await house(here)
+        across = seen_through(place, there)
+        assert await capacity(across, "W1") == 4
+        monkeypatch.setattr(FloorFeed, "on_channel", lambda *_: down.set())
+        way.cut_listening()
+        await down.wait()
+        yield place, across
 
 
 async def test_a_change_through_one_server_is_loaded_by_the_other_before_anybody_asks(
@@ -86,19 +109,7 @@ async def test_plans_and_changes_of_floors_that_nobody_has_loaded_do_not_wait_fo
 async def test_without_notifications_no_request_uses_what_is_old(
     server: Served, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    down = asyncio.Event()
-    async with (
-        passage(server.database_url) as way,
-        serving(settings, way.url) as deaf,
-        server.client() as here,
-        AsyncMaitredClient(deaf.address, tenant_id=server.tenant_id) as there,
-    ):
-        place = await house(here)
-        across = seen_through(place, there)
-        assert await capacity(across, "W1") == 4
-        monkeypatch.setattr(FloorFeed, "on_channel", lambda *_: down.set())
-        way.cut_listening()
-        await down.wait()
+    async with no_longer_told(server, settings, monkeypatch) as (place, across):
         booking = await place.party(9)
         for seats in (9, 10, 11, 9, 12):
             await place.update("F6", capacity=seats)
@@ -129,19 +140,7 @@ async def test_without_notifications_watchers_are_served_all_the_same(
 async def test_without_notifications_no_plan_uses_claims_that_are_old(
     server: Served, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    down = asyncio.Event()
-    async with (
-        passage(server.database_url) as way,
-        serving(settings, way.url) as deaf,
-        server.client() as here,
-        AsyncMaitredClient(deaf.address, tenant_id=server.tenant_id) as there,
-    ):
-        place = await house(here)
-        across = seen_through(place, there)
-        assert await capacity(across, "W1") == 4
-        monkeypatch.setattr(FloorFeed, "on_channel", lambda *_: down.set())
-        way.cut_listening()
-        await down.wait()
+    async with no_longer_told(server, settings, monkeypatch) as (place, across):
         booking, other = await place.party(4), await place.party(4)
         for _ in range(3):
             free = await names_planned(across, booking)

@@ -49,6 +49,7 @@ ONE_OF_EACH = (
     "two changes have no event",
     "a change is not in the audit log",
     "what is recorded is gone, and there is another of each booking",
+    "a booking is left to the worker, which does not know of it",
     "history has a gap",
     "an assignment is from the future",
 )
@@ -246,6 +247,36 @@ async def test_what_is_right_in_another_way_is_no_violation(server: Served) -> N
         """
         past = Damage((*LATER, forgotten, twice, unenforced, *AGED), {})
         await damaged(server.database_url, past, ids)
+        assert noticed(await check(client)) == {}
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome"),
+    [
+        ("queued", None),
+        ("waiting", "refused"),
+        ("waiting", "gave_up"),
+        ("ended", "refused"),
+        ("ended", "gave_up"),
+    ],
+)
+async def test_what_waits_for_the_worker_or_was_given_up_is_no_violation(
+    server: Served, state: str, outcome: str | None
+) -> None:
+    async with server.client() as client:
+        world = await small_world(client)
+        booking = await world.booking()
+        await world.transition(booking, BookingAction.BOOKING_ACTION_QUEUE)
+        await world.hold(booking, "T1")
+        async with connected(server.database_url) as connection:
+            await connection.execute(
+                "UPDATE auto_assign_jobs SET state = $1, outcome = $2, decided_at = CASE WHEN $3 THEN now() END,"
+                " trigger = CASE WHEN $3 THEN 'background' END, next_attempt_at = CASE WHEN $4 THEN now() END",
+                state,
+                outcome,
+                outcome is not None,
+                state != "ended",
+            )
         assert noticed(await check(client)) == {}
 
 

@@ -65,13 +65,13 @@ FILL = f"""
         booking_id, booking_id::text, '{{{{}}}}' FROM party;
     INSERT INTO audit_log (restaurant_id, tenant_id, floor_version, occurred_at, actor, action, resource, resource_id,
         reason, details)
-    SELECT restaurant_id, '{TENANT}', version, now(), 'bench', 'assign', 'booking', booking_id, '', '{{{{}}}}'
+    SELECT restaurant_id, '{TENANT}', version, now(), 'bench', 'create', 'booking', booking_id, '', '{{{{}}}}'
     FROM party;
     INSERT INTO idempotency_ledger (tenant_id, method, request_id, request_hash, field_digests, refused, answer,
         expires_at)
     SELECT '{TENANT}', 'AssignTables', booking_id, '\\x00', '{{{{}}}}', false, jsonb_build_object('assignment',
-        jsonb_build_object('restaurant_id', restaurant_id, 'booking_id', booking_id, 'assignment_id', assignment_id)),
-        now() FROM party;
+        jsonb_build_object('restaurant_id', restaurant_id, 'booking_id', booking_id, 'assignment_id', assignment_id,
+            'table_ids', ARRAY[table_id])), now() + interval '7 days' FROM party;
     SET session_replication_role = DEFAULT;
     ANALYZE;
 """

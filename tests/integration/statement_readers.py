@@ -100,7 +100,6 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ),
     ("ledger", "recall"): ("request_hash", "field_digests", "refused", "answer", "created_at"),
     ("ledger", "in_progress"): ("in_progress",),
-    ("leases", "adopt_restaurants"): ("adopted",),
     ("leases", "settle_streams"): ("restaurant_id", "lease_number"),
     ("leases", "extend_leases"): ("restaurant_id", "lease_number"),
     ("leases", "give_leases_back"): ("restaurant_id", "lease_number"),

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from maitred_client import AsyncMaitredClient
 from server.bootstrap import StartError, migrate_up, migration_check, serving
 from server.config import Settings
-from server.diagnosis import diagnose
+from server.diagnosis import Finding, diagnose
 from tests.builders.world import small_world
 from tests.support.database import connected, expire, rows
 from tests.support.postgres import TestServer
@@ -33,6 +33,11 @@ async def stranger(database_url: str) -> AsyncIterator[str]:
         yield database_url
         await connection.execute(f"ALTER DATABASE {name} RESET role")
         await connection.execute("DROP OWNED BY stranger; DROP ROLE stranger")
+
+
+async def diagnosed(settings: Settings, url: str) -> dict[str, Finding]:
+    settings = settings.model_copy(update={"database_url": SecretStr(url)})
+    return {finding.name: finding for finding in await diagnose(settings)}
 
 
 async def test_a_server_does_not_start(stranger: str, settings: Settings) -> None:
@@ -58,9 +63,8 @@ async def test_a_role_that_may_read_and_write_rows_is_enough_for_servers_and_wor
         await until(stranger, "SELECT count(*) FROM table_claims", [{"count": 1}])
         await until_settled(stranger)
     assert await rows(stranger, "SELECT FROM telemetry_events LIMIT 1")
-    settings = settings.model_copy(update={"database_url": SecretStr(stranger)})
-    found = {finding.name for finding in await diagnose(settings) if not finding.ok}
-    assert found <= {"server", "durability"}
+    found = await diagnosed(settings, stranger)
+    assert {name for name, finding in found.items() if not finding.ok} <= {"server", "durability"}
 
 
 async def test_migrations_are_neither_applied_nor_looked_at(stranger: str, settings: Settings) -> None:
@@ -70,8 +74,7 @@ async def test_migrations_are_neither_applied_nor_looked_at(stranger: str, setti
 
 
 async def test_the_doctor_finds_it(stranger: str, settings: Settings) -> None:
-    settings = settings.model_copy(update={"database_url": SecretStr(stranger)})
-    found = {finding.name: finding for finding in await diagnose(settings)}
+    found = await diagnosed(settings, stranger)
     assert not found["database"].ok
     assert "permission denied for table schema_migrations" in found["database"].detail
     assert "grant its role what it lacks" in found["database"].remedy
@@ -80,17 +83,14 @@ async def test_the_doctor_finds_it(stranger: str, settings: Settings) -> None:
 async def test_the_doctor_finds_a_role_that_may_only_read(stranger: str, settings: Settings) -> None:
     async with connected(stranger) as connection:
         await connection.execute("SET ROLE NONE; GRANT SELECT ON ALL TABLES IN SCHEMA public TO stranger")
-    settings = settings.model_copy(update={"database_url": SecretStr(stranger)})
-    found = {finding.name: finding for finding in await diagnose(settings)}
+    found = await diagnosed(settings, stranger)
     assert "permission denied for table" in found["database"].detail
 
 
 async def test_the_doctor_finds_a_database_that_takes_no_changes(
     database_url: str, settings: Settings
 ) -> None:
-    url = f"{database_url}&default_transaction_read_only=on"
-    settings = settings.model_copy(update={"database_url": SecretStr(url)})
-    found = {finding.name: finding for finding in await diagnose(settings)}
+    found = await diagnosed(settings, f"{database_url}&default_transaction_read_only=on")
     assert "read-only transaction" in found["database"].detail
 
 
@@ -98,7 +98,6 @@ async def test_of_a_database_without_the_schema_the_doctor_says_only_that_it_lac
     postgres: TestServer, settings: Settings
 ) -> None:
     async with postgres.empty_database() as url:
-        settings = settings.model_copy(update={"database_url": SecretStr(url)})
-        found = {finding.name: finding for finding in await diagnose(settings)}
+        found = await diagnosed(settings, url)
     assert not found["schema"].ok
     assert "no table twice" not in found

@@ -1,15 +1,17 @@
 """A data directory that this user may not use, or that has no database: said in words, whatever was to be done."""
 
 import os
+import shutil
 import socket
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from server.cli.failures import ExitCode
 from server.persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError, find_installation
-from server.persistence.embedded.account import choose_account
+from server.persistence.embedded.account import choose_account, shared_copy
 from server.persistence.embedded.layout import layout_of, prepare_data_root
 from server.persistence.embedded.locks import owned_elsewhere
 from tests.support.postgres import scratch_directory
@@ -42,6 +44,26 @@ def test_a_directory_that_root_has_made_closed_lets_the_account_pass_that_it_len
         data_root.chmod(0o700)
         prepare_data_root(data_root, choose_account(data_root))
         assert stat.S_IMODE(data_root.stat().st_mode) == 0o711
+
+
+@pytest.fixture
+def closing_umask() -> Iterator[None]:
+    """What root makes is closed to others, as on machines that were hardened."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root lends an account")
+@pytest.mark.usefixtures("closing_umask")
+def test_the_account_that_root_lends_reaches_what_was_made_for_it_whatever_the_umask() -> None:
+    with scratch_directory() as home:
+        account = choose_account(home / "new" / "data")
+        prepare_data_root(home / "new" / "data", account)
+        (home / "tree" / "bin").mkdir(parents=True)
+        shutil.copy("/usr/bin/env", home / "tree" / "bin")
+        copied = shared_copy(home / "tree", home / "libraries", home / "cache" / "wheel" / "1")
+        assert account.runs(copied / "bin" / "env", "true")
 
 
 LOOKING = (

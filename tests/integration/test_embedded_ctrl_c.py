@@ -19,7 +19,7 @@ def test_what_an_account_is_asked_to_run_is_out_of_reach_of_ctrl_c() -> None:
 def test_what_is_asked_for_its_version_is_out_of_reach_of_ctrl_c(tmp_path: Path) -> None:
     for name in ("initdb", "postgres"):
         program = tmp_path / name
-        asked = f"{sys.executable} -c '{IN_ANOTHER_SESSION}' {os.getsid(0)}"
+        asked = f"'{sys.executable}' -c '{IN_ANOTHER_SESSION}' {os.getsid(0)}"
         program.write_text(f"#!/bin/sh\n{asked} && echo 'postgres (PostgreSQL) 15.1'\n")
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
     rejected: list[str] = []

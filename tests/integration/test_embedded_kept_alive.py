@@ -33,7 +33,7 @@ async def test_a_database_that_dies_is_started_again_however_often_and_why_ever_
 
     with scratch_directory() as data_root:
         settings = load_settings(data_dir=data_root, log_level="error")
-        async with bootstrap.database(settings, lambda _: None, migrated=False) as found:
+        async with bootstrap.database(settings, migrated=False) as found:
             monkeypatch.setattr(EmbeddedPostgres, "start", start_in_the_end)
             (server,) = await rows(found.url, "SELECT pg_read_file('postmaster.pid') AS told")
             os.kill(int(str(server["told"]).split()[0]), signal.SIGKILL)

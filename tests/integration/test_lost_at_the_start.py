@@ -122,7 +122,7 @@ async def test_migrations_on_a_database_that_falls_silent_end_when_they_are_told
         asyncio.timeout(PATIENCE_S),
     ):
         monkeypatch.setattr(migrator, "QUERIES", SticksAt(asked, gate))
-        migrating = asyncio.create_task(migrate_up(settings, through, lambda _: None))
+        migrating = asyncio.create_task(migrate_up(settings, through))
         await gate.swallowed.wait()
         migrating.cancel()
         await asyncio.wait([migrating])

@@ -16,14 +16,15 @@ from server.persistence import queries as queries_module
 from server.persistence import rows
 from server.persistence.documents import encode
 from server.persistence.outbox import LEASES, OUTBOX
-from server.persistence.queries import Query, all_queries, load_queries
+from server.persistence.queries import Query, load_queries
 from server.persistence.session import WORKER_LOCKS
 from tests.integration.statement_readers import CHECKS, READ_ON_THE_SPOT, READERS, STANDINGS
 from tests.support.database import Connection, connected
 from tests.support.postgres import TestServer
 
 PERSISTENCE = Path(queries_module.__file__).parent
-QUERIES = tuple(all_queries())
+FILES = [load_queries(path.stem) for path in sorted((PERSISTENCE / "sql").glob("*.sql"))]
+QUERIES = tuple(file.query(name) for file in FILES for name in file)
 
 # These look at the server rather than at our tables, and are tested where they are used.
 ABOUT_THE_SERVER = ("embedded", "inspection", "migrator")

@@ -8,7 +8,7 @@ import pytest
 
 from server.persistence.pool import PoolSettings, open_pool
 from server.persistence.telemetry import SqlTelemetryStore
-from server.telemetry.events import TelemetryEvent, TelemetryStore
+from server.telemetry.events import TelemetryEvent
 from tests.support.database import row, rows
 
 DAY_S = 86_400.0
@@ -23,13 +23,13 @@ def happened(days_ago: float = 0.0, *, restaurant_id: UUID | None = None) -> Tel
 
 
 @pytest.fixture
-async def store(database_url: str) -> AsyncIterator[TelemetryStore]:
+async def store(database_url: str) -> AsyncIterator[SqlTelemetryStore]:
     pool = await open_pool(PoolSettings(database_url, size_min=1, size_max=2))
     yield SqlTelemetryStore(pool, 20.0)
     await pool.close()
 
 
-async def test_an_event_is_kept_as_it_is_and_once(store: TelemetryStore, database_url: str) -> None:
+async def test_an_event_is_kept_as_it_is_and_once(store: SqlTelemetryStore, database_url: str) -> None:
     event = happened(restaurant_id=UUID(int=1))
     await store.record(event)
     await store.record(event)
@@ -40,13 +40,15 @@ async def test_an_event_is_kept_as_it_is_and_once(store: TelemetryStore, databas
     assert kept["tables"] == '["T1"]'
 
 
-async def test_what_happened_to_no_restaurant_is_kept_too(store: TelemetryStore, database_url: str) -> None:
+async def test_what_happened_to_no_restaurant_is_kept_too(
+    store: SqlTelemetryStore, database_url: str
+) -> None:
     await store.record(happened())
     assert (await row(database_url, "SELECT restaurant_id FROM telemetry_events"))["restaurant_id"] is None
 
 
 async def test_old_events_are_forgotten_a_bounded_number_at_a_time(
-    store: TelemetryStore, database_url: str
+    store: SqlTelemetryStore, database_url: str
 ) -> None:
     old, young = [happened(91), happened(100), happened(365)], [happened(89), happened()]
     for event in (*old, *young):

@@ -166,8 +166,8 @@ class OneIsLost(SqlEventQueue):
         self._waiting: tuple[Run, ...] = (self.kept, self.lost)
         self.extended, self.settled = asyncio.Semaphore(0), asyncio.Semaphore(0)
 
-    async def adopt(self) -> int:
-        return 0
+    async def adopt(self) -> None:
+        pass
 
     async def claim(self, runs_max: int, events_max: int) -> tuple[Run, ...]:
         runs, self._waiting = self._waiting, ()

@@ -105,9 +105,8 @@ class Empty(SqlEventQueue):
     def __init__(self) -> None:
         self.adopted = self.claimed = 0
 
-    async def adopt(self) -> int:
+    async def adopt(self) -> None:
         self.adopted += 1
-        return 0
 
     async def claim(self, runs_max: int, events_max: int) -> tuple[Run, ...]:
         self.claimed += 1

@@ -125,8 +125,8 @@ class Refusing(SqlEventQueue):
     def __init__(self) -> None:
         self.refused = asyncio.Semaphore(0)
 
-    async def adopt(self) -> int:
-        return 0
+    async def adopt(self) -> None:
+        pass
 
     async def claim(self, runs_max: int, events_max: int) -> tuple[Run, ...]:
         self.refused.release()

@@ -19,13 +19,14 @@ from tests.builders.questions import EVENING, claim, evening_policy, question
 
 ATTRIBUTES = ("booth", "quiet", "window")
 EVERY_PLAN = 100_000
+TABLES_MAX = 8
 
 
-def random_question(seed: str, mode: AdjacencyMode, tables_max: int = 8) -> Question:
+def random_question(seed: str, mode: AdjacencyMode) -> Question:
     """A question about a random floor under the given adjacency mode. The seed is all that it depends on."""
     rng = Random(f"{mode}/{seed}")
     policy = _policy(rng, mode)
-    place = _floor(rng, rng.choice((1, 2, tables_max - 1, *range(3, tables_max + 1))))
+    place = _floor(rng, rng.choice((1, 2, TABLES_MAX - 1, *range(3, TABLES_MAX + 1))))
     start = EVENING + timedelta(minutes=rng.randint(0, 300), seconds=rng.choice((0, 0, 0, 1, 59)))
     window = Window(start, start + timedelta(minutes=rng.choice((15, 60, 65, 90, 93, 120))))
     numbers = range(1, len(place.tables) + 1)

@@ -60,7 +60,7 @@ def test_other_zones_are_offered_cheapest_first_with_the_plan_that_each_would_ge
 ) -> None:
     offered = 0
     for question, time_zone, now in days("zones", mode):
-        question = in_zone(question, 1)
+        question = in_first_zone(question)
         expected = []
         for zone in question.floor.zones:
             stay = question.stay
@@ -150,7 +150,7 @@ def test_the_first_few_are_the_beginning_of_all_and_every_round_has_one_of_each_
     mode: AdjacencyMode,
 ) -> None:
     for question, time_zone, now in days("rounds", mode):
-        question = in_zone(question, 1)
+        question = in_first_zone(question)
         every = alternatives(question, time_zone, now, EVERYTHING)
         assert alternatives(question, time_zone, now, 5) == every[:5]
         met: dict[AlternativeKind, int] = {}
@@ -222,8 +222,8 @@ def claims_of_the_night(rng: Random, question: Question, night: datetime) -> lis
     return claims
 
 
-def in_zone(question: Question, number: int) -> Question:
-    return replace(question, party=replace(question.party, zone_id=zone_id(number)))
+def in_first_zone(question: Question) -> Question:
+    return replace(question, party=replace(question.party, zone_id=zone_id(1)))
 
 
 def alternatives(question: Question, time_zone: str, now: datetime, limit: int) -> tuple[Alternative, ...]:

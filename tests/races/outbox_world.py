@@ -59,7 +59,7 @@ async def outbox_world(*, on_disk: bool = False) -> AsyncIterator[OutboxWorld]:
         postgres = EmbeddedPostgres(data_root, postgres_forms()[0].installation)
         try:
             url = await postgres.start()
-            await migrate_up(load_settings(), url, lambda _: None)
+            await migrate_up(load_settings(), url)
             with running_nats(nats_root) as nats:
                 async with receiving_webhooks() as webhooks, own_stream(nats) as stream:
                     settings = QUICK | delivery_settings(webhooks.port) | nats_settings(nats.url, stream.name)

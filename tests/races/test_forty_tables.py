@@ -9,7 +9,7 @@ from maitred_client.messages import Hold
 from tests.builders.world import TableSpec, World, evening, small_world
 from tests.conftest import Served
 from tests.races.attempts import TIMEOUT_S, several_clients, together
-from tests.races.evidence import broken_invariants, count, ledger_of
+from tests.races.evidence import broken_invariants, count, ledger_of_holds
 from tests.support.database import Connection, connected
 
 PARTIES = 1_000
@@ -47,7 +47,7 @@ async def test_a_thousand_holds_on_forty_tables_never_overlap(server: Served) ->
         assert len(holds.answers) + len(holds.errors) == PARTIES
         assert len(holds.answers) > ROWS * ROW_LENGTH
         assert await broken_invariants(database, world.restaurant_id) == {}
-        assert await ledger_of(database, server.tenant_id, "HoldTables") == (
+        assert await ledger_of_holds(database, server.tenant_id) == (
             len(holds.answers),
             len(holds.errors),
         )

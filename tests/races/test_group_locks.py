@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from maitred_client import AsyncMaitredClient
+from maitred_client.messages import GetOperationRequest, OperationState
 from server.domain.claims import HoldState
 from server.errors import Reason
 from server.orchestrator.hold_tables import Held
@@ -153,6 +154,33 @@ async def test_what_was_read_before_the_lock_was_granted_is_read_again(
         assert other.transactions == 1
     assert released.state is HoldState.RELEASED
     assert refused is Reason.HOLD_ALREADY_RELEASED
+    assert await sound(database, world)
+
+
+async def test_a_request_that_waits_for_its_restaurant_is_told_of_as_running(
+    server: Served, client: AsyncMaitredClient, database: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever repeats it at another process is told so, and waits for nobody."""
+    monkeypatch.setattr(group, "PATIENCE_S", TIMEOUT_S)
+    (world,) = await worlds_of(client, 1)
+    booking, request_id = await world.booking(), uuid4()
+    async with (
+        crew_on(server.server_url, server.tenant_id, lock_timeout_s=TIMEOUT_S) as one,
+        crew_on(server.server_url, server.tenant_id, lock_timeout_s=TIMEOUT_S) as other,
+        restaurant_locked(server.server_url, world.restaurant_id) as owner,
+    ):
+        first = asyncio.create_task(one.hold(world, booking.booking_id, "T1", request_id=request_id))
+        await _queue_for_locks(database, 1)
+        told = await client.get_operation(
+            GetOperationRequest(method="HoldTables", operation_request_id=str(request_id))
+        )
+        assert told.state == OperationState.OPERATION_STATE_IN_PROGRESS
+        repeat = other.hold(world, booking.booking_id, "T1", request_id=request_id)
+        assert await outcomes(repeat) == [Reason.REQUEST_IN_PROGRESS]
+        await owner.execute("COMMIT")
+        await owner.execute("BEGIN")
+        held = await first
+        assert await other.hold(world, booking.booking_id, "T1", request_id=request_id) == held
     assert await sound(database, world)
 
 

@@ -49,7 +49,7 @@ async def mortal() -> AsyncIterator[Mortal]:
         postgres = EmbeddedPostgres(data_root, FORMS[0].installation)
         try:
             url = await postgres.start()
-            await migrate_up(settings, url, lambda _: None)
+            await migrate_up(settings, url)
             async with serving(settings, url, faulty_connection(plan)) as running:
                 yield Mortal(Served(running.address, url, uuid4()), postgres, plan)
         finally:

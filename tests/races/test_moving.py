@@ -23,15 +23,15 @@ MOVES = 6
 TRIES = 30
 
 
-async def require_kept(world: World, name: str, move: Callable[[], Awaitable[None]]) -> None:
-    """While `move` is at work, strangers try without a pause to hold this table; none ever gets it."""
+async def require_kept(world: World, move: Callable[[], Awaitable[None]]) -> None:
+    """While `move` is at work, strangers try without a pause to hold T2; none ever gets it."""
     entered: list[Hold] = []
     stranger = await world.booking()
 
     async def try_to_enter() -> None:
         for _ in range(TRIES):
             with suppress(TableConflictHeldError, TableConflictAssignedError):
-                entered.append(await world.hold(stranger, name))
+                entered.append(await world.hold(stranger, "T2"))
 
     outcome = await together([move(), try_to_enter(), try_to_enter()])
     assert outcome.errors == ()
@@ -49,7 +49,7 @@ async def test_a_table_that_both_sets_share_is_never_free_while_a_hold_is_replac
             hold = (await world.replace(hold, *SETS[step % 2])).hold
         await world.confirm(hold)
 
-    await require_kept(world, "T2", move)
+    await require_kept(world, move)
     assert await broken_invariants(database, world.restaurant_id) == {}
 
 
@@ -62,7 +62,7 @@ async def test_a_table_that_both_sets_share_is_never_free_while_a_party_moves(
         for step in range(MOVES):
             await world.reassign(booking, *SETS[step % 2])
 
-    await require_kept(world, "T2", move)
+    await require_kept(world, move)
     assert await broken_invariants(database, world.restaurant_id) == {}
 
 

@@ -8,7 +8,7 @@ from maitred_client import TableConflictHeldError
 from tests.builders.world import TableSpec, small_world
 from tests.conftest import Served
 from tests.races.attempts import TIMEOUT_S, several_clients, together
-from tests.races.evidence import broken_invariants, count, ledger_of
+from tests.races.evidence import broken_invariants, count, ledger_of_holds
 from tests.races.in_flight import wait_for_calls
 from tests.support.database import connected, restaurant_locked
 
@@ -36,7 +36,7 @@ async def test_of_a_thousand_holds_for_one_table_exactly_one_succeeds(server: Se
         assert {type(error) for error in holds.errors} == {TableConflictHeldError}
         assert len(holds.errors) == PARTIES - 1
         assert await broken_invariants(database, world.restaurant_id) == {}
-        assert await ledger_of(database, server.tenant_id, "HoldTables") == (1, PARTIES - 1)
+        assert await ledger_of_holds(database, server.tenant_id) == (1, PARTIES - 1)
         rows = await database.fetch("SELECT hold_id::text, state FROM holds")
         assert [tuple(row) for row in rows] == [(holds.answers[0].hold.hold_id, "active")]
         assert await count(database, "SELECT count(*) FROM table_claims") == 1

@@ -53,6 +53,7 @@ async def test_what_does_not_serve_ends_the_command_with_7(server: Served) -> No
     [
         (HealthAnswer("NOT_SERVING", {"maitred.v1.OpsService": "NOT_SERVING"}), "its log says"),
         (HealthAnswer("no answer (UNAVAILABLE)"), "maitred serve"),
+        (HealthAnswer("no answer (UNAVAILABLE)"), "MAITRED_PORT"),
     ],
 )
 async def test_the_doctor_knows_a_server_that_does_not_serve_from_none(

@@ -1,5 +1,7 @@
 """`maitred outbox` as an operator uses it when events are dead: the steps of docs/operations.md."""
 
+import pytest
+
 from server.cli.failures import ExitCode
 from tests.builders.world import small_world
 from tests.conftest import Served
@@ -40,6 +42,16 @@ async def test_a_dead_event_is_found_looked_at_and_redriven(server: Served) -> N
     assert few.out.count("capacity.inventory.changed") == 2
     assert "Restaurant" not in few.out
     assert "there are more" in few.err
+
+
+@pytest.mark.parametrize("command", [("stats",), ("list", "--status", "dead"), ("stats", "-o", "json")])
+async def test_nothing_of_a_tenant_without_restaurants_does_not_pass_for_good_news(
+    server: Served, command: tuple[str, ...]
+) -> None:
+    assert "check --tenant" in (await outbox(server, *command)).err
+    async with server.client() as client:
+        await small_world(client)
+    assert "check --tenant" not in (await outbox(server, *command)).err
 
 
 async def test_delivery_is_paused_and_resumed_from_the_command_line(server: Served) -> None:

@@ -38,6 +38,7 @@ async def test_whoever_waited_in_vain_hears_of_the_timeout_and_that_a_change_can
     assert ended.code == ExitCode.UNREACHABLE
     assert "no maitred server answered in time" in ended.err
     assert "--timeout" in ended.err
+    assert "maitred health" in ended.err
     assert "A change can have been made" in ended.err
 
 

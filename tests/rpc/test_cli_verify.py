@@ -41,6 +41,12 @@ async def test_a_clean_tenant_ends_with_0(server: Served, world: World) -> None:
         assert (await by_server(server, "--restaurant", wanted, "-o", "json")).json()["violations"] == 0
 
 
+async def test_a_tenant_without_restaurants_is_not_called_clean_without_a_word(server: Served) -> None:
+    ended = await by_server(server)
+    assert ended.code == ExitCode.OK
+    assert "check --tenant" in ended.err
+
+
 async def test_violations_end_with_7_and_are_named(server: Served, world: World) -> None:
     await damage(server)
     ended = await by_server(server, "-o", "json")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from server.persistence.embedded import ending_with_us
+from server.launcher import ending_with_us
 
 PROGRAM = Path(sys.executable).parent / "nats-server"
 LISTENING = re.compile(r"Listening for client connections on 127\.0\.0\.1:(\d+)")

@@ -11,7 +11,7 @@ from importlib import metadata
 
 import redis.asyncio
 
-from server.persistence.embedded import ending_with_us
+from server.launcher import ending_with_us
 
 PASSWORD = "open-sesame"
 READY = b"Ready to accept connections"

@@ -4,6 +4,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from unittest.mock import Mock
 
 import pytest
 
@@ -33,14 +34,15 @@ pytestmark = pytest.mark.shared_server
 @asynccontextmanager
 async def through_loss(server: Served, answers: LostAnswers) -> AsyncIterator[AsyncMaitredClient]:
     """A client whose one connection loses answers, and that repeats nothing by itself."""
-    passage = Passage([TcpTarget(int(server.address.rsplit(":", 1)[1]))], partial(AnswerLoss, answers))
+    tampering = Mock(side_effect=partial(AnswerLoss, answers))
+    passage = Passage(TcpTarget(int(server.address.rsplit(":", 1)[1])), tampering)
     address = f"127.0.0.1:{await passage.listen_tcp()}"
     try:
         async with AsyncMaitredClient(
             address, tenant_id=server.tenant_id, actor="torture", retry=RetryPolicy(attempts_max=1)
         ) as client:
             yield client
-        assert passage.taken == 1
+        tampering.assert_called_once()
     finally:
         await passage.close()
 

@@ -78,8 +78,8 @@ async def echoing() -> AsyncIterator[tuple[Echo, int]]:
 
 
 @asynccontextmanager
-async def through(*ports: int) -> AsyncIterator[tuple[Passage, int]]:
-    passage = Passage([TcpTarget(port) for port in ports])
+async def through(there: int) -> AsyncIterator[tuple[Passage, int]]:
+    passage = Passage(TcpTarget(there))
     try:
         yield passage, await passage.listen_tcp()
     finally:
@@ -194,21 +194,6 @@ async def test_a_slowed_connection_keeps_the_order() -> None:
         assert await caller.hear(len(LARGE)) == LARGE
 
 
-async def test_connections_go_to_whoever_takes_them() -> None:
-    async with echoing() as (gone, first), echoing() as (there, second), through(first, second) as (_, port):
-        for _ in range(2):
-            async with calling(port) as caller:
-                caller.say(b"x")
-                await caller.hear(1)
-        assert (gone.asked, there.asked) == (b"x", b"x")
-    async with echoing() as (there, second), through(first, second) as (_, port):
-        for _ in range(2):
-            async with calling(port) as caller:
-                caller.say(b"x")
-                await caller.hear(1)
-        assert there.asked == b"xx"
-
-
 async def test_a_caller_whom_nobody_takes_is_cut_off() -> None:
     async with echoing() as (_, there):
         pass
@@ -219,7 +204,7 @@ async def test_a_caller_whom_nobody_takes_is_cut_off() -> None:
 async def test_a_caller_that_is_gone_before_its_target_is_reached_keeps_no_connection_to_it() -> None:
     async with echoing() as (echo, there):
         target = LateTarget(there)
-        passage = Passage([target])
+        passage = Passage(target)
         async with calling(await passage.listen_tcp()):
             await asyncio.wait_for(target.asked.wait(), WAIT_S)
             (link,) = passage.links

@@ -2,14 +2,16 @@
 
 import aiohttp
 
-from server.torture.receiver import receiving
+from server.bench.webhooks import listening
+from server.torture.receiver import Receiver
 
 
 async def test_an_event_that_is_posted_again_is_a_repeat() -> None:
-    async with receiving() as receiver, aiohttp.ClientSession() as session:
+    receiver = Receiver()
+    async with listening(receiver) as port, aiohttp.ClientSession() as session:
         for event_id in ("e1", "e2", "e1"):
             event = {"id": event_id, "restaurantid": "r"}
-            async with session.post(f"http://127.0.0.1:{receiver.port}/events", json=event) as answer:
+            async with session.post(f"http://127.0.0.1:{port}/events", json=event) as answer:
                 assert answer.status == 204
         assert (receiver.received, receiver.repeats) == (2, 1)
         assert list(receiver.wrong({"e1": ("r", 1, 1), "e2": ("r", 1, 2)})) == []

@@ -1,8 +1,7 @@
 """A small run of everything: load, kills, cuts and lost answers, and a verdict."""
 
 from pathlib import Path
-from typing import Any
-from unittest.mock import AsyncMock, Mock
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -59,8 +58,17 @@ async def test_a_service_that_is_killed_cut_off_and_not_heard_keeps_its_promises
 async def test_events_that_are_never_delivered_are_left_to_the_verdict(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    home: Any = Mock(workers=(AsyncMock(),))
+    worker = AsyncMock()
     monkeypatch.setattr(run, "DRAIN_WAIT_S", 0.01)
     monkeypatch.setattr(run, "waiting_events", AsyncMock(return_value=3))
-    await run.drained(home)
-    home.workers[0].stop.assert_awaited_once()
+    await run.drained((worker,), "")
+    worker.stop.assert_awaited_once()
+
+
+async def test_events_that_a_worker_brings_about_before_it_stops_are_delivered_by_its_next_life(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker = AsyncMock()
+    monkeypatch.setattr(run, "waiting_events", AsyncMock(side_effect=[0, 1, 0, 0]))
+    await run.drained((worker,), "")
+    assert (worker.start.await_count, worker.stop.await_count) == (2, 2)

@@ -29,7 +29,7 @@ def tally(*latencies_ms: int, status: str = "OK", reason: str = "") -> Tally:
     begin = 0
     for latency_ms in latencies_ms:
         end = begin + latency_ms * MS
-        counted.note("/Hold", Reply(status, reason, b"", begin, end), begin)
+        counted.note("/Hold", Reply(status, reason, b"", end), begin)
         begin = end
     return counted
 

@@ -192,7 +192,7 @@ async def test_after_a_gap_nothing_is_kept_and_nothing_that_was_announced_before
                 follower.on_change(announcement)
             follower.on_gap()
             async with asyncio.timeout(PATIENCE_S):
-                while counted.counts().get("evictions flushed") != flushed:  # noqa: ASYNC110 - it tells nobody
+                while counted.counts().get("evictions flushed") != flushed:  # noqa: ASYNC110 it tells nobody
                     await asyncio.sleep(0)
         await ask(counted.cache, database, [at(A), at(B)])
         assert database.loads == [A, B] * 3

@@ -70,7 +70,7 @@ def test_without_the_solver_it_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "highspy", None)
     assert run(monkeypatch, *SMALLEST) is ExitCode.NOT_READY
-    assert "pip install highspy" in capfd.readouterr().err
+    assert "pip install 'highspy<1.16'" in capfd.readouterr().err
 
 
 def test_a_profile_is_of_one_process(

@@ -140,6 +140,13 @@ def test_wrong_arguments_end_with_2_and_no_traceback(run: Run, arguments: tuple[
     assert run.out == ""
 
 
+@pytest.mark.parametrize("actor", ["Zoë", "a\nb"])
+def test_a_name_that_no_header_takes_is_refused_by_its_option(run: Run, actor: str) -> None:
+    assert run("floor", "--actor", actor) == ExitCode.USAGE
+    assert "'--actor'" in run.err
+    assert "ASCII" in run.err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -273,7 +280,7 @@ def test_nobody_to_complain_to_changes_no_exit_code(
 
 def test_streams_that_were_closed_from_the_beginning_are_no_error(nobody: str) -> None:
     for arguments, code in (("--version", ExitCode.OK), (f"floor --address {nobody}", ExitCode.UNREACHABLE)):
-        program = f"exec {Path(sys.executable).with_name('maitred')} {arguments} <&- >&- 2>&-"
+        program = f"exec '{Path(sys.executable).with_name('maitred')}' {arguments} <&- >&- 2>&-"
         assert subprocess.run(["sh", "-c", program], check=False).returncode == code
 
 
@@ -362,7 +369,8 @@ def test_what_cannot_be_written_at_the_end_is_told_before_anything_is_started(
     file.write_text("no folder")
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    assert run(*arguments.format(file=file, day=SAMPLE_FILE).split()) == ExitCode.BAD_FILE
+    words = (word.format(file=file, day=SAMPLE_FILE) for word in arguments.split())
+    assert run(*words) == ExitCode.BAD_FILE
     assert list(scratch.iterdir()) == []
     (line, remedy) = run.err.splitlines()
     assert line.startswith(f"maitred: {file}/")

@@ -4,7 +4,10 @@ import datetime as dt
 import io
 import json
 import os
+import shlex
+import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +28,19 @@ from server.cli.floor_watching import print_changes
 
 EVENT = "581da4e1-6a13-437b-868e-a517dfe3c0aa"
 PROBLEM = "the receiver answered 410 and wants no more of these"
+
+
+def test_a_program_that_is_not_on_the_path_is_told_as_a_shell_takes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "in two words" / "bin"
+    folder.mkdir(parents=True)
+    (folder / "maitred").touch()
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    monkeypatch.setenv("PATH", "")
+    assert shlex.split(output.typed("maitred")) == [str(folder / "maitred")]
+    monkeypatch.chdir(folder.parent)
+    assert output.typed("maitred") == "bin/maitred"
 
 
 @pytest.fixture(params=["1", "40", "80"])

@@ -112,7 +112,7 @@ async def test_a_call_that_is_cut_off_has_little_time_and_its_repeat_has_all(
 
     async def send(_line: Line, _path: str, body: bytes, timeout_s: float) -> Reply:
         given.append((HoldTablesRequest.FromString(body).request_id, timeout_s))
-        return Reply("OK", "", HELD.SerializeToString(), 0, 1)
+        return Reply("OK", "", HELD.SerializeToString(), 1)
 
     monkeypatch.setattr(Line, "send", send)
     async with scripted_server() as server:
@@ -170,6 +170,6 @@ def test_what_the_callers_of_all_processes_found_is_one() -> None:
     together = Found(Tally())
     for number in (1, 2):
         found = Found(Tally(), operations=10 * number, repeats=3 * number, unequal=number)
-        found.tally.note("HoldTables", Reply("OK", "", b"", 0, 1), 0)
+        found.tally.note("HoldTables", Reply("OK", "", b"", 1), 0)
         together.merge(found)
     assert (together.operations, together.repeats, together.unequal, together.tally.calls) == (30, 9, 3, 2)

@@ -171,20 +171,21 @@ def test_poisson_arrivals_keep_the_rate_and_come_from_their_seed() -> None:
     assert sum(distance < 2 * MS for distance in distances) / len(distances) == pytest.approx(0.632, abs=0.02)
 
 
-def replies() -> list[tuple[str, Reply]]:
+def replies() -> list[tuple[str, int, Reply]]:
+    """Each with its method and its beginning."""
     second = 1_000 * MS
     return [
-        ("hold", Reply("OK", "", b"x", 10 * second, 10 * second + 2 * MS)),
-        ("hold", Reply("ABORTED", "TABLE_CONFLICT_HELD", b"", 10 * second, 11 * second)),
-        ("hold", Reply("UNAVAILABLE", "", b"", 10 * second, 11 * second + 1)),
-        ("confirm", Reply("OK", "", b"x", 11 * second, 12 * second)),
+        ("hold", 10 * second, Reply("OK", "", b"x", 10 * second + 2 * MS)),
+        ("hold", 10 * second, Reply("ABORTED", "TABLE_CONFLICT_HELD", b"", 11 * second)),
+        ("hold", 10 * second, Reply("UNAVAILABLE", "", b"", 11 * second + 1)),
+        ("confirm", 11 * second, Reply("OK", "", b"x", 12 * second)),
     ]
 
 
 def test_a_tally_counts_by_method_reason_second_and_outcome() -> None:
     tally, other = Tally(), Tally()
-    for number, (method, reply) in enumerate(replies()):
-        (tally if number % 2 else other).note(method, reply, reply.started_ns - MS)
+    for number, (method, began_ns, reply) in enumerate(replies()):
+        (tally if number % 2 else other).note(method, reply, began_ns - MS)
     tally.merge(pickle.loads(pickle.dumps(other)))
     assert tally.calls == 4
     assert tally.replies["hold", "ABORTED", "TABLE_CONFLICT_HELD"] == 1

@@ -32,10 +32,10 @@ CLEAN = Checked((), {"calls": 3})
 STAINED = Checked((Violation("given_twice", "A table was given twice."),), {"calls": 3})
 
 
-def tally_of(*replies: Reply) -> Tally:
+def tally_of(*calls: tuple[int, Reply]) -> Tally:
     tally = Tally()
-    for reply in replies:
-        tally.note("HoldTables", reply, reply.started_ns)
+    for began_ns, reply in calls:
+        tally.note("HoldTables", reply, began_ns)
     return tally
 
 
@@ -48,9 +48,9 @@ def result_of(tally: Tally, unequal: int = 0) -> LoadResult:
 
 
 GOOD = tally_of(
-    Reply("OK", "", b"", 10 * S, 10 * S + 20 * MS),
-    Reply("OK", "", b"", 10 * S, 10 * S + 40 * MS),
-    Reply("ABORTED", "TABLE_CONFLICT_HELD", b"", 12 * S, 12 * S + 10 * MS),
+    (10 * S, Reply("OK", "", b"", 10 * S + 20 * MS)),
+    (10 * S, Reply("OK", "", b"", 10 * S + 40 * MS)),
+    (12 * S, Reply("ABORTED", "TABLE_CONFLICT_HELD", b"", 12 * S + 10 * MS)),
 )
 
 
@@ -100,7 +100,7 @@ def test_a_load_is_sound_when_nothing_contradicts_it() -> None:
         report(unequal=1),
         report(counted=DIFFERS),
         report(checked=STAINED),
-        report(tally_of(Reply("INTERNAL", "INVARIANT_BROKEN", b"", 10 * S, 11 * S))),
+        report(tally_of((10 * S, Reply("INTERNAL", "INVARIANT_BROKEN", b"", 11 * S)))),
     ],
     ids=["another answer to a repeat", "other counts", "a violation", "a broken invariant"],
 )

@@ -25,11 +25,10 @@ def waits(
     number: int,
     size: int,
     start: datetime = TWENTY,
-    minutes: int = 90,
     zone: UUID | None = None,
 ) -> Waiting:
     return Waiting(
-        UUID(int=number), Party(size, start, zone_id=zone), Window(start, start + timedelta(minutes=minutes))
+        UUID(int=number), Party(size, start, zone_id=zone), Window(start, start + timedelta(minutes=90))
     )
 
 

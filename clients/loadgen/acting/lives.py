@@ -81,9 +81,7 @@ class Lives:
     it in hand, as all do when nobody is idle. Those that rest are left alone until their hold has expired.
     """
 
-    def __init__(
-        self, visits: Sequence[Visit], driving: Driving, chance: Random, wall: Wall = time.time
-    ) -> None:
+    def __init__(self, visits: Sequence[Visit], driving: Driving, chance: Random, wall: Wall) -> None:
         self._all = [Life(visit, wall) for visit in visits]
         self._waiting = list(self._all)
         self._seated: list[Life] = []

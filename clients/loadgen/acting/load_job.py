@@ -1,7 +1,6 @@
 """The load of one client process."""
 
 import asyncio
-import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -53,7 +52,7 @@ class LoadPart:
     lines: int
     timeout_s: float
     history: Path | None
-    wall: Wall = time.time
+    wall: Wall
 
 
 @dataclass(frozen=True, slots=True)

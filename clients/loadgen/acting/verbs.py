@@ -97,7 +97,7 @@ class Scene:
             ttl_s=ttl_s,
         )
 
-    def about_hold(self, life: Life, table_ids: tuple[str, ...] = (), ttl_s: float | None = None) -> Recorded:
+    def about_hold(self, life: Life, table_ids: tuple[str, ...], ttl_s: float | None = None) -> Recorded:
         """What they say of a call that acts on the booking's hold."""
         return change_record(self.about(life, table_ids, ttl_s), hold_id=life.hold_id)
 

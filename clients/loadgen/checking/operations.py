@@ -8,9 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from loadgen.checking.history import Recorded
+from loadgen.checking.history import Outcome, Recorded
 from loadgen.checking.report import Violation
 
 NEVER_NS: Final = 1 << 63
@@ -48,8 +48,6 @@ IN_DOUBT: Final = frozenset(
 # Its answer says how the call went for its caller, so that a repeat may be told something else about the same effect.
 _ANSWERS_DIFFER: Final = "AutoAssign"
 
-Settled = Literal["ok", "refused", "unknown"]
-
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -76,7 +74,7 @@ class Operation:
         return min(answered, key=_returned_ns) if answered else None
 
     @cached_property
-    def outcome(self) -> Settled:
+    def outcome(self) -> Outcome:
         return self.told.outcome if self.told else "unknown"
 
     @property

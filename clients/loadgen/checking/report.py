@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from loadgen.checking.clock import NS_PER_S
 from loadgen.checking.history import Recorded
 
-NS_PER_S: Final = 1_000_000_000
 VIOLATIONS_SHOWN_MAX: Final = 20
 
 

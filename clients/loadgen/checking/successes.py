@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from loadgen.checking.clock import ServiceClock, wall_ns
+from loadgen.checking.clock import NS_PER_S, ServiceClock, wall_ns
 from loadgen.checking.occupancy import (
     HOLD_TAKES,
     Occupancy,
@@ -14,7 +14,7 @@ from loadgen.checking.occupancy import (
     window_of,
 )
 from loadgen.checking.operations import Operation
-from loadgen.checking.report import NS_PER_S, Violation
+from loadgen.checking.report import Violation
 from loadgen.checking.tenure import Tenure
 
 # The tables that these calls name are those that their answer gives.

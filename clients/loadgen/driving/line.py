@@ -55,17 +55,16 @@ def outcome_of(status: str) -> Outcome:
 
 
 class Reply(NamedTuple):
-    """What came of one call. Times are nanoseconds of the monotonic clock, the same for all processes of a machine.
+    """What came of one call.
 
     `status` is the name of the gRPC code; `reason` is the word of ErrorReason without its prefix, empty where the
-    server gave none; `body` are the bytes of the answer, empty after an error; `details` those of its
-    google.rpc.Status.
+    server gave none; `body` are the bytes of the answer, empty after an error; `ended_ns` is by the monotonic clock,
+    the same for all processes of a machine; `details` are the bytes of the answer's google.rpc.Status.
     """
 
     status: str
     reason: str
     body: bytes
-    started_ns: int
     ended_ns: int
     details: bytes = b""
 
@@ -115,14 +114,13 @@ class Line:
         call = self._methods.get(method)
         if call is None:
             call = self._methods[method] = self._channel.unary_unary(method)
-        started_ns = monotonic_ns()
         try:
             answer = await call(body, timeout=timeout_s, metadata=self._metadata)
         except grpc.aio.AioRpcError as failure:
             ended_ns = monotonic_ns()
             details = _details_of(failure)
-            return Reply(failure.code().name, _reason_of(details), b"", started_ns, ended_ns, details)
-        return Reply(OK, "", answer, started_ns, monotonic_ns())
+            return Reply(failure.code().name, _reason_of(details), b"", ended_ns, details)
+        return Reply(OK, "", answer, monotonic_ns())
 
 
 @asynccontextmanager
@@ -137,7 +135,7 @@ async def lines_to(
         yield tuple(lines)
 
 
-def metadata_of(tenant_id: UUID | str, actor: str = "") -> tuple[tuple[str, str], ...]:
+def metadata_of(tenant_id: UUID | str, actor: str) -> tuple[tuple[str, str], ...]:
     """The headers that say who calls. Raises ValueError naming what is wrong with them."""
     return call_metadata(tenant_id, actor, None)
 

@@ -1,16 +1,16 @@
 """When something is done: as soon as the last is over, or when its time has come."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
 from time import monotonic_ns
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 SECOND_NS = 1_000_000_000
 
-Operate: TypeAlias = Callable[[int], Awaitable[None]]
+Operate: TypeAlias = Callable[[int], Coroutine[Any, Any, None]]
 """Does one operation. It gets the instant at which it was to begin, in nanoseconds of the monotonic clock: a latency
 that counts from there also has the time that the operation waited for its turn in the client.
 """
@@ -89,14 +89,10 @@ async def open_loop(operate: Operate, arrivals: Iterator[int], limit: Limit, in_
                 missed += 1
                 continue
             begun += 1
-            task = group.create_task(_operate(operate, due_ns))
+            task = group.create_task(operate(due_ns))
             running.add(task)
             task.add_done_callback(running.discard)
     return missed
-
-
-async def _operate(operate: Operate, due_ns: int) -> None:
-    await operate(due_ns)
 
 
 async def _stopped_before(due_ns: int, stopping: asyncio.Event) -> bool:

@@ -165,7 +165,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: FAILED_PRECONDITION
     Metadata: booking_id, current_status, action, allowed_actions, allowed_from
     Retry: HUMAN
-    Remedy: Choose one of the allowed actions, or decide with the guest what should happen.
+    Remedy: Choose an allowed action, or decide with the guest; ReassignTables moves a party that sits.
     """
     ERROR_REASON_BOOKING_ALREADY_ASSIGNED: _ErrorReason.ValueType  # 17
     """The booking already has tables for its present time and party; for ReassignTables, exactly the ones asked for.
@@ -364,7 +364,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: ABORTED + ConflictDetail + FailedChecks
     Metadata: table_ids, window_start, window_end, free_from
     Retry: REPLAN
-    Remedy: Plan again and call with a new request_id; free_from says when the tables come free.
+    Remedy: Plan again with a new request_id, wait until free_from, or move who has it (ReassignTables).
     """
     ERROR_REASON_TABLE_CONFLICT_HELD: _ErrorReason.ValueType  # 43
     """Another booking's unexpired hold overlaps the window.
@@ -592,7 +592,7 @@ words.
 Status: FAILED_PRECONDITION
 Metadata: booking_id, current_status, action, allowed_actions, allowed_from
 Retry: HUMAN
-Remedy: Choose one of the allowed actions, or decide with the guest what should happen.
+Remedy: Choose an allowed action, or decide with the guest; ReassignTables moves a party that sits.
 """
 ERROR_REASON_BOOKING_ALREADY_ASSIGNED: ErrorReason.ValueType  # 17
 """The booking already has tables for its present time and party; for ReassignTables, exactly the ones asked for.
@@ -791,7 +791,7 @@ ERROR_REASON_TABLE_CONFLICT_ASSIGNED: ErrorReason.ValueType  # 42
 Status: ABORTED + ConflictDetail + FailedChecks
 Metadata: table_ids, window_start, window_end, free_from
 Retry: REPLAN
-Remedy: Plan again and call with a new request_id; free_from says when the tables come free.
+Remedy: Plan again with a new request_id, wait until free_from, or move who has it (ReassignTables).
 """
 ERROR_REASON_TABLE_CONFLICT_HELD: ErrorReason.ValueType  # 43
 """Another booking's unexpired hold overlaps the window.

@@ -4,7 +4,6 @@ It is a child of this process, listens on a UNIX socket only, keeps what it comm
 never outlives us. Nothing here is downloaded: the binaries come from the distribution or from a wheel.
 """
 
-from server.persistence.embedded.account import ending_with_us
 from server.persistence.embedded.errors import EmbeddedPostgresError
 from server.persistence.embedded.installation import Installation, Source, find_installation
 from server.persistence.embedded.postgres import EmbeddedPostgres
@@ -14,6 +13,5 @@ __all__ = [
     "EmbeddedPostgresError",
     "Installation",
     "Source",
-    "ending_with_us",
     "find_installation",
 ]

@@ -6,14 +6,13 @@ import pwd
 import shutil
 import stat
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from server.launcher import ending_with_us
 from server.persistence.embedded.errors import EmbeddedPostgresError
 
-_LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 _LENT_ACCOUNTS: Final = ("postgres", "nobody")
 
 
@@ -62,15 +61,6 @@ class Account:
         path.chmod(0o700)
 
 
-def ending_with_us(*arguments: str | Path, identity: str = "-") -> list[str]:
-    """The command line that runs `arguments`, and that is interrupted when this process ends, even by `kill -9`.
-
-    Started from the main thread: the kernel takes the end of another one for that of the process.
-    """
-    launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), identity]
-    return [*launcher, *map(str, arguments)]
-
-
 def choose_account(data_dir: Path) -> Account:
     """This process's own account; for root the owner of `data_dir`, else `postgres` or `nobody`."""
     if os.geteuid() != 0:
@@ -100,6 +90,14 @@ def environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 
+def make_open_directory(path: Path, mode: int) -> None:
+    """Makes `path` and what is missing above it with this mode, whatever the umask would take from it."""
+    missing = [directory for directory in (path, *path.parents) if not directory.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for directory in missing:
+        directory.chmod(mode)
+
+
 def shared_copy(tree: Path, libraries: Path, target: Path) -> Path:
     """Copies a wheel's PostgreSQL to `target`, readable by all, and answers where its tree is there.
 
@@ -108,7 +106,7 @@ def shared_copy(tree: Path, libraries: Path, target: Path) -> Path:
     copied = target / tree.parent.name / tree.name
     if copied.exists():
         return copied
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_open_directory(target.parent, 0o755)
     partial = target.with_name(f"{target.name}.{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     ignored = shutil.ignore_patterns("include", "*.a", "pkgconfig")

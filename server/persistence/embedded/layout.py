@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from server.persistence.embedded.account import Account, shared_copy
+from server.persistence.embedded.account import Account, make_open_directory, shared_copy
 from server.persistence.embedded.errors import EmbeddedPostgresError
 from server.persistence.embedded.installation import WHEEL_PACKAGE, Installation
 
@@ -60,11 +60,13 @@ def socket_dir_of(data_root: Path, account: Account) -> Path:
 
 
 def prepare_data_root(data_root: Path, account: Account) -> None:
-    """Makes `data_root`, and lets a lent account pass through it when root made it closed."""
+    """Makes `data_root`, and lets a lent account pass through it and through what was made for it."""
     try:
-        data_root.mkdir(parents=True, exist_ok=True)
         if account.lent:
+            make_open_directory(data_root, 0o711)
             data_root.chmod(data_root.stat().st_mode | 0o011)
+        else:
+            data_root.mkdir(parents=True, exist_ok=True)
     except OSError as failure:
         raise EmbeddedPostgresError(
             f"cannot use {data_root} as a data directory: {failure.strerror}. Choose another with --data-dir"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 from server.persistence.migrator.files import Migration, label_of
@@ -10,13 +9,11 @@ from server.persistence.migrator.files import Migration, label_of
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A row of the database's ledger. `applied_at` is the database's clock."""
+    """What the database's ledger says of a migration."""
 
     version: int
     name: str
     checksum: str
-    applied_at: datetime
-    duration_ms: int
 
     @property
     def label(self) -> str:
@@ -32,17 +29,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MigrationState:
-    """One migration as code and database see it.
+    """One migration as code and database see it; `name` is that of its file, without the ending."""
 
-    `checksum` is the file's, or the recorded one when there is no such file (`State.UNKNOWN`).
-    """
-
-    version: int
     name: str
     state: State
-    checksum: str
-    applied_at: datetime | None
-    duration_ms: int | None
 
 
 class ProblemKind(StrEnum):
@@ -51,6 +41,7 @@ class ProblemKind(StrEnum):
     GAP = "gap"
     NEWER = "newer"
     INVALID_INDEX = "invalid_index"
+    ENCODING = "encoding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +79,10 @@ def changed_or_gap(migrations: Sequence[Migration], applied: Mapping[int, Applie
 def _state(migration: Migration | None, applied: Applied | None) -> MigrationState:
     if migration is None:
         assert applied is not None
-        return MigrationState(
-            applied.version,
-            applied.name,
-            State.UNKNOWN,
-            applied.checksum,
-            applied.applied_at,
-            applied.duration_ms,
-        )
+        return MigrationState(applied.label, State.UNKNOWN)
     if applied is None:
-        return MigrationState(
-            migration.version, migration.name, State.PENDING, migration.checksum, None, None
-        )
-    state = State.APPLIED if _same(migration, applied) else State.CHANGED
-    return MigrationState(
-        migration.version,
-        migration.name,
-        state,
-        migration.checksum,
-        applied.applied_at,
-        applied.duration_ms,
-    )
+        return MigrationState(migration.label, State.PENDING)
+    return MigrationState(migration.label, State.APPLIED if _same(migration, applied) else State.CHANGED)
 
 
 def _same(migration: Migration, applied: Applied) -> bool:

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final, Literal, cast
 
 import asyncpg
 
@@ -21,11 +21,11 @@ from server.persistence.migrator.inspection import (
     problems,
     states,
 )
+from server.persistence.pool import DriverConnection as Connection
 from server.persistence.pool import close_connection
 from server.persistence.queries import load_queries
 
 ExclusionForm = Literal["auto", "btree_gist", "core"]
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 QUERIES: Final = load_queries("migrator")
 _LOCK_POLL_S: Final = 0.1
@@ -64,17 +64,19 @@ class Migrator:
         """Applies what is pending, up to and including version `target`; answers what this call applied.
 
         Any number of processes may do this at once. Raises `MigrationError` when another one takes too long, an applied
-        file was changed, a number was left out, or a file fails; a file that fails in its transaction leaves nothing
-        behind, and those before it stay applied.
+        file was changed, a number was left out, an empty database cannot keep every text, or a file fails; a file that
+        fails in its transaction leaves nothing behind, and those before it stay applied.
         """
         self._check_target(target)
         async with self._connection() as connection:
             await self._lock(connection)
+            applied = await _applied(connection)
+            if problem := changed_or_gap(self._migrations, applied) or (
+                not applied and _encoding(connection)
+            ):
+                raise MigrationError(problem.message)
             await connection.execute(QUERIES["create_ledger"])
             await connection.fetchval(QUERIES["choose_exclusion_form"], self._exclusion_form)
-            applied = await _applied(connection)
-            if problem := changed_or_gap(self._migrations, applied):
-                raise MigrationError(problem.message)
             pending = [
                 migration
                 for migration in self._migrations
@@ -97,6 +99,8 @@ class Migrator:
             for row in await connection.fetch(QUERIES["list_invalid_indexes"]):
                 message = f"index {row['index_name']} was never finished: drop it and build it again"
                 found.append(Problem(ProblemKind.INVALID_INDEX, message))
+            if problem := _encoding(connection):
+                found.append(problem)
         return found
 
     def _check_target(self, target: int | None) -> None:
@@ -152,6 +156,18 @@ async def _applied(connection: Connection) -> Mapping[int, Applied]:
         return {}
     rows = await connection.fetch(QUERIES["list_applied"])
     return {row["version"]: Applied(**dict(row)) for row in rows}
+
+
+def _encoding(connection: Connection) -> Problem | None:
+    """Names and notes may have any characters. Other encodings lack some, or count their bytes."""
+    encoding = connection.get_settings().server_encoding
+    if encoding == "UTF8":
+        return None
+    return Problem(
+        ProblemKind.ENCODING,
+        f"the database's encoding is {encoding}, which does not keep every text: make one with CREATE DATABASE … "
+        "ENCODING 'UTF8' TEMPLATE template0",
+    )
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:

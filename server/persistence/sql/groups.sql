@@ -1,6 +1,6 @@
 -- name: open_members
--- Sets the transaction's limits, claims its requests until it ends, and locks their restaurants in the order of their
--- ids against other writers, once those have let go. Says of each member, in order:
+-- Sets the transaction's limits, claims its requests until it ends, and then locks the restaurants of those it has claimed
+-- in the order of their ids against other writers, once those have let go. Says of each member, in order:
 -- whether its request was claimed (not while another transaction has it), what is recorded of it, and its restaurant if
 -- one is named that is the tenant's; the clock is read after the locks were granted;
 -- what it needs to know before it decides: its booking, its hold, how many open holds its booking has, and the claims on
@@ -12,6 +12,23 @@ WITH limits AS MATERIALIZED (
     SELECT
         set_config('statement_timeout', $1::text, true) AS statement_timeout,
         set_config('lock_timeout', $2::text, true) AS lock_timeout
+),
+
+members AS MATERIALIZED (
+    SELECT
+        w.tenant_id,
+        w.method,
+        w.request_id,
+        w.restaurant_id,
+        w.booking_id,
+        w.hold_id,
+        w.table_ids,
+        w.position,
+        pg_try_advisory_xact_lock(hashtextextended(w.lock_name, 0)) AS claimed
+    FROM unnest($3::text [], $4::uuid [], $5::text [], $6::uuid [], $7::uuid [], $8::uuid [], $9::uuid [], $10::text [])
+    WITH ORDINALITY AS w (
+        lock_name, tenant_id, method, request_id, restaurant_id, booking_id, hold_id, table_ids, position
+    )
 ),
 
 locked AS MATERIALIZED (
@@ -27,7 +44,9 @@ locked AS MATERIALIZED (
     FROM restaurants AS r
     CROSS JOIN limits AS t
     WHERE
-        (r.tenant_id, r.restaurant_id) IN (SELECT unnest($4::uuid []), unnest($7::uuid []))
+        (r.tenant_id, r.restaurant_id) IN (SELECT m.tenant_id, m.restaurant_id FROM members AS m WHERE m.claimed)
+        -- An array is made whole: all are claimed before the first restaurant is waited for.
+        AND r.restaurant_id = any(ARRAY(SELECT m.restaurant_id FROM members AS m))
         AND t.lock_timeout IS NOT NULL
     ORDER BY r.restaurant_id
     FOR NO KEY UPDATE OF r
@@ -35,7 +54,7 @@ locked AS MATERIALIZED (
 
 SELECT
     w.position,
-    pg_try_advisory_xact_lock(hashtextextended(w.lock_name, 0)) AS claimed,
+    w.claimed,
     k.request_hash,
     k.field_digests,
     k.refused,
@@ -105,10 +124,7 @@ SELECT
     c.owner_id AS claim_owner_id,
     c.booking_id AS claim_booking_id,
     c.expires_at AS claim_expires_at
-FROM unnest($3::text [], $4::uuid [], $5::text [], $6::uuid [], $7::uuid [], $8::uuid [], $9::uuid [], $10::text [])
-WITH ORDINALITY AS w (
-    lock_name, tenant_id, method, request_id, restaurant_id, booking_id, hold_id, table_ids, position
-)
+FROM members AS w
 LEFT JOIN locked AS l ON w.restaurant_id = l.restaurant_id AND w.tenant_id = l.tenant_id
 LEFT JOIN restaurants AS s ON l.restaurant_id = s.restaurant_id
 LEFT JOIN LATERAL (

@@ -243,14 +243,14 @@ WHERE
 LIMIT $2;
 
 -- name: rules_in_force
--- The rules that keep the floor, bookings, assignments and claims together are there and validated, and none is turned
--- off, as an interrupted restore may leave them.
+-- The rules that keep the floor, bookings, assignments and claims together, and by which nothing is answered or told twice,
+-- are there and validated, and none is turned off, as an interrupted restore may leave them.
 WITH places AS (
     SELECT to_regclass(p.name)::oid AS place
     FROM unnest(
         ARRAY[
             'bookings', 'booking_history', 'holds', 'assignments', 'merge_groups', 'blocks', 'table_claims', 'tables',
-            'table_adjacency'
+            'table_adjacency', 'idempotency_ledger', 'capacity_outbox'
         ]
     ) AS p (name)
 ),
@@ -262,6 +262,14 @@ rules AS (
         c.convalidated
     FROM pg_constraint AS c
     INNER JOIN places AS p ON c.conrelid = p.place
+    UNION ALL
+    SELECT
+        NULL AS oid,
+        i.indexrelid::regclass::text AS name,
+        i.indisvalid AS convalidated
+    FROM pg_index AS i
+    INNER JOIN places AS p ON i.indrelid = p.place
+    WHERE i.indisunique
 ),
 
 broken AS MATERIALIZED (
@@ -278,7 +286,8 @@ broken AS MATERIALIZED (
             'holds_restaurant_id_booking_id_fkey', 'assignments_restaurant_id_booking_id_fkey', 'assignments_hold_own',
             'merge_groups_restaurant_id_assignment_id_fkey', 'booking_history_restaurant_id_booking_id_fkey',
             'table_adjacency_restaurant_id_table_a_fkey', 'table_adjacency_restaurant_id_table_b_fkey',
-            'tables_restaurant_id_zone_id_fkey', 'bookings_restaurant_id_zone_id_fkey'
+            'tables_restaurant_id_zone_id_fkey', 'bookings_restaurant_id_zone_id_fkey', 'assignments_one_active',
+            'idempotency_ledger_pkey', 'capacity_outbox_order', 'capacity_outbox_once'
         ]
     ) AS n (name)
     WHERE n.name NOT IN (SELECT r.name FROM rules AS r)

@@ -125,6 +125,23 @@ FROM broken AS b
 ORDER BY b.restaurant_id, b.hold_id, b.assignment_id
 LIMIT $2;
 
+-- name: queued_bookings_have_jobs
+-- A booking that is left to the worker has its job, which has not ended but by a decision to give it no tables.
+SELECT
+    count(*) OVER () AS violations,
+    b.restaurant_id,
+    b.booking_id,
+    'the booking is pending_allocation, its job '
+    || CASE WHEN j.state IS NULL THEN 'missing' ELSE j.state || ' with ' || coalesce(j.outcome, 'no decision') END AS message
+FROM bookings AS b
+LEFT JOIN auto_assign_jobs AS j ON b.restaurant_id = j.restaurant_id AND b.booking_id = j.booking_id
+WHERE
+    ($1::uuid [] IS NULL OR b.restaurant_id = any($1))
+    AND b.status = 'pending_allocation'
+    AND (j.state IN ('queued', 'waiting') OR j.outcome IN ('refused', 'gave_up')) IS NOT TRUE
+ORDER BY b.restaurant_id, b.booking_id
+LIMIT $2;
+
 -- name: history_complete
 -- A booking's history has every revision from 1 to the booking's own, each a step that a booking can take from the status
 -- that the one before it came to, and ends with the booking's status.

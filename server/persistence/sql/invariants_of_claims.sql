@@ -112,14 +112,19 @@ ORDER BY b.restaurant_id, b.assignment_id
 LIMIT $2;
 
 -- name: holds_match_claims
--- A live hold and its booking's assignment claim every held table for the whole window; a hold that ended claims none.
+-- A live hold is of a booking that may still get tables, and claims every held table for the whole window together with that
+-- booking's assignment; a hold that ended claims none.
 WITH broken AS MATERIALIZED (
     SELECT
         h.restaurant_id,
         h.booking_id,
         h.hold_id,
         t.table_id,
-        'the hold is live, but the table is not claimed for its whole window' AS message
+        CASE
+            WHEN b.status IN ('pending', 'pending_allocation', 'confirmed')
+                THEN 'the hold is live, but the table is not claimed for its whole window'
+            ELSE 'the hold is live, but its booking is ' || coalesce(b.status, 'missing')
+        END AS message
     FROM holds AS h
     LEFT JOIN bookings AS b ON h.restaurant_id = b.restaurant_id AND h.booking_id = b.booking_id
     CROSS JOIN unnest(h.table_ids) AS t (table_id)
@@ -127,13 +132,16 @@ WITH broken AS MATERIALIZED (
         ($1::uuid [] IS NULL OR h.restaurant_id = any($1))
         AND h.state = 'active'
         AND h.expires_at > clock_timestamp()
-        AND NOT (
-            SELECT coalesce(range_agg(c.during), '{}') @> tstzrange(h.window_start, h.window_end)
-            FROM table_claims AS c
-            WHERE
-                c.restaurant_id = h.restaurant_id
-                AND c.table_id = t.table_id
-                AND (c.hold_id = h.hold_id OR c.assignment_id = b.assignment_id)
+        AND (
+            b.status IN ('pending', 'pending_allocation', 'confirmed') IS NOT TRUE
+            OR NOT (
+                SELECT coalesce(range_agg(c.during), '{}') @> tstzrange(h.window_start, h.window_end)
+                FROM table_claims AS c
+                WHERE
+                    c.restaurant_id = h.restaurant_id
+                    AND c.table_id = t.table_id
+                    AND (c.hold_id = h.hold_id OR c.assignment_id = b.assignment_id)
+            )
         )
     UNION ALL
     SELECT

@@ -1,5 +1,6 @@
 -- name: floor_known
--- Every table and zone that something names is there, on the floor or taken off it.
+-- Every table and zone that something names is there, on the floor or taken off it, and a restaurant goes by its last
+-- policy.
 WITH named AS (
     SELECT
         c.restaurant_id,
@@ -99,6 +100,23 @@ broken AS MATERIALIZED (
     FROM bookings AS b
     LEFT JOIN zones AS z ON b.restaurant_id = z.restaurant_id AND b.zone_id = z.zone_id
     WHERE ($1::uuid [] IS NULL OR b.restaurant_id = any($1)) AND b.zone_id IS NOT NULL AND z.zone_id IS NULL
+    UNION ALL
+    SELECT
+        r.restaurant_id,
+        NULL AS booking_id,
+        NULL AS hold_id,
+        NULL AS assignment_id,
+        NULL AS block_id,
+        '{}' AS table_ids,
+        'the restaurant goes by policy version ' || r.policy_version || ', the last one there is is ' || p.last_version
+        AS message
+    FROM restaurants AS r
+    CROSS JOIN LATERAL (
+        SELECT coalesce(max(s.policy_version), 0) AS last_version
+        FROM service_policies AS s
+        WHERE s.restaurant_id = r.restaurant_id
+    ) AS p
+    WHERE ($1::uuid [] IS NULL OR r.restaurant_id = any($1)) AND r.policy_version <> p.last_version
 )
 
 SELECT

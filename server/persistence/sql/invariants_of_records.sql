@@ -3,7 +3,7 @@
 -- no event waits behind what counts as delivered.
 -- Most restaurants are right as a whole; only the others are looked at version by version. Versions are left out up to
 -- the one up to which delivered events were deleted.
--- A version's events are numbered from 1, so the first ones are counted and the others are held against them.
+-- A version's events are numbered from 1, so the first ones are counted and each other is held against the one before it.
 WITH summed AS (
     SELECT
         o.restaurant_id,
@@ -22,7 +22,7 @@ mixed AS (
     SELECT DISTINCT o.restaurant_id
     FROM capacity_outbox AS o
     LEFT JOIN capacity_outbox AS f
-        ON o.restaurant_id = f.restaurant_id AND o.floor_version = f.floor_version AND f.position = 1
+        ON o.restaurant_id = f.restaurant_id AND o.floor_version = f.floor_version AND o.position - 1 = f.position
     LEFT JOIN outbox_streams AS s ON o.restaurant_id = s.restaurant_id
     WHERE
         ($1::uuid [] IS NULL OR o.restaurant_id = any($1))
@@ -59,6 +59,8 @@ broken AS MATERIALIZED (
         CASE
             WHEN v.floor_version > s.floor_version OR v.floor_version < 1 THEN ' has events, but was never reached'
             WHEN count(o.id) = 0 THEN ' has no event'
+            WHEN count(DISTINCT o.idempotency_key) = 1
+                THEN ' has ' || count(o.id) || ' events, of which the last is number ' || max(o.position)
             ELSE ' has events of ' || count(DISTINCT o.idempotency_key) || ' requests'
         END AS problem
     FROM suspicious AS s
@@ -70,7 +72,10 @@ broken AS MATERIALIZED (
     ) AS v
     LEFT JOIN capacity_outbox AS o ON s.restaurant_id = o.restaurant_id AND v.floor_version = o.floor_version
     GROUP BY s.restaurant_id, s.floor_version, v.floor_version
-    HAVING v.floor_version NOT BETWEEN 1 AND s.floor_version OR count(DISTINCT o.idempotency_key) <> 1
+    HAVING
+        v.floor_version NOT BETWEEN 1 AND s.floor_version
+        OR count(DISTINCT o.idempotency_key) <> 1
+        OR count(o.id) <> max(o.position)
     UNION ALL
     SELECT
         r.restaurant_id,
@@ -104,7 +109,8 @@ ORDER BY b.restaurant_id, b.floor_version
 LIMIT $2;
 
 -- name: changes_audited
--- Every floor version of a restaurant, from 1 to the present one, is in its audit log, and no other is.
+-- Every floor version of a restaurant, from 1 to the present one, is in its audit log, and no other is; the bookings and
+-- blocks that it says were made are there, because they go together with their entries.
 -- Most restaurants are right as a whole; only the others are looked at version by version. Versions are left out up to
 -- the one up to which entries were deleted.
 WITH logged AS (
@@ -148,11 +154,28 @@ suspicious AS (
         )
 ),
 
+made AS (
+    SELECT
+        l.restaurant_id,
+        l.floor_version,
+        CASE WHEN l.resource = 'booking' THEN l.resource_id END AS booking_id,
+        CASE WHEN l.resource = 'block' THEN l.resource_id END AS block_id
+    FROM audit_log AS l
+    WHERE
+        ($1::uuid [] IS NULL OR l.restaurant_id = any($1))
+        AND (l.resource, l.action) IN (('booking', 'create'), ('block', 'block'))
+),
+
 broken AS MATERIALIZED (
     SELECT
         s.restaurant_id,
         v.floor_version,
-        v.floor_version NOT BETWEEN 1 AND s.floor_version AS unknown
+        NULL::uuid AS booking_id,
+        NULL::uuid AS block_id,
+        CASE
+            WHEN v.floor_version BETWEEN 1 AND s.floor_version THEN ' is not in the audit log'
+            ELSE ' is audited, but was never reached'
+        END AS problem
     FROM suspicious AS s
     CROSS JOIN LATERAL (
         SELECT generate_series(s.audit_version + 1, s.floor_version) AS floor_version
@@ -166,19 +189,41 @@ broken AS MATERIALIZED (
             SELECT FROM audit_log AS l
             WHERE l.restaurant_id = s.restaurant_id AND l.floor_version = v.floor_version
         )
+    UNION ALL
+    SELECT
+        r.restaurant_id,
+        m.audit_version AS floor_version,
+        NULL AS booking_id,
+        NULL AS block_id,
+        ' counts as cleared away, but was never reached' AS problem
+    FROM restaurants AS r
+    INNER JOIN history_cleared AS m ON r.restaurant_id = m.restaurant_id
+    WHERE ($1::uuid [] IS NULL OR r.restaurant_id = any($1)) AND m.audit_version > r.floor_version
+    UNION ALL
+    SELECT
+        m.restaurant_id,
+        m.floor_version,
+        m.booking_id,
+        m.block_id,
+        ' made a ' || CASE WHEN m.block_id IS NULL THEN 'booking' ELSE 'block' END || ' that is not there' AS problem
+    FROM made AS m
+    LEFT JOIN bookings AS b ON m.restaurant_id = b.restaurant_id AND m.booking_id = b.booking_id
+    LEFT JOIN blocks AS k ON m.restaurant_id = k.restaurant_id AND m.block_id = k.block_id
+    WHERE b.booking_id IS NULL AND k.block_id IS NULL
 )
 
 SELECT
     count(*) OVER () AS violations,
     b.restaurant_id,
-    'floor version ' || b.floor_version
-    || CASE WHEN b.unknown THEN ' is audited, but was never reached' ELSE ' is not in the audit log' END AS message
+    b.booking_id,
+    b.block_id,
+    'floor version ' || b.floor_version || b.problem AS message
 FROM broken AS b
 ORDER BY b.restaurant_id, b.floor_version
 LIMIT $2;
 
 -- name: ledger_matches_state
--- What recorded answers say was held or assigned is there, for as long as they count.
+-- What recorded answers say was held or assigned is there with the same tables, for as long as they count.
 -- Of a booking whose last table is taken away nothing is left, and the answer names no assignment.
 WITH answered AS NOT MATERIALIZED (
     SELECT
@@ -200,11 +245,12 @@ WITH answered AS NOT MATERIALIZED (
         )
 ),
 
-missing AS (
+wrong AS (
     SELECT
         n.method,
         n.request_id,
-        n.made
+        n.made,
+        r.restaurant_id IS NULL AS missing
     FROM answered AS n
     LEFT JOIN holds AS h
         ON
@@ -212,12 +258,13 @@ missing AS (
             AND (n.made ->> 'hold_id')::uuid = h.hold_id
             AND (n.made ->> 'booking_id')::uuid = h.booking_id
     LEFT JOIN restaurants AS r ON h.restaurant_id = r.restaurant_id AND n.tenant_id = r.tenant_id
-    WHERE n.holds AND r.restaurant_id IS NULL
+    WHERE n.holds AND (r.restaurant_id IS NULL OR n.made -> 'table_ids' <> to_jsonb(h.table_ids))
     UNION ALL
     SELECT
         n.method,
         n.request_id,
-        n.made
+        n.made,
+        r.restaurant_id IS NULL AS missing
     FROM answered AS n
     LEFT JOIN assignments AS a
         ON
@@ -225,7 +272,10 @@ missing AS (
             AND (n.made ->> 'assignment_id')::uuid = a.assignment_id
             AND (n.made ->> 'booking_id')::uuid = a.booking_id
     LEFT JOIN restaurants AS r ON a.restaurant_id = r.restaurant_id AND n.tenant_id = r.tenant_id
-    WHERE NOT n.holds AND n.made ->> 'assignment_id' IS NOT NULL AND r.restaurant_id IS NULL
+    WHERE
+        NOT n.holds
+        AND n.made ->> 'assignment_id' IS NOT NULL
+        AND (r.restaurant_id IS NULL OR n.made -> 'table_ids' <> to_jsonb(a.table_ids))
 ),
 
 broken AS MATERIALIZED (
@@ -235,8 +285,9 @@ broken AS MATERIALIZED (
         (m.made ->> 'hold_id')::uuid AS hold_id,
         (m.made ->> 'assignment_id')::uuid AS assignment_id,
         m.method,
-        m.request_id
-    FROM missing AS m
+        m.request_id,
+        m.missing
+    FROM wrong AS m
     WHERE $1::uuid [] IS NULL OR (m.made ->> 'restaurant_id')::uuid = any($1)
 )
 
@@ -246,7 +297,8 @@ SELECT
     b.booking_id,
     b.hold_id,
     b.assignment_id,
-    b.method || ' ' || b.request_id || ' answered with what is not there' AS message
+    b.method || ' ' || b.request_id || ' answered with '
+    || CASE WHEN b.missing THEN 'what is not there' ELSE 'other tables' END AS message
 FROM broken AS b
 ORDER BY b.restaurant_id, b.request_id
 LIMIT $2;

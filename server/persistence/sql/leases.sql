@@ -21,17 +21,12 @@ SELECT
     END AS leads;
 
 -- name: adopt_restaurants
--- Gives restaurants that have no stream yet one; says how many.
-WITH adopted AS (
-    INSERT INTO outbox_streams (restaurant_id)
-    SELECT r.restaurant_id
-    FROM restaurants AS r
-    WHERE NOT EXISTS (SELECT FROM outbox_streams AS s WHERE s.restaurant_id = r.restaurant_id)
-    ON CONFLICT (restaurant_id) DO NOTHING
-    RETURNING restaurant_id
-)
-
-SELECT count(*) AS adopted FROM adopted;
+-- Gives restaurants that have no stream yet one.
+INSERT INTO outbox_streams (restaurant_id)
+SELECT r.restaurant_id
+FROM restaurants AS r
+WHERE NOT EXISTS (SELECT FROM outbox_streams AS s WHERE s.restaurant_id = r.restaurant_id)
+ON CONFLICT (restaurant_id) DO NOTHING;
 
 -- name: claim_streams
 -- Leases up to $4 streams that have something to deliver, the longest unserved first, and reads up to $5 events of each.

@@ -16,7 +16,7 @@ SELECT to_regclass('public.schema_migrations') IS NOT NULL AS ledger_exists;
 
 -- name: list_applied
 -- Every applied migration in order.
-SELECT version, name, checksum, applied_at, duration_ms
+SELECT version, name, checksum
 FROM public.schema_migrations
 ORDER BY version;
 

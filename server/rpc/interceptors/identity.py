@@ -33,16 +33,14 @@ class IdentityInterceptor(UnaryInterceptor):
 
     async def around(self, path: str, proceed: Proceed, request: Any, context: Context) -> Any:
         caller = self._source.resolve(context.invocation_metadata() or ())
-        note = current_note.get(None)
-        if note is not None:
-            note.caller = caller
+        current_note.get().caller = caller
         _require_scope(path, caller)
         if path in STREAMS:
             # grpc itself ends a stream whose caller has set a deadline.
-            current_call.set(Call(path, caller, self._deadlines.deadline(None)))
+            current_call.set(Call(caller, self._deadlines.deadline(None)))
             return await proceed(request, context)
         deadline = self._deadlines.deadline(context.time_remaining())
-        current_call.set(Call(path, caller, deadline))
+        current_call.set(Call(caller, deadline))
         try:
             async with asyncio.timeout(deadline.remaining_s()) as running:
                 return await proceed(request, context)

@@ -12,12 +12,12 @@ from server.rpc.fields import reading
 from server.rpc.messages.auto_assign import NEXT_STEPS, OUTCOMES, attempt_message
 from server.rpc.messages.checks import put_check, reason_message
 from server.rpc.messages.claims import texts
-from server.rpc.messages.enums import numbers
+from server.rpc.messages.enums import numbers, words_of
 from server.rpc.messages.time import instant_message
 
 ORDERS_READ: Mapping[int, BatchOrder] = {
     pb.AUTO_ASSIGN_ORDER_UNSPECIFIED: BatchOrder.TIME,
-    **{number: order for order, number in numbers(BatchOrder, pb.AutoAssignOrder).items()},
+    **words_of(numbers(BatchOrder, pb.AutoAssignOrder)),
 }
 
 

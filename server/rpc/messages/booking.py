@@ -1,7 +1,5 @@
 """Bookings and what parties want."""
 
-from collections.abc import Mapping
-
 from maitred.v1 import booking_pb2, booking_service_pb2
 from server.domain.auto_assign_job import AutoAssignJob, JobOutcome, JobState, Trigger
 from server.domain.booking import Booking, BookingAction, BookingChange, BookingStatus, Party
@@ -19,18 +17,16 @@ from server.orchestrator.read_bookings import BookingFound, BookingQuestion, Boo
 from server.orchestrator.transition_booking import TransitionBookingCommand
 from server.rpc.fields import Fields, reading
 from server.rpc.messages.checks import reason_message
-from server.rpc.messages.enums import numbers
+from server.rpc.messages.enums import numbers, words_of
 from server.rpc.messages.time import duration_message, instant_message, set_instant
 from server.rpc.page_token import ListKey, page_token
 
 STATUSES = numbers(BookingStatus, booking_pb2.BookingStatus)
-STATUSES_READ: Mapping[int, BookingStatus] = {number: status for status, number in STATUSES.items()}
+STATUSES_READ = words_of(STATUSES)
 JOB_STATES = numbers(JobState, booking_pb2.AutoAssignJobState)
 JOB_OUTCOMES = numbers(JobOutcome, booking_pb2.AutoAssignJobOutcome)
 JOB_TRIGGERS = numbers(Trigger, booking_pb2.AutoAssignTrigger)
-ACTIONS_READ: Mapping[int, BookingAction] = {
-    number: action for action, number in numbers(BookingAction, booking_pb2.BookingAction).items()
-}
+ACTIONS_READ = words_of(numbers(BookingAction, booking_pb2.BookingAction))
 
 
 def read_party(fields: Fields) -> Party:

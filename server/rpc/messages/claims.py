@@ -1,19 +1,19 @@
 """Holds, assignments and blocks: everything that claims tables, in the contract's form."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from uuid import UUID
 
 from maitred.v1 import assignment_pb2, inventory_pb2
 from server.domain.claims import Assignment, AssignmentState, Block, BlockCause, Hold, HoldState
 from server.rpc.messages.checks import reason_messages
-from server.rpc.messages.enums import numbers
+from server.rpc.messages.enums import numbers, words_of
 from server.rpc.messages.time import instant_message
 
 HOLD_STATES = numbers(HoldState, assignment_pb2.HoldState)
-HOLD_STATES_READ: Mapping[int, HoldState] = {number: state for state, number in HOLD_STATES.items()}
+HOLD_STATES_READ = words_of(HOLD_STATES)
 ASSIGNMENT_STATES = numbers(AssignmentState, assignment_pb2.AssignmentState)
 BLOCK_CAUSES = numbers(BlockCause, inventory_pb2.BlockCause)
-BLOCK_CAUSES_READ: Mapping[int, BlockCause] = {number: cause for cause, number in BLOCK_CAUSES.items()}
+BLOCK_CAUSES_READ = words_of(BLOCK_CAUSES)
 
 
 def texts(ids: Iterable[UUID]) -> list[str]:

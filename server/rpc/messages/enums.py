@@ -22,3 +22,8 @@ def numbers(words: type[WordT], contract: ContractEnum[NumberT_co]) -> Mapping[W
     """The contract's value of each word, which is called as the word is, behind the prefix of its enum."""
     prefix = contract.DESCRIPTOR.values[0].name.removesuffix("UNSPECIFIED")
     return {word: contract.Value(prefix + word.name) for word in words}
+
+
+def words_of(numbers: Mapping[WordT, int]) -> Mapping[int, WordT]:
+    """The word for each of the contract's values."""
+    return {number: word for word, number in numbers.items()}

@@ -41,7 +41,7 @@ from server.errors import Reason
 from server.orchestrator.put_service_policy import PolicyPut, PutServicePolicyCommand
 from server.rpc.fields import Fields, reading
 from server.rpc.messages.checks import REASONS, reason_messages
-from server.rpc.messages.enums import numbers
+from server.rpc.messages.enums import numbers, words_of
 from server.rpc.messages.time import duration_message
 
 DEFAULTS = ServicePolicy(())
@@ -51,12 +51,12 @@ DAYS_READ: Mapping[int, int] = {day: day for day in range(1, WEEK + 1)}
 MODES = numbers(AdjacencyMode, pb.AdjacencyMode)
 MODES_READ: Mapping[int, AdjacencyMode] = {
     pb.ADJACENCY_MODE_UNSPECIFIED: DEFAULTS.combinations.adjacency_mode,
-    **{number: mode for mode, number in MODES.items()},
+    **words_of(MODES),
 }
 ENGINES = numbers(PlanEngine, pb.PlanEngine)
 ENGINES_READ: Mapping[int, PlanEngine] = {
     pb.PLAN_ENGINE_UNSPECIFIED: DEFAULTS.engine,
-    **{number: engine for engine, number in ENGINES.items()},
+    **words_of(ENGINES),
 }
 RELAXATIONS_READ: Mapping[int, Reason] = {REASONS[reason]: reason for reason in RELAXABLE}
 
