@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from server.persistence.embedded import EmbeddedPostgresError, launcher
-from server.persistence.embedded.account import Account, choose_account, ending_with_us, shared_copy
+from server import launcher
+from server.launcher import ending_with_us
+from server.persistence.embedded import EmbeddedPostgresError
+from server.persistence.embedded.account import Account, choose_account, shared_copy
 from tests.support.postgres import scratch_directory
 
 ROOT_LENDS = pytest.mark.skipif(os.geteuid() != 0, reason="only root lends an account")
