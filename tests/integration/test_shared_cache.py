@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from redis.asyncio.connection import SSLConnection
 
 from server.bootstrap import serving
 from server.cache import shared as cache_module
@@ -62,6 +63,22 @@ async def test_the_address_names_the_user_or_nobody(user: str, redis: TestRedis)
     await cache.put(KEY, INVENTORY)
     assert await cache.get(KEY) == INVENTORY
     await cache.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "place", "tls"),
+    [
+        ("redis://", ("127.0.0.1", 6_379, 0), False),
+        ("rediss://cache.example:7000/3", ("cache.example", 7_000, 3), True),
+    ],
+)
+async def test_the_address_names_host_port_number_and_whether_it_is_encrypted(
+    url: str, place: tuple[str, int, int], tls: bool
+) -> None:
+    pool = cache_module._opened(url, 60.0).client.connection_pool
+    asked = pool.connection_kwargs
+    assert (asked["host"], asked["port"], asked["db"]) == place
+    assert issubclass(pool.connection_class, SSLConnection) is tls
 
 
 async def test_a_document_goes_by_itself_after_a_while(redis: TestRedis) -> None:
