@@ -22,7 +22,7 @@ from maitred_client import AsyncMaitredClient
 from maitred_client.messages import ListRestaurantsRequest
 from server.bootstrap import StartError
 from server.config import Settings, as_environment, load_settings
-from server.processes import server_process
+from server.processes import child, server_process
 from server.processes.port import require_free_port, reserved_port
 from server.processes.server_process import ServerProcess
 from server.processes.supervisor import OVERTIME_S, ServerProcesses, _of_each, several_serving
@@ -226,6 +226,19 @@ def test_they_share_the_connections_and_transactions_of_one_but_each_has_the_lea
     shared = _of_each(settings, "postgresql://a:b@c/d", 7)
     assert (shared.pool_size_max, shared.groups_max, shared.port) == (each, 2, 7)
     assert shared.database_url == SecretStr("postgresql://a:b@c/d")
+
+
+@pytest.mark.parametrize(("port", "own"), [(9_100, "9102"), (0, "0"), (None, "None")])
+async def test_each_shows_its_measurements_at_a_port_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, port: int | None, own: str
+) -> None:
+    def ask_for(port: int | None) -> None:
+        raise StartError(str(port))
+
+    monkeypatch.setattr(child, "show_measurements", ask_for)
+    settings = load_settings(database_url="postgresql://a:b@c/d", metrics_port=port)
+    with pytest.raises(StartError, match=f"^{own}$"):
+        await child._serve(settings, 2)
 
 
 class Busy(ServerProcess):

@@ -15,6 +15,7 @@ from server.persistence.migrator import (
     State,
     read_migrations,
 )
+from server.persistence.migrator import migrator as migrator_module
 from server.persistence.migrator.migrator import QUERIES
 from tests.support.postgres import TestServer, postgres_forms, running_postgres
 
@@ -66,6 +67,16 @@ async def test_status_and_check_change_nothing(
     assert [found.state for found in await migrator.status()] == [State.PENDING]
     await migrator.check()
     assert await connection.fetchval("SELECT to_regclass('schema_migrations')") is None
+
+
+async def test_a_record_that_is_not_ours_is_told(
+    url: str, connection: "asyncpg.Connection[asyncpg.Record]", tmp_path: Path
+) -> None:
+    await connection.execute("CREATE TABLE schema_migrations (id integer)")
+    migrator = Migrator(url, write(tmp_path, FIRST))
+    for look in (migrator.status, migrator.check, migrator.up):
+        with pytest.raises(MigrationError, match="the record of the database's migrations is out of reach"):
+            await look()
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
@@ -143,6 +154,20 @@ async def test_a_file_that_fails_leaves_nothing_and_those_before_it_stay(
     ]
 
 
+async def test_a_table_that_stays_locked_ends_a_migration_with_what_to_do(
+    url: str,
+    connection: "asyncpg.Connection[asyncpg.Record]",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(migrator_module, "_LOCK_TIMEOUT_MS", 10)
+    await connection.execute(FIRST)
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE tea")
+        with pytest.raises(MigrationError, match=r"Something held a lock on a table.*run it again when"):
+            await Migrator(url, write(tmp_path, "ALTER TABLE tea ADD COLUMN kind text;\n")).up()
+
+
 async def test_an_error_names_the_line_of_the_file(url: str, tmp_path: Path) -> None:
     with pytest.raises(MigrationError, match="line 3"):
         await Migrator(url, write(tmp_path, FIRST + "SELECT nonsense FROM tea;\n")).up()
@@ -157,6 +182,21 @@ async def test_a_file_may_opt_out_of_its_transaction(
     assert await connection.fetchval(
         "SELECT indisvalid FROM pg_index WHERE indexrelid = 'tea_by_id'::regclass"
     )
+
+
+@pytest.mark.parametrize(
+    ("opening", "limits"), [("", ("5s", "10min")), ("-- maitred: no-transaction\n", ("0", "6h"))]
+)
+async def test_a_schema_change_waits_briefly_for_locks_and_an_index_as_long_as_it_takes(
+    url: str,
+    connection: "asyncpg.Connection[asyncpg.Record]",
+    tmp_path: Path,
+    opening: str,
+    limits: tuple[str, str],
+) -> None:
+    seen = "SELECT current_setting('lock_timeout') AS lock, current_setting('statement_timeout') AS statement"
+    await Migrator(url, write(tmp_path, f"{opening}CREATE TABLE seen AS {seen};\n")).up()
+    assert tuple(*await connection.fetch("SELECT * FROM seen")) == limits
 
 
 async def test_an_index_that_was_never_finished_is_reported(

@@ -2,6 +2,10 @@
 
 from collections.abc import Iterator
 
+import pytest
+
+from server.config import load_settings
+from server.diagnosis import diagnose
 from server.persistence.invariants import LOOKING
 from tests.support.database import Connection, connected
 
@@ -88,3 +92,15 @@ async def test_only_the_constraint_as_it_was_made_refuses_overlaps(database_url:
         assert await said(connection, "overlap_refused", "SET LOCAL quote_all_identifiers = on") == []
         for name, statements in WEAKER.items():
             assert len(await said(connection, "overlap_refused", *statements)) == 1, name
+
+
+@pytest.mark.parametrize("weaker", ["gone", "of some claims", "of another name"])
+async def test_the_doctor_finds_a_constraint_that_keeps_no_tables_apart(
+    database_url: str, weaker: str
+) -> None:
+    async with connected(database_url) as connection:
+        for statement in WEAKER[weaker]:
+            await connection.execute(statement)
+    found = {each.name: each for each in await diagnose(load_settings(database_url=database_url))}
+    assert not found["no table twice"].ok
+    assert ("NOT refused" in found["no table twice"].detail) is (weaker != "of another name")

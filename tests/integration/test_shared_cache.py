@@ -1,11 +1,16 @@
 """Floors in a real Redis: shared between processes, never wrong, and never in the way when it is not there."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import UUID
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from redis.asyncio.connection import SSLConnection
 
 from server.bootstrap import serving
+from server.cache import shared as cache_module
 from server.cache.inventories import Key
 from server.cache.shared import SharedInventories
 from server.config import Settings, load_settings
@@ -60,6 +65,22 @@ async def test_the_address_names_the_user_or_nobody(user: str, redis: TestRedis)
     await cache.close()
 
 
+@pytest.mark.parametrize(
+    ("url", "place", "tls"),
+    [
+        ("redis://", ("127.0.0.1", 6_379, 0), False),
+        ("rediss://cache.example:7000/3", ("cache.example", 7_000, 3), True),
+    ],
+)
+async def test_the_address_names_host_port_number_and_whether_it_is_encrypted(
+    url: str, place: tuple[str, int, int], tls: bool
+) -> None:
+    pool = cache_module._opened(url, 60.0).client.connection_pool
+    asked = pool.connection_kwargs
+    assert (asked["host"], asked["port"], asked["db"]) == place
+    assert issubclass(pool.connection_class, SSLConnection) is tls
+
+
 async def test_a_document_goes_by_itself_after_a_while(redis: TestRedis) -> None:
     cache = shared(redis)
     await cache.put(KEY, INVENTORY)
@@ -96,6 +117,22 @@ async def test_a_garbled_document_is_none(redis: TestRedis) -> None:
         await client.set(name, b'{"inventory_version": "three"}')
     assert await cache.get(KEY) is None
     await cache.close()
+
+
+@pytest.mark.parametrize(("rest_s", "asked"), [(3_600.0, 1), (-1.0, 3)])
+@pytest.mark.parametrize("puts", [False, True])
+async def test_a_redis_that_is_away_is_left_alone_for_a_while(
+    rest_s: float, asked: int, puts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "REST_S", rest_s)
+    reader = InMemoryMetricReader()
+    cache = SharedInventories("redis://127.0.0.1:1", 60.0, CacheMetrics(MeterProvider([reader])))
+    cache.on_channel("cluster.1.7")
+    for _ in range(3):
+        await (cache.put(KEY, INVENTORY) if puts else cache.get(KEY))
+    data: Any = reader.get_metrics_data()
+    (failures,) = data.resource_metrics[0].scope_metrics[0].metrics
+    assert (failures.name, failures.data.data_points[0].value) == ("maitred.cache.failures", asked)
 
 
 async def test_a_redis_that_is_away_is_no_error(redis: TestRedis) -> None:

@@ -146,3 +146,10 @@ async def test_who_asks_about_what_somebody_has_locked_and_may_not_wait_for_it_i
             ):
                 await refused(question, StoreContentionError)
         assert (await client.get_floor(GetFloorRequest(restaurant_id=here))).floor.tables
+
+
+async def test_a_server_that_has_stopped_looks_after_its_database_no_more(database_url: str) -> None:
+    before = asyncio.all_tasks()
+    async with serving(load_settings(port=0, log_level="error"), database_url):
+        assert asyncio.all_tasks() - before
+    assert asyncio.all_tasks() - before == set()

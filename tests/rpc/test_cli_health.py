@@ -6,8 +6,10 @@ from unittest.mock import AsyncMock
 import pytest
 
 from server import diagnosis
+from server.bootstrap import Database
 from server.cli.failures import ExitCode
 from server.config import load_settings
+from server.persistence.inspection import DatabaseFacts
 from server.rpc.health import HealthAnswer
 from tests.conftest import Served
 from tests.support.database import connected
@@ -62,6 +64,17 @@ async def test_the_doctor_knows_a_server_that_does_not_serve_from_none(
     server = {finding.name: finding for finding in await diagnosis.diagnose(settings)}["server"]
     assert not server.ok
     assert remedy in server.remedy
+
+
+@pytest.mark.parametrize(("ahead_s", "ok"), [(0.9, True), (1.1, False), (-0.9, True), (-1.1, False)])
+async def test_the_doctor_finds_clocks_that_differ_whichever_is_ahead(
+    ahead_s: float, ok: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = DatabaseFacts("16.1", False, "", ahead_s, ())
+    monkeypatch.setattr(diagnosis, "database_facts", AsyncMock(return_value=facts))
+    monkeypatch.setattr(diagnosis, "migration_check", AsyncMock(return_value=()))
+    found = await diagnosis._database_findings(load_settings(), Database("", "16.1", "configured"))
+    assert {each.name: each.ok for each in found}["clock"] is ok
 
 
 async def break_the_sweeper(url: str) -> None:

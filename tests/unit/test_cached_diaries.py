@@ -117,6 +117,19 @@ async def test_twenty_who_miss_at_once_make_one_reading() -> None:
     assert len(database.readings) == 1
 
 
+async def test_restaurants_and_days_are_read_side_by_side() -> None:
+    database = Database(gate=asyncio.Event())
+    assert database.gate is not None
+    cache = database.cache()
+    wanted = ((A, EVENING), (B, EVENING), (A, NIGHT))
+    asked = [asyncio.create_task(cache.covering(at(each, 1), span)) for each, span in wanted]
+    async with asyncio.timeout(30):
+        while len(database.readings) < len(wanted):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0)
+    database.gate.set()
+    await asyncio.gather(*asked)
+
+
 async def test_the_restaurant_used_longest_ago_goes_first_when_there_are_too_many_claims() -> None:
     database = Database(claims=tuple(map(claimed, range(1, 5))))
     cache = database.cache(claims_max=10)

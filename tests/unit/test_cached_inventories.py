@@ -86,6 +86,17 @@ async def test_twenty_who_miss_at_once_make_one_load() -> None:
     assert counted.counts() == {"lookups miss": 20, "loads database": 1}
 
 
+async def test_restaurants_are_loaded_side_by_side() -> None:
+    counted, database = Counted(), Database(gate=asyncio.Event())
+    assert database.gate is not None
+    asked = [asyncio.create_task(counted.cache.prepared(at(each), database)) for each in (A, B)]
+    async with asyncio.timeout(PATIENCE_S):
+        while database.loads != [A, B]:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0)
+    database.gate.set()
+    await asyncio.gather(*asked)
+
+
 async def test_who_has_a_connection_waits_for_nobody_who_needs_one() -> None:
     counted, waiting, connected = Counted(), Database(gate=asyncio.Event()), Database(has_connection=True)
     assert waiting.gate is not None
@@ -122,8 +133,12 @@ async def test_another_version_is_another_entry() -> None:
 
 async def test_what_is_newer_than_asked_for_is_kept_as_what_it_is() -> None:
     counted, database = Counted(), Database({A: 5})
+    assert await counted.cache.known(at(A, 5)) is None
     assert await ask(counted.cache, database, [at(A, 4), at(A, 5)]) == [5, 5]
     assert database.loads == [A]
+    known = await counted.cache.known(at(A, 5))
+    assert known is not None
+    assert known.inventory_version == 5
 
 
 async def test_the_least_recently_used_gives_way() -> None:
@@ -146,6 +161,14 @@ async def test_one_restaurant_can_be_forgotten() -> None:
     await counted.cache.forget(A)
     await ask(counted.cache, database, [at(A), at(B)])
     assert database.loads == [A, B, A]
+
+
+async def test_what_is_old_is_loaded_again() -> None:
+    cache, database = CachedInventories(CacheLimits(10, 1e-9), CacheMetrics()), Database()
+    async with asyncio.timeout(PATIENCE_S):
+        while database.loads != [A, A]:
+            await ask(cache, database, [at(A)])
+            await asyncio.sleep(0)
 
 
 async def test_a_gap_flushes_everything() -> None:
@@ -202,7 +225,9 @@ async def test_what_is_announced_is_loaded_ahead_where_the_restaurant_is_in_use(
 
 
 async def test_an_old_announcement_does_not_drop_what_is_newer() -> None:
-    counted, database = Counted(), Database({A: 3})
+    counted, database = Counted(), Database()
+    await ask(counted.cache, database, [at(A, 1)])
+    database.versions[A] = 3
     await ask(counted.cache, database, [at(A, 3)])
     assert not counted.cache.outdated(Announcement(A, 5, 2, 1))
     assert not counted.cache.outdated(Announcement(A, 6, 3, 1))

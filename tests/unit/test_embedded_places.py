@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from server.persistence.embedded import EmbeddedPostgres, EmbeddedPostgresError, installation, postmaster
+from server.persistence.embedded import (
+    EmbeddedPostgres,
+    EmbeddedPostgresError,
+    installation,
+    layout,
+    postmaster,
+)
 from server.persistence.embedded.account import Account
 from server.persistence.embedded.installation import Installation, find_installation
 from server.persistence.embedded.layout import socket_dir_of
@@ -35,6 +41,31 @@ def test_the_newest_that_is_new_enough_is_taken(tmp_path: Path, monkeypatch: pyt
         installed(tmp_path, folder, version)
     found = find_installation()
     assert (found.version, found.source, found.bin_dir) == ("16.10", "distribution", tmp_path / "b" / "bin")
+
+
+def test_what_cannot_be_taken_is_named_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installation, "_DISTRIBUTION_ROOT", tmp_path)
+    monkeypatch.setenv("PATH", "/nowhere")
+    for folder in ("half", "broken", "odd"):
+        installed(tmp_path, folder, "15.9")
+    (tmp_path / "half" / "bin" / "initdb").unlink()
+    (tmp_path / "broken" / "bin" / "postgres").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "odd" / "bin" / "postgres").write_text("#!/bin/sh\n")
+    with pytest.raises(EmbeddedPostgresError) as refused:
+        find_installation("distribution")
+    for reason in ("half/bin has no initdb", "broken/bin does not run", "odd/bin is silent about"):
+        assert f"{tmp_path}/{reason}" in str(refused.value)
+
+
+def test_one_on_the_path_is_taken_where_it_really_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "_DISTRIBUTION_ROOT", tmp_path / "none")
+    monkeypatch.setenv("PATH", str(tmp_path / "links"))
+    installed(tmp_path, "real", "15.9")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "postgres").symlink_to(tmp_path / "real" / "bin" / "postgres")
+    assert find_installation("distribution").bin_dir == tmp_path / "real" / "bin"
 
 
 def a_link(place: Path) -> None:
@@ -74,6 +105,39 @@ def test_a_socket_that_needs_a_shorter_path_is_where_the_user_keeps_such_things(
         first, again = (socket_dir_of(runtime / ("long-" * 20), OWN) for _ in range(2))
         assert first == again != socket_dir_of(runtime / ("other-" * 20), OWN)
         assert first.parent == runtime
+
+
+@pytest.mark.parametrize("lent", [False, True])
+def test_a_socket_is_not_where_the_user_keeps_things_that_its_account_cannot_reach(
+    lent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if lent and os.geteuid() != 0:
+        pytest.skip("only root lends an account")
+    account = Account("nobody", 65_534, 65_534, lent=True) if lent else OWN
+    with scratch_directory() as runtime:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime if lent else runtime / "none"))
+        place = socket_dir_of(runtime / ("long-" * 20), account)
+        place.rmdir()
+    assert place.parent == Path("/tmp")
+
+
+def test_a_copy_is_made_beside_the_data_where_none_for_all_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+
+    def copy(_tree: Path, _libraries: Path, target: Path) -> Path:
+        asked.append(target)
+        if len(asked) == 1:
+            raise PermissionError(13, "Permission denied")
+        return tmp_path
+
+    monkeypatch.setattr(layout, "shared_copy", copy)
+    monkeypatch.setattr(Account, "runs", lambda _, program, *__: program == tmp_path / "bin" / "postgres")
+    wheel = Installation(tmp_path / "closed" / "bin", 18, 4, "wheel")
+    lent = Account("nobody", 65_534, 65_534, lent=True)
+    assert layout.bin_dir_for(wheel, lent, tmp_path / "data") == tmp_path / "bin"
+    assert [place.is_relative_to(tmp_path / "data") for place in asked] == [False, True]
 
 
 def test_whoever_looks_at_a_server_finds_it_where_it_says_that_it_listens(tmp_path: Path) -> None:

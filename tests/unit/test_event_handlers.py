@@ -28,13 +28,14 @@ def test_each_sink_gets_the_settings_that_are_named_after_it(monkeypatch: pytest
     settings = load_settings(
         sinks="nats,webhook",
         webhook_url="http://127.0.0.1:1/events",
-        webhook_secret="whsec_dGhpcyBpcyBhIHNlY3JldCBmb3IgdGVzdHM=",
+        # Two while the old one is being replaced.
+        webhook_secret="whsec_dGhpcyBpcyBhIHNlY3JldCBmb3IgdGVzdHM=,whsec_dGhpcyBpcyBhbm90aGVyIHNlY3JldCBvZiB0aGVpcnM=",
         nats_url="nats://127.0.0.1:2,nats://127.0.0.1:3",
         **{f"{sink}_{name}": value for sink, values in sent.items() for name, value in values.items()},
     )
     broker, hook = map(cast("Any", asdict), build_sinks(settings, cast("Any", None)))
     assert broker == {"servers": ("nats://127.0.0.1:2", "nats://127.0.0.1:3"), **sent["nats"]}
-    keys = (b"this is a secret for tests",)
+    keys = (b"this is a secret for tests", b"this is another secret of theirs")
     assert hook == {"url": "http://127.0.0.1:1/events", "keys": keys, **sent["webhook"]}
 
 

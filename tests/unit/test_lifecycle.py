@@ -9,7 +9,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from server import lifecycle
-from server.lifecycle import Grace, Lifecycle, Part, end_task, stop_signals
+from server.lifecycle import (
+    Grace,
+    Lifecycle,
+    Part,
+    closing_part,
+    end_task,
+    service_part,
+    stop_signals,
+)
 
 
 class Stage:
@@ -40,6 +48,25 @@ async def test_parts_start_in_order_and_stop_in_reverse_once() -> None:
     await lifecycle.stop()
     await lifecycle.stop()
     assert stage.happened == ["+a", "+b", "-b", "-a"]
+
+
+async def test_a_service_is_started_and_stopped_and_what_is_there_already_is_closed() -> None:
+    happened: list[str] = []
+
+    class Running:
+        async def start(self) -> None:
+            happened.append("start")
+
+        async def stop(self) -> None:
+            happened.append("stop")
+
+    async def close() -> None:
+        happened.append("close")
+
+    lifecycle = Lifecycle([closing_part("pool", close), service_part("service", Running())], 1.0)
+    await lifecycle.start()
+    await lifecycle.stop()
+    assert happened == ["start", "stop", "close"]
 
 
 async def test_when_a_part_does_not_start_those_before_it_are_stopped() -> None:
@@ -154,6 +181,9 @@ async def test_grace_waits_for_work_and_passes_on_how_it_failed() -> None:
     assert await grace.wait_for(asyncio.sleep(0))
     with pytest.raises(OSError, match="work"):
         await grace.wait_for(fails())
+    assert grace.remaining_s() > 0.0
+    grace.hurry()
+    assert grace.remaining_s() == 0.0
 
 
 async def test_work_that_outlasts_the_grace_is_cancelled() -> None:

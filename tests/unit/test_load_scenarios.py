@@ -168,6 +168,19 @@ def test_chosen_tables_seat_the_party_and_stand_side_by_side_in_one_row() -> Non
     assert sizes == {1, 2}
 
 
+@pytest.mark.parametrize(("merged", "of_four"), [("0.0", {(1,), (4,)}), ("1.0", {(0, 1), (1, 2), (3, 4)})])
+def test_two_neighbours_are_chosen_where_the_scenario_says_so_and_where_no_table_is_large_enough(
+    merged: str, of_four: set[tuple[int, ...]]
+) -> None:
+    text = changed("merged = 0.5", f"merged = {merged}").replace("[2, 4]", "[2, 4, 1]")
+    place, chance = place_of(text.replace("[2, 4, 6]", "[4, 6, 8]")), Random(1)
+    numbers = {table: number for number, table in enumerate(place.table_ids(0))}
+    chosen: dict[int, set[tuple[int, ...]]] = {4: set(), 6: set(), 8: set()}
+    for visit in [visit for visit in place.visits(0, 1) if visit.restaurant == 0] * 20:
+        chosen[visit.party_size].add(tuple(numbers[table] for table in place.choose_tables(visit, chance)))
+    assert chosen == {4: of_four, 6: {(0, 1), (3, 4)}, 8: {(0,)}}
+
+
 def test_a_scenario_may_leave_out_what_has_a_default() -> None:
     scenario: Scenario = parse_scenario("small", SMALL)
     assert (scenario.answers.dropped, scenario.driving.in_flight, dict(scenario.choices.expired)) == (
