@@ -102,22 +102,9 @@ async def close_connection(connection: DriverConnection, timeout_s: float | None
             await connection.close()
 
 
-async def fetch_in_time(pool: Pool, timeout_s: float, query: str, *values: object) -> list[Any]:
-    """The rows of one statement on a connection of its own.
-
-    Waits so long for the connection, and as long for the statement, whatever the database does, then raises
-    `TimeoutError`. Raises `ServiceError` when the database is away.
-    """
-    try:
-        async with translating(), borrowed(pool, timeout_s) as connection:
-            return await connection.fetch(query, *values, timeout=timeout_s)
-    except TimeoutError:
-        raise TimeoutError(f"the database did not answer within {timeout_s:g} s") from None
-
-
 class InTime:
-    """Each call waits `timeout_s` seconds for a connection, and as long for its statement, then raises
-    `TimeoutError`.
+    """Each call waits `timeout_s` seconds for a connection, and as long for its statement, whatever the database does,
+    then raises `TimeoutError`. Raises `ServiceError` when the database is away.
     """
 
     def __init__(self, pool: Pool, timeout_s: float) -> None:
@@ -125,7 +112,12 @@ class InTime:
         self._timeout_s = timeout_s
 
     async def _fetch(self, query: str, *values: object) -> list[Any]:
-        return await fetch_in_time(self._pool, self._timeout_s, query, *values)
+        """The rows of one statement on a connection of its own."""
+        try:
+            async with translating(), borrowed(self._pool, self._timeout_s) as connection:
+                return await connection.fetch(query, *values, timeout=self._timeout_s)
+        except TimeoutError:
+            raise TimeoutError(f"the database did not answer within {self._timeout_s:g} s") from None
 
 
 @asynccontextmanager

@@ -14,11 +14,11 @@ from server.persistence import pool as pools
 from server.persistence import transactions
 from server.persistence.pool import (
     Connection,
+    InTime,
     Pool,
     PoolSettings,
     borrowed,
     close_pool,
-    fetch_in_time,
     open_pool,
 )
 from server.persistence.transactions import changing
@@ -168,15 +168,15 @@ async def test_who_gives_up_on_a_database_that_says_nothing_hears_why_it_was(
     monkeypatch.setattr(pools, "END_TIMEOUT_S", TIMEOUT_S)
     async with gate_to_postgres(database_url) as (gate, through):
         pool = await open_pool(PoolSettings(through, size_min=1, size_max=1))
-        await fetch_in_time(pool, 30.0, "SELECT 1")
+        await InTime(pool, 30.0)._fetch("SELECT 1")
         gate.stick()
-        asking = asyncio.ensure_future(fetch_in_time(pool, 30.0 if cancelled else TIMEOUT_S, "SELECT 1"))
+        asking = asyncio.ensure_future(InTime(pool, 30.0 if cancelled else TIMEOUT_S)._fetch("SELECT 1"))
         if cancelled:
             asyncio.get_running_loop().call_later(TIMEOUT_S, asking.cancel)
         with pytest.raises(asyncio.CancelledError if cancelled else TimeoutError):
             await asking
         gate.loosen()
-        assert [row["mine"] for row in await fetch_in_time(pool, 30.0, "SELECT 1 AS mine")] == [1]
+        assert [row["mine"] for row in await InTime(pool, 30.0)._fetch("SELECT 1 AS mine")] == [1]
         await pool.close()
 
 
@@ -193,7 +193,7 @@ async def test_whoever_is_cancelled_twice_does_not_wait_for_a_database_that_says
 
     async with gate_to_postgres(database_url) as (gate, through):
         pool = await open_pool(PoolSettings(through, size_min=1, size_max=1))
-        await fetch_in_time(pool, 30.0, "SELECT 1")
+        await InTime(pool, 30.0)._fetch("SELECT 1")
         waits = asyncio.Event()
         task = asyncio.create_task(wait())
         await waits.wait()
