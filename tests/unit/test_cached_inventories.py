@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -72,6 +73,21 @@ async def ask(cache: CachedInventories, database: Database, restaurants: Iterabl
     """The inventory versions that come back, one question after the other."""
     found = [await cache.prepared(restaurant, database) for restaurant in restaurants]
     return [each.inventory.inventory_version for each in found]
+
+
+@asynccontextmanager
+async def following(
+    counted: Counted, database: Database
+) -> AsyncIterator[tuple[CacheFollower, asyncio.Queue[UUID]]]:
+    """What hears of changes, and the restaurants that it has loaded ahead. Stopping it twice is harmless."""
+    loaded: asyncio.Queue[UUID] = asyncio.Queue()
+    follower = CacheFollower(counted.cache, database, loaded.put)
+    await follower.start()
+    try:
+        yield follower, loaded
+    finally:
+        await follower.stop()
+        await follower.stop()
 
 
 async def test_twenty_who_miss_at_once_make_one_load() -> None:
@@ -182,10 +198,7 @@ async def test_a_gap_flushes_everything() -> None:
 
 async def test_after_a_gap_nothing_is_kept_and_nothing_that_was_announced_before_is_loaded() -> None:
     counted, database = Counted(), Database()
-    loaded: asyncio.Queue[UUID] = asyncio.Queue()
-    follower = CacheFollower(counted.cache, database, loaded.put)
-    await follower.start()
-    try:
+    async with following(counted, database) as (follower, loaded):
         for announced, flushed in (((), 2), ((Announcement(A, 7, 2, 1),), 4)):
             await ask(counted.cache, database, [at(A), at(B)])
             for announcement in announced:
@@ -199,16 +212,11 @@ async def test_after_a_gap_nothing_is_kept_and_nothing_that_was_announced_before
         follower.on_change(Announcement(B, 8, 2, 1))
         assert await loaded.get() == B
         assert loaded.empty()
-    finally:
-        await follower.stop()
 
 
 async def test_what_is_announced_is_loaded_ahead_where_the_restaurant_is_in_use() -> None:
     counted, database = Counted(), Database()
-    loaded: asyncio.Queue[UUID] = asyncio.Queue()
-    follower = CacheFollower(counted.cache, database, loaded.put)
-    await follower.start()
-    try:
+    async with following(counted, database) as (follower, loaded):
         await ask(counted.cache, database, [at(A)])
         database.versions = {A: 2, B: 2}
         for restaurant_id in (B, A):
@@ -219,9 +227,6 @@ async def test_what_is_announced_is_loaded_ahead_where_the_restaurant_is_in_use(
         assert await ask(counted.cache, database, [at(A, 2)]) == [2]
         assert database.loads == [A, A]
         assert counted.counts()["evictions outdated"] == 1
-    finally:
-        await follower.stop()
-        await follower.stop()
 
 
 async def test_an_old_announcement_does_not_drop_what_is_newer() -> None:
@@ -236,10 +241,7 @@ async def test_an_old_announcement_does_not_drop_what_is_newer() -> None:
 
 async def test_a_load_ahead_that_fails_leaves_it_to_who_needs_it() -> None:
     counted, database = Counted(), Database()
-    loaded: asyncio.Queue[UUID] = asyncio.Queue()
-    follower = CacheFollower(counted.cache, database, loaded.put)
-    await follower.start()
-    try:
+    async with following(counted, database) as (follower, loaded):
         await ask(counted.cache, database, [at(A), at(B)])
         database.failing = 1
         for restaurant_id in (A, B):
@@ -247,8 +249,6 @@ async def test_a_load_ahead_that_fails_leaves_it_to_who_needs_it() -> None:
             follower.on_change(Announcement(restaurant_id, 7, 2, 1))
         assert await loaded.get() == B
         assert await ask(counted.cache, database, [at(A, 2)]) == [2]
-    finally:
-        await follower.stop()
 
 
 @pytest.mark.parametrize("versions", [(0, 1), (2, 0)])
