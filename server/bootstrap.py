@@ -255,13 +255,14 @@ async def _watch_database(store: SqlStore, server: GrpcServer, interval_s: float
     there = True
     while True:
         problem = await store.why_away()
-        if there is not (problem is None):
-            there = problem is None
-            if there:
+        answers = problem is None
+        if answers != there:
+            if answers:
                 log.warning("database_is_back")
             else:
                 log.warning("database_is_away", problem=problem)
-            await server.set_serving(there)
+            await server.set_serving(answers)
+        there = answers
         await asyncio.sleep(interval_s)
 
 
