@@ -12,6 +12,7 @@ from server.cli import (
     check_command,
     dispatch_command,
     floor_command,
+    life_commands,
     load_command,
     moving_commands,
     outbox_commands,
@@ -54,6 +55,7 @@ replay_commands.register(app)
 serve_command.register(app)
 service_commands.register(app)
 worker_commands.register(app)
+life_commands.register(app)
 booking_commands.register(app)
 auto_assign_command.register(app)
 dispatch_command.register(app)

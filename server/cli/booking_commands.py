@@ -33,7 +33,17 @@ from server.cli.options import (
 )
 from server.cli.output import Format, note, show, write_json
 from server.cli.overriding import Overrides, overrides
-from server.cli.party_options import Booking, PartySize, Required, Start, StayMinutes, Wanted, Zone
+from server.cli.party_options import (
+    Booking,
+    PartySize,
+    Preferred,
+    PreferredZones,
+    Required,
+    Start,
+    StayMinutes,
+    Wanted,
+    Zone,
+)
 from server.cli.plan_choice import hold_request, refusal_reason
 from server.cli.plan_view import plan_view
 
@@ -55,8 +65,8 @@ def plan(
     stay: StayMinutes = None,
     zone: Zone = "",
     require: Required = "",
-    prefer: Annotated[str, option("--prefer", None, "Attributes that rank higher: a,b.")] = "",
-    prefer_zone: Annotated[str, option("--prefer-zone", None, "Zones that rank higher: a,b.")] = "",
+    prefer: Preferred = "",
+    prefer_zone: PreferredZones = "",
     avoid: Avoid = "",
     limit: Annotated[int, option("--limit", None, "How many plans to show.", 1, 50)] = 5,
     alternatives: Annotated[

@@ -9,12 +9,13 @@ import typer
 from server.cli.commands import add_command
 from server.cli.floor_watching import watch_day
 from server.cli.looking_up import date_of, drive, find_restaurant
-from server.cli.options import HERE, Connection, Output, Png, RestaurantName, Svg, option
+from server.cli.options import HERE, Connection, Output, Png, RestaurantName, ServiceDate, Svg
 from server.cli.output import Format, note, show, write_json
 from server.cli.output_files import make_room, writing
 from server.cli.picture import FloorPicture
-from server.cli.picture_source import fetch_picture, fetch_service_date
+from server.cli.picture_source import fetch_picture
 from server.cli.picture_terminal import TerminalPicture
+from server.cli.service_hours import fetch_service_date
 
 
 def register(app: typer.Typer) -> None:
@@ -24,14 +25,7 @@ def register(app: typer.Typer) -> None:
 
 def floor(
     restaurant: RestaurantName = "",
-    date: Annotated[
-        str,
-        option(
-            "--date",
-            None,
-            "Local date, YYYY-MM-DD; if left out today, or after midnight yesterday until it has closed.",
-        ),
-    ] = "",
+    date: ServiceDate = "",
     watch: Annotated[
         bool,
         typer.Option(

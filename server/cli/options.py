@@ -74,6 +74,17 @@ def an_actor(text: str) -> str:
 
 Address = Annotated[str, option("--address", CONNECTION, "host:port of the server.", check=an_address)]
 HoldId = Annotated[UUID, typer.Argument(metavar="HOLD", help="Id of the hold.", envvar="MAITRED_CLI_HOLD")]
+BookingId = Annotated[
+    UUID, typer.Argument(metavar="BOOKING", help="Id of the booking.", envvar="MAITRED_CLI_BOOKING")
+]
+ServiceDate = Annotated[
+    str,
+    option(
+        "--date",
+        None,
+        "Local date, YYYY-MM-DD; if left out today, or after midnight yesterday until it has closed.",
+    ),
+]
 Tenant = Annotated[UUID, option("--tenant", CONNECTION, "Whose restaurants.")]
 Actor = Annotated[
     str, option("--actor", CONNECTION, "Who asks, in ASCII; kept in the history.", check=an_actor)

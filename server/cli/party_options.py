@@ -25,6 +25,9 @@ StayMinutes = Annotated[
 Zone = Annotated[str, option("--zone", None, "Only this zone.")]
 Required = Annotated[str, option("--require", None, "Attributes every table must have: a,b.")]
 
+Preferred = Annotated[str, option("--prefer", None, "Attributes that rank higher: a,b.")]
+PreferredZones = Annotated[str, option("--prefer-zone", None, "Zones that rank higher: a,b.")]
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:

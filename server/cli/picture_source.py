@@ -5,9 +5,8 @@ import datetime as dt
 from collections.abc import AsyncIterator, Iterable, Sequence
 from itertools import groupby
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
-from maitred_client import AsyncMaitredClient, OutsideServiceHoursError, instant, timestamp
+from maitred_client import AsyncMaitredClient, instant, timestamp
 from maitred_client.messages import (
     Assignment,
     AssignmentState,
@@ -16,18 +15,17 @@ from maitred_client.messages import (
     Booking,
     Floor,
     GetFloorRequest,
-    GetServicePolicyRequest,
     Hold,
     ListAssignmentsRequest,
     ListBlocksRequest,
     ListBookingsRequest,
     ListHoldsRequest,
     Restaurant,
-    ServicePolicy,
     TableState,
 )
-from server.cli.instants import long_date, zone_of
+from server.cli.instants import long_date
 from server.cli.picture import BarKind, Claim, FloorPicture, TableSpec, draw
+from server.cli.service_hours import fetch_hours
 
 ItemT = TypeVar("ItemT")
 
@@ -44,58 +42,12 @@ async def fetch_picture(
     client: AsyncMaitredClient, restaurant: Restaurant, date: dt.date, now: dt.datetime
 ) -> FloorPicture:
     """The picture of a local date. `now` is aware; it is drawn when it lies within the picture."""
-    zone = zone_of(restaurant)
     restaurant_id = restaurant.restaurant_id
     floor = (await client.get_floor(GetFloorRequest(restaurant_id=restaurant_id))).floor
-    opens, closes = open_hours(await _policy(client, restaurant_id), date, zone)
+    opens, closes = await fetch_hours(client, restaurant, date)
     claims = await _claims(client, restaurant_id, opens, closes)
     title = f"{_printable(restaurant.name)} · {long_date(date)}"
     return draw(title, _tables(floor), claims, opens=opens, closes=closes, now=now)
-
-
-async def fetch_service_date(client: AsyncMaitredClient, restaurant: Restaurant, now: dt.datetime) -> dt.date:
-    """The present service date, see `service_date`. `now` is aware."""
-    return service_date(await _policy(client, restaurant.restaurant_id), zone_of(restaurant), now)
-
-
-def service_date(policy: ServicePolicy, zone: ZoneInfo, now: dt.datetime) -> dt.date:
-    """The local date, or the one before it for as long as what opened on that has not closed."""
-    today = now.astimezone(zone).date()
-    yesterday = today - dt.timedelta(days=1)
-    _, closes = open_hours(policy, yesterday, zone)
-    return yesterday if now < closes else today
-
-
-def open_hours(policy: ServicePolicy, date: dt.date, zone: ZoneInfo) -> tuple[dt.datetime, dt.datetime]:
-    """From the first opening to the last closing of a local date; the whole day when nothing opens."""
-    spans = (
-        (_local(date, period.opens, zone), _closing(date, period.opens, period.closes, zone))
-        for period in policy.periods
-        if not period.days or date.isoweekday() in period.days
-    )
-    # One that begins in the time that a clock change skips may have no instant left on that date.
-    stretches = [(start, end) for start, end in spans if start.timestamp() < end.timestamp()]
-    if not stretches:
-        return _local(date, "00:00", zone), _local(date, "24:00", zone)
-    return min(start for start, _ in stretches), max(end for _, end in stretches)
-
-
-async def _policy(client: AsyncMaitredClient, restaurant_id: str) -> ServicePolicy:
-    """An empty one for a restaurant that has none yet."""
-    request = GetServicePolicyRequest(restaurant_id=restaurant_id)
-    try:
-        return (await client.get_service_policy(request)).policy
-    except OutsideServiceHoursError:
-        return ServicePolicy()
-
-
-def _closing(date: dt.date, opens: str, closes: str, zone: ZoneInfo) -> dt.datetime:
-    return _local(date if closes > opens else date + dt.timedelta(days=1), closes, zone)
-
-
-def _local(date: dt.date, clock: str, zone: ZoneInfo) -> dt.datetime:
-    hour, minute = map(int, clock.split(":"))
-    return dt.datetime.combine(date + dt.timedelta(days=hour // 24), dt.time(hour % 24, minute), zone)
 
 
 def _tables(floor: Floor) -> tuple[TableSpec, ...]:

@@ -1,9 +1,8 @@
-"""`maitred dispatch` and `maitred booking` against a running server and worker."""
+"""`maitred dispatch` against a running server and worker, and what `maitred booking` shows of it."""
 
 import re
 
 from maitred_client import AsyncMaitredClient
-from maitred_client.messages import BookingAction
 from server.cli.failures import ExitCode
 from tests.builders.world import small_world
 from tests.conftest import Served
@@ -35,30 +34,6 @@ async def test_a_booking_is_left_to_the_worker_and_shows_what_became_of_it(
     assert told["booking"]["auto_assign_job"]["outcome"] == "AUTO_ASSIGN_JOB_OUTCOME_COMPLETED_IN_TIME"
     again = await maitred(server, "dispatch", booking.booking_id)
     assert (again.code, "BOOKING_ALREADY_ASSIGNED" in again.err) == (ExitCode.REFUSED, True)
-
-
-async def test_a_booking_shows_the_tables_that_it_has_needs_or_keeps(
-    server: Served, client: AsyncMaitredClient
-) -> None:
-    world = await small_world(client)
-    booking = await world.booking(party=6)
-
-    async def tables() -> str:
-        shown = await maitred(server, "booking", booking.booking_id)
-        assert shown.code == ExitCode.OK, shown.err
-        found: str = re.findall(r"^tables +(.*?) *$", shown.out, re.MULTILINE)[0]
-        return found
-
-    assert await tables() == "needed"
-    hold = await world.hold(booking, "T2", "T1")
-    held = (await maitred(server, "booking", booking.booking_id)).out
-    assert re.search(rf"^hold +{hold.hold_id} on T1 \+ T2, until \d\d:", held, re.MULTILINE)
-    await world.assign(booking, "T2", "T1")
-    assert await tables() == "T1 + T2"
-    await world.booking(booking_id=booking.booking_id, party=7)
-    assert await tables() == "needed; keeps T1 + T2 until it has them"
-    await world.transition(booking, BookingAction.BOOKING_ACTION_CANCEL)
-    assert await tables() == "none"
 
 
 async def test_a_first_try_after_the_cutoff_names_the_field(

@@ -15,8 +15,9 @@ from maitred_client.messages import DayOfWeek, ServicePeriod, ServicePolicy
 from server.cli.floor_command import write_files
 from server.cli.picture import BarKind, Claim, FloorPicture, TableSpec, draw
 from server.cli.picture_plot import write_png, write_svg
-from server.cli.picture_source import natural_key, open_hours, service_date
+from server.cli.picture_source import natural_key
 from server.cli.picture_terminal import TerminalPicture
+from server.cli.service_hours import open_hours, service_date
 
 LONDON = ZoneInfo("Europe/London")
 FIVE = datetime(2026, 3, 13, 17, tzinfo=LONDON)
