@@ -14,6 +14,7 @@ from pydantic_settings import SettingsConfigDict
 
 from server.delivery_settings import DeliverySettings, delivery_relations, parts_of_address
 from server.domain.limits import HOLD_LIFE_S_MAX
+from server.rpc.listening import EXPOSED, is_loopback
 
 ENV_PREFIX = "MAITRED_"
 
@@ -35,8 +36,8 @@ COMMAND_LINE_VARIABLES = frozenset(
         "ONLY OPERATIONS ORDER OUT OUTPUT OVERFLOW OVERRIDE "
         "PARTY PNG PREFER PREFER_ZONE PROCESSES PROFILE "
         "QUICK "
-        "RATE REASON REPEATS REPORT REQUIRE RESTAURANT RESTAURANTS ROOMS ROWS RUNS "
-        "SCALE SCENARIO SEED SEEDS SERVERS START START_SERVER STATUS STAY STEADY SVG "
+        "RATE REASON REFERENCE REPEATS REPORT REQUIRE RESTAURANT RESTAURANTS ROOMS ROWS RUNS "
+        "SCALE SCENARIO SEED SEEDS SERVERS START START_SERVER STATUS STAY STEADY STEP SVG "
         "TABLES TARGET TENANT TIMEOUT TO TOLERANCE TTL TYPE "
         "VERIFY_DATABASE "
         "WAKES WATCH WORKERS "
@@ -209,6 +210,22 @@ class Settings(DeliverySettings):
         if isinstance(text, str) and not text.strip():
             raise ValueError("must not be empty")
         return text
+
+    @field_validator("data_dir")
+    @classmethod
+    def _at_home(cls, folder: Path) -> Path:
+        # A shell resolves "~" where it is typed, and nobody does in a file of variables.
+        try:
+            return folder.expanduser()
+        except RuntimeError:
+            raise ValueError("must begin with a home that somebody has") from None
+
+    @field_validator("host")
+    @classmethod
+    def _is_not_exposed(cls, host: str) -> str:
+        if not is_loopback(host):
+            raise ValueError(EXPOSED)
+        return host
 
     @field_validator("database_url")
     @classmethod

@@ -1,6 +1,5 @@
 """The settings of what delivers events: the relay and the sinks."""
 
-from ipaddress import ip_address
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
@@ -8,6 +7,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
 from server.outbox.sinks.signature import read_secret
+from server.rpc.listening import is_loopback
 
 SinkName: TypeAlias = Literal["log", "telemetry", "webhook", "nats"]
 
@@ -172,7 +172,7 @@ def delivery_relations(settings: DeliverySettings) -> tuple[tuple[bool, str], ..
     """What has to hold between these settings, with what to say when it doesn't."""
     webhook, nats = "webhook" in settings.sinks, "nats" in settings.sinks
     url = settings.webhook_url
-    encrypted = url is None or _is_encrypted(url) or _is_loopback(url)
+    kept_secret = url is None or _is_kept_secret(urlsplit(url.get_secret_value()))
     return (
         (settings.event_timeout_s < settings.lease_s, "event_timeout_s must be less than lease_s"),
         (
@@ -201,7 +201,7 @@ def delivery_relations(settings: DeliverySettings) -> tuple[tuple[bool, str], ..
             "sinks has webhook, which needs webhook_secret",
         ),
         (
-            encrypted or settings.webhook_allow_plain_http,
+            kept_secret or settings.webhook_allow_plain_http,
             "webhook_url is not encrypted: use https, or set webhook_allow_plain_http",
         ),
         (
@@ -232,13 +232,5 @@ def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
     return parts is not None and bool(parts.hostname) and not set(url) & set(" \t\n")
 
 
-def _is_encrypted(url: SecretStr) -> bool:
-    return urlsplit(url.get_secret_value()).scheme == "https"
-
-
-def _is_loopback(url: SecretStr) -> bool:
-    host = urlsplit(url.get_secret_value()).hostname or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _is_kept_secret(url: SplitResult) -> bool:
+    return url.scheme == "https" or is_loopback(url.hostname or "")

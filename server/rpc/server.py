@@ -1,6 +1,5 @@
 """The gRPC server: what it listens on, what it offers, how it stops."""
 
-import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,7 +31,7 @@ from server.rpc.interceptors.failures import FailureInterceptor
 from server.rpc.interceptors.identity import DeadlineLimits, IdentityInterceptor
 from server.rpc.interceptors.parsing import Parsing
 from server.rpc.interceptors.unary import UnaryInterceptor
-from server.rpc.listening import address_of, listen
+from server.rpc.listening import EXPOSED, address_of, is_loopback, listen
 from server.rpc.methods import Methods
 from server.rpc.reflection import add_reflection
 from server.rpc.scopes import SERVICES, STREAMS
@@ -86,7 +85,9 @@ class GrpcServer:
         self, settings: RpcSettings, use_cases: UseCases, tracer_provider: TracerProvider | None = None
     ) -> None:
         """Raises ConfigurationProblem when the settings are not safe."""
-        _require_loopback(settings.host)
+        if not is_loopback(settings.host):
+            # Trusted headers prove nothing, so nobody outside of this machine may send them.
+            raise ConfigurationProblem("host", f"{EXPOSED}, not {settings.host!r}")
         self._settings = settings
         self._use_cases = use_cases
         self._tracer_provider = tracer_provider
@@ -209,17 +210,3 @@ def _options(settings: RpcSettings) -> list[tuple[str, Any]]:
         ("grpc.http2.min_ping_interval_without_data_ms", settings.keepalive_s * 1_000 // 2),
         ("grpc.enable_channelz", 1),
     ]
-
-
-def _require_loopback(host: str) -> None:
-    """Trusted headers prove nothing, so nobody outside of this machine may send them."""
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise ConfigurationProblem(
-            "host",
-            f"{host!r} can be reached from other machines, and callers are identified by headers that anybody can "
-            "send; listen on 127.0.0.1 or ::1",
-        )

@@ -371,3 +371,20 @@ def test_the_defaults_are_what_is_promised() -> None:
     assert {name: getattr(settings, name) for name in PROMISED} == PROMISED
     # Expired holds are gone within a minute, wherever in its round the sweeper is.
     assert settings.sweep_s <= 30
+
+
+def test_a_data_directory_in_a_home_is_there_and_not_in_a_folder_of_that_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MAITRED_DATA_DIR", "~/tables")
+    assert load_settings().data_dir == tmp_path / "tables"
+    (problem,) = problems_of(data_dir="~nobody-is-called-so/tables")
+    assert "must begin with a home that somebody has, not '~nobody-is-called-so/tables'" in problem
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
+def test_an_address_that_other_machines_reach_is_refused_before_anything_starts(host: str) -> None:
+    (problem,) = problems_of(host=host)
+    assert problem.startswith("host (MAITRED_HOST): other machines must not reach it")
+    assert problem.endswith(f"listen on 127.0.0.1 or ::1, not {host!r}")
