@@ -27,6 +27,8 @@ NEEDED = "needed"
 def booking_facts(seen: Booking, zone: dt.tzinfo, tables: str) -> Iterator[tuple[str, object]]:
     """Names and values; `tables` is what `seat_words` says, or what takes its place."""
     yield "booking", f"{seen.booking_id} is {told(BookingStatus, seen.status)}"
+    if seen.reference:
+        yield "reference", seen.reference
     yield "party", seen.party.party_size
     yield "window", window_of(seen, zone)
     yield "tables", tables

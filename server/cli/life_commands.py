@@ -204,7 +204,9 @@ def booking(
 
 def transition(
     booking_id: BookingId,
-    step: Annotated[Step, typer.Argument(help="What happened.", envvar="MAITRED_CLI_STEP")],
+    step: Annotated[
+        Step, typer.Argument(metavar="STEP", help=f"One of {', '.join(Step)}.", envvar="MAITRED_CLI_STEP")
+    ],
     reason: HistoryReason = "",
     restaurant: RestaurantName = "",
     output: Output = Format.TABLE,

@@ -51,6 +51,9 @@ async def test_a_booking_is_put_and_changed_as_a_whole(server: Served, client: A
     assert booking["party"]["preferred_attributes"] == ["quiet", "window"]
     assert (booking["reference"], booking["status"]) == ("Rossi, by phone", "BOOKING_STATUS_PENDING")
 
+    shown = (await maitred(server, "booking", booking["booking_id"])).out
+    assert re.search(r"^reference +Rossi, by phone *$", shown, re.MULTILINE)
+
     changed = await maitred(server, "book", "--booking", booking["booking_id"], "--party", "5", *at)
     assert f"{booking['booking_id']} is pending" in changed.out
     for command in ("auto-assign {}", "hold --booking {} --best"):
