@@ -162,7 +162,8 @@ def render(reasons: list[Reason]) -> str:
         "values that its message mentions are also in `metadata`, under the keys named here. Times are the",
         "restaurant's local ones in the message, and ISO 8601 with an offset in `metadata`, where commas separate",
         "the items of a list. A status of `NONE` marks a word that is only ever a check or a rejection inside an",
-        "answer, never the status of a call.\n",
+        "answer, never the status of a call. How any language reads the details of an error:",
+        "[calling](calling.md#errors).\n",
         *_legend(),
         *_table(reasons),
     ]

@@ -22,8 +22,9 @@ from server.rpc.messages.text import shortened
 DOMAIN = "maitred"
 TYPE_PREFIX = "type.googleapis.com/"
 
-# The details travel in base64, which adds a third, and the sentence beside them percent-encoded.
-STATUS_BYTES_MAX = 5_000
+# The details travel in base64, which adds a third, and the sentence beside them percent-encoded. What is left of 8 KiB
+# is for other headers, those of a proxy included.
+STATUS_BYTES_MAX = 4_800
 MESSAGE_BYTES_MAX = 1_200
 
 _C = grpc.StatusCode

@@ -254,6 +254,17 @@ async def test_a_message_over_the_limit_is_refused_by_name_and_the_next_call_wor
         assert isinstance(await here.wire.call(GET, ASK), bytes)
 
 
+@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+async def test_a_request_may_come_compressed_and_counts_unpacked(compression: grpc.Compression) -> None:
+    async with (
+        edge(message_bytes_max=1_000) as here,
+        grpc.aio.insecure_channel(here.server.address, compression=compression) as channel,
+    ):
+        wire = Wire(channel)
+        assert isinstance(await wire.call(GET, ASK), bytes)
+        assert refusal(await wire.call(GET, b"\0" * 1_001)).fields == ["request"]
+
+
 async def test_headers_over_the_limit_are_refused_and_the_next_call_works() -> None:
     async with edge() as here:
         found = refusal(await here.wire.call(GET, ASK, [("x-large", "a" * 40_000)]))

@@ -1,6 +1,7 @@
 """What a refusal looks like on the wire."""
 
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from uuid import UUID
@@ -25,8 +26,10 @@ from server.rpc.messages.checks import REASONS
 from server.rpc.status import (
     CODES,
     MESSAGE_BYTES_MAX,
+    PUSHBACK_KEY,
     RETRY_AFTER_S,
     STATUS_BYTES_MAX,
+    STATUS_KEY,
     message_of,
     status_bytes,
 )
@@ -164,6 +167,25 @@ def test_no_refusal_is_too_large_for_the_trailers(what: str) -> None:
     assert len(status_bytes(refusal)) <= STATUS_BYTES_MAX
     assert len(message_of(refusal).encode()) <= MESSAGE_BYTES_MAX
     assert "google.rpc.ErrorInfo" in details(refusal)
+
+
+def test_the_largest_refusal_is_taken_in_by_those_who_call_through_a_proxy() -> None:
+    """HTTP/2 counts 32 bytes for each header besides its name and value. Clients in Java take in 8 KiB of them."""
+    largest = {
+        ":status": "200",
+        "content-type": "application/grpc",
+        "grpc-status": "10",
+        "grpc-message": "m" * MESSAGE_BYTES_MAX,
+        STATUS_KEY: b64encode(bytes(STATUS_BYTES_MAX)).decode(),
+        PUSHBACK_KEY: "60000",
+    }
+    of_a_proxy = {
+        "server": "nginx/1.27.4 (Ubuntu)",
+        "date": "Sat, 12 Jan 2030 19:00:00 GMT",
+        "x-envoy-upstream-service-time": "60000",
+    }
+    headers = {**largest, **of_a_proxy}.items()
+    assert sum(len(name) + len(value) + 32 for name, value in headers) <= 8 * 1024
 
 
 @pytest.mark.parametrize("name", ["Table 1 by the window", "寿" * 50, "\N{SUSHI}" * 50])

@@ -175,7 +175,9 @@ class _ResumeCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ResumeCau
     RESUME_CAUSE_DRAINING: _ResumeCause.ValueType  # 2
     """This server process is shutting down; another one will go on."""
     RESUME_CAUSE_COMPACTED: _ResumeCause.ValueType  # 3
-    """What comes next is not kept any more, or the database was restored to an earlier state."""
+    """What comes next is not kept any more, or the database was restored to an earlier state: call again without a token,
+    for a new snapshot.
+    """
 
 class ResumeCause(_ResumeCause, metaclass=_ResumeCauseEnumTypeWrapper):
     """Why a stream ends before the caller ends it."""
@@ -187,7 +189,9 @@ RESUME_CAUSE_SLOW: ResumeCause.ValueType  # 1
 RESUME_CAUSE_DRAINING: ResumeCause.ValueType  # 2
 """This server process is shutting down; another one will go on."""
 RESUME_CAUSE_COMPACTED: ResumeCause.ValueType  # 3
-"""What comes next is not kept any more, or the database was restored to an earlier state."""
+"""What comes next is not kept any more, or the database was restored to an earlier state: call again without a token,
+for a new snapshot.
+"""
 Global___ResumeCause: _TypeAlias = ResumeCause  # noqa: Y015
 
 @_typing.final

@@ -435,7 +435,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why the service said no. One vocabulary for everything: the reason of a refusal (in google.rpc.ErrorInfo with
     domain "maitred", without the ERROR_REASON_ prefix), the id of a check in ValidateSelection, and the reason a
-    table or combination was left out of a plan.
+    table or combination was left out of a plan. The ErrorInfo is one of the details of the google.rpc.Status that a
+    refused call has in its trailing metadata grpc-status-details-bin.
 
     When several reasons apply to one table set the status carries the one that comes first here; the rest are
     listed in FailedChecks.
