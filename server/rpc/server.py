@@ -73,7 +73,6 @@ class RpcSettings:
     message_bytes_hard_max: int = 16 * MEBIBYTE
     deadlines: DeadlineLimits = field(default_factory=DeadlineLimits)
     connection_age_s_max: int = 300
-    connection_age_grace_s: int = 30
     keepalive_s: int = 30
     keepalive_timeout_s: int = 10
 
@@ -201,7 +200,8 @@ def _options(settings: RpcSettings) -> list[tuple[str, Any]]:
         ("grpc.max_metadata_size", METADATA_BYTES_MAX),
         ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES_MAX),
         ("grpc.max_connection_age_ms", settings.connection_age_s_max * 1_000),
-        ("grpc.max_connection_age_grace_ms", settings.connection_age_grace_s * 1_000),
+        # Whatever has a deadline ends by that, and not with its connection.
+        ("grpc.max_connection_age_grace_ms", round(settings.deadlines.max_s * 1_000)),
         ("grpc.keepalive_time_ms", settings.keepalive_s * 1_000),
         ("grpc.keepalive_timeout_ms", settings.keepalive_timeout_s * 1_000),
         # gRPC waits a minute for the answer to a ping, whatever the time-out of keepalive, unless it is told so.

@@ -25,7 +25,7 @@ LIMITS = (
     f"Set keepalive to {RPC.keepalive_s} s with a time-out of {RPC.keepalive_timeout_s} s ",
     f"{RPC.connection_calls_max:,} calls at a time ",
     f"closed after about {RPC.connection_age_s_max} s ",
-    f"not ended {RPC.connection_age_grace_s} s later ",
+    f"not ended {RPC.deadlines.max_s:g} s later ",
     f"Without one a call has {RPC.deadlines.default_s:g} s; none has more than {RPC.deadlines.max_s:g} s.",
 )
 # Writes down what a generator is told to name the code after.

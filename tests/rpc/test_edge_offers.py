@@ -21,8 +21,9 @@ from opentelemetry.trace import StatusCode
 from server.lifecycle import ConfigurationProblem, Grace
 from server.orchestrator.use_cases import UseCases
 from server.rpc.health import ask_health
+from server.rpc.interceptors.identity import DeadlineLimits
 from server.rpc.scopes import SCOPES, SERVICES
-from server.rpc.server import GrpcServer, RpcSettings
+from server.rpc.server import GrpcServer, RpcSettings, _options
 from server.telemetry.metrics import CallMetrics
 from tests.support.edge import (
     ASK,
@@ -180,3 +181,8 @@ def test_calls_are_measured_by_method_status_and_reason() -> None:
         "reason": "",
     }
     assert (refused["rpc.response.status_code"], refused["reason"]) == ("NOT_FOUND", "RESTAURANT_NOT_FOUND")
+
+
+def test_no_call_with_a_deadline_is_ended_by_the_age_of_its_connection() -> None:
+    options = dict(_options(RpcSettings(deadlines=DeadlineLimits(max_s=90.0))))
+    assert options["grpc.max_connection_age_grace_ms"] == 90_000
