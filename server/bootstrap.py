@@ -29,6 +29,7 @@ from server.persistence.migrator import (
     MigrationError,
     MigrationState,
     Migrator,
+    Problem,
     find_migrations,
     read_migrations,
 )
@@ -176,10 +177,10 @@ async def migration_status(settings: Settings, url: str) -> list[MigrationState]
         return await _migrator(settings, url).status()
 
 
-async def migration_check(settings: Settings, url: str) -> tuple[str, ...]:
-    """What is wrong with the schema, a sentence each."""
+async def migration_check(settings: Settings, url: str) -> tuple[Problem, ...]:
+    """What somebody should know of the schema."""
     with explaining():
-        return tuple(problem.message for problem in await _migrator(settings, url).check())
+        return tuple(await _migrator(settings, url).check())
 
 
 @asynccontextmanager
