@@ -47,7 +47,7 @@ def test_a_repeat_gets_the_answer_of_the_version_before(call: dict[str, Any]) ->
         "refused": call["refused"],
         **{document: json.dumps(call[document]) for document in ("field_digests", "answer")},
     }
-    answer = recorded(row, recorded_request(CALLER, READ[method.lower()](request)), ANSWERS[method])
+    answer: object = recorded(row, recorded_request(CALLER, READ[method.lower()](request)), ANSWERS[method])
     if isinstance(answer, Refusal):
         assert (answer.reason, answer.message) == (call["answer"]["reason"], call["answer"]["message"])
     else:
