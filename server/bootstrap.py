@@ -29,6 +29,7 @@ from server.persistence.migrator import (
     MigrationError,
     MigrationState,
     Migrator,
+    Problem,
     find_migrations,
     read_migrations,
 )
@@ -43,9 +44,9 @@ log = structlog.get_logger(__name__)
 
 EMBEDDED_WATCH_S = 0.5
 SESSION_NEEDED = (
-    "a worker's leases are tied to its database session, and MAITRED_STATEMENT_CACHE_SIZE=0 says that a transaction "
-    "pooler gives it to others. Give the worker a MAITRED_DATABASE_URL that reaches PostgreSQL itself, and leave "
-    "MAITRED_STATEMENT_CACHE_SIZE out"
+    "{} tied to its database session, and MAITRED_STATEMENT_CACHE_SIZE=0 says that a transaction pooler gives it to "
+    "others. Give the {} a MAITRED_DATABASE_URL that reaches PostgreSQL itself, and leave MAITRED_STATEMENT_CACHE_SIZE "
+    "out"
 )
 
 
@@ -143,8 +144,7 @@ async def working(
     What it measures goes to `meters`, or to what is installed for the whole process.
     """
     configure_logs(log_form(settings), settings.log_level)
-    if settings.database_url is not None and settings.statement_cache_size == 0:
-        raise StartError(SESSION_NEEDED)
+    _require_session(settings, "a worker's leases are", "worker")
     with explaining():
         pool = await _open_pool(settings, url, None)
         store, news = _store_and_news(settings, url, pool)
@@ -162,8 +162,14 @@ async def working(
 
 async def migrate_up(settings: Settings, url: str, on_progress: Callable[[str], None] | None = None) -> None:
     """Applies what is pending. Raises `StartError`."""
+    _require_session(settings, "the lock that keeps two migrations apart is", "migration")
     with explaining():
         await _migrator(settings, url, on_progress).up()
+
+
+def _require_session(settings: Settings, what: str, whom: str) -> None:
+    if settings.database_url is not None and settings.statement_cache_size == 0:
+        raise StartError(SESSION_NEEDED.format(what, whom))
 
 
 async def migration_status(settings: Settings, url: str) -> list[MigrationState]:
@@ -171,10 +177,10 @@ async def migration_status(settings: Settings, url: str) -> list[MigrationState]
         return await _migrator(settings, url).status()
 
 
-async def migration_check(settings: Settings, url: str) -> tuple[str, ...]:
-    """What is wrong with the schema, a sentence each."""
+async def migration_check(settings: Settings, url: str) -> tuple[Problem, ...]:
+    """What somebody should know of the schema."""
     with explaining():
-        return tuple(problem.message for problem in await _migrator(settings, url).check())
+        return tuple(await _migrator(settings, url).check())
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from server.persistence.inspection import (
     database_invariants,
     refuses_overlap,
 )
+from server.persistence.migrator import ProblemKind
 from server.persistence.store import NotMigratedError
 from server.rpc.health import ask_health
 
@@ -75,10 +76,13 @@ async def verify_database(settings: Settings) -> InvariantReport:
 async def _database_findings(settings: Settings, found: Database) -> list[Finding]:
     facts = await database_facts(found.url)
     problems = await migration_check(settings, found.url)
+    # A newer schema serves this version, too, while the newer one takes its place, or is taken back.
+    fitting = all(problem.kind is ProblemKind.NEWER for problem in problems)
+    schema = "; ".join(problem.message for problem in problems) or "up to date"
     durable = "durable" if not facts.not_durable else f"off: {', '.join(facts.not_durable)}"
     return [
         Finding("database", True, f"PostgreSQL {facts.version}, {found.source}"),
-        Finding("schema", not problems, "; ".join(problems) or "up to date"),
+        Finding("schema", fitting, schema),
         *([await _overlap_finding(found.url, facts)] if facts.schema_present else []),
         Finding("durability", not facts.not_durable, durable, "Turn these PostgreSQL settings on."),
         Finding(

@@ -235,8 +235,8 @@ class AsyncMaitredClient(AsyncOpsCalls):
         """A restaurant's floor: a snapshot, then every change, exactly once and in order; `FloorState` applies them.
 
         Goes on by itself, wherever another server answers, when its stream ends or falls silent; when what it missed is
-        not kept any more, another snapshot comes. It lasts until it is closed (`aclose`), or until `timeout_s` ends it
-        with DEADLINE_EXCEEDED.
+        not to be had any more, another snapshot comes. It lasts until it is closed (`aclose`), or until `timeout_s`
+        ends it with DEADLINE_EXCEEDED.
         """
         return watch_async(self._assignment.WatchFloor, request, timeout_s, self._settings)
 

@@ -114,7 +114,9 @@ class VersionMismatchError(MaitredError, reason="VERSION_MISMATCH", retry=RetryC
 
 
 class WatchTokenInvalidError(MaitredError, reason="WATCH_TOKEN_INVALID", retry=RetryClass.AFTER_FIX):
-    """The resume_token of WatchFloor is none that this service made, or was made for another restaurant."""
+    """The resume_token of WatchFloor is none that this service made, or was made for another restaurant, or,
+    during an upgrade, by a server of the other version.
+    """
 
     remedy = (
         "Send the token of the last message received for this restaurant, or none to start from a snapshot."

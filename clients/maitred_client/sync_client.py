@@ -226,8 +226,8 @@ class MaitredClient(OpsCalls):
     ) -> Generator[assignment_service_pb2.WatchFloorResponse, None, None]:
         """A restaurant's floor: a snapshot, then every change, exactly once and in order; `FloorState` applies them.
 
-        Goes on by itself, wherever another server answers, when its stream ends; when what it missed is not kept any
-        more, another snapshot comes. It lasts until it is closed (`close`), or until `timeout_s` ends it with
+        Goes on by itself, wherever another server answers, when its stream ends; when what it missed is not to be had
+        any more, another snapshot comes. It lasts until it is closed (`close`), or until `timeout_s` ends it with
         DEADLINE_EXCEEDED.
         """
         return watch(self._assignment.WatchFloor, request, timeout_s, self._settings)

@@ -72,7 +72,7 @@ class Watch:
     def pause_s(self, error: MaitredError | None) -> float:
         """How long to wait before the stream is opened again: no shorter than the server asks, not as long as everybody
         else whom it left, and not beyond the timeout. Raises the error when that would not help."""
-        if error is not None and error.reason == "WATCH_TOKEN_COMPACTED":
+        if error is not None and self._starts_over(error):
             self._request.resume_token = ""
             return 0.0
         if error is not None and not self._can_go_on(error):
@@ -83,6 +83,11 @@ class Watch:
         pause_s = max(asked_s or 0.0, backoff_s * uniform(*PAUSE_SPREAD))
         remaining_s = self.remaining_s()
         return pause_s if remaining_s is None else min(pause_s, remaining_s)
+
+    def _starts_over(self, error: MaitredError) -> bool:
+        """What followed the token is not kept any more, or a server of another version gave it to this watch."""
+        given = self._opened and error.reason == "WATCH_TOKEN_INVALID"
+        return given or error.reason == "WATCH_TOKEN_COMPACTED"
 
     def _can_go_on(self, error: MaitredError) -> bool:
         """A watch that never began tells why; one that did goes on until its time is over."""

@@ -177,7 +177,7 @@ def migrate_status_command(
 def migrate_check_command(database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
     """Exits with 0 when the schema is that of this version and nobody changed a migration, with 7 otherwise.
 
-    Example: [bold]maitred migrate check && maitred serve[/]
+    Example: [bold]maitred migrate check[/]
     """
     settings = _settings(database_url=database_url, data_dir=data_dir)
 
@@ -185,7 +185,7 @@ def migrate_check_command(database_url: DatabaseUrl = None, data_dir: DataDir = 
         from server.bootstrap import migration_check, seen_database
 
         async with seen_database(settings) as store:
-            return tuple(await migration_check(settings, store.url))
+            return tuple(problem.message for problem in await migration_check(settings, store.url))
 
     problems = drive(work())
     for problem in problems:

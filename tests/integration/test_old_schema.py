@@ -8,7 +8,7 @@ import pytest
 
 from server.bootstrap import StartError, serving, working
 from server.config import Settings, load_settings
-from server.diagnosis import verify_database
+from server.diagnosis import diagnose, verify_database
 from server.persistence.migrator import MigrationError, Migrator, find_migrations, read_migrations
 from tests.support.postgres import TestServer
 
@@ -53,6 +53,9 @@ async def test_code_that_is_replaced_serves_on_the_schema_of_the_next(
         await connection.close()
     async with serving(settings, database_url):
         pass
+    found = {each.name: each for each in await diagnose(load_settings(database_url=database_url))}
+    assert found["schema"].ok
+    assert "newer code has migrated it; serving is safe" in found["schema"].detail
 
 
 async def test_a_database_that_takes_no_changes_is_told_in_words(old_url: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -15,7 +16,7 @@ from server.cache.inventories import Key
 from server.cache.shared import SharedInventories
 from server.config import Settings, load_settings
 from server.domain.floor import Floor, Table, Zone
-from server.domain.policy import ServicePolicy
+from server.domain.policy import ExpectedParties, ServicePeriod, ServicePolicy, TurnTime
 from server.orchestrator.ports import Inventory
 from server.telemetry.metrics import CacheMetrics
 from tests.builders.world_extras import house
@@ -27,6 +28,14 @@ KEY: Key = (RESTAURANT, 3, 4)
 TABLES = [Table(UUID(int=10 + n), ZONE, f"T{n}", 4, 1, 4, True, ("window",)) for n in range(3)]
 FLOOR = Floor.of([Zone(ZONE, "Hall")], TABLES, [(TABLES[0].table_id, TABLES[1].table_id)])
 INVENTORY = Inventory(3, 4, FLOOR, ServicePolicy(()))
+MEMBERS = """
+adjacency adjacency_mode adjacency_party_size_min attributes auto_assign_bookings auto_assign_cutoff_s buffer_after_s
+buffer_before_s capacity check_in_lead_s closes_min combinations days duration_s enabled engine floor forecast
+fragmentation in_service inventory_version lookahead max_party may_overrun merge merge_partner min_party movable name
+open_gap opens_min parties party_size party_size_max periods policy policy_version preferred_attribute preferred_zone
+relaxations scarcity shortest_stay_s slack_max sort_order spare_seat table_id tables tables_max turn_times
+unusable_gap weights zone_id zones
+"""
 
 
 @pytest.fixture
@@ -79,6 +88,21 @@ async def test_the_address_names_host_port_number_and_whether_it_is_encrypted(
     asked = pool.connection_kwargs
     assert (asked["host"], asked["port"], asked["db"]) == place
     assert issubclass(pool.connection_class, SSLConnection) is tls
+
+
+def members(document: object) -> set[str]:
+    """The names that a document has for anything."""
+    if isinstance(document, dict):
+        return set(document) | members(list(document.values()))
+    return {name for part in document for name in members(part)} if isinstance(document, list) else set()
+
+
+def test_documents_with_other_members_have_another_number() -> None:
+    """What the version beside this one does not know, it would leave out, and what it left out is a default here."""
+    period = ServicePeriod("day", 600, 1_380, (TurnTime(2, 7_200),))
+    policy = ServicePolicy((period,), forecast=(ExpectedParties(2, 3),))
+    document = msgspec.json.decode(msgspec.json.encode(Inventory(3, 4, FLOOR, policy)))
+    assert (cache_module.FORM, members(document)) == (1, set(MEMBERS.split()))
 
 
 async def test_a_document_goes_by_itself_after_a_while(redis: TestRedis) -> None:

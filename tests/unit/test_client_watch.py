@@ -25,6 +25,7 @@ from maitred_client import (
     PermissionMissingError,
     ServerOverloadedError,
     WatchTokenCompactedError,
+    WatchTokenInvalidError,
     timestamp,
 )
 from maitred_client.watching import PAUSE_S_FIRST, PAUSE_S_MAX, PAUSE_SPREAD, Watch
@@ -47,6 +48,10 @@ def ended(cause: "ResumeCause.ValueType") -> WatchFloorResponse:
 def overloaded(retry_after_s: float | None) -> ServerOverloadedError:
     details = ErrorDetails(retry_after_s=retry_after_s)
     return ServerOverloadedError(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy", details)
+
+
+def unread() -> WatchTokenInvalidError:
+    return WatchTokenInvalidError(grpc.StatusCode.INVALID_ARGUMENT, "unread")
 
 
 def test_it_waits_as_long_as_the_server_asks(begun: Watch) -> None:
@@ -107,6 +112,19 @@ def test_it_goes_on_where_it_was_until_that_is_no_longer_kept(begun: Watch) -> N
 def test_it_starts_over_at_once_when_its_token_is_refused_as_too_old(begun: Watch) -> None:
     assert begun.pause_s(WatchTokenCompactedError(grpc.StatusCode.OUT_OF_RANGE, "gone")) == 0
     assert begun.request.resume_token == ""
+
+
+def test_it_starts_over_at_once_when_a_server_does_not_read_the_token_that_another_gave_it(
+    begun: Watch,
+) -> None:
+    """Servers of two versions may be side by side, and the form of tokens may be another."""
+    assert begun.pause_s(unread()) == 0
+    assert begun.request.resume_token == ""
+
+
+def test_a_token_that_the_caller_brought_and_no_server_reads_is_told() -> None:
+    with pytest.raises(WatchTokenInvalidError):
+        Watch(WatchFloorRequest(resume_token="t"), None).pause_s(unread())
 
 
 def test_a_floor_says_whether_a_response_changed_it() -> None:

@@ -144,7 +144,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Remedy: Read the resource again, decide again, and call with the new etag and a new request_id.
     """
     ERROR_REASON_WATCH_TOKEN_INVALID: _ErrorReason.ValueType  # 54
-    """The resume_token of WatchFloor is none that this service made, or was made for another restaurant.
+    """The resume_token of WatchFloor is none that this service made, or was made for another restaurant, or, during an
+    upgrade, by a server of the other version.
     Status: INVALID_ARGUMENT + BadRequest
     Metadata: field, limit
     Retry: AFTER_FIX
@@ -572,7 +573,8 @@ Retry: REPLAN
 Remedy: Read the resource again, decide again, and call with the new etag and a new request_id.
 """
 ERROR_REASON_WATCH_TOKEN_INVALID: ErrorReason.ValueType  # 54
-"""The resume_token of WatchFloor is none that this service made, or was made for another restaurant.
+"""The resume_token of WatchFloor is none that this service made, or was made for another restaurant, or, during an
+upgrade, by a server of the other version.
 Status: INVALID_ARGUMENT + BadRequest
 Metadata: field, limit
 Retry: AFTER_FIX

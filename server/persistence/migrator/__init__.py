@@ -2,7 +2,7 @@
 
 from server.persistence.migrator.errors import MigrationError
 from server.persistence.migrator.files import Migration, find_migrations, read_migrations
-from server.persistence.migrator.inspection import MigrationState, ProblemKind, State
+from server.persistence.migrator.inspection import MigrationState, Problem, ProblemKind, State
 from server.persistence.migrator.migrator import ExclusionForm, Migrator
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "MigrationError",
     "MigrationState",
     "Migrator",
+    "Problem",
     "ProblemKind",
     "State",
     "find_migrations",

@@ -134,7 +134,10 @@ WITH looked AS MATERIALIZED (
                 e.restaurant_id = j.restaurant_id
                 AND e.floor_version > j.seen_version
                 AND e.floor_version <= r.floor_version
-                AND e.event_type = any(j.cured_by)
+                AND (
+                    e.event_type = any(j.cured_by)
+                    OR (e.event_type = 'capacity.assignment.released' AND 'capacity.hold.released' = any(j.cured_by))
+                )
                 AND coalesce((e.payload ->> 'startAt')::timestamptz < b.window_end, true)
                 AND coalesce((e.payload ->> 'endAt')::timestamptz > b.window_start, true)
         ) AS cured
