@@ -164,8 +164,34 @@ async def test_a_table_that_stays_locked_ends_a_migration_with_what_to_do(
     await connection.execute(FIRST)
     async with connection.transaction():
         await connection.execute("LOCK TABLE tea")
+        migrations = write(tmp_path, "ALTER TABLE tea ADD COLUMN kind text;\n")
         with pytest.raises(MigrationError, match=r"Something held a lock on a table.*run it again when"):
-            await Migrator(url, write(tmp_path, "ALTER TABLE tea ADD COLUMN kind text;\n")).up()
+            await Migrator(url, migrations, lock_wait_s=0.0).up()
+
+
+async def test_a_migration_lets_others_pass_while_a_table_is_in_use_and_goes_on_then(
+    url: str,
+    connection: "asyncpg.Connection[asyncpg.Record]",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(migrator_module, "_LOCK_TIMEOUT_MS", 10)
+    monkeypatch.setattr(migrator_module, "_LOCK_PAUSE_S", 0.01)
+    await connection.execute(FIRST)
+    waits, told = asyncio.Event(), list[str]()
+
+    def tell(text: str) -> None:
+        told.append(text)
+        if "waits for a table that is in use" in text:
+            waits.set()
+
+    migrations = write(tmp_path, "ALTER TABLE tea ADD COLUMN kind text;\n")
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE tea IN ACCESS SHARE MODE")
+        migrating = asyncio.create_task(Migrator(url, migrations, on_progress=tell).up())
+        await waits.wait()
+    assert await migrating == list(migrations)
+    assert told[0] == "applying 0001_step_1"
 
 
 async def test_an_error_names_the_line_of_the_file(url: str, tmp_path: Path) -> None:
@@ -185,7 +211,7 @@ async def test_a_file_may_opt_out_of_its_transaction(
 
 
 @pytest.mark.parametrize(
-    ("opening", "limits"), [("", ("5s", "10min")), ("-- maitred: no-transaction\n", ("0", "6h"))]
+    ("opening", "limits"), [("", ("1s", "10min")), ("-- maitred: no-transaction\n", ("0", "6h"))]
 )
 async def test_a_schema_change_waits_briefly_for_locks_and_an_index_as_long_as_it_takes(
     url: str,

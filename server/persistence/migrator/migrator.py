@@ -29,8 +29,10 @@ ExclusionForm = Literal["auto", "btree_gist", "core"]
 
 QUERIES: Final = load_queries("migrator")
 _LOCK_POLL_S: Final = 0.1
-# A schema change that queues for a table lock blocks everybody behind it, so it gives up soon; run it again.
-_LOCK_TIMEOUT_MS: Final = 5_000
+# A schema change that queues for a table lock blocks everybody behind it, so it gives up soon, lets them pass, and
+# tries again.
+_LOCK_TIMEOUT_MS: Final = 1_000
+_LOCK_PAUSE_S: Final = 1.0
 _STATEMENT_TIMEOUT_MS: Final = 600_000
 # A concurrent index build waits for every older transaction, as a lock wait, and may take hours.
 _UNBOUNDED_LOCK_TIMEOUT_MS: Final = 0
@@ -82,7 +84,7 @@ class Migrator:
             ]
             for migration in pending:
                 self._report(f"applying {migration.label}")
-                await _apply(connection, migration)
+                await self._apply(connection, migration)
         return pending
 
     async def status(self) -> list[MigrationState]:
@@ -137,6 +139,21 @@ class Migrator:
                 raise MigrationError(await self._who_is_in_the_way(connection))
             await asyncio.sleep(_LOCK_POLL_S)
 
+    async def _apply(self, connection: Connection, migration: Migration) -> None:
+        """Tries again what others were in the way of, for as long as the migration lock is waited for."""
+        deadline = time.monotonic() + self._lock_wait_s
+        try:
+            while True:
+                try:
+                    return await _apply(connection, migration)
+                except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+                    if not migration.transactional or time.monotonic() >= deadline:
+                        raise
+                self._report(f"{migration.label} waits for a table that is in use; calls go on meanwhile")
+                await asyncio.sleep(_LOCK_PAUSE_S)
+        except asyncpg.PostgresError as failure:
+            raise MigrationError(_explain(migration, failure, self._lock_wait_s)) from failure
+
     async def _who_is_in_the_way(self, connection: Connection) -> str:
         holder = await connection.fetchrow(QUERIES["lock_holder"])
         who = "another session"
@@ -170,23 +187,24 @@ def _encoding(connection: Connection) -> Problem | None:
 
 async def _apply(connection: Connection, migration: Migration) -> None:
     started = time.monotonic()
+    if not migration.transactional:
+        await _limit_waits(connection, _UNBOUNDED_LOCK_TIMEOUT_MS, _LONG_STATEMENT_TIMEOUT_MS)
+        await _drop_unfinished(connection, migration)
+        await connection.execute(migration.sql)
+        await _record(connection, migration, started)
+        return
+    await _limit_waits(connection, _LOCK_TIMEOUT_MS, _STATEMENT_TIMEOUT_MS)
+    transaction = connection.transaction()
+    await transaction.start()
     try:
-        if migration.transactional:
-            await _limit_waits(connection, _LOCK_TIMEOUT_MS, _STATEMENT_TIMEOUT_MS)
-            transaction = connection.transaction()
-            await transaction.start()
-            await _keep_changes_out(connection)
-            await connection.execute(migration.sql)
-            await _record(connection, migration, started)
-            # What fails is rolled back by the end of its session: a database that says nothing could not be asked to.
-            await transaction.commit()
-        else:
-            await _limit_waits(connection, _UNBOUNDED_LOCK_TIMEOUT_MS, _LONG_STATEMENT_TIMEOUT_MS)
-            await _drop_unfinished(connection, migration)
-            await connection.execute(migration.sql)
-            await _record(connection, migration, started)
-    except asyncpg.PostgresError as failure:
-        raise MigrationError(_explain(migration, failure)) from failure
+        await _keep_changes_out(connection)
+        await connection.execute(migration.sql)
+        await _record(connection, migration, started)
+    except asyncpg.PostgresError:
+        # Anything else is rolled back by the end of its session: a database that says nothing could not be asked to.
+        await transaction.rollback()
+        raise
+    await transaction.commit()
 
 
 async def _keep_changes_out(connection: Connection) -> None:
@@ -215,12 +233,12 @@ async def _record(connection: Connection, migration: Migration, started: float) 
     )
 
 
-def _explain(migration: Migration, failure: asyncpg.PostgresError) -> str:
+def _explain(migration: Migration, failure: asyncpg.PostgresError, waited_s: float) -> str:
     what = f"{migration.label}.sql failed: {failure}"
     if isinstance(failure, asyncpg.LockNotAvailableError):
         return (
-            f"{what}. Something held a lock on a table for more than {_LOCK_TIMEOUT_MS // 1000} s; nothing "
-            "was changed, run it again when the database is quieter"
+            f"{what}. Something held a lock on a table for more than {waited_s:.0f} s, such as a backup or a look "
+            "at all data; nothing was changed, run it again when that is over"
         )
     if isinstance(failure, asyncpg.DeadlockDetectedError):
         return f"{what}. Something that ran meanwhile was in the way; nothing was changed, run it again"
