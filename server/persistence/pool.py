@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -16,6 +16,7 @@ from server.persistence.failures import (
     translating,
     unreachable,
 )
+from server.persistence.hosts import connect_to
 from server.persistence.known_types import KnowingConnection
 from server.persistence.queries import load_queries
 
@@ -82,6 +83,7 @@ async def open_pool(
             statement_cache_size=settings.statement_cache_size,
             server_settings=settings.of_the_server(),
             connection_class=connection_class,
+            connect=cast(Any, connect_to),
             reset=_keep,
         )
     except CONNECT_ERRORS as error:
@@ -164,7 +166,7 @@ async def connection_in_time(pool: Pool, timeout_s: float) -> AsyncIterator[Conn
 
 async def connect(settings: PoolSettings) -> DriverConnection:
     """A connection outside any pool, with the same limits."""
-    connection: DriverConnection = await asyncpg.connect(
+    connection: DriverConnection = await connect_to(
         settings.url,
         timeout=settings.connect_timeout_s,
         statement_cache_size=settings.statement_cache_size,

@@ -1,0 +1,70 @@
+"""An address names several hosts, of which one can be used."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import quote, urlsplit
+
+import asyncpg
+import pytest
+
+from server.persistence.hosts import each_host
+from server.persistence.inspection import database_facts
+from server.persistence.pool import PoolSettings, connect, open_pool
+from tests.support.database import connected
+from tests.support.gate import Gate, gate_to_postgres
+
+
+@asynccontextmanager
+async def two_ways(url: str) -> AsyncIterator[tuple[Gate, Gate, str]]:
+    """Two gates to the same database, and the address that names both."""
+    async with gate_to_postgres(url) as (first, address), gate_to_postgres(url) as (second, _):
+        yield first, second, address.replace(f":{first.port}/", f":{first.port},127.0.0.1:{second.port}/")
+
+
+async def test_a_host_that_says_nothing_keeps_nobody_from_the_next(database_url: str) -> None:
+    async with two_ways(database_url) as (first, second, address):
+        first.stick()
+        async with await open_pool(PoolSettings(address, size_min=1)) as pool:
+            assert await pool.fetchval("SELECT 1") == 1
+        assert (await database_facts(address)).version
+        assert second.entered >= 2
+
+
+async def test_the_first_host_is_used_for_as_long_as_it_can_be(database_url: str) -> None:
+    async with two_ways(database_url) as (first, second, address):
+        connection = await connect(PoolSettings(address))
+        await connection.close()
+        assert (first.entered, second.entered) == (1, 0)
+        await first.shut()
+        connection = await connect(PoolSettings(address))
+        await connection.close()
+        assert second.entered == 1
+
+
+async def test_of_several_hosts_one_is_used_that_takes_changes(database_url: str) -> None:
+    async with connected(database_url) as owner, two_ways(database_url) as (_, _, address):
+        name = urlsplit(address).path.strip("/")
+        await owner.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        with pytest.raises(asyncpg.TargetServerAttributeNotMatched):
+            await connect(PoolSettings(address))
+        connection = await connect(PoolSettings(f"{address}&target_session_attrs=any"))
+        assert await connection.fetchval("SHOW transaction_read_only") == "on"
+        await connection.close()
+
+
+def test_every_form_of_an_address_names_its_hosts() -> None:
+    secret = quote("a,b@c", safe="")
+    assert each_host(f"postgresql://me:{secret}@one:1,two/db?sslmode=require") == (
+        f"postgresql://me:{secret}@one:1/db?sslmode=require",
+        f"postgresql://me:{secret}@two/db?sslmode=require",
+    )
+    assert each_host("postgresql:///db?host=one,two&port=1,2&user=me") == (
+        "postgresql:///db?host=one&port=1&user=me",
+        "postgresql:///db?host=two&port=2&user=me",
+    )
+    assert each_host("postgresql:///db?host=one,two&port=1") == (
+        "postgresql:///db?host=one&port=1",
+        "postgresql:///db?host=two&port=1",
+    )
+    for single in ("postgresql://one/db", "postgresql:///db?host=%2Frun%2Fpg&port=5432", "postgresql:///db"):
+        assert each_host(single) == (single,)
