@@ -72,10 +72,17 @@ async def open_pool(
 ) -> Pool:
     """A pool whose connections need no reset between uses: every setting and lock of ours ends with its transaction.
 
-    Raises `UnreachableError`.
+    It forgets all of them once one turns out to lead to a replica: an address can move on from there while connections
+    stay. Raises `UnreachableError`.
     """
+
+    async def leave_replica(connection: DriverConnection) -> None:
+        # PostgreSQL says so by itself, also when it changes; a pooler does not.
+        if getattr(connection.get_settings(), "in_hot_standby", "off") == "on":
+            await pool.expire_connections()
+
     try:
-        return await asyncpg.create_pool(
+        pool: Pool = asyncpg.create_pool(
             settings.url,
             min_size=settings.size_min,
             max_size=settings.size_max,
@@ -84,8 +91,9 @@ async def open_pool(
             server_settings=settings.of_the_server(),
             connection_class=connection_class,
             connect=cast(Any, connect_to),
-            reset=_keep,
+            reset=leave_replica,
         )
+        return await pool
     except CONNECT_ERRORS as error:
         raise unreachable(error) from None
 
@@ -174,7 +182,3 @@ async def connect(settings: PoolSettings) -> DriverConnection:
         connection_class=KnowingConnection,
     )
     return connection
-
-
-async def _keep(_connection: object) -> None:
-    """Nothing to reset."""

@@ -1,7 +1,9 @@
-"""An address names several hosts, of which one can be used."""
+"""An address leads to several hosts, of which one can be used."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import asyncpg
@@ -9,6 +11,7 @@ import pytest
 
 from server.persistence.hosts import each_host
 from server.persistence.inspection import database_facts
+from server.persistence.known_types import KnowingConnection
 from server.persistence.pool import PoolSettings, connect, open_pool
 from tests.support.database import connected
 from tests.support.gate import Gate, gate_to_postgres
@@ -50,6 +53,32 @@ async def test_of_several_hosts_one_is_used_that_takes_changes(database_url: str
         connection = await connect(PoolSettings(f"{address}&target_session_attrs=any"))
         assert await connection.fetchval("SHOW transaction_read_only") == "on"
         await connection.close()
+
+
+class ReplicaConnection(KnowingConnection):
+    """For as long as the address leads to a replica, as its PostgreSQL would say."""
+
+    address_moved = False
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.told = "off" if self.address_moved else "on"
+
+    def get_settings(self) -> Any:
+        assert super().get_settings().in_hot_standby == "off"
+        return SimpleNamespace(in_hot_standby=self.told)
+
+
+async def test_connections_to_a_replica_are_left_as_soon_as_there_is_another_way(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = await open_pool(PoolSettings(database_url, size_min=1, size_max=1), ReplicaConnection)
+    async with pool:
+        first = await pool.fetchval("SELECT pg_backend_pid()")
+        monkeypatch.setattr(ReplicaConnection, "address_moved", True)
+        second = await pool.fetchval("SELECT pg_backend_pid()")
+        assert second != first
+        assert await pool.fetchval("SELECT pg_backend_pid()") == second
 
 
 def test_every_form_of_an_address_names_its_hosts() -> None:
