@@ -72,7 +72,8 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("watching", "begin_viewing"): ("statement_timeout",),
     ("watching", "floor_versions"): ("restaurant_id", "floor_version"),
     ("watching", "changes"): (
-        *("newest_version", "compacted_version", "id", "tenant_id", "restaurant_id", "floor_version"),
+        *("newest_version", "newest_event", "compacted_version", "event_before"),
+        *("id", "tenant_id", "restaurant_id", "floor_version"),
         *("position", "created_at", "event_type", "booking_id", "idempotency_key", "payload"),
     ),
     ("auto_assign", "job_run"): ("run_number",),
