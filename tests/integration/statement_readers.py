@@ -86,7 +86,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("auto_assign", "resume_jobs"): ("resumed",),
     ("restaurants", "add_restaurant"): ("restaurant_id",),
     ("switches", "switches"): ("name", "value", "actor", "reason", "changed_at"),
-    ("restaurants", "ping"): ("takes_changes",),
+    ("restaurants", "ping"): ("takes_changes", "lacks_standby"),
     ("telemetry", "delete_older"): ("deleted",),
     ("invariants", "begin_looking"): (
         *("statement_timeout", "work_mem", "jit", "enable_mergejoin", "enable_nestloop"),
