@@ -56,6 +56,8 @@ class PoolSettings:
             "default_transaction_isolation": "read committed",
             "statement_timeout": str(int(self.statement_timeout_s * 1000)),
             "idle_in_transaction_session_timeout": str(int(max(self.statement_timeout_s, IDLE_S_MIN) * 1000)),
+            # Who listens, and who keeps leases, is idle for as long as nothing happens.
+            "idle_session_timeout": "0",
             "tcp_user_timeout": "10000",
             "tcp_keepalives_idle": "10",
             "tcp_keepalives_interval": "5",
