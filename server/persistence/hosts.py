@@ -19,7 +19,7 @@ async def connect_to(url: str, **given: Any) -> Any:
     """A connection to the first host that can be used, which is the next one when one fails or says nothing.
 
     Of several hosts that is one that takes changes, unless the address or PGTARGETSESSIONATTRS says otherwise. Raises
-    what the driver does: for the first host, when none can be used.
+    what the driver does: what a PostgreSQL said, when none can be used, else for the first host.
     """
     hosts = each_host(url)
     if len(hosts) == 1:
@@ -34,7 +34,8 @@ async def connect_to(url: str, **given: Any) -> Any:
             if found is not None:
                 attempts.remove(found)
                 return found.result()
-        raise next(problem for attempt in attempts if (problem := attempt.exception()))
+        problems = [problem for attempt in attempts if (problem := attempt.exception())]
+        raise next((each for each in problems if isinstance(each, asyncpg.PostgresError)), problems[0])
     finally:
         for attempt in attempts:
             _give_up(attempt)

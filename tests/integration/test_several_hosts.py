@@ -55,6 +55,14 @@ async def test_of_several_hosts_one_is_used_that_takes_changes(database_url: str
         await connection.close()
 
 
+async def test_what_a_database_says_is_told_rather_than_that_another_is_away(database_url: str) -> None:
+    async with two_ways(database_url) as (first, _, address):
+        await first.shut()
+        stranger = address.replace("://", "://stranger:secret@", 1).replace("@maitred@", "@")
+        with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError, match="stranger"):
+            await connect(PoolSettings(stranger))
+
+
 class ReplicaConnection(KnowingConnection):
     """For as long as the address leads to a replica, as its PostgreSQL would say."""
 
