@@ -144,12 +144,13 @@ async def borrowed(pool: Pool, timeout_s: float | None = None) -> AsyncIterator[
         try:
             yield connection
         except (asyncio.CancelledError, TimeoutError):
-            await _end_implicit(connection)
+            await _end_implicit(pool, connection)
             raise
 
 
-async def _end_implicit(connection: Connection) -> None:
-    """Ends the transaction that may be open unknown to the driver; where nothing answers in time, the connection.
+async def _end_implicit(pool: Pool, connection: Connection) -> None:
+    """Ends the transaction that may be open unknown to the driver; where nothing answers in time, the connection. Then
+    whoever would ask over the others might wait for as long, so each is opened anew before it is used.
 
     Early releases of Python 3.11 tell a task that was cancelled already of a time that is over as of one more
     cancellation.
@@ -162,6 +163,7 @@ async def _end_implicit(connection: Connection) -> None:
             connection.terminate()
         if isinstance(problem, asyncio.CancelledError):
             raise
+        await pool.expire_connections()
 
 
 @asynccontextmanager
