@@ -90,7 +90,11 @@ class CachedDiaries:
             self._drop(restaurant_id, "flushed")
 
     def on_channel(self, database: str | None) -> None:
-        """Versions are compared on every use, whether the channel is there or not."""
+        """Versions are compared on every use, whether the channel is there or not; but while it is away, a standby that
+        lacks the last changes may have taken over, and come as far again by others.
+        """
+        if database is None:
+            self.on_gap()
 
     def _find(self, restaurant: Restaurant, span: Window) -> Diary | None:
         shelf = self._shelves.get(restaurant.restaurant_id)

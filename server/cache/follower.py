@@ -49,7 +49,11 @@ class CacheFollower:
         self._woken.set()
 
     def on_channel(self, database: str | None) -> None:
-        """Entries are compared by version on every use, whether the channel is there or not."""
+        """Entries are compared by version on every use, whether the channel is there or not; but while it is away, a
+        standby that lacks the last changes may have taken over, and come as far again by others.
+        """
+        if database is None:
+            self.on_gap()
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="cache follower")

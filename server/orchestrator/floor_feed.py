@@ -12,7 +12,7 @@ import structlog
 
 from server.domain.announcement import Announcement
 from server.lifecycle import end_task
-from server.orchestrator.floor_log import FloorChange, FloorLog
+from server.orchestrator.floor_log import FloorChange, FloorLog, FloorPlace
 from server.telemetry.metrics import WatchMetrics
 
 log = structlog.get_logger(__name__)
@@ -83,16 +83,20 @@ class Subscription:
 
 @dataclass(eq=False, slots=True)
 class _Channel:
-    """A watched restaurant. Everything up to `version` has been handed to its subscriptions.
+    """A watched restaurant. Everything up to `place` has been handed to its subscriptions.
 
     `behind` says that more may have been committed since the last reading began.
     """
 
     tenant_id: UUID
-    version: int
+    place: FloorPlace
     behind: bool = False
     subscriptions: set[Subscription] = field(default_factory=set)
     reading: asyncio.Task[None] | None = None
+
+    @property
+    def version(self) -> int:
+        return self.place.floor_version
 
 
 class FloorFeed:
@@ -116,14 +120,14 @@ class FloorFeed:
         return self._settings.batch_max
 
     @contextmanager
-    def subscribe(self, tenant_id: UUID, restaurant_id: UUID, floor_version: int) -> Iterator[Subscription]:
-        """Follows a restaurant whose floor version was this a moment ago.
+    def subscribe(self, tenant_id: UUID, restaurant_id: UUID, newest: FloorPlace) -> Iterator[Subscription]:
+        """Follows a restaurant that had come to this place a moment ago.
 
         The subscription may begin earlier or later than that; `from_version` says where.
         """
         channel = self._channels.get(restaurant_id)
         if channel is None:
-            channel = self._channels[restaurant_id] = _Channel(tenant_id, floor_version)
+            channel = self._channels[restaurant_id] = _Channel(tenant_id, newest)
         subscription = Subscription(channel.version, self._settings.queue_max)
         if self._stopped:
             subscription.end(EndCause.DRAINING)
@@ -193,14 +197,15 @@ class FloorFeed:
         )
         if found is None:
             return
-        if not found.changes and channel.version < found.floor_version:
+        gone = not found.changes and channel.version < found.floor_version
+        if gone or not found.follow(channel.place):
             self._close(restaurant_id, channel, EndCause.COMPACTED)
             return
         for change in found.changes:
             if change.floor_version != channel.version + 1:
                 self._close(restaurant_id, channel, EndCause.COMPACTED)
                 return
-            channel.version = change.floor_version
+            channel.place = change.place
             for subscription in channel.subscriptions:
                 subscription.put(change)
         channel.behind = channel.behind or channel.version < found.floor_version

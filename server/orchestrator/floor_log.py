@@ -59,12 +59,28 @@ class FloorView:
 class FloorChanges:
     """Changes of a restaurant in a row from a version on, read at one instant.
 
-    `floor_version` is the newest there is. Events up to `compacted_version` may be gone.
+    `newest` is the last there is. Events up to `compacted_version` may be gone. `before` is the last event of the
+    version that they follow, None where there is none.
     """
 
-    floor_version: int
+    newest: FloorPlace
     compacted_version: int
     changes: tuple[FloorChange, ...]
+    before: UUID | None = None
+
+    @property
+    def floor_version(self) -> int:
+        return self.newest.floor_version
+
+    def follow(self, place: FloorPlace) -> bool:
+        """Whether they are what follows this place: not where another history has come to its version, and not where
+        some of them are gone.
+        """
+        if not self.compacted_version <= place.floor_version <= self.floor_version:
+            return False
+        # Which event was the last one is known for certain only of a version of which none was deleted.
+        known = place.floor_version > self.compacted_version and place.event_id is not None
+        return self.before == place.event_id or not known
 
 
 class FloorLog(Protocol):

@@ -60,17 +60,15 @@ class WatchFloor:
         if question.after is None:
             view = await self._view(caller, question)
             yield view
-            known, newest = view.place, view.place.floor_version
+            known = newest = view.place
         else:
             known = question.after
             newest = await self._newest(caller, question.restaurant_id, known)
         with self.feed.subscribe(caller.tenant_id, question.restaurant_id, newest) as subscription:
             while known.floor_version < subscription.from_version and subscription.ended is None:
-                missed = await self._changes(
-                    caller, question.restaurant_id, known.floor_version, self.feed.batch_max
-                )
+                missed = await self._changes(caller, question.restaurant_id, known, self.feed.batch_max)
                 if not missed.changes:
-                    raise _compacted(question.restaurant_id, known.floor_version, missed)
+                    raise _compacted(question.restaurant_id, known, missed)
                 for change in missed.changes:
                     yield change
                     known = change.place
@@ -85,29 +83,21 @@ class WatchFloor:
             raise restaurant_not_found(question.restaurant_id)
         return view
 
-    async def _newest(self, caller: Caller, restaurant_id: UUID, after: FloorPlace) -> int:
-        """The newest floor version, or WATCH_TOKEN_COMPACTED when what follows the place is not kept."""
-        version = after.floor_version
-        found = await self.floor_log.changes(caller.tenant_id, restaurant_id, version - 1, 1)
-        if found is None:
-            raise restaurant_not_found(restaurant_id)
-        there = found.changes[-1].place if found.changes else after
-        # Which event was the last one is known for certain only of a version of which none was deleted.
-        elsewhere = version > found.compacted_version and there != after and after.event_id is not None
-        if elsewhere or not found.compacted_version <= version <= found.floor_version:
-            raise _compacted(restaurant_id, version, found)
-        return found.floor_version
+    async def _newest(self, caller: Caller, restaurant_id: UUID, after: FloorPlace) -> FloorPlace:
+        """The newest place, or WATCH_TOKEN_COMPACTED when what follows this one is not kept."""
+        return (await self._changes(caller, restaurant_id, after, 0)).newest
 
     async def _changes(
-        self, caller: Caller, restaurant_id: UUID, after: int, versions_max: int
+        self, caller: Caller, restaurant_id: UUID, after: FloorPlace, versions_max: int
     ) -> FloorChanges:
         """The next changes, or WATCH_TOKEN_COMPACTED when they are not there in full."""
-        found = await self.floor_log.changes(caller.tenant_id, restaurant_id, after, versions_max)
+        version = after.floor_version
+        found = await self.floor_log.changes(caller.tenant_id, restaurant_id, version, versions_max)
         if found is None:
             raise restaurant_not_found(restaurant_id)
-        expected = range(after + 1, min(after + versions_max, found.floor_version) + 1)
+        expected = range(version + 1, min(version + versions_max, found.floor_version) + 1)
         present = [change.floor_version for change in found.changes]
-        if after < found.compacted_version or after > found.floor_version or present != list(expected):
+        if not found.follow(after) or present != list(expected):
             raise _compacted(restaurant_id, after, found)
         return found
 
@@ -127,12 +117,12 @@ async def _following(
             yield found
 
 
-def _compacted(restaurant_id: UUID, after: int, found: FloorChanges) -> ServiceError:
+def _compacted(restaurant_id: UUID, after: FloorPlace, found: FloorChanges) -> ServiceError:
     return refuse(
         Reason.WATCH_TOKEN_COMPACTED,
-        f"What followed floor version {after} is not kept any more; it is {found.floor_version} now.",
+        f"What followed floor version {after.floor_version} is not kept any more; it is {found.floor_version} now.",
         restaurant_id=restaurant_id,
-        floor_version=after,
+        floor_version=after.floor_version,
         compacted_floor_version=found.compacted_version,
         newest_floor_version=found.floor_version,
     )

@@ -68,7 +68,8 @@ class SqlFloorLog:
             if standing is None:
                 return None
             version = standing.restaurant.floor_version
-            last = (await connection.fetch(WATCHING["changes"], tenant_id, restaurant_id, version - 1, 1))[-1]
+            last = await connection.fetchrow(WATCHING["changes"], tenant_id, restaurant_id, version, 1)
+            assert last is not None, "the restaurant is there"
             start = starts_at or standing.now
             window = Window(start, ends_at or start + timedelta(seconds=LIST_WINDOW_MAX_S))
             if window.end <= start:
@@ -84,7 +85,7 @@ class SqlFloorLog:
             inventory = await self._inventories.known(standing.restaurant)
             inventory = inventory or await catalogue.inventory(restaurant_id)
         active = tuple(each for each in assignments if each.state is AssignmentState.ACTIVE)
-        place = FloorPlace(version, last["id"])
+        place = FloorPlace(version, last["newest_event"])
         return FloorView(standing.restaurant, place, standing.now, window, inventory, holds, active, blocks)
 
     async def changes(
@@ -100,12 +101,13 @@ class SqlFloorLog:
             (row for row in rows if row["id"] is not None), key=lambda row: int(row["floor_version"])
         )
         return FloorChanges(
-            rows[0]["newest_version"],
+            FloorPlace(rows[0]["newest_version"], rows[0]["newest_event"]),
             rows[0]["compacted_version"],
             tuple(
                 FloorChange(restaurant_id, version, tuple(committed_event(row) for row in events))
                 for version, events in grouped
             ),
+            rows[0]["event_before"],
         )
 
     async def floor_versions(self, restaurant_ids: Collection[UUID]) -> Mapping[UUID, int]:

@@ -10,6 +10,7 @@ import asyncpg
 
 from server.domain.invariants import InvariantReport
 from server.persistence.failures import CONNECT_ERRORS, DRIVER_ERRORS, unreachable
+from server.persistence.hosts import connect_to
 from server.persistence.invariants import look_at_everything
 from server.persistence.known_types import KnowingConnection
 from server.persistence.pool import DriverConnection as Connection
@@ -99,7 +100,7 @@ async def errand_at(url: str) -> AsyncIterator[Connection]:
 async def connection_to(url: str) -> AsyncIterator[Connection]:
     """A connection for as long as the block lasts. Raises `UnreachableError` when there is none to be had."""
     try:
-        connection = await asyncpg.connect(
+        connection = await connect_to(
             url,
             timeout=CONNECT_TIMEOUT_S,
             # Whatever it prepared by name would be in the way of the next one behind a transaction pooler.

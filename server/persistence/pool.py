@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -16,6 +16,7 @@ from server.persistence.failures import (
     translating,
     unreachable,
 )
+from server.persistence.hosts import connect_to
 from server.persistence.known_types import KnowingConnection
 from server.persistence.queries import load_queries
 
@@ -55,6 +56,8 @@ class PoolSettings:
             "default_transaction_isolation": "read committed",
             "statement_timeout": str(int(self.statement_timeout_s * 1000)),
             "idle_in_transaction_session_timeout": str(int(max(self.statement_timeout_s, IDLE_S_MIN) * 1000)),
+            # Who listens, and who keeps leases, is idle for as long as nothing happens.
+            "idle_session_timeout": "0",
             "tcp_user_timeout": "10000",
             "tcp_keepalives_idle": "10",
             "tcp_keepalives_interval": "5",
@@ -71,10 +74,17 @@ async def open_pool(
 ) -> Pool:
     """A pool whose connections need no reset between uses: every setting and lock of ours ends with its transaction.
 
-    Raises `UnreachableError`.
+    It forgets all of them once one turns out to lead to a replica: an address can move on from there while connections
+    stay. Raises `UnreachableError`.
     """
+
+    async def leave_replica(connection: DriverConnection) -> None:
+        # PostgreSQL says so by itself, also when it changes; a pooler does not.
+        if getattr(connection.get_settings(), "in_hot_standby", "off") == "on":
+            await pool.expire_connections()
+
     try:
-        return await asyncpg.create_pool(
+        pool: Pool = asyncpg.create_pool(
             settings.url,
             min_size=settings.size_min,
             max_size=settings.size_max,
@@ -82,8 +92,10 @@ async def open_pool(
             statement_cache_size=settings.statement_cache_size,
             server_settings=settings.of_the_server(),
             connection_class=connection_class,
-            reset=_keep,
+            connect=cast(Any, connect_to),
+            reset=leave_replica,
         )
+        return await pool
     except CONNECT_ERRORS as error:
         raise unreachable(error) from None
 
@@ -132,12 +144,13 @@ async def borrowed(pool: Pool, timeout_s: float | None = None) -> AsyncIterator[
         try:
             yield connection
         except (asyncio.CancelledError, TimeoutError):
-            await _end_implicit(connection)
+            await _end_implicit(pool, connection)
             raise
 
 
-async def _end_implicit(connection: Connection) -> None:
-    """Ends the transaction that may be open unknown to the driver; where nothing answers in time, the connection.
+async def _end_implicit(pool: Pool, connection: Connection) -> None:
+    """Ends the transaction that may be open unknown to the driver; where nothing answers in time, the connection. Then
+    whoever would ask over the others might wait for as long, so each is opened anew before it is used.
 
     Early releases of Python 3.11 tell a task that was cancelled already of a time that is over as of one more
     cancellation.
@@ -150,6 +163,7 @@ async def _end_implicit(connection: Connection) -> None:
             connection.terminate()
         if isinstance(problem, asyncio.CancelledError):
             raise
+        await pool.expire_connections()
 
 
 @asynccontextmanager
@@ -164,7 +178,7 @@ async def connection_in_time(pool: Pool, timeout_s: float) -> AsyncIterator[Conn
 
 async def connect(settings: PoolSettings) -> DriverConnection:
     """A connection outside any pool, with the same limits."""
-    connection: DriverConnection = await asyncpg.connect(
+    connection: DriverConnection = await connect_to(
         settings.url,
         timeout=settings.connect_timeout_s,
         statement_cache_size=settings.statement_cache_size,
@@ -172,7 +186,3 @@ async def connect(settings: PoolSettings) -> DriverConnection:
         connection_class=KnowingConnection,
     )
     return connection
-
-
-async def _keep(_connection: object) -> None:
-    """Nothing to reset."""

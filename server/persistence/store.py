@@ -37,6 +37,9 @@ log = structlog.get_logger(__name__)
 
 ResultT = TypeVar("ResultT")
 
+# A synchronous standby that takes longer than this to have a commit is not there.
+STANDBY_S_MAX = 5.0
+
 
 class NotMigratedError(Exception):
     """The database is there, the schema is not."""
@@ -168,12 +171,18 @@ class SqlStore:
         """Why nothing can be changed on the database right now; None when it can."""
         try:
             async with asyncio.timeout(self._settings.read_timeout_s), borrowed(self._pool) as connection:
-                takes_changes = await connection.fetchval(RESTAURANTS["ping"])
+                pinged: Any = await connection.fetchrow(RESTAURANTS["ping"], STANDBY_S_MAX)
             if self._lacked_room:
                 await self._look_for_room()
         except (OSError, TimeoutError, *DRIVER_ERRORS) as problem:
             return str(unreachable(problem))
-        return None if takes_changes else "it can only be read, as a replica"
+        if not pinged["takes_changes"]:
+            return "it can only be read, as a replica"
+        return (
+            "its synchronous standby does not answer, and commits wait for it"
+            if pinged["lacks_standby"]
+            else None
+        )
 
     async def _look_for_room(self) -> None:
         """Raises for as long as there is none for changes."""
@@ -188,7 +197,7 @@ async def require_schema(pool: Pool) -> None:
     """
     try:
         async with borrowed(pool) as connection:
-            await connection.fetchval(RESTAURANTS["ping"])
+            await connection.fetchval(RESTAURANTS["ping"], STANDBY_S_MAX)
     except asyncpg.UndefinedTableError:
         raise NotMigratedError("the database has no maitred schema; run: maitred migrate up") from None
     except (OSError, *DRIVER_ERRORS) as error:

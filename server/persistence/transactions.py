@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import asyncpg
 
 from server.persistence.failures import DRIVER_ERRORS
-from server.persistence.pool import Connection, Pool
+from server.persistence.pool import END_TIMEOUT_S, Connection, Pool
 from server.persistence.queries import load_queries
 
 TRANSACTIONS = load_queries("transactions")
@@ -50,7 +50,26 @@ async def begin(connection: Connection) -> None:
 
 
 async def commit(connection: Connection) -> None:
-    await connection.execute(TRANSACTIONS["commit"])
+    """Whoever gives up waiting never stops it: PostgreSQL would take a commit that waits for a synchronous standby for
+    done, and everybody would see what a failover loses. It is left to end by itself, for a while with its connection.
+    """
+    committing = asyncio.create_task(connection.execute(TRANSACTIONS["commit"]))
+    try:
+        await asyncio.shield(committing)
+    except asyncio.CancelledError:
+        committing.add_done_callback(_heard)
+        try:
+            await asyncio.wait((committing,), timeout=END_TIMEOUT_S)
+        finally:
+            if not committing.done():
+                connection.terminate()
+        raise
+
+
+def _heard(committing: "asyncio.Task[str]") -> None:
+    """Nobody waits for it any more, however it ended."""
+    if not committing.cancelled():
+        committing.exception()
 
 
 async def rollback(connection: Connection) -> None:

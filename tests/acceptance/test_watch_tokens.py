@@ -145,9 +145,28 @@ async def test_a_token_of_a_lost_future_starts_over_even_when_its_version_is_rea
         known = sights.state.floor_version
     for token in (*tokens, watch_token(UUID(place.restaurant_id), FloorPlace(known))):
         assert await opened(place.client, place.restaurant_id, token)
-    # As if the database had been restored, and come as far again by changes with events of their own.
-    renew = "UPDATE capacity_outbox SET id = gen_random_uuid() WHERE restaurant_id = $1::text::uuid"
-    async with connected(server.database_url) as connection:
-        await connection.execute(renew, place.restaurant_id)
+    await other_history(server, place.restaurant_id)
     for token in tokens:
         await refused(opened(place.client, place.restaurant_id, token), WatchTokenCompactedError)
+
+
+@pytest.mark.parametrize("told", [0, 1])
+async def test_a_watcher_who_knows_a_lost_future_is_told_to_start_over(
+    place: House, server: Served, told: int
+) -> None:
+    """A standby that took over has come as far again before anybody looks. The client starts over by itself."""
+    await place.block("W1")
+    async with watching(place.client, place.restaurant_id) as sights:
+        for table in ("W2", "W3")[:told]:
+            await place.block(table)
+            await sights.next()
+        await other_history(server, place.restaurant_id)
+        await place.block("W4")
+        assert (await sights.next()).snapshot.floor_version == sights.state.floor_version
+
+
+async def other_history(server: Served, restaurant_id: str) -> None:
+    """As if the database had been restored, and come as far again by changes with events of their own."""
+    renew = "UPDATE capacity_outbox SET id = gen_random_uuid() WHERE restaurant_id = $1::text::uuid"
+    async with connected(server.database_url) as connection:
+        await connection.execute(renew, restaurant_id)

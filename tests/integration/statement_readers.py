@@ -72,7 +72,8 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("watching", "begin_viewing"): ("statement_timeout",),
     ("watching", "floor_versions"): ("restaurant_id", "floor_version"),
     ("watching", "changes"): (
-        *("newest_version", "compacted_version", "id", "tenant_id", "restaurant_id", "floor_version"),
+        *("newest_version", "newest_event", "compacted_version", "event_before"),
+        *("id", "tenant_id", "restaurant_id", "floor_version"),
         *("position", "created_at", "event_type", "booking_id", "idempotency_key", "payload"),
     ),
     ("auto_assign", "job_run"): ("run_number",),
@@ -85,7 +86,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("auto_assign", "resume_jobs"): ("resumed",),
     ("restaurants", "add_restaurant"): ("restaurant_id",),
     ("switches", "switches"): ("name", "value", "actor", "reason", "changed_at"),
-    ("restaurants", "ping"): ("takes_changes",),
+    ("restaurants", "ping"): ("takes_changes", "lacks_standby"),
     ("telemetry", "delete_older"): ("deleted",),
     ("invariants", "begin_looking"): (
         *("statement_timeout", "work_mem", "jit", "enable_mergejoin", "enable_nestloop"),

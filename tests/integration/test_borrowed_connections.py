@@ -180,6 +180,21 @@ async def test_who_gives_up_on_a_database_that_says_nothing_hears_why_it_was(
         await pool.close()
 
 
+async def test_once_a_connection_says_nothing_nobody_waits_for_another_of_its_age(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a host that lost its power has been replaced."""
+    monkeypatch.setattr(pools, "END_TIMEOUT_S", TIMEOUT_S)
+    async with gate_to_postgres(database_url) as (gate, through):
+        pool = await open_pool(PoolSettings(through, size_min=3, size_max=3))
+        gate.lose()
+        with pytest.raises(TimeoutError):
+            await InTime(pool, TIMEOUT_S)._fetch("SELECT 1")
+        answers = await asyncio.gather(*(InTime(pool, 10.0)._fetch("SELECT 1") for _ in range(3)))
+        assert len(answers) == 3
+        await pool.close()
+
+
 async def test_whoever_is_cancelled_twice_does_not_wait_for_a_database_that_says_nothing(
     database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -22,7 +22,7 @@ from server.persistence.announcer import (
     encode_announcements,
 )
 from server.persistence.listener import Listener, ListenerSettings
-from server.persistence.pool import Pool, PoolSettings, open_pool
+from server.persistence.pool import Pool, PoolSettings, connect, open_pool
 from tests.support.database import connected
 from tests.support.postgres import TestServer
 from tests.support.severing import passage
@@ -255,3 +255,12 @@ async def test_a_listener_starts_and_stops_without_a_database() -> None:
     await listener.stop()
     await listener.stop()
     assert ear.channels == []
+
+
+async def test_who_listens_may_be_idle_for_longer_than_others(database_url: str) -> None:
+    async with connected(database_url) as operator:
+        name = await operator.fetchval("SELECT current_database()")
+        await operator.execute(f"ALTER DATABASE \"{name}\" SET idle_session_timeout = '1s'")
+    connection = await connect(PoolSettings(database_url))
+    assert await connection.fetchval("SHOW idle_session_timeout") == "0"
+    await connection.close()

@@ -64,6 +64,7 @@ async def test_each_rule_that_is_gone_not_validated_or_turned_off_is_named(datab
     async with connected(database_url) as connection:
         rules = await connection.fetch(RULES)
         assert len(rules) > 20
+        assert await said(connection, "rules_in_force", "SET LOCAL quote_all_identifiers = on") == []
         for oid, name, place, kind in rules:
             for problem, statement in ways(oid, name, place, kind):
                 assert await said(connection, "rules_in_force", statement) == [f"{name} {problem}"]

@@ -96,12 +96,12 @@ async def test_health_goes_with_the_database_whatever_the_driver_makes_of_its_en
     settings = load_settings(port=0, log_level="error", health_interval_s=HEALTH_INTERVAL_S)
 
     class Confused(faulty_connection(plan)):  # type: ignore[misc]
-        async def fetchval(self, query: str, *args: Any, **options: Any) -> Any:
+        async def fetchrow(self, query: str, *args: Any, **options: Any) -> Any:
             if plan.strike is not None:
                 raise asyncpg.InternalClientError(
                     "cannot switch to state 12; another operation is in progress"
                 )
-            return await super().fetchval(query, *args, **options)
+            return await super().fetchrow(query, *args, **options)
 
     async with postgres.fresh_database() as url, serving(settings, url, Confused) as running:
         world = Mortal(Served(running.address, url, uuid4()), postgres.postgres, plan)

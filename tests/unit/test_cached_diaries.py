@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -196,7 +197,9 @@ async def test_what_is_found_read_and_dropped_is_counted() -> None:
     }
 
 
-async def test_it_forgets_with_time_at_a_gap_and_when_a_newer_version_is_announced() -> None:
+async def test_it_forgets_with_time_at_a_gap_without_its_channel_and_when_a_newer_version_is_announced() -> (
+    None
+):
     database = Database()
     cache = database.cache()
 
@@ -206,6 +209,7 @@ async def test_it_forgets_with_time_at_a_gap_and_when_a_newer_version_is_announc
     for forget in (
         minute_passes,
         cache.on_gap,
+        partial(cache.on_channel, None),
         lambda: cache.on_change(Announcement(A, 2, 1, 1)),
     ):
         before = len(database.readings)
@@ -213,7 +217,7 @@ async def test_it_forgets_with_time_at_a_gap_and_when_a_newer_version_is_announc
         await cache.covering(at(A, 1), EVENING)
         cache.on_change(Announcement(A, 1, 1, 1))
         cache.on_change(Announcement(B, 2, 1, 1))
-        cache.on_channel(None)
+        cache.on_channel("another database")
         await cache.covering(at(A, 1), EVENING)
         assert len(database.readings) <= before + 1
         forget()

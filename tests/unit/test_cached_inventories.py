@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -196,14 +196,17 @@ async def test_a_gap_flushes_everything() -> None:
     assert database.loads == [A, B, A, B]
 
 
-async def test_after_a_gap_nothing_is_kept_and_nothing_that_was_announced_before_is_loaded() -> None:
+@pytest.mark.parametrize("gap", [CacheFollower.on_gap, lambda follower: follower.on_channel(None)])
+async def test_after_a_gap_nothing_is_kept_and_nothing_that_was_announced_before_is_loaded(
+    gap: Callable[[CacheFollower], None],
+) -> None:
     counted, database = Counted(), Database()
     async with following(counted, database) as (follower, loaded):
         for announced, flushed in (((), 2), ((Announcement(A, 7, 2, 1),), 4)):
             await ask(counted.cache, database, [at(A), at(B)])
             for announcement in announced:
                 follower.on_change(announcement)
-            follower.on_gap()
+            gap(follower)
             async with asyncio.timeout(PATIENCE_S):
                 while counted.counts().get("evictions flushed") != flushed:  # noqa: ASYNC110 it tells nobody
                     await asyncio.sleep(0)

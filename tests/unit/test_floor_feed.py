@@ -60,7 +60,7 @@ class Log:
         versions = range(after + 1, min(after + versions_max, self.version) + 1)
         there = [version for version in versions if version not in self.missing]
         changes = tuple(FloorChange(RESTAURANT, each, ()) for each in there)
-        found = FloorChanges(self.version, self.compacted, changes)
+        found = FloorChanges(FloorPlace(self.version), self.compacted, changes)
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
             meanwhile()
@@ -108,7 +108,9 @@ async def test_all_who_watch_a_floor_share_one_reading() -> None:
     log = Log(version=7)
     async with feeding(log) as feed:
         with ExitStack() as stack:
-            watchers = [stack.enter_context(feed.subscribe(TENANT, RESTAURANT, 7)) for _ in range(1_000)]
+            watchers = [
+                stack.enter_context(feed.subscribe(TENANT, RESTAURANT, FloorPlace(7))) for _ in range(1_000)
+            ]
             commit(log, feed)
             assert [await told(each, 1) for each in watchers] == [[8]] * len(watchers)
             # One when the first of them came, in case something had happened meanwhile.
@@ -118,14 +120,14 @@ async def test_all_who_watch_a_floor_share_one_reading() -> None:
 async def test_what_happened_before_the_first_joined_is_not_overlooked() -> None:
     log = Log(version=9)
     async with feeding(log, queue_max=7, batch_max=3) as feed:
-        with feed.subscribe(TENANT, RESTAURANT, 2) as watcher:
+        with feed.subscribe(TENANT, RESTAURANT, FloorPlace(2)) as watcher:
             assert await told(watcher, 7) == [3, 4, 5, 6, 7, 8, 9]
 
 
 async def test_a_change_announced_while_another_is_read_is_read_as_well() -> None:
     log = Log(version=1)
     async with feeding(log) as feed:
-        with feed.subscribe(TENANT, RESTAURANT, 1) as watcher:
+        with feed.subscribe(TENANT, RESTAURANT, FloorPlace(1)) as watcher:
             for version in (2, 4):
                 log.meanwhile = partial(commit, log, feed)
                 commit(log, feed)
@@ -137,8 +139,8 @@ async def test_a_watcher_that_does_not_keep_up_has_to_resume_and_the_others_go_o
     log = Log(version=0)
     async with feeding(log) as feed:
         with (
-            feed.subscribe(TENANT, RESTAURANT, 0) as slow,
-            feed.subscribe(TENANT, RESTAURANT, 0) as quick,
+            feed.subscribe(TENANT, RESTAURANT, FloorPlace(0)) as slow,
+            feed.subscribe(TENANT, RESTAURANT, FloorPlace(0)) as quick,
         ):
             for version in range(1, 6):
                 assert slow.ended is None
@@ -153,11 +155,11 @@ async def test_a_watcher_that_does_not_keep_up_has_to_resume_and_the_others_go_o
 async def test_a_hole_is_told_and_never_skipped() -> None:
     log = Log(version=1, missing=frozenset({3}))
     async with feeding(log) as feed:
-        with feed.subscribe(TENANT, RESTAURANT, 1) as watcher:
+        with feed.subscribe(TENANT, RESTAURANT, FloorPlace(1)) as watcher:
             commit(log, feed, changes=3)
             assert await watcher.next(PATIENCE_S) is EndCause.COMPACTED
         log.missing = frozenset(range(2, 10))
-        with feed.subscribe(TENANT, RESTAURANT, 1) as watcher:
+        with feed.subscribe(TENANT, RESTAURANT, FloorPlace(1)) as watcher:
             assert await watcher.next(PATIENCE_S) is EndCause.COMPACTED
 
 
@@ -166,20 +168,20 @@ async def test_another_history_starts_everybody_over() -> None:
     log = Log(version=5)
     async with feeding(log) as feed:
         with ExitStack() as stack:
-            with feed.subscribe(TENANT, RESTAURANT, 5) as watcher:
+            with feed.subscribe(TENANT, RESTAURANT, FloorPlace(5)) as watcher:
                 log.version = 3
                 feed.on_gap()
                 assert await watcher.next(PATIENCE_S) is EndCause.COMPACTED
-                early = stack.enter_context(feed.subscribe(TENANT, RESTAURANT, 3))
+                early = stack.enter_context(feed.subscribe(TENANT, RESTAURANT, FloorPlace(3)))
             commit(log, feed)
             assert await told(early, 1) == [4]
 
 
 async def test_who_comes_after_all_have_left_begins_where_the_floor_is() -> None:
     async with feeding(Log(version=9)) as feed:
-        with feed.subscribe(TENANT, RESTAURANT, 1):
+        with feed.subscribe(TENANT, RESTAURANT, FloorPlace(1)):
             pass
-        with feed.subscribe(TENANT, RESTAURANT, 9) as watcher:
+        with feed.subscribe(TENANT, RESTAURANT, FloorPlace(9)) as watcher:
             assert watcher.from_version == 9
 
 
@@ -207,7 +209,7 @@ async def test_a_few_floors_are_read_at_a_time_and_the_others_in_turn() -> None:
     async with feeding(log) as feed:
         with ExitStack() as stack:
             for number in floors:
-                stack.enter_context(feed.subscribe(TENANT, UUID(int=number), 0))
+                stack.enter_context(feed.subscribe(TENANT, UUID(int=number), FloorPlace(0)))
             for _ in floors:
                 await asyncio.sleep(0)
             assert log.readings == list(floors[:READS_AT_ONCE_MAX])
@@ -219,7 +221,7 @@ async def test_a_few_floors_are_read_at_a_time_and_the_others_in_turn() -> None:
 async def test_what_is_told_during_a_look_is_no_other_history() -> None:
     log, overtaken = Log(version=5), asyncio.Event()
     async with feeding(log) as feed:
-        with feed.subscribe(TENANT, RESTAURANT, 5) as watcher:
+        with feed.subscribe(TENANT, RESTAURANT, FloorPlace(5)) as watcher:
 
             async def commit_and_tell() -> None:
                 commit(log, feed)
@@ -237,7 +239,7 @@ async def test_what_is_told_during_a_look_is_no_other_history() -> None:
 async def test_what_nobody_announced_is_found_by_looking(failing: int) -> None:
     log = Log(version=1)
     async with feeding(log, poll_s=0.01) as feed:
-        with feed.subscribe(TENANT, RESTAURANT, 1) as watcher:
+        with feed.subscribe(TENANT, RESTAURANT, FloorPlace(1)) as watcher:
             log.version, log.failing = 3, failing
             assert await told(watcher, 2) == [2, 3]
 
@@ -245,13 +247,13 @@ async def test_what_nobody_announced_is_found_by_looking(failing: int) -> None:
 async def test_silence_is_nothing_and_stopping_says_so() -> None:
     log = Log(version=1)
     async with feeding(log) as feed:
-        with feed.subscribe(TENANT, RESTAURANT, 1) as watcher:
+        with feed.subscribe(TENANT, RESTAURANT, FloorPlace(1)) as watcher:
             assert await watcher.next(0.001) is None
             waiting = asyncio.create_task(watcher.next(PATIENCE_S))
             await asyncio.sleep(0)
             await feed.stop()
             assert await waiting is EndCause.DRAINING
-        with feed.subscribe(TENANT, RESTAURANT, 1) as late:
+        with feed.subscribe(TENANT, RESTAURANT, FloorPlace(1)) as late:
             assert await late.next(PATIENCE_S) is EndCause.DRAINING
             readings = log.readings.copy()
             commit(log, feed)
@@ -308,7 +310,7 @@ async def test_who_knows_more_than_those_who_watch_already_is_told_nothing_twice
     log = Log(version=8)
     question = WatchFloorQuestion(RESTAURANT, FloorPlace(11), 0.001)
     async with feeding(log) as feed:
-        with feed.subscribe(TENANT, RESTAURANT, 8) as first:
+        with feed.subscribe(TENANT, RESTAURANT, FloorPlace(8)) as first:
             commit(log, feed)
             assert await told(first, 1) == [9]
             log.version = 11

@@ -10,6 +10,7 @@ from typing import Final, Literal, cast
 import asyncpg
 
 from server.persistence.failures import CONNECT_ERRORS, not_allowed, unreachable
+from server.persistence.hosts import connect_to
 from server.persistence.migrator.errors import MigrationError
 from server.persistence.migrator.files import Migration
 from server.persistence.migrator.inspection import (
@@ -111,7 +112,7 @@ class Migrator:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         try:
-            connection = await asyncpg.connect(
+            connection = await connect_to(
                 self._url,
                 timeout=_CONNECT_TIMEOUT_S,
                 server_settings={"application_name": "maitred-migrate"},

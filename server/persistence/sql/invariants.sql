@@ -269,10 +269,11 @@ rules AS (
     UNION ALL
     SELECT
         NULL AS oid,
-        i.indexrelid::regclass::text AS name,
+        n.relname AS name,
         i.indisvalid AS convalidated
     FROM pg_index AS i
     INNER JOIN places AS p ON i.indrelid = p.place
+    INNER JOIN pg_class AS n ON i.indexrelid = n.oid
     WHERE i.indisunique
 ),
 

@@ -78,6 +78,15 @@ SET name = $2, time_zone = $3, revision = $4, policy_version = $5, inventory_ver
 WHERE restaurant_id = $1;
 
 -- name: ping
--- Whether the database, which has been migrated, takes changes: a replica does not.
-SELECT current_setting('transaction_read_only') = 'off' AS takes_changes
+-- Whether the database, which has been migrated, takes changes: a replica does not. And whether a commit of ours has
+-- waited for a synchronous standby for more than $1 seconds.
+SELECT
+    current_setting('transaction_read_only') = 'off' AS takes_changes,
+    EXISTS (
+        SELECT FROM pg_stat_activity AS a
+        WHERE
+            a.datname = current_database()
+            AND a.wait_event = 'SyncRep'
+            AND a.state_change < clock_timestamp() - make_interval(secs => $1::float8)
+    ) AS lacks_standby
 FROM (SELECT count(*) FROM (SELECT FROM restaurants LIMIT 1) AS r) AS c;
