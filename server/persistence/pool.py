@@ -132,18 +132,19 @@ async def borrowed(pool: Pool, timeout_s: float | None = None) -> AsyncIterator[
         try:
             yield connection
         except (asyncio.CancelledError, TimeoutError):
-            await _end_implicit(connection)
+            await end_with(connection, LEFT_OPEN["end_implicit"])
             raise
 
 
-async def _end_implicit(connection: Connection) -> None:
-    """Ends the transaction that may be open unknown to the driver; where nothing answers in time, the connection.
+async def end_with(connection: Connection, statement: str) -> None:
+    """Ends the transaction that may be open, known to the driver or not; where that is not done in time, the
+    connection, and the transaction with it.
 
     Early releases of Python 3.11 tell a task that was cancelled already of a time that is over as of one more
     cancellation.
     """
     try:
-        await connection.execute(LEFT_OPEN["end_implicit"], timeout=END_TIMEOUT_S)
+        await connection.execute(statement, timeout=END_TIMEOUT_S)
     except (OSError, TimeoutError, asyncio.CancelledError, *DRIVER_ERRORS) as problem:
         # The driver may have closed it already; what counts is why the caller gave up.
         with suppress(asyncpg.InterfaceError):

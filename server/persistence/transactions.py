@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import asyncpg
 
 from server.persistence.failures import DRIVER_ERRORS
-from server.persistence.pool import Connection, Pool
+from server.persistence.pool import Connection, Pool, end_with
 from server.persistence.queries import load_queries
 
 TRANSACTIONS = load_queries("transactions")
@@ -36,7 +36,7 @@ async def changing(pool: Pool) -> AsyncIterator[Connection]:
 async def _undone(pool: Pool, connection: Connection) -> None:
     """Given back with nothing left open, whoever still waits for it: the pool would log an error.
 
-    Where that fails the connection is gone, and the transaction with it; what counts is why it was given up.
+    What counts is why it was given up.
     """
     with suppress(OSError, *DRIVER_ERRORS):
         try:
@@ -54,7 +54,8 @@ async def commit(connection: Connection) -> None:
 
 
 async def rollback(connection: Connection) -> None:
-    await connection.execute(TRANSACTIONS["rollback"])
+    """Closes the connection instead where that takes too long or fails."""
+    await end_with(connection, TRANSACTIONS["rollback"])
 
 
 async def require_room(pool: Pool) -> None:

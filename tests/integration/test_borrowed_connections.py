@@ -180,6 +180,22 @@ async def test_who_gives_up_on_a_database_that_says_nothing_hears_why_it_was(
         await pool.close()
 
 
+async def test_a_transaction_is_given_up_with_its_connection_where_the_database_says_nothing(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Otherwise who is told once would wait for as long as TCP does, and its connection would be missing so long."""
+    monkeypatch.setattr(pools, "END_TIMEOUT_S", TIMEOUT_S)
+    async with gate_to_postgres(database_url) as (gate, through):
+        pool = await open_pool(PoolSettings(through, size_min=1, size_max=1))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(TIMEOUT_S), changing(pool) as connection:
+                gate.lose()
+                await connection.fetch("SELECT 1")
+        await begins_its_own(pool)
+        await close_pool(pool)
+    assert [record.message for record in caplog.records] == []
+
+
 async def test_whoever_is_cancelled_twice_does_not_wait_for_a_database_that_says_nothing(
     database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
