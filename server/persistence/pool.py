@@ -22,6 +22,7 @@ from server.persistence.queries import load_queries
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 DriverConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+AnyConnection: TypeAlias = "Connection | DriverConnection"
 
 LEFT_OPEN = load_queries("transactions")
 # To end what was asked of a connection. One that takes longer is closed instead.
@@ -136,7 +137,7 @@ async def borrowed(pool: Pool, timeout_s: float | None = None) -> AsyncIterator[
             raise
 
 
-async def end_with(connection: Connection, statement: str) -> None:
+async def end_with(connection: AnyConnection, statement: str) -> None:
     """Ends the transaction that may be open, known to the driver or not; where that is not done in time, the
     connection, and the transaction with it.
 

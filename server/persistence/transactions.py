@@ -1,4 +1,4 @@
-"""Transactions that change something: they begin with plans that suit small lookups."""
+"""Transactions: those that change something begin with plans that suit small lookups."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import asyncpg
 
 from server.persistence.failures import DRIVER_ERRORS
-from server.persistence.pool import Connection, Pool, end_with
+from server.persistence.pool import AnyConnection, Connection, Pool, end_with
 from server.persistence.queries import load_queries
 
 TRANSACTIONS = load_queries("transactions")
@@ -45,6 +45,20 @@ async def _undone(pool: Pool, connection: Connection) -> None:
             await pool.release(connection)
 
 
+@asynccontextmanager
+async def one_view(connection: AnyConnection) -> AsyncIterator[None]:
+    """What commits meanwhile is not seen: everything that is asked inside is of the same instant.
+
+    Nothing can be changed, so it is undone in the end: `rollback` waits for no database that says nothing, and leaves
+    no transaction open whoever is cancelled meanwhile.
+    """
+    try:
+        await connection.execute(TRANSACTIONS["begin_view"])
+        yield
+    finally:
+        await rollback(connection)
+
+
 async def begin(connection: Connection) -> None:
     await connection.execute(_BEGIN)
 
@@ -53,7 +67,7 @@ async def commit(connection: Connection) -> None:
     await connection.execute(TRANSACTIONS["commit"])
 
 
-async def rollback(connection: Connection) -> None:
+async def rollback(connection: AnyConnection) -> None:
     """Closes the connection instead where that takes too long or fails."""
     await end_with(connection, TRANSACTIONS["rollback"])
 
