@@ -90,15 +90,17 @@ async def open_pool(
 
 
 async def close_pool(pool: Pool) -> None:
-    """Closes every connection. One to a database that says nothing any more is not waited for."""
-    with suppress(TimeoutError):
+    """Closes every connection. One to a database that says nothing any more is not waited for, and one that is lost
+    meanwhile is closed.
+    """
+    with suppress(OSError, *DRIVER_ERRORS):
         async with asyncio.timeout(END_TIMEOUT_S):
             await pool.close()
 
 
 async def close_connection(connection: DriverConnection, timeout_s: float | None = None) -> None:
     """The same for one outside any pool, in another time where one is given."""
-    with suppress(TimeoutError):
+    with suppress(OSError, *DRIVER_ERRORS):
         async with asyncio.timeout(END_TIMEOUT_S if timeout_s is None else timeout_s):
             await connection.close()
 

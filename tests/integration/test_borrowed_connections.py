@@ -6,6 +6,7 @@ import select
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from socket import SHUT_WR
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -19,7 +20,9 @@ from server.persistence.pool import (
     Pool,
     PoolSettings,
     borrowed,
+    close_connection,
     close_pool,
+    connect,
     open_pool,
 )
 from server.persistence.transactions import changing, one_view
@@ -191,6 +194,22 @@ async def test_who_gives_up_on_a_database_that_says_nothing_hears_why_it_was(
         gate.loosen()
         assert [row["mine"] for row in await InTime(pool, 30.0)._fetch("SELECT 1 AS mine")] == [1]
         await pool.close()
+
+
+async def test_a_connection_is_closed_that_the_database_has_just_closed(database_url: str) -> None:
+    """As when both are stopped at once."""
+    settings = PoolSettings(database_url, size_min=1, size_max=1)
+    pool, alone = await open_pool(settings), await connect(settings)
+    async with pool.acquire() as connection:
+        lost: list[Any] = [connection._con, alone]  # type: ignore[attr-defined]
+    for each in lost:
+        # Nobody has heard of it yet.
+        each._transport.pause_reading()
+        each._transport.get_extra_info("socket").shutdown(SHUT_WR)
+    await close_pool(pool)
+    await close_connection(alone)
+    assert pool.is_closing()
+    assert alone.is_closed()
 
 
 @each_transaction
