@@ -111,7 +111,8 @@ class CommitGroups:
         try:
             return await waiting.seat
         except asyncio.CancelledError:
-            self._queue.drop(waiting)
+            if self._queue.drop(waiting):
+                self._form_soon()
             if waiting.seat.done() and not waiting.seat.cancelled() and waiting.seat.exception() is None:
                 waiting.seat.result().leave()
             raise

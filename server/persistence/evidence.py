@@ -7,6 +7,7 @@ from uuid import UUID
 
 from server.persistence.inspection import errand_at
 from server.persistence.queries import load_queries
+from server.persistence.transactions import one_view
 
 EVIDENCE = load_queries("evidence")
 
@@ -18,10 +19,7 @@ async def database_evidence(url: str, restaurant_ids: Iterable[UUID] | None = No
     Raises `UnreachableError`.
     """
     chosen = None if restaurant_ids is None else list(restaurant_ids)
-    async with (
-        errand_at(url) as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
+    async with errand_at(url) as connection, one_view(connection):
         found: dict[str, Any] = {}
         for kind in ("claims", "holds", "assignments", "bookings", "ledger", "events"):
             found[kind] = [_plain(dict(row)) for row in await connection.fetch(EVIDENCE[kind], chosen)]

@@ -28,6 +28,7 @@ from server.persistence.pool import Connection, Pool, connection_in_time
 from server.persistence.queries import load_queries
 from server.persistence.reader import SqlCatalogue
 from server.persistence.rows import committed_event
+from server.persistence.transactions import one_view
 
 RowT = TypeVar("RowT")
 
@@ -60,7 +61,7 @@ class SqlFloorLog:
         async with (
             self._turn(),
             self._connection() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
+            one_view(connection),
         ):
             await connection.fetchrow(WATCHING["begin_viewing"], str(int(self._timeout_s * 1000)))
             catalogue = SqlCatalogue(connection)

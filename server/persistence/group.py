@@ -101,17 +101,14 @@ class Group:
         self.committed = False
         self.over = asyncio.Event()
 
-    async def run(
-        self,
-        seats: Sequence[Seat],
-        announce: Callable[[Announcement], None],
-    ) -> bool:
+    async def run(self, seats: Sequence[Seat], announce: Callable[[Announcement], None]) -> bool:
         """Seats the members and returns when all of it is committed or gone; whether the connection can be used on.
 
         Never raises what is a member's to hear.
         """
         remaining_s = max(waiting.deadline.remaining_s() for waiting in seats)
         self._timeout_s = min(remaining_s, self._limits.statement_timeout_s)
+        written: tuple[Announcement, ...] = ()
         try:
             async with (
                 asyncio.timeout(self._timeout_s + SILENCE_GRACE_S),
@@ -123,8 +120,6 @@ class Group:
                 writers = self._not_overtaken(self._open(self._leaving))
                 written = await self._write(writers)
             self.committed = True
-            for announcement in written:
-                announce(announcement)
             self._tell(writers)
             return True
         except BaseException as error:
@@ -133,6 +128,9 @@ class Group:
                 raise
             return not (self._connection.is_closed() or self._connection.is_in_transaction())
         finally:
+            # Also of a commit that was not heard of any more.
+            for announcement in written:
+                announce(announcement)
             # They know the group: whatever they have read and written would wait for the collector with it.
             self._members, self._entering, self._leaving = [], [], []
             self.over.set()

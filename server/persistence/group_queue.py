@@ -66,13 +66,17 @@ class GroupQueue(Generic[WaitingT]):
         self._length += 1
         return self._place(restaurant)
 
-    def drop(self, waiting: WaitingT) -> None:
-        """It does not want to start any more. Harmless when it has started already."""
+    def drop(self, waiting: WaitingT) -> bool:
+        """It does not want to start any more. Harmless when it has started already.
+
+        Whether others of its restaurant could start now: they need no contended group any more if they needed one.
+        """
         lane = self._lanes.get(waiting.footprint.named)
-        if lane is not None and waiting in lane.members:
-            lane.members.remove(waiting)
-            self._gone(lane, waiting)
-            self._place(waiting.footprint.named)
+        if lane is None or waiting not in lane.members:
+            return False
+        lane.members.remove(waiting)
+        self._gone(lane, waiting)
+        return self._place(waiting.footprint.named)
 
     def groups_ready(self, members_max: int, *, contended: bool) -> int:
         """How many groups of that many members could start now, at most."""

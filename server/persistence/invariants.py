@@ -1,14 +1,13 @@
 """Looks at the stored data for what contradicts itself. Changes nothing."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
 from server.domain.invariants import InvariantCheck, InvariantReport
 from server.persistence import rows
-from server.persistence.pool import Connection, DriverConnection
+from server.persistence.pool import AnyConnection
 from server.persistence.queries import load_queries
+from server.persistence.transactions import one_view
 
 LOOKING = load_queries("invariants")
 BOOKINGS = load_queries("invariants_of_bookings")
@@ -46,29 +45,20 @@ GLANCED = (
     "epochs_in_order",
 )
 
-AnyConnection: TypeAlias = "Connection | DriverConnection"
-
 
 async def look_at_tenant(
     connection: AnyConnection, tenant_id: UUID, restaurant_id: UUID | None, limit_ms: int
 ) -> InvariantReport:
     """Checks the restaurants of a tenant, or one of them. `limit_ms` is for each statement."""
-    async with _snapshot(connection):
+    async with one_view(connection):
         found = await connection.fetch(LOOKING["restaurants_of"], tenant_id, restaurant_id)
         return await _look(connection, [row["restaurant_id"] for row in found], limit_ms)
 
 
 async def look_at_everything(connection: AnyConnection) -> InvariantReport:
     """Checks all tenants, and what belongs to none."""
-    async with _snapshot(connection):
+    async with one_view(connection):
         return await _look(connection, None, NO_LIMIT)
-
-
-@asynccontextmanager
-async def _snapshot(connection: AnyConnection) -> AsyncIterator[None]:
-    """What commits meanwhile is not seen: every check looks at the same instant."""
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
-        yield
 
 
 async def _look(

@@ -23,6 +23,7 @@ from server.persistence.queries import load_queries
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 DriverConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+AnyConnection: TypeAlias = "Connection | DriverConnection"
 
 LEFT_OPEN = load_queries("transactions")
 # To end what was asked of a connection. One that takes longer is closed instead.
@@ -101,15 +102,17 @@ async def open_pool(
 
 
 async def close_pool(pool: Pool) -> None:
-    """Closes every connection. One to a database that says nothing any more is not waited for."""
-    with suppress(TimeoutError):
+    """Closes every connection. One to a database that says nothing any more is not waited for, and one that is lost
+    meanwhile is closed.
+    """
+    with suppress(OSError, *DRIVER_ERRORS):
         async with asyncio.timeout(END_TIMEOUT_S):
             await pool.close()
 
 
 async def close_connection(connection: DriverConnection, timeout_s: float | None = None) -> None:
     """The same for one outside any pool, in another time where one is given."""
-    with suppress(TimeoutError):
+    with suppress(OSError, *DRIVER_ERRORS):
         async with asyncio.timeout(END_TIMEOUT_S if timeout_s is None else timeout_s):
             await connection.close()
 
@@ -144,26 +147,29 @@ async def borrowed(pool: Pool, timeout_s: float | None = None) -> AsyncIterator[
         try:
             yield connection
         except (asyncio.CancelledError, TimeoutError):
-            await _end_implicit(pool, connection)
+            if not await end_with(connection, LEFT_OPEN["end_implicit"]):
+                # Whoever would ask over the others might wait for as long, so each is opened anew before it is used.
+                await pool.expire_connections()
             raise
 
 
-async def _end_implicit(pool: Pool, connection: Connection) -> None:
-    """Ends the transaction that may be open unknown to the driver; where nothing answers in time, the connection. Then
-    whoever would ask over the others might wait for as long, so each is opened anew before it is used.
+async def end_with(connection: AnyConnection, statement: str) -> bool:
+    """Ends the transaction that may be open, known to the driver or not; where that is not done in time, the
+    connection, and the transaction with it. Whether the connection is still there.
 
     Early releases of Python 3.11 tell a task that was cancelled already of a time that is over as of one more
     cancellation.
     """
     try:
-        await connection.execute(LEFT_OPEN["end_implicit"], timeout=END_TIMEOUT_S)
+        await connection.execute(statement, timeout=END_TIMEOUT_S)
     except (OSError, TimeoutError, asyncio.CancelledError, *DRIVER_ERRORS) as problem:
         # The driver may have closed it already; what counts is why the caller gave up.
         with suppress(asyncpg.InterfaceError):
             connection.terminate()
         if isinstance(problem, asyncio.CancelledError):
             raise
-        await pool.expire_connections()
+        return False
+    return True
 
 
 @asynccontextmanager

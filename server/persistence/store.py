@@ -63,7 +63,9 @@ def _nobody(_: Announcement) -> None:
 
 
 class SqlStore:
-    """Implements `Store` on a connection pool. `announce` is told of each committed change; it must not fail."""
+    """Implements `Store` on a connection pool. `announce` is told of each change whose commit was asked for: nobody may
+    hear any more that it was committed. It must not fail.
+    """
 
     def __init__(
         self, pool: Pool, settings: StoreSettings, announce: Callable[[Announcement], None] = _nobody
@@ -159,13 +161,19 @@ class SqlStore:
         return nullcontext() if named is None else self._lanes.enter(named)
 
     async def _attempt(self, work: Callable[[OwnUnit], Awaitable[ResultT]], deadline: Deadline) -> ResultT:
-        async with translating(), changing(self._pool) as connection:
-            settings = self._settings
-            unit = SqlUnit(connection, deadline.remaining_s(), settings.lock_timeout_s, settings.ledger_ttl_s)
-            result = await work(unit)
-        for announcement in unit.written:
-            self._announce(announcement)
-        return result
+        settings = self._settings
+        written: tuple[Announcement, ...] = ()
+        try:
+            async with translating(), changing(self._pool) as connection:
+                unit = SqlUnit(
+                    connection, deadline.remaining_s(), settings.lock_timeout_s, settings.ledger_ttl_s
+                )
+                result = await work(unit)
+                written = unit.written
+            return result
+        finally:
+            for announcement in written:
+                self._announce(announcement)
 
     async def why_away(self) -> str | None:
         """Why nothing can be changed on the database right now; None when it can."""

@@ -1,4 +1,4 @@
-"""Transactions that change something: they begin with plans that suit small lookups."""
+"""Transactions: those that change something begin with plans that suit small lookups."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import asyncpg
 
 from server.persistence.failures import DRIVER_ERRORS
-from server.persistence.pool import END_TIMEOUT_S, Connection, Pool
+from server.persistence.pool import END_TIMEOUT_S, AnyConnection, Connection, Pool, end_with
 from server.persistence.queries import load_queries
 
 TRANSACTIONS = load_queries("transactions")
@@ -36,13 +36,28 @@ async def changing(pool: Pool) -> AsyncIterator[Connection]:
 async def _undone(pool: Pool, connection: Connection) -> None:
     """Given back with nothing left open, whoever still waits for it: the pool would log an error.
 
-    Where that fails the connection is gone, and the transaction with it; what counts is why it was given up.
+    What counts is why it was given up.
     """
     with suppress(OSError, *DRIVER_ERRORS):
         try:
-            await rollback(connection)
+            if not await rollback(connection):
+                await pool.expire_connections()
         finally:
             await pool.release(connection)
+
+
+@asynccontextmanager
+async def one_view(connection: AnyConnection) -> AsyncIterator[None]:
+    """What commits meanwhile is not seen: everything that is asked inside is of the same instant.
+
+    Nothing can be changed, so it is undone in the end: `rollback` waits for no database that says nothing, and leaves
+    no transaction open whoever is cancelled meanwhile.
+    """
+    try:
+        await connection.execute(TRANSACTIONS["begin_view"])
+        yield
+    finally:
+        await rollback(connection)
 
 
 async def begin(connection: Connection) -> None:
@@ -72,8 +87,9 @@ def _heard(committing: "asyncio.Task[str]") -> None:
         committing.exception()
 
 
-async def rollback(connection: Connection) -> None:
-    await connection.execute(TRANSACTIONS["rollback"])
+async def rollback(connection: AnyConnection) -> bool:
+    """Closes the connection instead where that takes too long or fails. Whether the connection is still there."""
+    return await end_with(connection, TRANSACTIONS["rollback"])
 
 
 async def require_room(pool: Pool) -> None:

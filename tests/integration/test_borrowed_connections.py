@@ -5,6 +5,8 @@ import gc
 import select
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from socket import SHUT_WR
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -18,11 +20,13 @@ from server.persistence.pool import (
     Pool,
     PoolSettings,
     borrowed,
+    close_connection,
     close_pool,
+    connect,
     open_pool,
 )
-from server.persistence.transactions import changing
-from tests.support.gate import gate_to_postgres
+from server.persistence.transactions import changing, one_view
+from tests.support.gate import Gate, gate_to_postgres
 
 # When an answer is read, and who hears of it first, is known of this loop turn by turn.
 pytestmark = pytest.mark.plain_loop
@@ -33,6 +37,7 @@ TIMEOUT_S = 0.02
 # Where whoever asks says through which socket.
 Socket: TypeAlias = "asyncio.Future[int]"
 Task: TypeAlias = "asyncio.Task[None]"
+Transaction: TypeAlias = Callable[[Pool], AbstractAsyncContextManager[Connection]]
 
 
 @pytest.fixture
@@ -84,6 +89,16 @@ async def begun(pool: Pool) -> Task:
     return await answered(ask)
 
 
+@asynccontextmanager
+async def view_on(pool: Pool) -> AsyncIterator[Connection]:
+    """As floors are viewed."""
+    async with borrowed(pool) as connection, one_view(connection):
+        yield connection
+
+
+each_transaction = pytest.mark.parametrize("transaction", [changing, view_on], ids=["changing", "one view"])
+
+
 async def cancel(task: Task) -> None:
     asyncio.get_running_loop().call_soon(task.cancel)
     with pytest.raises(asyncio.CancelledError):
@@ -112,13 +127,14 @@ async def test_who_is_cancelled_while_a_transaction_begins_ends_it(
     assert [record.message for record in caplog.records] == []
 
 
+@each_transaction
 async def test_who_is_cancelled_once_more_while_it_undoes_its_transaction_leaves_none(
-    pool: Pool, caplog: pytest.LogCaptureFixture
+    transaction: Transaction, pool: Pool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As a call is whose deadline passes on both sides at once."""
 
     async def wait() -> None:
-        async with changing(pool) as connection:
+        async with transaction(pool) as connection:
             waits.set()
             await connection.fetch("SELECT pg_sleep(60)")
 
@@ -193,6 +209,46 @@ async def test_once_a_connection_says_nothing_nobody_waits_for_another_of_its_ag
         answers = await asyncio.gather(*(InTime(pool, 10.0)._fetch("SELECT 1") for _ in range(3)))
         assert len(answers) == 3
         await pool.close()
+
+
+async def test_a_connection_is_closed_that_the_database_has_just_closed(database_url: str) -> None:
+    """As when both are stopped at once."""
+    settings = PoolSettings(database_url, size_min=1, size_max=1)
+    pool, alone = await open_pool(settings), await connect(settings)
+    async with pool.acquire() as connection:
+        lost: list[Any] = [connection._con, alone]  # type: ignore[attr-defined]
+    for each in lost:
+        # Nobody has heard of it yet.
+        each._transport.pause_reading()
+        each._transport.get_extra_info("socket").shutdown(SHUT_WR)
+    await close_pool(pool)
+    await close_connection(alone)
+    assert pool.is_closing()
+    assert alone.is_closed()
+
+
+@each_transaction
+async def test_a_transaction_is_given_up_with_its_connection_where_the_database_says_nothing(
+    transaction: Transaction,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Otherwise who is told once would wait for as long as TCP does, and its connection would be missing so long."""
+    monkeypatch.setattr(pools, "END_TIMEOUT_S", TIMEOUT_S)
+
+    async def ask(pool: Pool, gate: Gate) -> None:
+        async with asyncio.timeout(TIMEOUT_S), transaction(pool) as connection:
+            gate.lose()
+            await connection.fetch("SELECT 1")
+
+    async with gate_to_postgres(database_url) as (gate, through):
+        pool = await open_pool(PoolSettings(through, size_min=1, size_max=1))
+        with pytest.raises(TimeoutError):
+            await ask(pool, gate)
+        await begins_its_own(pool)
+        await close_pool(pool)
+    assert [record.message for record in caplog.records] == []
 
 
 async def test_whoever_is_cancelled_twice_does_not_wait_for_a_database_that_says_nothing(

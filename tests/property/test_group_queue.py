@@ -51,8 +51,11 @@ class Queueing(RuleBasedStateMachine):
     def leaves(self, data: st.DataObject) -> None:
         guest = data.draw(st.sampled_from(self.waiting))
         self.waiting.remove(guest)
-        self.queue.drop(guest)
-        self.queue.drop(guest)
+        could_start = any(
+            self.ready(each) for each in self.waiting if each.footprint.named == guest.footprint.named
+        )
+        assert self.queue.drop(guest) is could_start
+        assert not self.queue.drop(guest)
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())

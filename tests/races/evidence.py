@@ -1,6 +1,6 @@
 """What the database itself says about a restaurant, asked past the service."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -141,6 +141,12 @@ async def count(connection: Connection, query: str, *values: object) -> int:
     number = await connection.fetchval(query, *values)
     assert isinstance(number, int)
     return number
+
+
+async def versions_of(connection: Connection, worlds: Iterable[World]) -> dict[str, int]:
+    """The floor version of each."""
+    query = "SELECT floor_version FROM restaurants WHERE restaurant_id = $1"
+    return {world.restaurant_id: await count(connection, query, world.restaurant_id) for world in worlds}
 
 
 async def ledger_of_holds(connection: Connection, tenant_id: object) -> tuple[int, int]:

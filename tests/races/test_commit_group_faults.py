@@ -29,7 +29,7 @@ from tests.builders.world import World, evening, small_world
 from tests.conftest import Served
 from tests.races.behind_faults import interrupted
 from tests.races.crew import NOWHERE, OPENING, TIMEOUT_S, Crew, Pause, crew_on, just_count, outcomes
-from tests.races.evidence import Dump, broken_invariants, difference, dump
+from tests.races.evidence import Dump, broken_invariants, difference, dump, versions_of
 from tests.races.faults import Run, Strike, cut_after, cut_before, refused_with
 from tests.races.operations import LATER, day
 from tests.support.database import Connection, connected, rows
@@ -153,11 +153,33 @@ async def test_a_commit_without_an_answer_is_found_out_about(scene: Scene, strik
     assert scene.crew.transactions > len(ANSWERS)
     scene.crew.plan.disarm()
     assert [type(answer) for answer in answers] == ANSWERS
+    told = {(str(each.restaurant_id), each.floor_version) for each in scene.crew.announced}
+    assert (await versions_of(scene.database, (scene.here, scene.there))).items() <= told
     effect = await scene.effect(before)
     before = await scene.dump()
     assert [type(answer) for answer in await outcomes(*later.calls())] == ANSWERS
     assert await scene.effect(before) == effect
     await scene.require_sound()
+
+
+async def test_others_are_told_of_a_commit_whose_caller_has_gone(
+    server: Served, client: AsyncMaitredClient
+) -> None:
+    """By itself: a group does not go with any of its members."""
+    world = await small_world(client)
+    booking = await world.booking()
+
+    async def go(_: DriverConnection, run: Run) -> Any:
+        answer = await run()
+        call.cancel()
+        return answer
+
+    async with crew_on(server.server_url, server.tenant_id, members_max=1) as crew:
+        crew.plan.arm_for("COMMIT", go)
+        call = asyncio.ensure_future(crew.hold(world, booking.booking_id, "T1"))
+        await asyncio.wait({call})
+        assert call.cancelled()
+        assert len(crew.announced) == 1
 
 
 async def test_a_commit_that_is_refused_before_it_has_begun_leaves_no_transaction(

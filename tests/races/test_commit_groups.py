@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -24,7 +24,7 @@ from server.persistence.group_member import Member
 from tests.builders.world import STAY, World, evening, small_world
 from tests.conftest import Served
 from tests.races.crew import NOWHERE, OPENING, Crew, Pause, crew_on, just_count, outcomes, worlds_of
-from tests.races.evidence import count, sound
+from tests.races.evidence import count, sound, versions_of
 from tests.support.database import Connection, expire
 
 pytestmark = pytest.mark.shared_server
@@ -95,11 +95,6 @@ async def require_places_of_their_own(
         [str(request_id) for request_id in ids],
     )
     assert {row["idempotency_key"]: row["places"] for row in told} == {str(each): 1 for each in ids}
-
-
-async def versions_of(database: Connection, worlds: Iterable[World]) -> dict[str, int]:
-    query = "SELECT floor_version FROM restaurants WHERE restaurant_id = $1"
-    return {world.restaurant_id: await count(database, query, world.restaurant_id) for world in worlds}
 
 
 @pytest.mark.parametrize("members_max", [1, 128], ids=["alone", "in a group"])

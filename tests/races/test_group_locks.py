@@ -9,10 +9,13 @@ import pytest
 
 from maitred_client import AsyncMaitredClient
 from maitred_client.messages import GetOperationRequest, OperationState
+from server.clock import Deadline
 from server.domain.claims import HoldState
 from server.errors import Reason
 from server.orchestrator.hold_tables import Held
+from server.orchestrator.ports import Footprint
 from server.persistence import group
+from server.persistence.commit_groups import Waiting
 from server.persistence.group import GROUPS
 from tests.builders.world import small_world
 from tests.conftest import Served
@@ -224,6 +227,25 @@ async def test_whoever_hears_that_its_ttl_is_out_of_range_has_the_request_to_its
         assert (refused, type(held)) == (Reason.HOLD_TTL_OUT_OF_RANGE, Held)
         again = await crew.hold(world, one.booking_id, "T1", request_id=request_id, ttl_s=60.0)
         assert isinstance(again, Held)
+
+
+async def test_nobody_is_left_behind_by_who_wanted_to_wait_for_the_lock_and_gave_up(
+    server: Served, client: AsyncMaitredClient
+) -> None:
+    """Whoever came after it needs a group of another kind then, and nobody else is there to start one."""
+    (world,) = await worlds_of(client, 1)
+    booking = await world.booking()
+    async with crew_on(server.server_url, server.tenant_id, connections=1) as crew:
+        footprint = Footprint(UUID(world.restaurant_id), tenant_id=crew.tenant_id)
+        async with crew.store._pool.acquire():
+            patient = Waiting(footprint, Deadline.after(TIMEOUT_S), contended=True)
+            leaving = asyncio.create_task(crew.store._groups._seated(patient))
+            await crew.queued(1)
+            staying = asyncio.create_task(crew.hold(world, booking.booking_id, "T1"))
+            await crew.queued(2)
+            leaving.cancel()
+            await crew.queued(1)
+        assert isinstance(await staying, Held)
 
 
 async def _queue_for_locks(database: Connection, length: int) -> None:

@@ -2,6 +2,10 @@
 -- Opens a transaction.
 BEGIN;
 
+-- name: begin_view
+-- Opens a transaction that changes nothing and sees one instant.
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+
 -- name: plan_for_lookups
 -- Has the statements of this transaction planned for what they are: lookups of a handful of rows by their keys. Plans
 -- are kept while tables grow: one that was made for a small table must not read all of it once it is large.
