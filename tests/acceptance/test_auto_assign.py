@@ -320,7 +320,8 @@ async def test_every_assignment_of_a_booking_is_told(place: House, server: Serve
         given.append((await place.auto_assign(booking)).assignment.assignment_id)
         await _unassign(place, booking)
     told = (
-        "SELECT dedupe_key FROM capacity_outbox WHERE event_type = 'capacity.auto_assign.outcome' ORDER BY id"
+        "SELECT dedupe_key FROM capacity_outbox"
+        " WHERE event_type = 'capacity.auto_assign.outcome' ORDER BY floor_version"
     )
     assert [event["dedupe_key"] for event in await rows(server.database_url, told)] == given
 
