@@ -22,6 +22,7 @@ from tests.builders.overrides import overriding
 from tests.builders.world import evening, stamp
 from tests.builders.world_extras import House, refused
 from tests.conftest import Served
+from tests.support.background import request_for
 from tests.support.database import row
 
 pytestmark = pytest.mark.shared_server
@@ -177,6 +178,15 @@ async def test_taking_some_tables_away_names_those_that_stay(place: House) -> No
     assert of_some["kept_table_ids"] == sorted(place.ids(["W1", "W2"])) == of_all["table_ids"]
     assert of_some["kept_assignment_id"] == rest.assignment_id == of_all["assignment_id"]
     assert "kept_table_ids" not in of_all
+
+
+async def test_each_time_that_a_booking_is_left_to_the_worker_is_in_the_log(place: House) -> None:
+    booking = await place.party()
+    for word in ("pending_allocation", "queue"):
+        request = request_for(booking)
+        await place.client.dispatch_auto_assign(request)
+        entry = (await entries(place, resource_id=booking.booking_id))[0]
+        assert (entry.action, entry.actor, entry.reason) == (word, request.actor, request.reason)
 
 
 async def test_every_other_change_has_its_word_and_says_what_it_was_about(place: House) -> None:

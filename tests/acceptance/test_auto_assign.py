@@ -313,6 +313,19 @@ async def test_a_new_need_is_not_answered_with_the_old_tables(
     assert again.booking == await place.read(booking.booking_id)
 
 
+async def test_every_assignment_of_a_booking_is_told(place: House, server: Served) -> None:
+    booking = await place.party(4)
+    given = []
+    for _ in range(2):
+        given.append((await place.auto_assign(booking)).assignment.assignment_id)
+        await _unassign(place, booking)
+    told = (
+        "SELECT dedupe_key FROM capacity_outbox"
+        " WHERE event_type = 'capacity.auto_assign.outcome' ORDER BY floor_version"
+    )
+    assert [event["dedupe_key"] for event in await rows(server.database_url, told)] == given
+
+
 @pytest.mark.parametrize("change", [_unassign, _later, _moved, _shrunk])
 async def test_who_repeats_the_call_of_an_earlier_need_gets_its_recorded_answer(
     place: House, server: Served, change: Callable[[House, Booking], Awaitable[object]]

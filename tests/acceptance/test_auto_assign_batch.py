@@ -317,8 +317,9 @@ async def test_when_time_runs_out_the_summary_says_what_is_left(place: World, se
         await place.booking(start=evening(hour))
     async with restaurant_locked(server.database_url, place.restaurant_id):
         calls = place.client.auto_assign_batch(batch_request(place), timeout_s=2.0)
-        summary = [each async for each in calls][-1].summary
-    assert summary == AutoAssignBatchSummary(out_of_time=1, not_reached=2)
+        last = [each async for each in calls][-1]
+    assert last.summary == AutoAssignBatchSummary(out_of_time=1, not_reached=2)
+    assert (last.done, last.total) == (1, 3)
     assert (await run(place))[-1].summary == AutoAssignBatchSummary(assigned=3)
 
 

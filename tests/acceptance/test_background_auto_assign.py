@@ -167,6 +167,8 @@ async def test_waiting_ends_at_the_cutoff(place: House, server: Served) -> None:
     assert (done.status, done.needs_tables) == (PENDING_ALLOCATION, True)
     told = await rows(server.database_url, TOLD)
     assert [each["reason"] for each in told] == ["NO_FEASIBLE_PLAN", "CUTOFF_PASSED"]
+    changed = await place.party(2, booking_id=booking.booking_id)
+    assert (changed.needs_tables, changed.auto_assign_job) == (True, done.auto_assign_job)
 
 
 async def test_nothing_is_tried_before_its_time(place: House, server: Served) -> None:

@@ -181,6 +181,8 @@ async def test_a_hold_is_confirmed_once(place: House, server: Served) -> None:
     request = place.confirm_request(hold)
     answer = await place.client.confirm_hold(request)
     assert await place.client.confirm_hold(request) == answer
+    # Its time passes, and it stays confirmed.
+    await expire(server.database_url, hold.hold_id)
     error = await refused(place.confirm(hold), HoldAlreadyConfirmedError)
     assert error.metadata == {"hold_id": hold.hold_id, "booking_id": hold.booking_id}
     assert len(await rows(server.database_url, "SELECT * FROM assignments")) == 1

@@ -19,6 +19,9 @@ from maitred_client import (
 from maitred_client.messages import (
     Adjacency,
     Floor,
+    PutFloorRequest,
+    PutRestaurantRequest,
+    Restaurant,
     Table,
     TableState,
     Zone,
@@ -47,6 +50,15 @@ async def test_the_same_floor_again_in_any_order_keeps_its_version(place: House)
     stored.etag = "i0"
     error = await refused(place.put_floor(stored), VersionMismatchError)
     assert error.metadata == {"resource": "floor", "expected_etag": "i0", "current_etag": "i1"}
+
+
+async def test_a_floor_can_be_there_before_the_policy(place: House) -> None:
+    restaurant = Restaurant(restaurant_id=str(uuid4()), name="Next door", time_zone="UTC")
+    await place.client.put_restaurant(PutRestaurantRequest(restaurant=restaurant))
+    floor = await place.floor()
+    floor.etag = ""
+    request = PutFloorRequest(restaurant_id=restaurant.restaurant_id, floor=floor)
+    assert (await place.client.put_floor(request)).floor.tables == floor.tables
 
 
 async def test_two_tables_swap_their_names_in_one_put(place: House) -> None:

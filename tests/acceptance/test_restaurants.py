@@ -129,7 +129,8 @@ MONDAY, SUNDAY = DayOfWeek.DAY_OF_WEEK_MONDAY, DayOfWeek.DAY_OF_WEEK_SUNDAY
 async def test_periods_that_overlap_are_refused(periods: list[ServicePeriod], place: House) -> None:
     error = await refused(place.put_policy(ServicePolicy(periods=periods)), InvalidArgumentFieldError)
     assert error.metadata["field"] == "policy.periods"
-    assert "overlap" in error.violations[0].description
+    first, second = sorted(each.name for each in periods)
+    assert error.violations[0].description == f"'{first}' and '{second}' overlap"
     assert (await place.policy()).policy_version == 1
 
 

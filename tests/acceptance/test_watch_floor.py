@@ -28,6 +28,7 @@ from maitred_client.messages import (
 from server.bootstrap import serving
 from server.config import Settings
 from server.orchestrator import paging
+from server.persistence import floor_log
 from server.persistence.listener import APPLICATION_NAME
 from tests.builders.world_extras import UNKNOWN_ID, House, house, refused
 from tests.conftest import Served
@@ -93,6 +94,19 @@ async def test_a_snapshot_that_takes_several_readings_has_everything_once(
     async with watching(place.client, place.restaurant_id) as sights:
         assert len(sights.state.claims) == 6
         await require_equal_to_the_database(sights.state, server.database_url, place.restaurant_id)
+
+
+async def test_a_window_with_more_than_a_snapshot_may_have_is_refused(
+    place: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(floor_log, "SNAPSHOT_ROWS_MAX", 1)
+    await place.block("W1")
+    async with watching(place.client, place.restaurant_id) as sights:
+        assert len(sights.state.claims) == 1
+    await place.block("W2")
+    watch = place.client.watch_floor(watch_request(place.restaurant_id))
+    error = await refused(anext(watch), InvalidArgumentFieldError)
+    assert error.violations[0].field == "window_end"
 
 
 async def test_a_refused_hold_is_no_change_of_the_floor_and_leaves_no_gap(place: House) -> None:

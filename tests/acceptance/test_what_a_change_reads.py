@@ -10,6 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from maitred_client import instant, new_request_id
 from maitred_client.messages import Booking, BookingAction, Hold, PartyRequest
 from server.domain.booking import ASSIGNABLE
+from server.errors import Reason, ServiceError
 from server.persistence.queries import load_queries
 from server.persistence.reader import WINDOW_LONGEST
 from tests.builders.world import evening, stamp
@@ -157,6 +158,18 @@ async def test_a_change_of_a_hold_reads_what_it_is_about_at_once(place: House, s
             await change
             asked = [name for name, text in READ.items() if text in crew.plan.statements]
             assert asked == ["open_members"]
+
+
+async def test_a_replacement_is_refused_after_a_look_at_its_new_tables(place: House, server: Served) -> None:
+    """Not after it has met them in the way when it was written."""
+    hold, _ = [await place.hold(await place.party(), name) for name in ("W1", "W2")]
+    async with crew_on(server.server_url, server.tenant_id) as crew:
+        await crew.extend(place, hold.hold_id)
+        crew.plan.arm_for(NOWHERE, just_count)
+        with pytest.raises(ServiceError) as refused:
+            await crew.replace(place, hold.hold_id, "W2")
+        assert refused.value.reason is Reason.TABLE_CONFLICT_HELD
+        assert crew.transactions == 1
 
 
 async def test_a_diary_has_all_claims_and_whoever_waits_for_tables(place: House, server: Served) -> None:

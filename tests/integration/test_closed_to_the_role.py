@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from maitred_client import AsyncMaitredClient
 from server.bootstrap import StartError, migrate_up, migration_check, serving
 from server.config import Settings
-from server.diagnosis import Finding, diagnose
+from server.diagnosis import Finding, diagnose, verify_database
 from tests.builders.world import small_world
 from tests.support.database import connected, expire, rows
 from tests.support.postgres import TestServer
@@ -35,9 +35,12 @@ async def stranger(database_url: str) -> AsyncIterator[str]:
         await connection.execute("DROP OWNED BY stranger; DROP ROLE stranger")
 
 
+def of(url: str, settings: Settings) -> Settings:
+    return settings.model_copy(update={"database_url": SecretStr(url)})
+
+
 async def diagnosed(settings: Settings, url: str) -> dict[str, Finding]:
-    settings = settings.model_copy(update={"database_url": SecretStr(url)})
-    return {finding.name: finding for finding in await diagnose(settings)}
+    return {finding.name: finding for finding in await diagnose(of(url, settings))}
 
 
 async def test_a_server_does_not_start(stranger: str, settings: Settings) -> None:
@@ -99,5 +102,8 @@ async def test_of_a_database_without_the_schema_the_doctor_says_only_that_it_lac
 ) -> None:
     async with postgres.empty_database() as url:
         found = await diagnosed(settings, url)
+        with pytest.raises(StartError, match=r"0001_.* is not applied: run 'maitred migrate up'"):
+            await verify_database(of(url, settings))
     assert not found["schema"].ok
+    assert "is not applied: run 'maitred migrate up'" in found["schema"].detail
     assert "no table twice" not in found

@@ -21,6 +21,7 @@ from tests.support.postgres import TestServer, postgres_forms, running_postgres
 
 FIRST = "CREATE TABLE tea (id integer PRIMARY KEY);\nINSERT INTO tea (id) VALUES (1);\n"
 SECOND = "CREATE TABLE cup (id integer PRIMARY KEY);\n"
+THIRD = "CREATE TABLE pot (id integer PRIMARY KEY);\n"
 CONCURRENT = "-- An index.\n-- maitred: no-transaction\nCREATE INDEX CONCURRENTLY tea_by_id ON tea (id);\n"
 
 
@@ -133,6 +134,13 @@ async def test_a_changed_file_that_was_applied_is_refused_and_named(url: str, tm
     states = [found.state for found in await changed.status()]
     assert states == [State.CHANGED, State.PENDING]
     assert ProblemKind.CHANGED in {problem.kind for problem in await changed.check()}
+
+
+async def test_a_file_that_was_applied_under_another_name_is_not_the_same(url: str, tmp_path: Path) -> None:
+    await Migrator(url, write(tmp_path, FIRST)).up()
+    (tmp_path / "0001_step_1.sql").rename(tmp_path / "0001_renamed.sql")
+    with pytest.raises(MigrationError, match=r"0001_renamed\.sql is not .* applied as 0001_step_1"):
+        await Migrator(url, read_migrations(tmp_path)).up()
 
 
 async def test_other_line_endings_are_the_same_file(url: str, tmp_path: Path) -> None:
@@ -252,10 +260,10 @@ async def test_a_newer_schema_is_reported_and_does_not_block_serving(url: str, t
 async def test_a_number_left_out_by_other_code_stops_everything(
     url: str, connection: "asyncpg.Connection[asyncpg.Record]", tmp_path: Path
 ) -> None:
-    migrations = write(tmp_path, FIRST, SECOND)
+    migrations = write(tmp_path, FIRST, SECOND, THIRD)
     await Migrator(url, migrations).up()
-    await connection.execute("DELETE FROM schema_migrations WHERE version = 1")
-    with pytest.raises(MigrationError, match="0001_step_1 was never applied"):
+    await connection.execute("DELETE FROM schema_migrations WHERE version = 2")
+    with pytest.raises(MigrationError, match="0002_step_2 was never applied although 0003_step_3 was"):
         await Migrator(url, migrations).up()
     assert {problem.kind for problem in await Migrator(url, migrations).check()} == {ProblemKind.GAP}
 

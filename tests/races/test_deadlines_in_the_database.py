@@ -7,6 +7,7 @@ import pytest
 
 from maitred_client.messages import Booking
 from server.persistence.pool import DriverConnection
+from server.persistence.transactions import limits_ms
 from tests.builders.world_extras import House
 from tests.races.behind_faults import COMMIT, interrupted
 from tests.races.faults import Run
@@ -47,3 +48,13 @@ async def test_no_statement_outlasts_its_caller(change: str, database_url: str) 
             # What travels is rounded, so a little more than was asked for may arrive.
             assert 0 < left_ms[-1] <= timeout_s * 1_100
     assert left_ms[1] > 2 * left_ms[0]
+
+
+@pytest.mark.parametrize(
+    ("given_s", "limits"),
+    [((5.0, 2.0), ("5000", "2000")), ((0.5, 2.0), ("500", "500")), ((0.0001, 2.0), ("1", "1"))],
+)
+def test_no_lock_is_waited_for_longer_than_its_statement_lasts_and_nothing_is_without_a_limit(
+    given_s: tuple[float, float], limits: tuple[str, str]
+) -> None:
+    assert limits_ms(*given_s) == limits

@@ -102,6 +102,27 @@ async def test_a_locked_restaurant_that_another_tenant_names_holds_up_nobody(
     assert await sound(database, locked, other)
 
 
+async def test_claims_are_written_in_the_order_of_their_tables_whoever_makes_them(own_server: Served) -> None:
+    """So that two transactions that write at the same tables never wait for each other."""
+    async with (
+        own_server.client() as client,
+        crew_on(own_server.server_url, own_server.tenant_id) as crew,
+        connected(own_server.server_url) as database,
+    ):
+        world = await small_world(client)
+        names = sorted(("T1", "T2", "T3", "T4"), key=lambda name: world.tables[name], reverse=True)
+        bookings = [await world.booking() for _ in names]
+        crew.plan.arm_for(NOWHERE, just_count)
+        calls = [
+            crew.hold(world, booking.booking_id, name) for booking, name in zip(bookings, names, strict=True)
+        ]
+        assert [type(answer) for answer in await outcomes(*calls)] == [Held] * 4
+        assert crew.transactions == 1
+        # Of a table from which nothing has gone, this is the order in which its rows were written.
+        written = await database.fetch("SELECT table_id::text FROM table_claims ORDER BY ctid")
+    assert [row["table_id"] for row in written] == world.ids(reversed(names))
+
+
 async def test_a_restaurant_that_is_free_soon_is_waited_for_by_all(
     server: Served, client: AsyncMaitredClient, database: Connection
 ) -> None:

@@ -77,6 +77,18 @@ async def test_the_doctor_finds_clocks_that_differ_whichever_is_ahead(
     assert {each.name: each.ok for each in found}["clock"] is ok
 
 
+@pytest.mark.parametrize(
+    ("exclusion", "form"),
+    [
+        ("", "none"),
+        ("EXCLUDE USING gist (restaurant_id WITH =, table_id WITH =, during WITH &&)", "btree_gist"),
+        ("EXCLUDE USING gist (uuidrange(table_id, table_id, '[]') WITH &&, during WITH &&)", "core"),
+    ],
+)
+def test_the_doctor_knows_the_forms_of_the_constraint(exclusion: str, form: str) -> None:
+    assert DatabaseFacts("16.1", True, exclusion, 0.0, ()).exclusion_form == form
+
+
 async def break_the_sweeper(url: str) -> None:
     """The sweeper's question cannot be answered any more."""
     async with connected(url) as connection:

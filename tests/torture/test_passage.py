@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from server.torture.passage import Link, Passage, TcpTarget
 
 WAIT_S = 10.0
@@ -192,6 +194,27 @@ async def test_a_slowed_connection_keeps_the_order() -> None:
         link.slow(0.001)
         caller.say(LARGE)
         assert await caller.hear(len(LARGE)) == LARGE
+
+
+async def test_what_comes_when_a_connection_is_fast_again_does_not_overtake_what_was_slowed() -> None:
+    async with connected() as (_, caller, link, port), calling(port) as other:
+        link.slow(0.05)
+        caller.say(b"first")
+        await caller.writer.drain()
+        await often_answered(other)
+        link.slow(0.0)
+        caller.say(b"second")
+        assert await caller.hear(11) == b"firstsecond"
+
+
+async def test_a_passage_that_closes_cuts_its_connections_and_takes_no_more() -> None:
+    async with echoing() as (_, there), through(there) as (passage, port), calling(port) as caller:
+        caller.say(b"first")
+        await caller.hear(5)
+        await passage.close()
+        assert await caller.hear_all() == b""
+        with pytest.raises(ConnectionError):
+            await asyncio.open_connection("127.0.0.1", port)
 
 
 async def test_a_caller_whom_nobody_takes_is_cut_off() -> None:

@@ -33,6 +33,12 @@ def test_faults_come_in_order_and_leave_the_end_of_the_run_alone() -> None:
     assert 0.8 < moments[-1] <= LAST
 
 
+def test_kills_and_disturbances_come_mixed() -> None:
+    kinds = [fault.kind in KILLS for fault in schedule(2, KILLS, 100)]
+    assert kinds != sorted(kinds)
+    assert kinds != sorted(kinds, reverse=True)
+
+
 def test_a_fault_lasts_as_long_as_its_kind_may_and_meets_one_of_those_that_there_are() -> None:
     for fault in schedule(3, KILLS, 200):
         shortest, longest = LASTS_S.get(fault.kind, (0.0, 1.0))

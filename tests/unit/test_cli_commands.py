@@ -310,6 +310,8 @@ def test_a_bad_service_day_file_ends_with_5_and_names_the_line(run: Run, tmp_pat
     assert run("replay", str(bad), str(tmp_path / "gone.json")) == ExitCode.BAD_FILE
     assert f"{bad}:3: traces[0]: 3 is a number" in run.err
     assert "gone.json: cannot be read" in run.err
+    assert "more" not in run.err
+    assert f"2 problems in {bad}, {tmp_path / 'gone.json'}" in run.err
     assert "Traceback" not in run.err
 
 

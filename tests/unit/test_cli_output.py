@@ -25,6 +25,7 @@ from server.cli import output
 from server.cli.alternatives_view import alternatives_view
 from server.cli.failures import CommandFailure, ExitCode, report
 from server.cli.floor_watching import print_changes
+from server.cli.output_files import make_room
 
 EVENT = "581da4e1-6a13-437b-868e-a517dfe3c0aa"
 PROBLEM = "the receiver answered 410 and wants no more of these"
@@ -150,3 +151,12 @@ def test_json_loses_no_character_where_a_stream_cannot_take_it(
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii", errors="replace"))
     output.write_json({"name": "窓際"}, form)
     assert json.loads(raw.getvalue()) == {"name": "窓際"}
+
+
+def test_room_for_a_file_is_made_without_the_file_and_there_is_none_for_one_that_cannot_be_written(
+    tmp_path: Path,
+) -> None:
+    make_room(tmp_path / "new" / "page.html", None)
+    assert list((tmp_path / "new").iterdir()) == []
+    with pytest.raises(CommandFailure, match="new cannot be written: Is a directory"):
+        make_room(tmp_path / "new")

@@ -157,6 +157,7 @@ async def test_a_status_that_is_not_the_services_own_is_a_transport_error(
     assert type(error) is TransportError
     assert error.reason == ""
     assert error.retry is RetryClass.SAME_KEY
+    assert str(error).startswith("UNAVAILABLE: ")
     assert what in str(error)
     assert error.remedy in str(error)
 

@@ -131,6 +131,20 @@ def test_an_arrival_that_finds_too_many_under_way_is_counted_and_not_begun() -> 
     assert begun == 2
 
 
+def test_nothing_begins_once_the_time_of_a_loop_is_over() -> None:
+    begun = []
+
+    async def operate(intended_ns: int) -> None:
+        begun.append(intended_ns)
+
+    arrivals = iter((0, 20 * MS - 1, 20 * MS, 20 * MS + 1))
+    assert asyncio.run(open_loop(operate, arrivals, Limit(duration_s=0.02), 10)) == 0
+    assert [each - begun[0] for each in begun] == [0, 20 * MS - 1]
+    begun.clear()
+    asyncio.run(closed_loop(operate, 2, Limit(duration_s=0.0)))
+    assert begun == []
+
+
 def test_a_loop_that_is_told_to_stop_finishes_what_has_begun() -> None:
     finished = 0
     limit = Limit()

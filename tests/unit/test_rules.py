@@ -126,7 +126,8 @@ def test_more_tables_than_the_policy_allows_are_refused() -> None:
 
 
 def test_a_fixed_table_alone_is_no_merge() -> None:
-    assert broken(choose(floor([table(1, 4, movable=False)]), 4, 1)) == []
+    fixed = floor([table(1, 4, movable=False)])
+    assert broken(choose(fixed, 4, 1, policy=rule(enabled=False))) == []
 
 
 CHAIN = [(1, 2), (2, 3)]
