@@ -135,6 +135,11 @@ def test_what_no_packing_of_whole_turns_can_use(gap: int, unused: int) -> None:
     assert unusable_slots(TURNS, 100)[gap] == unused
 
 
+def test_the_longest_gap_that_is_asked_about_is_among_the_answers() -> None:
+    # 32 turns of 45 minutes fill a day.
+    assert unusable_slots((9,), 288)[288] == 0
+
+
 def test_without_turns_every_gap_is_unusable() -> None:
     assert unusable_slots((), 10)[:4] == (0, 1, 2, 3)
 
