@@ -236,6 +236,12 @@ def test_a_table_gets_the_parties_that_no_smaller_table_takes() -> None:
     assert (chances[4][11], chances[4][12]) == (1_000_000, round(1_000_000 * exp(-2.5 * 0.1)))
 
 
+def test_of_several_periods_a_gap_is_worth_the_mean() -> None:
+    once = replace(evening_policy(turn_min=(60,)), forecast=(ExpectedParties(2, 2.1),))
+    twice = replace(once, periods=once.periods * 2)
+    assert desertion(twice, ((2, 1),))[2][12] == desertion(once, ((2, 1),))[2][12] < 1_000_000
+
+
 def test_nobody_is_expected_at_a_table_out_of_service() -> None:
     policy = evening_policy(turn_min=(60,), weights=Weights(scarcity=1))
     # Each of the places has the table of four between two gaps; parties of two are expected at the smallest tables.
