@@ -159,6 +159,15 @@ async def test_whoever_asks_for_little_time_again_and_again_is_left_alone_for_lo
     assert settlement.delay_s == wait_s
 
 
+@pytest.mark.parametrize(("asked_s", "attempts"), [(0.0, 1), (0.5, 0)])
+async def test_an_attempt_counts_unless_the_receiver_asked_for_time(asked_s: float, attempts: int) -> None:
+    """What fails in several sinks, each in its own way, asks for none: it is given up some day."""
+    event = on_its_way(floor_version=1)
+    run = Run(event.restaurant_id, 1, Place(0, 0), Place(1, 1), 0, (event,))
+    settlement = await delivery(Failing(1, RetryLater("busy", asked_s)))(run)
+    assert [answer.attempts for answer in settlement.answers] == [attempts]
+
+
 async def test_a_run_in_which_nothing_waits_counts_as_delivered_to_its_end() -> None:
     run = Run(UUID(int=1), 1, Place(3, 1), Place(7, LAST_POSITION), 0, ())
     assert (await delivery(Received())(run)).settled == run.end

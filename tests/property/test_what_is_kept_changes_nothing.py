@@ -14,7 +14,7 @@ from server.domain.policy import AdjacencyMode, PlanEngine, Weights
 from server.domain.window import Stay, Window
 from server.planner.catalog import TableSets
 from server.planner.plan import Question, plan_tables
-from server.planner.timeline import Timeline
+from server.planner.timeline import KEPT_MAX, Timeline, keep
 from server.planner.vacancies import Slot, find_vacancies
 from tests.property.random_worlds import random_question, random_waiting
 
@@ -93,3 +93,12 @@ def test_claims_prepared_for_other_sets_are_prepared_anew() -> None:
     assert Timeline.of(question.sets, timeline) is timeline
     same = TableSets.of(question.floor, question.policy.combinations)
     assert Timeline.of(same, timeline).sets is same
+
+
+def test_no_more_is_kept_than_there_is_room_for() -> None:
+    kept: dict[int, str] = {}
+    for number in range(KEPT_MAX):
+        keep(kept, number, "answer")
+    assert len(kept) == KEPT_MAX
+    keep(kept, KEPT_MAX, "one too many")
+    assert kept == {KEPT_MAX: "one too many"}

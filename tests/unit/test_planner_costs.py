@@ -135,6 +135,11 @@ def test_what_no_packing_of_whole_turns_can_use(gap: int, unused: int) -> None:
     assert unusable_slots(TURNS, 100)[gap] == unused
 
 
+def test_the_longest_gap_that_is_asked_about_is_among_the_answers() -> None:
+    # 32 turns of 45 minutes fill a day.
+    assert unusable_slots((9,), 288)[288] == 0
+
+
 def test_without_turns_every_gap_is_unusable() -> None:
     assert unusable_slots((), 10)[:4] == (0, 1, 2, 3)
 
@@ -229,6 +234,12 @@ def test_a_table_gets_the_parties_that_no_smaller_table_takes() -> None:
     # An hour, buffers included, fits one of the 21 starts of the evening: a tenth of a party, drawn two and a half
     # times as strongly.
     assert (chances[4][11], chances[4][12]) == (1_000_000, round(1_000_000 * exp(-2.5 * 0.1)))
+
+
+def test_of_several_periods_a_gap_is_worth_the_mean() -> None:
+    once = replace(evening_policy(turn_min=(60,)), forecast=(ExpectedParties(2, 2.1),))
+    twice = replace(once, periods=once.periods * 2)
+    assert desertion(twice, ((2, 1),))[2][12] == desertion(once, ((2, 1),))[2][12] < 1_000_000
 
 
 def test_nobody_is_expected_at_a_table_out_of_service() -> None:

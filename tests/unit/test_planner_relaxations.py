@@ -6,12 +6,12 @@ import pytest
 
 from server.domain.floor import Floor
 from server.domain.policy import Combinations, ServicePolicy
-from server.errors import Reason
+from server.errors import ClaimKind, Reason
 from server.planner import catalog
 from server.planner.plan import PlanOutcome, PlanResult, plan_tables
 from server.planner.relax import relax, relaxation_steps
 from tests.builders.floors import floor, row, table
-from tests.builders.questions import evening_policy, numbers, question
+from tests.builders.questions import at, claim, evening_policy, numbers, question
 
 MIN_PARTY, SLACK, LARGE = (
     Reason.CAPACITY_BELOW_MIN_PARTY,
@@ -110,6 +110,19 @@ def test_larger_merges_than_can_be_searched_completely_are_not_tried_and_the_ans
     monkeypatch.setattr(catalog, "COMBINATIONS_MAX", 14)
     found = ask(row(4, 4, 4, 4, 4, 4), 12, LARGE)
     assert (found.plans_found, found.relaxations_skipped) == (4, ())
+
+
+def test_what_takes_the_tables_that_a_relaxation_would_have_opened_is_told_in_order_of_precedence() -> None:
+    kinds = (ClaimKind.HOLD, ClaimKind.ASSIGNMENT, ClaimKind.BLOCK)
+    place = floor(table(number, 6, min_party=5) for number in (1, 2, 3))
+    claims = [claim(number, at(18), at(21), kind) for number, kind in enumerate(kinds, 1)]
+    answer = ask(place, 4, MIN_PARTY, claims=claims)
+    assert answer.outcome is PlanOutcome.FULLY_TAKEN
+    assert answer.relaxed_taken_by == (
+        Reason.TABLE_BLOCKED,
+        Reason.TABLE_CONFLICT_ASSIGNED,
+        Reason.TABLE_CONFLICT_HELD,
+    )
 
 
 def test_a_merge_that_is_too_large_is_no_plan_when_merging_is_off() -> None:

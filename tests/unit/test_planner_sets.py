@@ -9,6 +9,9 @@ from server.domain.booking import Party
 from server.domain.floor import Floor
 from server.domain.limits import COMBINATIONS_MAX
 from server.domain.policy import AdjacencyMode, Combinations
+from server.errors import ServiceError
+from server.orchestrator import inventory_limits
+from server.orchestrator.inventory_limits import require_enumerable
 from server.planner import catalog
 from server.planner.catalog import TableSets, count_combinations
 from tests.builders.floors import floor, row, table, table_id
@@ -91,6 +94,13 @@ def test_a_floor_with_too_many_combinations_is_refused(monkeypatch: pytest.Monke
     assert len(TableSets.of(complete(9), Combinations(True, 2)).merges) == 36
     with pytest.raises(ValueError, match="more than 36 combinations"):
         TableSets.of(complete(10), Combinations(True, 2))
+
+
+def test_a_floor_that_is_put_may_have_exactly_as_many_combinations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inventory_limits, "COMBINATIONS_MAX", 36)
+    require_enumerable(complete(9), Combinations(True, 2), "floor")
+    with pytest.raises(ServiceError, match="more than 36 possible merges"):
+        require_enumerable(row(*[2] * 38), Combinations(True, 2), "floor")
 
 
 def test_a_shortlist_is_made_once_and_shared() -> None:

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 
+from server.domain.limits import ACTOR_LENGTH_MAX
 from server.errors import Reason, ServiceError
 from server.rpc.identity import ACTOR_HEADER, SCOPES_HEADER, TENANT_HEADER, TrustedHeaders
 from server.rpc.scopes import ALL_SCOPES
@@ -24,6 +25,11 @@ def test_the_headers_name_tenant_actor_and_scopes() -> None:
     )
     assert (caller.tenant_id, caller.actor) == (UUID(TENANT), "Ada")
     assert caller.scopes == {"read", "write"}
+
+
+def test_the_longest_name_of_an_actor_is_taken_as_it_is() -> None:
+    longest = "a" * ACTOR_LENGTH_MAX
+    assert TrustedHeaders().resolve([(TENANT_HEADER, TENANT), (ACTOR_HEADER, longest)]).actor == longest
 
 
 def test_without_a_scopes_header_every_scope_is_there_and_an_empty_one_gives_none() -> None:
