@@ -163,13 +163,19 @@ async def end_with(connection: AnyConnection, statement: str) -> bool:
     try:
         await connection.execute(statement, timeout=END_TIMEOUT_S)
     except (OSError, TimeoutError, asyncio.CancelledError, *DRIVER_ERRORS) as problem:
-        # The driver may have closed it already; what counts is why the caller gave up.
-        with suppress(asyncpg.InterfaceError):
-            connection.terminate()
+        cut(connection)
         if isinstance(problem, asyncio.CancelledError):
             raise
         return False
     return True
+
+
+def cut(connection: AnyConnection) -> None:
+    """Closes it at once. The driver may have done so already, and has taken it back then: what counts is why the caller
+    gave up.
+    """
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()
 
 
 @asynccontextmanager
