@@ -70,8 +70,18 @@ class PoolSettings:
         return identity if self.pooled else identity | limits
 
 
+class PooledConnection(KnowingConnection):
+    """One that the pool can close by itself. It does so once it has expired: without a limit, in a task that nobody
+    waits for.
+    """
+
+    async def close(self, *, timeout: float | None = None) -> None:
+        with suppress(OSError, *DRIVER_ERRORS):
+            await super().close(timeout=END_TIMEOUT_S if timeout is None else timeout)
+
+
 async def open_pool(
-    settings: PoolSettings, connection_class: type[DriverConnection] = KnowingConnection
+    settings: PoolSettings, connection_class: type[DriverConnection] = PooledConnection
 ) -> Pool:
     """A pool whose connections need no reset between uses: every setting and lock of ours ends with its transaction.
 
