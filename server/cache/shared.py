@@ -1,5 +1,6 @@
 """Inventories in a Redis that several processes share, as JSON, under the identity of the database they came from."""
 
+import asyncio
 import time
 from urllib.parse import unquote, urlsplit
 
@@ -51,7 +52,8 @@ class SharedInventories:
         if name is None:
             return None
         try:
-            document = await self._cache.get(name)
+            async with asyncio.timeout(TIMEOUT_S):
+                document = await self._cache.get(name)
             return None if document is None else msgspec.json.decode(document, type=Inventory)
         except msgspec.DecodeError:
             log.warning("shared_cache_garbled", key=name)
@@ -65,7 +67,8 @@ class SharedInventories:
         if name is None:
             return
         try:
-            await self._cache.set(name, msgspec.json.encode(inventory))
+            async with asyncio.timeout(TIMEOUT_S):
+                await self._cache.set(name, msgspec.json.encode(inventory))
         except Exception as problem:  # noqa: BLE001  # a cache that fails in any way is a cache that is not there
             self._rest(problem)
 
@@ -98,6 +101,7 @@ def _opened(url: str, ttl_s: float) -> RedisCache:
         pool_max_size=CONNECTIONS_MAX,
         create_connection_timeout=TIMEOUT_S,
         connection_pool_kwargs=extra,
-        timeout=TIMEOUT_S,
+        # Its own would have a task for each question, and nobody hears what fails in one that is cancelled.
+        timeout=0,
         ttl=ttl_s,
     )

@@ -77,6 +77,7 @@ class BackgroundAutoAssign:
         """Is not cut short: whoever takes jobs has to know which, to give them back."""
         self._done_with.clear()
         self._claiming = asyncio.create_task(self.jobs.claim(self.limits.jobs_max, self.limits.lease_s))
+        self._claiming.add_done_callback(_heard)
         return await asyncio.shield(self._claiming)
 
     async def _give_back(self, claimed: Sequence[ClaimedJob], after_s: float = 0.0) -> None:
@@ -167,6 +168,12 @@ class BackgroundAutoAssign:
             await unit.write(restaurant_id, changes)
 
         await self.store.run(work, Deadline.after(self.limits.try_s), Named(tenant_id, restaurant_id))
+
+
+def _heard(claiming: "asyncio.Task[tuple[ClaimedJob, ...]]") -> None:
+    """A worker that stops together with its database waits no longer to hear how it ended."""
+    if not claiming.cancelled():
+        claiming.exception()
 
 
 def _noted(claimed: ClaimedJob, after: AutoAssignJob) -> AuditEntry:

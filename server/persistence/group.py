@@ -21,7 +21,7 @@ from server.orchestrator.ports import Footprint, RecordedRequest, Standing
 from server.persistence import rows
 from server.persistence.failures import said_by, translating
 from server.persistence.group_member import Looked, Member, Opened
-from server.persistence.pool import Connection
+from server.persistence.pool import Connection, cut
 from server.persistence.queries import load_queries
 from server.persistence.reader import request_lock
 from server.persistence.transactions import begin, commit, limits_ms, rollback
@@ -98,6 +98,7 @@ class Group:
         self._entering: list[Question] = []
         self._leaving: list[Question] = []
         self._failure: GroupFailedError | None = None
+        self._usable = False
         self.committed = False
         self.over = asyncio.Event()
 
@@ -126,7 +127,7 @@ class Group:
             self._fail(seats, error)
             if not isinstance(error, Exception):
                 raise
-            return not (self._connection.is_closed() or self._connection.is_in_transaction())
+            return self._usable
         finally:
             # Also of a commit that was not heard of any more.
             for announcement in written:
@@ -192,8 +193,7 @@ class Group:
             self._failure = self._failure or GroupFailedError(said_by(error))
             # Whoever asks on the spot is done with it then, and nobody asks any more.
             async with self._turn:
-                if not self._connection.is_closed():
-                    await rollback(self._connection)
+                self._usable = await rollback(self._connection)
             raise
 
     def _require_going_on(self) -> None:
@@ -356,7 +356,7 @@ class Group:
         """What everybody hears who still waits: to try by itself, since it may all be one member's doing."""
         if isinstance(error, TimeoutError | asyncio.CancelledError):
             # A statement may still be running on it.
-            self._connection.terminate()
+            cut(self._connection)
         self._failure = self._failure or GroupFailedError(said_by(error))
         for future in (*(waiting.seat for waiting in seats), *(member.answer for member in self._members)):
             if future is not None and not future.done():

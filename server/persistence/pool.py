@@ -70,8 +70,18 @@ class PoolSettings:
         return identity if self.pooled else identity | limits
 
 
+class PooledConnection(KnowingConnection):
+    """One that the pool can close by itself. It does so once it has expired: without a limit, in a task that nobody
+    waits for.
+    """
+
+    async def close(self, *, timeout: float | None = None) -> None:
+        with suppress(OSError, *DRIVER_ERRORS):
+            await super().close(timeout=END_TIMEOUT_S if timeout is None else timeout)
+
+
 async def open_pool(
-    settings: PoolSettings, connection_class: type[DriverConnection] = KnowingConnection
+    settings: PoolSettings, connection_class: type[DriverConnection] = PooledConnection
 ) -> Pool:
     """A pool whose connections need no reset between uses: every setting and lock of ours ends with its transaction.
 
@@ -163,13 +173,19 @@ async def end_with(connection: AnyConnection, statement: str) -> bool:
     try:
         await connection.execute(statement, timeout=END_TIMEOUT_S)
     except (OSError, TimeoutError, asyncio.CancelledError, *DRIVER_ERRORS) as problem:
-        # The driver may have closed it already; what counts is why the caller gave up.
-        with suppress(asyncpg.InterfaceError):
-            connection.terminate()
+        cut(connection)
         if isinstance(problem, asyncio.CancelledError):
             raise
         return False
     return True
+
+
+def cut(connection: AnyConnection) -> None:
+    """Closes it at once. The driver may have done so already, and has taken it back then: what counts is why the caller
+    gave up.
+    """
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()
 
 
 @asynccontextmanager

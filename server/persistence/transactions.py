@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import asyncpg
 
 from server.persistence.failures import DRIVER_ERRORS
-from server.persistence.pool import END_TIMEOUT_S, AnyConnection, Connection, Pool, end_with
+from server.persistence.pool import END_TIMEOUT_S, AnyConnection, Connection, Pool, cut, end_with
 from server.persistence.queries import load_queries
 
 TRANSACTIONS = load_queries("transactions")
@@ -77,7 +77,7 @@ async def commit(connection: Connection) -> None:
             await asyncio.wait((committing,), timeout=END_TIMEOUT_S)
         finally:
             if not committing.done():
-                connection.terminate()
+                cut(connection)
         raise
 
 

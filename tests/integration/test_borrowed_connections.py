@@ -211,6 +211,27 @@ async def test_once_a_connection_says_nothing_nobody_waits_for_another_of_its_ag
         await pool.close()
 
 
+async def test_connections_that_say_nothing_are_closed_in_time_and_nobody_minds_how(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Otherwise each would be kept for as long as TCP tries, and end with an error in the log."""
+    monkeypatch.setattr(pools, "END_TIMEOUT_S", TIMEOUT_S)
+    async with gate_to_postgres(database_url) as (gate, through):
+        pool = await open_pool(PoolSettings(through, size_min=1, size_max=1))
+        async with pool.acquire() as connection:
+            transport = connection._con._transport  # type: ignore[attr-defined]
+        gate.lose()
+        await pool.expire_connections()
+        before = asyncio.all_tasks()
+        assert await pool.fetchval("SELECT 1") == 1
+        closing = {task for task in asyncio.all_tasks() - before if ".close()" in repr(task)}
+        done, _ = await asyncio.wait(closing, timeout=10.0)
+        assert (len(done), transport.is_closing()) == (1, True)
+        await close_pool(pool)
+    gc.collect()
+    assert [record.message for record in caplog.records] == []
+
+
 async def test_a_connection_is_closed_that_the_database_has_just_closed(database_url: str) -> None:
     """As when both are stopped at once."""
     settings = PoolSettings(database_url, size_min=1, size_max=1)

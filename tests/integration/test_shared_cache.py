@@ -1,5 +1,7 @@
 """Floors in a real Redis: shared between processes, never wrong, and never in the way when it is not there."""
 
+import asyncio
+import gc
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -9,6 +11,7 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from redis.asyncio.connection import SSLConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from server.bootstrap import serving
 from server.cache import shared as cache_module
@@ -111,6 +114,34 @@ async def test_a_document_goes_by_itself_after_a_while(redis: TestRedis) -> None
     async with redis.client() as client:
         [name] = await client.keys("*")
         assert 0 < await client.pttl(name) <= 60_000
+    await cache.close()
+
+
+@pytest.mark.parametrize("verb", ["get", "psetex"])
+async def test_a_redis_that_goes_away_with_who_asks_it_is_no_error_of_a_task(
+    verb: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its client makes one of the two of it."""
+    asked = asyncio.Event()
+
+    async def lose(*_: object, **__: object) -> None:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise RedisConnectionError("Connection closed by server.") from None
+
+    cache = SharedInventories("redis://127.0.0.1:1", 60.0, CacheMetrics())
+    cache.on_channel("cluster.1.7")
+    monkeypatch.setattr(cache._cache.client, verb, lose)
+    work = cache.get(KEY) if verb == "get" else cache.put(KEY, INVENTORY)
+    asking = asyncio.create_task(work)
+    await asked.wait()
+    asking.cancel()
+    await asyncio.wait({asking})
+    del asking, work
+    gc.collect()
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
     await cache.close()
 
 

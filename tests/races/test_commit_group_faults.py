@@ -22,6 +22,7 @@ from server.orchestrator.assigning import Assigned
 from server.orchestrator.changes import Changes
 from server.orchestrator.hold_tables import Held
 from server.orchestrator.ports import Footprint, RecordedRequest, Unit
+from server.persistence import group, transactions
 from server.persistence.group import Group, Seat
 from server.persistence.pool import DriverConnection
 from server.persistence.switches import Position, SwitchName, turn_switch
@@ -289,6 +290,47 @@ async def test_nobody_waits_for_a_connection_that_has_gone_silent(
             Reason.DEADLINE_EXCEEDED
         ]
         assert isinstance(await crew.hold(world, second.booking_id, "T2"), Held)
+
+
+async def test_who_waits_for_a_group_does_not_hear_that_the_one_before_has_lost_its_connection(
+    server: Served, client: AsyncMaitredClient
+) -> None:
+    world = await small_world(client)
+    first, second = await world.booking(), await world.booking()
+    async with crew_on(server.server_url, server.tenant_id, groups_max=1) as crew:
+
+        async def cut_with_another_waiting(connection: DriverConnection, run: Run) -> Any:
+            waiting.append(asyncio.ensure_future(crew.hold(world, second.booking_id, "T2")))
+            while not crew.store.members_queued:  # noqa: ASYNC110 nobody tells who queues
+                await asyncio.sleep(0)
+            return await cut_before(connection, run)
+
+        waiting: list[asyncio.Future[Held]] = []
+        crew.plan.arm_for(OPENING, cut_with_another_waiting)
+        assert isinstance(await crew.hold(world, first.booking_id, "T1"), Held)
+        assert isinstance(await waiting[0], Held)
+
+
+async def test_a_member_whose_group_gives_up_on_its_commit_goes_on_by_itself(
+    server: Served, client: AsyncMaitredClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection is closed by then, and has been taken back by the pool."""
+    # As if the database were given half a second.
+    monkeypatch.setattr(group, "SILENCE_GRACE_S", 0.5 - TIMEOUT_S)
+    monkeypatch.setattr(transactions, "END_TIMEOUT_S", 0.01)
+
+    async def say_nothing(connection: DriverConnection, _: Run) -> Any:
+        closed = asyncio.Event()
+        connection.add_termination_listener(lambda _: closed.set())
+        await closed.wait()
+        raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+
+    world = await small_world(client)
+    booking = await world.booking()
+    async with crew_on(server.server_url, server.tenant_id) as crew:
+        crew.plan.arm_for("COMMIT", say_nothing)
+        async with asyncio.timeout(TIMEOUT_S / 3):
+            assert isinstance(await crew.hold(world, booking.booking_id, "T1"), Held)
 
 
 async def test_direct_telemetry_is_written_for_every_change_of_a_group(own_server: Served) -> None:

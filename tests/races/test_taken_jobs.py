@@ -1,9 +1,12 @@
 """A14: Bookings that a worker has taken: it may have no time for them, stop, lose them or die."""
 
 import asyncio
+import gc
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
+
+import pytest
 
 from server.bootstrap import working
 from server.clock import Deadline
@@ -186,6 +189,33 @@ async def test_a_worker_that_is_stopped_while_it_takes_jobs_gives_them_back(serv
         await work.let_go()
         await work.let_go()
     assert await rows(server.database_url, LEFT) == [{"attempt_count": 0, "due": True}]
+
+
+async def test_a_worker_that_stops_together_with_its_database_leaves_no_error_of_a_task(
+    server: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = asyncio.Event()
+
+    class Away(SqlAutoAssignJobs):
+        async def claim(self, limit: int, lease_s: float) -> tuple[ClaimedJob, ...]:
+            asked.set()
+            await let_go.wait()
+            raise TimeoutError("the database did not answer")
+
+    async with direct(server) as here:
+        limits, let_go = JobLimits(8, 10.0, lease_s=60.0, turn_s=5.0), asyncio.Event()
+        jobs = Away(here.pool, 10.0)
+        work = BackgroundAutoAssign(SqlStore(here.pool, StoreSettings()), jobs, here.use, limits)
+        round_ = asyncio.create_task(work())
+        await asked.wait()
+        round_.cancel()
+        await asyncio.wait([round_])
+        let_go.set()
+        assert work._claiming is not None
+        await asyncio.wait([work._claiming])
+        del work, round_
+        gc.collect()
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_a_worker_that_is_stopped_in_a_hurry_gives_back_what_it_tries(server: Served) -> None:
