@@ -5,7 +5,7 @@ import gc
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -88,8 +88,14 @@ async def end_task(task: "asyncio.Task[None] | None") -> None:
     while task is not None and not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=CANCEL_AGAIN_S)
-    if task is not None and not task.cancelled():
-        task.exception()
+    if task is not None:
+        unheard(task)
+
+
+def unheard(ended: "asyncio.Task[Any]") -> None:
+    """A task whose end is of no interest any more, however it ended: nothing is logged of it."""
+    if not ended.cancelled():
+        ended.exception()
 
 
 async def _nothing() -> None:

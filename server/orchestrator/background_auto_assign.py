@@ -14,6 +14,7 @@ from server.domain.events import auto_assign_event
 from server.domain.restaurant import Caller
 from server.domain.retry_plan import ATTEMPTS_MAX, RETRY_AFTER_S, ended_job, lost_job, refused_job
 from server.errors import Reason, Refusal, ServiceError
+from server.lifecycle import unheard
 from server.orchestrator.auto_assign import AutoAssign, AutoAssignCommand
 from server.orchestrator.auto_assign_jobs import AutoAssignJobs, ClaimedJob
 from server.orchestrator.changes import AuditEntry, Changes
@@ -77,7 +78,8 @@ class BackgroundAutoAssign:
         """Is not cut short: whoever takes jobs has to know which, to give them back."""
         self._done_with.clear()
         self._claiming = asyncio.create_task(self.jobs.claim(self.limits.jobs_max, self.limits.lease_s))
-        self._claiming.add_done_callback(_heard)
+        # A worker that stops together with its database waits no longer to hear how it ended.
+        self._claiming.add_done_callback(unheard)
         return await asyncio.shield(self._claiming)
 
     async def _give_back(self, claimed: Sequence[ClaimedJob], after_s: float = 0.0) -> None:
@@ -168,12 +170,6 @@ class BackgroundAutoAssign:
             await unit.write(restaurant_id, changes)
 
         await self.store.run(work, Deadline.after(self.limits.try_s), Named(tenant_id, restaurant_id))
-
-
-def _heard(claiming: "asyncio.Task[tuple[ClaimedJob, ...]]") -> None:
-    """A worker that stops together with its database waits no longer to hear how it ended."""
-    if not claiming.cancelled():
-        claiming.exception()
 
 
 def _noted(claimed: ClaimedJob, after: AutoAssignJob) -> AuditEntry:

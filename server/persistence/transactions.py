@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 
+from server.lifecycle import unheard
 from server.persistence.failures import DRIVER_ERRORS
 from server.persistence.pool import END_TIMEOUT_S, AnyConnection, Connection, Pool, cut, end_with
 from server.persistence.queries import load_queries
@@ -72,19 +73,13 @@ async def commit(connection: Connection) -> None:
     try:
         await asyncio.shield(committing)
     except asyncio.CancelledError:
-        committing.add_done_callback(_heard)
+        committing.add_done_callback(unheard)
         try:
             await asyncio.wait((committing,), timeout=END_TIMEOUT_S)
         finally:
             if not committing.done():
                 cut(connection)
         raise
-
-
-def _heard(committing: "asyncio.Task[str]") -> None:
-    """Nobody waits for it any more, however it ended."""
-    if not committing.cancelled():
-        committing.exception()
 
 
 async def rollback(connection: AnyConnection) -> bool:
