@@ -176,7 +176,9 @@ class Settings(DeliverySettings):
         description="where floors are cached; redis shares them between processes, in front of the database",
     )
     redis_url: SecretStr | None = Field(None, description="Redis to share, redis:// or with TLS rediss://")
-    inventories_cached_max: int = Field(2_000, ge=1, le=100_000, description="floors kept prepared in memory")
+    inventories_cached_max: int = Field(
+        2_000, ge=1, le=100_000, description="floors kept in memory, and restaurants whose claims are"
+    )
     claims_cached_max: int = Field(
         200_000, ge=0, le=10_000_000, description="claims and waiting bookings kept in memory; 0 keeps none"
     )

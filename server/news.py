@@ -52,7 +52,7 @@ class News:
             )
         inventories = CachedInventories(limits, metrics, shared)
         follower = CacheFollower(inventories, catalogue)
-        diary_limits = DiaryLimits(settings.claims_cached_max, settings.inventory_ttl_s)
+        diary_limits = DiaryLimits(settings.claims_cached_max, limits.ttl_s, limits.entries_max)
         diaries = CachedDiaries(catalogue, diary_limits, CacheMetrics(name="diaries"))
         floor_log = SqlFloorLog(pool, settings.deadline_s_default, inventories)
         feed_settings = FeedSettings(queue_max=settings.watch_queue_max, poll_s=settings.watch_poll_s)

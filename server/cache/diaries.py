@@ -28,10 +28,14 @@ class DiaryReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DiaryLimits:
-    """At most `claims_max` claims and waiting bookings are kept in all, each diary for `ttl_s` seconds at most."""
+    """At most `claims_max` claims and waiting bookings are kept in all, each diary for `ttl_s` seconds at most.
+
+    And those of at most `restaurants_max` restaurants: a diary keeps the floor that it was last used with.
+    """
 
     claims_max: int
     ttl_s: float
+    restaurants_max: int
 
 
 @dataclass(slots=True)
@@ -126,7 +130,7 @@ class CachedDiaries:
         shelf.diaries = [diary, *(each for each in shelf.diaries if not diary.covers(each.span))]
         self._size += shelf.size - before
         self._shelves.move_to_end(restaurant_id)
-        while self._size > self._limits.claims_max:
+        while self._size > self._limits.claims_max or len(self._shelves) > self._limits.restaurants_max:
             self._drop(next(iter(self._shelves)), "room")
 
     def _drop(self, restaurant_id: UUID, cause: str) -> None:

@@ -156,15 +156,19 @@ class SqlCatalogue(SqlReader):
         page: Page,
     ) -> tuple[Hold, ...]:
         bounds = (window.start, window.end) if window else (None, None)
+        named = [state.value for state in states]
         if states == (HoldState.ACTIVE,):
             # Of all the holds that there ever were, hardly any is live.
             found = await self._asking.fetch(
                 HOLDS["live_holds_page"], restaurant_id, *bounds, booking_id, *_after(page), page.size
             )
-        else:
-            named = [state.value for state in states]
+        elif booking_id is not None:
             found = await self._asking.fetch(
-                HOLDS["holds_page"], restaurant_id, *bounds, booking_id, named, *_after(page), page.size
+                HOLDS["holds_of_page"], restaurant_id, *bounds, booking_id, named, *_after(page), page.size
+            )
+        else:
+            found = await self._asking.fetch(
+                HOLDS["holds_page"], restaurant_id, *bounds, named, *_after(page), page.size
             )
         return tuple(rows.hold(row) for row in found)
 

@@ -124,7 +124,9 @@ async def main() -> None:
         try:
             catalogue = SqlStore(pool, StoreSettings()).catalogue
             inventories = CachedInventories(CacheLimits(100, 600.0), CacheMetrics())
-            diaries = CachedDiaries(catalogue, DiaryLimits(1_000_000, 600.0), CacheMetrics(name="diaries"))
+            diaries = CachedDiaries(
+                catalogue, DiaryLimits(1_000_000, 600.0, 1_000_000), CacheMetrics(name="diaries")
+            )
             steps = Steps(PlanTables(catalogue, inventories, diaries))
             restaurants = await floors_to_plan_on(stage, MAIN_FULL.planned_tables)
             await stage.place.stock.settle()

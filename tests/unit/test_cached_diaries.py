@@ -57,8 +57,9 @@ class Database:
             await self.gate.wait()
         return answer
 
-    def cache(self, claims_max: int = 100) -> CachedDiaries:
-        return CachedDiaries(self, DiaryLimits(claims_max, 60.0), CacheMetrics(), lambda: self.clock_s)
+    def cache(self, claims_max: int = 100, restaurants_max: int = 100) -> CachedDiaries:
+        limits = DiaryLimits(claims_max, 60.0, restaurants_max)
+        return CachedDiaries(self, limits, CacheMetrics(), lambda: self.clock_s)
 
 
 async def test_a_version_is_read_once_in_whole_days_and_a_new_version_at_its_first_use() -> None:
@@ -131,9 +132,12 @@ async def test_restaurants_and_days_are_read_side_by_side() -> None:
     await asyncio.gather(*asked)
 
 
-async def test_the_restaurant_used_longest_ago_goes_first_when_there_are_too_many_claims() -> None:
+@pytest.mark.parametrize("limits", [(10, 100), (100, 2)])
+async def test_the_restaurant_used_longest_ago_goes_first_when_there_are_too_many_claims_or_restaurants(
+    limits: tuple[int, int],
+) -> None:
     database = Database(claims=tuple(map(claimed, range(1, 5))))
-    cache = database.cache(claims_max=10)
+    cache = database.cache(*limits)
     await cache.covering(at(A, 1), EVENING)
     await cache.covering(at(B, 1), EVENING)
     await cache.covering(at(A, 1), EVENING)
@@ -180,7 +184,9 @@ async def test_one_that_is_too_large_takes_no_other_ones_room() -> None:
 
 async def test_what_is_found_read_and_dropped_is_counted() -> None:
     reader = InMemoryMetricReader()
-    cache = CachedDiaries(Database(), DiaryLimits(9, 60.0), CacheMetrics(MeterProvider([reader]), "diaries"))
+    cache = CachedDiaries(
+        Database(), DiaryLimits(9, 60.0, 9), CacheMetrics(MeterProvider([reader]), "diaries")
+    )
     for _ in range(3):
         await cache.covering(at(A, 1), EVENING)
     cache.on_gap()

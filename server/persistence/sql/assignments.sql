@@ -67,7 +67,7 @@ WHERE
     AND a.window_end > $2
     AND a.window_start < $3
     AND a.window_start > $2 - $7::interval
-    AND ($4::timestamptz IS NULL OR (a.window_start, a.assignment_id) > ($4, $5::uuid))
+    AND (a.window_start, a.assignment_id) > (coalesce($4::timestamptz, '-infinity'), $5::uuid)
 ORDER BY a.window_start, a.assignment_id
 LIMIT $6;
 

@@ -67,7 +67,7 @@ WHERE
     AND b.window_start < $3
     AND b.window_start > $2 - $8::interval
     AND (cardinality($4::text []) = 0 OR b.status = any($4))
-    AND ($5::timestamptz IS NULL OR (b.window_start, b.booking_id) > ($5, $6::uuid))
+    AND (b.window_start, b.booking_id) > (coalesce($5::timestamptz, '-infinity'), $6::uuid)
 ORDER BY b.window_start, b.booking_id
 LIMIT $7;
 
