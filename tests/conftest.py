@@ -119,6 +119,11 @@ class Served:
         """Of the database as the test may look at it: a shared one shows the rows of the tenant and no others."""
         return url_of_own_rows(self.server_url, self.tenant_id) if self.shared else self.server_url
 
+    @property
+    def where(self) -> tuple[str, ...]:
+        """The options by which a command asks this server about this tenant."""
+        return ("--address", self.address, "--tenant", str(self.tenant_id))
+
     def client(self, actor: str = "tests", tenant_id: UUID | None = None) -> AsyncMaitredClient:
         return AsyncMaitredClient(self.address, tenant_id=tenant_id or self.tenant_id, actor=actor)
 

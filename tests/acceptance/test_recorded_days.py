@@ -31,7 +31,7 @@ async def test_recorded_days_are_seated_at_least_as_well_as_by_a_plain_greedy_an
     server: Served,
 ) -> None:
     first = await replayed()
-    again = await replayed("--address", server.address, "--tenant", str(server.tenant_id))
+    again = await replayed(*server.where)
     for day, least in LEAST_SEATED.items():
         assert first[day]["requested"] == REQUESTED[day]
         assert first[day]["seated"] >= least

@@ -1,11 +1,11 @@
 """A page of a list is read from where it begins, also by a plan that was made for other questions."""
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from server.persistence.queries import load_queries
 from tests.support.database import connected
+from tests.support.plans import rows_met
 from tests.support.postgres import TestServer
 
 MANY = """
@@ -53,13 +53,4 @@ async def test_a_page_is_read_from_where_it_begins(each_postgres: TestServer) ->
             question = f"EXECUTE {name} (md5('r')::uuid, {values})"
             assert len(await connection.fetch(question)) == size
             explained = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT json) {question}")
-            assert sum(_met(json.loads(explained)[0]["Plan"], table)) <= 2 * size, name
-
-
-def _met(plan: Mapping[str, Any], table: str) -> Iterator[float]:
-    """How many rows of the table a plan has looked at, each time that it did."""
-    if plan.get("Relation Name") == table:
-        looked_at = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
-        yield looked_at * plan["Actual Loops"]
-    for inner in plan.get("Plans", ()):
-        yield from _met(inner, table)
+            assert sum(rows_met(json.loads(explained)[0]["Plan"], table)) <= 2 * size, name

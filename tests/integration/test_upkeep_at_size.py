@@ -11,6 +11,7 @@ from server.persistence.history import HISTORY
 from server.persistence.queries import load_queries
 from server.persistence.transactions import TRANSACTIONS
 from tests.support.database import Connection, connected
+from tests.support.plans import rows_met
 from tests.support.postgres import TestServer
 
 WEEK_S = 7 * 86_400.0
@@ -122,7 +123,7 @@ async def test_a_look_for_what_is_past_reads_that_and_hardly_more(name: str, con
     await connection.execute(_made(make, "8 days", KEPT + 1, KEPT + PAST))
     await connection.execute(_made(make, "1 hour", 1, KEPT))
     await connection.execute(f"ANALYZE {table}")
-    met = sum(_met(await _explained(connection, file, name, values), table))
+    met = sum(rows_met(await _explained(connection, file, name, values), table))
     assert PAST <= met <= 5 * PAST
 
 
@@ -134,7 +135,7 @@ async def test_past_bookings_are_not_compared_with_each_dead_event(connection: C
     await connection.execute(_made(BOOKINGS, "8 days", kept + 1, kept + PAST))
     await connection.execute("ANALYZE bookings, capacity_outbox")
     plan = await _explained(connection, "history", "clear_past_bookings", (WEEK_S, 100))
-    assert kept <= sum(_met(plan, "capacity_outbox")) <= 2 * kept
+    assert kept <= sum(rows_met(plan, "capacity_outbox")) <= 2 * kept
     assert sum(_passed_over_by_joins(plan)) <= kept
     assert await connection.fetchval("SELECT count(*) FROM bookings") == kept
 
@@ -155,16 +156,6 @@ async def _explained(
 
 def _made(make: str, ago: str, first: int, last: int) -> str:
     return make.format(at=f"(now() - interval '{ago}')", values=f"generate_series({first}, {last}) AS v")
-
-
-def _met(plan: Mapping[str, Any], table: str) -> Iterator[float]:
-    """How many rows of the table a plan has looked at, each time that it did."""
-    if plan.get("Relation Name") == table and plan["Node Type"] != "ModifyTable":
-        passed_over = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
-        looked_at = plan["Actual Rows"] + sum(plan.get(name, 0) for name in passed_over)
-        yield looked_at * plan["Actual Loops"]
-    for inner in plan.get("Plans", ()):
-        yield from _met(inner, table)
 
 
 def _passed_over_by_joins(plan: Mapping[str, Any]) -> Iterator[float]:

@@ -39,8 +39,7 @@ class Lumen:
     saturday: date
 
     async def __call__(self, *arguments: str) -> Ended:
-        where = ("--address", self.served.address, "--tenant", str(self.served.tenant_id))
-        return await run(*arguments, *where)
+        return await run(*arguments, *self.served.where)
 
     async def book(self, party: int, hour: int) -> str:
         booking_id = str(uuid4())

@@ -15,14 +15,7 @@ pytestmark = pytest.mark.shared_server
 
 
 async def plan(server: Served, place: House, *arguments: str) -> Ended:
-    where = (
-        "--address",
-        server.address,
-        "--tenant",
-        str(server.tenant_id),
-        "--restaurant",
-        place.restaurant_id,
-    )
+    where = (*server.where, "--restaurant", place.restaurant_id)
     ended = await run("plan", *where, *arguments)
     assert ended.code == ExitCode.OK, ended.err
     return ended

@@ -16,8 +16,7 @@ pytestmark = pytest.mark.shared_server
 
 
 async def auto_assign(server: Served, *arguments: str) -> Ended:
-    where = ("--address", server.address, "--tenant", str(server.tenant_id))
-    return await run("auto-assign", *where, *arguments)
+    return await run("auto-assign", *server.where, *arguments)
 
 
 async def test_a_booking_gets_the_best_tables_and_keeps_them(server: Served, world: World) -> None:

@@ -11,8 +11,7 @@ from tests.support.working import until, worker_on
 
 
 async def maitred(server: Served, command: str, *arguments: str) -> Ended:
-    where = ("--address", server.address, "--tenant", str(server.tenant_id))
-    return await run(command, *where, *arguments)
+    return await run(command, *server.where, *arguments)
 
 
 async def test_a_booking_is_left_to_the_worker_and_shows_what_became_of_it(

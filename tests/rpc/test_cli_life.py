@@ -13,8 +13,7 @@ from tests.support.programs import Ended, run
 
 
 async def maitred(server: Served, command: str, *arguments: str) -> Ended:
-    where = ("--address", server.address, "--tenant", str(server.tenant_id))
-    return await run(command, *where, *arguments)
+    return await run(command, *server.where, *arguments)
 
 
 async def test_a_booking_shows_the_tables_that_it_has_needs_or_keeps(

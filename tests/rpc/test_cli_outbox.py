@@ -10,8 +10,7 @@ from tests.support.working import mend, poison, until_it_looked, until_settled, 
 
 
 async def outbox(server: Served, *arguments: str) -> Ended:
-    where = ("--address", server.address, "--tenant", str(server.tenant_id))
-    return await run("outbox", *arguments, *where)
+    return await run("outbox", *arguments, *server.where)
 
 
 async def switch(server: Served, *arguments: str) -> dict[str, str]:

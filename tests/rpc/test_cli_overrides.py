@@ -12,14 +12,7 @@ pytestmark = pytest.mark.shared_server
 
 
 async def maitred(server: Served, place: House, *arguments: str) -> Ended:
-    where = (
-        "--address",
-        server.address,
-        "--tenant",
-        str(server.tenant_id),
-        "--restaurant",
-        place.restaurant_id,
-    )
+    where = (*server.where, "--restaurant", place.restaurant_id)
     return await run(*arguments, *where)
 
 

@@ -28,8 +28,7 @@ async def damage(server: Served) -> None:
 
 
 async def by_server(server: Served, *arguments: str) -> Ended:
-    where = ("--address", server.address, "--tenant", str(server.tenant_id))
-    return await run("verify", *where, *arguments)
+    return await run("verify", *server.where, *arguments)
 
 
 async def test_a_clean_tenant_ends_with_0(server: Served, world: World) -> None:

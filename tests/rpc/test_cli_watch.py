@@ -31,8 +31,7 @@ PATIENCE_S = 60.0
 
 def watch_arguments(server: Served, place: House) -> tuple[str, ...]:
     day = evening().date().isoformat()
-    where = ("--address", server.address, "--tenant", str(server.tenant_id))
-    return ("floor", "--watch", "--date", day, "--restaurant", place.restaurant_id, *where)
+    return ("floor", "--watch", "--date", day, "--restaurant", place.restaurant_id, *server.where)
 
 
 async def next_line(process: Process) -> dict[str, object]:
@@ -128,8 +127,7 @@ async def test_the_day_that_is_shown_is_the_one_on_which_what_is_open_now_opened
     policy.periods[0].opens = policy.periods[0].closes = "14:00"
     async with server.client() as client:
         place = await house(client, policy=policy, time_zone=zone)
-    where = ("--address", server.address, "--tenant", str(server.tenant_id))
-    drawn = (await run("floor", "--restaurant", place.restaurant_id, "-o", "json", *where)).json()
+    drawn = (await run("floor", "--restaurant", place.restaurant_id, "-o", "json", *server.where)).json()
     yesterday = now.astimezone(ZoneInfo(zone)).date() - timedelta(days=1)
     assert date.fromisoformat(drawn["start"][:10]) == yesterday
 
@@ -138,8 +136,7 @@ async def test_a_floor_is_shown_before_there_is_a_policy_to_serve_by(server: Ser
     restaurant = Restaurant(restaurant_id=str(uuid4()), name="Not Open Yet", time_zone="UTC")
     async with server.client() as client:
         await client.put_restaurant(PutRestaurantRequest(restaurant=restaurant))
-    where = ("--address", server.address, "--tenant", str(server.tenant_id))
-    drawn = (await run("floor", "--restaurant", restaurant.restaurant_id, "-o", "json", *where)).json()
+    drawn = (await run("floor", "--restaurant", restaurant.restaurant_id, "-o", "json", *server.where)).json()
     assert (drawn["start"][10:16], drawn["end"][10:16]) == ("T00:00", "T00:00")
 
 
@@ -150,8 +147,9 @@ async def test_whoever_left_before_their_time_is_not_drawn_over_who_has_the_tabl
     await place.transition(gone, BookingAction.BOOKING_ACTION_CHECK_IN)
     await place.transition(gone, BookingAction.BOOKING_ACTION_COMPLETE)
     await place.seated("W1", party=3)
-    where = ("--address", server.address, "--tenant", str(server.tenant_id))
     day = ("--date", evening().date().isoformat())
-    drawn = (await run("floor", "--restaurant", place.restaurant_id, *day, "-o", "json", *where)).json()
+    drawn = (
+        await run("floor", "--restaurant", place.restaurant_id, *day, "-o", "json", *server.where)
+    ).json()
     bars = [(bar["kind"], bar["party_size"]) for row in drawn["rows"] for bar in row["bars"]]
     assert bars == [("assignment", 3)]
