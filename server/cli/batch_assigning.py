@@ -22,9 +22,10 @@ from maitred_client.messages import (
 from maitred_client.values import enum_word
 from server.cli.failures import CommandFailure, ExitCode
 from server.cli.instants import clock_of, zone_shown
-from server.cli.looking_up import date_of, visiting
+from server.cli.looking_up import visiting
 from server.cli.options import Connection
 from server.cli.output import Format, facts, grid, progress_bar, show, write_json
+from server.cli.service_hours import date_of
 from server.cli.wording import counted, told
 
 

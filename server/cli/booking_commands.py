@@ -139,9 +139,9 @@ def hold(
 
     async def work() -> None:
         async with visiting(connection, restaurant) as (client, found, floor):
-            here = f" --restaurant {found.restaurant_id}" if restaurant else ""
+            here = found.restaurant_id if restaurant else ""
             if best:
-                look = connection.command(f"plan --booking {booking}{here}")
+                look = connection.command(f"plan --booking {booking}", here)
                 request = await _best(client, found.restaurant_id, str(booking), look)
             else:
                 request = HoldTablesRequest(
@@ -158,9 +158,9 @@ def hold(
             write_json(to_dict(response), output)
             return
         show_hold(response.hold, floor, found)
-        held = f"{response.hold.hold_id}{here}"
-        note(f"Next: {connection.command(f'confirm {held}')}")
-        note(f"or:   {connection.command(f'release {held}')}")
+        held = response.hold.hold_id
+        note(f"Next: {connection.command(f'confirm {held}', here)}")
+        note(f"or:   {connection.command(f'release {held}', here)}")
 
     drive(work())
 

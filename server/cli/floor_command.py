@@ -8,14 +8,14 @@ import typer
 
 from server.cli.commands import add_command
 from server.cli.floor_watching import watch_day
-from server.cli.looking_up import date_of, drive, find_restaurant
+from server.cli.looking_up import drive, find_restaurant
 from server.cli.options import HERE, Connection, Output, Png, RestaurantName, ServiceDate, Svg
 from server.cli.output import Format, note, show, write_json
 from server.cli.output_files import make_room, writing
 from server.cli.picture import FloorPicture
 from server.cli.picture_source import fetch_picture
 from server.cli.picture_terminal import TerminalPicture
-from server.cli.service_hours import fetch_service_date
+from server.cli.service_hours import asked_date
 
 
 def register(app: typer.Typer) -> None:
@@ -53,7 +53,7 @@ def floor(
         async with connection.open() as client:
             found = await find_restaurant(client, restaurant)
             now = dt.datetime.now(dt.UTC)
-            day = date_of(date) if date else await fetch_service_date(client, found, now)
+            day = await asked_date(client, found, date, now)
             if watch:
                 await watch_day(client, found, day, output)
                 return None

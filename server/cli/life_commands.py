@@ -26,7 +26,7 @@ from maitred_client.messages import (
 from server.cli.booking_view import booking_facts, history_facts, named, seat_words
 from server.cli.commands import add_command
 from server.cli.instants import clock_of, long_date, zone_shown
-from server.cli.looking_up import date_of, drive, find_restaurant, get_floor, visiting
+from server.cli.looking_up import drive, find_restaurant, get_floor, visiting
 from server.cli.options import (
     HERE,
     BookingId,
@@ -48,7 +48,7 @@ from server.cli.party_options import (
     Zone,
 )
 from server.cli.picture_source import PAGE_SIZE
-from server.cli.service_hours import fetch_hours, fetch_service_date
+from server.cli.service_hours import asked_date, fetch_hours
 from server.cli.wording import told
 from server.domain.limits import PARTY_SIZE_MAX
 
@@ -124,10 +124,10 @@ def book(
                 return
             await _show(client, response.booking, found, floor)
         if response.booking.needs_tables:
-            here = f" --restaurant {found.restaurant_id}" if restaurant else ""
+            here = found.restaurant_id if restaurant else ""
             put = response.booking.booking_id
-            note(f"Next: {connection.command(f'auto-assign {put}{here}')}")
-            note(f"or:   {connection.command(f'hold --booking {put} --best{here}')}")
+            note(f"Next: {connection.command(f'auto-assign {put}', here)}")
+            note(f"or:   {connection.command(f'hold --booking {put} --best', here)}")
 
     drive(work())
 
@@ -149,8 +149,7 @@ def bookings(
 
     async def work() -> None:
         async with visiting(connection, restaurant) as (client, found, floor):
-            now = dt.datetime.now(dt.UTC)
-            day = date_of(date) if date else await fetch_service_date(client, found, now)
+            day = await asked_date(client, found, date, dt.datetime.now(dt.UTC))
             opens, closes = await fetch_hours(client, found, day)
             span: dict[str, Any] = {
                 "restaurant_id": found.restaurant_id,

@@ -18,7 +18,7 @@ from maitred_client.messages import (
     ListRestaurantsRequest,
     Restaurant,
 )
-from server.cli.instants import parse_date, parse_start, zone_of
+from server.cli.instants import parse_start, zone_of
 from server.cli.options import Connection
 from server.cli.output import note
 from server.cli.picture_source import table_ids_by_name
@@ -126,14 +126,6 @@ def start_in(restaurant: Restaurant, text: str, option: str = "--start") -> dt.d
         return parse_start(text, lambda: zone_of(restaurant), dt.datetime.now(dt.UTC))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from None
-
-
-def date_of(text: str) -> dt.date:
-    """The date that --date gives."""
-    try:
-        return parse_date(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--date") from None
 
 
 def _is_uuid(text: str) -> bool:

@@ -127,11 +127,13 @@ class Connection:
     actor: str = "maitred-cli"
     timeout_s: float = 10.0
 
-    def command(self, words: str) -> str:
-        """A command line, to be copied, that asks the same server about the same tenant."""
+    def command(self, words: str, restaurant_id: str = "") -> str:
+        """A command line, to be copied, that asks the same server about the same tenant, and the restaurant if one has
+        to be named."""
+        restaurant = f" --restaurant {restaurant_id}" if restaurant_id else ""
         address = "" if self.address == ADDRESS_DEFAULT else f" --address {self.address}"
         tenant = "" if self.tenant == SAMPLE_TENANT else f" --tenant {self.tenant}"
-        return f"{typed('maitred')} {words}{address}{tenant}"
+        return f"{typed('maitred')} {words}{restaurant}{address}{tenant}"
 
     def open(self) -> AsyncMaitredClient:
         """A client to be entered inside a running event loop."""

@@ -19,7 +19,6 @@ from server.cli.answer_view import availability_view, explanation_view
 from server.cli.commands import add_command
 from server.cli.instants import zone_of, zone_shown
 from server.cli.looking_up import (
-    date_of,
     drive,
     find_restaurant,
     get_floor,
@@ -31,6 +30,7 @@ from server.cli.options import HERE, Connection, Output, RestaurantName, option
 from server.cli.output import Format, show, write_json
 from server.cli.overriding import Overrides, overrides
 from server.cli.party_options import Booking, PartySize, Required, Start, StayMinutes, Wanted, Zone, words
+from server.cli.service_hours import date_of
 from server.domain.limits import PARTY_SIZE_MAX
 
 QUESTIONS_MAX = 500

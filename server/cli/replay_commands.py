@@ -17,7 +17,7 @@ from server.cli.commands import add_command
 from server.cli.embedded_server import SAMPLE_FILE, throwaway_server
 from server.cli.floor_command import write_files
 from server.cli.instants import replay_date
-from server.cli.looking_up import date_of, drive
+from server.cli.looking_up import drive
 from server.cli.options import (
     CONNECTION,
     SAMPLE_TENANT,
@@ -36,6 +36,7 @@ from server.cli.picture import FloorPicture
 from server.cli.picture_source import fetch_picture
 from server.cli.picture_terminal import TerminalPicture
 from server.cli.replay_result import BookingResult, DayResult, refusals, result_table
+from server.cli.service_hours import date_of
 
 if TYPE_CHECKING:
     from server.cli.service_day import ServiceDay

@@ -3,9 +3,11 @@
 import datetime as dt
 from zoneinfo import ZoneInfo
 
+import typer
+
 from maitred_client import AsyncMaitredClient, OutsideServiceHoursError
 from maitred_client.messages import GetServicePolicyRequest, Restaurant, ServicePolicy
-from server.cli.instants import zone_of
+from server.cli.instants import parse_date, zone_of
 
 
 async def fetch_hours(
@@ -16,8 +18,20 @@ async def fetch_hours(
     return open_hours(await _policy(client, restaurant.restaurant_id), date, zone)
 
 
-async def fetch_service_date(client: AsyncMaitredClient, restaurant: Restaurant, now: dt.datetime) -> dt.date:
-    """The present service date, see `service_date`. `now` is aware."""
+def date_of(text: str) -> dt.date:
+    """The date that --date gives."""
+    try:
+        return parse_date(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--date") from None
+
+
+async def asked_date(
+    client: AsyncMaitredClient, restaurant: Restaurant, text: str, now: dt.datetime
+) -> dt.date:
+    """The date that --date gives; without one the present service date, see `service_date`. `now` is aware."""
+    if text:
+        return date_of(text)
     return service_date(await _policy(client, restaurant.restaurant_id), zone_of(restaurant), now)
 
 

@@ -85,7 +85,7 @@ class Migrator:
             ]
             for migration in pending:
                 self._report(f"applying {migration.label}")
-                await self._apply(connection, migration)
+                await self._apply_patiently(connection, migration)
         return pending
 
     async def status(self) -> list[MigrationState]:
@@ -140,7 +140,7 @@ class Migrator:
                 raise MigrationError(await self._who_is_in_the_way(connection))
             await asyncio.sleep(_LOCK_POLL_S)
 
-    async def _apply(self, connection: Connection, migration: Migration) -> None:
+    async def _apply_patiently(self, connection: Connection, migration: Migration) -> None:
         """Tries again what others were in the way of, for as long as the migration lock is waited for."""
         deadline = time.monotonic() + self._lock_wait_s
         try:
