@@ -102,13 +102,12 @@ async def _change_and_kill(
     rng: random.Random,
     tell: Callable[[str], None],
 ) -> Progress:
+    await watching.start()
     progress = Progress(plan.changes)
     killer = Killer(world, watching.programs, random.Random(rng.random()), tell)
     hosts = [_host(crowds, client, random.Random(rng.random()), progress) for _ in range(plan.hosts)]
     # When one of them fails, so does the run.
     async with asyncio.TaskGroup() as group:
-        for program in watching.programs:
-            await program.start()
         beside = [
             group.create_task(work)
             for work in (_count(world.url, progress), killer.revive(progress), _report(world, progress, tell))

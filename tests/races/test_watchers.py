@@ -126,6 +126,24 @@ def test_each_difference_to_the_database_is_named(
     assert problem.startswith(sentence)
 
 
+def test_a_diary_has_begun_once_the_first_floor_in_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "diary"
+    diary = Diary(path)
+    assert not diary.has_begun()
+    diary.write(WatchFloorResponse())
+    first, last = snapshot(), snapshot()
+    first.snapshot.last, last.snapshot.part = False, 2
+    diary.write(first)
+    assert not diary.has_begun()
+    diary.write(last)
+    content = path.read_bytes()
+    path.write_bytes(content[:-1])
+    assert not diary.has_begun()
+    assert path.read_bytes() == content[:-1]
+    path.write_bytes(content)
+    assert diary.has_begun()
+
+
 @pytest.mark.parametrize("torn", [0, 1, 5, 30])
 def test_who_was_killed_while_writing_goes_on_at_the_last_whole_message(tmp_path: Path, torn: int) -> None:
     path = tmp_path / "diary"

@@ -88,16 +88,25 @@ class Diary:
             file.write(len(content).to_bytes(LENGTH_BYTES) + content)
 
     def watcher(self, restaurant_id: str) -> Watcher:
-        """Who wrote it, as it was at the last whole message. A torn end is cut off."""
-        watcher = Watcher(restaurant_id)
-        for content in self._messages():
-            if content:
-                watcher.take(WatchFloorResponse.FromString(content))
+        """Who wrote it, as it was at the last whole message. A torn end is cut off, so nobody may be writing."""
+        watcher, whole = Watcher(restaurant_id), 0
+        for message, end in self._messages():
+            whole = end
+            if message:
+                watcher.take(WatchFloorResponse.FromString(message))
             else:
                 watcher.lives += 1
+        if self._path.exists():
+            with self._path.open("r+b") as file:
+                file.truncate(whole)
         return watcher
 
-    def _messages(self) -> Iterator[bytes]:
+    def has_begun(self) -> bool:
+        """Whether its watcher has a whole floor, which from then on it goes on from; it may be writing."""
+        return any(WatchFloorResponse.FromString(message).snapshot.last for message, _ in self._messages())
+
+    def _messages(self) -> Iterator[tuple[bytes, int]]:
+        """Each whole message, and where it ends."""
         content = self._path.read_bytes() if self._path.exists() else b""
         place = 0
         while place + LENGTH_BYTES <= len(content):
@@ -105,11 +114,8 @@ class Diary:
             end = start + int.from_bytes(content[place:start])
             if end > len(content):
                 break
-            yield content[start:end]
+            yield content[start:end], end
             place = end
-        if place < len(content):
-            with self._path.open("r+b") as file:
-                file.truncate(place)
 
 
 async def _one_life(
@@ -146,6 +152,15 @@ class WatchCrowd:
     diaries: Path
     restaurant_ids: tuple[str, ...]
     programs: tuple[Program, ...]
+
+    async def start(self) -> None:
+        """Returns once each watcher has its first floor: what is changed from now on, it is told or catches up with."""
+        for program in self.programs:
+            await program.start()
+        diaries = [_diary(self.diaries, number) for number in range(len(self.restaurant_ids))]
+        async with asyncio.timeout(CATCH_UP_S):
+            while not all(diary.has_begun() for diary in diaries):  # noqa: ASYNC110 - they are other processes
+                await asyncio.sleep(PAUSE_S)
 
     async def wrong(self, address: str, tenant_id: UUID, url: str) -> tuple[list[Watcher], list[str]]:
         """After the processes were killed and nothing changes any more: lets each watcher catch up, and compares."""
