@@ -9,20 +9,23 @@ from server.domain.restaurant import Caller
 from server.errors import bad_field
 from server.orchestrator.changes import AuditEntry
 from server.orchestrator.idempotency import Once
-from server.orchestrator.paging import Listed, listed, sort_key
-from server.orchestrator.ports import Catalogue, OutboxRecord, OutboxStats, OutboxStatus, OwnUnit, Page
+from server.orchestrator.paging import Listed, event_sort_key, listed
+from server.orchestrator.ports import (
+    Catalogue,
+    OutboxRecord,
+    OutboxStats,
+    OutboxStatus,
+    OwnUnit,
+    Page,
+    WantedEvents,
+)
 from server.orchestrator.situation import known_restaurant, lock_restaurant
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxQuestion:
-    """Which events: those of one restaurant, or the dead ones of the whole tenant."""
-
     page: Page
-    restaurant_id: UUID | None = None
-    status: OutboxStatus | None = None
-    event_type: str = ""
-    event_id: UUID | None = None
+    wanted: WantedEvents
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +44,16 @@ class ListOutboxEvents:
     catalogue: Catalogue
 
     async def __call__(self, caller: Caller, question: OutboxQuestion) -> Listed[OutboxRecord]:
-        """Oldest first."""
-        if question.restaurant_id is not None:
-            await known_restaurant(self.catalogue, caller, question.restaurant_id)
-        elif question.status is not OutboxStatus.DEAD:
+        """Oldest first. Raises for events of all restaurants that are not the dead ones."""
+        wanted = question.wanted
+        if wanted.restaurant_id is not None:
+            await known_restaurant(self.catalogue, caller, wanted.restaurant_id)
+        elif wanted.status is not OutboxStatus.DEAD:
             raise bad_field("restaurant_id", "is required unless status is DEAD", limit="required")
-        which = (question.status, question.event_type, question.event_id)
-        wanted = (caller.tenant_id, question.restaurant_id, *which)
         return await listed(
             question.page,
-            lambda page: self.catalogue.outbox_events(*wanted, page),
-            lambda event: sort_key(event.created_at, event.event_id),
+            lambda page: self.catalogue.outbox_events(caller.tenant_id, wanted, page),
+            event_sort_key,
         )
 
 

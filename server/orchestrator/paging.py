@@ -9,7 +9,7 @@ from uuid import UUID
 from server.domain.booking import Booking
 from server.domain.claims import Assignment, Block, Hold
 from server.domain.limits import PAGE_SIZE_MAX
-from server.orchestrator.ports import Page
+from server.orchestrator.ports import OutboxRecord, Page
 
 RowT = TypeVar("RowT")
 
@@ -64,3 +64,13 @@ def assignment_sort_key(assignment: Assignment) -> tuple[str, ...]:
 
 def block_sort_key(block: Block) -> tuple[str, ...]:
     return sort_key(block.window.start, block.block_id)
+
+
+def event_sort_key(event: OutboxRecord) -> tuple[str, ...]:
+    """Of an event in a list of all restaurants' or of one's, which goes by the last two."""
+    return (
+        event.created_at.isoformat(),
+        str(event.restaurant_id),
+        str(event.floor_version),
+        str(event.position),
+    )

@@ -129,6 +129,16 @@ class OutboxRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class WantedEvents:
+    """Which events of a tenant; what is None or empty restricts nothing. Of all its restaurants only the dead ones."""
+
+    restaurant_id: UUID | None = None
+    status: OutboxStatus | None = None
+    event_type: str = ""
+    event_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A page of a list: how many rows, and the sort key of the row before the first, as its column values."""
 
@@ -228,15 +238,9 @@ class Catalogue(Reader, Protocol):
     async def outbox_stats(self, tenant_id: UUID, restaurant_id: UUID | None) -> OutboxStats: ...
 
     async def outbox_events(
-        self,
-        tenant_id: UUID,
-        restaurant_id: UUID | None,
-        status: OutboxStatus | None,
-        event_type: str,
-        event_id: UUID | None,
-        page: Page,
+        self, tenant_id: UUID, wanted: WantedEvents, page: Page
     ) -> tuple[OutboxRecord, ...]:
-        """Oldest first; what is None or empty restricts nothing."""
+        """Of a restaurant in the order in which they were committed, of all by time."""
         ...
 
 

@@ -24,6 +24,7 @@ from server.orchestrator.ports import (
     Page,
     Recorded,
     Standing,
+    WantedEvents,
 )
 from server.persistence import rows
 from server.persistence.documents import decode
@@ -42,6 +43,7 @@ BLOCKS = load_queries("blocks")
 JOURNAL = load_queries("journal")
 LEDGER = load_queries("ledger")
 OUTBOX = load_queries("outbox")
+UNDELIVERED = (OutboxStatus.PENDING, OutboxStatus.DEAD)
 
 AnswerT = TypeVar("AnswerT")
 IdT = TypeVar("IdT")
@@ -215,24 +217,19 @@ class SqlCatalogue(SqlReader):
         return OutboxStats(**dict(row))
 
     async def outbox_events(
-        self,
-        tenant_id: UUID,
-        restaurant_id: UUID | None,
-        status: OutboxStatus | None,
-        event_type: str,
-        event_id: UUID | None,
-        page: Page,
+        self, tenant_id: UUID, wanted: WantedEvents, page: Page
     ) -> tuple[OutboxRecord, ...]:
-        found = await self._asking.fetch(
-            OUTBOX["outbox_page"],
-            tenant_id,
-            restaurant_id,
-            status.value if status else None,
-            event_type or None,
-            event_id,
-            *_after(page),
-            page.size,
-        )
+        which = (wanted.status.value if wanted.status else None, wanted.event_type or None)
+        *at, version, position = _event_key(page)
+        of = (tenant_id, wanted.restaurant_id)
+        if wanted.event_id is not None:
+            found = await self._asking.fetch(OUTBOX["event_by_id"], *of, wanted.event_id, *which)
+        elif wanted.status in UNDELIVERED:
+            found = await self._asking.fetch(
+                OUTBOX["undelivered_events_page"], *of, *which, *at, version, position, page.size
+            )
+        else:
+            found = await self._asking.fetch(OUTBOX["events_page"], *of, *which, version, position, page.size)
         return tuple(rows.outbox_record(row) for row in found)
 
 
@@ -256,6 +253,14 @@ def answer_of(row: Any, answer_type: type[AnswerT]) -> AnswerT | Refusal:
 def _after(page: Page) -> tuple[datetime | None, UUID | None]:
     """A page's sort key where lists go by an instant and an id."""
     return _sort_key(page.after, UUID) if page.after else (None, None)
+
+
+def _event_key(page: Page) -> tuple[datetime | None, UUID | None, int, int]:
+    """What `paging.event_sort_key` wrote."""
+    if not page.after:
+        return None, None, -1, -1
+    instant, restaurant_id, floor_version, position = page.after
+    return datetime.fromisoformat(instant), UUID(restaurant_id), int(floor_version), int(position)
 
 
 def _sort_key(after: tuple[str, ...], read_id: Callable[[str], IdT]) -> tuple[datetime, IdT]:

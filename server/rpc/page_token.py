@@ -38,7 +38,7 @@ class ListKey(Enum):
     ASSIGNMENTS = ("assignments", KeyPart.INSTANT, KeyPart.UUID)
     BLOCKS = ("blocks", KeyPart.INSTANT, KeyPart.UUID)
     AUDIT = ("audit", KeyPart.INSTANT, KeyPart.NUMBER)
-    OUTBOX = ("outbox", KeyPart.INSTANT, KeyPart.UUID)
+    OUTBOX = ("outbox", KeyPart.INSTANT, KeyPart.UUID, KeyPart.NUMBER, KeyPart.NUMBER)
 
     @property
     def label(self) -> str:

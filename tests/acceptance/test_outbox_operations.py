@@ -86,6 +86,36 @@ async def test_pages_have_every_event_once_in_the_order_of_the_changes(place: Ho
     assert await events(place, page_size=2) == everything
 
 
+async def test_a_clock_that_was_set_back_does_not_change_the_order_of_a_restaurants_events(
+    server: Served, place: House
+) -> None:
+    for _ in range(3):
+        await place.party()
+    everything = await events(place)
+    backwards = "UPDATE capacity_outbox SET created_at = created_at - floor_version * interval '1 hour'"
+    await rows(server.database_url, backwards)
+    expected = [event.event_id for event in everything]
+    for wanted in ({}, {"page_size": 2}, {"status": PENDING}, {"status": PENDING, "page_size": 2}):
+        assert [event.event_id for event in await events(place, **wanted)] == expected, wanted
+    await rows(server.database_url, "UPDATE capacity_outbox SET status = 'dead'")
+    assert [event.event_id for event in await events(place, status=DEAD, page_size=2)] == expected
+
+
+async def test_dead_events_of_all_restaurants_are_listed_by_time(server: Served, place: House) -> None:
+    others = [place, await house(place.client), await house(place.client)]
+    for each in (*others, *others):
+        await each.party()
+    dead = await rows(
+        server.database_url, "UPDATE capacity_outbox SET status = 'dead' RETURNING id::text, created_at"
+    )
+    expected = [event["id"] for event in sorted(dead, key=lambda event: event["created_at"])]
+    for page_size in (0, 2):
+        request = ListOutboxEventsRequest(status=DEAD, page_size=page_size)
+        listed = [event async for event in place.client.iterate_outbox_events(request)]
+        assert [event.event_id for event in listed] == expected
+    assert {event.restaurant_id for event in listed} == {each.restaurant_id for each in others}
+
+
 async def test_a_list_has_only_what_is_asked_for(place: House) -> None:
     await place.party()
     everything = await events(place)

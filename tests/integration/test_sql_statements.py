@@ -373,9 +373,9 @@ async def test_a_worker_reads_little_more_than_what_waits_of_a_restaurant_with_e
 async def test_one_event_is_found_by_its_id_among_twenty_thousand(connection: Connection) -> None:
     await connection.execute(MANY_EVENTS)
     (event,) = await connection.fetch("SELECT tenant_id, id FROM capacity_outbox LIMIT 1")
-    values = (event["tenant_id"], None, None, None, event["id"], None, None, 2)
-    assert len(await connection.fetch(OUTBOX["outbox_page"], *values)) == 1
-    query = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT json) {OUTBOX['outbox_page']}"
+    values = (event["tenant_id"], None, event["id"], None, None)
+    assert len(await connection.fetch(OUTBOX["event_by_id"], *values)) == 1
+    query = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT json) {OUTBOX['event_by_id']}"
     plan = json.loads(await connection.fetchval(query, *values))[0]["Plan"]
     # An index can be read from end to end as well.
     assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 30

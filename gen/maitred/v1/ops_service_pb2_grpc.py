@@ -91,7 +91,8 @@ class OpsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListOutboxEvents(self, request, context):
-        """Events of committed changes and what became of them, in the order in which they were committed.
+        """Events of committed changes and what became of them: of a restaurant in the order in which they were committed, the
+        dead ones of all restaurants by time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,7 +45,9 @@ class OpsServiceStub:
     GetOutboxStats: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.GetOutboxStatsRequest, _ops_service_pb2.GetOutboxStatsResponse]
     """How far the tenant's events have got on their way out: what waits, how long, and what is dead."""
     ListOutboxEvents: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.ListOutboxEventsRequest, _ops_service_pb2.ListOutboxEventsResponse]
-    """Events of committed changes and what became of them, in the order in which they were committed."""
+    """Events of committed changes and what became of them: of a restaurant in the order in which they were committed, the
+    dead ones of all restaurants by time.
+    """
     RedriveOutboxEvents: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.RedriveOutboxEventsRequest, _ops_service_pb2.RedriveOutboxEventsResponse]
     """Gives dead events of a restaurant another life, with all their attempts before them. Events behind which others wait
     are delivered in their turn; those that others have gone past are delivered next, out of turn.
@@ -68,7 +70,9 @@ class OpsServiceAsyncStub(OpsServiceStub):
     GetOutboxStats: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.GetOutboxStatsRequest, _ops_service_pb2.GetOutboxStatsResponse]  # type: ignore[assignment]
     """How far the tenant's events have got on their way out: what waits, how long, and what is dead."""
     ListOutboxEvents: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.ListOutboxEventsRequest, _ops_service_pb2.ListOutboxEventsResponse]  # type: ignore[assignment]
-    """Events of committed changes and what became of them, in the order in which they were committed."""
+    """Events of committed changes and what became of them: of a restaurant in the order in which they were committed, the
+    dead ones of all restaurants by time.
+    """
     RedriveOutboxEvents: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.RedriveOutboxEventsRequest, _ops_service_pb2.RedriveOutboxEventsResponse]  # type: ignore[assignment]
     """Gives dead events of a restaurant another life, with all their attempts before them. Events behind which others wait
     are delivered in their turn; those that others have gone past are delivered next, out of turn.
@@ -112,7 +116,9 @@ class OpsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ops_service_pb2.ListOutboxEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ops_service_pb2.ListOutboxEventsResponse, _abc.Awaitable[_ops_service_pb2.ListOutboxEventsResponse]]:
-        """Events of committed changes and what became of them, in the order in which they were committed."""
+        """Events of committed changes and what became of them: of a restaurant in the order in which they were committed, the
+        dead ones of all restaurants by time.
+        """
 
     @_abc_1.abstractmethod
     def RedriveOutboxEvents(

@@ -1,6 +1,5 @@
--- name: outbox_page
--- Events of a tenant in the order in which they were committed, continuing after an instant and id. Keys begin with the
--- restaurant, so those of the tenant are named: one event is found by its id among however many.
+-- name: events_page
+-- Events of a tenant's restaurant in the order in which they were committed, continuing after a place.
 SELECT
     o.restaurant_id,
     o.id,
@@ -19,14 +18,92 @@ SELECT
 FROM capacity_outbox AS o
 WHERE
     o.tenant_id = $1
-    AND o.restaurant_id = ANY(ARRAY(SELECT r.restaurant_id FROM restaurants AS r WHERE r.tenant_id = $1))
-    AND ($2::uuid IS NULL OR o.restaurant_id = $2)
+    AND o.restaurant_id = $2
     AND ($3::text IS NULL OR o.status = $3)
     AND ($4::text IS NULL OR o.event_type = $4)
-    AND ($5::uuid IS NULL OR o.id = $5)
-    AND ($6::timestamptz IS NULL OR (o.created_at, o.id) > ($6, $7::uuid))
-ORDER BY o.created_at, o.id
-LIMIT $8;
+    AND (o.floor_version, o.position) > ($5::bigint, least($6::bigint, 2147483647)::integer)
+ORDER BY o.floor_version, o.position
+LIMIT $7;
+
+-- name: undelivered_events_page
+-- Events of a tenant that are dead, or those that are pending: of one restaurant in the order in which they were
+-- committed, or of all by time; continuing after an instant and a place. Delivered ones are not read: dead and redriven
+-- ones have an index of their own, and all others that wait lie behind the place up to which theirs are settled.
+SELECT
+    o.restaurant_id,
+    o.id,
+    o.event_type,
+    o.status,
+    o.floor_version,
+    o.position,
+    o.attempt_count,
+    o.last_error,
+    o.created_at,
+    o.updated_at,
+    o.booking_id,
+    o.idempotency_key,
+    o.payload,
+    o.redriven_at
+FROM restaurants AS r
+LEFT JOIN outbox_streams AS s ON r.restaurant_id = s.restaurant_id
+CROSS JOIN LATERAL (
+    SELECT d.*
+    FROM capacity_outbox AS d
+    WHERE
+        d.restaurant_id = r.restaurant_id AND d.status = $3
+        AND (d.status = 'dead' OR (d.redriven_at IS NOT NULL AND d.status = 'pending'))
+    UNION ALL
+    SELECT n.*
+    FROM capacity_outbox AS n
+    WHERE
+        n.restaurant_id = r.restaurant_id AND n.status = $3 AND $3 = 'pending' AND n.redriven_at IS NULL
+        AND (n.floor_version, n.position) > (coalesce(s.settled_version, 0), coalesce(s.settled_position, 0))
+) AS o
+CROSS JOIN LATERAL (
+    SELECT
+        CASE WHEN $2::uuid IS NULL THEN o.created_at ELSE '-infinity' END AS listed_at,
+        CASE WHEN $2::uuid IS NULL THEN $5::timestamptz ELSE '-infinity' END AS after_at
+) AS t
+WHERE
+    r.tenant_id = $1
+    AND ($2::uuid IS NULL OR r.restaurant_id = $2)
+    AND ($4::text IS NULL OR o.event_type = $4)
+    AND (
+        $6::uuid IS NULL
+        OR (t.listed_at, o.restaurant_id, o.floor_version, o.position)
+        > (t.after_at, $6, $7::bigint, least($8::bigint, 2147483647)::integer)
+    )
+ORDER BY t.listed_at, o.restaurant_id, o.floor_version, o.position
+LIMIT $9;
+
+-- name: event_by_id
+-- One event of a tenant, if it is of that restaurant, status and type. Keys begin with the restaurant, so those of the
+-- tenant are named: it is found among however many.
+SELECT
+    o.restaurant_id,
+    o.id,
+    o.event_type,
+    o.status,
+    o.floor_version,
+    o.position,
+    o.attempt_count,
+    o.last_error,
+    o.created_at,
+    o.updated_at,
+    o.booking_id,
+    o.idempotency_key,
+    o.payload,
+    o.redriven_at
+FROM capacity_outbox AS o
+WHERE
+    o.tenant_id = $1
+    AND o.restaurant_id = ANY(ARRAY(
+        SELECT r.restaurant_id FROM restaurants AS r
+        WHERE r.tenant_id = $1 AND ($2::uuid IS NULL OR r.restaurant_id = $2)
+    ))
+    AND o.id = $3
+    AND ($4::text IS NULL OR o.status = $4)
+    AND ($5::text IS NULL OR o.event_type = $5);
 
 -- name: outbox_stats
 -- What waits and what is dead among the events of a tenant, or of one of its restaurants.

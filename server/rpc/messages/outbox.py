@@ -7,7 +7,7 @@ from maitred.v1 import ops_service_pb2 as pb
 from server.domain.limits import EVENT_TYPE_LENGTH_MAX, REDRIVEN_EVENTS_MAX, TEXT_LENGTH_MAX
 from server.orchestrator.outbox_operations import OutboxQuestion, Redriven, RedriveOutboxEventsCommand
 from server.orchestrator.paging import Listed
-from server.orchestrator.ports import OutboxRecord, OutboxStats, OutboxStatus
+from server.orchestrator.ports import OutboxRecord, OutboxStats, OutboxStatus, WantedEvents
 from server.rpc.fields import reading
 from server.rpc.messages.claims import texts
 from server.rpc.messages.enums import numbers
@@ -31,10 +31,12 @@ def read_list_outbox_events(request: pb.ListOutboxEventsRequest) -> OutboxQuesti
     with reading(request) as fields:
         return OutboxQuestion(
             page=fields.page(ListKey.OUTBOX),
-            restaurant_id=fields.optional_uuid("restaurant_id"),
-            status=fields.choice("status", WANTED),
-            event_type=fields.text("event_type", EVENT_TYPE_LENGTH_MAX),
-            event_id=fields.optional_uuid("event_id"),
+            wanted=WantedEvents(
+                restaurant_id=fields.optional_uuid("restaurant_id"),
+                status=fields.choice("status", WANTED),
+                event_type=fields.text("event_type", EVENT_TYPE_LENGTH_MAX),
+                event_id=fields.optional_uuid("event_id"),
+            ),
         )
 
 
