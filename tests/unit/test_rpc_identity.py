@@ -17,7 +17,7 @@ def test_the_headers_name_tenant_actor_and_scopes() -> None:
         [
             (TENANT_HEADER, TENANT.upper()),
             (ACTOR_HEADER, " Ada "),
-            (SCOPES_HEADER, "read, write"),
+            (SCOPES_HEADER, "read, write, ,"),
             # Others are nobody's business here, and may come twice.
             ("other", "x"),
             ("other", b"\xff"),
@@ -35,6 +35,18 @@ def test_the_longest_name_of_an_actor_is_taken_as_it_is() -> None:
 def test_without_a_scopes_header_every_scope_is_there_and_an_empty_one_gives_none() -> None:
     assert TrustedHeaders().resolve([(TENANT_HEADER, TENANT)]).scopes == ALL_SCOPES
     assert TrustedHeaders().resolve([(TENANT_HEADER, TENANT), (SCOPES_HEADER, "")]).scopes == frozenset()
+
+
+def test_a_caller_without_a_name_is_unknown_and_may_name_every_scope() -> None:
+    headers = [(TENANT_HEADER, TENANT), (ACTOR_HEADER, " "), (SCOPES_HEADER, ",".join(ALL_SCOPES))]
+    caller = TrustedHeaders().resolve(headers)
+    assert (caller.actor, caller.scopes) == ("unknown", ALL_SCOPES)
+
+
+def test_a_name_that_is_no_ascii_is_taken_without_what_cannot_be_read() -> None:
+    """gRPC hands over as bytes what is none."""
+    caller = TrustedHeaders().resolve([(TENANT_HEADER, TENANT), (ACTOR_HEADER, b"Ren\xe9")])
+    assert caller.actor == "Ren\N{REPLACEMENT CHARACTER}"
 
 
 @pytest.mark.parametrize(
