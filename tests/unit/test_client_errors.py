@@ -185,6 +185,7 @@ async def test_details_that_cannot_be_read_do_not_hide_the_status(raw: bytes) ->
     assert error.code is grpc.StatusCode.ABORTED
     assert "no" in error.message
     assert "cannot be read" in str(error)
+    assert (error.request_id, error.metadata) == (HOLD.request_id, {})
 
 
 @asynccontextmanager

@@ -116,6 +116,13 @@ async def test_the_server_may_say_how_long_to_wait() -> None:
     assert time.monotonic() - started >= 0.69
 
 
+async def test_calls_are_spread_over_all_addresses_of_a_name() -> None:
+    async with scripted_server() as one, scripted_server() as other, asyncio.timeout(10):
+        async with AsyncMaitredClient(f"ipv4:{one.address},{other.address}", tenant_id=TENANT) as client:
+            while not (one.asked and other.asked):
+                await client.get_hold(GetHoldRequest())
+
+
 async def test_the_deadline_covers_all_attempts_together() -> None:
     pushback = Refusal(grpc.StatusCode.UNAVAILABLE, trailing=(("grpc-retry-pushback-ms", "300"),))
     async with scripted_server() as server:

@@ -94,13 +94,15 @@ async def test_every_method_calls_its_own_rpc_as_the_tenant_with_a_request_id_wh
         with MaitredClient(server.address, tenant_id=TENANT) as client:
             for rpc in unary:
                 request = GetMessageClass(rpc.input_type)()
-                await asyncio.to_thread(getattr(client, snake(rpc.name)), request)
+                await asyncio.to_thread(getattr(client, snake(rpc.name)), request, timeout_s=60)
         async with AsyncMaitredClient(server.address, tenant_id=TENANT) as client:
             for rpc in unary:
-                await getattr(client, snake(rpc.name))(GetMessageClass(rpc.input_type)())
+                await getattr(client, snake(rpc.name))(GetMessageClass(rpc.input_type)(), timeout_s=60)
     paths = [f"/{rpc.containing_service.full_name}/{rpc.name}" for rpc in unary]
     assert [asked.method for asked in server.asked] == paths * 2
     assert {asked.metadata["x-maitred-tenant"] for asked in server.asked} == {TENANT}
+    # The client's own would be 10 s.
+    assert min(asked.time_left_s for asked in server.asked) > 30
     sent: list[Message] = [
         GetMessageClass(rpc.input_type).FromString(asked.request)
         for rpc, asked in zip(unary * 2, server.asked, strict=True)
