@@ -31,12 +31,14 @@ from tests.support.edge import (
     GET,
     NOT_SERVING,
     SERVING,
+    WATCH,
     OneUseCase,
     at_once,
     edge,
     failing,
     health,
     refusal,
+    watched,
 )
 from tests.support.logs import everything_logged
 from tests.support.programs import buf_curl
@@ -56,6 +58,21 @@ async def test_health_follows_what_the_server_is_told() -> None:
         assert refusal(await anybody.call(CHECK, health_pb2.HealthCheckRequest(service="x"))).code is (
             grpc.StatusCode.NOT_FOUND
         )
+
+
+async def test_who_watches_is_told_what_changes_once_and_of_no_service_that_there_is_none() -> None:
+    async with edge() as here:
+        watching: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = here.wire.channel.unary_stream(WATCH)
+        watch, stranger = (
+            watching(b""),
+            watching(health_pb2.HealthCheckRequest(service="x").SerializeToString()),
+        )
+        told = [await watched(stranger), await watched(watch)]
+        await here.server.set_serving(True)
+        assert await health(here.wire) == SERVING
+        await here.server.set_serving(False)
+        told.append(await watched(watch))
+        assert told == [health_pb2.HealthCheckResponse.SERVICE_UNKNOWN, SERVING, NOT_SERVING]
 
 
 async def test_asking_a_server_that_is_not_there_gives_no_answer_instead_of_an_error() -> None:
