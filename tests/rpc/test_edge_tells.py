@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import cast
 
@@ -169,7 +170,9 @@ def test_a_line_without_a_trace_names_none(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(sys, "stderr", written)
     configure_logs()
     structlog.get_logger().info("swept")
-    assert json.loads(written.getvalue()).keys() == {"event", "level", "timestamp"}
+    line = json.loads(written.getvalue())
+    assert line.keys() == {"event", "level", "timestamp"}
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(line["timestamp"])) < timedelta(minutes=5)
 
 
 @pytest.mark.usefixtures("logs_as_before")
