@@ -28,6 +28,8 @@ from server.telemetry.metrics import CallMetrics
 from tests.support.edge import (
     ASK,
     CHECK,
+    FLOOR,
+    FOLLOW,
     GET,
     NOT_SERVING,
     SERVING,
@@ -152,7 +154,7 @@ async def test_any_name_of_this_machine_will_do(host: str) -> None:
         assert isinstance(await here.wire.call(GET, ASK), bytes)
 
 
-async def test_failed_calls_leave_failed_spans_and_health_leaves_none() -> None:
+async def test_failed_calls_leave_failed_spans_and_health_and_streams_leave_none() -> None:
     spans = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
@@ -161,6 +163,7 @@ async def test_failed_calls_leave_failed_spans_and_health_leaves_none() -> None:
         here.uses.wanted = at_once
         await here.wire.call(GET, ASK)
         await health(here.wire)
+        assert isinstance(await here.wire.call(FOLLOW, FLOOR), bytes)
     failed, fine = spans.get_finished_spans()
     assert failed.name.endswith("InventoryService/GetRestaurant")
     assert failed.status.status_code is StatusCode.ERROR

@@ -25,7 +25,14 @@ from server.errors import FieldViolation, Reason, Refusal, ServiceError
 from server.orchestrator.put_floor import FloorPut
 from server.rpc.interceptors.parsing import Parsing
 from server.rpc.interceptors.unary import Context
-from server.rpc.messages.assignment import read_hold_tables, read_list_holds, read_validate_selection
+from server.rpc.messages.assignment import (
+    read_assign_tables,
+    read_hold_tables,
+    read_list_holds,
+    read_reassign_tables,
+    read_replace_hold,
+    read_validate_selection,
+)
 from server.rpc.messages.auto_assign import read_auto_assign, read_dispatch_auto_assign
 from server.rpc.messages.auto_assign_batch import read_auto_assign_batch
 from server.rpc.messages.booking import read_list_bookings, read_put_booking
@@ -232,18 +239,21 @@ def test_a_cutoff_may_be_nothing_and_no_less(read: Callable[[Duration], int | No
 
 
 @pytest.mark.parametrize(
-    ("read", "asked"),
+    ("read", "kind", "whose"),
     [
-        (
-            read_validate_selection,
-            assignment_service_pb2.ValidateSelectionRequest(restaurant_id=A, booking_id=A),
-        ),
-        (read_explain_table, planner_service_pb2.ExplainTableRequest(restaurant_id=A, booking_id=A)),
+        (read_validate_selection, assignment_service_pb2.ValidateSelectionRequest, ("booking_id",)),
+        (read_explain_table, planner_service_pb2.ExplainTableRequest, ("booking_id",)),
+        (read_hold_tables, assignment_service_pb2.HoldTablesRequest, ("request_id", "booking_id")),
+        (read_replace_hold, assignment_service_pb2.ReplaceHoldRequest, ("request_id", "hold_id")),
+        (read_assign_tables, assignment_service_pb2.AssignTablesRequest, ("request_id", "booking_id")),
+        (read_reassign_tables, assignment_service_pb2.ReassignTablesRequest, ("request_id", "booking_id")),
     ],
 )
-def test_without_tables_there_is_nothing_to_select(read: Callable[[Any], object], asked: Message) -> None:
+def test_without_tables_there_is_nothing_to_select(
+    read: Callable[[Any], object], kind: Callable[..., Message], whose: tuple[str, ...]
+) -> None:
     with pytest.raises(ServiceError) as refused:
-        read(asked)
+        read(kind(restaurant_id=A, **dict.fromkeys(whose, A)))
     assert [each.field for each in refused.value.refusal.violations] == ["table_ids"]
 
 
