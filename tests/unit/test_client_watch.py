@@ -83,6 +83,13 @@ def test_it_does_not_wait_beyond_its_own_timeout() -> None:
     assert 3_000 < watch.pause_s(overloaded(7_200.0)) <= 3_600
 
 
+def test_when_its_time_is_over_it_ends_with_what_ended_its_last_stream() -> None:
+    watch = Watch(WatchFloorRequest(), 1e-9)
+    watch.take(HEARTBEAT)
+    with pytest.raises(ServerOverloadedError):
+        watch.pause_s(overloaded(None))
+
+
 def test_those_who_were_left_together_do_not_return_together() -> None:
     watches = [Watch(WatchFloorRequest(), None) for _ in range(10)]
     for watch in watches:
