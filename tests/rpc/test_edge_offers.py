@@ -206,3 +206,18 @@ def test_calls_are_measured_by_method_status_and_reason() -> None:
 def test_no_call_with_a_deadline_is_ended_by_the_age_of_its_connection() -> None:
     options = dict(_options(RpcSettings(deadlines=DeadlineLimits(max_s=90.0))))
     assert options["grpc.max_connection_age_grace_ms"] == 90_000
+
+
+def test_what_callers_are_told_of_connections_is_what_grpc_is_told() -> None:
+    settings = RpcSettings(
+        connection_calls_max=3, connection_age_s_max=5, keepalive_s=8, keepalive_timeout_s=2
+    )
+    assert dict(_options(settings)).items() >= {
+        ("grpc.max_concurrent_streams", 3),
+        ("grpc.max_connection_age_ms", 5_000),
+        ("grpc.max_metadata_size", 16 * 1_024),
+        ("grpc.keepalive_time_ms", 8_000),
+        ("grpc.keepalive_timeout_ms", 2_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 4_000),
+    }
