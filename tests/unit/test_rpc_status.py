@@ -37,6 +37,7 @@ from server.rpc.status import (
 )
 from tests.architecture.sources import ROOT
 
+TABLES = tuple(UUID(int=number) for number in range(1, SELECTION_TABLES_MAX + 1))
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 KINDS: dict[str, type[Message]] = {
     kind.DESCRIPTOR.full_name: kind
@@ -74,7 +75,7 @@ def conflicts(count: int) -> tuple[Conflict, ...]:
 
 def full(reason: Reason) -> Refusal:
     """A refusal with everything that can be attached."""
-    check = Check(reason, CheckStatus.ERROR, "no", (UUID(int=1),), {"table_ids": str(UUID(int=1))})
+    check = Check(reason, CheckStatus.ERROR, "no", TABLES, {"table_ids": ",".join(map(str, TABLES))})
     return Refusal(reason, "no", {"key": "value"}, (FieldViolation("f", "bad"),), conflicts(2), (check,))
 
 
@@ -119,6 +120,7 @@ def test_everything_known_about_a_refusal_is_attached() -> None:
     assert detail.conflicts[0].free_from.ToDatetime(UTC) == NOON
     assert not detail.truncated
     assert failed.checks[0].reason == reasons_pb2.ERROR_REASON_TABLE_CONFLICT_HELD
+    assert list(failed.checks[0].table_ids) == list(map(str, TABLES))
 
 
 def test_of_what_there_is_nothing_to_say_nothing_is_attached() -> None:
