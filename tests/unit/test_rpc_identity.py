@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 
 from server.domain.limits import ACTOR_LENGTH_MAX
+from server.domain.restaurant import Caller
 from server.errors import Reason, ServiceError
 from server.rpc.identity import ACTOR_HEADER, SCOPES_HEADER, TENANT_HEADER, TrustedHeaders
 from server.rpc.scopes import ALL_SCOPES
@@ -30,6 +31,21 @@ def test_the_headers_name_tenant_actor_and_scopes() -> None:
 def test_the_longest_name_of_an_actor_is_taken_as_it_is() -> None:
     longest = "a" * ACTOR_LENGTH_MAX
     assert TrustedHeaders().resolve([(TENANT_HEADER, TENANT), (ACTOR_HEADER, longest)]).actor == longest
+
+
+def test_a_caller_is_kept_unless_it_says_more_than_it_has_to() -> None:
+    """Headers have 16 KiB, and thousands of callers are kept."""
+
+    def resolved(scopes: str) -> Caller:
+        longest = "a" * ACTOR_LENGTH_MAX
+        return TrustedHeaders().resolve(
+            [(TENANT_HEADER, TENANT), (ACTOR_HEADER, longest), (SCOPES_HEADER, scopes)]
+        )
+
+    every, again_and_again = ", ".join(ALL_SCOPES), "read," * 3_000
+    assert resolved(every) is resolved(every)
+    assert resolved(again_and_again) == resolved(again_and_again)
+    assert resolved(again_and_again) is not resolved(again_and_again)
 
 
 def test_without_a_scopes_header_every_scope_is_there_and_an_empty_one_gives_none() -> None:
