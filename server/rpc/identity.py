@@ -13,8 +13,9 @@ from server.rpc.scopes import ALL_SCOPES
 TENANT_HEADER = "x-maitred-tenant"
 ACTOR_HEADER = "x-maitred-actor"
 SCOPES_HEADER = "x-maitred-scopes"
-# The same few callers come again and again.
+# The same few callers come again and again. Who says more than anybody has to is not kept.
 CALLERS_KEPT = 4_096
+CALLER_LENGTH_KEPT = 500
 
 
 class IdentitySource(Protocol):
@@ -31,14 +32,17 @@ class TrustedHeaders:
 
     def resolve(self, metadata: Iterable[tuple[str, str | bytes]]) -> Caller:
         headers = _single_headers(metadata)
-        return _caller(
+        caller = _kept_caller if sum(map(len, headers.values())) <= CALLER_LENGTH_KEPT else _caller
+        return caller(
             headers.get(TENANT_HEADER, ""), headers.get(ACTOR_HEADER, ""), headers.get(SCOPES_HEADER)
         )
 
 
-@lru_cache(CALLERS_KEPT)
 def _caller(tenant: str, actor: str, scopes: str | None) -> Caller:
     return Caller(_tenant(tenant), _actor(actor), _scopes(scopes))
+
+
+_kept_caller = lru_cache(CALLERS_KEPT)(_caller)
 
 
 def _single_headers(metadata: Iterable[tuple[str, str | bytes]]) -> Mapping[str, str]:

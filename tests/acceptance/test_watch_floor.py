@@ -146,6 +146,15 @@ async def test_a_snapshot_of_a_time_that_is_over_wants_its_beginning(place: Hous
     assert response.snapshot.last
 
 
+async def test_a_snapshot_without_an_end_is_of_366_days(place: House) -> None:
+    request = watch_request(place.restaurant_id)
+    request.ClearField("window_end")
+    request.window_start.FromDatetime(datetime.now(UTC))
+    snapshot = (await anext(place.client.watch_floor(request))).snapshot
+    assert snapshot.window_start == request.window_start
+    assert snapshot.window_end.ToDatetime() - snapshot.window_start.ToDatetime() == timedelta(days=366)
+
+
 async def test_every_kind_of_change_is_told_once_and_in_order(place: House, server: Served) -> None:
     async with watching(place.client, place.restaurant_id) as sights:
         first = sights.state.floor_version

@@ -190,6 +190,23 @@ async def test_a_redis_that_is_away_is_left_alone_for_a_while(
     assert (failures.name, failures.data.data_points[0].value) == ("maitred.cache.failures", asked)
 
 
+@pytest.mark.parametrize("puts", [False, True])
+async def test_a_redis_that_says_nothing_counts_as_away(puts: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "TIMEOUT_S", 0.05)
+    silent = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    reader = InMemoryMetricReader()
+    cache = SharedInventories(
+        f"redis://127.0.0.1:{silent.sockets[0].getsockname()[1]}", 60.0, CacheMetrics(MeterProvider([reader]))
+    )
+    cache.on_channel("cluster.1.7")
+    # Its client would wait for 5 s.
+    async with asyncio.timeout(4):
+        await (cache.put(KEY, INVENTORY) if puts else cache.get(KEY))
+    assert reader.get_metrics_data() is not None
+    await cache.close()
+    silent.close()
+
+
 async def test_a_redis_that_is_away_is_no_error(redis: TestRedis) -> None:
     never_there = SharedInventories("redis://127.0.0.1:1", 60.0, CacheMetrics())
     never_there.on_channel("cluster.1.7")

@@ -293,6 +293,7 @@ async def test_a_full_server_asks_callers_to_wait_but_still_answers_health() -> 
         quota = found.detail(error_details_pb2.QuotaFailure)
         assert wait is not None
         assert quota is not None
+        assert [violation.subject for violation in quota.violations] == ["server"]
         assert wait.retry_delay.ToMilliseconds() == pushback_ms
         assert await health(here.wire) == SERVING
         gate.opened.set()

@@ -28,15 +28,19 @@ from server.telemetry.metrics import CallMetrics
 from tests.support.edge import (
     ASK,
     CHECK,
+    FLOOR,
+    FOLLOW,
     GET,
     NOT_SERVING,
     SERVING,
+    WATCH,
     OneUseCase,
     at_once,
     edge,
     failing,
     health,
     refusal,
+    watched,
 )
 from tests.support.logs import everything_logged
 from tests.support.programs import buf_curl
@@ -56,6 +60,21 @@ async def test_health_follows_what_the_server_is_told() -> None:
         assert refusal(await anybody.call(CHECK, health_pb2.HealthCheckRequest(service="x"))).code is (
             grpc.StatusCode.NOT_FOUND
         )
+
+
+async def test_who_watches_is_told_what_changes_once_and_of_no_service_that_there_is_none() -> None:
+    async with edge() as here:
+        watching: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = here.wire.channel.unary_stream(WATCH)
+        watch, stranger = (
+            watching(b""),
+            watching(health_pb2.HealthCheckRequest(service="x").SerializeToString()),
+        )
+        told = [await watched(stranger), await watched(watch)]
+        await here.server.set_serving(True)
+        assert await health(here.wire) == SERVING
+        await here.server.set_serving(False)
+        told.append(await watched(watch))
+        assert told == [health_pb2.HealthCheckResponse.SERVICE_UNKNOWN, SERVING, NOT_SERVING]
 
 
 async def test_asking_a_server_that_is_not_there_gives_no_answer_instead_of_an_error() -> None:
@@ -135,7 +154,7 @@ async def test_any_name_of_this_machine_will_do(host: str) -> None:
         assert isinstance(await here.wire.call(GET, ASK), bytes)
 
 
-async def test_failed_calls_leave_failed_spans_and_health_leaves_none() -> None:
+async def test_failed_calls_leave_failed_spans_and_health_and_streams_leave_none() -> None:
     spans = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
@@ -144,6 +163,7 @@ async def test_failed_calls_leave_failed_spans_and_health_leaves_none() -> None:
         here.uses.wanted = at_once
         await here.wire.call(GET, ASK)
         await health(here.wire)
+        assert isinstance(await here.wire.call(FOLLOW, FLOOR), bytes)
     failed, fine = spans.get_finished_spans()
     assert failed.name.endswith("InventoryService/GetRestaurant")
     assert failed.status.status_code is StatusCode.ERROR
@@ -186,3 +206,18 @@ def test_calls_are_measured_by_method_status_and_reason() -> None:
 def test_no_call_with_a_deadline_is_ended_by_the_age_of_its_connection() -> None:
     options = dict(_options(RpcSettings(deadlines=DeadlineLimits(max_s=90.0))))
     assert options["grpc.max_connection_age_grace_ms"] == 90_000
+
+
+def test_what_callers_are_told_of_connections_is_what_grpc_is_told() -> None:
+    settings = RpcSettings(
+        connection_calls_max=3, connection_age_s_max=5, keepalive_s=8, keepalive_timeout_s=2
+    )
+    assert dict(_options(settings)).items() >= {
+        ("grpc.max_concurrent_streams", 3),
+        ("grpc.max_connection_age_ms", 5_000),
+        ("grpc.max_metadata_size", 16 * 1_024),
+        ("grpc.keepalive_time_ms", 8_000),
+        ("grpc.keepalive_timeout_ms", 2_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 4_000),
+    }

@@ -52,8 +52,8 @@ async def test_draining_finishes_what_runs_and_refuses_what_is_new() -> None:
         await here.server.stop(Grace(30))
 
 
-@pytest.mark.parametrize("grace_s", [30.0, 0.05])
-async def test_stopping_waits_for_a_handler_whose_caller_has_given_up(grace_s: float) -> None:
+@pytest.mark.parametrize(("path", "grace_s"), [(GET, 30.0), (GET, 0.05), (FOLLOW, 0.05)])
+async def test_stopping_waits_for_a_handler_whose_caller_has_given_up(path: str, grace_s: float) -> None:
     at_work, may_end, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def commits_after_all(caller: Caller) -> None:
@@ -65,7 +65,8 @@ async def test_stopping_waits_for_a_handler_whose_caller_has_given_up(grace_s: f
             ended.set()
 
     async with edge(commits_after_all) as here:
-        call = here.wire.begin(GET, ASK.SerializeToString())
+        asked = ASK if path == GET else FLOOR
+        call = asyncio.create_task(here.wire.call(path, asked))
         await at_work.wait()
         call.cancel()
         stopping = asyncio.create_task(here.server.stop(Grace(grace_s)))

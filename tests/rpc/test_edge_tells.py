@@ -6,9 +6,11 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import cast
 
+import grpc.aio
 import pytest
 import structlog
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -16,11 +18,13 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from server.errors import Reason, refuse
+from server.errors import Reason, Refusal, refuse
 from server.rpc.call import current_note
 from server.rpc.interceptors import access
 from server.rpc.interceptors.access import AccessInterceptor
+from server.rpc.interceptors.failures import FailureInterceptor, end_with
 from server.rpc.interceptors.unary import Context
+from server.rpc.status import answer_of
 from server.telemetry.logs import LogForm, configure_logs
 from server.telemetry.metrics import CallMetrics
 from tests.support.edge import ASK, GET, Answer, Edge, Gate, at_once, edge, failing
@@ -117,6 +121,20 @@ async def test_a_call_that_is_cancelled_with_no_time_left_has_run_out_of_it(
     assert [(line["code"], line["reason"]) for line in logs] == [(code, reason)]
 
 
+async def test_what_nobody_is_there_to_hear_ends_like_a_call_that_was_given_up() -> None:
+    """gRPC says that it broke one of its rules when it is to send something to a caller who has just left."""
+
+    async def left(*_: object) -> None:
+        raise grpc.aio.InternalError("the call is over")
+
+    context = cast(Context, SimpleNamespace(abort=left))
+    with everything_logged() as logs, pytest.raises(asyncio.CancelledError):
+        await FailureInterceptor().around(GET, left, b"", context)
+    assert logs == []
+    with pytest.raises(asyncio.CancelledError):
+        await end_with(answer_of(Refusal(Reason.HOLD_EXPIRED, "too late")), context)
+
+
 async def test_of_calls_that_are_refused_for_load_one_line_tells_how_many_since_the_last(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -169,7 +187,9 @@ def test_a_line_without_a_trace_names_none(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(sys, "stderr", written)
     configure_logs()
     structlog.get_logger().info("swept")
-    assert json.loads(written.getvalue()).keys() == {"event", "level", "timestamp"}
+    line = json.loads(written.getvalue())
+    assert line.keys() == {"event", "level", "timestamp"}
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(line["timestamp"])) < timedelta(minutes=5)
 
 
 @pytest.mark.usefixtures("logs_as_before")

@@ -58,6 +58,7 @@ class OneUseCase:
         return _restaurant(command.restaurant_id, caller)
 
     async def watch_floor(self, caller: Caller, question: WatchFloorQuestion) -> AsyncGenerator[Quiet]:
+        await self.wanted(caller)
         while True:
             yield Quiet(FloorPlace(1))
             await asyncio.sleep(0)

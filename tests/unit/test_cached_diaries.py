@@ -189,6 +189,9 @@ async def test_what_is_found_read_and_dropped_is_counted() -> None:
     )
     for _ in range(3):
         await cache.covering(at(A, 1), EVENING)
+    await cache.covering(at(B, 1), EVENING)
+    cache.on_change(Announcement(B, 2, 1, 1))
+    await cache.covering(at(B, 1), EVENING)
     cache.on_gap()
     data: Any = reader.get_metrics_data()
     assert {
@@ -196,10 +199,11 @@ async def test_what_is_found_read_and_dropped_is_counted() -> None:
         for metric in data.resource_metrics[0].scope_metrics[0].metrics
         for point in metric.data.data_points
     } == {
-        ("lookups", "miss"): 1,
+        ("lookups", "miss"): 3,
         ("lookups", "hit"): 2,
-        ("loads", "database"): 1,
-        ("evictions", "flushed"): 1,
+        ("loads", "database"): 3,
+        ("evictions", "outdated"): 1,
+        ("evictions", "flushed"): 2,
     }
 
 

@@ -1,6 +1,8 @@
 """The cache of prepared inventories: never another version, never too many, one load for all who wait."""
 
 import asyncio
+import gc
+import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -13,7 +15,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from server.cache.follower import CacheFollower
-from server.cache.inventories import CachedInventories, CacheLimits, Key
+from server.cache.inventories import CachedInventories, CacheLimits, InventoryDocuments, Key, NoDocuments
 from server.domain.announcement import Announcement
 from server.domain.floor import Floor
 from server.domain.restaurant import Restaurant
@@ -53,10 +55,10 @@ class Database:
 class Counted:
     """A cache whose measurements can be read."""
 
-    def __init__(self, entries_max: int = 10) -> None:
+    def __init__(self, entries_max: int = 10, documents: InventoryDocuments | None = None) -> None:
         self._reader = InMemoryMetricReader()
         metrics = CacheMetrics(MeterProvider([self._reader]))
-        self.cache = CachedInventories(CacheLimits(entries_max, 60.0), metrics)
+        self.cache = CachedInventories(CacheLimits(entries_max, 60.0), metrics, documents)
 
     def counts(self) -> dict[str, int]:
         data: Any = self._reader.get_metrics_data()
@@ -177,6 +179,30 @@ async def test_one_restaurant_can_be_forgotten() -> None:
     await counted.cache.forget(A)
     await ask(counted.cache, database, [at(A), at(B)])
     assert database.loads == [A, B, A]
+
+
+async def test_what_gave_way_is_neither_kept_nor_counts_as_in_use() -> None:
+    counted, database = Counted(entries_max=1), Database()
+    gone = weakref.ref((await counted.cache.prepared(at(A), database)).checks)
+    assert counted.cache.outdated(Announcement(A, 2, 2, 1))
+    await ask(counted.cache, database, [at(B)])
+    gc.collect()
+    assert gone() is None
+    assert not counted.cache.outdated(Announcement(A, 2, 2, 1))
+
+
+class Documents(NoDocuments):
+    """What another process has put there."""
+
+    async def get(self, key: Key) -> Inventory | None:
+        return Inventory(key[1], key[2], Floor(), None)
+
+
+async def test_what_another_process_has_read_is_not_read_again() -> None:
+    counted, database = Counted(documents=Documents()), Database()
+    assert await ask(counted.cache, database, [at(A, 3)]) == [3]
+    assert database.loads == []
+    assert counted.counts() == {"lookups miss": 1, "loads shared": 1}
 
 
 async def test_what_is_old_is_loaded_again() -> None:

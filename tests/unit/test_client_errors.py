@@ -141,6 +141,7 @@ async def test_a_reason_newer_than_the_client_keeps_its_word_and_the_meaning_of_
     assert (error.reason, error.retry) == ("MOON_IN_WRONG_PHASE", RetryClass.REPLAN)
     assert error.metadata == {"phase": "full"}
     assert str(error).startswith("MOON_IN_WRONG_PHASE (ABORTED): ")
+    assert UnknownReasonError(grpc.StatusCode.NOT_FOUND, "no").retry is RetryClass.NO
 
 
 @pytest.mark.parametrize(
@@ -185,6 +186,7 @@ async def test_details_that_cannot_be_read_do_not_hide_the_status(raw: bytes) ->
     assert error.code is grpc.StatusCode.ABORTED
     assert "no" in error.message
     assert "cannot be read" in str(error)
+    assert (error.request_id, error.metadata) == (HOLD.request_id, {})
 
 
 @asynccontextmanager

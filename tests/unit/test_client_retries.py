@@ -116,6 +116,17 @@ async def test_the_server_may_say_how_long_to_wait() -> None:
     assert time.monotonic() - started >= 0.69
 
 
+async def test_calls_are_spread_over_all_addresses_of_a_name() -> None:
+    async with (
+        asyncio.timeout(10),
+        scripted_server() as one,
+        scripted_server() as other,
+        AsyncMaitredClient(f"ipv4:{one.address},{other.address}", tenant_id=TENANT) as client,
+    ):
+        while not (one.asked and other.asked):
+            await client.get_hold(GetHoldRequest())
+
+
 async def test_the_deadline_covers_all_attempts_together() -> None:
     pushback = Refusal(grpc.StatusCode.UNAVAILABLE, trailing=(("grpc-retry-pushback-ms", "300"),))
     async with scripted_server() as server:
@@ -174,8 +185,9 @@ def test_a_server_that_is_back_is_found_by_a_call_that_began_while_it_was_away()
 
 
 def test_the_callers_channel_options_win() -> None:
-    options = dict(channel_options(RetryPolicy(), [("grpc.keepalive_time_ms", 5), ("grpc.my_own", "x")]))
-    assert options["grpc.keepalive_time_ms"] == 5
+    own: list[tuple[str, int | str]] = [("grpc.keepalive_timeout_ms", 5), ("grpc.my_own", "x")]
+    options = dict(channel_options(RetryPolicy(), own))
+    assert options["grpc.keepalive_timeout_ms"] == options["grpc.http2.ping_timeout_ms"] == 5
     assert options["grpc.my_own"] == "x"
     assert options["grpc.enable_retries"] == 1
 

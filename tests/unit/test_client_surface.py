@@ -94,13 +94,15 @@ async def test_every_method_calls_its_own_rpc_as_the_tenant_with_a_request_id_wh
         with MaitredClient(server.address, tenant_id=TENANT) as client:
             for rpc in unary:
                 request = GetMessageClass(rpc.input_type)()
-                await asyncio.to_thread(getattr(client, snake(rpc.name)), request)
+                await asyncio.to_thread(getattr(client, snake(rpc.name)), request, timeout_s=60)
         async with AsyncMaitredClient(server.address, tenant_id=TENANT) as client:
             for rpc in unary:
-                await getattr(client, snake(rpc.name))(GetMessageClass(rpc.input_type)())
+                await getattr(client, snake(rpc.name))(GetMessageClass(rpc.input_type)(), timeout_s=60)
     paths = [f"/{rpc.containing_service.full_name}/{rpc.name}" for rpc in unary]
     assert [asked.method for asked in server.asked] == paths * 2
     assert {asked.metadata["x-maitred-tenant"] for asked in server.asked} == {TENANT}
+    # The client's own would be 10 s.
+    assert min(asked.time_left_s for asked in server.asked) > 30
     sent: list[Message] = [
         GetMessageClass(rpc.input_type).FromString(asked.request)
         for rpc, asked in zip(unary * 2, server.asked, strict=True)
@@ -112,3 +114,24 @@ async def test_every_method_calls_its_own_rpc_as_the_tenant_with_a_request_id_wh
     assert len(chosen) + len(derived) == len(ids)
     assert len(ids) == 2 * sum("request_id" in rpc.input_type.fields_by_name for rpc in unary)
     assert len(set(chosen)) == len(chosen)
+
+
+@pytest.mark.parametrize("timeout_s", [60.0, None])
+async def test_a_stream_is_the_tenants_and_lasts_as_long_as_it_is_given_or_for_ever(
+    timeout_s: float | None,
+) -> None:
+    streams = [rpc for rpc in RPCS.values() if rpc.server_streaming]
+    async with scripted_server() as server:
+        with MaitredClient(server.address, tenant_id=TENANT) as client:
+            for rpc in streams:
+                request = GetMessageClass(rpc.input_type)()
+                await asyncio.to_thread(next, getattr(client, snake(rpc.name))(request, timeout_s=timeout_s))
+        async with AsyncMaitredClient(server.address, tenant_id=TENANT) as client:
+            for rpc in streams:
+                await anext(
+                    getattr(client, snake(rpc.name))(GetMessageClass(rpc.input_type)(), timeout_s=timeout_s)
+                )
+    assert len(server.asked) == 2 * len(streams)
+    assert {asked.metadata["x-maitred-tenant"] for asked in server.asked} == {TENANT}
+    for asked in server.asked:
+        assert asked.time_left_s is None if timeout_s is None else 30 < asked.time_left_s <= 61

@@ -83,6 +83,13 @@ def test_it_does_not_wait_beyond_its_own_timeout() -> None:
     assert 3_000 < watch.pause_s(overloaded(7_200.0)) <= 3_600
 
 
+def test_when_its_time_is_over_it_ends_with_what_ended_its_last_stream() -> None:
+    watch = Watch(WatchFloorRequest(), 1e-9)
+    watch.take(HEARTBEAT)
+    with pytest.raises(ServerOverloadedError):
+        watch.pause_s(overloaded(None))
+
+
 def test_those_who_were_left_together_do_not_return_together() -> None:
     watches = [Watch(WatchFloorRequest(), None) for _ in range(10)]
     for watch in watches:
@@ -161,20 +168,29 @@ def test_a_floor_is_put_together_from_all_parts_of_its_snapshot() -> None:
         state.apply(change)
 
 
+def told_of_hold(
+    version: int, happened: str, hold_id: str, held_from: datetime, until: datetime
+) -> WatchFloorResponse:
+    held = HoldEvent(
+        hold_id=hold_id,
+        start_at=timestamp(held_from),
+        end_at=timestamp(held_from + HOUR),
+        expires_at=timestamp(until),
+    )
+    event = CapacityEvent(event_type=f"capacity.hold.{happened}", hold=held)
+    return WatchFloorResponse(delta=FloorDelta(floor_version=version, events=[event]))
+
+
 def test_a_floor_keeps_what_overlaps_the_window_of_its_snapshot_for_as_long_as_it_is_live() -> None:
     state = FloorState()
     start, end = timestamp(SEVEN), timestamp(SEVEN + 2 * HOUR)
     whole = FloorSnapshot(part=1, last=True, window_start=start, window_end=end)
     state.apply(WatchFloorResponse(snapshot=whole))
     for version, held_from in enumerate((SEVEN - HOUR, SEVEN + HOUR, SEVEN + 2 * HOUR), 1):
-        held = HoldEvent(
-            hold_id=f"h{version}",
-            start_at=timestamp(held_from),
-            end_at=timestamp(held_from + HOUR),
-            expires_at=timestamp(SEVEN),
-        )
-        created = CapacityEvent(event_type="capacity.hold.created", hold=held)
-        state.apply(WatchFloorResponse(delta=FloorDelta(floor_version=version, events=[created])))
+        state.apply(told_of_hold(version, "created", f"h{version}", held_from, SEVEN))
     assert list(state.claims) == ["h2"]
     assert [claim.owner_id for claim in state.live_claims(SEVEN - HOUR)] == ["h2"]
     assert state.live_claims(SEVEN) == ()
+    for version, hold_id in enumerate(("h2", "a"), 4):
+        state.apply(told_of_hold(version, "extended", hold_id, SEVEN + HOUR, SEVEN + HOUR))
+    assert [claim.owner_id for claim in state.live_claims(SEVEN)] == ["a", "h2"]

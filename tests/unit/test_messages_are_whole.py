@@ -18,15 +18,19 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from maitred.v1 import inventory_pb2
 from maitred.v1.assignment_service_pb2 import NEXT_STEP_RETRY_SAME_REQUEST
 from maitred.v1.inventory_service_pb2 import PutServicePolicyRequest
+from maitred.v1.ops_service_pb2 import InvariantViolation as InvariantExample
 from maitred.v1.reasons_pb2 import ERROR_REASON_SLACK_BUDGET_EXCEEDED
 from server.domain.booking import BookingStatus
 from server.domain.floor import Floor, Table, Zone
+from server.domain.invariants import InvariantCheck, InvariantReport, InvariantViolation
 from server.domain.policy import ServicePolicy
 from server.errors import Reason, Refusal
 from server.orchestrator.auto_assign_batch import Decided, Ended
 from server.orchestrator.auto_assigned import AutoAssigned, AutoAssignOutcome
 from server.orchestrator.get_operation import ANSWERS
+from server.orchestrator.paging import Listed
 from server.orchestrator.plan_tables import Planned
+from server.orchestrator.ports import OutboxRecord
 from server.orchestrator.put_service_policy import PolicyPut
 from server.orchestrator.search_availability import Availability
 from server.planner.table_set import TableSet
@@ -303,6 +307,15 @@ def test_the_summary_of_a_batch_tells_all_counts() -> None:
     response = auto_assign_batch.auto_assign_batch_response(ended)
     assert list(unset(response.summary)) == []
     assert (response.done, response.total) == (ended.done, ended.total)
+
+
+def test_what_has_to_do_with_no_booking_names_none() -> None:
+    check = replace(sample(InvariantCheck, {}), examples=(InvariantViolation("broken"),))
+    report = ops.check_invariants_response(replace(sample(InvariantReport, {}), checks=(check,)))
+    assert list(report.checks[0].examples) == [InvariantExample(message="broken")]
+    event = replace(sample(OutboxRecord, {}), booking_id=None, redriven_at=None)
+    (told,) = outbox.list_outbox_events_response(Listed((event,))).events
+    assert (told.booking_id, told.HasField("redriven_at")) == ("", False)
 
 
 def test_a_policy_with_everything_in_it_survives_the_way_there_and_back() -> None:

@@ -1,5 +1,6 @@
 """What is just accepted, as it was sent."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -17,16 +18,28 @@ from maitred.v1 import (
     booking_service_pb2,
     inventory_pb2,
     inventory_service_pb2,
+    planner_service_pb2,
 )
 from server.domain.limits import INSTANT_MAX, INSTANT_MIN
 from server.errors import FieldViolation, Reason, Refusal, ServiceError
 from server.orchestrator.put_floor import FloorPut
 from server.rpc.interceptors.parsing import Parsing
 from server.rpc.interceptors.unary import Context
-from server.rpc.messages.assignment import read_list_holds
+from server.rpc.messages.assignment import (
+    read_assign_tables,
+    read_hold_tables,
+    read_list_holds,
+    read_reassign_tables,
+    read_replace_hold,
+    read_validate_selection,
+)
+from server.rpc.messages.auto_assign import read_auto_assign, read_dispatch_auto_assign
+from server.rpc.messages.auto_assign_batch import read_auto_assign_batch
 from server.rpc.messages.booking import read_list_bookings, read_put_booking
+from server.rpc.messages.checks import OVERRIDES_READ
 from server.rpc.messages.floor import floor_message, read_put_floor, read_update_table
 from server.rpc.messages.inventory import read_list_restaurants, read_put_restaurant
+from server.rpc.messages.planner import read_explain_table
 from server.rpc.messages.policy import read_put_service_policy
 from server.rpc.messages.text import shortened
 from server.rpc.status import MESSAGE_BYTES_MAX, message_of
@@ -34,6 +47,21 @@ from tests.support.requests import policy
 
 A, B = str(UUID(int=1)), str(UUID(int=2))
 EVENING = datetime(2026, 6, 1, 18, tzinfo=UTC)
+
+
+def put_into(message: Message, path: str, value: object) -> None:
+    """Sets a field of the message, or of a message in it; None clears it."""
+    *parts, last = path.replace("[0]", "").split(".")
+    part: Any = message
+    for name in parts:
+        inner = getattr(part, name)
+        part = inner if isinstance(inner, Message) else inner[0]
+    if isinstance(value, Message):
+        getattr(part, last).CopyFrom(value)
+    elif value is None:
+        part.ClearField(last)
+    else:
+        setattr(part, last, value)
 
 
 def at(instant: datetime, nanos: int = 0) -> Timestamp:
@@ -153,20 +181,105 @@ def test_of_a_size_without_a_number_no_party_is_expected() -> None:
         ("combinations.tables_max", 6),
         ("combinations.adjacency_party_size_min", 0),
         ("combinations.adjacency_party_size_min", 501),
+        ("periods", None),
+        ("periods[0].turn_times", None),
+        ("buffer_before", Duration(seconds=-1)),
+        ("buffer_after", Duration(seconds=-1)),
+        ("check_in_lead", Duration(seconds=-1)),
+        ("auto_assign_cutoff", Duration(seconds=-1)),
     ],
 )
-def test_what_is_just_too_little_or_too_much_for_a_policy_is_named(field: str, value: int | str) -> None:
+def test_what_is_just_too_little_or_too_much_for_a_policy_is_named(field: str, value: object) -> None:
     wanted = policy()
-    *parts, last = field.replace("[0]", "").split(".")
-    part: Any = wanted
-    for name in parts:
-        inner = getattr(part, name)
-        part = inner if isinstance(inner, Message) else inner[0]
-    setattr(part, last, value)
+    put_into(wanted, field, value)
     request = inventory_service_pb2.PutServicePolicyRequest(request_id=A, restaurant_id=A, policy=wanted)
     with pytest.raises(ServiceError) as refused:
         read_put_service_policy(request)
     assert [each.field for each in refused.value.refusal.violations] == [f"policy.{field}"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("zones[0].name", ""), ("tables[0].name", ""), ("tables[0].capacity", 0), ("tables[0].min_party", -1)],
+)
+def test_what_is_just_too_little_for_a_floor_is_named(field: str, value: int | str) -> None:
+    request = inventory_service_pb2.PutFloorRequest(request_id=A, restaurant_id=A)
+    request.floor.zones.add(zone_id=A, name="z")
+    request.floor.tables.add(table_id=A, zone_id=A, name="t", capacity=2)
+    put_into(request.floor, field, value)
+    with pytest.raises(ServiceError) as refused:
+        read_put_floor(request)
+    assert [each.field for each in refused.value.refusal.violations] == [f"floor.{field}"]
+
+
+def auto_assign(cutoff: Duration) -> int | None:
+    request = assignment_service_pb2.AutoAssignRequest(restaurant_id=A, booking_id=A, cutoff=cutoff)
+    return read_auto_assign(request).cutoff_s
+
+
+def dispatch(cutoff: Duration) -> int | None:
+    request = assignment_service_pb2.DispatchAutoAssignRequest(
+        request_id=A, restaurant_id=A, booking_id=A, cutoff=cutoff
+    )
+    return read_dispatch_auto_assign(request).cutoff_s
+
+
+def batch(cutoff: Duration) -> int | None:
+    request = assignment_service_pb2.AutoAssignBatchRequest(
+        restaurant_id=A, service_date="2026-06-01", cutoff=cutoff
+    )
+    return read_auto_assign_batch(request).cutoff_s
+
+
+@pytest.mark.parametrize("read", [auto_assign, dispatch, batch])
+def test_a_cutoff_may_be_nothing_and_no_less(read: Callable[[Duration], int | None]) -> None:
+    assert read(Duration()) == 0
+    with pytest.raises(ServiceError, match="cutoff"):
+        read(Duration(seconds=-1))
+
+
+@pytest.mark.parametrize(
+    ("read", "kind", "whose"),
+    [
+        (read_validate_selection, assignment_service_pb2.ValidateSelectionRequest, ("booking_id",)),
+        (read_explain_table, planner_service_pb2.ExplainTableRequest, ("booking_id",)),
+        (read_hold_tables, assignment_service_pb2.HoldTablesRequest, ("request_id", "booking_id")),
+        (read_replace_hold, assignment_service_pb2.ReplaceHoldRequest, ("request_id", "hold_id")),
+        (read_assign_tables, assignment_service_pb2.AssignTablesRequest, ("request_id", "booking_id")),
+        (read_reassign_tables, assignment_service_pb2.ReassignTablesRequest, ("request_id", "booking_id")),
+    ],
+)
+def test_without_tables_there_is_nothing_to_select(
+    read: Callable[[Any], object], kind: Callable[..., Message], whose: tuple[str, ...]
+) -> None:
+    with pytest.raises(ServiceError) as refused:
+        read(kind(restaurant_id=A, **dict.fromkeys(whose, A)))
+    assert [each.field for each in refused.value.refusal.violations] == ["table_ids"]
+
+
+def test_what_is_wished_for_in_another_order_is_the_same_wish() -> None:
+    """Its repeat is one, whatever the order in which the caller put it together."""
+
+    def held(overrides: list[int]) -> object:
+        request = assignment_service_pb2.HoldTablesRequest(
+            request_id=A,
+            restaurant_id=A,
+            booking_id=A,
+            table_ids=[A],
+            overrides=overrides,  # type: ignore[arg-type]
+        )
+        return read_hold_tables(request)
+
+    def wanted(zones: list[str]) -> object:
+        party = booking_pb2.PartyRequest(party_size=2, start=at(EVENING), preferred_zone_ids=zones)
+        request = booking_service_pb2.PutBookingRequest(
+            request_id=A, restaurant_id=A, booking_id=A, party=party
+        )
+        return read_put_booking(request)
+
+    overrides = list(OVERRIDES_READ)
+    assert held(overrides) == held(overrides[::-1])
+    assert wanted([A, B]) == wanted([B, A])
 
 
 def test_a_weight_below_zero_by_nothing_is_zero() -> None:

@@ -19,6 +19,7 @@ from maitred.v1 import (
     inventory_service_pb2,
     planner_service_pb2,
 )
+from server.domain.limits import VIOLATIONS_LISTED_MAX
 from server.domain.policy import (
     AdjacencyMode,
     Combinations,
@@ -345,6 +346,16 @@ def test_a_mask_names_fields_that_can_be_changed(paths: list[str]) -> None:
         update_mask=FieldMask(paths=paths),
     )
     assert fields_of(refusal(read_update_table, request)) == ["update_mask"]
+
+
+def test_of_more_bad_fields_than_are_listed_all_are_counted() -> None:
+    request = inventory_service_pb2.PutFloorRequest(request_id=A, restaurant_id=A)
+    for _ in range(VIOLATIONS_LISTED_MAX + 1):
+        request.floor.zones.add(name="z")
+    found = refusal(read_put_floor, request)
+    listed = [f"floor.zones[{number}].zone_id" for number in range(VIOLATIONS_LISTED_MAX)]
+    assert fields_of(found) == listed
+    assert found.message.endswith(f"({VIOLATIONS_LISTED_MAX} more)")
 
 
 def test_a_plan_is_for_a_booking_or_for_a_party() -> None:

@@ -49,9 +49,13 @@ def test_a_local_time_ends_with_the_day(text: str, minutes: int | None) -> None:
         ("2199-12-31", date(2199, 12, 31)),
         ("2200-01-01", None),
         ("2026-02-29", None),
+        ("20261127", None),
+        ("2026-W48-5", None),
     ],
 )
-def test_a_date_lies_in_the_years_of_instants(text: str, value: date | None) -> None:
+def test_a_date_is_written_in_one_way_and_lies_in_the_years_of_instants(
+    text: str, value: date | None
+) -> None:
     assert forms.date_of(text) == value
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 
 from server.domain.limits import ACTOR_LENGTH_MAX
+from server.domain.restaurant import Caller
 from server.errors import Reason, ServiceError
 from server.rpc.identity import ACTOR_HEADER, SCOPES_HEADER, TENANT_HEADER, TrustedHeaders
 from server.rpc.scopes import ALL_SCOPES
@@ -17,7 +18,7 @@ def test_the_headers_name_tenant_actor_and_scopes() -> None:
         [
             (TENANT_HEADER, TENANT.upper()),
             (ACTOR_HEADER, " Ada "),
-            (SCOPES_HEADER, "read, write"),
+            (SCOPES_HEADER, "read, write, ,"),
             # Others are nobody's business here, and may come twice.
             ("other", "x"),
             ("other", b"\xff"),
@@ -32,9 +33,36 @@ def test_the_longest_name_of_an_actor_is_taken_as_it_is() -> None:
     assert TrustedHeaders().resolve([(TENANT_HEADER, TENANT), (ACTOR_HEADER, longest)]).actor == longest
 
 
+def test_a_caller_is_kept_unless_it_says_more_than_it_has_to() -> None:
+    """Headers have 16 KiB, and thousands of callers are kept."""
+
+    def resolved(scopes: str) -> Caller:
+        longest = "a" * ACTOR_LENGTH_MAX
+        return TrustedHeaders().resolve(
+            [(TENANT_HEADER, TENANT), (ACTOR_HEADER, longest), (SCOPES_HEADER, scopes)]
+        )
+
+    every, again_and_again = ", ".join(ALL_SCOPES), "read," * 3_000
+    assert resolved(every) is resolved(every)
+    assert resolved(again_and_again) == resolved(again_and_again)
+    assert resolved(again_and_again) is not resolved(again_and_again)
+
+
 def test_without_a_scopes_header_every_scope_is_there_and_an_empty_one_gives_none() -> None:
     assert TrustedHeaders().resolve([(TENANT_HEADER, TENANT)]).scopes == ALL_SCOPES
     assert TrustedHeaders().resolve([(TENANT_HEADER, TENANT), (SCOPES_HEADER, "")]).scopes == frozenset()
+
+
+def test_a_caller_without_a_name_is_unknown_and_may_name_every_scope() -> None:
+    headers = [(TENANT_HEADER, TENANT), (ACTOR_HEADER, " "), (SCOPES_HEADER, ",".join(ALL_SCOPES))]
+    caller = TrustedHeaders().resolve(headers)
+    assert (caller.actor, caller.scopes) == ("unknown", ALL_SCOPES)
+
+
+def test_a_name_that_is_no_ascii_is_taken_without_what_cannot_be_read() -> None:
+    """gRPC hands over as bytes what is none."""
+    caller = TrustedHeaders().resolve([(TENANT_HEADER, TENANT), (ACTOR_HEADER, b"Ren\xe9")])
+    assert caller.actor == "Ren\N{REPLACEMENT CHARACTER}"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from uuid import UUID
 
+import grpc
 import pytest
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
@@ -30,11 +31,13 @@ from server.rpc.status import (
     RETRY_AFTER_S,
     STATUS_BYTES_MAX,
     STATUS_KEY,
+    code_of,
     message_of,
     status_bytes,
 )
 from tests.architecture.sources import ROOT
 
+TABLES = tuple(UUID(int=number) for number in range(1, SELECTION_TABLES_MAX + 1))
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 KINDS: dict[str, type[Message]] = {
     kind.DESCRIPTOR.full_name: kind
@@ -72,7 +75,7 @@ def conflicts(count: int) -> tuple[Conflict, ...]:
 
 def full(reason: Reason) -> Refusal:
     """A refusal with everything that can be attached."""
-    check = Check(reason, CheckStatus.ERROR, "no", (UUID(int=1),), {"table_ids": str(UUID(int=1))})
+    check = Check(reason, CheckStatus.ERROR, "no", TABLES, {"table_ids": ",".join(map(str, TABLES))})
     return Refusal(reason, "no", {"key": "value"}, (FieldViolation("f", "bad"),), conflicts(2), (check,))
 
 
@@ -110,20 +113,32 @@ def test_everything_known_about_a_refusal_is_attached() -> None:
         "TABLE_CONFLICT_HELD",
         {"key": "value"},
     )
-    assert [(v.field, v.description) for v in bad.field_violations] == [("f", "bad")]
+    assert [(v.field, v.description, v.reason) for v in bad.field_violations] == [
+        ("f", "bad", "TABLE_CONFLICT_HELD")
+    ]
     assert [c.table_id for c in detail.conflicts] == [str(UUID(int=0)), str(UUID(int=1))]
     assert detail.conflicts[0].free_from.ToDatetime(UTC) == NOON
     assert not detail.truncated
     assert failed.checks[0].reason == reasons_pb2.ERROR_REASON_TABLE_CONFLICT_HELD
+    assert list(failed.checks[0].table_ids) == list(map(str, TABLES))
 
 
-def test_more_conflicts_than_are_listed_are_said_to_be_truncated() -> None:
-    detail = details(Refusal(Reason.TABLE_BLOCKED, "no", conflicts=conflicts(CONFLICTS_LISTED_MAX + 1)))[
-        "maitred.v1.ConflictDetail"
-    ]
+def test_of_what_there_is_nothing_to_say_nothing_is_attached() -> None:
+    assert list(details(Refusal(Reason.HOLD_EXPIRED, "no"))) == ["google.rpc.ErrorInfo"]
+
+
+def test_a_reason_that_is_never_a_status_is_a_bug_but_one_of_a_newer_version_stands() -> None:
+    assert code_of(Reason.TABLE_AVOIDED) is grpc.StatusCode.INTERNAL
+    assert code_of(Reason("FROM_THE_FUTURE")) is grpc.StatusCode.FAILED_PRECONDITION
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_more_conflicts_than_are_listed_are_said_to_be_truncated(more: int) -> None:
+    refusal = Refusal(Reason.TABLE_BLOCKED, "no", conflicts=conflicts(CONFLICTS_LISTED_MAX + more))
+    detail = details(refusal)["maitred.v1.ConflictDetail"]
     assert isinstance(detail, errors_pb2.ConflictDetail)
     assert len(detail.conflicts) == CONFLICTS_LISTED_MAX
-    assert detail.truncated
+    assert detail.truncated == bool(more)
 
 
 def test_the_same_refusal_is_the_same_bytes_whatever_the_order_of_its_metadata() -> None:

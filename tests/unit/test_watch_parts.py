@@ -120,6 +120,10 @@ def test_no_part_of_the_largest_snapshot_is_too_large() -> None:
     head = parts[0].snapshot
     told = (head.taken_at, head.window_start, head.window_end)
     assert told == tuple(map(instant_message, (NOW, WINDOW.start, WINDOW.end)))
+    assert len(head.floor.tables) == TABLES_MAX
+    assert [part.snapshot.HasField("floor") for part in parts] == [True, False, False]
+    held = [hold.hold_id for part in parts for hold in part.snapshot.holds]
+    assert held == [str(hold.hold_id) for hold in view.holds]
     state = FloorState()
     for part in parts:
         assert not state.complete

@@ -19,7 +19,8 @@ def test_a_token_names_its_place_to_its_restaurant_alone(place: FloorPlace) -> N
 
 
 @pytest.mark.parametrize(
-    "place", ["7", "-1,null", "true,null", "9223372036854775808,null", "7,2", '7,"no id"', "7,null,null"]
+    "place",
+    ["7", "-1,null", "true,null", '"7",null', "9223372036854775808,null", "7,2", '7,"no id"', "7,null,null"],
 )
 def test_what_says_no_place_is_no_token(place: str) -> None:
     token = urlsafe_b64encode(f'["watch","{RESTAURANT}",{place}]'.encode()).decode()
