@@ -131,7 +131,7 @@ class Fields:
             self.bad(name, f"has {len(text)} characters; at most {length_max} are accepted", length_max)
         elif not forms.is_plain_text(text) or not forms.is_seen_as_it_is(text):
             self.bad(name, "must be one line without control characters")
-        elif length_min and len(text.strip()) < length_min:
+        elif length_min and forms.seen_length(text) < length_min:
             self.bad(name, f"is required: {length_min} to {length_max} characters", length_max)
         return text
 

@@ -72,6 +72,11 @@ def is_seen_as_it_is(text: str) -> bool:
     return _TURNING.isdisjoint(text)
 
 
+def seen_length(text: str) -> int:
+    """How many of its characters are seen: blanks are not, nor are joiners and marks without a width."""
+    return sum(character.isprintable() and not character.isspace() for character in text)
+
+
 def minutes_of(text: str) -> int | None:
     """Minutes from midnight of a local time "HH:MM", up to 24:00."""
     match = _LOCAL_TIME.fullmatch(text)

@@ -207,6 +207,7 @@ def test_a_time_to_live_is_any_length_of_time_that_means_something() -> None:
     [
         "",
         "   ",
+        "\u200b\ufeff",
         "a" * 201,
         "two\nlines",
         "nul\x00",

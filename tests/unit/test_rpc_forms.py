@@ -25,6 +25,14 @@ def test_nine_characters_turn_the_direction_of_what_follows_and_their_neighbours
     assert turning == list("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("", 0), (" ", 0), ("\u200b\ufeff\u2060", 0), (" a\u00a0b ", 2), ("\u200d寿司", 2), ("\u00ad", 0)],
+)
+def test_what_shows_nothing_is_not_seen(text: str, length: int) -> None:
+    assert forms.seen_length(text) == length
+
+
 def test_an_attribute_has_one_to_thirty_two_characters() -> None:
     assert [length for length in range(40) if forms.is_attribute("a" * length)] == list(range(1, 33))
 
