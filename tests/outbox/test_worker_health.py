@@ -27,7 +27,7 @@ from tests.support.gate import Change, Gate, gate_to_postgres
 from tests.support.outbox import delivery, put_events, queue_on, redrive, relay_on
 from tests.support.working import poison, until
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 SERVICES = {
     "relay_adopt",
     "relay_lease",

@@ -44,22 +44,24 @@ def logs_as_before() -> Iterator[None]:
 async def span_of(
     wanted: Answer, timeout_s: float = 10.0, gives_up: asyncio.Event | None = None
 ) -> ReadableSpan:
-    """The one span of a call, that its caller gives up when the event is set."""
+    """The span of a call that its caller gives up when the event is set. One that is given up before the server hears
+    of it, because the machine is busy, is made again.
+    """
     spans = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
     async with edge(wanted, tracer_provider=provider) as here:
-        calling = asyncio.ensure_future(here.wire.call(GET, ASK, timeout_s=timeout_s))
-        if gives_up is not None:
-            await gives_up.wait()
-            calling.cancel()
-        await asyncio.wait({calling})
+        while not here.uses.callers:
+            calling = asyncio.ensure_future(here.wire.call(GET, ASK, timeout_s=timeout_s))
+            if gives_up is not None:
+                await gives_up.wait()
+                calling.cancel()
+            await asyncio.wait({calling})
         # The answer is there before the span has ended.
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not spans.get_finished_spans():  # noqa: ASYNC110 it tells nobody
                 await asyncio.sleep(0.01)
-    (span,) = spans.get_finished_spans()
-    return span
+    return spans.get_finished_spans()[0]
 
 
 def status_of(span: ReadableSpan) -> object:
@@ -92,7 +94,9 @@ async def test_whose_time_ran_out_is_told_so_whoever_notices_first() -> None:
 
     with everything_logged() as logs:
         async with edge(Gate()) as here:
-            await asyncio.gather(*(late(here) for _ in range(20)))
+            # On a busy machine the time may be over before the server hears of them.
+            while not here.uses.callers:
+                await asyncio.gather(*(late(here) for _ in range(20)))
     told = {(line["code"], line["reason"]) for line in logs if line["event"] == "call"}
     assert told == {("DEADLINE_EXCEEDED", Reason.DEADLINE_EXCEEDED)}
 
