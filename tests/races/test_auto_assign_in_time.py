@@ -5,7 +5,6 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack
 from functools import partial
-from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,7 +18,6 @@ from maitred_client.messages import (
     NextStep,
     OperationState,
 )
-from server import clock
 from server.errors import Reason, ServiceError
 from server.orchestrator import auto_assign
 from server.orchestrator.auto_assigned import AutoAssigned
@@ -32,6 +30,7 @@ from tests.races.direct import CONNECTIONS, MARGIN_S, direct
 from tests.races.evidence import broken_invariants, difference, dump
 from tests.races.faults import Run
 from tests.races.operations import day
+from tests.support.clock import let_pass
 from tests.support.database import connected, restaurant_locked, somebody_waits
 
 COMPLETED = AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_COMPLETED_IN_TIME
@@ -50,9 +49,8 @@ class Hours:
     """Time that passes when the test says so: on the clock of deadlines, and for what cuts an assignment off."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._ahead_s = 0.0
+        self._patching = monkeypatch
         self._cuts: list[asyncio.Timeout] = []
-        monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: monotonic() + self._ahead_s))
         own = SimpleNamespace(timeout=self._timeout, CancelledError=asyncio.CancelledError)
         monkeypatch.setattr(auto_assign, "asyncio", own)
         # What hangs is not waited for much longer.
@@ -68,7 +66,7 @@ class Hours:
 
     def pass_by(self) -> None:
         """What is left is kept for the answer."""
-        self._ahead_s = PATIENCE_S - KEPT_S
+        let_pass(self._patching, PATIENCE_S - KEPT_S)
 
     def cut_off(self) -> None:
         """So long after that what hangs is cut off."""
