@@ -268,8 +268,8 @@ def _refusals_forgotten(stack: ExitStack) -> None:
 
 def _events_lost(stack: ExitStack) -> None:
     def silent(write: Callable[..., Any]) -> Callable[..., Any]:
-        async def written(unit: Any, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> Any:
-            return await write(unit, tenant_id, restaurant_id, replace(changes, events=()))
+        async def written(unit: Any, restaurant_id: UUID, changes: Changes) -> Any:
+            return await write(unit, restaurant_id, replace(changes, events=()))
 
         return written
 
