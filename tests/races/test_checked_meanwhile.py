@@ -2,7 +2,12 @@
 
 import asyncio
 
-from maitred_client.messages import BookingAction, CheckInvariantsRequest, GetRestaurantRequest
+from maitred_client.messages import (
+    BookingAction,
+    CheckInvariantsRequest,
+    CheckInvariantsResponse,
+    GetRestaurantRequest,
+)
 from tests.builders.world import World, evening, small_world
 from tests.conftest import Served
 from tests.support.database import connected
@@ -24,7 +29,8 @@ async def busy(world: World, table: str, seen: asyncio.Event) -> None:
 async def test_no_check_reports_anything_while_tables_change_hands(server: Served) -> None:
     async with server.client() as client:
         world = await small_world(client)
-        looks, seen = [], asyncio.Event()
+        looks: list[CheckInvariantsResponse] = []
+        seen = asyncio.Event()
         async with asyncio.TaskGroup() as work:
             for table in world.tables:
                 work.create_task(busy(world, table, seen))
