@@ -24,7 +24,7 @@ from server import news
 from server.bootstrap import serving
 from server.config import Settings, load_settings
 from server.lifecycle import keep_what_is_there
-from tests.builders.world import World, small_world
+from tests.builders.world import CALL_TIMEOUT_S, World, small_world
 from tests.builders.world_extras import House, house
 from tests.support.kept import RememberedDiaries
 from tests.support.own_rows import make_views, url_of_own_rows
@@ -125,7 +125,9 @@ class Served:
         return ("--address", self.address, "--tenant", str(self.tenant_id))
 
     def client(self, actor: str = "tests", tenant_id: UUID | None = None) -> AsyncMaitredClient:
-        return AsyncMaitredClient(self.address, tenant_id=tenant_id or self.tenant_id, actor=actor)
+        return AsyncMaitredClient(
+            self.address, tenant_id=tenant_id or self.tenant_id, actor=actor, timeout_s=CALL_TIMEOUT_S
+        )
 
 
 @pytest.fixture(scope="session", autouse=True)
