@@ -46,8 +46,11 @@ for number in (signal.SIGTERM, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_DFL:
         signal.signal(number, signal.default_int_handler)
 
-# The same examples in every run: a failure found today is there tomorrow, and nobody's change fails by chance.
-hypothesis.settings.register_profile("suite", derandomize=True)
+# The same examples in every run: a failure found today is there tomorrow, and nobody's change fails by chance. Nor does
+# it because an example takes long on a busy machine.
+hypothesis.settings.register_profile(
+    "suite", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("suite")
 
 
