@@ -24,7 +24,7 @@ from server import news
 from server.bootstrap import serving
 from server.config import Settings, load_settings
 from server.lifecycle import keep_what_is_there
-from tests.builders.world import World, small_world
+from tests.builders.world import CALL_TIMEOUT_S, World, small_world
 from tests.builders.world_extras import House, house
 from tests.support.kept import RememberedDiaries
 from tests.support.own_rows import make_views, url_of_own_rows
@@ -46,8 +46,11 @@ for number in (signal.SIGTERM, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_DFL:
         signal.signal(number, signal.default_int_handler)
 
-# The same examples in every run: a failure found today is there tomorrow, and nobody's change fails by chance.
-hypothesis.settings.register_profile("suite", derandomize=True)
+# The same examples in every run: a failure found today is there tomorrow, and nobody's change fails by chance. Nor does
+# it because an example takes long on a busy machine.
+hypothesis.settings.register_profile(
+    "suite", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("suite")
 
 
@@ -125,7 +128,9 @@ class Served:
         return ("--address", self.address, "--tenant", str(self.tenant_id))
 
     def client(self, actor: str = "tests", tenant_id: UUID | None = None) -> AsyncMaitredClient:
-        return AsyncMaitredClient(self.address, tenant_id=tenant_id or self.tenant_id, actor=actor)
+        return AsyncMaitredClient(
+            self.address, tenant_id=tenant_id or self.tenant_id, actor=actor, timeout_s=CALL_TIMEOUT_S
+        )
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -17,7 +17,7 @@ from server.rpc.watch_token import watch_token
 from tests.acceptance.staging import Stage, provokes
 from tests.builders.world import evening, stamp
 from tests.builders.world_extras import UNKNOWN_ID
-from tests.support.database import Connection, age, expire, restaurant_locked
+from tests.support.database import age, expire, restaurant_locked, somebody_waits
 from tests.support.watching import one_watch
 
 # Form
@@ -58,18 +58,11 @@ async def _repeated_too_early(stage: Stage) -> object:
     async with restaurant_locked(url, stage.place.restaurant_id) as connection:
         first = asyncio.create_task(stage.client.put_booking(request))
         try:
-            await _somebody_waits(connection)
+            await somebody_waits(connection)
             async with stage.without_retries() as client:
                 return await client.put_booking(request)
         finally:
             first.cancel()
-
-
-async def _somebody_waits(connection: Connection) -> None:
-    """Until a transaction waits for the lock that this connection has."""
-    query = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = any(pg_blocking_pids(pid))"
-    while not await connection.fetchval(query):  # noqa: ASYNC110 - the database has no signal for it
-        await asyncio.sleep(0.005)
 
 
 @provokes("PERMISSION_MISSING")

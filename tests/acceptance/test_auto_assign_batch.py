@@ -1,7 +1,7 @@
 """A15: a whole service date is assigned in one call that tells each decision as it is made."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,13 +28,16 @@ from maitred_client.messages import (
     UnblockTablesRequest,
 )
 from maitred_client.reasons import RestaurantNotFoundError
+from server.orchestrator.auto_assign_batch import AutoAssignBatch
 from tests.builders.world import TableSpec, World, evening, small_world
 from tests.builders.world_extras import UNKNOWN_ID, always_open_policy, house, house_policy
 from tests.conftest import Served
-from tests.support.database import restaurant_locked, row, rows, turn_back
+from tests.support.clock import let_pass
+from tests.support.database import restaurant_locked, row, rows, somebody_waits, turn_back
 
 pytestmark = pytest.mark.shared_server
 
+PATIENCE_S = 60.0
 COMPLETED = AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_COMPLETED_IN_TIME
 # Merges would let everybody in.
 THREE_TABLES = (
@@ -59,7 +62,11 @@ def batch_request(place: World, order: str = "UNSPECIFIED", bookings_max: int = 
 
 
 async def run(place: World, request: AutoAssignBatchRequest | None = None) -> list[AutoAssignBatchResponse]:
-    return [each async for each in place.client.auto_assign_batch(request or batch_request(place))]
+    return await responses_of(place.client.auto_assign_batch(request or batch_request(place)))
+
+
+async def responses_of(batch: AsyncIterator[AutoAssignBatchResponse]) -> list[AutoAssignBatchResponse]:
+    return [each async for each in batch]
 
 
 def decisions(responses: Iterable[AutoAssignBatchResponse]) -> list[AutoAssignDecision]:
@@ -211,13 +218,24 @@ async def test_each_decision_is_kept_with_its_grounds_and_only_once(place: World
     assert await place.violations() == 0
 
 
-async def test_trouble_that_passes_is_no_decision(place: World, server: Served) -> None:
+async def run_out_of_time(
+    place: World, server: Served, monkeypatch: pytest.MonkeyPatch
+) -> AutoAssignBatchResponse:
+    """The last response of a batch whose time is over while the first booking waits for the restaurant."""
+    async with restaurant_locked(server.server_url, place.restaurant_id) as locking:
+        calls = place.client.auto_assign_batch(batch_request(place), timeout_s=PATIENCE_S)
+        batch = asyncio.create_task(responses_of(calls))
+        await somebody_waits(locking)
+        let_pass(monkeypatch, PATIENCE_S)
+    return (await batch)[-1]
+
+
+async def test_trouble_that_passes_is_no_decision(
+    place: World, server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     booking = await place.booking()
-    async with restaurant_locked(server.database_url, place.restaurant_id):
-        summary = [
-            each async for each in place.client.auto_assign_batch(batch_request(place), timeout_s=2.0)
-        ][-1]
-    assert summary.summary.out_of_time == 1
+    last = await run_out_of_time(place, server, monkeypatch)
+    assert last.summary.out_of_time == 1
     assert await kept(place, booking) == []
 
 
@@ -289,10 +307,23 @@ async def test_a_cutoff_of_zero_is_when_the_party_sits_down(
     assert given.outcome == COMPLETED
 
 
-async def test_cancelled_midway_it_leaves_whole_bookings(place: World, server: Served) -> None:
+async def test_cancelled_midway_it_leaves_whole_bookings(
+    place: World, server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bookings = [
         await place.booking(start=evening(hour)) for hour in (11, 13, 15, 17, 19, 21) for _ in range(3)
     ]
+    decide, decided = AutoAssignBatch._decide, 0
+
+    async def decide_in_time(*given: Any) -> object:
+        """On a busy machine all would be decided before the server hears that nobody waits any more."""
+        nonlocal decided
+        decided += 1
+        if decided == len(bookings):
+            await asyncio.Event().wait()
+        return await decide(*given)
+
+    monkeypatch.setattr(AutoAssignBatch, "_decide", decide_in_time)
     async with aclosing(place.client.auto_assign_batch(batch_request(place))) as responses:
         await anext(responses)
         assert (await anext(responses)).done == 1
@@ -308,16 +339,17 @@ async def test_cancelled_midway_it_leaves_whole_bookings(place: World, server: S
     assert found["seated"] + found["waiting"] == len(bookings)
     assert found["seated"] == found["claims"]
     assert 1 <= found["seated"] < len(bookings)
+    monkeypatch.undo()
     await run(place)
     assert (await row(server.database_url, counts))["seated"] == len(bookings)
 
 
-async def test_when_time_runs_out_the_summary_says_what_is_left(place: World, server: Served) -> None:
+async def test_when_time_runs_out_the_summary_says_what_is_left(
+    place: World, server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for hour in (11, 13, 15):
         await place.booking(start=evening(hour))
-    async with restaurant_locked(server.database_url, place.restaurant_id):
-        calls = place.client.auto_assign_batch(batch_request(place), timeout_s=2.0)
-        last = [each async for each in calls][-1]
+    last = await run_out_of_time(place, server, monkeypatch)
     assert last.summary == AutoAssignBatchSummary(out_of_time=1, not_reached=2)
     assert (last.done, last.total) == (1, 3)
     assert (await run(place))[-1].summary == AutoAssignBatchSummary(assigned=3)

@@ -56,7 +56,12 @@ async def test_a_burst_is_answered_or_refused_by_name_and_counted_as_the_callers
     shared_database: str,
 ) -> None:
     """Nothing is answered before everything over the limit has been refused."""
-    limits = {"calls_in_flight_max": "3", "log_level": "error", "pool_size_min": "1"}
+    limits = {
+        "calls_in_flight_max": "3",
+        "log_level": "error",
+        "pool_size_min": "1",
+        "deadline_s_default": "60",
+    }
     arguments = ("serve", "--port", "0", "--metrics-port", "0", "--database-url", shared_database)
     request = inventory_service_pb2.GetRestaurantRequest(restaurant_id=str(uuid4())).SerializeToString()
     async with started(*arguments, settings=limits) as process, connected(shared_database) as other:

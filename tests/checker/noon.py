@@ -39,15 +39,15 @@ class Noon:
         return self.client.crowd
 
     async def passes(self, contest_s: float) -> None:
-        """For `contest_s` seconds somebody wants what somebody else holds."""
+        """For `contest_s` seconds somebody wants what somebody else holds, unless it is given before."""
         six, two, three, four = [await self.comes(size) for size in (6, 2, 2, 2)]
         await self.holds(six, "T1", "T2")
         await self.holds(two, "T2")
         held = await self.holds(six, "T1", "T2", again=True)
         await self.holds(two, "T1", again=True)
         until_ns = monotonic_ns() + int(contest_s * 1e9)
-        while monotonic_ns() < until_ns:
-            await self.holds(two, "T1")
+        while monotonic_ns() < until_ns and not (await self.holds(two, "T1")).answer:
+            pass
         await self.asks("ConfirmHold", ConfirmHoldRequest, hold_id=hold_of(held), booking_id=six)
         await self.asks("ReleaseHold", ReleaseHoldRequest, hold_id=hold_of(held))
         await self.asks("UnassignTables", UnassignTablesRequest, booking_id=six)

@@ -56,8 +56,8 @@ UNITS: Final = (SqlUnit, Member)
 class Sown:
     """A bug: what it puts in whose place, and the words by one of which the checker has to call it.
 
-    `unprotected` takes the database's own constraint away as well. For `contest_s` somebody wants what another one
-    holds for `ttl_s`.
+    `unprotected` takes the database's own constraint away as well. For `contest_s` at most somebody wants what another
+    one holds for `ttl_s`.
     """
 
     sow: Callable[[ExitStack], None]
@@ -129,10 +129,12 @@ def _member_forgotten(stack: ExitStack) -> None:
 
 
 def _expiry_early(stack: ExitStack) -> None:
-    """A second before its time others may take what is held."""
+    """Long before its time others may take what is held: long enough to be seen on a busy machine."""
     stack.enter_context(
         patch.object(
-            Claim, "live_at", lambda claim, now: claim.expires_at is None or claim.expires_at - SECOND > now
+            Claim,
+            "live_at",
+            lambda claim, now: claim.expires_at is None or claim.expires_at - 10 * SECOND > now,
         )
     )
 
@@ -266,8 +268,8 @@ def _refusals_forgotten(stack: ExitStack) -> None:
 
 def _events_lost(stack: ExitStack) -> None:
     def silent(write: Callable[..., Any]) -> Callable[..., Any]:
-        async def written(unit: Any, tenant_id: UUID, restaurant_id: UUID, changes: Changes) -> Any:
-            return await write(unit, tenant_id, restaurant_id, replace(changes, events=()))
+        async def written(unit: Any, restaurant_id: UUID, changes: Changes) -> Any:
+            return await write(unit, restaurant_id, replace(changes, events=()))
 
         return written
 
@@ -321,11 +323,11 @@ _TWICE: Final = frozenset({"table_given_twice"})
 _DISHONEST: Final = frozenset({"refused_without_cause"})
 
 SEEDED: Final[Mapping[str, Sown]] = {
-    "constraint dropped": Sown(_constraint_dropped, _TWICE, unprotected=True),
-    "own hold in the way": Sown(_own_hold_in_the_way, _DISHONEST),
+    "constraint dropped": Sown(_constraint_dropped, _TWICE, ttl_s=30.0, unprotected=True),
+    "own hold in the way": Sown(_own_hold_in_the_way, _DISHONEST, ttl_s=30.0),
     "ledger skipped": Sown(_ledger_skipped, frozenset({"one_request_two_answers"})),
-    "member of a merge forgotten": Sown(_member_forgotten, _TWICE | {"lost"}),
-    "expiry early by a second": Sown(_expiry_early, _TWICE, contest_s=0.8, ttl_s=1.3),
+    "member of a merge forgotten": Sown(_member_forgotten, _TWICE | {"lost"}, ttl_s=30.0),
+    "expiry early by ten seconds": Sown(_expiry_early, _TWICE, contest_s=8.0, ttl_s=10.3),
     "expiry late by a second": Sown(_expiry_late, _DISHONEST, contest_s=1.6, ttl_s=1.0),
     "release keeps the claims": Sown(_release_keeps_claims, _DISHONEST | {"not_given_back"}),
     "unassign keeps the claims": Sown(_unassign_keeps_claims, _DISHONEST | {"not_given_back"}),

@@ -19,7 +19,7 @@ IN_THE_SUITE = (
     "own hold in the way",
     "ledger skipped",
     "member of a merge forgotten",
-    "expiry early by a second",
+    "expiry early by ten seconds",
 )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
+from contextlib import suppress
 
 import pytest
 
@@ -141,13 +142,13 @@ async def test_a_receiver_that_hangs_is_given_up_and_served_once_it_answers(
     before, stuck = on_its_way(), on_its_way()
     async with RECEIVERS[name](places, HASTE_S) as receiver:
         await receiver.sink.open()
-        await receiver.sink.deliver(before)
+        await deliver_in_the_end(receiver, before)
         receiver.way.stick()
         async with asyncio.timeout(PATIENCE_S):
             with pytest.raises(TimeoutError):
                 await receiver.sink.deliver(stuck)
         receiver.way.loosen()
-        await receiver.sink.deliver(stuck)
+        await deliver_in_the_end(receiver, stuck)
         assert list(dict.fromkeys(await ids(receiver))) == [str(before.event_id), str(stuck.event_id)]
         await receiver.sink.close()
 
@@ -170,10 +171,18 @@ async def test_many_events_that_meet_a_receiver_that_hangs_do_not_wait_for_each_
 async def test_a_sink_closes_although_its_receiver_hangs(name: str, places: Places) -> None:
     async with RECEIVERS[name](places, HASTE_S) as receiver:
         await receiver.sink.open()
-        await receiver.sink.deliver(on_its_way())
+        await deliver_in_the_end(receiver, on_its_way())
         receiver.way.stick()
         async with asyncio.timeout(PATIENCE_S):
             await receiver.sink.close()
+
+
+async def deliver_in_the_end(receiver: Receiver, event: OutboxEvent) -> None:
+    """On a busy machine more than one attempt may take longer than a sink in haste waits."""
+    for _ in range(int(PATIENCE_S / HASTE_S)):
+        with suppress(TimeoutError):
+            return await receiver.sink.deliver(event)
+    raise AssertionError("it was never delivered")
 
 
 async def require_again(receiver: Receiver, event: OutboxEvent) -> None:

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.plain_loop
 
 TRIES = 60
 TIMEOUT_S = 0.02
+PATIENCE_S = 60.0
 
 # Where whoever asks says through which socket.
 Socket: TypeAlias = "asyncio.Future[int]"
@@ -224,9 +225,11 @@ async def test_connections_that_say_nothing_are_closed_in_time_and_nobody_minds_
         await pool.expire_connections()
         before = asyncio.all_tasks()
         assert await pool.fetchval("SELECT 1") == 1
-        closing = {task for task in asyncio.all_tasks() - before if ".close()" in repr(task)}
-        done, _ = await asyncio.wait(closing, timeout=10.0)
-        assert (len(done), transport.is_closing()) == (1, True)
+        # On a busy machine it may be over by now.
+        if closing := {task for task in asyncio.all_tasks() - before if ".close()" in repr(task)}:
+            done, _ = await asyncio.wait(closing, timeout=PATIENCE_S)
+            assert done == closing
+        assert transport.is_closing()
         await close_pool(pool)
     gc.collect()
     assert [record.message for record in caplog.records] == []

@@ -107,7 +107,7 @@ async def ask(url: str, question: str) -> object:
 async def until_running(url: str, query: str) -> None:
     """Returns when the server works on a query like this one."""
     question = f"SELECT count(*) FROM pg_stat_activity WHERE query LIKE '{query}'"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await ask(url, question) != 1:  # noqa: ASYNC110 - the server is another process
             await asyncio.sleep(0.01)
 
@@ -115,7 +115,7 @@ async def until_running(url: str, query: str) -> None:
 def wait_until_gone(data_root: Path, installation: Installation) -> None:
     """Returns when no process of the server is left: then nobody holds its lock any more."""
     lock = FileLock(layout_of(data_root, installation).running_lock)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not lock.acquire():
         assert time.monotonic() < deadline, "PostgreSQL outlived its parent"
         time.sleep(0.02)
@@ -195,7 +195,7 @@ async def test_a_start_ends_the_sessions_that_a_dead_server_left_behind(postgres
     assert postgres.pid is not None
     server = psutil.Process(postgres.pid)
     server.kill()
-    await asyncio.to_thread(server.wait, 10)
+    await asyncio.to_thread(server.wait, 60)
     await postgres.start()
     assert await ask(url, "SELECT number FROM kept") == 7
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):

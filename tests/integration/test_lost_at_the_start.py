@@ -21,7 +21,7 @@ from server.persistence.pool import DriverConnection
 from tests.support.gate import Gate, gate_to_postgres
 from tests.support.postgres import TestServer
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 NOBODY_LISTENS = "postgresql://maitred@127.0.0.1:1/maitred"
 # What stands behind the colon and before the slash or the question mark is taken for the port.
 UNREADABLE = [f"postgresql://maitred:open{special}sesame@127.0.0.1:1/maitred" for special in "/?#\u2100"]

@@ -233,9 +233,10 @@ async def test_a_channel_that_looks_open_and_hears_nothing_counts_as_lost(databa
         way.swallowed = True
         await ear.until(lambda ear: ear.channels[-1] is None)
         assert not listener.up
+        # On a busy machine it may have counted as lost before.
+        gaps = ear.gaps
         way.mend()
-        await ear.until(lambda ear: ear.gaps == 2)
-        assert listener.up
+        await ear.until(lambda ear: ear.gaps > gaps and listener.up)
 
 
 async def test_an_identity_names_one_database(database_url: str, postgres: TestServer) -> None:

@@ -26,6 +26,7 @@ from tests.builders.world_extras import house
 from tests.conftest import Served
 from tests.support.redis import PASSWORD, TestRedis, running_redis
 
+PATIENCE_S = 60.0
 RESTAURANT, ZONE = UUID(int=1), UUID(int=2)
 KEY: Key = (RESTAURANT, 3, 4)
 TABLES = [Table(UUID(int=10 + n), ZONE, f"T{n}", 4, 1, 4, True, ("window",)) for n in range(3)]
@@ -39,6 +40,12 @@ open_gap opens_min parties party_size party_size_max periods policy policy_versi
 relaxations scarcity shortest_stay_s slack_max sort_order spare_seat table_id tables tables_max turn_times
 unusable_gap weights zone_id zones
 """
+
+
+@pytest.fixture(autouse=True)
+def _busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On which a Redis that is there may take its time."""
+    monkeypatch.setattr(cache_module, "TIMEOUT_S", PATIENCE_S)
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from tests.support.webhook_receiver import Answer, Posted, WebhookReceiver, rece
 TIMEOUT_S = 0.3
 # A lease taken by a statement whose answer was swallowed runs out within the test's patience.
 LEASE_S = 3.0
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 class CountedFailures(SqlEventQueue):
@@ -103,9 +103,9 @@ async def test_a_relay_comes_back_by_itself_after_an_outage_of_the_database(
 
 
 @asynccontextmanager
-async def posting(receiver: WebhookReceiver, timeout_s: float = 20.0) -> AsyncIterator[WebhookSink]:
+async def posting(receiver: WebhookReceiver) -> AsyncIterator[WebhookSink]:
     url = f"http://127.0.0.1:{receiver.port}/events"
-    sink = WebhookSink(WebhookSettings(url, (read_secret(SECRET),), timeout_s, timeout_s, 8))
+    sink = WebhookSink(WebhookSettings(url, (read_secret(SECRET),), 20.0, 20.0, 8))
     await sink.open()
     try:
         yield sink
@@ -149,9 +149,9 @@ async def test_a_receiver_that_hangs_for_one_restaurant_keeps_no_other_waiting(d
         if str(hanging).encode() in posted.body:
             await repaired.wait()
 
-    async with receiving_webhooks() as receiver, posting(receiver, timeout_s=0.1) as sink:
+    async with receiving_webhooks() as receiver, posting(receiver) as sink:
         receiver.on_post = hang
-        async with relay_on(database_url, delivery(event_handler([sink]), attempts_max=100)) as relay:
+        async with relay_on(database_url, delivery(event_handler([sink]))) as relay:
             await relay.start()
             async with asyncio.timeout(PATIENCE_S):
                 while (await statuses(database_url)).count("done") < 3:  # noqa: ASYNC110 - only the database knows
@@ -164,7 +164,10 @@ async def test_a_receiver_that_hangs_for_one_restaurant_keeps_no_other_waiting(d
 async def test_what_was_delivered_and_could_not_be_settled_is_counted(database_url: str) -> None:
     await put_events(database_url, versions=2)
     delivered = asyncio.Semaphore(0)
-    async with queue_on(database_url, timeout_s=TIMEOUT_S) as queue, connected(database_url) as elsewhere:
+    async with (
+        queue_on(database_url, lease_s=LEASE_S, timeout_s=TIMEOUT_S) as queue,
+        connected(database_url) as elsewhere,
+    ):
 
         async def handler(_: OutboxEvent) -> None:
             await elsewhere.execute("SELECT FROM outbox_streams FOR UPDATE")

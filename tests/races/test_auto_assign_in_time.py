@@ -4,6 +4,8 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,32 +19,70 @@ from maitred_client.messages import (
     OperationState,
 )
 from server.errors import Reason, ServiceError
+from server.orchestrator import auto_assign
 from server.orchestrator.auto_assigned import AutoAssigned
 from server.orchestrator.auto_assigned import AutoAssignOutcome as Outcome
+from server.persistence import transactions
 from server.persistence.pool import DriverConnection
 from tests.conftest import Served
-from tests.races.behind_faults import COMMIT, Interrupted, first, interrupted
+from tests.races.behind_faults import COMMIT, Interrupted, interrupted
 from tests.races.direct import CONNECTIONS, MARGIN_S, direct
 from tests.races.evidence import broken_invariants, difference, dump
 from tests.races.faults import Run
 from tests.races.operations import day
-from tests.support.database import connected, restaurant_locked
+from tests.support.clock import let_pass
+from tests.support.database import connected, restaurant_locked, somebody_waits
 
 COMPLETED = AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_COMPLETED_IN_TIME
 BEFORE = AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_TIMEOUT_BEFORE_CONFIRM
 AFTER = AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_TIMEOUT_AFTER_CONFIRM
 RETRY = NextStep.NEXT_STEP_RETRY_SAME_REQUEST
 
-# Half of the caller's time is kept for the answer; whatever hangs is cut off after three quarters.
-PATIENCE_S = 2 * MARGIN_S
+# Of the caller's time so much is kept for the answer.
+PATIENCE_S, KEPT_S = 60.0, 10.0
 
 # BEGIN, the ledger twice, reading and locking, writing, COMMIT: each of them is waited for.
 STATEMENTS_MIN = 12
 
 
+class Hours:
+    """Time that passes when the test says so: on the clock of deadlines, and for what cuts an assignment off."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._patching = monkeypatch
+        self._cuts: list[asyncio.Timeout] = []
+        own = SimpleNamespace(timeout=self._timeout, CancelledError=asyncio.CancelledError)
+        monkeypatch.setattr(auto_assign, "asyncio", own)
+        # What hangs is not waited for much longer.
+        monkeypatch.setattr(transactions, "END_TIMEOUT_S", 0.01)
+
+    def _timeout(self, seconds: float) -> asyncio.Timeout:
+        self._cuts.append(asyncio.timeout(seconds))
+        return self._cuts[-1]
+
+    async def until_begun(self, assignments: int) -> None:
+        while len(self._cuts) < assignments:  # noqa: ASYNC110 nobody tells
+            await asyncio.sleep(0.01)
+
+    def pass_by(self) -> None:
+        """What is left is kept for the answer."""
+        let_pass(self._patching, PATIENCE_S - KEPT_S)
+
+    def cut_off(self) -> None:
+        """So long after that what hangs is cut off."""
+        self.pass_by()
+        for cut in self._cuts:
+            cut.reschedule(asyncio.get_running_loop().time())
+
+
+@pytest.fixture
+def hours(monkeypatch: pytest.MonkeyPatch) -> Hours:
+    return Hours(monkeypatch)
+
+
 @pytest.fixture
 async def scene(database_url: str) -> AsyncIterator[Interrupted]:
-    async with interrupted(database_url, answer_margin_s=MARGIN_S) as ready:
+    async with interrupted(database_url, answer_margin_s=KEPT_S) as ready:
         yield ready
         await ready.require_sound()
 
@@ -60,13 +100,18 @@ async def fate(scene: Interrupted, request_id: str) -> tuple["OperationState.Val
 
 
 @pytest.mark.parametrize("request_id", ["", new_request_id()], ids=["derived", "of its own"])
-async def test_out_of_time_before_the_commit_nothing_has_changed(scene: Interrupted, request_id: str) -> None:
+async def test_out_of_time_before_the_commit_nothing_has_changed(
+    scene: Interrupted, hours: Hours, request_id: str
+) -> None:
     place = scene.place
     booking = await place.party()
     request = place.auto_assign_request(booking.booking_id, request_id=request_id)
     before = await scene.dump()
-    async with restaurant_locked(scene.server.database_url, place.restaurant_id):
-        answer = await place.client.auto_assign(request, timeout_s=PATIENCE_S)
+    async with restaurant_locked(scene.server.database_url, place.restaurant_id) as locking:
+        call = asyncio.create_task(place.client.auto_assign(request, timeout_s=PATIENCE_S))
+        await somebody_waits(locking)
+        hours.cut_off()
+        answer = await call
     assert (answer.outcome, list(answer.next_steps)) == (BEFORE, [RETRY])
     assert not answer.HasField("assignment")
     assert await scene.effect(before) == {}
@@ -75,13 +120,15 @@ async def test_out_of_time_before_the_commit_nothing_has_changed(scene: Interrup
     assert (again.outcome, again.request_id) == (COMPLETED, answer.request_id)
 
 
-async def test_out_of_time_in_the_queue_of_writers_nothing_has_changed(scene: Interrupted) -> None:
+async def test_out_of_time_in_the_queue_of_writers_nothing_has_changed(
+    scene: Interrupted, hours: Hours
+) -> None:
     """The waiting is not done by the database here, which knows nothing of the call yet."""
     place = scene.place
     booking = await place.party()
     before = await scene.dump()
     async with restaurant_locked(scene.server.database_url, place.restaurant_id):
-        answers = await asyncio.gather(
+        calls = asyncio.gather(
             *(
                 place.client.auto_assign(
                     place.auto_assign_request(booking.booking_id, request_id=new_request_id()),
@@ -90,30 +137,41 @@ async def test_out_of_time_in_the_queue_of_writers_nothing_has_changed(scene: In
                 for _ in range(6)
             )
         )
+        await hours.until_begun(6)
+        hours.cut_off()
+        answers = await calls
     assert {answer.outcome for answer in answers} == {BEFORE}
     assert await scene.effect(before) == {}
 
 
-async def late(_: DriverConnection, run: Run) -> Any:
+async def late(hours: Hours, _: DriverConnection, run: Run) -> Any:
     """The answer comes when the time for it has begun."""
     answer = await run()
-    await asyncio.sleep(1.25 * MARGIN_S)
+    hours.pass_by()
     return answer
 
 
-async def never(_: DriverConnection, run: Run) -> Any:
+async def never(hours: Hours, _: DriverConnection, run: Run) -> Any:
     """The answer is lost on the way."""
     await run()
+    hours.cut_off()
+    await asyncio.Event().wait()
+
+
+async def not_sent(hours: Hours, _: DriverConnection, run: Run) -> Any:
+    hours.cut_off()
     await asyncio.Event().wait()
 
 
 @pytest.mark.parametrize("answer_of_the_database", [late, never])
 async def test_out_of_time_after_the_commit_the_tables_are_told(
-    scene: Interrupted, answer_of_the_database: Callable[[DriverConnection, Run], Awaitable[Any]]
+    scene: Interrupted,
+    hours: Hours,
+    answer_of_the_database: Callable[[Hours, DriverConnection, Run], Awaitable[Any]],
 ) -> None:
     place = scene.place
     booking = await place.party()
-    scene.plan.arm_for(COMMIT, answer_of_the_database)
+    scene.plan.arm_for(COMMIT, partial(answer_of_the_database, hours))
     answer = await place.client.auto_assign(
         place.auto_assign_request(booking.booking_id), timeout_s=PATIENCE_S
     )
@@ -126,10 +184,12 @@ async def test_out_of_time_after_the_commit_the_tables_are_told(
     assert await place.auto_assign(booking) == answer
 
 
-async def test_a_commit_that_is_cut_off_before_it_happened_has_changed_nothing(scene: Interrupted) -> None:
+async def test_a_commit_that_is_cut_off_before_it_happened_has_changed_nothing(
+    scene: Interrupted, hours: Hours
+) -> None:
     place = scene.place
     booking = await place.party()
-    scene.plan.arm_for(COMMIT, first(asyncio.Event().wait))
+    scene.plan.arm_for(COMMIT, partial(not_sent, hours))
     before = await scene.dump()
     answer = await place.client.auto_assign(
         place.auto_assign_request(booking.booking_id), timeout_s=PATIENCE_S
@@ -203,9 +263,21 @@ async def test_a_caller_is_answered_in_time_even_if_there_is_no_connection_to_be
         booking = await here.world.booking()
         for _ in range(CONNECTIONS):
             await busy.enter_async_context(here.pool.acquire())
-        async with asyncio.timeout(PATIENCE_S / 2):
-            answer = await here.run(booking.booking_id, seconds=PATIENCE_S / 2)
+        async with asyncio.timeout(PATIENCE_S):
+            answer = await here.run(booking.booking_id, seconds=MARGIN_S)
         assert answer == AutoAssigned(Outcome.TIMEOUT_BEFORE_CONFIRM, None)
+
+
+async def test_a_caller_is_answered_in_time_by_what_the_database_gives_up(server: Served) -> None:
+    async with direct(server) as here:
+        booking = await here.world.booking()
+        async with (
+            restaurant_locked(server.database_url, here.world.restaurant_id),
+            asyncio.timeout(PATIENCE_S),
+        ):
+            answer = await here.run(booking.booking_id, seconds=2 * MARGIN_S)
+        assert isinstance(answer, AutoAssigned)
+        assert answer.outcome is Outcome.TIMEOUT_BEFORE_CONFIRM
 
 
 async def test_each_end_is_counted_by_its_outcome(server: Served) -> None:

@@ -12,7 +12,7 @@ from tests.builders.world import evening
 from tests.builders.world_extras import House, refused
 from tests.races.behind_faults import LOCK, Interrupted, first
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 Change = Callable[[House], Awaitable[object]]
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -315,11 +316,18 @@ async def test_a_member_whose_group_gives_up_on_its_commit_goes_on_by_itself(
     server: Served, client: AsyncMaitredClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection is closed by then, and has been taken back by the pool."""
-    # As if the database were given half a second.
-    monkeypatch.setattr(group, "SILENCE_GRACE_S", 0.5 - TIMEOUT_S)
+    limits: list[asyncio.Timeout] = []
+
+    def limited(seconds: float) -> asyncio.Timeout:
+        limits.append(asyncio.timeout(seconds))
+        return limits[-1]
+
+    monkeypatch.setattr(group, "asyncio", SimpleNamespace(**vars(asyncio) | {"timeout": limited}))
     monkeypatch.setattr(transactions, "END_TIMEOUT_S", 0.01)
 
     async def say_nothing(connection: DriverConnection, _: Run) -> Any:
+        # For as long as a group waits.
+        limits[-1].reschedule(asyncio.get_running_loop().time())
         closed = asyncio.Event()
         connection.add_termination_listener(lambda _: closed.set())
         await closed.wait()
@@ -329,8 +337,9 @@ async def test_a_member_whose_group_gives_up_on_its_commit_goes_on_by_itself(
     booking = await world.booking()
     async with crew_on(server.server_url, server.tenant_id) as crew:
         crew.plan.arm_for("COMMIT", say_nothing)
-        async with asyncio.timeout(TIMEOUT_S / 3):
-            assert isinstance(await crew.hold(world, booking.booking_id, "T1"), Held)
+        async with asyncio.timeout(TIMEOUT_S):
+            held = await crew.hold(world, booking.booking_id, "T1", timeout_s=10 * TIMEOUT_S)
+        assert isinstance(held, Held)
 
 
 async def test_direct_telemetry_is_written_for_every_change_of_a_group(own_server: Served) -> None:

@@ -41,13 +41,13 @@ async def test_no_statement_outlasts_its_caller(change: str, database_url: str) 
 
     async with interrupted(database_url) as scene:
         booking = await scene.place.party()
-        for timeout_s in (3.0, 40.0):
+        for timeout_s in (10.0, 40.0):
             scene.plan.arm_for(COMMIT, look)
             await CHANGES[change](scene.place, booking, timeout_s)
             scene.plan.disarm()
             # What travels is rounded, so a little more than was asked for may arrive.
             assert 0 < left_ms[-1] <= timeout_s * 1_100
-    assert left_ms[1] > 2 * left_ms[0]
+    assert left_ms[1] > left_ms[0] * 1.5
 
 
 @pytest.mark.parametrize(

@@ -43,9 +43,11 @@ async def test_of_many_who_wait_for_a_hold_to_expire_one_gets_the_table(
     world: World, database: Connection
 ) -> None:
     others = [await world.booking(party=6) for _ in range(20)]
-    hold = await world.hold(await world.booking(party=6), "T1", "T2", ttl_s=TTL_S)
+    first = await world.booking(party=6)
+    await world.hold(first, "T1", "T2")
     with pytest.raises(TableConflictHeldError):
         await world.hold(others[0], "T2", "T3")
+    hold = await world.hold(first, "T1", "T2", ttl_s=TTL_S)
     await outlive(database, hold)
     assert (await world.hold_now(hold)).state == HoldState.HOLD_STATE_EXPIRED
     assert await expired_events(database) == 0
@@ -137,10 +139,11 @@ async def test_when_the_hold_of_a_changed_booking_expires_its_old_tables_stay(
 ) -> None:
     booking = await world.seated("T1")
     await world.booking(booking_id=booking.booking_id, start=evening() + LATER)
-    hold = await world.hold(booking, "T1", ttl_s=TTL_S)
+    await world.hold(booking, "T1")
     early, late = await world.booking(), await world.booking(start=evening() + 4 * LATER)
     with pytest.raises(TableConflictHeldError):
         await world.hold(late, "T1")
+    hold = await world.hold(booking, "T1", ttl_s=TTL_S)
     await outlive(database, hold)
     assert (await world.hold(late, "T1")).booking_id == late.booking_id
     refused = await together([world.hold(early, "T1")])

@@ -124,13 +124,15 @@ async def test_claims_are_written_in_the_order_of_their_tables_whoever_makes_the
 
 
 async def test_a_restaurant_that_is_free_soon_is_waited_for_by_all(
-    server: Served, client: AsyncMaitredClient, database: Connection
+    server: Served, client: AsyncMaitredClient, database: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As other processes have it: who left it out would carry its guests through one group after another."""
+    # However long it is until then on a busy machine.
+    monkeypatch.setattr(group, "PATIENCE_S", TIMEOUT_S)
     worlds = await worlds_of(client, 3)
     bookings = [await world.booking() for world in worlds]
     async with (
-        crew_on(server.server_url, server.tenant_id, groups_max=1) as crew,
+        crew_on(server.server_url, server.tenant_id, groups_max=1, lock_timeout_s=TIMEOUT_S) as crew,
         restaurant_locked(server.server_url, worlds[1].restaurant_id) as owner,
     ):
         crew.plan.arm_for(NOWHERE, just_count)

@@ -21,7 +21,7 @@ from tests.races.faults import FaultPlan, Moment, faulty_connection, moments_of
 from tests.races.occasions import occasion, require_whole_or_nothing, undisturbed
 
 AT_ONCE = 4
-START_WAIT_S = 30.0
+START_WAIT_S = 100.0
 
 
 @dataclass(slots=True)

@@ -38,7 +38,7 @@ async def test_what_a_worker_has_no_time_for_goes_back_untried(server: Served) -
         for number in range(3):
             booking = await here.world.booking(start=day(number))
             await here.world.client.dispatch_auto_assign(request_for(booking))
-        jobs, no_time = SqlAutoAssignJobs(here.pool, 10.0), JobLimits(8, 10.0, lease_s=60.0, turn_s=0.0)
+        jobs, no_time = SqlAutoAssignJobs(here.pool, 10.0), JobLimits(8, 60.0, lease_s=60.0, turn_s=0.0)
         round_ = BackgroundAutoAssign(SqlStore(here.pool, StoreSettings()), jobs, here.use, no_time)
         assert [await round_() for _ in range(4)] == [3, 2, 1, 0]
     assert await rows(server.database_url, TOLD) == [GIVEN] * 3
@@ -74,7 +74,7 @@ async def worker_died(here: Direct, poison: str) -> bool:
     """One round of a new worker, which nothing comes of any more once it has the poison in its hands."""
     dead = asyncio.Event()
     deadly: Any = Deadly(here.use, UUID(poison), dead)
-    jobs, limits = SqlAutoAssignJobs(here.pool, 10.0), JobLimits(8, 10.0, lease_s=0.0, turn_s=5.0)
+    jobs, limits = SqlAutoAssignJobs(here.pool, 10.0), JobLimits(8, 60.0, lease_s=0.0, turn_s=60.0)
     round_ = asyncio.create_task(
         BackgroundAutoAssign(SqlStore(here.pool, StoreSettings()), jobs, deadly, limits)()
     )
@@ -126,7 +126,7 @@ async def test_a_bug_that_one_booking_meets_keeps_no_other_from_its_try(server: 
         for each in (seated, booking):
             await here.world.client.dispatch_auto_assign(request_for(each))
         await here.world.assign(seated, "T1")
-        jobs, limits = Broken(here.pool, 10.0), JobLimits(8, 10.0, lease_s=60.0, turn_s=5.0)
+        jobs, limits = Broken(here.pool, 10.0), JobLimits(8, 60.0, lease_s=60.0, turn_s=60.0)
         work = BackgroundAutoAssign(SqlStore(here.pool, StoreSettings()), jobs, here.use, limits)
         assert await work() == 2
     assert await rows(server.database_url, TOLD) == [GIVEN]
@@ -178,7 +178,7 @@ class Answering(SqlAutoAssignJobs):
 async def test_a_worker_that_is_stopped_while_it_takes_jobs_gives_them_back(server: Served) -> None:
     async with direct(server) as here:
         await here.world.client.dispatch_auto_assign(request_for(await here.world.booking()))
-        jobs, limits = Answering(here.pool), JobLimits(8, 10.0, lease_s=60.0, turn_s=5.0)
+        jobs, limits = Answering(here.pool), JobLimits(8, 60.0, lease_s=60.0, turn_s=60.0)
         work = BackgroundAutoAssign(SqlStore(here.pool, StoreSettings()), jobs, here.use, limits)
         await work.let_go()
         round_ = asyncio.create_task(work())
@@ -203,7 +203,7 @@ async def test_a_worker_that_stops_together_with_its_database_leaves_no_error_of
             raise TimeoutError("the database did not answer")
 
     async with direct(server) as here:
-        limits, let_go = JobLimits(8, 10.0, lease_s=60.0, turn_s=5.0), asyncio.Event()
+        limits, let_go = JobLimits(8, 60.0, lease_s=60.0, turn_s=60.0), asyncio.Event()
         jobs = Away(here.pool, 10.0)
         work = BackgroundAutoAssign(SqlStore(here.pool, StoreSettings()), jobs, here.use, limits)
         round_ = asyncio.create_task(work())
@@ -233,7 +233,7 @@ async def test_what_a_worker_decides_about_a_job_that_it_has_lost_is_not_told(se
     async with direct(server) as here:
         too_many = await here.world.booking(party=90)
         await here.world.client.dispatch_auto_assign(request_for(too_many))
-        jobs, limits = Overtaken(here.pool, 10.0), JobLimits(8, 10.0, lease_s=60.0, turn_s=5.0)
+        jobs, limits = Overtaken(here.pool, 10.0), JobLimits(8, 60.0, lease_s=60.0, turn_s=60.0)
         assert await BackgroundAutoAssign(SqlStore(here.pool, StoreSettings()), jobs, here.use, limits)() == 1
     assert await rows(server.database_url, TOLD) == []
     decided = "SELECT state, outcome, run_number FROM auto_assign_jobs"

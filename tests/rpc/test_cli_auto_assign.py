@@ -1,5 +1,6 @@
 """`maitred auto-assign` against a running server."""
 
+import asyncio
 import json
 import re
 
@@ -9,8 +10,11 @@ from server.cli.failures import ExitCode
 from tests.builders.world import World, evening
 from tests.builders.world_extras import UNKNOWN_ID
 from tests.conftest import Served
-from tests.support.database import restaurant_locked
+from tests.support.clock import let_pass
+from tests.support.database import restaurant_locked, somebody_waits
 from tests.support.programs import Ended, run
+
+PATIENCE_S = 60.0
 
 pytestmark = pytest.mark.shared_server
 
@@ -42,10 +46,22 @@ async def test_nothing_that_fits_and_a_cutoff_end_with_3_and_say_what_to_do(
     assert (late.code, "CUTOFF_PASSED" in late.err) == (ExitCode.REFUSED, True)
 
 
-async def test_out_of_time_ends_with_3_and_nothing_has_changed(server: Served, world: World) -> None:
+async def out_of_time(
+    server: Served, world: World, monkeypatch: pytest.MonkeyPatch, *arguments: str
+) -> Ended:
+    """How the command ends whose time is over while it waits for the restaurant."""
+    async with restaurant_locked(server.server_url, world.restaurant_id) as locking:
+        command = asyncio.create_task(auto_assign(server, *arguments, "--timeout", f"{PATIENCE_S:g}"))
+        await somebody_waits(locking)
+        let_pass(monkeypatch, PATIENCE_S)
+    return await command
+
+
+async def test_out_of_time_ends_with_3_and_nothing_has_changed(
+    server: Served, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     booking = await world.booking()
-    async with restaurant_locked(server.database_url, world.restaurant_id):
-        ended = await auto_assign(server, booking.booking_id, "--timeout", "1", "-o", "json")
+    ended = await out_of_time(server, world, monkeypatch, booking.booking_id, "-o", "json")
     assert ended.code == ExitCode.REFUSED
     assert json.loads(ended.out)["next_steps"] == ["NEXT_STEP_RETRY_SAME_REQUEST"]
     assert "nothing has changed" in ended.err
@@ -69,10 +85,11 @@ async def test_a_service_date_is_assigned_with_a_summary(server: Served, world: 
     assert [json.loads(line).get("done", 0) for line in lined.out.splitlines()] == [0, 1, 1]
 
 
-async def test_a_service_date_without_enough_time_ends_with_3(server: Served, world: World) -> None:
+async def test_a_service_date_without_enough_time_ends_with_3(
+    server: Served, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await world.booking()
-    async with restaurant_locked(server.database_url, world.restaurant_id):
-        ended = await auto_assign(server, "--date", evening().date().isoformat(), "--timeout", "1")
+    ended = await out_of_time(server, world, monkeypatch, "--date", evening().date().isoformat())
     assert (ended.code, "1 booking undecided" in ended.err) == (ExitCode.REFUSED, True)
 
 

@@ -42,7 +42,7 @@ async def test_a_generic_client_asks_a_worker_about_one_service(server: Served) 
 async def test_what_does_not_serve_ends_the_command_with_7(server: Served) -> None:
     async with worker_on(server.database_url, round_failures_max=1, sweep_s=0.05) as worker:
         await break_the_sweeper(server.database_url)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(100):
             while (ended := await run("health", "--address", worker.address)).code != ExitCode.NOT_READY:
                 pass
     assert "NOT_SERVING" in ended.out

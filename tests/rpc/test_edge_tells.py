@@ -20,7 +20,7 @@ from opentelemetry.trace import StatusCode
 
 from server.errors import Reason, Refusal, refuse
 from server.rpc.call import current_note
-from server.rpc.interceptors import access
+from server.rpc.interceptors import access, unary
 from server.rpc.interceptors.access import AccessInterceptor
 from server.rpc.interceptors.failures import FailureInterceptor, end_with
 from server.rpc.interceptors.unary import Context
@@ -48,22 +48,24 @@ def logs_as_before() -> Iterator[None]:
 async def span_of(
     wanted: Answer, timeout_s: float = 10.0, gives_up: asyncio.Event | None = None
 ) -> ReadableSpan:
-    """The one span of a call, that its caller gives up when the event is set."""
+    """The span of a call that its caller gives up when the event is set. One that is given up before the server hears
+    of it, because the machine is busy, is made again.
+    """
     spans = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
     async with edge(wanted, tracer_provider=provider) as here:
-        calling = asyncio.ensure_future(here.wire.call(GET, ASK, timeout_s=timeout_s))
-        if gives_up is not None:
-            await gives_up.wait()
-            calling.cancel()
-        await asyncio.wait({calling})
+        while not here.uses.callers:
+            calling = asyncio.ensure_future(here.wire.call(GET, ASK, timeout_s=timeout_s))
+            if gives_up is not None:
+                await gives_up.wait()
+                calling.cancel()
+            await asyncio.wait({calling})
         # The answer is there before the span has ended.
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not spans.get_finished_spans():  # noqa: ASYNC110 it tells nobody
                 await asyncio.sleep(0.01)
-    (span,) = spans.get_finished_spans()
-    return span
+    return spans.get_finished_spans()[0]
 
 
 def status_of(span: ReadableSpan) -> object:
@@ -83,11 +85,19 @@ async def test_a_call_that_was_given_up_was_no_success() -> None:
     assert (status_of(span), span.status.status_code) == (CANCELLED, StatusCode.UNSET)
 
 
+@pytest.fixture
+def long_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a call may take any time to the server, whose clock for it begins when it is there."""
+    monkeypatch.setattr(unary, "ON_THE_WAY_S", 60.0)
+
+
+@pytest.mark.usefixtures("long_on_the_way")
 async def test_a_call_that_ran_out_of_time_failed() -> None:
     span = await span_of(Gate(), timeout_s=0.2)
     assert (status_of(span), span.status.status_code) == (DEADLINE_EXCEEDED, StatusCode.ERROR)
 
 
+@pytest.mark.usefixtures("long_on_the_way")
 async def test_whose_time_ran_out_is_told_so_whoever_notices_first() -> None:
     """Both sides look at the clock at the same moment."""
 
@@ -96,7 +106,9 @@ async def test_whose_time_ran_out_is_told_so_whoever_notices_first() -> None:
 
     with everything_logged() as logs:
         async with edge(Gate()) as here:
-            await asyncio.gather(*(late(here) for _ in range(20)))
+            # On a busy machine the time may be over before the server hears of them.
+            while not here.uses.callers:
+                await asyncio.gather(*(late(here) for _ in range(20)))
     told = {(line["code"], line["reason"]) for line in logs if line["event"] == "call"}
     assert told == {("DEADLINE_EXCEEDED", Reason.DEADLINE_EXCEEDED)}
 

@@ -1,4 +1,11 @@
-"""A clock that is set by hand."""
+"""Clocks that are set by hand."""
+
+from time import monotonic
+from types import SimpleNamespace
+
+import pytest
+
+from server import clock
 
 
 class Clock:
@@ -8,3 +15,8 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now_s
+
+
+def let_pass(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """So much time has passed for every deadline of this process."""
+    monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: monotonic() + seconds))

@@ -1,5 +1,6 @@
 """What a test reads from the database itself, because no call tells it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -119,3 +120,10 @@ async def restaurant_locked(url: str, restaurant_id: str) -> AsyncIterator[Conne
             "SELECT FROM restaurants WHERE restaurant_id = $1::text::uuid FOR UPDATE", restaurant_id
         )
         yield connection
+
+
+async def somebody_waits(locking: Connection) -> None:
+    """Until a transaction waits for what this connection has locked."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = any(pg_blocking_pids(pid))"
+    while not await locking.fetchval(query):  # noqa: ASYNC110 - the database has no signal for it
+        await asyncio.sleep(0.005)

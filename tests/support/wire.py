@@ -60,7 +60,7 @@ class Wire:
         path: str,
         request: Message | bytes = b"",
         headers: Sequence[tuple[str, str]] = (),
-        timeout_s: float | None = 10.0,
+        timeout_s: float | None = 60.0,
     ) -> bytes | Refused:
         """The raw answer of a method named /package.Service/Method, or how it was refused.
 
@@ -92,7 +92,7 @@ class Wire:
         path: str,
         raw: bytes = b"",
         headers: Sequence[tuple[str, str]] = (),
-        timeout_s: float | None = 10.0,
+        timeout_s: float | None = 60.0,
     ) -> "grpc.aio.UnaryUnaryCall[bytes, bytes]":
         """The call under way, to be waited for or cancelled."""
         method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(path)

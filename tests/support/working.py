@@ -16,7 +16,7 @@ def worker_on(url: str, **settings: object) -> AbstractAsyncContextManager[Runni
 
 async def until(url: str, query: str, expected: object) -> None:
     """Asks the database until it answers as expected, over one connection: a new one costs more than the answer."""
-    async with asyncio.timeout(30), connected(url) as connection:
+    async with asyncio.timeout(60), connected(url) as connection:
         while [dict(row) for row in await connection.fetch(query)] != expected:  # noqa: ASYNC110 it tells nobody
             await asyncio.sleep(0.02)
 

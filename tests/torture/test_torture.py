@@ -30,6 +30,7 @@ SCENARIO = Scenario(
 )
 
 
+@pytest.mark.timeout(300)
 async def test_a_service_that_is_killed_cut_off_and_not_heard_keeps_its_promises(tmp_path: Path) -> None:
     said: list[str] = []
     plan = Plan(

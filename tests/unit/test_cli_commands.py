@@ -164,7 +164,7 @@ def test_a_name_that_no_header_takes_is_refused_by_its_option(run: Run, actor: s
 def test_a_server_that_is_not_there_ends_with_4_and_a_hint(
     run: Run, nobody: str, arguments: tuple[str, ...]
 ) -> None:
-    assert run(*arguments, "--address", nobody, "--timeout", "2") == ExitCode.UNREACHABLE
+    assert run(*arguments, "--address", nobody, "--timeout", "60") == ExitCode.UNREACHABLE
     assert "no maitred server answered" in run.err
     assert "maitred dev" in run.err
     assert "Traceback" not in run.err
@@ -274,7 +274,7 @@ def test_nobody_to_complain_to_changes_no_exit_code(
     os.close(reader)
     with os.fdopen(writer, "w") as closed:
         monkeypatch.setattr("sys.stderr", closed)
-        code = run("floor", "--address", nobody, "--timeout", "2")
+        code = run("floor", "--address", nobody, "--timeout", "60")
     assert code == ExitCode.UNREACHABLE
 
 
@@ -300,7 +300,7 @@ def test_the_environment_twin_of_an_option_is_read(
     run: Run, nobody: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MAITRED_CLI_ADDRESS", nobody)
-    assert run("floor", "--timeout", "2") == ExitCode.UNREACHABLE
+    assert run("floor", "--timeout", "60") == ExitCode.UNREACHABLE
     assert nobody in run.err
 
 

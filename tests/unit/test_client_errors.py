@@ -197,12 +197,16 @@ async def stalled() -> AsyncIterator[ScriptedServer]:
 
 
 async def test_a_deadline_that_passes_is_told_with_the_request_id_to_ask_again_with() -> None:
+    told: list[str] = []
     async with stalled() as server, AsyncMaitredClient(server.address, tenant_id=TENANT) as client:
-        with pytest.raises(TransportError) as failed:
-            await client.hold_tables(HoldTablesRequest(), timeout_s=0.2)
+        # On a busy machine the time may be over before the server hears of it.
+        while not server.asked:
+            with pytest.raises(TransportError) as failed:
+                await client.hold_tables(HoldTablesRequest(), timeout_s=0.2)
+            told.append(failed.value.request_id)
     assert failed.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
     assert failed.value.retry is RetryClass.SAME_KEY
-    assert failed.value.request_id == HoldTablesRequest.FromString(server.asked[0].request).request_id
+    assert HoldTablesRequest.FromString(server.asked[0].request).request_id in told
     assert "longer timeout_s" in str(failed.value)
 
 
@@ -210,7 +214,7 @@ async def test_a_server_that_is_not_there_is_told_with_its_address_and_what_to_c
     async with scripted_server() as server:
         address = server.address
     with (
-        MaitredClient(address, tenant_id=TENANT, timeout_s=5) as client,
+        MaitredClient(address, tenant_id=TENANT, timeout_s=60) as client,
         pytest.raises(TransportError, match="Check address") as failed,
     ):
         await asyncio.to_thread(client.get_hold, GetHoldRequest())
