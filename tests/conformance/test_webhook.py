@@ -253,13 +253,39 @@ async def test_what_does_not_answer_as_http_is_told_without_the_address(answer: 
         writer.close()
 
     async with await asyncio.start_server(respond, "127.0.0.1", 0) as server:
-        url = f"http://name:sesame@127.0.0.1:{server.sockets[0].getsockname()[1]}/sesame?key=sesame"
-        sink = WebhookSink(WebhookSettings(url, (read_secret(SECRET),), 20.0, 20.0, 1))
-        await sink.open()
-        with pytest.raises(NotAcceptedError, match="is not HTTP: ") as caught:
-            await sink.deliver(on_its_way())
-        await sink.close()
-    assert "sesame" not in str(caught.value)
+        failure = await failure_at(f"http://name:sesame@127.0.0.1:{port_of(server)}/sesame?key=sesame")
+    assert isinstance(failure, NotAcceptedError)
+    assert "is not HTTP: " in str(failure)
+    assert "sesame" not in str(failure)
+
+
+async def test_one_with_whom_no_connection_is_made_is_told_without_the_address() -> None:
+    """It says nothing where it should begin to encrypt."""
+    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as server:
+        failure = await failure_at(f"https://name:sesame@127.0.0.1:{port_of(server)}/sesame?key=sesame", 0.1)
+    assert isinstance(failure, TimeoutError)
+    assert "sesame" not in str(failure)
+
+
+async def test_an_address_that_leads_nowhere_is_not_told() -> None:
+    failure = await failure_at("https://hooks\\example/sesame?key=sesame")
+    assert isinstance(failure, NotAcceptedError)
+    assert "sesame" not in str(failure)
+
+
+async def failure_at(url: str, connect_timeout_s: float = 20.0) -> BaseException:
+    """What is said of an event that does not arrive there."""
+    sink = WebhookSink(WebhookSettings(url, (read_secret(SECRET),), 20.0, connect_timeout_s, 1))
+    await sink.open()
+    (failure,) = await asyncio.gather(sink.deliver(on_its_way()), return_exceptions=True)
+    await sink.close()
+    assert failure is not None, "it arrived"
+    return failure
+
+
+def port_of(server: asyncio.Server) -> int:
+    port: int = server.sockets[0].getsockname()[1]
+    return port
 
 
 async def test_a_cookie_is_not_sent_back(hooked: Hooked) -> None:
