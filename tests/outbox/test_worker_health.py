@@ -145,6 +145,25 @@ async def test_a_relay_that_leases_nothing_does_not_serve_whatever_else_it_is_to
     assert beating == {"relay_adopt", "relay_settle", "relay_extend"}
 
 
+class Fault(BaseException):
+    """Nothing that a relay counts on."""
+
+
+class Broken(Refusing):
+    async def adopt(self) -> None:
+        raise Fault
+
+
+async def test_a_relay_of_which_a_part_has_ended_does_not_serve_and_can_be_stopped() -> None:
+    relay = Relay(Broken(), delivery(refuse), RelaySettings(8, 10, 0.001, 30.0))
+    await relay.start()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    beating = {pulse.service for pulse in relay.pulses if pulse.beats(failures_max=3)}
+    await relay.stop()
+    assert beating == {"relay_adopt", "relay_settle", "relay_extend"}
+
+
 async def test_a_look_at_all_data_that_finds_no_database_has_failed_and_is_no_bug(database_url: str) -> None:
     session = WorkerSession(PoolSettings(database_url), 5.0)
     try:
