@@ -82,6 +82,16 @@ async def test_closing_twice_and_closing_what_was_never_opened_is_harmless(
         await unopened.sink.close()
 
 
+@pytest.mark.parametrize("receiver", ["webhook", "nats"], indirect=True)
+async def test_a_sink_that_was_closed_has_no_connection_any_more(receiver: Receiver) -> None:
+    await receiver.sink.deliver(on_its_way())
+    assert receiver.way.connections == 1
+    await receiver.sink.close()
+    async with asyncio.timeout(PATIENCE_S):
+        while receiver.way.connections:  # noqa: ASYNC110 - a gate tells nobody
+            await asyncio.sleep(0.01)
+
+
 async def test_a_sink_can_be_opened_again(receiver: Receiver) -> None:
     first, second = on_its_way(), on_its_way()
     await receiver.sink.deliver(first)

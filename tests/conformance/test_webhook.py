@@ -198,7 +198,7 @@ async def test_a_wait_that_says_nothing_leaves_it_to_the_usual_one(hooked: Hooke
 
 
 async def test_a_connection_is_used_again_whatever_the_answer_was(hooked: Hooked) -> None:
-    hooked.server.answers = [Answer(200, body=b"thank you"), Answer(503, body=b"x" * 9_999)]
+    hooked.server.answers = [Answer(200, body=b"thank you"), Answer(503, body=b"x" * ANSWER_BYTES_MAX)]
     await hooked.sink.deliver(on_its_way())
     with pytest.raises(NotAcceptedError):
         await hooked.sink.deliver(on_its_way())

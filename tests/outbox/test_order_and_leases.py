@@ -81,6 +81,7 @@ async def test_what_is_committed_later_is_delivered_later_without_being_woken(da
 
 
 async def test_a_new_restaurant_is_taken_up_by_a_relay_that_is_woken_all_the_time(database_url: str) -> None:
+    await put_events(database_url)
     received = Received()
     async with relay_on(database_url, delivery(received), poll_s=1.0) as relay:
 
@@ -91,10 +92,11 @@ async def test_a_new_restaurant_is_taken_up_by_a_relay_that_is_woken_all_the_tim
 
         changes = asyncio.create_task(change_elsewhere())
         await relay.start()
-        await put_events(database_url, versions=2)
         try:
             async with asyncio.timeout(30):
-                await received.until(2)
+                await received.until(1)
+                await put_events(database_url, versions=2)
+                await received.until(3)
         finally:
             changes.cancel()
 
