@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from server.outbox import relay as relay_module
 from server.outbox.events import Answer, Lease, OutboxEvent, Outcome, Run, Settlement
 from server.outbox.relay import Relay, RelaySettings
 from server.persistence.outbox import SqlEventQueue
@@ -125,6 +126,30 @@ async def test_where_nothing_waits_the_relay_asks_once_and_again_when_it_is_woke
         assert (queue.adopted, queue.claimed) == (1, times)
         relay.wake()
     await relay.stop()
+    assert all(pulse.beats(failures_max=1) for pulse in relay.pulses), "nothing has ended by itself"
+
+
+async def test_a_relay_is_stopped_while_nobody_says_what_it_has_leased(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay_module, "CLAIM_S", 0.01)
+    asked, given_up = asyncio.Event(), asyncio.Event()
+
+    class Silent(Empty):
+        async def claim(self, runs_max: int, events_max: int) -> tuple[Run, ...]:
+            asked.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                given_up.set()
+            return ()
+
+    relay = Relay(Silent(), delivery(Received()), RelaySettings(8, 10, 3_600.0, 3_600.0))
+    await relay.start()
+    async with asyncio.timeout(30):
+        await asked.wait()
+        await relay.stop()
+        await given_up.wait()
 
 
 async def test_a_leased_restaurant_is_nobody_elses(database_url: str) -> None:

@@ -145,6 +145,19 @@ async def test_the_longest_unserved_that_nobody_has_are_leased_first_and_no_more
     assert leased == [[restaurant_id] for restaurant_id in reversed(restaurants)]
 
 
+async def test_one_whose_lease_ran_out_is_leased_again_after_those_that_wait_for_longer(
+    database_url: str,
+) -> None:
+    await put_events(database_url, restaurants=2)
+    earlier = "UPDATE outbox_streams SET next_attempt_at = now() - random() * interval '1 hour' RETURNING 1"
+    async with queue_on(database_url, lease_s=0.0) as queue:
+        await queue.adopt()
+        await rows(database_url, earlier)
+        one, other, *again = [(await queue.claim(1, 1))[0].restaurant_id for _ in range(4)]
+    assert one != other
+    assert again == [one, other]
+
+
 async def test_the_lag_is_the_time_of_the_event_that_waits_longest(database_url: str) -> None:
     """In hours. A redriven event waits since it was redriven. The events of a second restaurant are one hour old."""
     first_id, second_id = await put_events(database_url, restaurants=2, versions=3)
