@@ -28,6 +28,10 @@ async def extend(queue: SqlEventQueue, runs: Sequence[Run]) -> object:
     return await queue.extend(runs)
 
 
+async def give_back(queue: SqlEventQueue, runs: Sequence[Run]) -> object:
+    return await queue.give_back(runs)
+
+
 async def delete(queue: SqlEventQueue, runs: Sequence[Run]) -> object:
     return await queue.delete_delivered(0.0, 1_000)
 
@@ -36,7 +40,7 @@ async def free(queue: SqlEventQueue, runs: Sequence[Run]) -> object:
     return await queue.free_orphans(10)
 
 
-@pytest.mark.parametrize("step", [settle, extend, delete, free])
+@pytest.mark.parametrize("step", [settle, extend, give_back, delete, free])
 async def test_who_waits_for_the_first_stream_keeps_no_other(database_url: str, step: Step) -> None:
     first, *others = await put_events(database_url, restaurants=20, versions=2)
     async with queue_on(database_url) as queue:

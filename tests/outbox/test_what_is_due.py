@@ -145,6 +145,31 @@ async def test_the_longest_unserved_that_nobody_has_are_leased_first_and_no_more
     assert leased == [[restaurant_id] for restaurant_id in reversed(restaurants)]
 
 
+async def test_events_are_leased_in_their_order_wherever_the_database_finds_them(database_url: str) -> None:
+    """Here it looks through the table, in which the last ones come first."""
+    settled, unsettled = await put_events(database_url, restaurants=2, versions=3)
+    async with connected(database_url) as database:
+        await database.execute(MADE)
+        for place in (THIRD, SECOND, FIRST):
+            await database.execute(
+                "UPDATE capacity_outbox SET redriven_at = now() WHERE (floor_version, position) = ($1, $2)",
+                *place,
+            )
+        await database.execute(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET enable_indexscan = off', current_database());"
+            " EXECUTE format('ALTER DATABASE %I SET enable_bitmapscan = off', current_database()); END $$"
+        )
+    async with queue_on(database_url) as queue:
+        await queue.adopt()
+        await rows(database_url, SETTLED + " RETURNING 1", settled)
+        runs = {run.restaurant_id: run.events for run in await queue.claim(2, 2)}
+    expected = [FIRST, SECOND]
+    assert {each: [event.place for event in runs[each]] for each in (settled, unsettled)} == {
+        settled: expected,
+        unsettled: expected,
+    }
+
+
 async def test_one_whose_lease_ran_out_is_leased_again_after_those_that_wait_for_longer(
     database_url: str,
 ) -> None:
