@@ -82,6 +82,16 @@ async def test_closing_twice_and_closing_what_was_never_opened_is_harmless(
         await unopened.sink.close()
 
 
+async def test_a_delivery_that_is_over_leaves_nothing_running(receiver: Receiver) -> None:
+    running = []
+    for _ in range(3):
+        await receiver.sink.deliver(on_its_way())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        running.append(len(asyncio.all_tasks()))
+    assert running[2] == running[0]
+
+
 @pytest.mark.parametrize("receiver", ["webhook", "nats"], indirect=True)
 async def test_a_sink_that_was_closed_has_no_connection_any_more(receiver: Receiver) -> None:
     await receiver.sink.deliver(on_its_way())

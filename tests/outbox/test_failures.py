@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from server.outbox.delivery import DeadPolicy
+from server.outbox.delivery import ERROR_LENGTH_MAX, DeadPolicy
 from server.outbox.events import LAST_POSITION, OutboxEvent, Outcome, Place, Run
 from server.outbox.ports import RetryLater, Undeliverable
 from tests.builders.events import on_its_way
@@ -49,12 +49,12 @@ async def test_an_error_that_the_database_cannot_hold_as_it_is_keeps_nobodys_out
 ) -> None:
     """NUL and half of a surrogate pair are text to Python, and none to PostgreSQL."""
     await put_events(database_url, restaurants=2, versions=2)
-    handler = Failing(2, ValueError("a\0b\ud800"))
+    handler = Failing(2, ValueError("a\0b\ud800" + "c" * 1_000))
     async with relay_on(database_url, delivery(handler, attempts_max=1)) as relay:
         assert await relay.run_once() == 4
     assert await statuses(database_url) == ["done", "dead"] * 2
     kept = await rows(database_url, "SELECT DISTINCT last_error FROM capacity_outbox WHERE status = 'dead'")
-    assert kept == [{"last_error": "ValueError: a?b?"}]
+    assert kept == [{"last_error": "ValueError: a?b?".ljust(ERROR_LENGTH_MAX, "c")}]
 
 
 async def test_the_wait_before_the_next_attempt_holds_for_the_restaurant_alone(database_url: str) -> None:

@@ -48,9 +48,10 @@ async def test_while_events_are_settled_as_many_restaurants_again_are_delivered_
     """However seldom the relay looks for itself."""
     await put_events(database_url, restaurants=6)
     received, may_settle = Received(), asyncio.Event()
-    settle = SqlEventQueue.settle
+    settle, together = SqlEventQueue.settle, list[int]()
 
     async def settle_later(queue: SqlEventQueue, settlements: Sequence[Settlement]) -> frozenset[Lease]:
+        together.append(len(settlements))
         await may_settle.wait()
         return await settle(queue, settlements)
 
@@ -67,6 +68,7 @@ async def test_while_events_are_settled_as_many_restaurants_again_are_delivered_
         async with asyncio.timeout(30):
             await received.until(6)
     assert set(await statuses(database_url)) == {"done"}
+    assert max(together) > 1, "what waited to be settled was settled at once"
 
 
 async def test_what_is_committed_later_is_delivered_later_without_being_woken(database_url: str) -> None:
