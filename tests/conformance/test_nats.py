@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import nats.errors
 import pytest
+from nats.aio.client import Client
 from nats.js.api import StreamConfig
 from nats.js.errors import APIError, NoStreamResponseError
 
@@ -139,6 +141,25 @@ async def test_an_event_that_the_server_finds_too_large_is_final(sink: NatsSink,
         await sink.deliver(huge)
     await sink.deliver(event)
     assert len(await stream.received()) == 1
+
+
+@pytest.mark.parametrize("servers", [1, 3])
+async def test_making_a_connection_may_take_as_long_as_the_setting_says_by_all_servers_together(
+    monkeypatch: pytest.MonkeyPatch, servers: int
+) -> None:
+    """The library alone would give each server two seconds."""
+    given: list[object] = []
+    connect = Client.connect
+
+    async def note(client: Client, servers: list[str], **options: Any) -> None:
+        given.append(options.get("connect_timeout"))
+        await connect(client, servers, **options)
+
+    monkeypatch.setattr(Client, "connect", note)
+    sink = NatsSink(NatsSettings(("nats://127.0.0.1:1",) * servers, "S", 1, 3_600.0, 30.0))
+    with pytest.raises(nats.errors.NoServersError):
+        await sink.deliver(on_its_way())
+    assert given == [30.0 / servers]
 
 
 async def test_one_who_gives_up_takes_the_connection_that_is_made_from_nobody(
