@@ -78,6 +78,20 @@ async def test_events_are_not_given_up_because_what_became_of_them_could_not_be_
     assert await statuses(database_url) == ["done", "done"]
 
 
+async def test_what_was_delivered_under_a_lease_that_was_lost_counts_as_unsettled(database_url: str) -> None:
+    await put_events(database_url, versions=2)
+    async with queue_on(database_url, lease_s=0.0) as slow, queue_on(database_url) as quick:
+        await slow.adopt()
+
+        async def handler(_: OutboxEvent) -> None:
+            await quick.claim(1, 1)
+
+        relay = Relay(slow, delivery(handler), RelaySettings(8, 10, 0.02, 30.0))
+        assert await relay.run_once() == 2
+    assert relay.deliveries == {"unsettled": 2}
+    assert await statuses(database_url) == ["pending", "pending"]
+
+
 async def test_what_became_of_a_run_is_noted_of_its_own_stream_under_its_own_lease(database_url: str) -> None:
     """Two streams whose workers never answered go on with one event after the other, and then end."""
     await put_events(database_url, restaurants=2, versions=3)
