@@ -9,19 +9,12 @@ from server.outbox.events import OutboxEvent
 from server.outbox.ports import Undeliverable
 from tests.builders.events import every_event, on_its_way
 from tests.conformance.receivers import RECEIVERS, Places, Receiver
-from tests.support.nats_server import NatsServer
-from tests.support.postgres import TestServer
 
 PATIENCE_S = 20.0
 HASTE_S = 1.0
 # Nothing comes between a process and its own log.
 FAR_AWAY = sorted(RECEIVERS.keys() - {"log"})
 far_away = pytest.mark.parametrize("receiver", FAR_AWAY, indirect=True)
-
-
-@pytest.fixture
-def places(postgres: TestServer, nats_server: NatsServer) -> Places:
-    return Places(postgres, nats_server)
 
 
 @pytest.fixture(params=sorted(RECEIVERS))
@@ -139,6 +132,22 @@ async def test_a_connection_that_is_cut_during_a_delivery_ends_it_at_once(receiv
     await receiver.way.open()
     await receiver.sink.deliver(cut)
     assert await ids(receiver) == [str(before.event_id), str(cut.event_id)]
+
+
+@far_away
+async def test_one_that_is_cut_while_another_could_be_made_ends_it_at_once_as_well(
+    receiver: Receiver,
+) -> None:
+    before, cut = on_its_way(), on_its_way()
+    await receiver.sink.deliver(before)
+    receiver.way.stick()
+    delivering = asyncio.create_task(require_again(receiver, cut))
+    await receiver.way.swallowed.wait()
+    await receiver.way.cut()
+    await delivering
+    receiver.way.loosen()
+    await receiver.sink.deliver(cut)
+    assert list(dict.fromkeys(await ids(receiver))) == [str(before.event_id), str(cut.event_id)]
 
 
 @pytest.mark.parametrize("name", ["webhook", "nats"])

@@ -42,6 +42,10 @@ class Gate:
         """Cuts every connection and takes no new one."""
         if self._server is not None:
             self._server.close()
+        await self.cut()
+
+    async def cut(self) -> None:
+        """Cuts every connection, and takes new ones."""
         ways = tuple(self._ways)
         for way in ways:
             way.cancel()
