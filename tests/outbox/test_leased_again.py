@@ -128,6 +128,23 @@ async def test_of_two_leases_only_the_present_one_is_extended(database_url: str)
         assert await queue.extend([late]) == frozenset()
 
 
+async def test_of_several_leases_those_that_are_named_are_extended_and_given_back(database_url: str) -> None:
+    """Though all of them have the same number."""
+    await put_events(database_url, restaurants=3)
+    nearly_over = "UPDATE outbox_streams SET leased_until = now() + interval '1 minute' RETURNING 1"
+    extended = "SELECT restaurant_id FROM outbox_streams WHERE leased_until > now() + interval '2 minutes'"
+    async with queue_on(database_url, lease_s=600.0) as queue, queue_on(database_url) as other:
+        await queue.adopt()
+        (theirs,) = await other.claim(1, 1)
+        one, another = await queue.claim(2, 1)
+        await rows(database_url, nearly_over)
+        assert await queue.extend([one]) == {one.lease}
+        assert await rows(database_url, extended) == [{"restaurant_id": one.restaurant_id}]
+        assert await queue.give_back([one]) == {one.lease}
+        assert await queue.extend([another]) == {another.lease}
+        assert await other.extend([theirs]) == {theirs.lease}
+
+
 async def test_a_lease_that_was_taken_away_is_over_before_anybody_has_it_again(database_url: str) -> None:
     await put_events(database_url, versions=2)
     async with queue_on(database_url) as queue, queue_on(database_url) as rescuer:
