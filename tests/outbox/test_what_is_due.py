@@ -20,6 +20,7 @@ SETTLED = (
     "UPDATE outbox_streams SET settled_version = 2, settled_position = 2147483647 WHERE restaurant_id = $1"
 )
 FIRST_SETTLED = "UPDATE outbox_streams SET settled_version = 1, settled_position = 1 WHERE restaurant_id = $1"
+SECOND_SETTLED = FIRST_SETTLED.replace("settled_version = 1", "settled_version = 2")
 REDRIVEN = (
     "UPDATE capacity_outbox SET redriven_at = now(), status = 'pending'"
     " WHERE restaurant_id = $1 AND floor_version = 1"
@@ -221,6 +222,7 @@ async def test_the_lag_is_the_time_of_the_event_that_waits_longest(database_url:
         assert await lag_h(DELIVERED + " AND floor_version = 1") == 6
         assert await lag_h(redriven("floor_version = 1", 3)) == 6
         assert await lag_h(FIRST_SETTLED, DELIVERED + " AND floor_version = 1") == 6
+        assert await lag_h(SECOND_SETTLED, DELIVERED + " AND position = 1") == 5, "the rest of the last change"
         assert await lag_h(SETTLED, DELIVERED) == 1
         assert await lag_h(SETTLED, DELIVERED, redriven("floor_version = 1", 2), restaurant_id=second_id) == 2
         assert await lag_h(redriven("floor_version = 1", 3), redriven("position = 2", 4)) == 4
