@@ -222,7 +222,9 @@ async def test_the_lag_is_the_time_of_the_event_that_waits_longest(database_url:
         assert await lag_h(DELIVERED + " AND floor_version = 1") == 6
         assert await lag_h(redriven("floor_version = 1", 3)) == 6
         assert await lag_h(FIRST_SETTLED, DELIVERED + " AND floor_version = 1") == 6
-        assert await lag_h(SECOND_SETTLED, DELIVERED + " AND position = 1") == 5, "the rest of the last change"
+        assert await lag_h(SECOND_SETTLED, DELIVERED + " AND position = 1") == 5, (
+            "the rest of the last change"
+        )
         assert await lag_h(SETTLED, DELIVERED) == 1
         assert await lag_h(SETTLED, DELIVERED, redriven("floor_version = 1", 2), restaurant_id=second_id) == 2
         assert await lag_h(redriven("floor_version = 1", 3), redriven("position = 2", 4)) == 4

@@ -160,6 +160,7 @@ class Forgetful(Refusing):
         return runs
 
     async def _fenced(self, query: str, runs: Sequence[Run]) -> frozenset[Lease]:
+        self.refused.release()
         raise ConnectionError("never heard of it")
 
     async def settle(self, settlements: Sequence[Settlement]) -> frozenset[Lease]:
@@ -172,14 +173,18 @@ async def test_a_relay_that_keeps_no_lease_and_settles_nothing_does_not_serve_ei
     async def handler(_: OutboxEvent) -> None:
         await held.wait()
 
-    relay = Relay(Forgetful(), delivery(handler), RelaySettings(8, 10, 3_600.0, 0.03))
+    queue = Forgetful()
+    relay = Relay(queue, delivery(handler), RelaySettings(8, 10, 3_600.0, 0.03))
     adopting, leasing, settling, extending = relay.pulses
     await relay.start()
     async with asyncio.timeout(PATIENCE_S):
-        for failing in (extending, settling):
-            while failing.beats(failures_max=1):  # noqa: ASYNC110 - a pulse tells nobody
-                await asyncio.sleep(0.01)
-            held.set()
+        # Each time it asks twice.
+        for _ in range(3):
+            await queue.refused.acquire()
+        assert not extending.beats(failures_max=1)
+        held.set()
+        while settling.beats(failures_max=1):  # noqa: ASYNC110 - a pulse tells nobody
+            await asyncio.sleep(0.01)
     await relay.stop()
     assert adopting.beats(failures_max=1)
     assert leasing.beats(failures_max=1)
