@@ -85,8 +85,21 @@ def test_a_signature_is_that_of_the_published_example() -> None:
     assert told["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
+def secret_of(length: int) -> str:
+    return "whsec_" + base64.b64encode(b"x" * length).decode()
+
+
+@pytest.mark.parametrize("length", [24, 64])
+def test_a_secret_has_from_24_to_64_bytes(length: int) -> None:
+    assert read_secret(secret_of(length)) == b"x" * length
+
+
 @pytest.mark.parametrize(
-    "secret", ["", "whsec_", "whsec_%%%", SECRET.removeprefix("whsec_"), "whsec_c2hvcnQ="]
+    "secret",
+    [
+        *("", "whsec_", "whsec_%%%", SECRET.removeprefix("whsec_"), SECRET.replace("dG", "dG%")),
+        *(secret_of(23), secret_of(65)),
+    ],
 )
 def test_a_secret_that_is_none_is_refused_without_showing_it(secret: str) -> None:
     with pytest.raises(ValueError, match="a secret is whsec_ and base64") as problem:
