@@ -17,8 +17,8 @@ class Backoff:
     random: Callable[[], float]
 
     def after(self, attempts: int) -> float:
-        """Seconds to wait after so many attempts, the last included."""
-        return self._jittered(self.first_s * 2.0 ** min(max(attempts, 1) - 1, 32))
+        """Seconds to wait after so many attempts, the last included: at least one."""
+        return self._jittered(self.first_s * 2.0 ** min(attempts - 1, 32))
 
     def while_away(self, away_s: float) -> float:
         """Seconds to wait for what has been away for so long: about as long again, which doubles as well."""

@@ -59,12 +59,12 @@ class Delivery:
             if answer.outcome is Outcome.DEAD and self._rules.dead_policy is DeadPolicy.BLOCK:
                 return Settlement(run, settled, tuple(answers), blocked_by=event.event_id)
             settled = max(settled, event.place)
-        return Settlement(run, max(settled, run.end), tuple(answers))
+        return Settlement(run, run.end, tuple(answers))
 
     async def _attempt(self, event: OutboxEvent, orphanings: int) -> Answer:
         rules = self._rules
         attempts = event.attempt_count + orphanings + 1
-        if attempts > rules.attempts_max:
+        if orphanings and attempts > rules.attempts_max:
             return self._dead(
                 event, orphanings, f"{orphanings} workers in a row ended while they delivered it"
             )

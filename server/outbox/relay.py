@@ -273,7 +273,7 @@ class Relay:
                 log.warning("leases_not_extended", **_told(problem))
                 continue
             for task, run in runs.items():
-                if run.lease not in held and not task.done():
+                if run.lease not in held:
                     task.cancel()
 
     def _complain(self, pulse: Pulse, task: asyncio.Task[None]) -> None:

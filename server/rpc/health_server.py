@@ -10,7 +10,7 @@ from grpc_health.v1 import health
 
 from server.periodic import Periodic, Rhythm
 from server.rpc.health import FLUSH_S, OVERALL, Health
-from server.rpc.listening import address_of, listen
+from server.rpc.listening import address_of, begin, listen
 from server.rpc.reflection import add_reflection
 from server.telemetry.pulse import Pulse
 
@@ -56,7 +56,7 @@ class HealthServer:
         add_reflection(server, (health.SERVICE_NAME,))
         self._port = listen(server, self._settings.host, self._settings.port, "worker_port")
         await self._look()
-        await server.start()
+        await begin(server)
         self._server = server
         await self._looking.start()
         log.info("health_offered", address=self.address)

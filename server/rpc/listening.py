@@ -1,5 +1,6 @@
-"""Where a server of ours listens."""
+"""Where a server of ours listens, and that it begins to."""
 
+import asyncio
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,19 @@ def listen(server: "grpc.aio.Server", host: str, port: int, setting: str) -> int
         raise ConfigurationProblem(
             setting, f"cannot listen on {host}:{port}; is something else listening there?"
         ) from None
+
+
+async def begin(server: "grpc.aio.Server") -> None:
+    """Starts it. For one who is told to stop meanwhile it is started to the end, and stopped again: gRPC complains of
+    what it has begun and nobody has ended.
+    """
+    starting = asyncio.ensure_future(server.start())
+    try:
+        await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await starting
+        await server.stop(None)
+        raise
 
 
 def address_of(host: str, port: int) -> str:

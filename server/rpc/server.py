@@ -31,7 +31,7 @@ from server.rpc.interceptors.failures import FailureInterceptor
 from server.rpc.interceptors.identity import DeadlineLimits, IdentityInterceptor
 from server.rpc.interceptors.parsing import Parsing
 from server.rpc.interceptors.unary import UnaryInterceptor
-from server.rpc.listening import EXPOSED, address_of, is_loopback, listen
+from server.rpc.listening import EXPOSED, address_of, begin, is_loopback, listen
 from server.rpc.methods import Methods
 from server.rpc.reflection import add_reflection
 from server.rpc.scopes import SERVICES, STREAMS
@@ -118,7 +118,7 @@ class GrpcServer:
         self._port = listen(server, self._settings.host, self._settings.port, "port")
         find_without_garbage()
         with paced_by(self._admission):
-            await server.start()
+            await begin(server)
         self._server = server
         await self._health.set_serving(True)
         log.info("listening", address=self.address)

@@ -16,6 +16,7 @@ from tests.builders.world import evening, small_world
 from tests.builders.world_extras import House, refused
 from tests.conftest import Served
 from tests.support.database import connected, expire, restaurant_locked, rows, turn_back
+from tests.support.outbox import put_events, queue_on
 from tests.support.working import until, until_settled, worker_on
 
 OLD, SOON = "interval '400 days'", "interval '10 minutes'"
@@ -203,3 +204,17 @@ async def test_the_oldest_answers_go_first_and_one_that_somebody_has_stays(
         assert await connection.fetchval(UPKEEP["forget_answers"], 1) == 1
     assert [row["request_id"] for row in await rows(url, oldest_first)] == [locked, *kept]
     assert gone not in kept
+
+
+async def test_the_oldest_of_delivered_events_go_first_and_others_stay(database_url: str) -> None:
+    await put_events(database_url, versions=4)
+    async with queue_on(database_url) as queue, connected(database_url) as connection:
+        await connection.execute(
+            "UPDATE capacity_outbox SET created_at = now() - make_interval(hours => floor_version::int),"
+            " status = CASE floor_version WHEN 4 THEN 'dead' ELSE 'done' END"
+        )
+        assert await queue.delete_delivered(5_400.0, 1) == 1
+        left = await connection.fetch("SELECT floor_version FROM capacity_outbox ORDER BY floor_version")
+        assert [row["floor_version"] for row in left] == [1, 2, 4]
+        assert await queue.delete_delivered(5_400.0, 9) == 1
+        assert await queue.delete_delivered(5_400.0, 9) == 0

@@ -7,20 +7,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import nats.errors
 import pytest
+from nats.aio.client import Client
 from nats.js.api import StreamConfig
-from nats.js.errors import APIError, NoStreamResponseError
+from nats.js.errors import APIError, BadRequestError, NoStreamResponseError
 
 from server.domain.events import Event
 from server.outbox.events import OutboxEvent
 from server.outbox.ports import Undeliverable
+from server.outbox.sinks import nats as nats_sink
 from server.outbox.sinks.nats import ConnectionLostError, NatsSettings, NatsSink, StreamMismatchError
 from tests.builders.bookings import RESTAURANT
 from tests.builders.events import every_event, on_its_way
-from tests.conformance.receivers import OwnStream, own_stream
+from tests.conformance.receivers import OwnStream, Places, Receiver, nats_receiver, own_stream
 from tests.support.nats_server import NatsServer, running_nats
 
 
@@ -38,7 +41,7 @@ async def sink(nats_server: NatsServer, stream: OwnStream) -> AsyncIterator[Nats
 
 @asynccontextmanager
 async def publishing(
-    server: NatsServer, stream: OwnStream, max_age_s: float = 3_600.0
+    server: NatsServer, stream: OwnStream, max_age_s: float = 7_200.0
 ) -> AsyncIterator[NatsSink]:
     sink = NatsSink(NatsSettings((server.url,), stream.name, 1, max_age_s, 20.0))
     await sink.open()
@@ -76,7 +79,7 @@ async def test_a_stream_is_made_on_disk_and_drops_repeats_for_an_hour(
     await sink.deliver(on_its_way())
     config = (await stream.context.stream_info(stream.name)).config
     assert (config.subjects, config.storage, config.num_replicas) == (["maitred.>"], "file", 1)
-    assert (config.max_age, config.duplicate_window) == (3_600.0, 3_600.0)
+    assert (config.max_age, config.duplicate_window) == (7_200.0, 3_600.0)
 
 
 async def test_a_stream_that_keeps_events_for_less_than_an_hour_drops_repeats_for_as_long(
@@ -118,6 +121,34 @@ async def test_a_stream_for_something_else_is_a_problem_that_is_named(
         await sink.deliver(on_its_way())
 
 
+async def test_a_sink_that_finds_a_stream_for_something_else_keeps_no_connection(places: Places) -> None:
+    async with nats_receiver(places, 20.0) as receiver, own_stream(places.nats) as other:
+        await other.context.add_stream(StreamConfig(name=other.name, subjects=["maitred.weather.>"]))
+        with pytest.raises(BadRequestError, match="subjects overlap"):
+            await receiver.sink.deliver(on_its_way())
+        await until_left(receiver)
+
+
+async def test_a_connection_over_which_nothing_comes_any_more_is_replaced(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although nobody says that it is dead."""
+    monkeypatch.setattr(nats_sink, "PING_INTERVAL_S", 0.1)
+    async with nats_receiver(places, 20.0) as receiver:
+        await receiver.sink.deliver(on_its_way())
+        receiver.way.lose()
+        with pytest.raises(ConnectionLostError):
+            await receiver.sink.deliver(on_its_way())
+        await receiver.sink.deliver(on_its_way())
+        await receiver.sink.close()
+
+
+async def until_left(receiver: Receiver) -> None:
+    async with asyncio.timeout(20):
+        while receiver.way.connections:  # noqa: ASYNC110 - a gate tells nobody
+            await asyncio.sleep(0.01)
+
+
 async def test_a_stream_that_vanished_is_made_again_by_the_next_connection(
     sink: NatsSink, stream: OwnStream
 ) -> None:
@@ -139,6 +170,25 @@ async def test_an_event_that_the_server_finds_too_large_is_final(sink: NatsSink,
         await sink.deliver(huge)
     await sink.deliver(event)
     assert len(await stream.received()) == 1
+
+
+@pytest.mark.parametrize("servers", [1, 3])
+async def test_making_a_connection_may_take_as_long_as_the_setting_says_by_all_servers_together(
+    monkeypatch: pytest.MonkeyPatch, servers: int
+) -> None:
+    """The library alone would give each server two seconds."""
+    given: list[object] = []
+    connect = Client.connect
+
+    async def note(client: Client, servers: list[str], **options: Any) -> None:
+        given.append(options.get("connect_timeout"))
+        await connect(client, servers, **options)
+
+    monkeypatch.setattr(Client, "connect", note)
+    sink = NatsSink(NatsSettings(("nats://127.0.0.1:1",) * servers, "S", 1, 3_600.0, 30.0))
+    with pytest.raises(nats.errors.NoServersError):
+        await sink.deliver(on_its_way())
+    assert given == [30.0 / servers]
 
 
 async def test_one_who_gives_up_takes_the_connection_that_is_made_from_nobody(

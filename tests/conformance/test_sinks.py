@@ -10,19 +10,12 @@ from server.outbox.events import OutboxEvent
 from server.outbox.ports import Undeliverable
 from tests.builders.events import every_event, on_its_way
 from tests.conformance.receivers import RECEIVERS, Places, Receiver
-from tests.support.nats_server import NatsServer
-from tests.support.postgres import TestServer
 
 PATIENCE_S = 20.0
 HASTE_S = 1.0
 # Nothing comes between a process and its own log.
 FAR_AWAY = sorted(RECEIVERS.keys() - {"log"})
 far_away = pytest.mark.parametrize("receiver", FAR_AWAY, indirect=True)
-
-
-@pytest.fixture
-def places(postgres: TestServer, nats_server: NatsServer) -> Places:
-    return Places(postgres, nats_server)
 
 
 @pytest.fixture(params=sorted(RECEIVERS))
@@ -83,6 +76,26 @@ async def test_closing_twice_and_closing_what_was_never_opened_is_harmless(
         await unopened.sink.close()
 
 
+async def test_a_delivery_that_is_over_leaves_nothing_running(receiver: Receiver) -> None:
+    running = []
+    for _ in range(3):
+        await receiver.sink.deliver(on_its_way())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        running.append(len(asyncio.all_tasks()))
+    assert running[2] == running[0]
+
+
+@pytest.mark.parametrize("receiver", ["webhook", "nats"], indirect=True)
+async def test_a_sink_that_was_closed_has_no_connection_any_more(receiver: Receiver) -> None:
+    await receiver.sink.deliver(on_its_way())
+    assert receiver.way.connections == 1
+    await receiver.sink.close()
+    async with asyncio.timeout(PATIENCE_S):
+        while receiver.way.connections:  # noqa: ASYNC110 - a gate tells nobody
+            await asyncio.sleep(0.01)
+
+
 async def test_a_sink_can_be_opened_again(receiver: Receiver) -> None:
     first, second = on_its_way(), on_its_way()
     await receiver.sink.deliver(first)
@@ -120,6 +133,22 @@ async def test_a_connection_that_is_cut_during_a_delivery_ends_it_at_once(receiv
     await receiver.way.open()
     await receiver.sink.deliver(cut)
     assert await ids(receiver) == [str(before.event_id), str(cut.event_id)]
+
+
+@far_away
+async def test_one_that_is_cut_while_another_could_be_made_ends_it_at_once_as_well(
+    receiver: Receiver,
+) -> None:
+    before, cut = on_its_way(), on_its_way()
+    await receiver.sink.deliver(before)
+    receiver.way.stick()
+    delivering = asyncio.create_task(require_again(receiver, cut))
+    await receiver.way.swallowed.wait()
+    await receiver.way.cut()
+    await delivering
+    receiver.way.loosen()
+    await receiver.sink.deliver(cut)
+    assert list(dict.fromkeys(await ids(receiver))) == [str(before.event_id), str(cut.event_id)]
 
 
 @pytest.mark.parametrize("name", ["webhook", "nats"])

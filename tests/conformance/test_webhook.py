@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import pytest
@@ -86,8 +86,21 @@ def test_a_signature_is_that_of_the_published_example() -> None:
     assert told["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
+def secret_of(length: int) -> str:
+    return "whsec_" + base64.b64encode(b"x" * length).decode()
+
+
+@pytest.mark.parametrize("length", [24, 64])
+def test_a_secret_has_from_24_to_64_bytes(length: int) -> None:
+    assert read_secret(secret_of(length)) == b"x" * length
+
+
 @pytest.mark.parametrize(
-    "secret", ["", "whsec_", "whsec_%%%", SECRET.removeprefix("whsec_"), "whsec_c2hvcnQ="]
+    "secret",
+    [
+        *("", "whsec_", "whsec_%%%", SECRET.removeprefix("whsec_"), SECRET.replace("dG", "dG%")),
+        *(secret_of(23), secret_of(65)),
+    ],
 )
 def test_a_secret_that_is_none_is_refused_without_showing_it(secret: str) -> None:
     with pytest.raises(ValueError, match="a secret is whsec_ and base64") as problem:
@@ -98,7 +111,7 @@ def test_a_secret_that_is_none_is_refused_without_showing_it(secret: str) -> Non
 # Answered
 
 
-@pytest.mark.parametrize("status", [200, 201, 202, 204])
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 async def test_any_success_is_received(hooked: Hooked, status: int) -> None:
     hooked.server.answers = [Answer(status)]
     await hooked.sink.deliver(on_its_way())
@@ -112,14 +125,14 @@ async def test_what_may_succeed_later_is_tried_again(hooked: Hooked, status: int
         await hooked.sink.deliver(on_its_way())
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 415, 422])
+@pytest.mark.parametrize("status", [300, 304, 400, 401, 403, 404, 405, 409, 410, 413, 415, 422, 499])
 async def test_what_no_repeat_would_cure_is_final(hooked: Hooked, status: int) -> None:
     hooked.server.answers = [Answer(status, {"retry-after": "1"})]
     with pytest.raises(Undeliverable, match=f"the receiver answered {status}"):
         await hooked.sink.deliver(on_its_way())
 
 
-@pytest.mark.parametrize(("ahead_s", "final"), [(-3_600, False), (-240, True), (240, True), (3_600, False)])
+@pytest.mark.parametrize(("ahead_s", "final"), [(-301, False), (-300, True), (300, True), (301, False)])
 async def test_what_is_refused_by_another_clock_is_tried_again(
     hooked: Hooked, ahead_s: int, *, final: bool
 ) -> None:
@@ -171,6 +184,14 @@ async def test_the_receiver_says_how_long_to_leave_it_alone(
     assert wish.value.after_s == wait_s
 
 
+async def test_a_date_of_another_zone_is_read_as_such(hooked: Hooked) -> None:
+    there = (hooked.now + timedelta(seconds=90)).astimezone(timezone(timedelta(hours=2)))
+    hooked.server.answers = [Answer(503, {"retry-after": format_datetime(there)})]
+    with pytest.raises(RetryLater) as wish:
+        await hooked.sink.deliver(on_its_way())
+    assert wish.value.after_s == 90.0
+
+
 async def test_a_date_without_a_zone_is_read_in_utc_wherever_the_worker_runs(
     hooked: Hooked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,7 +220,7 @@ async def test_a_wait_that_says_nothing_leaves_it_to_the_usual_one(hooked: Hooke
 
 
 async def test_a_connection_is_used_again_whatever_the_answer_was(hooked: Hooked) -> None:
-    hooked.server.answers = [Answer(200, body=b"thank you"), Answer(503, body=b"x" * 9_999)]
+    hooked.server.answers = [Answer(200, body=b"thank you"), Answer(503, body=b"x" * ANSWER_BYTES_MAX)]
     await hooked.sink.deliver(on_its_way())
     with pytest.raises(NotAcceptedError):
         await hooked.sink.deliver(on_its_way())
@@ -258,13 +279,39 @@ async def test_what_does_not_answer_as_http_is_told_without_the_address(answer: 
         writer.close()
 
     async with await asyncio.start_server(respond, "127.0.0.1", 0) as server:
-        url = f"http://name:sesame@127.0.0.1:{server.sockets[0].getsockname()[1]}/sesame?key=sesame"
-        sink = WebhookSink(WebhookSettings(url, (read_secret(SECRET),), 20.0, 20.0, 1))
-        await sink.open()
-        with pytest.raises(NotAcceptedError, match="is not HTTP: ") as caught:
-            await sink.deliver(on_its_way())
-        await sink.close()
-    assert "sesame" not in str(caught.value)
+        failure = await failure_at(f"http://name:sesame@127.0.0.1:{port_of(server)}/sesame?key=sesame")
+    assert isinstance(failure, NotAcceptedError)
+    assert "is not HTTP: " in str(failure)
+    assert "sesame" not in str(failure)
+
+
+async def test_one_with_whom_no_connection_is_made_is_told_without_the_address() -> None:
+    """It says nothing where it should begin to encrypt."""
+    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as server:
+        failure = await failure_at(f"https://name:sesame@127.0.0.1:{port_of(server)}/sesame?key=sesame", 0.1)
+    assert isinstance(failure, TimeoutError)
+    assert str(failure) == "no connection to the receiver in time"
+
+
+async def test_an_address_that_leads_nowhere_is_not_told() -> None:
+    failure = await failure_at("https://hooks\\example/sesame?key=sesame")
+    assert isinstance(failure, NotAcceptedError)
+    assert "sesame" not in str(failure)
+
+
+async def failure_at(url: str, connect_timeout_s: float = 20.0) -> BaseException:
+    """What is said of an event that does not arrive there."""
+    sink = WebhookSink(WebhookSettings(url, (read_secret(SECRET),), 20.0, connect_timeout_s, 1))
+    await sink.open()
+    (failure,) = await asyncio.gather(sink.deliver(on_its_way()), return_exceptions=True)
+    await sink.close()
+    assert failure is not None, "it arrived"
+    return failure
+
+
+def port_of(server: asyncio.Server) -> int:
+    port: int = server.sockets[0].getsockname()[1]
+    return port
 
 
 async def test_a_cookie_is_not_sent_back(hooked: Hooked) -> None:

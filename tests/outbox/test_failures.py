@@ -1,12 +1,13 @@
 """What becomes of events that cannot be delivered: tried again, given up, and never silently lost or overtaken."""
 
 import asyncio
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
-from server.outbox.delivery import DeadPolicy
-from server.outbox.events import LAST_POSITION, OutboxEvent, Place, Run
+from server.outbox.delivery import ERROR_LENGTH_MAX, DeadPolicy
+from server.outbox.events import LAST_POSITION, OutboxEvent, Outcome, Place, Run
 from server.outbox.ports import RetryLater, Undeliverable
 from tests.builders.events import on_its_way
 from tests.support.database import rows
@@ -48,12 +49,12 @@ async def test_an_error_that_the_database_cannot_hold_as_it_is_keeps_nobodys_out
 ) -> None:
     """NUL and half of a surrogate pair are text to Python, and none to PostgreSQL."""
     await put_events(database_url, restaurants=2, versions=2)
-    handler = Failing(2, ValueError("a\0b\ud800"))
+    handler = Failing(2, ValueError("a\0b\ud800" + "c" * 1_000))
     async with relay_on(database_url, delivery(handler, attempts_max=1)) as relay:
         assert await relay.run_once() == 4
     assert await statuses(database_url) == ["done", "dead"] * 2
     kept = await rows(database_url, "SELECT DISTINCT last_error FROM capacity_outbox WHERE status = 'dead'")
-    assert kept == [{"last_error": "ValueError: a?b?"}]
+    assert kept == [{"last_error": "ValueError: a?b?".ljust(ERROR_LENGTH_MAX, "c")}]
 
 
 async def test_the_wait_before_the_next_attempt_holds_for_the_restaurant_alone(database_url: str) -> None:
@@ -166,6 +167,36 @@ async def test_an_attempt_counts_unless_the_receiver_asked_for_time(asked_s: flo
     run = Run(event.restaurant_id, 1, Place(0, 0), Place(1, 1), 0, (event,))
     settlement = await delivery(Failing(1, RetryLater("busy", asked_s)))(run)
     assert [answer.attempts for answer in settlement.answers] == [attempts]
+
+
+async def test_what_is_delivered_before_a_failure_stays_delivered_and_what_comes_after_it_is_not_tried() -> (
+    None
+):
+    events = tuple(on_its_way(floor_version=version) for version in (1, 2, 3))
+    run = Run(events[0].restaurant_id, 1, Place(0, 0), Place(3, 1), 0, events)
+    settlement = await delivery(Failing(2, OSError("away")))(run)
+    assert [answer.outcome for answer in settlement.answers] == [Outcome.DONE, Outcome.PENDING]
+    assert settlement.settled == events[0].place
+
+
+async def test_workers_that_ended_count_for_the_first_event_alone() -> None:
+    events = tuple(on_its_way(floor_version=version) for version in (1, 2))
+    run = Run(events[0].restaurant_id, 1, Place(0, 0), Place(2, 1), 2, events)
+    settlement = await delivery(Received(), attempts_max=3)(run)
+    assert [answer.attempts for answer in settlement.answers] == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("failures", "outcome", "error"), [(0, Outcome.DONE, None), (1, Outcome.DEAD, "OSError: away")]
+)
+async def test_an_event_that_was_tried_more_often_than_is_allowed_by_now_is_tried_once_more(
+    failures: int, outcome: Outcome, error: str | None
+) -> None:
+    """Whoever lowers the setting does not have events given up that nothing is wrong with."""
+    event = replace(on_its_way(floor_version=1), attempt_count=7)
+    run = Run(event.restaurant_id, 1, Place(0, 0), Place(1, 1), 0, (event,))
+    settlement = await delivery(Failing(1, OSError("away"), failures), attempts_max=3)(run)
+    assert [(answer.outcome, answer.error) for answer in settlement.answers] == [(outcome, error)]
 
 
 async def test_a_run_in_which_nothing_waits_counts_as_delivered_to_its_end() -> None:

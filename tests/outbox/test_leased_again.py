@@ -78,6 +78,20 @@ async def test_events_are_not_given_up_because_what_became_of_them_could_not_be_
     assert await statuses(database_url) == ["done", "done"]
 
 
+async def test_what_was_delivered_under_a_lease_that_was_lost_counts_as_unsettled(database_url: str) -> None:
+    await put_events(database_url, versions=2)
+    async with queue_on(database_url, lease_s=0.0) as slow, queue_on(database_url) as quick:
+        await slow.adopt()
+
+        async def handler(_: OutboxEvent) -> None:
+            await quick.claim(1, 1)
+
+        relay = Relay(slow, delivery(handler), RelaySettings(8, 10, 0.02, 30.0))
+        assert await relay.run_once() == 2
+    assert relay.deliveries == {"unsettled": 2}
+    assert await statuses(database_url) == ["pending", "pending"]
+
+
 async def test_what_became_of_a_run_is_noted_of_its_own_stream_under_its_own_lease(database_url: str) -> None:
     """Two streams whose workers never answered go on with one event after the other, and then end."""
     await put_events(database_url, restaurants=2, versions=3)
@@ -92,7 +106,9 @@ async def test_what_became_of_a_run_is_noted_of_its_own_stream_under_its_own_lea
             assert [len(run.events) for run in runs] == [events] * 2
             answers = [answered(run, Outcome.DONE) for run in runs]
             assert await other.settle(answers) == frozenset()
-            assert await queue.settle(answers) == {run.lease for run in runs}
+            together = [answers] if left < 2 else [answers[:1], answers[1:]]
+            held = [await queue.settle(each) for each in together]
+            assert frozenset().union(*held) == {run.lease for run in runs}
             assert await rows(database_url, careful) == [{"careful": left}] * 2
         assert await queue.claim(2, 3) == ()
         before = [replace(each, run=replace(each.run, lease_number=1)) for each in answers]
@@ -110,6 +126,23 @@ async def test_of_two_leases_only_the_present_one_is_extended(database_url: str)
         assert await queue.extend([late]) == frozenset()
         assert await queue.extend([late, run]) == {run.lease}
         assert await queue.extend([late]) == frozenset()
+
+
+async def test_of_several_leases_those_that_are_named_are_extended_and_given_back(database_url: str) -> None:
+    """Though all of them have the same number."""
+    await put_events(database_url, restaurants=3)
+    nearly_over = "UPDATE outbox_streams SET leased_until = now() + interval '1 minute' RETURNING 1"
+    extended = "SELECT restaurant_id FROM outbox_streams WHERE leased_until > now() + interval '2 minutes'"
+    async with queue_on(database_url, lease_s=600.0) as queue, queue_on(database_url) as other:
+        await queue.adopt()
+        (theirs,) = await other.claim(1, 1)
+        one, another = await queue.claim(2, 1)
+        await rows(database_url, nearly_over)
+        assert await queue.extend([one]) == {one.lease}
+        assert await rows(database_url, extended) == [{"restaurant_id": one.restaurant_id}]
+        assert await queue.give_back([one]) == {one.lease}
+        assert await queue.extend([another]) == {another.lease}
+        assert await other.extend([theirs]) == {theirs.lease}
 
 
 async def test_a_lease_that_was_taken_away_is_over_before_anybody_has_it_again(database_url: str) -> None:

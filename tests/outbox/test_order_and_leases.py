@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from server.outbox import relay as relay_module
 from server.outbox.events import Answer, Lease, OutboxEvent, Outcome, Run, Settlement
 from server.outbox.relay import Relay, RelaySettings
 from server.persistence.outbox import SqlEventQueue
@@ -47,9 +48,10 @@ async def test_while_events_are_settled_as_many_restaurants_again_are_delivered_
     """However seldom the relay looks for itself."""
     await put_events(database_url, restaurants=6)
     received, may_settle = Received(), asyncio.Event()
-    settle = SqlEventQueue.settle
+    settle, together = SqlEventQueue.settle, list[int]()
 
     async def settle_later(queue: SqlEventQueue, settlements: Sequence[Settlement]) -> frozenset[Lease]:
+        together.append(len(settlements))
         await may_settle.wait()
         return await settle(queue, settlements)
 
@@ -66,6 +68,7 @@ async def test_while_events_are_settled_as_many_restaurants_again_are_delivered_
         async with asyncio.timeout(30):
             await received.until(6)
     assert set(await statuses(database_url)) == {"done"}
+    assert max(together) > 1, "what waited to be settled was settled at once"
 
 
 async def test_what_is_committed_later_is_delivered_later_without_being_woken(database_url: str) -> None:
@@ -81,6 +84,7 @@ async def test_what_is_committed_later_is_delivered_later_without_being_woken(da
 
 
 async def test_a_new_restaurant_is_taken_up_by_a_relay_that_is_woken_all_the_time(database_url: str) -> None:
+    await put_events(database_url)
     received = Received()
     async with relay_on(database_url, delivery(received), poll_s=1.0) as relay:
 
@@ -91,10 +95,11 @@ async def test_a_new_restaurant_is_taken_up_by_a_relay_that_is_woken_all_the_tim
 
         changes = asyncio.create_task(change_elsewhere())
         await relay.start()
-        await put_events(database_url, versions=2)
         try:
             async with asyncio.timeout(30):
-                await received.until(2)
+                await received.until(1)
+                await put_events(database_url, versions=2)
+                await received.until(3)
         finally:
             changes.cancel()
 
@@ -123,6 +128,30 @@ async def test_where_nothing_waits_the_relay_asks_once_and_again_when_it_is_woke
         assert (queue.adopted, queue.claimed) == (1, times)
         relay.wake()
     await relay.stop()
+    assert all(pulse.beats(failures_max=1) for pulse in relay.pulses), "nothing has ended by itself"
+
+
+async def test_a_relay_is_stopped_while_nobody_says_what_it_has_leased(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay_module, "CLAIM_S", 0.01)
+    asked, given_up = asyncio.Event(), asyncio.Event()
+
+    class Silent(Empty):
+        async def claim(self, runs_max: int, events_max: int) -> tuple[Run, ...]:
+            asked.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                given_up.set()
+            return ()
+
+    relay = Relay(Silent(), delivery(Received()), RelaySettings(8, 10, 3_600.0, 3_600.0))
+    await relay.start()
+    async with asyncio.timeout(30):
+        await asked.wait()
+        await relay.stop()
+        await given_up.wait()
 
 
 async def test_a_leased_restaurant_is_nobody_elses(database_url: str) -> None:

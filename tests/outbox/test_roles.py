@@ -36,6 +36,16 @@ async def test_one_session_leads_in_a_role_until_it_ends(database_url: str) -> N
         assert not await first.lead(UPKEEP)
 
 
+async def test_what_a_worker_commits_itself_does_not_wait_for_the_disk(database_url: str) -> None:
+    asked = (
+        "SELECT $1::text AS token, $2::integer AS worker_id, current_setting('synchronous_commit') AS waits"
+    )
+    session = WorkerSession(PoolSettings(database_url), 30.0)
+    (row,) = await session.fetch_as_worker(asked, "a token")
+    await session.close()
+    assert row["waits"] == "off"
+
+
 async def test_a_session_ends_without_an_error_while_the_database_says_nothing(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,5 +70,5 @@ async def test_a_worker_clears_away_and_checks_nothing_while_another_one_leads(d
         services = await closing.enter_async_context(cleaners(database_url))
         nowhere = "postgresql://127.0.0.1:1/nothing"
         for service in (*services, _invariant_check(load_settings(), nowhere, follower, Seen())):
-            await service.run_once()
+            assert not await service.run_once(), "it comes again when it is its turn"
     assert await statuses(database_url) == ["done"]

@@ -20,6 +20,7 @@ SETTLED = (
     "UPDATE outbox_streams SET settled_version = 2, settled_position = 2147483647 WHERE restaurant_id = $1"
 )
 FIRST_SETTLED = "UPDATE outbox_streams SET settled_version = 1, settled_position = 1 WHERE restaurant_id = $1"
+SECOND_SETTLED = FIRST_SETTLED.replace("settled_version = 1", "settled_version = 2")
 REDRIVEN = (
     "UPDATE capacity_outbox SET redriven_at = now(), status = 'pending'"
     " WHERE restaurant_id = $1 AND floor_version = 1"
@@ -124,6 +125,22 @@ async def test_what_waits_is_counted_and_leased_as_far_as_its_time_has_come(data
         assert (leased, run.orphanings if run else 0) == (case.leased, case.orphanings), name
 
 
+async def test_events_of_the_same_instant_are_counted_and_listed_one_by_one(database_url: str) -> None:
+    (restaurant_id,) = await put_events(database_url, versions=5)
+    queries, listed, after = load_queries("outbox"), list[UUID](), (None, None)
+    async with connected(database_url) as database:
+        tenant_id = await database.fetchval("SELECT tenant_id FROM tenants")
+        (found,) = await database.fetch(queries["outbox_stats"], tenant_id, restaurant_id)
+        while page := await database.fetch(
+            queries["outbox_page"], tenant_id, restaurant_id, None, None, None, *after, 2
+        ):
+            listed += [event["id"] for event in page]
+            after = page[-1]["created_at"], page[-1]["id"]
+    assert found["pending"] == 5
+    assert listed == sorted(set(listed))
+    assert len(listed) == 5
+
+
 async def test_the_longest_unserved_that_nobody_has_are_leased_first_and_no_more_than_asked_for(
     database_url: str,
 ) -> None:
@@ -143,6 +160,44 @@ async def test_the_longest_unserved_that_nobody_has_are_leased_first_and_no_more
             )
             leased = [[run.restaurant_id for run in await queue.claim(1, 1)] for _ in restaurants]
     assert leased == [[restaurant_id] for restaurant_id in reversed(restaurants)]
+
+
+async def test_events_are_leased_in_their_order_wherever_the_database_finds_them(database_url: str) -> None:
+    """Here it looks through the table, in which the last ones come first."""
+    settled, unsettled = await put_events(database_url, restaurants=2, versions=3)
+    async with connected(database_url) as database:
+        await database.execute(MADE)
+        for place in (THIRD, SECOND, FIRST):
+            await database.execute(
+                "UPDATE capacity_outbox SET redriven_at = now() WHERE (floor_version, position) = ($1, $2)",
+                *place,
+            )
+        await database.execute(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET enable_indexscan = off', current_database());"
+            " EXECUTE format('ALTER DATABASE %I SET enable_bitmapscan = off', current_database()); END $$"
+        )
+    async with queue_on(database_url) as queue:
+        await queue.adopt()
+        await rows(database_url, SETTLED + " RETURNING 1", settled)
+        runs = {run.restaurant_id: run.events for run in await queue.claim(2, 2)}
+    expected = [FIRST, SECOND]
+    assert {each: [event.place for event in runs[each]] for each in (settled, unsettled)} == {
+        settled: expected,
+        unsettled: expected,
+    }
+
+
+async def test_one_whose_lease_ran_out_is_leased_again_after_those_that_wait_for_longer(
+    database_url: str,
+) -> None:
+    await put_events(database_url, restaurants=2)
+    earlier = "UPDATE outbox_streams SET next_attempt_at = now() - random() * interval '1 hour' RETURNING 1"
+    async with queue_on(database_url, lease_s=0.0) as queue:
+        await queue.adopt()
+        await rows(database_url, earlier)
+        one, other, *again = [(await queue.claim(1, 1))[0].restaurant_id for _ in range(4)]
+    assert one != other
+    assert again == [one, other]
 
 
 async def test_the_lag_is_the_time_of_the_event_that_waits_longest(database_url: str) -> None:
@@ -167,6 +222,9 @@ async def test_the_lag_is_the_time_of_the_event_that_waits_longest(database_url:
         assert await lag_h(DELIVERED + " AND floor_version = 1") == 6
         assert await lag_h(redriven("floor_version = 1", 3)) == 6
         assert await lag_h(FIRST_SETTLED, DELIVERED + " AND floor_version = 1") == 6
+        assert await lag_h(SECOND_SETTLED, DELIVERED + " AND position = 1") == 5, (
+            "the rest of the last change"
+        )
         assert await lag_h(SETTLED, DELIVERED) == 1
         assert await lag_h(SETTLED, DELIVERED, redriven("floor_version = 1", 2), restaurant_id=second_id) == 2
         assert await lag_h(redriven("floor_version = 1", 3), redriven("position = 2", 4)) == 4

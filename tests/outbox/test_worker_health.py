@@ -1,6 +1,7 @@
 """What a real worker says about its services, and what it measures, with the database there, away, and silent."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import pytest
@@ -12,7 +13,7 @@ from server import worker
 from server.bootstrap import StartError, working
 from server.config import Settings, load_settings
 from server.errors import ServiceError
-from server.outbox.events import OutboxEvent, Run
+from server.outbox.events import Lease, OutboxEvent, Place, Run, Settlement
 from server.outbox.ports import Undeliverable
 from server.outbox.relay import Relay, RelaySettings
 from server.persistence.outbox import SqlEventQueue
@@ -20,6 +21,7 @@ from server.persistence.pool import PoolSettings
 from server.persistence.session import WorkerSession
 from server.rpc.health import HealthAnswer, ask_health
 from server.worker import Seen, _invariant_check, _lag, _measure
+from tests.builders.events import on_its_way
 from tests.builders.world import small_world
 from tests.conftest import Served
 from tests.support.database import connected, expire, rows
@@ -145,6 +147,68 @@ async def test_a_relay_that_leases_nothing_does_not_serve_whatever_else_it_is_to
     assert beating == {"relay_adopt", "relay_settle", "relay_extend"}
 
 
+class Forgetful(Refusing):
+    """Leases one restaurant, and knows nothing of it any more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        event = on_its_way()
+        self._waiting: tuple[Run, ...] = (Run(event.restaurant_id, 1, Place(0, 0), event.place, 0, (event,)),)
+
+    async def claim(self, runs_max: int, events_max: int) -> tuple[Run, ...]:
+        runs, self._waiting = self._waiting, ()
+        return runs
+
+    async def _fenced(self, query: str, runs: Sequence[Run]) -> frozenset[Lease]:
+        self.refused.release()
+        raise ConnectionError("never heard of it")
+
+    async def settle(self, settlements: Sequence[Settlement]) -> frozenset[Lease]:
+        raise ConnectionError("never heard of it")
+
+
+async def test_a_relay_that_keeps_no_lease_and_settles_nothing_does_not_serve_either() -> None:
+    held = asyncio.Event()
+
+    async def handler(_: OutboxEvent) -> None:
+        await held.wait()
+
+    queue = Forgetful()
+    relay = Relay(queue, delivery(handler), RelaySettings(8, 10, 3_600.0, 0.03))
+    adopting, leasing, settling, extending = relay.pulses
+    await relay.start()
+    async with asyncio.timeout(PATIENCE_S):
+        # Each time it asks twice.
+        for _ in range(3):
+            await queue.refused.acquire()
+        assert not extending.beats(failures_max=1)
+        held.set()
+        while settling.beats(failures_max=1):  # noqa: ASYNC110 - a pulse tells nobody
+            await asyncio.sleep(0.01)
+    await relay.stop()
+    assert adopting.beats(failures_max=1)
+    assert leasing.beats(failures_max=1)
+
+
+class Fault(BaseException):
+    """Nothing that a relay counts on."""
+
+
+class Broken(Refusing):
+    async def adopt(self) -> None:
+        raise Fault
+
+
+async def test_a_relay_of_which_a_part_has_ended_does_not_serve_and_can_be_stopped() -> None:
+    relay = Relay(Broken(), delivery(refuse), RelaySettings(8, 10, 0.001, 30.0))
+    await relay.start()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    beating = {pulse.service for pulse in relay.pulses if pulse.beats(failures_max=3)}
+    await relay.stop()
+    assert beating == {"relay_adopt", "relay_settle", "relay_extend"}
+
+
 async def test_a_look_at_all_data_that_finds_no_database_has_failed_and_is_no_bug(database_url: str) -> None:
     session = WorkerSession(PoolSettings(database_url), 5.0)
     try:
@@ -261,6 +325,7 @@ async def test_the_lag_is_the_age_of_the_oldest_event_that_is_to_be_delivered(da
     restaurants = await put_events(database_url, restaurants=2, versions=3)
     async with queue_on(database_url) as queue:
         assert await queue.lag_s() < 3_600
+        assert not await _lag(load_settings(), queue, Seen()).run_once(), "once is enough for now"
         async with connected(database_url) as connection:
             await connection.execute(
                 "UPDATE capacity_outbox SET created_at = created_at - interval '1 hour' * floor_version"

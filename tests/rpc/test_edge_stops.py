@@ -1,6 +1,8 @@
 """How a server stops: what runs is finished, what is new is refused, and nothing is left behind."""
 
 import asyncio
+import gc
+import sys
 
 import grpc
 import grpc.aio
@@ -120,9 +122,31 @@ async def test_a_watcher_who_reads_nothing_holds_up_nobody(path: str, asked: Mes
             await here.server.stop(Grace(0.1))
 
 
-async def stopped_while_watched() -> None:
+def health_server() -> HealthServer:
     pulses = [Pulse("rounds", round_s_max=60.0)]
-    server = HealthServer(HealthSettings("127.0.0.1", 0, failures_max=1, look_s=3_600.0), pulses)
+    return HealthServer(HealthSettings("127.0.0.1", 0, failures_max=1, look_s=3_600.0), pulses)
+
+
+def test_a_server_that_is_stopped_while_it_starts_leaves_nothing_to_complain_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    complaints: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+
+    async def interrupted() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told))
+        starting = asyncio.create_task(health_server().start())
+        await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.wait({starting})
+
+    asyncio.run(interrupted())
+    gc.collect()
+    assert complaints == []
+
+
+async def stopped_while_watched() -> None:
+    server = health_server()
     await server.start()
     async with grpc.aio.insecure_channel(server.address) as channel:
         watching: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(WATCH)

@@ -28,6 +28,11 @@ class Gate:
         self.entered = 0
         self.swallowed = asyncio.Event()
 
+    @property
+    def connections(self) -> int:
+        """How many there are right now."""
+        return len(self._ways)
+
     async def open(self) -> None:
         """Leads to the receiver; after it was shut, at the same address as before."""
         self._server = await asyncio.start_server(self._enter, "127.0.0.1", self.port)
@@ -37,6 +42,10 @@ class Gate:
         """Cuts every connection and takes no new one."""
         if self._server is not None:
             self._server.close()
+        await self.cut()
+
+    async def cut(self) -> None:
+        """Cuts every connection, and takes new ones."""
         ways = tuple(self._ways)
         for way in ways:
             way.cancel()

@@ -21,8 +21,12 @@ async def test_work_sees_the_call_that_asks_for_it_and_what_it_raises_comes_out(
 async def test_what_is_short_never_waits_for_what_is_long() -> None:
     done = Event()
     long = [asyncio.create_task(aside(done.wait, long=True)) for _ in range(3)]
-    assert await aside(lambda: "short") == "short"
-    done.set()
+    await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(30):
+            assert await aside(lambda: "short") == "short"
+    finally:
+        done.set()
     assert await asyncio.gather(*long) == [True] * 3
 
 

@@ -138,6 +138,7 @@ def test_the_subject_is_what_the_event_is_about() -> None:
     assert subjects["capacity.booking.changed"] == f"bookings/{BOOKING}"
     assert subjects["capacity.block.created"] == f"blocks/{BLOCK}"
     assert subjects["capacity.inventory.changed"] == f"restaurants/{RESTAURANT}"
+    assert subjects["capacity.auto_assign.outcome"] == f"bookings/{BOOKING}"
 
 
 def test_the_same_event_is_the_same_bytes_every_time() -> None:

@@ -109,8 +109,9 @@ async def test_an_event_is_dead_at_once_only_when_no_repeat_would_cure_any_failu
     final = Undeliverable("the receiver answered 400")
     with pytest.raises(Undeliverable, match=r"^a: the receiver answered 400$"):
         await EverySink([Scripted("a", final), Scripted("b")])(on_its_way())
-    with pytest.raises(RetryLater, match=r"^a: the receiver answered 400; b: OSError: away$"):
+    with pytest.raises(RetryLater, match=r"^a: the receiver answered 400; b: OSError: away$") as wish:
         await EverySink([Scripted("a", final), Scripted("b", OSError("away"))])(on_its_way())
+    assert wish.value.after_s == 0.0, "nobody asked for time"
 
 
 async def test_a_delivery_that_is_cut_short_is_cut_short_in_every_sink() -> None:

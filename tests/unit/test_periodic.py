@@ -84,6 +84,8 @@ def test_the_wait_doubles_with_failures_up_to_the_longest() -> None:
     rhythm = Rhythm(10.0, 60.0, lambda: 0.5)
     assert [rhythm.wait_s(failures) for failures in range(5)] == [10.0, 20.0, 40.0, 60.0, 60.0]
     assert Rhythm(10.0, 60.0, lambda: 0.0).wait_s(0) == 9.0
+    patient = Rhythm(1.0, 3_600.0, lambda: 0.5)
+    assert [patient.wait_s(failures) for failures in range(8)] == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 64.0]
 
 
 def test_what_is_done_rarely_is_tried_again_sooner_after_a_failure() -> None:
@@ -111,17 +113,21 @@ async def test_a_service_that_ends_by_itself_does_not_beat_and_one_that_is_stopp
 async def test_a_round_hangs_that_outlasts_both_its_limit_and_the_time_between_two(
     round_s_max: float, every_s: float, *, beats: bool
 ) -> None:
-    begun = asyncio.Event()
+    begun, ended = asyncio.Event(), asyncio.Event()
 
     async def hang() -> int:
         begun.set()
-        return await asyncio.Future()
+        try:
+            return await asyncio.Future()
+        finally:
+            ended.set()
 
     service = Periodic("slow", hang, Rhythm(every_s, every_s, lambda: 0.5), round_s_max=round_s_max)
     await service.start()
     await begun.wait()
     assert service.pulse.beats(1) is beats
     await service.stop()
+    assert ended.is_set(), "whoever stops it waits for the end of its round"
 
 
 async def test_rows_are_counted_and_a_full_round_is_followed_by_the_next_at_once() -> None:

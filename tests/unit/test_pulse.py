@@ -34,6 +34,10 @@ def test_a_round_that_takes_longer_than_it_may_hangs_until_it_ends() -> None:
         assert not pulse.beats(3)
     assert pulse.beats(3)
     assert round(pulse.last_round_s, 3) == 60.1
+    with contextlib.suppress(OSError), pulse.round():
+        clock.now_s += 5.0
+        raise OSError("away")
+    assert round(pulse.last_round_s, 3) == 5.0
 
 
 def test_however_long_lies_between_two_rounds_a_service_beats() -> None:

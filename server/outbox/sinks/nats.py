@@ -36,7 +36,7 @@ class StreamMismatchError(Exception):
 class NatsSettings:
     """`servers` are URLs of one cluster. `replicas` and `max_age_s` are those of a stream that has to be made.
 
-    `timeout_s` bounds making a connection, and waiting for the stream's answer.
+    `timeout_s` bounds making a connection, of which each server has its part, and waiting for the stream's answer.
     """
 
     servers: tuple[str, ...]
@@ -152,6 +152,7 @@ class NatsSink:
                     allow_reconnect=False,
                     max_reconnect_attempts=1,
                     reconnect_time_wait=0,
+                    connect_timeout=self._settings.timeout_s / len(self._settings.servers),  # type: ignore[arg-type]
                     ping_interval=PING_INTERVAL_S,
                 )
                 await self._require_stream(self._stream(client))

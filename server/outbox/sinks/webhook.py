@@ -101,10 +101,14 @@ class WebhookSink:
                     if read > ANSWER_BYTES_MAX:
                         break
                 return answer.status, answer.headers
+        # The text of each of these has the whole address in it, which is a secret.
         except aiohttp.ClientResponseError as problem:
-            # Its own text has the whole address in it, which is a secret.
             said, _, _ = problem.message.partition("\n")
             raise NotAcceptedError(f"the receiver's answer is not HTTP: {said}") from None
+        except aiohttp.ConnectionTimeoutError:
+            raise TimeoutError("no connection to the receiver in time") from None
+        except aiohttp.InvalidURL:
+            raise NotAcceptedError("the address of the receiver cannot be read") from None
 
 
 def _seconds(retry_after: str | None, now_s: float) -> float | None:

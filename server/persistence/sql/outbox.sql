@@ -194,7 +194,7 @@ LEFT JOIN LATERAL (
     SELECT o.created_at AS waits_since
     FROM capacity_outbox AS o
     WHERE
-        r.floor_version > coalesce(s.settled_version, 0)
+        (r.floor_version, 2147483647) > (coalesce(s.settled_version, 0), coalesce(s.settled_position, 0))
         AND o.restaurant_id = r.restaurant_id AND o.status = p.status AND o.redriven_at IS NULL
         AND (o.floor_version, o.position) > (coalesce(s.settled_version, 0), coalesce(s.settled_position, 0))
     ORDER BY o.floor_version, o.position
