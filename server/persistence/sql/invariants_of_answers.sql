@@ -33,6 +33,7 @@ wrong AS (
             n.answer #>> '{hold,restaurant_id}' = h.restaurant_id::text
             AND n.answer #>> '{hold,hold_id}' = h.hold_id::text
             AND n.answer #>> '{hold,booking_id}' = h.booking_id::text
+            AND ($1::uuid [] IS NULL OR h.restaurant_id = any($1))
     LEFT JOIN restaurants AS r ON h.restaurant_id = r.restaurant_id AND n.tenant_id = r.tenant_id
     WHERE
         NOT n.refused
@@ -58,6 +59,7 @@ wrong AS (
             n.answer #>> '{assignment,restaurant_id}' = a.restaurant_id::text
             AND n.answer #>> '{assignment,assignment_id}' = a.assignment_id::text
             AND n.answer #>> '{assignment,booking_id}' = a.booking_id::text
+            AND ($1::uuid [] IS NULL OR a.restaurant_id = any($1))
     LEFT JOIN restaurants AS r ON a.restaurant_id = r.restaurant_id AND n.tenant_id = r.tenant_id
     WHERE
         NOT n.refused
@@ -92,6 +94,7 @@ wrong AS (
     INNER JOIN restaurants AS r ON b.restaurant_id = r.restaurant_id
     WHERE
         NOT n.refused
+        AND ($1::uuid [] IS NULL OR b.restaurant_id = any($1))
         AND n.method IN ('PutBooking', 'TransitionBooking', 'DispatchAutoAssign')
         AND (n.answer -> 'revision' > to_jsonb(b.revision) OR n.tenant_id <> r.tenant_id)
     UNION ALL
@@ -105,6 +108,7 @@ wrong AS (
         ON n.answer ->> 'restaurant_id' = h.restaurant_id::text AND n.answer ->> 'hold_id' = h.hold_id::text
     WHERE
         NOT n.refused
+        AND ($1::uuid [] IS NULL OR h.restaurant_id = any($1))
         AND n.method IN ('ReleaseHold', 'ExtendHold')
         AND CASE n.method
             WHEN 'ReleaseHold' THEN h.state = 'active'
@@ -124,6 +128,7 @@ wrong AS (
         ON n.answer ->> 'restaurant_id' = k.restaurant_id::text AND n.answer ->> 'block_id' = k.block_id::text
     WHERE
         NOT n.refused
+        AND ($1::uuid [] IS NULL OR k.restaurant_id = any($1))
         AND n.method IN ('BlockTables', 'UnblockTables')
         AND (n.answer -> 'table_ids' <> to_jsonb(k.table_ids) OR (n.method = 'UnblockTables' AND NOT k.released))
     UNION ALL
@@ -157,7 +162,7 @@ broken AS MATERIALIZED (
         FROM jsonb_each_text(CASE jsonb_typeof(m.made) WHEN 'object' THEN m.made END) AS e (key, value)
         WHERE e.value ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
     ) AS i
-    WHERE $1::uuid [] IS NULL OR i.restaurant_id = any($1)
+    WHERE $1::uuid [] IS NULL OR m.made ->> 'restaurant_id' = any($1::uuid []::text [])
 )
 
 SELECT
