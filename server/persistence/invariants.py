@@ -10,6 +10,7 @@ from server.persistence.queries import load_queries
 from server.persistence.transactions import one_view
 
 LOOKING = load_queries("invariants")
+ANSWERS = load_queries("invariants_of_answers")
 BOOKINGS = load_queries("invariants_of_bookings")
 CLAIMS = load_queries("invariants_of_claims")
 FLOORS = load_queries("invariants_of_floors")
@@ -28,10 +29,12 @@ INVARIANTS = (
     FLOORS.query("floor_known"),
     FLOORS.query("merges_legal"),
     RECORDS.query("one_event_per_change"),
+    RECORDS.query("no_event_lost"),
     RECORDS.query("changes_audited"),
-    RECORDS.query("ledger_matches_state"),
+    ANSWERS.query("ledger_matches_state"),
     BOOKINGS.query("queued_bookings_have_jobs"),
     BOOKINGS.query("history_complete"),
+    BOOKINGS.query("history_audited"),
     BOOKINGS.query("epochs_in_order"),
 )
 EXAMPLES_MAX = 20
@@ -41,7 +44,9 @@ GLANCED = (
     "status_matches_assignment",
     "assignments_match_claims",
     "confirmed_holds_assigned",
+    "no_event_lost",
     "history_complete",
+    "history_audited",
     "epochs_in_order",
 )
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from server.domain.events import Event, EventType
 from server.errors import Refusal
-from server.orchestrator.changes import AuditEntry, Changes
+from server.orchestrator.changes import Changes
 from server.orchestrator.ports import RecordedRequest
 from server.outbox.encoding import message_name
 from server.outbox.sinks.telemetry import LEFT_OUT
@@ -142,7 +142,7 @@ def _values(written: Sequence[Written]) -> Iterator[object]:
             for position, event in enumerate(one.changes.events, start=1)
         ]
     )
-    yield encode([_audit_document(one, step, entry) for step, one in numbered for entry in one.changes.audit])
+    yield encode([document for step, one in numbered for document in _audit_documents(one, step)])
 
 
 def _numbered(written: Sequence[Written]) -> Iterator[tuple[int, Written]]:
@@ -173,17 +173,21 @@ def _event_document(one: Written, step: int, position: int, event: Event) -> dic
     }
 
 
-def _audit_document(one: Written, step: int, entry: AuditEntry) -> dict[str, object]:
-    return {
-        "restaurant_id": one.restaurant_id,
-        "step": step,
-        "actor": entry.actor,
-        "action": entry.action,
-        "resource": entry.resource,
-        "resource_id": entry.resource_id,
-        "reason": entry.reason,
-        "details": entry.details,
-    }
+def _audit_documents(one: Written, step: int) -> Iterator[dict[str, object]]:
+    """The first entry of a change notes how many events tell of it, so that a lost one can be missed."""
+    noted: Mapping[str, object] = {"events": len(one.changes.events)}
+    for entry in one.changes.audit:
+        yield {
+            "restaurant_id": one.restaurant_id,
+            "step": step,
+            "actor": entry.actor,
+            "action": entry.action,
+            "resource": entry.resource,
+            "resource_id": entry.resource_id,
+            "reason": entry.reason,
+            "details": {**entry.details, **noted},
+        }
+        noted = {}
 
 
 def _columns(table: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:

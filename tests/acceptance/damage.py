@@ -38,6 +38,7 @@ def completed(booking: str) -> tuple[str, ...]:
             f" WHERE booking_id = '{{{booking}}}'"
         ),
         f"UPDATE assignments SET state = 'completed' WHERE booking_id = '{{{booking}}}'",
+        audited(booking, 2),
     )
 
 
@@ -52,6 +53,18 @@ def come(booking: str) -> tuple[str, ...]:
             "UPDATE bookings SET status = 'checked_in', checked_in_at = now(), revision = revision + 1"
             f" WHERE booking_id = '{{{booking}}}'"
         ),
+        audited(booking),
+    )
+
+
+def audited(booking: str, times: int = 1) -> str:
+    """The audit log says that somebody has changed the booking so often."""
+    return (
+        "INSERT INTO audit_log (restaurant_id, tenant_id, floor_version, occurred_at, actor, action, resource,"
+        " resource_id, reason, details)"
+        " SELECT restaurant_id, tenant_id, floor_version, now(), 'x', 'change', 'booking',"
+        f" '{{{booking}}}', '', '{{{{\"request_id\": 1}}}}' FROM restaurants, generate_series(1, {times})"
+        " WHERE restaurant_id = '{restaurant}'"
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tests.acceptance.damage import Damage, completed, one_more, said
+from tests.acceptance.damage import Damage, audited, completed, one_more, said
 from tests.acceptance.damages_of_records import OF_RECORDS
 
 DROP_CONSTRAINT = "ALTER TABLE table_claims DROP CONSTRAINT table_claims_no_overlap"
@@ -75,7 +75,7 @@ DAMAGES: Mapping[str, Damage] = {
     ),
     "a booking with tables is gone": Damage(
         ("DELETE FROM bookings WHERE booking_id = '{seated}'",),
-        {"status_matches_assignment": 1, "changes_audited": 1},
+        {"status_matches_assignment": 1, "changes_audited": 1, "history_complete": 1},
         {"booking_id": "seated", "assignment_id": "assignment"},
     ),
     "a booking names the assignment of another": Damage(
@@ -219,6 +219,7 @@ DAMAGES: Mapping[str, Damage] = {
                 "INSERT INTO booking_history SELECT restaurant_id, booking_id, 2, 'pending', status, 'x', '', now()"
                 " FROM bookings WHERE booking_id = '{waiting}'"
             ),
+            audited("waiting"),
         ),
         {"holds_match_claims": 1},
         {"hold_id": "hold", "booking_id": "waiting", "table_ids": "T4"},
@@ -261,7 +262,7 @@ DAMAGES: Mapping[str, Damage] = {
     ),
     "a block is for one table more": Damage(
         ("UPDATE blocks SET table_ids = ARRAY['{T4}'::uuid, '{T5}'] WHERE block_id = '{block}'",),
-        {"blocks_match_claims": 1},
+        {"blocks_match_claims": 1, "ledger_matches_state": 1},
         {"block_id": "block", "table_ids": "T4 T5"},
     ),
     "a block that is over claims another time": Damage(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from tests.acceptance.damage import Damage, said
+from tests.acceptance.damages_of_told import OF_TOLD
 
 OF_RECORDS: Mapping[str, Damage] = {
     "a table that is held is gone": Damage(
@@ -90,7 +91,10 @@ OF_RECORDS: Mapping[str, Damage] = {
     "an event counts as delivered and waits": Damage(
         (
             "INSERT INTO outbox_streams (restaurant_id, settled_version) VALUES ('{restaurant}', 5)",
-            "UPDATE capacity_outbox SET status = 'done' WHERE restaurant_id = '{restaurant}' AND floor_version < 5",
+            (
+                "UPDATE capacity_outbox SET status = 'done', attempt_count = 1"
+                " WHERE restaurant_id = '{restaurant}' AND floor_version < 5"
+            ),
             "UPDATE outbox_streams SET settled_position = 1 WHERE restaurant_id = '{restaurant}'",
         ),
         {"one_event_per_change": 1},
@@ -111,7 +115,7 @@ OF_RECORDS: Mapping[str, Damage] = {
         (
             "UPDATE audit_log SET floor_version = 1 WHERE floor_version = 2 AND restaurant_id = '{restaurant}'",
         ),
-        {"changes_audited": 1},
+        {"changes_audited": 1, "no_event_lost": 1},
     ),
     "a party that was never seated is gone with all that was its": Damage(
         (
@@ -120,7 +124,7 @@ OF_RECORDS: Mapping[str, Damage] = {
             "DELETE FROM booking_history WHERE booking_id = '{waiting}'",
             "DELETE FROM bookings WHERE booking_id = '{waiting}'",
         ),
-        {"changes_audited": 1, "ledger_matches_state": 1},
+        {"changes_audited": 1, "ledger_matches_state": 1, "history_audited": 1},
         {"booking_id": "waiting"},
     ),
     "a block is gone with its claims": Damage(
@@ -190,7 +194,7 @@ OF_RECORDS: Mapping[str, Damage] = {
     ),
     "history has a gap": Damage(
         ("DELETE FROM booking_history WHERE booking_id = '{seated}' AND revision = 1",),
-        {"history_complete": 1},
+        {"history_complete": 1, "history_audited": 1},
         {"booking_id": "seated"},
     ),
     "a status came from nowhere": Damage(
@@ -213,12 +217,13 @@ OF_RECORDS: Mapping[str, Damage] = {
     ),
     "an assignment is from the future": Damage(
         ("UPDATE assignments SET assignment_epoch = 99 WHERE assignment_id = '{assignment}'",),
-        {"epochs_in_order": 1},
+        {"epochs_in_order": 1, "ledger_matches_state": 1},
         {"booking_id": "seated", "assignment_id": "assignment"},
     ),
     "a hold is from the future": Damage(
         ("UPDATE holds SET assignment_epoch = 99 WHERE hold_id = '{hold}'",),
-        {"epochs_in_order": 1},
+        {"epochs_in_order": 1, "ledger_matches_state": 1},
         {"booking_id": "waiting", "hold_id": "hold"},
     ),
+    **OF_TOLD,
 }

@@ -95,6 +95,7 @@ async def test_confirm_writes_history_audit_and_ledger(place: House, server: Ser
         "request_id": request.request_id,
         "assignment_id": assignment.assignment_id,
         "table_ids": list(assignment.table_ids),
+        "events": 3,
     }
     ledger = await row(
         server.database_url,

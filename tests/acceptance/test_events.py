@@ -190,6 +190,7 @@ async def test_a_replacement_that_meets_a_block_is_told_too(
     assert (str(entry["resource_id"]), entry["reason"]) == (hold.booking_id, "nearer to the door")
     assert json.loads(entry["details"]) == {
         "refused": "TABLE_BLOCKED",
+        "events": 1,
         "table_ids": place.ids(["W2"]),
         "hold_id": hold.hold_id,
     }

@@ -52,7 +52,7 @@ async def grow_old(url: str) -> None:
         for instant in (
             "audit_log SET occurred_at = occurred_at",
             "idempotency_ledger SET expires_at = expires_at",
-            "capacity_outbox SET status = 'done', created_at = created_at",
+            "capacity_outbox SET status = 'done', attempt_count = 1, created_at = created_at",
         ):
             await connection.execute(f"UPDATE {instant} - $1::interval", LONG)
         await connection.execute(

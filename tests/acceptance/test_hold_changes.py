@@ -200,7 +200,11 @@ async def test_replacing_says_why_in_event_and_audit_log(place: House, server: S
     )
     assert json.loads(event["payload"])["metadata"] == {"cause": "replaced"}
     entry = await row(server.database_url, "SELECT details FROM audit_log WHERE action = 'replace'")
-    assert json.loads(entry["details"]) == {"hold_id": new.hold_id, "replaced_hold_id": old.hold_id}
+    assert json.loads(entry["details"]) == {
+        "hold_id": new.hold_id,
+        "replaced_hold_id": old.hold_id,
+        "events": 2,
+    }
 
 
 async def test_each_end_of_a_hold_says_what_brought_it(place: House, server: Served) -> None:

@@ -26,6 +26,7 @@ TENANT = UUID(int=1)
 # $1 restaurants, each with TABLES tables and WINDOWS parties at every table.
 FILL = f"""
     SET session_replication_role = replica;
+    SET timezone = 'UTC';
     CREATE TEMPORARY TABLE party AS
     SELECT
         md5('r' || r)::uuid AS restaurant_id, md5('t' || t || 'r' || r)::uuid AS table_id,
@@ -60,18 +61,24 @@ FILL = f"""
     INSERT INTO table_claims (restaurant_id, table_id, during, kind, assignment_id, booking_id)
     SELECT restaurant_id, table_id, tstzrange(begins, ends), 'assignment', assignment_id, booking_id FROM party;
     INSERT INTO capacity_outbox (restaurant_id, tenant_id, floor_version, position, created_at, updated_at,
-        next_attempt_at, event_type, dedupe_key, booking_id, idempotency_key, payload)
-    SELECT restaurant_id, '{TENANT}', version, 1, now(), now(), now(), 'capacity.assignment.sync', booking_id::text,
-        booking_id, booking_id::text, '{{{{}}}}' FROM party;
+        status, attempt_count, next_attempt_at, event_type, dedupe_key, booking_id, idempotency_key, payload)
+    SELECT restaurant_id, '{TENANT}', version, 1, now(), now(), 'done', 1, now(), 'capacity.assignment.sync',
+        booking_id::text, booking_id, booking_id::text, '{{{{}}}}' FROM party;
+    INSERT INTO outbox_streams (restaurant_id, settled_version, settled_position)
+    SELECT restaurant_id, floor_version, 1 FROM restaurants;
     INSERT INTO audit_log (restaurant_id, tenant_id, floor_version, occurred_at, actor, action, resource, resource_id,
         reason, details)
-    SELECT restaurant_id, '{TENANT}', version, now(), 'bench', 'create', 'booking', booking_id, '', '{{{{}}}}'
-    FROM party;
+    SELECT restaurant_id, '{TENANT}', version, now(), 'bench', action, 'booking', booking_id, '', details::jsonb
+    FROM party
+    CROSS JOIN (VALUES ('create', '{{{{"events": 1}}}}'), ('assign', '{{{{}}}}')) AS entry (action, details);
     INSERT INTO idempotency_ledger (tenant_id, method, request_id, request_hash, field_digests, refused, answer,
         expires_at)
     SELECT '{TENANT}', 'AssignTables', booking_id, '\\x00', '{{{{}}}}', false, jsonb_build_object('assignment',
         jsonb_build_object('restaurant_id', restaurant_id, 'booking_id', booking_id, 'assignment_id', assignment_id,
-            'table_ids', ARRAY[table_id])), now() + interval '7 days' FROM party;
+            'table_ids', ARRAY[table_id], 'assignment_epoch', 1, 'party_size', 2, 'window', jsonb_build_object(
+                'start', to_char(begins, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+                'end', to_char(ends, 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+            ))), now() + interval '7 days' FROM party;
     SET session_replication_role = DEFAULT;
     ANALYZE;
 """

@@ -93,7 +93,7 @@ READ_ON_THE_SPOT: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("telemetry", "delete_older"): ("deleted",),
     ("invariants", "begin_looking"): (
         *("statement_timeout", "work_mem", "jit", "enable_mergejoin", "enable_nestloop"),
-        *("parallel_tuple_cost", "now"),
+        *("parallel_tuple_cost", "timezone", "datestyle", "now"),
     ),
     ("invariants", "restaurants_of"): ("restaurant_id",),
     ("ledger", "open_request"): ("statement_timeout", "lock_timeout", "claimed"),

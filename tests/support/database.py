@@ -93,6 +93,17 @@ async def age(url: str, hold_id: str, seconds: int) -> None:
         )
 
 
+_ANSWERED_EARLIER = """
+    UPDATE idempotency_ledger SET answer = jsonb_set(answer, '{{{made},window}}', (
+        SELECT jsonb_object_agg(
+            w.key, to_jsonb((w.value::timestamptz - $1::interval) AT TIME ZONE 'UTC') #>> '{{}}' || 'Z'
+        )
+        FROM jsonb_each_text(answer #> '{{{made},window}}') AS w
+    ))
+    WHERE answer #> '{{{made},window}}' IS NOT NULL
+"""
+
+
 async def turn_back(url: str, by: timedelta) -> None:
     """Makes everything that was booked, held, assigned and blocked lie so much earlier. A hold expires when it did."""
     spans = {
@@ -109,6 +120,8 @@ async def turn_back(url: str, by: timedelta) -> None:
             "UPDATE table_claims SET during = tstzrange(lower(during) - $1::interval, upper(during) - $1::interval)",
             by,
         )
+        for made in ("hold", "assignment"):
+            await connection.execute(_ANSWERED_EARLIER.format(made=made), by)
     forget_diaries()
 
 

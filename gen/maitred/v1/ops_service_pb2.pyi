@@ -648,7 +648,9 @@ class AuditEntry(_message.Message):
 
     @_builtins.property
     def details(self) -> _struct_pb2.Struct:
-        """Ids and numbers that belong to the action, for example the hold's."""
+        """Ids and numbers that belong to the action, for example the hold's. The first entry of a change has `events`: how many
+        events told of the change.
+        """
 
     def __init__(
         self,

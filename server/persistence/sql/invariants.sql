@@ -2,7 +2,7 @@
 -- Sets the look's time limit in milliseconds, 0 for none, and reads the clock. A check reads many rows and returns few:
 -- it sorts and hashes in more memory than a call gets, compiles nothing, splits its work among the parallel workers that
 -- PostgreSQL may start, and does not walk two indexes side by side, which touches every row of both tables at random.
--- Neither does it look row after row up in an index, unless only some restaurants are looked at.
+-- Neither does it look row after row up in an index, unless only some restaurants are looked at. Instants as text are UTC.
 SELECT
     set_config('statement_timeout', $1::text, true) AS statement_timeout,
     set_config('work_mem', '128MB', true) AS work_mem,
@@ -10,6 +10,8 @@ SELECT
     set_config('enable_mergejoin', 'off', true) AS enable_mergejoin,
     set_config('enable_nestloop', CASE WHEN $2::boolean THEN 'off' ELSE 'on' END, true) AS enable_nestloop,
     set_config('parallel_tuple_cost', '0', true) AS parallel_tuple_cost,
+    set_config('timezone', 'UTC', true) AS timezone,
+    set_config('datestyle', 'ISO', true) AS datestyle,
     clock_timestamp() AS now;
 
 -- name: restaurants_of
@@ -23,8 +25,9 @@ WHERE r.tenant_id = $1 AND ($2::uuid IS NULL OR r.restaurant_id = $2);
 -- row by row. The others are right as a whole: what one table says adds up to what the other says. Rows are added up
 -- by 64-bit hashes, which do not come to the same for different rows, but for one chance in 2^64.
 -- Of a booking's history each change adds its own revision and status and takes away those before it, so that what is
--- left is the last one; steps that no booking takes are counted. Of completed assignments only those that still claim
--- something have to claim everything.
+-- left is the last one; steps that no booking takes are counted. Who did it and why is also in the entry that names its
+-- request, but orders and a batch's decisions change nothing. By how many events a change was told is added up times its
+-- version. Of completed assignments only those that still claim something have to claim everything.
 WITH claiming AS (
     SELECT
         c.restaurant_id,
@@ -77,6 +80,8 @@ parts AS (
         0::bigint AS holds,
         0::bigint AS assignments,
         0::bigint AS claims,
+        0::bigint AS events,
+        0::bigint AS audit_entries,
         sum(
             uuid_hash_extended(
                 coalesce(b.assignment_id, b.booking_id),
@@ -91,6 +96,8 @@ parts AS (
         0::numeric AS claimed,
         sum(hashtextextended(b.status, uuid_hash_extended(b.booking_id, b.revision)))
         - sum(hashtextextended('', uuid_hash_extended(b.booking_id, 0))) AS changed,
+        0::numeric AS audited,
+        0::numeric AS told,
         0::numeric AS confirmed,
         0::bigint AS impossible,
         min(b.assignment_epoch) AS least_epoch,
@@ -105,10 +112,14 @@ parts AS (
         0 AS holds,
         0 AS assignments,
         0 AS claims,
+        0 AS events,
+        0 AS audit_entries,
         0 AS standing,
         0 AS claimed,
         sum(hashtextextended(coalesce(h.from_status, ''), uuid_hash_extended(h.booking_id, h.revision - 1)))
         - sum(hashtextextended(h.to_status, uuid_hash_extended(h.booking_id, h.revision))) AS changed,
+        sum(hashtextextended(h.reason, hashtextextended(h.actor, uuid_hash_extended(h.booking_id, 0)))) AS audited,
+        0 AS told,
         0 AS confirmed,
         count(*) FILTER (
             WHERE CASE h.to_status
@@ -133,9 +144,13 @@ parts AS (
         count(*) AS holds,
         0 AS assignments,
         0 AS claims,
+        0 AS events,
+        0 AS audit_entries,
         0 AS standing,
         0 AS claimed,
         0 AS changed,
+        0 AS audited,
+        0 AS told,
         sum(uuid_hash_extended(h.hold_id, uuid_hash_extended(h.booking_id, 0))) FILTER (WHERE h.state = 'confirmed')
         AS confirmed,
         0 AS impossible,
@@ -151,6 +166,8 @@ parts AS (
         0 AS holds,
         count(*) AS assignments,
         0 AS claims,
+        0 AS events,
+        0 AS audit_entries,
         -sum(
             uuid_hash_extended(
                 a.assignment_id, uuid_hash_extended(a.booking_id, CASE a.state WHEN 'active' THEN 1 ELSE 2 END)
@@ -158,6 +175,8 @@ parts AS (
         ) FILTER (WHERE a.state IN ('active', 'completed')) AS standing,
         0 AS claimed,
         0 AS changed,
+        0 AS audited,
+        0 AS told,
         -sum(uuid_hash_extended(a.hold_id, uuid_hash_extended(a.booking_id, 0))) AS confirmed,
         0 AS impossible,
         NULL AS least_epoch,
@@ -172,16 +191,71 @@ parts AS (
         0 AS holds,
         0 AS assignments,
         count(*) FILTER (WHERE g.there) AS claims,
+        0 AS events,
+        0 AS audit_entries,
         0 AS standing,
         coalesce(sum(g.hash) FILTER (WHERE g.there), 0) - coalesce(sum(g.hash) FILTER (WHERE NOT g.there), 0)
         AS claimed,
         0 AS changed,
+        0 AS audited,
+        0 AS told,
         0 AS confirmed,
         0 AS impossible,
         NULL AS least_epoch,
         NULL AS last_epoch
     FROM hashed AS g
     GROUP BY g.restaurant_id
+    UNION ALL
+    SELECT
+        l.restaurant_id,
+        0 AS bookings,
+        0 AS holds,
+        0 AS assignments,
+        0 AS claims,
+        0 AS events,
+        count(*) AS audit_entries,
+        0 AS standing,
+        0 AS claimed,
+        0 AS changed,
+        -sum(hashtextextended(l.reason, hashtextextended(l.actor, uuid_hash_extended(l.resource_id, 0)))) FILTER (
+            WHERE
+            l.resource = 'booking' AND l.details ? 'request_id' AND l.action NOT IN ('queue', 'auto_assign_decision')
+        ) AS audited,
+        -sum(
+            CASE jsonb_typeof(l.details -> 'events') WHEN 'number' THEN l.floor_version * (l.details -> 'events')::numeric END
+        ) FILTER (WHERE l.floor_version > greatest(s.compacted_version, m.audit_version, 0)) AS told,
+        0 AS confirmed,
+        0 AS impossible,
+        NULL AS least_epoch,
+        NULL AS last_epoch
+    FROM audit_log AS l
+    LEFT JOIN outbox_streams AS s ON l.restaurant_id = s.restaurant_id
+    LEFT JOIN history_cleared AS m ON l.restaurant_id = m.restaurant_id
+    WHERE $1::uuid [] IS NULL OR l.restaurant_id = any($1)
+    GROUP BY l.restaurant_id
+    UNION ALL
+    SELECT
+        o.restaurant_id,
+        0 AS bookings,
+        0 AS holds,
+        0 AS assignments,
+        0 AS claims,
+        count(*) AS events,
+        0 AS audit_entries,
+        0 AS standing,
+        0 AS claimed,
+        0 AS changed,
+        0 AS audited,
+        sum(o.floor_version) FILTER (WHERE o.floor_version > greatest(s.compacted_version, m.audit_version, 0)) AS told,
+        0 AS confirmed,
+        0 AS impossible,
+        NULL AS least_epoch,
+        NULL AS last_epoch
+    FROM capacity_outbox AS o
+    LEFT JOIN outbox_streams AS s ON o.restaurant_id = s.restaurant_id
+    LEFT JOIN history_cleared AS m ON o.restaurant_id = m.restaurant_id
+    WHERE $1::uuid [] IS NULL OR o.restaurant_id = any($1)
+    GROUP BY o.restaurant_id
 ),
 
 summed AS (
@@ -191,9 +265,13 @@ summed AS (
         sum(p.holds) AS holds,
         sum(p.assignments) AS assignments,
         sum(p.claims) AS claims,
+        sum(p.events) AS events,
+        sum(p.audit_entries) AS audit_entries,
         sum(p.standing) AS standing,
         sum(p.claimed) AS claimed,
         sum(p.changed) AS changed,
+        sum(p.audited) AS audited,
+        sum(p.told) AS told,
         sum(p.confirmed) AS confirmed,
         sum(p.impossible) AS impossible,
         min(p.least_epoch) AS least_epoch,
@@ -209,12 +287,14 @@ SELECT
     coalesce(sum(s.assignments), 0)::bigint AS assignments,
     (SELECT count(*) FROM blocks AS t WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)) AS blocks,
     coalesce(sum(s.claims), 0)::bigint AS claims,
-    (SELECT count(*) FROM capacity_outbox AS t WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)) AS events,
-    (SELECT count(*) FROM audit_log AS t WHERE $1::uuid [] IS NULL OR t.restaurant_id = any($1)) AS audit_entries,
+    coalesce(sum(s.events), 0)::bigint AS events,
+    coalesce(sum(s.audit_entries), 0)::bigint AS audit_entries,
     coalesce(array_agg(s.restaurant_id) FILTER (WHERE s.standing <> 0), '{}') AS status_matches_assignment,
     coalesce(array_agg(s.restaurant_id) FILTER (WHERE s.claimed <> 0), '{}') AS assignments_match_claims,
     coalesce(array_agg(s.restaurant_id) FILTER (WHERE s.confirmed <> 0), '{}') AS confirmed_holds_assigned,
     coalesce(array_agg(s.restaurant_id) FILTER (WHERE s.changed <> 0 OR s.impossible > 0), '{}') AS history_complete,
+    coalesce(array_agg(s.restaurant_id) FILTER (WHERE s.told <> 0), '{}') AS no_event_lost,
+    coalesce(array_agg(s.restaurant_id) FILTER (WHERE s.audited <> 0), '{}') AS history_audited,
     coalesce(array_agg(s.restaurant_id) FILTER (WHERE s.last_epoch > s.least_epoch), '{}') AS epochs_in_order
 FROM summed AS s;
 

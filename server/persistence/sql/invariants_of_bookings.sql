@@ -77,7 +77,6 @@ LIMIT $2;
 
 -- name: confirmed_holds_assigned
 -- A confirmed hold has become an assignment of its booking, and a hold that became one is confirmed.
--- That it is there is not asked: an assignment may outlive its hold.
 WITH broken AS MATERIALIZED (
     SELECT
         h.restaurant_id,
@@ -105,12 +104,14 @@ WITH broken AS MATERIALIZED (
         a.hold_id,
         a.assignment_id,
         a.table_ids,
-        'the assignment came of the hold, which is ' || h.state AS message
+        'the assignment came of the hold, which is ' || coalesce(h.state, 'missing') AS message
     FROM assignments AS a
-    INNER JOIN holds AS h ON a.restaurant_id = h.restaurant_id AND a.hold_id = h.hold_id
+    LEFT JOIN holds AS h
+        ON a.restaurant_id = h.restaurant_id AND a.hold_id = h.hold_id AND ($1::uuid [] IS NULL OR h.restaurant_id = any($1))
     WHERE
-        ($1::uuid [] IS NULL OR (a.restaurant_id = any($1) AND h.restaurant_id = any($1)))
-        AND h.state <> 'confirmed'
+        ($1::uuid [] IS NULL OR a.restaurant_id = any($1))
+        AND a.hold_id IS NOT NULL
+        AND h.state IS DISTINCT FROM 'confirmed'
 )
 
 SELECT
@@ -190,13 +191,21 @@ problems AS (
         END IS NOT TRUE
     UNION ALL
     SELECT
-        b.restaurant_id,
-        b.booking_id,
-        b.revision + 1 AS revision,
-        'the booking is ' || b.status || ' at revision ' || b.revision || ', its history ends with '
+        coalesce(b.restaurant_id, l.restaurant_id) AS restaurant_id,
+        coalesce(b.booking_id, l.booking_id) AS booking_id,
+        coalesce(b.revision, l.revision) + 1 AS revision,
+        'the booking is ' || coalesce(b.status || ' at revision ' || b.revision, 'missing') || ', its history ends with '
         || coalesce(l.to_status || ' at ' || l.revision, 'nothing') AS problem
-    FROM bookings AS b
-    LEFT JOIN (
+    FROM (
+        SELECT
+            o.restaurant_id,
+            o.booking_id,
+            o.status,
+            o.revision
+        FROM bookings AS o
+        WHERE $1::uuid [] IS NULL OR o.restaurant_id = any($1)
+    ) AS b
+    FULL JOIN (
         SELECT DISTINCT ON (h.restaurant_id, h.booking_id)
             h.restaurant_id,
             h.booking_id,
@@ -206,9 +215,7 @@ problems AS (
         WHERE $1::uuid [] IS NULL OR h.restaurant_id = any($1)
         ORDER BY h.restaurant_id, h.booking_id, h.revision DESC
     ) AS l ON b.restaurant_id = l.restaurant_id AND b.booking_id = l.booking_id
-    WHERE
-        ($1::uuid [] IS NULL OR b.restaurant_id = any($1))
-        AND (l.revision, l.to_status) IS DISTINCT FROM (b.revision, b.status)
+    WHERE (l.revision, l.to_status) IS DISTINCT FROM (b.revision, b.status)
 ),
 
 broken AS MATERIALIZED (
@@ -218,6 +225,68 @@ broken AS MATERIALIZED (
         p.problem AS message
     FROM problems AS p
     ORDER BY p.restaurant_id, p.booking_id, p.revision
+)
+
+SELECT
+    count(*) OVER () AS violations,
+    b.restaurant_id,
+    b.booking_id,
+    b.message
+FROM broken AS b
+ORDER BY b.restaurant_id, b.booking_id
+LIMIT $2;
+
+-- name: history_audited
+-- Each change in a booking's history is in the audit log, by the same actor and for the same reason, and no other is.
+-- Neither says of the other which change it is, so those of a booking that are alike are counted.
+WITH changes AS (
+    SELECT
+        h.restaurant_id,
+        h.booking_id,
+        h.actor,
+        h.reason,
+        h.revision,
+        1 AS times
+    FROM booking_history AS h
+    WHERE $1::uuid [] IS NULL OR h.restaurant_id = any($1)
+    UNION ALL
+    SELECT
+        l.restaurant_id,
+        l.resource_id AS booking_id,
+        l.actor,
+        l.reason,
+        NULL AS revision,
+        -1 AS times
+    FROM audit_log AS l
+    WHERE
+        ($1::uuid [] IS NULL OR l.restaurant_id = any($1))
+        AND l.resource = 'booking'
+        AND l.details ? 'request_id'
+        AND l.action NOT IN ('queue', 'auto_assign_decision')
+),
+
+unlike AS (
+    SELECT
+        c.restaurant_id,
+        c.booking_id,
+        sum(c.times) AS times,
+        CASE WHEN sum(c.times) > 0 THEN max(c.revision) END AS revision
+    FROM changes AS c
+    GROUP BY c.restaurant_id, c.booking_id, c.actor, c.reason
+    HAVING sum(c.times) <> 0
+),
+
+broken AS MATERIALIZED (
+    SELECT
+        u.restaurant_id,
+        u.booking_id,
+        CASE
+            WHEN max(u.revision) IS NULL THEN 'the audit log has a change of it that its history does not have'
+            WHEN min(u.times) > 0 THEN 'revision ' || max(u.revision) || ' of its history is not in the audit log'
+            ELSE 'revision ' || max(u.revision) || ' of its history is in the audit log by somebody else, or for another reason'
+        END AS message
+    FROM unlike AS u
+    GROUP BY u.restaurant_id, u.booking_id
 )
 
 SELECT

@@ -1,6 +1,6 @@
 -- name: floor_known
--- Every table and zone that something names is there, on the floor or taken off it, and a restaurant goes by its last
--- policy.
+-- Every table and zone that something names is there, on the floor or taken off it, the restaurant of each zone is, and a
+-- restaurant goes by its last policy.
 WITH named AS (
     SELECT
         c.restaurant_id,
@@ -88,6 +88,18 @@ broken AS MATERIALIZED (
     FROM tables AS t
     LEFT JOIN zones AS z ON t.restaurant_id = z.restaurant_id AND t.zone_id = z.zone_id
     WHERE ($1::uuid [] IS NULL OR t.restaurant_id = any($1)) AND z.zone_id IS NULL
+    UNION ALL
+    SELECT
+        z.restaurant_id,
+        NULL AS booking_id,
+        NULL AS hold_id,
+        NULL AS assignment_id,
+        NULL AS block_id,
+        '{}' AS table_ids,
+        'the restaurant is missing, but there is a zone of it: ' || z.zone_id AS message
+    FROM zones AS z
+    LEFT JOIN restaurants AS r ON z.restaurant_id = r.restaurant_id
+    WHERE ($1::uuid [] IS NULL OR z.restaurant_id = any($1)) AND r.restaurant_id IS NULL
     UNION ALL
     SELECT
         b.restaurant_id,
@@ -206,16 +218,17 @@ broken AS MATERIALIZED (
         AND (g.merge_group_id IS NULL OR m.crosses_zones OR m.has_fixed)
     UNION ALL
     SELECT
-        a.restaurant_id,
+        g.restaurant_id,
         a.booking_id,
-        a.assignment_id,
-        a.table_ids,
-        '1 tables, and the merge group is there' AS message
+        g.assignment_id,
+        coalesce(a.table_ids, '{}') AS table_ids,
+        coalesce(cardinality(a.table_ids) || ' tables', 'the assignment is missing') || ', and the merge group is there'
+        AS message
     FROM merge_groups AS g
-    INNER JOIN assignments AS a ON g.restaurant_id = a.restaurant_id AND g.assignment_id = a.assignment_id
+    LEFT JOIN assignments AS a ON g.restaurant_id = a.restaurant_id AND g.assignment_id = a.assignment_id
     WHERE
         ($1::uuid [] IS NULL OR g.restaurant_id = any($1))
-        AND cardinality(a.table_ids) = 1
+        AND coalesce(cardinality(a.table_ids), 0) <= 1
 )
 
 SELECT
