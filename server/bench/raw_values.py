@@ -79,7 +79,7 @@ def _told(
         encode(answer),
         tuple((event.event_type.value, event.dedupe_key, encode(event.payload)) for event in events),
         action,
-        encode(details),
+        encode({**details, "events": len(events)}),
     )
 
 

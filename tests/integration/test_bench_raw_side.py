@@ -72,5 +72,8 @@ async def test_a_raw_client_writes_the_rows_that_the_server_writes(own_server: S
     ]
     assert told[0] == told[1]
     report = await database_invariants(own_server.server_url)
-    assert {check.check_id: check.violations for check in report.checks if check.violations} == {}
+    # That they were made is in the history of the bookings that were there before, and not in the audit log.
+    assert {check.check_id: check.violations for check in report.checks if check.violations} == {
+        "history_audited": 2 * SEATS + 10
+    }
     assert (report.counts.holds, report.counts.assignments) == (2 * SEATS, 2 * SEATS + 10)

@@ -127,18 +127,19 @@ async def test_what_waits_is_counted_and_leased_as_far_as_its_time_has_come(data
 
 async def test_events_of_the_same_instant_are_counted_and_listed_one_by_one(database_url: str) -> None:
     (restaurant_id,) = await put_events(database_url, versions=5)
-    queries, listed, after = load_queries("outbox"), list[UUID](), (None, None)
+    queries, listed, at = load_queries("outbox"), list[int](), None
+    after: tuple[UUID | None, int, int] = (None, -1, -1)
     async with connected(database_url) as database:
         tenant_id = await database.fetchval("SELECT tenant_id FROM tenants")
         (found,) = await database.fetch(queries["outbox_stats"], tenant_id, restaurant_id)
         while page := await database.fetch(
-            queries["outbox_page"], tenant_id, restaurant_id, None, None, None, *after, 2
+            queries["undelivered_events_page"], tenant_id, None, "pending", None, at, *after, 2
         ):
-            listed += [event["id"] for event in page]
-            after = page[-1]["created_at"], page[-1]["id"]
+            listed += [event["floor_version"] for event in page]
+            at = page[-1]["created_at"]
+            after = restaurant_id, page[-1]["floor_version"], page[-1]["position"]
     assert found["pending"] == 5
-    assert listed == sorted(set(listed))
-    assert len(listed) == 5
+    assert listed == [1, 2, 3, 4, 5]
 
 
 async def test_the_longest_unserved_that_nobody_has_are_leased_first_and_no_more_than_asked_for(
