@@ -179,12 +179,12 @@ def no_breakage(history: History) -> Promise:
 
 
 def nothing_cried(logs: Mapping[str, str]) -> Promise:
-    """No program said what it only says when the code is at fault."""
+    """No program said what it only says when the code is at fault: a critical line, or where an error came from."""
     wrong = [
         f"{name}: {line[:LINE_MAX]}"
         for name, log in logs.items()
         for line in log.splitlines()
-        if '"level": "critical"' in line or line.startswith("Traceback")
+        if '"level": "critical"' in line or "Traceback (most recent call last)" in line
     ]
     return promise("programs that found a fault in themselves", f"the logs of {len(logs)} programs", wrong)
 
