@@ -260,13 +260,21 @@ def test_what_programs_say_when_the_code_is_at_fault_is_found_in_their_logs(
     assert found[-1].kept is kept
 
 
-def test_a_run_with_fewer_faults_than_wanted_says_which_are_missing() -> None:
-    wanted = {Kind.KILL_SERVER: 2, Kind.KILL_POSTGRES: 1}
-    assert list(enough_faults(wanted, {Kind.KILL_SERVER: 2, Kind.KILL_POSTGRES: 1})) == []
-    assert list(enough_faults(wanted, {Kind.KILL_SERVER: 1, Kind.KILL_POSTGRES: 3})) == [
-        "kill a server process: 1 of 2"
-    ]
-    assert list(enough_faults(wanted, {Kind.KILL_SERVER: 2})) == ["kill PostgreSQL: 0 of 1"]
+@pytest.mark.parametrize(
+    ("happened", "missing"),
+    [
+        ({Kind.KILL_SERVER: 2, Kind.KILL_POSTGRES: 1, Kind.STALL_CALLS: 2, Kind.JUMP_CLOCK: 1}, []),
+        (
+            {Kind.KILL_SERVER: 1, Kind.KILL_POSTGRES: 3, Kind.STALL_CALLS: 3},
+            ["kill a server process: 1 of 2"],
+        ),
+        ({Kind.KILL_SERVER: 2, Kind.STALL_CALLS: 2}, ["kill PostgreSQL: 0 of 1", "disturbances: 2 of 3"]),
+    ],
+)
+def test_a_run_with_fewer_faults_than_wanted_says_which_are_missing(
+    happened: dict[Kind, int], missing: list[str]
+) -> None:
+    assert list(enough_faults({Kind.KILL_SERVER: 2, Kind.KILL_POSTGRES: 1}, 3, happened)) == missing
 
 
 def test_calls_are_counted_by_what_they_came_to() -> None:
