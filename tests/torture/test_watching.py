@@ -1,6 +1,8 @@
 """A watcher tells what it was told from what there is, and a thread that it lost from one that it kept."""
 
 from datetime import UTC, datetime, timedelta
+from unittest.mock import AsyncMock
+from uuid import uuid4
 
 import pytest
 
@@ -9,7 +11,9 @@ from maitred.v1.assignment_pb2 import Assignment
 from maitred.v1.assignment_service_pb2 import FloorDelta, FloorHeartbeat, FloorSnapshot, WatchFloorResponse
 from maitred.v1.events_pb2 import AssignmentEvent, CapacityEvent
 from maitred_client import FloorGapError, timestamp
-from server.torture.watching import Watcher
+from maitred_client.messages import GetRestaurantResponse, Restaurant
+from server.torture import watching
+from server.torture.watching import Watcher, Watchers
 
 NOW = datetime(2031, 5, 1, 12, tzinfo=UTC)
 START, END = NOW + timedelta(hours=6), NOW + timedelta(hours=8)
@@ -109,3 +113,26 @@ def test_it_has_seen_what_it_was_told_in_full(watcher: Watcher) -> None:
     partly = Watcher("r")
     partly.take(snapshot(last=False))
     assert not partly.has_seen(1)
+
+
+def watchers_of(watcher: Watcher, floor_version: int) -> Watchers:
+    """All of a run in which the restaurant's last change has this version."""
+    told = GetRestaurantResponse(restaurant=Restaurant(floor_version=floor_version))
+    return Watchers(AsyncMock(get_restaurant=AsyncMock(return_value=told)), (watcher,))
+
+
+async def test_who_does_not_hear_of_the_last_change_has_a_gap(
+    watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await watchers_of(watcher, 1).catch_up()
+    assert wrong(watcher, ROW) == []
+    monkeypatch.setattr(watching, "CATCH_UP_S", 0.01)
+    await watchers_of(watcher, 2).catch_up()
+    assert wrong(watcher, ROW) == ["a watcher of restaurant r: it did not catch up within 0.01 s"]
+
+
+async def test_every_restaurant_is_watched_and_one_by_several() -> None:
+    for restaurants in (["r"], ["r", "s", "t", "u"]):
+        async with watching.watching("127.0.0.1:1", uuid4(), restaurants) as watchers:
+            assert {each.restaurant_id for each in watchers.all} == set(restaurants)
+            assert len(watchers.all) == max(watching.WATCHERS_MIN, len(restaurants))
