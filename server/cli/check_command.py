@@ -16,7 +16,7 @@ from server.cli.service_commands import SERVER, DatabaseUrl, DataDir
 
 if TYPE_CHECKING:
     from loadgen.checking.against_database import State
-    from loadgen.checking.history import History
+    from loadgen.checking.history import History, Recorded
 
 Folder = Annotated[
     Path,
@@ -91,8 +91,17 @@ def _rows(history: "History", database_url: str | None, data_dir: Path | None) -
     from server.config import load_settings
     from server.evidence import evidence
 
-    restaurants = {UUID(call.restaurant_id) for call in history.calls if call.restaurant_id}
+    restaurants = {_restaurant(call) for call in history.calls if call.restaurant_id}
     found: dict[str, Any] = drive(
         evidence(load_settings(database_url=database_url, data_dir=data_dir), restaurants)
     )
     return State(**found)
+
+
+def _restaurant(call: "Recorded") -> UUID:
+    try:
+        return UUID(call.restaurant_id)
+    except ValueError:
+        raise ValueError(
+            f"call {call.name}: restaurant_id: expected a UUID, not {call.restaurant_id!r}"
+        ) from None

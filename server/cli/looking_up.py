@@ -1,6 +1,7 @@
 """Finding restaurants, zones and starts by the names and times that people use."""
 
 import asyncio
+import csv
 import datetime as dt
 import signal
 from collections.abc import AsyncIterator, Coroutine
@@ -115,9 +116,21 @@ def zone_id_by_name(floor: Floor, wanted: str, option: str = "--zone") -> str:
 def table_ids(floor: Floor, names: str, option: str) -> list[str]:
     """Ids of tables given as comma-separated names or ids."""
     try:
-        return list(table_ids_by_name(floor, names.split(",")))
+        return list(table_ids_by_name(floor, words(names, option)))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+def words(text: str, option: str) -> list[str]:
+    """What commas part, as in a line of CSV: a word that has a comma itself stands in double quotes."""
+    try:
+        parted = next(csv.reader([text], skipinitialspace=True, strict=True), [])
+    except csv.Error as error:
+        problem = (
+            f"{text}: {error}; a name with a comma stands in double quotes, and one of its own quotes twice"
+        )
+        raise typer.BadParameter(problem, param_hint=option) from None
+    return [word.strip() for word in parted if word.strip()]
 
 
 def start_in(restaurant: Restaurant, text: str, option: str = "--start") -> dt.datetime:

@@ -9,7 +9,7 @@ import typer
 
 from maitred_client import duration, timestamp
 from maitred_client.messages import Floor, PartyRequest, Restaurant
-from server.cli.looking_up import start_in, zone_id_by_name
+from server.cli.looking_up import start_in, words, zone_id_by_name
 from server.cli.options import option
 from server.domain.limits import PARTY_SIZE_MAX, STAY_MAX_S, STAY_MIN_S
 
@@ -71,17 +71,13 @@ class Wanted:
             party_size=self.party or 0,
             start=timestamp(start_in(restaurant, self.start)),
             zone_id=zone_id_by_name(floor, self.zone),
-            required_attributes=words(self.require),
-            preferred_attributes=words(self.prefer),
+            required_attributes=words(self.require, "--require"),
+            preferred_attributes=words(self.prefer, "--prefer"),
             preferred_zone_ids=[
-                zone_id_by_name(floor, name, "--prefer-zone") for name in words(self.prefer_zone)
+                zone_id_by_name(floor, name, "--prefer-zone")
+                for name in words(self.prefer_zone, "--prefer-zone")
             ],
         )
         if self.stay is not None:
             party.duration.CopyFrom(duration(dt.timedelta(minutes=self.stay)))
         return party
-
-
-def words(text: str) -> list[str]:
-    """The words of a comma-separated list."""
-    return [word.strip() for word in text.split(",") if word.strip()]

@@ -24,12 +24,13 @@ from server.cli.looking_up import (
     get_floor,
     table_ids,
     visiting,
+    words,
     zone_id_by_name,
 )
 from server.cli.options import HERE, Connection, Output, RestaurantName, option
 from server.cli.output import Format, show, write_json
 from server.cli.overriding import Overrides, overrides
-from server.cli.party_options import Booking, PartySize, Required, Start, StayMinutes, Wanted, Zone, words
+from server.cli.party_options import Booking, PartySize, Required, Start, StayMinutes, Wanted, Zone
 from server.cli.service_hours import date_of
 from server.domain.limits import PARTY_SIZE_MAX
 
@@ -120,7 +121,7 @@ def availability(
                     party_size=size,
                     start=timestamp(start),
                     zone_id=zone_id,
-                    required_attributes=words(require),
+                    required_attributes=words(require, "--require"),
                 )
                 for start in starts
                 for size in sizes
@@ -159,7 +160,7 @@ def _starts(
 
 
 def _sizes(text: str) -> list[int]:
-    sizes = words(text)
+    sizes = words(text, "--party")
     if not sizes or not all(size.isdecimal() for size in sizes):
         raise typer.BadParameter(f"{text!r} is no list of sizes; write 4, or 2,4,6", param_hint="--party")
     for size in sizes:

@@ -184,5 +184,5 @@ async def _judged(
         home.answers.lost,
         home.receiver.received,
         kept,
-        tuple(enough_faults(plan.kills, strikes.counted)),
+        tuple(enough_faults(plan.kills, plan.disturbances, strikes.counted)),
     )

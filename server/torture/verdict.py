@@ -12,7 +12,7 @@ from server.domain.invariants import InvariantReport
 from server.persistence.torture import Rows
 from server.torture.answers import LostAnswers
 from server.torture.receiver import Receiver
-from server.torture.schedule import Kind
+from server.torture.schedule import DISTURBANCES, Kind
 from server.torture.watching import Watcher
 
 SHOWN_MAX: Final = 5
@@ -179,21 +179,26 @@ def no_breakage(history: History) -> Promise:
 
 
 def nothing_cried(logs: Mapping[str, str]) -> Promise:
-    """No program said what it only says when the code is at fault."""
+    """No program said what it only says when the code is at fault: a critical line, or where an error came from."""
     wrong = [
         f"{name}: {line[:LINE_MAX]}"
         for name, log in logs.items()
         for line in log.splitlines()
-        if '"level": "critical"' in line or line.startswith("Traceback")
+        if '"level": "critical"' in line or "Traceback (most recent call last)" in line
     ]
     return promise("programs that found a fault in themselves", f"the logs of {len(logs)} programs", wrong)
 
 
-def enough_faults(wanted: Mapping[Kind, int], happened: Mapping[Kind, int]) -> Iterator[str]:
-    """A sentence for every kind of fault that came less often than it was to."""
-    for kind, number in wanted.items():
+def enough_faults(
+    kills: Mapping[Kind, int], disturbances: int, happened: Mapping[Kind, int]
+) -> Iterator[str]:
+    """A sentence for every kind of kill that came less often than it was to, and for disturbances altogether."""
+    for kind, number in kills.items():
         if happened.get(kind, 0) < number:
             yield f"{kind}: {happened.get(kind, 0)} of {number}"
+    came = sum(happened.get(kind, 0) for kind in DISTURBANCES)
+    if came < disturbances:
+        yield f"disturbances: {came} of {disturbances}"
 
 
 def calls_by_outcome(calls: Sequence[Recorded]) -> Mapping[str, Mapping[str, int]]:

@@ -53,6 +53,15 @@ def test_the_command_line_shows_what_is_wrong_and_ends_with_7(tmp_path: Path) ->
     assert nothing.exception.code == ExitCode.BAD_FILE
 
 
+def test_rows_are_not_looked_for_where_no_restaurant_can_be(tmp_path: Path) -> None:
+    lines = (line | {"restaurant_id": "r"} for line in BROKEN)
+    (tmp_path / "client-1.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    ended = CliRunner().invoke(app, ["check", str(tmp_path), "--data-dir", str(tmp_path / "data")])
+    assert isinstance(ended.exception, CommandFailure)
+    assert ended.exception.code == ExitCode.BAD_FILE
+    assert "call 4/1: restaurant_id: expected a UUID, not 'r'" in ended.exception.problem
+
+
 CALL: dict[str, Any] = {
     "method": "HoldTables",
     "request_id": "r",

@@ -28,21 +28,15 @@ from server.rpc.status import answer_of
 from server.telemetry.logs import LogForm, configure_logs
 from server.telemetry.metrics import CallMetrics
 from tests.support.edge import ASK, GET, Answer, Edge, Gate, at_once, edge, failing
-from tests.support.logs import everything_logged
+from tests.support.logs import everything_logged, unconfigured_logs
 
 CANCELLED, DEADLINE_EXCEEDED, NOT_FOUND = 1, 4, 5
 
 
 @pytest.fixture
 def logs_as_before() -> Iterator[None]:
-    """Logging as it is before anybody configures it, here and after the test."""
-    before, root = structlog.get_config(), logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    structlog.reset_defaults()
-    yield
-    structlog.configure(**before)
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with unconfigured_logs():
+        yield
 
 
 async def span_of(

@@ -1,5 +1,6 @@
 """What is logged, for tests that care."""
 
+import logging
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
@@ -18,3 +19,17 @@ def everything_logged() -> Iterator[list[MutableMapping[str, Any]]]:
             yield lines
     finally:
         structlog.configure(**before)
+
+
+@contextmanager
+def unconfigured_logs() -> Iterator[None]:
+    """Logging as it is before anybody configures it, here and after the block."""
+    before, root = structlog.get_config(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    structlog.reset_defaults()
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+        root.handlers[:] = handlers
+        root.setLevel(level)

@@ -45,6 +45,7 @@ def test_a_fault_lasts_as_long_as_its_kind_may_and_meets_one_of_those_that_there
         assert shortest <= fault.lasts_s <= longest
         assert {fault.choice(among) < among for among in (1, 2, 7)} == {True}
         assert fault.jump_s != 0
+    assert {fault.choice(7) for fault in schedule(3, KILLS, 200)} == set(range(7))
 
 
 def test_clocks_are_set_forwards_and_back() -> None:

@@ -11,13 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from loadgen.acting.asking import Found
 from loadgen.driving import ClientEndedError, HinderedError
+from loadgen.driving.tally import Tally
 from server.bootstrap import StartError
 from server.cli import app
 from server.cli.failures import ExitCode
+from server.torture.run import Outcome
+from server.torture.striking import Strikes
+from server.torture.verdict import Promise
 
 
-def run(monkeypatch: pytest.MonkeyPatch, torture: Callable[..., Awaitable[None]], folder: Path) -> ExitCode:
+def run(monkeypatch: pytest.MonkeyPatch, torture: Callable[..., Awaitable[object]], folder: Path) -> ExitCode:
     """How the command ends with this in the place of a torture, and with temporary files in the folder."""
     monkeypatch.setattr("server.torture.run.torture", torture)
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -47,6 +52,52 @@ def test_a_torture_whose_parts_do_not_start_leaves_none_either(
 
     assert run(monkeypatch, does_not_start, tmp_path) is ExitCode.NOT_READY
     assert list(tmp_path.iterdir()) == []
+
+
+def came_to(*promises: Promise, missing: tuple[str, ...] = ()) -> Outcome:
+    return Outcome(
+        seconds=1.0,
+        found=Found(Tally()),
+        hold_attempts=0,
+        calls={},
+        strikes=Strikes(),
+        beats=(),
+        lost_answers=0,
+        delivered=0,
+        promises=promises,
+        missing=missing,
+    )
+
+
+KEPT = Promise("overlaps", 0, "9 claims")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "said"),
+    [
+        (came_to(KEPT), ExitCode.OK, "kept"),
+        (
+            came_to(KEPT, Promise("half-done confirms", 1, "4 holds", ("h1",))),
+            ExitCode.NOT_READY,
+            "confirms: h1",
+        ),
+        (came_to(KEPT, missing=("kill PostgreSQL: 0 of 1",)), ExitCode.NOT_READY, "kill PostgreSQL: 0 of 1"),
+    ],
+)
+def test_a_broken_promise_and_faults_that_did_not_come_end_with_7_and_keep_the_history(
+    outcome: Outcome,
+    code: ExitCode,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    async def judged(*_: object) -> Outcome:
+        return outcome
+
+    assert run(monkeypatch, judged, tmp_path) is code
+    assert said in capfd.readouterr().out
+    assert len(list(tmp_path.iterdir())) == (code is not ExitCode.OK)
 
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/small/client-0.jsonl")

@@ -1,6 +1,7 @@
 """A history keeps what a client asked and was told, whatever becomes of the client."""
 
 import errno
+import json
 import os
 from pathlib import Path
 
@@ -9,18 +10,42 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from loadgen.checking.answers import answer_of
 from loadgen.checking.history import HistoryWriter, Recorded, digest_of, read_history
+from loadgen.checking.lines import ACTIONS
+from loadgen.checking.statuses import STEPS
 from maitred.v1 import assignment_pb2, assignment_service_pb2
+
+WINDOW = ("2026-11-27T18:00:00+00:00", "2026-11-27T20:00:00+00:00")
+HOLD = {"hold_id": "h", "window_start": WINDOW[0], "window_end": WINDOW[1], "expires_at": WINDOW[0]}
+ASKED = {
+    **dict.fromkeys(("request_id", "restaurant_id", "booking_id", "hold_id", "request_digest"), ""),
+    "line": "invoke",
+    "call": 1,
+    "method": "HoldTables",
+    "table_ids": ["t1"],
+    "window": WINDOW,
+    "ttl_s": None,
+    "attempt": 1,
+    "invoked_ns": 10,
+}
+TOLD = {
+    "line": "return",
+    "call": 1,
+    "returned_ns": 10,
+    "outcome": "ok",
+    "reason": "",
+    "answer": {"hold": HOLD},
+    "answer_digest": "",
+}
 
 
 def asked(request_id: str) -> Recorded:
-    window = ("2026-11-27T18:00:00+00:00", "2026-11-27T20:00:00+00:00")
-    return Recorded("HoldTables", request_id=request_id, table_ids=("t1", "t2"), window=window, ttl_s=30.0)
+    return Recorded("HoldTables", request_id=request_id, table_ids=("t1", "t2"), window=WINDOW, ttl_s=30.0)
 
 
 def test_calls_are_read_as_they_were_told(tmp_path: Path) -> None:
     writer = HistoryWriter(tmp_path, 3, seed="77")
     call = writer.invoked(asked("r1"))
-    told = writer.returned(call, "ok", answer={"hold": {"hold_id": "h"}}, answer_digest=digest_of(b"bytes"))
+    told = writer.returned(call, "ok", answer={"hold": HOLD}, answer_digest=digest_of(b"bytes"))
     history = read_history(tmp_path)
     assert history.calls == (told,)
     assert (history.seed, told.name, len(history.clocks)) == ("77", "3/1", 1)
@@ -73,13 +98,72 @@ def test_an_answer_keeps_what_it_says_about_tables() -> None:
     assert answer["superseded_hold_ids"] == ["g"]
 
 
+def written(folder: Path, *lines: object, client: int = 1) -> None:
+    """A client's file with these lines, which are values or the text itself."""
+    first = {"line": "client", "client": client, "seed": ""}
+    texts = (line if isinstance(line, str) else json.dumps(line) for line in (first, *lines))
+    (folder / f"client-{client}.jsonl").write_text("".join(f"{text}\n" for text in texts))
+
+
 @pytest.mark.parametrize(
-    "line", ["{}", "[1]", '{"line": "invoke", "call": 1}', '{"line": "return", "call": 7}']
+    ("line", "said"),
+    [
+        ("no JSON", "expected JSON: "),
+        ("[" * 100_000, "expected JSON that is not as deep"),
+        ({}, "line: expected an object in which it is one of client, clock, invoke, return"),
+        ([1], "line: expected an object in which it is one of "),
+        ({"line": "client", "client": 1, "seed": ""}, "line: the first line, and no other, "),
+        ({"line": "clock", "monotonic_ns": 1}, "wall_ns: is missing; expected a whole number "),
+        (ASKED | {"invoked_ns": "now"}, 'invoked_ns: expected a whole number from 0 to 2^63 - 1, not "now"'),
+        (ASKED | {"invoked_ns": 1 << 63}, "invoked_ns: expected "),
+        (ASKED | {"attempt": True}, "attempt: expected a whole number "),
+        (ASKED | {"method": None}, "method: expected a text, not null"),
+        (ASKED | {"booking_id": "\ud800"}, "booking_id: expected a text"),
+        (ASKED | {"table_ids": "t1"}, "table_ids: expected a list of texts"),
+        (
+            ASKED | {"window": ["2031-05-01T18:00:00", "2031-05-01T20:00:00"]},
+            "window: expected a list of two instants",
+        ),
+        (ASKED | {"ttl_s": float("nan")}, "ttl_s: expected a number or null, not NaN"),
+        (ASKED | {"action": "dance"}, "action: expected one of "),
+        (TOLD | {"call": 7}, "call: expected one that waits for its answer, not 7"),
+        (TOLD | {"returned_ns": 9}, "returned_ns: 9 is before the call's invoked_ns, 10"),
+        (TOLD | {"outcome": "fine"}, 'outcome: expected one of ok, refused, unknown, not "fine"'),
+        (TOLD | {"answer": []}, "answer: expected an object, not []"),
+        (TOLD | {"answer": {}}, "answer.hold: is missing; expected in what HoldTables answers"),
+        (
+            TOLD | {"answer": {"hold": HOLD | {"expires_at": "soon"}}},
+            "answer.hold.expires_at: expected an instant ",
+        ),
+        (ASKED, "call: 1 was invoked before"),
+    ],
 )
-def test_a_line_that_no_client_writes_is_named(tmp_path: Path, line: str) -> None:
-    (tmp_path / "client-1.jsonl").write_text(f'{{"line": "client", "client": 1, "seed": ""}}\n{line}\n')
-    with pytest.raises(ValueError, match=r"client-1\.jsonl:2: "):
+def test_a_line_that_no_client_writes_is_named_with_what_is_wrong(
+    tmp_path: Path, line: object, said: str
+) -> None:
+    written(tmp_path, {"line": "clock", "monotonic_ns": 1, "wall_ns": 1}, ASKED, line)
+    with pytest.raises(ValueError, match=r"client-1\.jsonl:4: ") as problem:
         read_history(tmp_path)
+    assert f"client-1.jsonl:4: {said}" in str(problem.value)
+
+
+def test_an_answer_comes_once(tmp_path: Path) -> None:
+    written(tmp_path, ASKED, TOLD, TOLD)
+    with pytest.raises(ValueError, match=r"client-1\.jsonl:4: call: "):
+        read_history(tmp_path)
+
+
+def test_two_files_of_one_client_are_named(tmp_path: Path) -> None:
+    written(tmp_path)
+    (tmp_path / "client-2.jsonl").write_bytes((tmp_path / "client-1.jsonl").read_bytes())
+    (tmp_path / "client-3.jsonl").touch()
+    (tmp_path / "client-4.jsonl").touch()
+    with pytest.raises(ValueError, match=r"client-2\.jsonl:1: client: 1 has another file, .*client-1\.jsonl"):
+        read_history(tmp_path)
+
+
+def test_the_steps_that_are_asked_for_are_those_that_are_checked() -> None:
+    assert set(ACTIONS) == STEPS.keys()
 
 
 def test_a_line_that_finds_no_room_names_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from loadgen.checking.lines import NEEDED, checked
+
 Outcome = Literal["ok", "refused", "unknown"]
 
 CLOCK_EVERY_NS: Final = 1_000_000_000
@@ -176,7 +178,8 @@ def read_history(folder: Path) -> History:
     """Every client's calls.
 
     A last line that was cut off by the end of its process counts as never written. Raises ValueError for any other
-    line that is none, and FileNotFoundError for a folder without histories.
+    line that is none, which names file, line, field and what is expected, and FileNotFoundError for a folder without
+    histories.
     """
     files = sorted(folder.glob("client-*.jsonl"))
     if not files:
@@ -184,8 +187,11 @@ def read_history(folder: Path) -> History:
     calls: list[Recorded] = []
     clocks: list[Clock] = []
     seed = ""
+    clients: dict[int, Path] = {}
     for file in files:
         known = _ClientFile(file)
+        if known.client is not None and clients.setdefault(known.client, file) is not file:
+            raise ValueError(f"{file}:1: client: {known.client} has another file, {clients[known.client]}")
         calls += known.calls.values()
         clocks += known.clocks
         seed = known.seed or seed
@@ -195,43 +201,63 @@ def read_history(folder: Path) -> History:
 
 
 class _ClientFile:
-    """One file, read."""
+    """One file, read. `client` is None where its process did not get to end a line."""
 
     def __init__(self, file: Path) -> None:
         self.calls: dict[int, Recorded] = {}
         self.clocks: list[Clock] = []
         self.seed = ""
-        self._client = 0
+        self.client: int | None = None
         # What follows the last line break is a line that its process did not get to end.
         *whole, _ = file.read_bytes().split(b"\n")
         for number, text in enumerate(whole, 1):
             try:
-                self._take(json.loads(text))
-            except (ValueError, LookupError, TypeError) as problem:
-                raise ValueError(f"{file}:{number}: is no line of a history: {problem!r}") from None
+                self._take(checked(json.loads(text)), is_first=number == 1)
+            except (ValueError, RecursionError) as problem:
+                raise ValueError(f"{file}:{number}: {_told(problem)}") from None
 
-    def _take(self, line: Mapping[str, Any]) -> None:
-        match line["line"]:
-            case "client":
-                self._client, self.seed = line["client"], line["seed"]
-            case "clock":
-                self.clocks.append(Clock(line["monotonic_ns"], line["wall_ns"]))
-            case "invoke":
-                self.calls[line["call"]] = _asked(line, self._client)
-            case "return":
-                self.calls[line["call"]] = replace(
-                    self.calls[line["call"]], **{name: line[name] for name in _TOLD}
-                )
-            case other:
-                raise ValueError(f"a history has no {other!r} lines")
+    def _take(self, line: Mapping[str, Any], *, is_first: bool) -> None:
+        kind = line["line"]
+        if (kind == "client") != is_first:
+            raise ValueError("line: the first line, and no other, is that of the client")
+        if kind == "client":
+            self.client, self.seed = line["client"], line["seed"]
+        elif kind == "clock":
+            self.clocks.append(Clock(line["monotonic_ns"], line["wall_ns"]))
+        elif kind == "invoke":
+            self._invoked(line)
+        else:
+            self._returned(line)
+
+    def _invoked(self, line: Mapping[str, Any]) -> None:
+        if line["call"] in self.calls:
+            raise ValueError(f"call: {line['call']} was invoked before")
+        # Older histories have no actions.
+        parts = {name: line[name] for name in _ASKED if name in line}
+        parts["table_ids"] = tuple(parts["table_ids"])
+        parts["window"] = tuple(parts["window"]) if parts["window"] else None
+        self.calls[line["call"]] = Recorded(client=self.client or 0, call=line["call"], **parts)
+
+    def _returned(self, line: Mapping[str, Any]) -> None:
+        call = self.calls.get(line["call"])
+        if call is None or call.returned_ns is not None:
+            raise ValueError(f"call: expected one that waits for its answer, not {line['call']}")
+        if line["returned_ns"] < call.invoked_ns:
+            raise ValueError(
+                f"returned_ns: {line['returned_ns']} is before the call's invoked_ns, {call.invoked_ns}"
+            )
+        needed = NEEDED.get(call.method, "")
+        if line["outcome"] == "ok" and needed and needed not in line["answer"]:
+            raise ValueError(f"answer.{needed}: is missing; expected in what {call.method} answers")
+        self.calls[line["call"]] = replace(call, **{name: line[name] for name in _TOLD})
 
 
-def _asked(line: Mapping[str, Any], client: int) -> Recorded:
-    # Older histories have no actions.
-    parts = {name: line[name] for name in _ASKED if name in line}
-    parts["table_ids"] = tuple(parts["table_ids"])
-    parts["window"] = tuple(parts["window"]) if parts["window"] else None
-    return Recorded(client=client, call=line["call"], **parts)
+def _told(problem: Exception) -> str:
+    if isinstance(problem, RecursionError):
+        return "expected JSON that is not as deep"
+    if isinstance(problem, json.JSONDecodeError | UnicodeDecodeError):
+        return f"expected JSON: {problem}"
+    return str(problem)
 
 
 def _parts(call: Recorded, names: tuple[str, ...]) -> dict[str, Any]:

@@ -251,7 +251,7 @@ def _set_end_of_hold(hold: Tenure, found: Occupancy, taken: dict[int, Tenure]) -
         hold.next = taken.get(id(passed))
         return
     _set_end(hold, _enders(hold, found), taken)
-    expiry = max(hold.expires_at)
+    expiry = max(hold.expires_at, key=wall_ns)
     unknown = any(not each.is_ok for each in extended)
     lived_ns = max((each.span.earliest_ns for each in extended if each.is_ok), default=0)
     earliest_ns = min(hold.end.earliest_ns, found.clock.earliest_ns(expiry))
