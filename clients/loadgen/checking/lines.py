@@ -5,157 +5,134 @@ may be as wrong as it likes as long as it can be read: that is for the checks.
 """
 
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-# The steps of a booking that a call may ask for.
-ACTIONS: Final = ("queue", "check_in", "complete", "cancel", "no_show", "undo_no_show")
-OUTCOMES: Final = ("ok", "refused", "unknown")
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
 # What is in the answer of a call that was done, and that nothing can be said without.
 NEEDED: Final[Mapping[str, str]] = dict.fromkeys(("HoldTables", "ReplaceHold", "ExtendHold"), "hold")
-WHOLE_MAX: Final = (1 << 63) - 1
-SHOWN_MAX: Final = 60
-_HALF_PAIR: Final = re.compile("[\ud800-\udfff]")
+# A default is not looked at.
+_LEFT_OUT: Final[Any] = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """`expected` says what `fits`, after "expected"."""
-
-    expected: str
-    fits: Callable[[Any], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class _Object:
-    """Fields by name; those in `needed` have to be there, and others than these may be."""
-
-    fields: Mapping[str, "_Shape | _Object"]
-    needed: frozenset[str]
-
-
-def checked(line: Any) -> Mapping[str, Any]:
-    """The line, which has all that its kind of line needs. Raises ValueError, which names the field."""
-    kind = line.get("line") if isinstance(line, dict) else None
-    if not isinstance(kind, str) or kind not in _LINES:
-        raise ValueError(f"line: expected an object in which it is one of {', '.join(_LINES)}")
-    for problem in _problems(line, _LINES[kind], ""):
-        raise ValueError(problem)
-    fields: Mapping[str, Any] = line
-    return fields
-
-
-def _problems(value: Any, shape: _Shape | _Object, name: str) -> Iterator[str]:
-    if isinstance(shape, _Shape):
-        if not shape.fits(value):
-            yield f"{name}: expected {shape.expected}, not {_shown(value)}"
-    elif not isinstance(value, dict):
-        yield f"{name}: expected an object, not {_shown(value)}"
-    else:
-        for field, inner in shape.fields.items():
-            path = f"{name}.{field}" if name else field
-            if field in value:
-                yield from _problems(value[field], inner, path)
-            elif field in shape.needed:
-                yield f"{path}: is missing; expected {getattr(inner, 'expected', 'an object')}"
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…"
-
-
-def _is_text(value: Any) -> bool:
-    # Half a pair of UTF-16 can be written in JSON, and shown nowhere.
-    return isinstance(value, str) and (value.isascii() or not _HALF_PAIR.search(value))
-
-
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value))
-
-
-def _is_whole(value: Any) -> bool:
-    return type(value) is int and 0 <= value <= WHOLE_MAX
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= WHOLE_MAX
-
-
-def _is_instant(value: Any) -> bool:
+def _instant(text: str) -> str:
     try:
-        return datetime.fromisoformat(value).tzinfo is not None
-    except (TypeError, ValueError):
-        return False
+        with_offset = datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        with_offset = False
+    if not with_offset:
+        raise ValueError("Input should be an instant in ISO 8601 with its offset")
+    return text
 
 
-def _is_window(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_is_instant, value))
+Instant: TypeAlias = Annotated[str, AfterValidator(_instant)]
+Whole: TypeAlias = Annotated[int, Field(ge=0, lt=1 << 63)]
+Step: TypeAlias = Literal["queue", "check_in", "complete", "cancel", "no_show", "undo_no_show"]
 
 
-def _one_of(words: tuple[str, ...]) -> _Shape:
-    return _Shape(f"one of {', '.join(words)}", lambda value: value in words)
+class _Fields(BaseModel):
+    """Others than these may be there."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
 
-_TEXT = _Shape("a text", _is_text)
-_TEXTS = _Shape("a list of texts", _are_texts)
-_WHOLE = _Shape("a whole number from 0 to 2^63 - 1", _is_whole)
-_INSTANT = _Shape("an instant in ISO 8601 with its offset", _is_instant)
-_MAYBE_NUMBER = _Shape("a number or null", lambda value: value is None or _is_number(value))
-_MAYBE_WINDOW = _Shape(
-    "a list of two instants in ISO 8601 with their offset, or null",
-    lambda value: value is None or _is_window(value),
-)
-
-
-def _member(own_id: str, **more: _Shape) -> _Object:
+class _Member(_Fields):
     """What a response says of a hold, an assignment, a booking or a block."""
-    usual = {"table_ids": _TEXTS, "window_start": _INSTANT, "window_end": _INSTANT}
-    fields = {own_id: _TEXT, "booking_id": _TEXT, "state": _TEXT, "status": _TEXT, **usual, **more}
-    return _Object(fields, frozenset({own_id, "window_start", "window_end", *more}))
+
+    window_start: Instant
+    window_end: Instant
+    booking_id: str = ""
+    table_ids: list[str] = []
+    state: str = ""
+    status: str = ""
 
 
-_ANSWER = _Object(
-    {
-        "hold": _member("hold_id", expires_at=_INSTANT),
-        "assignment": _member("assignment_id"),
-        "booking": _member("booking_id"),
-        "block": _member("block_id"),
-        "superseded_hold_ids": _TEXTS,
-    },
-    frozenset(),
-)
-_ASKED: Final[Mapping[str, _Shape]] = {
-    "call": _WHOLE,
-    "method": _TEXT,
-    "request_id": _TEXT,
-    "restaurant_id": _TEXT,
-    "booking_id": _TEXT,
-    "hold_id": _TEXT,
-    "table_ids": _TEXTS,
-    "window": _MAYBE_WINDOW,
-    "ttl_s": _MAYBE_NUMBER,
-    "attempt": _WHOLE,
-    "request_digest": _TEXT,
-    "invoked_ns": _WHOLE,
-}
-_TOLD: Final[Mapping[str, _Shape | _Object]] = {
-    "call": _WHOLE,
-    "returned_ns": _WHOLE,
-    "outcome": _one_of(OUTCOMES),
-    "reason": _TEXT,
-    "answer": _ANSWER,
-    "answer_digest": _TEXT,
-}
-_CLIENT = {"client": _WHOLE, "seed": _TEXT}
-_CLOCK = {"monotonic_ns": _WHOLE, "wall_ns": _WHOLE}
-_LINES: Final[Mapping[str, _Object]] = {
-    "client": _Object(_CLIENT, frozenset(_CLIENT)),
-    "clock": _Object(_CLOCK, frozenset(_CLOCK)),
+class _Hold(_Member):
+    hold_id: str
+    expires_at: Instant
+
+
+class _Assignment(_Member):
+    assignment_id: str
+
+
+class _Booking(_Member):
+    booking_id: str
+
+
+class _Block(_Member):
+    block_id: str
+
+
+class _Answer(_Fields):
+    """Each of them may be left out, and none is null."""
+
+    hold: _Hold = _LEFT_OUT
+    assignment: _Assignment = _LEFT_OUT
+    booking: _Booking = _LEFT_OUT
+    block: _Block = _LEFT_OUT
+    superseded_hold_ids: list[str] = []
+
+
+class _Client(_Fields):
+    line: Literal["client"]
+    client: Whole
+    seed: str
+
+
+class _Clock(_Fields):
+    line: Literal["clock"]
+    monotonic_ns: Whole
+    wall_ns: Whole
+
+
+class _Invoke(_Fields):
+    line: Literal["invoke"]
+    call: Whole
+    method: str
+    request_id: str
+    restaurant_id: str
+    booking_id: str
+    hold_id: str
+    table_ids: list[str]
+    window: Annotated[list[Instant], Field(min_length=2, max_length=2)] | None
+    ttl_s: float | None
+    attempt: Whole
+    request_digest: str
+    invoked_ns: Whole
     # Older histories have no actions.
-    "invoke": _Object({**_ASKED, "action": _one_of(("", *ACTIONS))}, frozenset(_ASKED)),
-    "return": _Object(_TOLD, frozenset(_TOLD)),
-}
+    action: Literal["", Step] = ""
+
+
+class _Return(_Fields):
+    line: Literal["return"]
+    call: Whole
+    returned_ns: Whole
+    outcome: Literal["ok", "refused", "unknown"]
+    reason: str
+    answer: _Answer
+    answer_digest: str
+
+
+_LINE: Final[TypeAdapter[Any]] = TypeAdapter(
+    Annotated[_Client | _Clock | _Invoke | _Return, Field(discriminator="line")]
+)
+
+
+def checked(text: bytes) -> Mapping[str, Any]:
+    """The line, which has all that its kind of line needs. Raises ValueError, which names the field."""
+    try:
+        _LINE.validate_json(text)
+    except ValidationError as error:
+        raise ValueError(_sentence(error)) from None
+    line: Mapping[str, Any] = json.loads(text)
+    return line
+
+
+def _sentence(error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    # It begins with the kind of line, once that is known.
+    path = ".".join(map(str, problem["loc"][1:]))
+    return f"{path or 'line'}: {problem['msg'].removeprefix('Value error, ')}"
