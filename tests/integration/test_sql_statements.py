@@ -20,6 +20,7 @@ from server.persistence.queries import Query, load_queries
 from server.persistence.session import WORKER_LOCKS
 from tests.integration.statement_readers import CHECKS, READ_ON_THE_SPOT, READERS, STANDINGS
 from tests.support.database import Connection, connected
+from tests.support.plans import rows_met, tables_met
 from tests.support.postgres import TestServer
 
 PERSISTENCE = Path(queries_module.__file__).parent
@@ -292,7 +293,7 @@ async def test_a_diary_reads_little_more_than_its_span_among_twenty_thousand_boo
     assert sum(row["kind"] is None for row in found) == 8
     assert sum(row["kind"] is not None for row in found) == 15
     explained = await evenings.fetchval(f"EXPLAIN (ANALYZE, FORMAT json) {query}", *values)
-    met = list(_rows_met(json.loads(explained)[0]["Plan"]))
+    met = list(tables_met(json.loads(explained)[0]["Plan"]))
     assert {table for table, _ in met} == {"restaurants", "bookings", "assignments", "table_claims"}
     assert sum(rows for _, rows in met) < 250
 
@@ -313,7 +314,7 @@ async def test_the_list_of_an_evening_does_not_read_all_the_evenings_before_it(
     values = (restaurant_id, start, start + timedelta(hours=2), *asked)
     assert len(await evenings.fetch(query, *values)) == {"bookings": 15, "assignments": 7}[table]
     explained = await evenings.fetchval(f"EXPLAIN (ANALYZE, FORMAT json) {query}", *values)
-    assert sum(rows for met, rows in _rows_met(json.loads(explained)[0]["Plan"]) if met == table) < 150
+    assert sum(rows_met(json.loads(explained)[0]["Plan"], table)) < 150
 
 
 async def test_the_list_of_live_holds_does_not_read_those_that_are_over(connection: Connection) -> None:
@@ -323,7 +324,7 @@ async def test_the_list_of_live_holds_does_not_read_those_that_are_over(connecti
     values = (restaurant_id, None, None, None, None, None, 50)
     assert len(await connection.fetch(query, *values)) == 4
     explained = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT json) {query}", *values)
-    assert sum(rows for _, rows in _rows_met(json.loads(explained)[0]["Plan"])) < 100
+    assert sum(rows for _, rows in tables_met(json.loads(explained)[0]["Plan"])) < 100
 
 
 # All delivered when the table was analyzed last, and an index that has grown over months: reading the whole table
@@ -366,8 +367,8 @@ async def test_a_worker_reads_little_more_than_what_waits_of_a_restaurant_with_e
         (LEASES["claim_streams"], 50, claimed),
     ):
         explained = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT json) {query}", *values)
-        met = _rows_met(json.loads(explained)[0]["Plan"])
-        assert least <= sum(rows for table, rows in met if table == "capacity_outbox") < 200, query
+        met = rows_met(json.loads(explained)[0]["Plan"], "capacity_outbox")
+        assert least <= sum(met) < 200, query
 
 
 async def test_one_event_is_found_by_its_id_among_twenty_thousand(connection: Connection) -> None:
@@ -379,15 +380,6 @@ async def test_one_event_is_found_by_its_id_among_twenty_thousand(connection: Co
     plan = json.loads(await connection.fetchval(query, *values))[0]["Plan"]
     # An index can be read from end to end as well.
     assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 30
-
-
-def _rows_met(plan: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """The tables that a plan was run on, each time with how many of their rows were looked at."""
-    if "Relation Name" in plan:
-        looked_at = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
-        yield plan["Relation Name"], looked_at * plan["Actual Loops"]
-    for inner in plan.get("Plans", ()):
-        yield from _rows_met(inner)
 
 
 def _scans(plan: Mapping[str, Any]) -> Iterator[str]:

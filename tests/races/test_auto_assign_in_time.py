@@ -5,7 +5,6 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,7 +29,7 @@ from tests.races.direct import CONNECTIONS, MARGIN_S, direct
 from tests.races.evidence import broken_invariants, difference, dump
 from tests.races.faults import Run
 from tests.races.operations import day
-from tests.support.clock import let_pass
+from tests.support.clock import TimeLimits, let_pass, run_out
 from tests.support.database import connected, restaurant_locked, somebody_waits
 
 COMPLETED = AutoAssignOutcome.AUTO_ASSIGN_OUTCOME_COMPLETED_IN_TIME
@@ -50,18 +49,12 @@ class Hours:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._patching = monkeypatch
-        self._cuts: list[asyncio.Timeout] = []
-        own = SimpleNamespace(timeout=self._timeout, CancelledError=asyncio.CancelledError)
-        monkeypatch.setattr(auto_assign, "asyncio", own)
+        self._cuts = TimeLimits(monkeypatch, auto_assign)
         # What hangs is not waited for much longer.
         monkeypatch.setattr(transactions, "END_TIMEOUT_S", 0.01)
 
-    def _timeout(self, seconds: float) -> asyncio.Timeout:
-        self._cuts.append(asyncio.timeout(seconds))
-        return self._cuts[-1]
-
     async def until_begun(self, assignments: int) -> None:
-        while len(self._cuts) < assignments:  # noqa: ASYNC110 nobody tells
+        while len(self._cuts.begun) < assignments:  # noqa: ASYNC110 nobody tells
             await asyncio.sleep(0.01)
 
     def pass_by(self) -> None:
@@ -71,8 +64,8 @@ class Hours:
     def cut_off(self) -> None:
         """So long after that what hangs is cut off."""
         self.pass_by()
-        for cut in self._cuts:
-            cut.reschedule(asyncio.get_running_loop().time())
+        for cut in self._cuts.begun:
+            run_out(cut)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -34,6 +33,7 @@ from tests.races.crew import NOWHERE, OPENING, TIMEOUT_S, Crew, Pause, crew_on, 
 from tests.races.evidence import Dump, broken_invariants, difference, dump, versions_of
 from tests.races.faults import Run, Strike, cut_after, cut_before, refused_with
 from tests.races.operations import LATER, day
+from tests.support.clock import TimeLimits, run_out
 from tests.support.database import Connection, connected, rows
 from tests.support.gate import gate_to_postgres
 
@@ -316,18 +316,12 @@ async def test_a_member_whose_group_gives_up_on_its_commit_goes_on_by_itself(
     server: Served, client: AsyncMaitredClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection is closed by then, and has been taken back by the pool."""
-    limits: list[asyncio.Timeout] = []
-
-    def limited(seconds: float) -> asyncio.Timeout:
-        limits.append(asyncio.timeout(seconds))
-        return limits[-1]
-
-    monkeypatch.setattr(group, "asyncio", SimpleNamespace(**vars(asyncio) | {"timeout": limited}))
+    limits = TimeLimits(monkeypatch, group)
     monkeypatch.setattr(transactions, "END_TIMEOUT_S", 0.01)
 
     async def say_nothing(connection: DriverConnection, _: Run) -> Any:
         # For as long as a group waits.
-        limits[-1].reschedule(asyncio.get_running_loop().time())
+        run_out(limits.begun[-1])
         closed = asyncio.Event()
         connection.add_termination_listener(lambda _: closed.set())
         await closed.wait()
