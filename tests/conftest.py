@@ -107,6 +107,12 @@ def hangups_heard() -> Iterator[None]:
     signal.signal(signal.SIGHUP, before)
 
 
+@pytest.fixture
+def only_own_garbage() -> None:
+    """A test that looks what is told of its own garbage is told nothing of what other tests left behind."""
+    gc.collect()
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """A running server, its database, and a tenant that nobody else uses."""

@@ -212,6 +212,7 @@ async def test_once_a_connection_says_nothing_nobody_waits_for_another_of_its_ag
         await pool.close()
 
 
+@pytest.mark.usefixtures("only_own_garbage")
 async def test_connections_that_say_nothing_are_closed_in_time_and_nobody_minds_how(
     database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -275,6 +276,7 @@ async def test_a_transaction_is_given_up_with_its_connection_where_the_database_
     assert [record.message for record in caplog.records] == []
 
 
+@pytest.mark.usefixtures("only_own_garbage")
 async def test_whoever_is_cancelled_twice_does_not_wait_for_a_database_that_says_nothing(
     database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

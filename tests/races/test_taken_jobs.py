@@ -191,6 +191,7 @@ async def test_a_worker_that_is_stopped_while_it_takes_jobs_gives_them_back(serv
     assert await rows(server.database_url, LEFT) == [{"attempt_count": 0, "due": True}]
 
 
+@pytest.mark.usefixtures("only_own_garbage")
 async def test_a_worker_that_stops_together_with_its_database_leaves_no_error_of_a_task(
     server: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
