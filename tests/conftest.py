@@ -1,7 +1,8 @@
 """The worlds that tests own: a PostgreSQL per worker and form, and a real server on a real socket.
 
 Each test has a database and a server to itself, except in modules marked `shared_server`: their tests look through the
-client or at their own rows only, so that each is a tenant of one server. All tests of a process run on one event loop.
+client or at their own rows only, so that each is a tenant of one server. In such a module a test that looks at more is
+marked `own_server`. All tests of a process run on one event loop.
 """
 
 import asyncio
@@ -234,7 +235,8 @@ def shared_lonely_server(shared_database: str, shared_lonely_address: str) -> Se
 @pytest.fixture
 def server(request: pytest.FixtureRequest) -> Served:
     """The test's own server, or the shared one where the module is marked `shared_server`."""
-    shares = request.node.get_closest_marker("shared_server") is not None
+    own, shared = map(request.node.get_closest_marker, ("own_server", "shared_server"))
+    shares = shared is not None and own is None
     chosen = getattr(request, "param", "shared_server" if shares else "own_server")
     served: Served = request.getfixturevalue(chosen)
     return served

@@ -28,6 +28,8 @@ from tests.support.committed_events import committed_events
 from tests.support.contract import require_round_trip
 from tests.support.database import connected, row, rows
 
+pytestmark = pytest.mark.shared_server
+
 EMAIL = "ada@example.com"
 PERSONAL = (EMAIL, NAME, REFERENCE, NOTE, REASON, "example.com", "Lovelace", "Byron", "Mary")
 
@@ -102,6 +104,7 @@ AGAIN = f"""
 """
 
 
+@pytest.mark.own_server
 async def test_a_fact_is_enqueued_once_per_tenant_however_long_ago_it_was_delivered(
     events: Sequence[OutboxEvent], server: Served
 ) -> None:
@@ -116,6 +119,7 @@ async def test_a_fact_is_enqueued_once_per_tenant_however_long_ago_it_was_delive
             await connection.execute(AGAIN, event.event_id, uuid4())
 
 
+@pytest.mark.own_server
 async def test_bookings_of_one_id_in_two_restaurants_are_told_each_for_itself(server: Served) -> None:
     """A booking's id is unique within its restaurant only. Nothing seats either party, as the worker finds."""
     booking_id = str(uuid4())

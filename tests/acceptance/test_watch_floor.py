@@ -43,6 +43,8 @@ from tests.support.watching import (
     watching,
 )
 
+pytestmark = pytest.mark.shared_server
+
 
 async def _everything(place: House) -> None:
     """One of each kind of change."""
@@ -258,6 +260,7 @@ async def test_watchers_are_bounded_and_leave_room_for_calls(server: Served, set
                 await sights.next()
 
 
+@pytest.mark.own_server
 async def test_many_watchers_of_a_floor_see_the_same(place: House, server: Served) -> None:
     async with asyncio.TaskGroup() as group:
         ready = asyncio.Barrier(21)

@@ -24,6 +24,8 @@ from tests.support.watching import (
     watching,
 )
 
+pytestmark = pytest.mark.shared_server
+
 
 async def test_resuming_tells_exactly_what_was_missed_and_then_goes_on(place: House) -> None:
     async with watching(place.client, place.restaurant_id) as sights:
@@ -68,6 +70,7 @@ async def test_a_token_of_another_restaurant_is_refused(place: House) -> None:
     await refused(opened(place.client, other.restaurant_id, token), WatchTokenInvalidError)
 
 
+@pytest.mark.own_server
 async def test_what_was_deleted_cannot_be_resumed_and_comes_as_a_snapshot(
     place: House, server: Served
 ) -> None:
@@ -88,6 +91,7 @@ async def test_what_was_deleted_cannot_be_resumed_and_comes_as_a_snapshot(
         assert (await sights.next()).snapshot.floor_version == newest
 
 
+@pytest.mark.own_server
 async def test_events_that_were_deleted_in_time_are_no_violation(place: House, server: Served) -> None:
     await place.block("W1")
     known = await floor_version(place.client, place.restaurant_id)
@@ -97,6 +101,7 @@ async def test_events_that_were_deleted_in_time_are_no_violation(place: House, s
         assert await broken_invariants(connection, place.restaurant_id) == {}
 
 
+@pytest.mark.own_server
 async def test_a_token_after_the_last_deleted_change_can_still_be_resumed(
     place: House, server: Served
 ) -> None:

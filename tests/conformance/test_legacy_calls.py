@@ -23,6 +23,8 @@ UNDO, NO_SHOW = BookingAction.BOOKING_ACTION_UNDO_NO_SHOW, BookingAction.BOOKING
 CHECK_IN, CANCEL = BookingAction.BOOKING_ACTION_CHECK_IN, BookingAction.BOOKING_ACTION_CANCEL
 Show = Callable[[House, Served], Awaitable[None]]
 
+pytestmark = pytest.mark.shared_server
+
 
 async def a_confirm_sent_twice_is_one(place: House, server: Served) -> None:
     request = place.confirm_request(await place.hold(await place.party(), "W1"))

@@ -3,6 +3,8 @@
 import re
 from uuid import uuid4
 
+import pytest
+
 from maitred_client import AsyncMaitredClient
 from maitred_client.messages import BookingAction, BookingStatus
 from server.cli.failures import ExitCode
@@ -10,6 +12,8 @@ from server.cli.life_commands import Status, Step
 from tests.builders.world import evening, small_world
 from tests.conftest import Served
 from tests.support.programs import Ended, run
+
+pytestmark = pytest.mark.shared_server
 
 
 async def maitred(server: Served, command: str, *arguments: str) -> Ended:

@@ -17,7 +17,7 @@ from server.persistence.outbox import SqlEventQueue
 from server.persistence.pool import PoolSettings, open_pool
 from server.persistence.queries import load_queries
 from server.persistence.session import WorkerSession
-from tests.support.database import connected
+from tests.support.database import Connection, connected
 
 
 class Received:
@@ -43,22 +43,28 @@ class Received:
 async def put_events(url: str, *, restaurants: int = 1, versions: int = 1) -> list[UUID]:
     """New restaurants of a new tenant, each with one event per floor version."""
     tenant_id, ids = uuid4(), sorted(uuid4() for _ in range(restaurants))
-    async with connected(url) as connection, connection.transaction():
-        await connection.execute("INSERT INTO tenants (tenant_id) VALUES ($1)", tenant_id)
-        await connection.execute(
-            "INSERT INTO restaurants (restaurant_id, tenant_id, name, time_zone)"
-            " SELECT id, $1, 'r', 'UTC' FROM unnest($2::uuid[]) AS t (id)",
-            tenant_id,
-            ids,
-        )
-    for restaurant_id in ids:
-        await add_events(url, restaurant_id, versions)
+    async with connected(url) as connection:
+        async with connection.transaction():
+            await connection.execute("INSERT INTO tenants (tenant_id) VALUES ($1)", tenant_id)
+            await connection.execute(
+                "INSERT INTO restaurants (restaurant_id, tenant_id, name, time_zone)"
+                " SELECT id, $1, 'r', 'UTC' FROM unnest($2::uuid[]) AS t (id)",
+                tenant_id,
+                ids,
+            )
+        for restaurant_id in ids:
+            await _add_events(connection, restaurant_id, versions)
     return ids
 
 
 async def add_events(url: str, restaurant_id: UUID, versions: int = 1) -> None:
     """As many changes of a restaurant, committed together."""
-    async with connected(url) as connection, connection.transaction():
+    async with connected(url) as connection:
+        await _add_events(connection, restaurant_id, versions)
+
+
+async def _add_events(connection: Connection, restaurant_id: UUID, versions: int) -> None:
+    async with connection.transaction():
         await connection.execute(
             "UPDATE restaurants SET floor_version = floor_version + $2 WHERE restaurant_id = $1",
             restaurant_id,
@@ -116,16 +122,21 @@ async def relay_on(
 async def statuses(url: str) -> list[str]:
     """The status of every event, in order."""
     async with connected(url) as connection:
-        found = await connection.fetch(
-            "SELECT status FROM capacity_outbox ORDER BY restaurant_id, floor_version, position"
-        )
-        return [row["status"] for row in found]
+        return await _statuses(connection)
 
 
 async def until_delivered(url: str) -> None:
     """Until every event has arrived."""
-    while set(await statuses(url)) != {"done"}:  # noqa: ASYNC110 - only the database knows
-        await asyncio.sleep(0.1)
+    async with connected(url) as connection:
+        while set(await _statuses(connection)) != {"done"}:  # noqa: ASYNC110 - only the database knows
+            await asyncio.sleep(0.1)
+
+
+async def _statuses(connection: Connection) -> list[str]:
+    found = await connection.fetch(
+        "SELECT status FROM capacity_outbox ORDER BY restaurant_id, floor_version, position"
+    )
+    return [row["status"] for row in found]
 
 
 async def redrive(url: str, restaurant_id: UUID) -> int:
