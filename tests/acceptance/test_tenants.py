@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import grpc.aio
 import pytest
@@ -69,35 +69,49 @@ async def furnished(world: World) -> Ids:
 
 
 @dataclass(frozen=True, slots=True)
+class Tenant:
+    tenant_id: UUID
+    ids: Ids
+
+
+async def furnished_tenant(server: Served) -> Tenant:
+    """A new one, with a world of its own."""
+    tables = [TableSpec("T1"), TableSpec("T2"), TableSpec("T3")]
+    tenant_id = uuid4()
+    async with server.client(tenant_id=tenant_id) as client:
+        return Tenant(tenant_id, await furnished(await small_world(client, tables=tables)))
+
+
+@dataclass(frozen=True, slots=True)
 class TwoTenants:
     wire: Wire
     mine: Ids
     theirs: Ids
-    their_tenant: str
+    their_tenant: UUID
     database_url: str
 
     async def their_data(self) -> Mapping[str, list[str]]:
-        return await belongings(self.database_url, self.theirs.restaurant, self.their_tenant)
+        return await belongings(self.database_url, self.theirs.restaurant, str(self.their_tenant))
 
 
 @asynccontextmanager
-async def two_tenants(server: Served) -> AsyncIterator[TwoTenants]:
-    tables = [TableSpec("T1"), TableSpec("T2"), TableSpec("T3")]
-    their_tenant = uuid4()
-    async with (
-        server.client() as me,
-        server.client("others", their_tenant) as them,
-        grpc.aio.insecure_channel(server.address) as channel,
-    ):
-        mine = await furnished(await small_world(me, tables=tables))
-        theirs = await furnished(await small_world(them, tables=tables))
-        wire = Wire(channel, server.tenant_id)
-        yield TwoTenants(wire, mine, theirs, str(their_tenant), server.database_url)
+async def beside(them: Tenant, server: Served) -> AsyncIterator[TwoTenants]:
+    """Another tenant of the same server, who makes calls."""
+    me = await furnished_tenant(server)
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        wire = Wire(channel, me.tenant_id)
+        yield TwoTenants(wire, me.ids, them.ids, them.tenant_id, server.server_url)
+
+
+@pytest.fixture(scope="module")
+async def them(shared_database: str, shared_address: str) -> Tenant:
+    """Whom no test changes, as each of them makes sure."""
+    return await furnished_tenant(Served(shared_address, shared_database, uuid4(), shared=True))
 
 
 @pytest.fixture
-async def tenants(server: Served) -> AsyncIterator[TwoTenants]:
-    async with two_tenants(server) as both:
+async def tenants(them: Tenant, server: Served) -> AsyncIterator[TwoTenants]:
+    async with beside(them, server) as both:
         yield both
 
 

@@ -1,11 +1,10 @@
 """Whoever names another tenant's restaurant waits for nothing that goes on in it."""
 
 import asyncio
-from uuid import UUID
 
 import pytest
 
-from tests.acceptance.test_tenants import REQUESTS, TwoTenants, send, two_tenants
+from tests.acceptance.test_tenants import REQUESTS, TwoTenants, beside, furnished_tenant, send
 from tests.conftest import Served
 from tests.support.database import restaurant_locked
 from tests.support.wire import Refused, Wire
@@ -17,12 +16,12 @@ WAITING = ("PutBooking", "PutBooking", "PutBooking", "HoldTables", "HoldTables",
 
 
 def owners_calls(tenants: TwoTenants) -> list["asyncio.Future[bytes | Refused]"]:
-    owner = Wire(tenants.wire.channel, UUID(tenants.their_tenant))
+    owner = Wire(tenants.wire.channel, tenants.their_tenant)
     return [asyncio.ensure_future(send(owner, method, tenants.theirs)) for method in WAITING]
 
 
 async def test_whoever_names_anothers_busy_restaurant_is_answered_at_once(server: Served) -> None:
-    async with two_tenants(server) as tenants:
+    async with beside(await furnished_tenant(server), server) as tenants:
         async with restaurant_locked(server.server_url, tenants.theirs.restaurant):
             waiting = owners_calls(tenants)
             await asyncio.sleep(0.05)
