@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import grpc.aio
@@ -61,15 +62,33 @@ SEED = 20_260_601
 pytestmark = [pytest.mark.timeout(300), pytest.mark.shared_server]
 
 
+@pytest.fixture(scope="module")
+async def wire(shared_address: str) -> AsyncIterator[Wire]:
+    """And one tenant for all whose requests are refused."""
+    async with grpc.aio.insecure_channel(shared_address) as channel:
+        yield Wire(channel, uuid4())
+
+
+@pytest.fixture(scope="module")
+async def world(wire: Wire) -> World:
+    return await make_world(wire)
+
+
+@pytest.fixture(scope="module")
+async def neighbour(wire: Wire) -> World:
+    return await make_world(wire)
+
+
 @pytest.fixture
-async def wire(server: Served) -> AsyncIterator[Wire]:
+async def own_wire(server: Served) -> AsyncIterator[Wire]:
+    """For those that change something, or look at everything that the tenant has."""
     async with grpc.aio.insecure_channel(server.address) as channel:
         yield Wire(channel, server.tenant_id)
 
 
 @pytest.fixture
-async def world(wire: Wire) -> World:
-    return await make_world(wire)
+async def own_world(own_wire: Wire) -> World:
+    return await make_world(own_wire)
 
 
 def typed(answer: bytes | Refused, about: object) -> Refused:
@@ -133,18 +152,18 @@ async def _no_bytes_and_too_many(wire: Wire, path: str) -> None:
     assert (found.code, found.fields, found.metadata["limit"]) == (INVALID, ["request"], str(4 * 2**20))
 
 
-async def test_the_good_requests_are_good(wire: Wire, world: World) -> None:
+async def test_the_good_requests_are_good(own_wire: Wire, own_world: World) -> None:
     """Otherwise the sweep would find faults that it did not put there."""
-    for path, request in good_requests(world).items():
-        answer = await wire.call(path, request)
+    for path, request in good_requests(own_world).items():
+        answer = await own_wire.call(path, request)
         if isinstance(answer, Refused):
             assert typed(answer, path).code is not INVALID, f"{path}: {answer}"
 
 
-async def test_requests_with_flipped_bytes_never_break_the_server(wire: Wire, world: World) -> None:
-    for path, request in good_requests(world).items():
-        await _flip_bytes(wire, path, request.SerializeToString(deterministic=True))
-        await still_works(wire, world)
+async def test_requests_with_flipped_bytes_never_break_the_server(own_wire: Wire, own_world: World) -> None:
+    for path, request in good_requests(own_world).items():
+        await _flip_bytes(own_wire, path, request.SerializeToString(deterministic=True))
+        await still_works(own_wire, own_world)
 
 
 async def _flip_bytes(wire: Wire, path: str, whole: bytes) -> None:
@@ -189,9 +208,8 @@ async def _flip_bytes(wire: Wire, path: str, whole: bytes) -> None:
     ],
 )
 async def test_what_belongs_to_another_restaurant_is_not_found_in_this_one(
-    wire: Wire, world: World, path: str, field: str, taken: str, reason: str
+    wire: Wire, world: World, neighbour: World, path: str, field: str, taken: str, reason: str
 ) -> None:
-    neighbour = await make_world(wire)
     request: Message = good_requests(world)[path]
     foreign = getattr(neighbour, taken)
     request.ClearField(field)
@@ -203,16 +221,18 @@ async def test_what_belongs_to_another_restaurant_is_not_found_in_this_one(
     await still_works(wire, world)
 
 
-async def test_a_zone_of_another_restaurant_is_no_zone_for_a_booking(wire: Wire, world: World) -> None:
-    neighbour = await make_world(wire)
+async def test_a_zone_of_another_restaurant_is_no_zone_for_a_booking(
+    wire: Wire, world: World, neighbour: World
+) -> None:
     request = put_booking(world.restaurant_id, new_id())
     request.party.zone_id = neighbour.zone_id
     found = typed(await wire.call(BOOKING + "PutBooking", request), "zone")
     assert found.fields == ["party.zone_id"]
 
 
-async def test_another_restaurants_table_cannot_be_changed_or_put(wire: Wire, world: World) -> None:
-    neighbour = await make_world(wire)
+async def test_another_restaurants_table_cannot_be_changed_or_put(
+    wire: Wire, world: World, neighbour: World
+) -> None:
     update = good(world, INVENTORY + "UpdateTable", inventory.UpdateTableRequest)
     update.table.table_id = neighbour.table_ids[0]
     assert typed(await wire.call(INVENTORY + "UpdateTable", update), "update").reason == "TABLE_NOT_FOUND"
@@ -255,19 +275,19 @@ async def test_a_hold_of_no_time_or_of_all_time(wire: Wire, world: World, second
     assert found.metadata == {"ttl_s": f"{seconds:g}", "ttl_s_min": "60", "ttl_s_max": "900"}
 
 
-async def test_a_page_token_of_another_list(wire: Wire, world: World) -> None:
-    neighbour = await make_world(wire)
+async def test_a_page_token_of_another_list(own_wire: Wire, own_world: World) -> None:
+    neighbour = await make_world(own_wire)
     first = inventory.ListRestaurantsRequest(page_size=1)
-    listed = await expect(wire, INVENTORY + "ListRestaurants", first, inventory.ListRestaurantsResponse)
+    listed = await expect(own_wire, INVENTORY + "ListRestaurants", first, inventory.ListRestaurantsResponse)
     assert listed.next_page_token
     request = assignments.ListHoldsRequest(
-        restaurant_id=world.restaurant_id, page_token=listed.next_page_token
+        restaurant_id=own_world.restaurant_id, page_token=listed.next_page_token
     )
-    assert typed(await wire.call(ASSIGNMENT + "ListHolds", request), "token").fields == ["page_token"]
+    assert typed(await own_wire.call(ASSIGNMENT + "ListHolds", request), "token").fields == ["page_token"]
     first.page_token = listed.next_page_token
-    rest = await expect(wire, INVENTORY + "ListRestaurants", first, inventory.ListRestaurantsResponse)
+    rest = await expect(own_wire, INVENTORY + "ListRestaurants", first, inventory.ListRestaurantsResponse)
     found = {restaurant.restaurant_id for page in (listed, rest) for restaurant in page.restaurants}
-    assert found == {world.restaurant_id, neighbour.restaurant_id}
+    assert found == {own_world.restaurant_id, neighbour.restaurant_id}
 
 
 async def test_all_tables_whose_zone_is_gone_are_named_and_counted(wire: Wire, world: World) -> None:
@@ -280,10 +300,10 @@ async def test_all_tables_whose_zone_is_gone_are_named_and_counted(wire: Wire, w
     assert await still_works(wire, world) == before
 
 
-async def test_texts_of_all_languages_come_back_as_they_were_sent(wire: Wire, world: World) -> None:
+async def test_texts_of_all_languages_come_back_as_they_were_sent(own_wire: Wire, own_world: World) -> None:
     reference = "Jörg’s 寿司 🍣 '; DROP TABLE bookings; -- %s {0}"
-    request = put_booking(world.restaurant_id, new_id())
+    request = put_booking(own_world.restaurant_id, new_id())
     request.reference = reference
-    put = await expect(wire, BOOKING + "PutBooking", request, bookings.PutBookingResponse)
+    put = await expect(own_wire, BOOKING + "PutBooking", request, bookings.PutBookingResponse)
     assert put.booking.reference == reference
     assert put.booking.party.start.seconds == int(START.timestamp())
