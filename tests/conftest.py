@@ -11,7 +11,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from uuid import UUID, uuid4
 
@@ -242,11 +242,17 @@ def server(request: pytest.FixtureRequest) -> Served:
     return served
 
 
-@pytest.fixture
-async def each_server(each_postgres: TestServer, settings: Settings) -> AsyncIterator[Served]:
-    """The same on every form of PostgreSQL."""
+@pytest.fixture(scope="module")
+async def server_on_each(each_postgres: TestServer) -> AsyncIterator[Served]:
+    settings = load_settings(port=0, log_level="warning", pool_size_min=1)
     async with each_postgres.fresh_database() as url, serving(settings, url) as running:
         yield Served(running.address, url, uuid4())
+
+
+@pytest.fixture
+def each_server(server_on_each: Served) -> Served:
+    """The module's server on every form of PostgreSQL, for a tenant whom only this test knows."""
+    return replace(server_on_each, tenant_id=uuid4())
 
 
 @pytest.fixture

@@ -176,7 +176,7 @@ LOSSES = (
     "UPDATE assignments SET table_ids = table_ids || '{T4}'::uuid WHERE assignment_id = '{assignment}'",
     (
         "UPDATE table_claims SET kind = 'block', booking_id = NULL, assignment_id = NULL, "
-        "block_id = (SELECT block_id FROM blocks) WHERE table_id = '{T2}'"
+        "block_id = (SELECT block_id FROM blocks WHERE '{T5}' = any(table_ids)) WHERE table_id = '{T2}'"
     ),
     "UPDATE table_claims SET table_id = '{T4}' WHERE assignment_id = '{assignment}' AND table_id = '{T3}'",
     (
