@@ -8,13 +8,16 @@ import typer
 from server.cli import (
     auto_assign_command,
     bench_commands,
+    block_commands,
     booking_commands,
     check_command,
     dispatch_command,
     floor_command,
+    holds_command,
     life_commands,
     load_command,
     moving_commands,
+    operation_command,
     outbox_commands,
     question_commands,
     replay_commands,
@@ -60,9 +63,12 @@ booking_commands.register(app)
 auto_assign_command.register(app)
 dispatch_command.register(app)
 moving_commands.register(app)
+holds_command.register(app)
+block_commands.register(app)
 question_commands.register(app)
 floor_command.register(app)
 verify_command.register(app)
+operation_command.register(app)
 check_command.register(app)
 outbox_commands.register(app)
 bench_commands.register(app)

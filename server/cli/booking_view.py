@@ -10,6 +10,7 @@ from maitred_client.messages import (
     AutoAssignJobOutcome,
     AutoAssignJobState,
     AutoAssignTrigger,
+    Block,
     Booking,
     BookingChange,
     BookingStatus,
@@ -44,7 +45,7 @@ def seat_words(seen: Booking, given: Assignment | None, floor: Floor) -> str:
     return f"{NEEDED}; keeps {tables} until it has them" if seen.needs_tables else tables
 
 
-def named(claim: Hold | Assignment, floor: Floor) -> str:
+def named(claim: Hold | Assignment | Block, floor: Floor) -> str:
     """Its tables by name."""
     return " + ".join(sorted(table_names(claim, floor)))
 

@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from datetime import tzinfo
 
 from maitred_client import instant
-from maitred_client.messages import Assignment, Booking, BookingStatus, Floor, Hold, HoldState, Restaurant
+from maitred_client.messages import (
+    Assignment,
+    Block,
+    Booking,
+    BookingStatus,
+    Floor,
+    Hold,
+    HoldState,
+    Restaurant,
+)
 from server.cli.instants import told_window, zone_shown
 from server.cli.output import facts, show
 from server.cli.overriding import reason_names
@@ -51,7 +60,7 @@ def _overridden(claim: Hold | Assignment) -> list[tuple[str, str]]:
     return [("overrides", reason_names(claim.overrides))] if claim.overrides else []
 
 
-def table_names(claim: Hold | Assignment, floor: Floor) -> list[str]:
+def table_names(claim: Hold | Assignment | Block, floor: Floor) -> list[str]:
     """The names of its tables, and ids of those that are no longer on the floor."""
     names: Mapping[str, str] = {table.table_id: table.name for table in floor.tables}
     return [names.get(table, table) for table in claim.table_ids]

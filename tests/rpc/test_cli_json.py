@@ -20,6 +20,8 @@ ASKED = {
     "explain": f"--tables W1 --party 4 --start 2099-01-05T19:00 {AT}",
     "availability": f"--party 4 --date 2099-01-05 --from 19:00 --to 20:00 {AT}",
     "booking": f"{{booking}} {AT}",
+    "holds": AT,
+    "blocks": AT,
     "floor": f"--date 2099-01-05 {AT}",
     "verify": AT,
     "outbox stats": "--address {address} --tenant {tenant}",
@@ -38,6 +40,8 @@ async def test_what_a_command_writes_has_the_names_of_the_page(command: str, ser
     async with server.client() as client:
         place = await house(client)
         booking = await place.party()
+        await place.hold(booking, "W2")
+        await place.block("W4")
     asked = f"{command} {ASKED[command]} -o json".format(
         address=server.address,
         tenant=server.tenant_id,
